@@ -1,0 +1,1 @@
+"""One model of the whole patient: multimodal clinical machine learning, measured honestly."""
