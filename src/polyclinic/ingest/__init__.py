@@ -1,0 +1,11 @@
+"""From a source's files to a cohort: one reader per source, and a report of what was rejected and why.
+
+Every reader turns its source into events and hands them to the sink; whatever it cannot use it rejects with file, line,
+reason and remedy, never with the value. A new source is one module with a `read` function and one line in `READERS`.
+"""
+
+from polyclinic.ingest.pipeline import ingest
+from polyclinic.ingest.reader import READERS, Options, Sink
+from polyclinic.ingest.report import IngestError, IngestReport
+
+__all__ = ["READERS", "IngestError", "IngestReport", "Options", "Sink", "ingest"]

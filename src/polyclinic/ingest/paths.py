@@ -1,0 +1,64 @@
+"""Paths that a source names, kept inside the source's folder."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from polyclinic.cohort import Reject
+from polyclinic.ingest.reader import Sink
+
+OUTSIDE = "path outside the source"
+MISSING = "missing file"
+_REMEDY_OUTSIDE = (
+    "put the file in the source's folder, and name it relative to that folder without '..' or links out of it"
+)
+
+
+class UnusablePath(ValueError):  # noqa: N818
+    """A path that may not or cannot be read; `reason` and `remedy` are those of the reject, and hold no name."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}: {remedy}")
+        self.reason, self.remedy = reason, remedy
+
+
+def inside(root: Path, name: str) -> Path:
+    """Give the existing file `name`, which a source names relative to its folder `root`.
+
+    Raises:
+        UnusablePath: the name is absolute, has `..`, leads out of `root` through a link, or no file is there.
+    """
+    relative = PurePosixPath(name.strip().replace("\\", "/"))
+    if "\0" in name or relative.is_absolute() or ".." in relative.parts or ":" in name.split("/", 1)[0][:2]:
+        raise UnusablePath(OUTSIDE, _REMEDY_OUTSIDE)
+    path = root / relative
+    if not stays_inside(root, path):
+        raise UnusablePath(OUTSIDE, _REMEDY_OUTSIDE)
+    try:
+        found = path.is_file()
+    except OSError:  # a name longer than the file system allows
+        found = False
+    if not found:
+        raise UnusablePath(MISSING, "add the file to the source's folder, or correct its name")
+    return path
+
+
+def stays_inside(root: Path, path: Path) -> bool:
+    """Say whether `path`, with every link followed, lies in the folder `root`."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a loop of links, a name too long
+        return False
+
+
+def files_under(root: Path, sink: Sink, pattern: str = "*") -> Iterator[Path]:
+    """Give the files under the folder `root` in a stable order; one that lies outside through a link is rejected."""
+    for path in sorted(root.rglob(pattern)):
+        if path.is_symlink() and not stays_inside(root, path):
+            sink.reject(Reject(name_within(root, path), None, OUTSIDE, _REMEDY_OUTSIDE))
+        elif path.is_file():
+            yield path
+
+
+def name_within(root: Path, path: Path) -> str:
+    """Give the name by which rejects call `path`: relative to the source's folder, never the place of that folder."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) and path != root else path.name

@@ -1,0 +1,90 @@
+"""Safe decoding of pictures: bounded pixels, canonical orientation, grey with 0 = black."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 64_000_000  # 8,000 x 8,000: twice the largest detector of a radiograph; 128 MB at 16 bits
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")  # no format whose decoder runs another program
+_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
+
+Pixels = Shaped[np.ndarray, "height width"]  # uint8 or uint16, 0 = black
+
+
+class UnusablePicture(ValueError):  # noqa: N818
+    """A picture that cannot be used; `reason` and `remedy` are those of the reject."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}: {remedy}")
+        self.reason, self.remedy = reason, remedy
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a picture by the size its header states, before a pixel is decoded.
+
+    Raises:
+        UnusablePicture: more than `MAX_PIXELS`, or none.
+    """
+    if width <= 0 or height <= 0:
+        raise UnusablePicture("picture without pixels", "export the picture again")
+    if width * height > MAX_PIXELS:
+        limit = f"{MAX_PIXELS // 1_000_000} million pixels"
+        raise UnusablePicture("picture too large", f"export the picture with at most {limit}")
+
+
+def read_grey(source: Path | bytes) -> Pixels:
+    """Decode a picture file to grey, upright, 8 or 16 bits.
+
+    Colour becomes luminance (ITU-R 601), transparency becomes black, the orientation that a camera noted is applied.
+
+    Raises:
+        UnusablePicture: not a picture of a format in `FORMATS`, too large, truncated, or of several frames.
+    """
+    opened = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # check_size is the judge of size
+            image = Image.open(opened, formats=FORMATS)
+        with image:
+            check_size(*image.size)
+            if getattr(image, "n_frames", 1) > 1:
+                raise UnusablePicture("picture of several frames", "export each frame as a picture of its own")
+            image.load()
+            return _grey(ImageOps.exif_transpose(image))
+    except UnusablePicture:
+        raise
+    except Image.DecompressionBombError:
+        raise UnusablePicture("picture too large", "export the picture with fewer pixels") from None
+    except Exception:  # decoders raise nearly everything on damaged files
+        raise UnusablePicture("not a readable picture", f"export the picture as one of {', '.join(FORMATS)}") from None
+
+
+def _grey(image: Image.Image) -> Pixels:
+    if image.mode in _SIXTEEN_BIT:
+        return np.asarray(image, dtype=np.uint16)
+    if image.mode in ("I", "F"):
+        return _within_sixteen_bits(np.asarray(image))
+    if image.has_transparency_data:
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image.convert("RGBA"))
+    return np.asarray(image.convert("L"), dtype=np.uint8)
+
+
+def _within_sixteen_bits(pixels: Float[np.ndarray, "height width"]) -> Pixels:
+    rounded = np.rint(pixels)
+    if not np.array_equal(rounded, pixels) or rounded.min() < 0 or rounded.max() > np.iinfo(np.uint16).max:
+        raise UnusablePicture("unsupported picture values", "export the picture with 8 or 16 bits per pixel")
+    return np.asarray(rounded, dtype=np.uint16)
+
+
+def png(pixels: Pixels) -> bytes:
+    """Encode grey pixels (uint8 or uint16) as PNG; equal pixels give equal bytes, so that they share a blob."""
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim != 2:
+        raise TypeError(f"pixels must be uint8 or uint16 [height, width], not {pixels.dtype} {pixels.shape}")
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", compress_level=3)
+    return buffer.getvalue()

@@ -1,0 +1,96 @@
+"""The way of every source: check, read, count, commit."""
+
+from collections import Counter
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import polars as pl
+
+from polyclinic.cohort import CohortWriter, Reject
+from polyclinic.ingest.reader import Sink, options_for, source_named
+from polyclinic.ingest.report import IngestError, IngestReport
+from polyclinic.progress import SILENT, Progress
+
+
+class Tally:
+    """A sink that counts what passes through it."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._subjects: set[Any] = set()
+        self._blobs: set[str] = set()
+        self.events = 0
+        self.rejects: Counter[str] = Counter()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Count the events and their subjects, and pass them on."""
+        if frame.is_empty():
+            return
+        subject = "source_id" if "source_id" in frame.columns else "subject_id"
+        self._subjects.update(frame.get_column(subject).unique().to_list())
+        self.events += frame.height
+        self._sink.add(frame)
+
+    def add_blob(self, content: bytes, suffix: str) -> str:
+        """Count the blob, and pass it on."""
+        name = self._sink.add_blob(content, suffix)
+        self._blobs.add(name)
+        return name
+
+    def reject(self, *rejects: Reject) -> None:
+        """Count the rejects by reason, and pass them on."""
+        self.rejects.update(reject.reason for reject in rejects)
+        self._sink.reject(*rejects)
+
+    def report(self, source: str, seconds: float) -> IngestReport:
+        """Sum up."""
+        rejects = dict(self.rejects.most_common())
+        return IngestReport(source, self.events, len(self._subjects), len(self._blobs), rejects, seconds)
+
+
+def ingest(
+    source: str,
+    path: Path | str,
+    into: Path | str,
+    *,
+    mapping: Path | str | None = None,
+    strict: bool = False,
+    progress: Progress = SILENT,
+    seed: int = 0,
+    **options: Any,
+) -> IngestReport:
+    """Read the source at `path` into the cohort at `into`, which is made, or merged with without duplicates.
+
+    Args:
+        source: a name from `READERS`.
+        path: the file or folder to read.
+        into: the cohort's folder. A reader of it sees the cohort before this call or after it, never between.
+        mapping: the YAML file that maps a table's columns (`table` only).
+        strict: refuse the whole source when anything in it is rejected.
+        progress: shows how far it has come.
+        seed: of the split by subject, for a cohort that does not exist yet.
+        options: what else the reader understands, see `Options`.
+
+    Raises:
+        IngestError: nothing was readable, or `strict` and something was rejected; the cohort is then as it was.
+    """
+    path, started = Path(path), perf_counter()
+    chosen = options_for(source, mapping=mapping, **options)
+    if not path.exists():
+        raise IngestError(f"{path.name} does not exist: give the file or folder of the source")
+    read = source_named(source).load()
+    with CohortWriter(Path(into), source=source, progress=progress, seed=seed) as writer:
+        tally = Tally(writer)
+        read(path, tally, chosen, progress)
+        _refuse_if_useless(tally, path.name, strict)
+        writer.commit()
+    return tally.report(source, perf_counter() - started)
+
+
+def _refuse_if_useless(tally: Tally, name: str, strict: bool) -> None:
+    reasons = "; ".join(f"{reason}: {count}" for reason, count in tally.rejects.most_common())
+    if not tally.events:
+        raise IngestError(f"nothing readable in {name} ({reasons or 'it holds no records'})")
+    if strict and reasons:
+        raise IngestError(f"{name} has rejects ({reasons}): correct them, or leave out --strict")

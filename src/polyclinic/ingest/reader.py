@@ -1,0 +1,108 @@
+"""What a reader is, and the table of the readers there are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast
+
+import polars as pl
+
+from polyclinic.cohort import Reject
+from polyclinic.ingest.report import IngestError
+from polyclinic.progress import Progress
+
+
+class Sink(Protocol):
+    """Where a reader puts what it reads; `CohortWriter` is one."""
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take events: `source_id` (str) or `subject_id` (int64), `time`, `code`, `numeric_value`, `text_value`, `blob`.
+
+        Columns other than the subject and the code may be missing; a null time is a static fact.
+        """
+        ...
+
+    def add_blob(self, content: bytes, suffix: str) -> str:
+        """Keep a picture or a waveform (`suffix` like `.png`) and give the name for the `blob` column."""
+        ...
+
+    def reject(self, *rejects: Reject) -> None:
+        """Take what could not be used."""
+        ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller may say about a source beside its path; None means not said."""
+
+    mapping: Path | None = field(default=None, metadata={"help": "YAML file that maps the columns of a table"})
+    outcomes: Path | None = field(
+        default=None, metadata={"help": "file of the outcomes, if it is not beside the records"}
+    )
+    images: Path | None = field(
+        default=None, metadata={"help": "folder of the pictures, if they are not beside the reports"}
+    )
+
+    def given(self) -> set[str]:
+        """Name the options that were said."""
+        return {option.name for option in fields(self) if getattr(self, option.name) is not None}
+
+
+class Reader(Protocol):
+    """Turn the source at `path` into events; raise `IngestError` only where nothing at all can be read."""
+
+    def __call__(self, path: Path, sink: Sink, options: Options, progress: Progress) -> None:
+        """Read everything readable at `path` into `sink`, and reject the rest there."""
+        ...
+
+
+class Source(NamedTuple):
+    """One line of the table of readers; the module is imported when the reader is first used."""
+
+    module: str  # its `read` function is the reader
+    reads: str
+    options: frozenset[str] = frozenset()
+
+    def load(self) -> Reader:
+        """Import the reader."""
+        return cast(Reader, import_module(self.module).read)
+
+
+READERS: Mapping[str, Source] = {
+    "table": Source("polyclinic.ingest.table", "CSV, TSV, Parquet or Excel, with a mapping", frozenset({"mapping"})),
+    "physionet2012": Source(
+        "polyclinic.ingest.physionet2012",
+        "records and outcomes of the PhysioNet/CinC Challenge 2012",
+        frozenset({"outcomes"}),
+    ),
+    "covid-cxr": Source("polyclinic.ingest.covid_cxr", "metadata.csv and images of the COVID-19 image data collection"),
+    "indiana": Source("polyclinic.ingest.indiana", "OpenI reports (XML), with images if given", frozenset({"images"})),
+    "dicom": Source("polyclinic.ingest.dicom", "a folder of DICOM images"),
+    "wfdb": Source("polyclinic.ingest.wfdb", "a folder of WFDB waveform records"),
+}
+
+
+def source_named(name: str) -> Source:
+    """Look `name` up in `READERS`.
+
+    Raises:
+        IngestError: no reader has that name.
+    """
+    if name not in READERS:
+        raise IngestError(f"unknown source {name!r}: choose from {', '.join(sorted(READERS))}")
+    return READERS[name]
+
+
+def options_for(name: str, **said: Any) -> Options:
+    """Check that source `name` understands what was said (None: nothing).
+
+    Raises:
+        IngestError: no reader has that name, or the reader has no such option.
+    """
+    source, known = source_named(name), {option.name for option in fields(Options)}
+    refused = sorted(key for key, value in said.items() if value is not None and key not in source.options)
+    if refused:
+        choices = ", ".join(sorted(source.options)) or "none"
+        raise IngestError(f"source {name!r} has no option {', '.join(refused)}: its options are: {choices}")
+    return Options(**{key: Path(value) for key, value in said.items() if value is not None and key in known})
