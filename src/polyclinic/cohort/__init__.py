@@ -1,0 +1,46 @@
+"""The cohort on disk: a MEDS data set, its schema, subject-level splits, and the view as of a time."""
+
+from polyclinic.cohort.as_of import SAMPLES, known_at
+from polyclinic.cohort.codes import (
+    MODALITIES,
+    MODALITY_OF_KIND,
+    OUTCOME,
+    SERIES_KINDS,
+    kind,
+    kinds,
+    modality,
+    name,
+    unit,
+)
+from polyclinic.cohort.cohort import Cohort
+from polyclinic.cohort.errors import CohortError
+from polyclinic.cohort.rejects import Reject
+from polyclinic.cohort.schema import EVENTS, NOMINAL_ORIGIN, POLARS_EVENTS
+from polyclinic.cohort.splits import SPLITS
+from polyclinic.cohort.summary import ModalityCount, Summary
+from polyclinic.cohort.writer import CohortWriter, Commit
+
+__all__ = [
+    "EVENTS",
+    "MODALITIES",
+    "MODALITY_OF_KIND",
+    "NOMINAL_ORIGIN",
+    "OUTCOME",
+    "POLARS_EVENTS",
+    "SAMPLES",
+    "SERIES_KINDS",
+    "SPLITS",
+    "Cohort",
+    "CohortError",
+    "CohortWriter",
+    "Commit",
+    "ModalityCount",
+    "Reject",
+    "Summary",
+    "kind",
+    "kinds",
+    "known_at",
+    "modality",
+    "name",
+    "unit",
+]

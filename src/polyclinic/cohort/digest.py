@@ -1,0 +1,75 @@
+"""A number that stands for a set of events, whatever their order and however they are spread over files.
+
+Each event is hashed by itself and the hashes are added, so that shards can be digested apart. The mixing function is
+that of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014); it finds changes, it does not withstand forgers.
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+
+MODULUS = 1 << 128
+
+
+def digest(events: pl.DataFrame) -> int:
+    """Give the digest of `events`, a number below 2**128; that of two disjoint frames is the sum modulo 2**128.
+
+    `code` is categorical, the other columns are those of `POLARS_EVENTS`.
+    """
+    words = _mixed(events.get_column("subject_id").to_numpy().view(np.uint64))
+    time = events.get_column("time").to_physical().fill_null(np.iinfo(np.int64).min)
+    words = _mixed(words ^ time.to_numpy().view(np.uint64))
+    words = _mixed(words ^ _of_codes(events.get_column("code")))
+    number = events.get_column("numeric_value")
+    bits = number.fill_null(float("nan")).to_numpy().view(np.uint32).astype(np.uint64)
+    words = _mixed(words ^ bits)
+    for column in ("text_value", "blob"):
+        if events.get_column(column).null_count() < events.height:
+            words = _mixed(words ^ _of_texts(events.get_column(column)))
+    other = _mixed(words ^ np.uint64(0x5851F42D4C957F2D))
+    return (_sum(words) << 64 | _sum(other)) % MODULUS
+
+
+def add(digests: list[int]) -> int:
+    """Give the digest of disjoint sets of events together."""
+    low = sum(d & (1 << 64) - 1 for d in digests) & (1 << 64) - 1
+    high = sum(d >> 64 for d in digests) & (1 << 64) - 1
+    return high << 64 | low
+
+
+def _sum(words: Words) -> int:
+    return int(words.sum(dtype=np.uint64))
+
+
+def _mixed(words: Words) -> Words:
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def _word(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _of_codes(codes: pl.Series) -> Words:
+    numbers = codes.to_physical().to_numpy()
+    distinct = codes.unique()
+    table = np.zeros(int(numbers.max(initial=0)) + 1, np.uint64)
+    table[distinct.to_physical().to_numpy()] = [_word(code) for code in distinct.to_list()]
+    words: Words = table[numbers]
+    return words
+
+
+def _of_texts(texts: pl.Series) -> Words:
+    """Hash every text of a column; a null is 0."""
+    words = np.zeros(len(texts), np.uint64)
+    known = texts.is_not_null()
+    distinct = texts.drop_nulls().unique()
+    hashes = pl.Series([_word(text) for text in distinct.to_list()], dtype=pl.UInt64)
+    words[known.to_numpy()] = texts.filter(known).replace_strict(distinct, hashes, return_dtype=pl.UInt64).to_numpy()
+    return words
