@@ -1,0 +1,29 @@
+"""The clinical question → labels at prediction times."""
+
+from polyclinic.tasks.builtin import BUILT_IN
+from polyclinic.tasks.errors import TaskError
+from polyclinic.tasks.labels import Labels, label
+from polyclinic.tasks.patterns import Inputs
+from polyclinic.tasks.question import Exclusion, Kind, Prediction, Target
+from polyclinic.tasks.targets import Samples, Targets, as_targets, number_samples, samples
+from polyclinic.tasks.task import Task
+from polyclinic.tasks.times import prediction_times
+
+__all__ = [
+    "BUILT_IN",
+    "Exclusion",
+    "Inputs",
+    "Kind",
+    "Labels",
+    "Prediction",
+    "Samples",
+    "Target",
+    "Targets",
+    "Task",
+    "TaskError",
+    "as_targets",
+    "label",
+    "number_samples",
+    "prediction_times",
+    "samples",
+]

@@ -1,0 +1,23 @@
+"""The tasks that come with Polyclinic, one YAML file each; they are read when first asked for."""
+
+from collections.abc import Iterator, Mapping
+
+from polyclinic.tasks.task import Task, built_in_names
+
+
+class _BuiltIn(Mapping[str, Task]):
+    """Names and tasks; as any mapping, read only."""
+
+    def __getitem__(self, name: str) -> Task:
+        if name not in built_in_names():
+            raise KeyError(name)
+        return Task.load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(built_in_names())
+
+    def __len__(self) -> int:
+        return len(built_in_names())
+
+
+BUILT_IN: Mapping[str, Task] = _BuiltIn()

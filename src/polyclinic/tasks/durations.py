@@ -1,0 +1,70 @@
+"""Lengths of time as clinicians write them: `48h`, `2d`, `30min`, `1w`."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
+
+UNITS: dict[str, timedelta] = {
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "y": timedelta(days=365.25),
+}
+_WORDS = {"min": "minute", "h": "hour", "d": "day", "w": "week", "y": "year"}
+_WRITTEN = re.compile(r"(?P<number>[+-]?\d+(\.\d+)?)\s*(?P<unit>[a-z]+)")
+
+
+def parse_duration(written: Any) -> timedelta:
+    """Read a duration.
+
+    Example:
+        >>> parse_duration("48h")
+        datetime.timedelta(days=2)
+
+    Raises:
+        ValueError: when it is neither a number with a unit nor 0.
+    """
+    if isinstance(written, timedelta):
+        return written
+    if written in (0, "0"):
+        return timedelta(0)
+    match = _WRITTEN.fullmatch(str(written).strip().lower())
+    if match is None or match["unit"] not in UNITS:
+        raise ValueError(f"{written!r} is not a duration: write a number and one of {', '.join(UNITS)}, such as 48h")
+    return float(match["number"]) * UNITS[match["unit"]]
+
+
+def write_duration(duration: timedelta) -> str:
+    """Write a duration so that `parse_duration` reads it back equal.
+
+    Example:
+        >>> write_duration(timedelta(days=3)), write_duration(timedelta(hours=90))
+        ('3d', '90h')
+    """
+    for unit in ("d", "h", "min"):
+        if duration % UNITS[unit] == timedelta(0):
+            return f"{duration // UNITS[unit]}{unit}" if duration else "0"
+    return f"{duration / UNITS['min']!r}min"
+
+
+def duration_in_words(duration: timedelta) -> str:
+    """Say a duration in English; up to three days are said in hours.
+
+    Example:
+        >>> duration_in_words(timedelta(hours=48)), duration_in_words(timedelta(days=30))
+        ('48 hours', '30 days')
+    """
+    unit = "d" if duration > timedelta(days=3) else "h" if duration >= timedelta(hours=1) else "min"
+    number = duration / UNITS[unit]
+    return f"{number:g} {_WORDS[unit]}{'' if number == 1 else 's'}"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(write_duration, return_type=str, when_used="json"),
+]
+"""A pydantic field that reads and writes durations such as `48h`."""

@@ -1,0 +1,40 @@
+"""Small cohorts written out by hand."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS, Cohort, CohortWriter
+
+Row = tuple[int, float | None, str, float | str | None]
+"""Subject, hours after the origin (None: static), code, value."""
+
+
+def events(rows: list[Row]) -> pl.DataFrame:
+    """Write rows as events."""
+    return pl.DataFrame(
+        {
+            "subject_id": [subject for subject, *_ in rows],
+            "time": [None if hours is None else NOMINAL_ORIGIN + timedelta(hours=hours) for _, hours, _, _ in rows],
+            "code": [code for _, _, code, _ in rows],
+            "numeric_value": [value if isinstance(value, int | float) else None for *_, value in rows],
+            "text_value": [value if isinstance(value, str) else None for *_, value in rows],
+            "blob": [None] * len(rows),
+        },
+        schema=POLARS_EVENTS,
+    )
+
+
+@pytest.fixture
+def cohort_of(tmp_path: Path) -> Callable[[list[Row]], Cohort]:
+    """Write a cohort of some events and open it."""
+
+    def make(rows: list[Row]) -> Cohort:
+        with CohortWriter(tmp_path / "cohort", source="test") as writer:
+            writer.add(events(rows))
+        return Cohort.open(tmp_path / "cohort")
+
+    return make

@@ -1,0 +1,124 @@
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS
+from polyclinic.tasks import Task, prediction_times
+from polyclinic.tasks.times import NO_ANCHOR, NOTHING_KNOWN, Record, ask
+
+
+def task(**parts):
+    return Task(**{"name": "x", "kind": "binary", "target": {"codes": "OUTCOME//died"}, **parts})
+
+
+def hours(cohort, task):
+    """Give (subject, hour asked) of everyone asked."""
+    times = prediction_times(cohort, task)
+    assert times.columns == ["subject_id", "prediction_time"]
+    return [(subject, (time - NOMINAL_ORIGIN) / timedelta(hours=1)) for subject, time in times.iter_rows()]
+
+
+ROWS = [
+    (1, None, "DEMOGRAPHIC//age//years", 70.0),
+    (1, 2, "LAB//a", 1.0),
+    (1, 5, "PROCEDURE//scan", None),
+    (1, 9, "PROCEDURE//scan", None),
+    (1, 30, "OUTCOME//died", 1),
+    (2, 4, "LAB//a", 1.0),
+    (2, 8, "LAB//b", 1.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("prediction", "asked"),
+    [
+        ({"anchor": "first_event", "offset": "1h"}, [(1, 3), (2, 5)]),
+        ({"anchor": "last_event"}, [(1, 9), (2, 8)]),  # an outcome is no input, and does not count
+        ({"anchor": "origin", "offset": "6h"}, [(1, 6), (2, 6)]),
+        ({"anchor": "origin", "offset": "1h"}, [(1, 1)]),  # a static fact is known of 1, nothing of 2
+        ({"anchor": "2000-01-01 07:00"}, [(1, 7), (2, 7)]),
+        ({"anchor": "PROCEDURE//*"}, [(1, 5)]),
+        ({"anchor": "PROCEDURE//*", "occurrence": "last"}, [(1, 9)]),
+        ({"anchor": "PROCEDURE//*", "occurrence": "every", "offset": "-1h"}, [(1, 4), (1, 8)]),
+    ],
+)
+def test_anchors(cohort_of, prediction, asked):
+    assert hours(cohort_of(ROWS), task(prediction=prediction)) == asked
+
+
+@pytest.mark.parametrize(
+    ("exclusion", "asked"),
+    [
+        ({"had": "PROCEDURE//*"}, [2]),
+        ({"had": "LAB//b"}, [1, 2]),  # recorded after the question
+        ({"had": "DEMOGRAPHIC//age*"}, [2]),  # static facts are known by then
+        ({"lacks": "PROCEDURE//*"}, [1]),
+        ({"fewer_events_than": 3}, [1]),
+        ({"shorter_than": "1h"}, [1]),
+        ({"shorter_than": "4h"}, []),
+    ],
+)
+def test_exclusions_judge_what_is_known_when_asking(cohort_of, exclusion, asked):
+    at_six = task(prediction={"anchor": "origin", "offset": "6h"}, exclusions=[exclusion])
+    cohort = cohort_of(ROWS)
+    assert prediction_times(cohort, at_six)["subject_id"].to_list() == asked
+    excluded = ask(Record.of(cohort.events(), at_six), at_six).excluded
+    assert sum(excluded.values()) == 2 - len(asked)
+    assert set(excluded) <= {at_six.exclusions[0].in_words()}
+
+
+def test_who_is_not_asked_is_counted_by_reason(cohort_of):
+    rows = [*ROWS, (3, None, "DEMOGRAPHIC//sex", "female"), (4, 7, "LAB//a", 1.0), (5, 1, "OUTCOME//died", 1)]
+    record = cohort_of(rows).events()
+    first = task(prediction={"anchor": "first_event"})
+    assert ask(Record.of(record, first), first).excluded == {NO_ANCHOR: 2}
+    early = task(prediction={"anchor": "origin", "offset": "6h"})
+    assert ask(Record.of(record, early), early).excluded == {NOTHING_KNOWN: 2}
+
+
+EVENT = st.tuples(
+    st.integers(0, 3), st.none() | st.integers(0, 20), st.sampled_from(["LAB//a", "PROCEDURE//b", "OUTCOME//died"])
+)
+TASKS = [
+    task(prediction={"anchor": "first_event", "offset": "6h"}),
+    task(prediction={"anchor": "origin", "offset": "9h"}, exclusions=[{"had": "PROCEDURE//b"}, {"shorter_than": "2h"}]),
+    task(
+        prediction={"anchor": "PROCEDURE//b", "occurrence": "every", "offset": "1h"}, exclusions=[{"lacks": "LAB//a"}]
+    ),
+]
+
+
+def frame(rows):
+    times = [None if hour is None else NOMINAL_ORIGIN + timedelta(hours=hour) for _, hour, _ in rows]
+    return pl.LazyFrame(
+        {
+            "subject_id": [subject for subject, *_ in rows],
+            "time": times,
+            "code": [code for *_, code in rows],
+            "numeric_value": [1.0] * len(rows),
+            "text_value": [None] * len(rows),
+            "blob": [None] * len(rows),
+        },
+        schema=POLARS_EVENTS,
+    )
+
+
+@pytest.mark.parametrize("question", TASKS)
+@settings(max_examples=40, deadline=None)
+@given(st.lists(EVENT, max_size=25), st.data())
+def test_neither_outcomes_nor_other_subjects_nor_the_future_move_the_question(question, rows, data):
+    asked = ask(Record.of(frame(rows), question), question).times
+    one = data.draw(st.integers(0, 3))
+    latest = asked.filter(pl.col("subject_id") == one)["prediction_time"].max()
+    alone = [
+        (subject, hour, code)
+        for subject, hour, code in rows
+        if subject == one
+        and code != "OUTCOME//died"
+        and (latest is None or hour is None or NOMINAL_ORIGIN + timedelta(hours=hour) <= latest)
+    ]
+    again = ask(Record.of(frame(alone), question), question).times
+    assert again.rows() == asked.filter(pl.col("subject_id") == one).rows()

@@ -1,0 +1,116 @@
+from datetime import datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from polyclinic.tasks import BUILT_IN, Task, TaskError
+
+DIED = {"name": "died", "kind": "binary", "target": {"codes": "OUTCOME//died"}}
+
+
+def test_reads_yaml(tmp_path):
+    path = tmp_path / "task.yaml"
+    path.write_text(
+        """
+        name: sepsis
+        kind: binary
+        description: Will sepsis begin within a day?
+        prediction: {anchor: PROCEDURE//admission, occurrence: every, offset: 6h}
+        target: {codes: [DIAGNOSIS//A40*, DIAGNOSIS//A41*], read: presence, closed_by: PROCEDURE//discharge}
+        horizon: 24h
+        exclusions: [{had: DIAGNOSIS//A4*}, {shorter_than: 2h}]
+        inputs: {include: ["LAB//*", "VITAL//*"]}
+        """
+    )
+    task = Task.load(path)
+    assert task.prediction.offset == timedelta(hours=6)
+    assert task.target.codes == ("DIAGNOSIS//A40*", "DIAGNOSIS//A41*")
+    assert [exclusion.in_words() for exclusion in task.exclusions] == [
+        "had DIAGNOSIS//A4*",
+        "a record shorter than 2 hours",
+    ]
+    assert task.describe() == (
+        "Will sepsis begin within a day? Binary question, asked 6 hours after every PROCEDURE//admission, from what is "
+        "known by then: LAB//* or VITAL//*. The answer is the presence of DIAGNOSIS//A40* or DIAGNOSIS//A41*, within "
+        "24 hours of asking. Left out: had DIAGNOSIS//A4*; a record shorter than 2 hours."
+    )
+
+
+@pytest.mark.parametrize(
+    ("anchor", "read"),
+    [
+        ("2020-05-01", datetime(2020, 5, 1)),
+        ("2020-05-01T12:00:00+02:00", datetime(2020, 5, 1, 10)),
+        ("last_event", "last_event"),
+        ("PROCEDURE//x", "PROCEDURE//x"),
+    ],
+)
+def test_anchor_is_a_date_or_a_word(anchor, read):
+    assert Task(**DIED, prediction={"anchor": anchor}).prediction.anchor == read
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_tasks_survive_yaml_and_json(name):
+    task = BUILT_IN[name]
+    assert task.name == name
+    assert Task.load(name) == task
+    assert Task.from_yaml(task.to_yaml()) == task
+    assert Task.model_validate(task.model_dump(mode="json")) == task
+    assert task.description.endswith("?")
+    assert task.description in task.describe()
+
+
+def test_no_such_task_offers_the_choices():
+    with pytest.raises(TaskError, match="physionet2012_death"):
+        Task.load("nowhere.yaml")
+    with pytest.raises(KeyError):
+        BUILT_IN["nowhere"]
+
+
+@pytest.mark.parametrize(
+    ("yaml", "message"),
+    [
+        ("kind: binary\ntarget: {codes: OUTCOME//x}", "name: Field required"),
+        ("name: ../x\nkind: binary\ntarget: {codes: OUTCOME//x}", "name"),
+        ("name: x\nkind: guess\ntarget: {codes: OUTCOME//x}", "kind"),
+        ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x, colour: red}", "target.colour"),
+        ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x}\nhorizon: long", "such as 48h"),
+        ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x}\nhorizon: -1d", "longer than 0"),
+        ("name: x\nkind: binary\ntarget: {}", "give codes"),
+        ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x, read: time}", "change read"),
+        ("name: x\nkind: regression\ntarget: {codes: OUTCOME//x, pick: any}", "change pick"),
+        ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x, read: presence}", "complete: true"),
+        ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x, read: category}", "needs positive"),
+        ("name: x\nkind: regression\ntarget: {codes: OUTCOME//x, above: 3}", "above and below"),
+        ("name: x\nkind: regression\ntarget: {codes: OUTCOME//x, positive: Y}", "positive and negative"),
+        ("name: x\nkind: multiclass\ntarget: {codes: OUTCOME//x, classes: {a: a}}", "needs classes"),
+        ("name: x\nkind: multilabel\ntarget: {codes: OUTCOME//x, classes: {'a|b': a}}", "holds no"),
+        ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x, classes: {a: a}}", "has no classes"),
+        ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x}\nexclusions: [{had: A, lacks: B}]", "exactly one"),
+        ("- a\n- b", "task"),
+        ("name: [x", "not YAML"),
+    ],
+)
+def test_errors_say_which_field(yaml, message):
+    with pytest.raises(TaskError, match=message) as caught:
+        Task.from_yaml(yaml, where="my.yaml")
+    assert str(caught.value).startswith("my.yaml: ")
+
+
+def test_a_task_is_frozen():
+    with pytest.raises(ValidationError):
+        Task(**DIED).name = "lived"
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "outputs", "columns"),
+    [
+        ("binary", {}, ("yes",), ("yes",)),
+        ("regression", {}, ("value",), ("value",)),
+        ("time_to_event", {}, ("risk",), ("duration", "event")),
+        ("multiclass", {"classes": {"a": "a*", "b": "b*"}}, ("a", "b"), ("a", "b")),
+    ],
+)
+def test_outputs_and_target_columns(kind, extra, outputs, columns):
+    task = Task(name="x", kind=kind, target={"codes": "OUTCOME//x", **extra})
+    assert (task.outputs, task.target_columns) == (outputs, columns)
