@@ -1,0 +1,193 @@
+"""Fits one unified network with Lightning: early stopping, checkpoints that survive kill -9, logs."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger
+from safetensors.torch import load_model, save_model
+
+from polyclinic.models import ModelConfig, UnifiedModel
+from polyclinic.models.heads import RegressionHead, TimeToEventHead
+from polyclinic.progress import SILENT, Advance, Progress
+from polyclinic.training.examples import Batches, Examples
+from polyclinic.training.module import UnifiedModule
+from polyclinic.training.study import Network
+
+LoggerName = Literal["csv", "mlflow", "tensorboard"]
+METRIC = "validation_loss"
+FINISHED = "network.safetensors"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which examples a network learns from, and which tell it when to stop."""
+
+    training: Any  # int64 [row]
+    validation: Any
+
+
+def fit_network(
+    config: ModelConfig,
+    examples: Examples,
+    rows: Rows,
+    options: Network,
+    *,
+    seed: int,
+    folder: Path,
+    logger: LoggerName = "csv",
+    progress: Progress = SILENT,
+    description: str = "network",
+) -> UnifiedModel:
+    """Fit a network and give the weights of its best epoch, in evaluation mode.
+
+    `folder` keeps a checkpoint of every epoch's end: a fit that was killed goes on from the last one, and gives the
+    same bits as one that was not. A finished fit is read back instead of repeated.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, with the checkpoint in place.
+    """
+    torch.manual_seed(seed)
+    model = UnifiedModel(config)
+    start_heads(model, examples, rows.training)
+    finished = folder / FINISHED
+    if finished.is_file():
+        load_model(model, finished)
+        return model.eval()
+    module = UnifiedModule(model, options, seed)
+    best = _train(module, examples, rows, folder, logger, progress, description)
+    module.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
+    part = folder / f"{FINISHED}.part"
+    save_model(model, str(part))
+    part.replace(finished)
+    return model.eval()
+
+
+def start_heads(model: UnifiedModel, examples: Examples, rows: Any) -> None:
+    """Begin each head at what training subjects show without any input: the rate, the mean, the hazards."""
+    for task, target in examples.targets.items():
+        head = model.head(task)
+        values = torch.from_numpy(target.values[rows][target.observed[rows]]).float()
+        if not len(values):
+            continue
+        if isinstance(head, RegressionHead):
+            head.fit_scale(values)
+        elif isinstance(head, TimeToEventHead):
+            head.start_at(_hazards(head.ends, values))
+        else:
+            head.start_at(values.mean(dim=0))
+
+
+def _hazards(ends: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    duration, event = values.unbind(dim=1)
+    starts = torch.cat([ends.new_zeros(1), ends[:-1]])
+    at_risk = (duration[:, None] > starts).sum(0)
+    events = ((duration[:, None] > starts) & (duration[:, None] <= ends) & (event[:, None] > 0.5)).sum(0)
+    return events / at_risk.clamp_min(1)
+
+
+def _train(
+    module: UnifiedModule,
+    examples: Examples,
+    rows: Rows,
+    folder: Path,
+    logger: LoggerName,
+    progress: Progress,
+    description: str,
+) -> str:
+    options = module.options
+    training = Batches(examples, rows.training, options.batch_size, shuffle_seed=module.seed)
+    validation = Batches(examples, rows.validation, 4 * options.batch_size)
+    checkpoint = ModelCheckpoint(
+        dirpath=folder, filename="best", monitor=METRIC, save_last=True, enable_version_counter=False
+    )
+    last = folder / "last.ckpt"
+    with progress.task(description, total=options.epochs) as advance, _quiet():
+        trainer = lightning.Trainer(
+            accelerator="auto",
+            devices=1,
+            max_epochs=options.epochs,
+            gradient_clip_val=options.gradient_clip,
+            deterministic=True,
+            callbacks=[
+                checkpoint,
+                EarlyStopping(METRIC, patience=options.patience),
+                _Shuffle(training),
+                _Bar(advance),
+            ],
+            logger=_logger(logger, folder),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10**9,
+        )
+        module.train()
+        trainer.fit(
+            module,
+            cast(Any, training),
+            cast(Any, validation),
+            ckpt_path=str(last) if last.is_file() else None,
+            weights_only=True,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return checkpoint.best_model_path
+
+
+def _logger(name: LoggerName, folder: Path) -> Logger:
+    """Give the logger; MLflow and TensorBoard come with the extras of their names."""
+    if name == "csv":
+        return CSVLogger(folder, name="log", version="")
+    from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
+
+    try:
+        return MLFlowLogger("polyclinic") if name == "mlflow" else TensorBoardLogger(folder, name="log", version="")
+    except ModuleNotFoundError as problem:
+        raise ValueError(f"logging to {name} needs an extra: pip install 'polyclinic[{name}]'") from problem
+
+
+class _Shuffle(Callback):
+    """Tells the batches which epoch it is."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self.batches.epoch = trainer.current_epoch
+
+
+class _Bar(Callback):
+    """Advances the bar at the end of each epoch."""
+
+    def __init__(self, advance: Advance) -> None:
+        self.advance = advance
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self.advance(1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice off the terminal: on devices, on workers for data that is in memory, on folders."""
+    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "lightning.fabric")
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [one.level for one in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        warnings.filterwarnings("ignore", message=".*litlogger.*")
+        for one in loggers:
+            one.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for one, level in zip(loggers, levels, strict=True):
+                one.setLevel(level)
