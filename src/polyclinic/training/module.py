@@ -19,7 +19,7 @@ from polyclinic.training.study import Network
 
 
 class UnifiedModule(lightning.LightningModule):
-    """Fits a `UnifiedModel`; the randomness of an epoch follows from (seed, epoch) alone, so a resumed fit is the same."""
+    """Fits a `UnifiedModel`; an epoch draws from (seed, epoch) alone, so that a resumed fit is the same."""
 
     def __init__(self, model: UnifiedModel, options: Network, seed: int) -> None:
         super().__init__()
