@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from polyclinic.cohort import Reject
 from polyclinic.ingest.reader import Sink
+from polyclinic.ingest.unusable import Unusable
 
 OUTSIDE = "path outside the source"
 MISSING = "missing file"
@@ -13,12 +14,8 @@ _REMEDY_OUTSIDE = (
 )
 
 
-class UnusablePath(ValueError):  # noqa: N818
-    """A path that may not or cannot be read; `reason` and `remedy` are those of the reject, and hold no name."""
-
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(f"{reason}: {remedy}")
-        self.reason, self.remedy = reason, remedy
+class UnusablePath(Unusable):
+    """A path that may not or cannot be read."""
 
 
 def inside(root: Path, name: str) -> Path:

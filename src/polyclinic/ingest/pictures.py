@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from PIL import Image, ImageOps
 
+from polyclinic.ingest.unusable import Unusable
+
 MAX_PIXELS = 64_000_000  # 8,000 x 8,000: twice the largest detector of a radiograph; 128 MB at 16 bits
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")  # no format whose decoder runs another program
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
@@ -15,12 +17,8 @@ _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 Pixels = Shaped[np.ndarray, "height width"]  # uint8 or uint16, 0 = black
 
 
-class UnusablePicture(ValueError):  # noqa: N818
-    """A picture that cannot be used; `reason` and `remedy` are those of the reject."""
-
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(f"{reason}: {remedy}")
-        self.reason, self.remedy = reason, remedy
+class UnusablePicture(Unusable):
+    """A picture that cannot be used."""
 
 
 def check_size(width: int, height: int) -> None:

@@ -57,7 +57,7 @@ def ingest(
     mapping: Path | str | None = None,
     strict: bool = False,
     progress: Progress = SILENT,
-    seed: int = 0,
+    seed: int | None = None,
     **options: Any,
 ) -> IngestReport:
     """Read the source at `path` into the cohort at `into`, which is made, or merged with without duplicates.
@@ -69,7 +69,7 @@ def ingest(
         mapping: the YAML file that maps a table's columns (`table` only).
         strict: refuse the whole source when anything in it is rejected.
         progress: shows how far it has come.
-        seed: of the split by subject, for a cohort that does not exist yet.
+        seed: of the split by subject; None takes the cohort's own, or 0 for a new one.
         options: what else the reader understands, see `Options`.
 
     Raises:

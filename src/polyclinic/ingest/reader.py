@@ -17,9 +17,9 @@ class Sink(Protocol):
     """Where a reader puts what it reads; `CohortWriter` is one."""
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Take events: `source_id` (str) or `subject_id` (int64), `time`, `code`, `numeric_value`, `text_value`, `blob`.
+        """Take events: `source_id` or `subject_id`, `time`, `code`, `numeric_value`, `text_value`, `blob`.
 
-        Columns other than the subject and the code may be missing; a null time is a static fact.
+        Subjects are text or int64; other columns but the code may be missing; a null time is a static fact.
         """
         ...
 

@@ -1,0 +1,149 @@
+"""Delimited text (CSV, TSV, …) → rows of text cells with their lines, streamed; bad lines are rejected by number.
+
+Lines without quotes are split as columns at once. From the first quote on, Python's strict CSV parser takes over: it
+knows cells of several lines, and refuses what other parsers guess at.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import NamedTuple, Self, TextIO
+
+import polars as pl
+
+from polyclinic.ingest.sieve import Sieve
+from polyclinic.ingest.text import DAMAGE, NOT_TEXT, WRONG_ENCODING, UnusableText, open_text
+
+SEPARATORS = (",", "\t", ";", "|")
+WRONG_COUNT = "wrong number of columns"
+BAD_QUOTES = "quotes out of balance"
+_BLOCK = 8_000_000  # characters split at once
+_LONGEST_LINE = 16_000_000
+_RECORDS = 50_000  # records parsed at once
+_REMEDY_ENCODING = "save the file as UTF-8, or name its encoding in the mapping"
+
+
+class Rows(NamedTuple):
+    """Some rows of a table: the line (or row number) of each, its cells as text, and which columns hold true dates."""
+
+    line: pl.Series
+    cells: pl.DataFrame
+    dated: frozenset[str] = frozenset()
+
+
+def read_delimited(
+    raw: io.BufferedIOBase, sieve: Sieve, separator: str | None = None, encoding: str | None = None
+) -> Iterator[Rows]:
+    """Read a table with a header; its lines are counted from 1, the header's.
+
+    Args:
+        raw: the file, opened as bytes.
+        sieve: takes the bad lines.
+        separator: between cells; None takes the one that is commonest in the header.
+        encoding: of the file; None means UTF-8, or what its byte-order mark says.
+
+    Raises:
+        UnusableText: the file is empty, binary, or its header cannot be read.
+    """
+    text = open_text(raw, encoding)
+    columns, separator, line = _header(text, separator)
+    while block := text.read(_BLOCK):
+        block += _rest_of_line(text)
+        if '"' in block:
+            yield from _quoted(chain(io.StringIO(block), text), line, columns, separator, sieve)
+            return
+        yield _unquoted(block, line, columns, separator, sieve)
+        line += block.count("\n")
+
+
+def _header(text: TextIO, separator: str | None) -> tuple[list[str], str, int]:
+    first, blank = "\n", -1
+    while first == "\n":
+        first, blank = _rest_of_line(text), blank + 1
+    if not first.strip():
+        raise UnusableText("empty file", "export the table again, with its header")
+    if DAMAGE in first:
+        raise UnusableText(WRONG_ENCODING, _REMEDY_ENCODING, blank + 1)
+    chosen = separator or max(SEPARATORS, key=first.count)
+    parser = csv.reader(chain([first], text), delimiter=chosen, strict=True)
+    try:
+        columns = [name.strip() for name in next(parser)]
+    except csv.Error:
+        raise UnusableText(BAD_QUOTES, "correct the quotes in the header", blank + 1) from None
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise UnusableText("column named twice", f"rename one of the columns {', '.join(twice)}", blank + 1)
+    return columns, chosen, blank + parser.line_num + 1
+
+
+def _rest_of_line(text: TextIO) -> str:
+    rest = text.readline(_LONGEST_LINE)
+    if len(rest) == _LONGEST_LINE:
+        raise UnusableText(NOT_TEXT, "check that the file is a table of text: it has a line of 16 million characters")
+    return rest
+
+
+def _unquoted(block: str, first: int, columns: Sequence[str], separator: str, sieve: Sieve) -> Rows:
+    lines = pl.DataFrame({"text": pl.Series(block.removesuffix("\n").split("\n"), dtype=pl.String)})
+    lines = lines.with_row_index("line", first).with_columns(pl.col("line").cast(pl.Int64))
+    lines = lines.filter(pl.col("text").str.strip_chars(" ") != "")
+    if DAMAGE in block:
+        lines = sieve.keep(lines, ~pl.col("text").str.contains(DAMAGE, literal=True), WRONG_ENCODING, _REMEDY_ENCODING)
+    right = pl.col("text").str.count_matches(separator, literal=True) == len(columns) - 1
+    lines = sieve.keep(lines, right, WRONG_COUNT, _remedy_count(columns))
+    cells = lines.get_column("text").str.split_exact(separator, len(columns) - 1)
+    return Rows(lines.get_column("line"), cells.struct.rename_fields(columns).struct.unnest())
+
+
+def _quoted(lines: Iterator[str], first: int, columns: Sequence[str], separator: str, sieve: Sieve) -> Iterator[Rows]:
+    records = _records(_Watched(lines, first - 1), columns, separator, sieve)
+    while some := list(islice(records, _RECORDS)):
+        numbers, cells = zip(*some, strict=True)
+        by_column = zip(columns, zip(*cells, strict=True), strict=True)
+        frame = pl.DataFrame([pl.Series(name, texts, dtype=pl.String) for name, texts in by_column])
+        yield Rows(pl.Series("line", numbers, dtype=pl.Int64), frame)
+
+
+class _Watched:
+    """Lines on their way to the parser: how many have passed, and whether one of them was damaged."""
+
+    def __init__(self, lines: Iterator[str], passed: int) -> None:
+        self._lines, self.passed, self.damaged = lines, passed, False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.passed += 1
+        self.damaged |= DAMAGE in line
+        return line
+
+
+def _records(lines: _Watched, columns: Sequence[str], separator: str, sieve: Sieve) -> Iterator[tuple[int, list[str]]]:
+    parser = csv.reader(lines, delimiter=separator, strict=True)
+    while True:
+        start, lines.damaged = lines.passed + 1, False
+        try:
+            record = next(parser)
+        except StopIteration:
+            return
+        except csv.Error:
+            sieve.reject_file(BAD_QUOTES, _remedy_quotes(start, lines.passed), start)
+            continue
+        if lines.damaged:
+            sieve.reject_file(WRONG_ENCODING, _REMEDY_ENCODING, start)
+        elif len(record) == len(columns) and (len(record) > 1 or record[0].strip(" ")):
+            yield start, record
+        elif "".join(record).strip(" ") or len(record) > 1:
+            sieve.reject_file(WRONG_COUNT, _remedy_count(columns), start)
+
+
+def _remedy_count(columns: Sequence[str]) -> str:
+    return f"give the line {len(columns)} cells, as many as the header; quote cells that hold the separator"
+
+
+def _remedy_quotes(start: int, end: int) -> str:
+    longest = f"{csv.field_size_limit():,} characters"
+    return f"correct the quotes of lines {start} to {end}, or shorten a cell of more than {longest}"

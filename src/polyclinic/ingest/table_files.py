@@ -1,0 +1,107 @@
+"""Files of tables → rows of text cells: delimited text, Parquet, workbooks, by their suffix."""
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from polyclinic.ingest.delimited import Rows, read_delimited
+from polyclinic.ingest.sieve import Sieve
+from polyclinic.ingest.table_mapping import TableMapping
+from polyclinic.ingest.text import UnusableText
+from polyclinic.progress import SILENT, Progress
+
+DELIMITED = (".csv", ".tsv", ".tab", ".txt", ".psv")
+PARQUET = (".parquet", ".pq")
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+SUFFIXES = (*DELIMITED, *(f"{suffix}.gz" for suffix in DELIMITED), *PARQUET, *WORKBOOKS)
+_BATCH = 65_536  # rows of Parquet at once
+_WORKBOOK_BYTES = 1 << 30  # unpacked; a workbook is read whole
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name of a file says that it is a table this reader knows."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def read_rows(path: Path, mapping: TableMapping, sieve: Sieve, progress: Progress = SILENT) -> Iterator[Rows]:
+    """Read the rows of a table; bad ones go to `sieve`, and so does what is left of a file that breaks off.
+
+    Raises:
+        UnusableText: nothing of the file can be read.
+    """
+    name = path.name.lower()
+    if name.endswith(PARQUET):
+        yield from _parquet(path, mapping, progress)
+    elif name.endswith(WORKBOOKS):
+        yield from _workbook(path, mapping)
+    else:
+        yield from _text(path, mapping, sieve, progress)
+
+
+def _text(path: Path, mapping: TableMapping, sieve: Sieve, progress: Progress) -> Iterator[Rows]:
+    with path.open("rb") as stored, progress.task(f"Reading {path.name}", path.stat().st_size) as advance:
+        raw = gzip.GzipFile(fileobj=stored) if path.suffix.lower() == ".gz" else stored
+        done = 0
+        try:
+            for rows in read_delimited(raw, sieve, mapping.separator, mapping.encoding):
+                yield rows
+                advance(stored.tell() - done)
+                done = stored.tell()
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            sieve.reject_file("truncated file", "copy the file again: it breaks off or is damaged")
+
+
+def _parquet(path: Path, mapping: TableMapping, progress: Progress) -> Iterator[Rows]:
+    first = 1
+    try:
+        with pq.ParquetFile(path) as file, progress.task(f"Reading {path.name}", file.metadata.num_rows) as advance:
+            names = [name for name in file.schema_arrow.names if name in mapping.names()]
+            for batch in file.iter_batches(batch_size=_BATCH, columns=names):
+                frame = cast(pl.DataFrame, pl.from_arrow(pa.Table.from_batches([batch])))
+                line = pl.Series("line", range(first, first + frame.height), dtype=pl.Int64)
+                dated = frozenset(name for name, dtype in frame.schema.items() if dtype.is_temporal())
+                yield Rows(line, frame.select(_as_text(name, dtype) for name, dtype in frame.schema.items()), dated)
+                first += frame.height
+                advance(frame.height)
+    except (pa.ArrowException, OSError):
+        raise UnusableText("not a readable Parquet file", "write the file again: it is truncated or damaged") from None
+
+
+def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if dtype.is_float():  # an id that passed through a float is still that id
+        whole = (column == column.round()) & (column.abs() < 2**53)
+        return (
+            pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
+        )
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
+        return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.String)
+    if dtype.is_nested() or dtype == pl.Binary:
+        return pl.lit(None, dtype=pl.String).alias(name)
+    return column.cast(pl.String)
+
+
+def _workbook(path: Path, mapping: TableMapping) -> Iterator[Rows]:
+    import fastexcel
+
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(part.file_size for part in archive.infolist()) > _WORKBOOK_BYTES:
+                raise UnusableText("workbook too large", "export the sheet as CSV: it unpacks to more than 1 GiB")
+    try:
+        book = fastexcel.read_excel(path)
+        sheet = mapping.sheet or book.sheet_names[0]
+        frame = book.load_sheet(sheet, dtypes="string").to_polars()
+    except fastexcel.SheetNotFoundError:
+        raise UnusableText("no such sheet", f"name one of: {', '.join(book.sheet_names)}") from None
+    except fastexcel.FastExcelError:
+        raise UnusableText("not a readable workbook", "save the workbook again, or export the sheet as CSV") from None
+    line = pl.Series("line", range(2, 2 + frame.height), dtype=pl.Int64)
+    yield Rows(line, frame, frozenset(frame.columns))

@@ -1,0 +1,63 @@
+"""Texts of dates and times, as columns at once; what is not a date of the calendar becomes null."""
+
+from datetime import datetime
+
+import polars as pl
+
+from polyclinic.cohort import NOMINAL_ORIGIN
+
+ISO_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+_ZONED = "%Y-%m-%d %H:%M:%S%.f%:z"
+_MICROSECONDS = {"seconds": 1e6, "minutes": 60e6, "hours": 3600e6, "days": 86400e6}
+_FAR = 400 * 365.25 * 86400e6  # microseconds: no record is 400 years long, and int64 must not overflow
+
+
+def _native(text: str) -> str:
+    """Turn a strptime format into polars' own (fractions of a second are written differently)."""
+    return text.replace(".%f", "%.f")
+
+
+def check_format(text: str) -> str:
+    """Refuse a date format that cannot read what it writes.
+
+    Raises:
+        ValueError: the format lacks year, month or day, or has a directive that is not understood.
+    """
+    sample = datetime(1987, 11, 28, 21, 43, 56)
+    read = parse_dates(pl.Series([sample.strftime(text)]), text)[0]
+    if read is None or read.date() != sample.date():
+        raise ValueError("not a date format: use year, month and day as in %Y-%m-%d %H:%M:%S or %d.%m.%Y")
+    return text
+
+
+def parse_dates(texts: pl.Series, form: str | None = None) -> pl.Series:
+    """Read dates of one strptime format, or of ISO 8601; times with a zone become UTC, all are without zone after.
+
+    A text that is no date of the calendar (2023-02-30) gives null.
+    """
+    if form is not None:
+        return _parsed(texts, _native(form))
+    spaced = texts.str.replace("T", " ", literal=True)
+    found = pl.select(pl.coalesce(*(_parsed(spaced, known) for known in ISO_FORMATS))).to_series()
+    if (found.is_null() & spaced.is_not_null()).any():
+        zoned = spaced.str.replace("Z$", "+00:00").str.replace(r"(:\d\d)([+-]\d\d)$", "$1$2:00")
+        zoned = zoned.str.replace(r"([+-]\d\d)(\d\d)$", "$1:$2").str.replace(r"^(\S+ \d\d:\d\d)([+-])", "$1:00$2")
+        found = found.fill_null(_parsed(zoned, _ZONED))
+    return found
+
+
+def _parsed(texts: pl.Series, form: str) -> pl.Series:
+    try:
+        times = texts.str.to_datetime(form, strict=False, time_unit="us")
+    except pl.exceptions.PolarsError:
+        return pl.Series(texts.name, [None] * len(texts), dtype=pl.Datetime("us"))
+    zoned = isinstance(times.dtype, pl.Datetime) and times.dtype.time_zone
+    return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zoned else times
+
+
+def since_origin(numbers: pl.Series, unit: str) -> pl.Series:
+    """Turn numbers of seconds, minutes, hours or days since the nominal origin into times; absurd ones become null."""
+    microseconds = numbers * _MICROSECONDS[unit]
+    sane = microseconds.is_finite() & (microseconds.abs() < _FAR)
+    elapsed = microseconds.set(~sane, None).round().cast(pl.Int64, strict=False).cast(pl.Duration("us"))
+    return pl.select(pl.lit(NOMINAL_ORIGIN, dtype=pl.Datetime("us")) + elapsed).to_series()

@@ -1,0 +1,88 @@
+"""YAML that users write: texts stay texts, and every error says its line and key and offers the choices."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from polyclinic.ingest.report import IngestError
+
+Key = tuple[str, ...]
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Reads every scalar but null as text, so that the category `NO` is not False and `007` not 7."""
+
+
+_TextLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse(text: str, file: str) -> tuple[Any, Mapping[Key, int]]:
+    """Read YAML; give its value and the line of every key.
+
+    Raises:
+        IngestError: not YAML, or a key is there twice.
+    """
+    try:
+        loader = _TextLoader(text)
+        node = loader.get_single_node()
+        lines = dict(_lines(node, (), file)) if node else {}
+        return (loader.construct_document(node) if node else {}), lines
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise IngestError(f"{file} line {line}: not YAML ({error.problem}): check indentation and quotes") from None
+    except yaml.YAMLError:
+        raise IngestError(f"{file}: not YAML: check that it is a text file in UTF-8") from None
+
+
+def _lines(node: yaml.Node, key: Key, file: str) -> Iterator[tuple[Key, int]]:
+    yield key, node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            yield from _lines(item, (*key, str(position)), file)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for name, value in node.value:
+            line = name.start_mark.line + 1
+            if not isinstance(name, yaml.ScalarNode):
+                raise IngestError(f"{file} line {line}: a key must be a name")
+            if name.value in seen:
+                raise IngestError(f"{file} line {line}: key {name.value!r} is there twice: remove one")
+            seen.add(name.value)
+            yield from _lines(value, (*key, name.value), file)
+            yield (*key, name.value), line
+
+
+def explain(error: ValidationError, model: type[BaseModel], lines: Mapping[Key, int], file: str) -> str:
+    """Say in one line per problem where it is and what would be right."""
+    told = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        key = tuple(str(part) for part in problem["loc"] if part != "[key]")
+        known = next((key[:n] for n in range(len(key), -1, -1) if key[:n] in lines), ())
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = f"unknown key: choose from {', '.join(sorted(_choices(model, key)))}"
+        where = f"{file} line {lines.get(known, 1)}"
+        told.append(f"{where}: {'.'.join(key)}: {message}" if key else f"{where}: {message}")
+    return "\n".join(told)
+
+
+def _choices(model: type[BaseModel], key: Key) -> list[str]:
+    parts = list(key[:-1])
+    while parts:
+        annotation = model.model_fields[parts.pop(0)].annotation
+        if get_origin(annotation) is dict and parts:
+            parts.pop(0)
+        model = next(found for found in _models(annotation))
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
