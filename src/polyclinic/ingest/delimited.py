@@ -68,7 +68,7 @@ def _header(text: TextIO, separator: str | None) -> tuple[list[str], str, int]:
     chosen = separator or max(SEPARATORS, key=first.count)
     parser = csv.reader(chain([first], text), delimiter=chosen, strict=True)
     try:
-        columns = [name.strip() for name in next(parser)]
+        columns = [name.strip() or f"column_{place}" for place, name in enumerate(next(parser), 1)]
     except csv.Error:
         raise UnusableText(BAD_QUOTES, "correct the quotes in the header", blank + 1) from None
     twice = sorted({name for name in columns if columns.count(name) > 1})

@@ -14,11 +14,14 @@ from polyclinic.ingest.reader import Options, Sink
 from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.sieve import Sieve
 from polyclinic.ingest.table_cells import Cells
-from polyclinic.ingest.table_files import SUFFIXES, is_table, read_rows
+from polyclinic.ingest.table_files import SUFFIXES, Layout, is_table, read_rows
+from polyclinic.ingest.table_guess import guess_mapping
 from polyclinic.ingest.table_mapping import MISSING, Column, Long, TableMapping, Time, load_mapping
 from polyclinic.ingest.table_time import parse_dates, since_origin
 from polyclinic.ingest.text import UnusableText
 from polyclinic.progress import Progress
+
+__all__ = ["Table", "guess_mapping", "read"]
 
 
 def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
@@ -54,7 +57,9 @@ class Table:
         Raises:
             UnusableText: nothing of the file can be read.
         """
-        for rows in read_rows(self.path, self.mapping, self.sieve, progress):
+        mapping = self.mapping
+        layout = Layout(mapping.separator, mapping.encoding, mapping.sheet, frozenset(mapping.names()))
+        for rows in read_rows(self.path, layout, self.sieve, progress):
             self._check_columns(rows.cells.columns)
             for events in self._events(rows):
                 self.sieve.sink.add(events.drop("line"))

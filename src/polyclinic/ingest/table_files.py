@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import polars as pl
 import pyarrow as pa
@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 
 from polyclinic.ingest.delimited import Rows, read_delimited
 from polyclinic.ingest.sieve import Sieve
-from polyclinic.ingest.table_mapping import TableMapping
 from polyclinic.ingest.text import UnusableText
 from polyclinic.progress import SILENT, Progress
 
@@ -30,7 +29,16 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def read_rows(path: Path, mapping: TableMapping, sieve: Sieve, progress: Progress = SILENT) -> Iterator[Rows]:
+class Layout(NamedTuple):
+    """What has to be known of a file to find its cells; None: as the reader finds it."""
+
+    separator: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+    columns: frozenset[str] | None = None  # those that are wanted
+
+
+def read_rows(path: Path, layout: Layout, sieve: Sieve, progress: Progress = SILENT) -> Iterator[Rows]:
     """Read the rows of a table; bad ones go to `sieve`, and so does what is left of a file that breaks off.
 
     Raises:
@@ -38,19 +46,19 @@ def read_rows(path: Path, mapping: TableMapping, sieve: Sieve, progress: Progres
     """
     name = path.name.lower()
     if name.endswith(PARQUET):
-        yield from _parquet(path, mapping, progress)
+        yield from _parquet(path, layout, progress)
     elif name.endswith(WORKBOOKS):
-        yield from _workbook(path, mapping)
+        yield from _workbook(path, layout)
     else:
-        yield from _text(path, mapping, sieve, progress)
+        yield from _text(path, layout, sieve, progress)
 
 
-def _text(path: Path, mapping: TableMapping, sieve: Sieve, progress: Progress) -> Iterator[Rows]:
+def _text(path: Path, layout: Layout, sieve: Sieve, progress: Progress) -> Iterator[Rows]:
     with path.open("rb") as stored, progress.task(f"Reading {path.name}", path.stat().st_size) as advance:
         raw = gzip.GzipFile(fileobj=stored) if path.suffix.lower() == ".gz" else stored
         done = 0
         try:
-            for rows in read_delimited(raw, sieve, mapping.separator, mapping.encoding):
+            for rows in read_delimited(raw, sieve, layout.separator, layout.encoding):
                 yield rows
                 advance(stored.tell() - done)
                 done = stored.tell()
@@ -58,11 +66,11 @@ def _text(path: Path, mapping: TableMapping, sieve: Sieve, progress: Progress) -
             sieve.reject_file("truncated file", "copy the file again: it breaks off or is damaged")
 
 
-def _parquet(path: Path, mapping: TableMapping, progress: Progress) -> Iterator[Rows]:
+def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
     first = 1
     try:
         with pq.ParquetFile(path) as file, progress.task(f"Reading {path.name}", file.metadata.num_rows) as advance:
-            names = [name for name in file.schema_arrow.names if name in mapping.names()]
+            names = [name for name in file.schema_arrow.names if layout.columns is None or name in layout.columns]
             for batch in file.iter_batches(batch_size=_BATCH, columns=names):
                 frame = cast(pl.DataFrame, pl.from_arrow(pa.Table.from_batches([batch])))
                 line = pl.Series("line", range(first, first + frame.height), dtype=pl.Int64)
@@ -88,7 +96,7 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     return column.cast(pl.String)
 
 
-def _workbook(path: Path, mapping: TableMapping) -> Iterator[Rows]:
+def _workbook(path: Path, layout: Layout) -> Iterator[Rows]:
     import fastexcel
 
     if zipfile.is_zipfile(path):
@@ -97,7 +105,7 @@ def _workbook(path: Path, mapping: TableMapping) -> Iterator[Rows]:
                 raise UnusableText("workbook too large", "export the sheet as CSV: it unpacks to more than 1 GiB")
     try:
         book = fastexcel.read_excel(path)
-        sheet = mapping.sheet or book.sheet_names[0]
+        sheet = layout.sheet or book.sheet_names[0]
         frame = book.load_sheet(sheet, dtypes="string").to_polars()
     except fastexcel.SheetNotFoundError:
         raise UnusableText("no such sheet", f"name one of: {', '.join(book.sheet_names)}") from None

@@ -43,7 +43,9 @@ class Time(Strict):
 
     column: str
     format: str | None = None  # as in strptime; None: ISO 8601
-    unit: Literal["seconds", "minutes", "hours", "days"] | None = None  # numbers of this unit since the nominal origin
+    unit: Literal["seconds", "minutes", "hours", "days", "years"] | None = (
+        None  # numbers of this unit since the nominal origin
+    )
     earliest: date = EARLIEST
     latest: date = LATEST
 
@@ -168,6 +170,11 @@ class TableMapping(Strict):
     encoding: str | None = None  # unsaid: UTF-8
     decimal: Literal[".", ","] = "."
     sheet: str | None = None  # of a workbook; unsaid: the first
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _null_is_a_text(cls, texts: Any) -> Any:
+        return ["null" if text is None else text for text in texts] if isinstance(texts, list) else texts
 
     @field_validator("encoding")
     @classmethod

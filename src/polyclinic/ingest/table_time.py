@@ -8,7 +8,7 @@ from polyclinic.cohort import NOMINAL_ORIGIN
 
 ISO_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 _ZONED = "%Y-%m-%d %H:%M:%S%.f%:z"
-_MICROSECONDS = {"seconds": 1e6, "minutes": 60e6, "hours": 3600e6, "days": 86400e6}
+_MICROSECONDS = {"seconds": 1e6, "minutes": 60e6, "hours": 3600e6, "days": 86400e6, "years": 31557600e6}
 _FAR = 400 * 365.25 * 86400e6  # microseconds: no record is 400 years long, and int64 must not overflow
 
 

@@ -1,5 +1,6 @@
 """YAML that users write: texts stay texts, and every error says its line and key and offers the choices."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
@@ -15,10 +16,8 @@ class _TextLoader(yaml.SafeLoader):
     """Reads every scalar but null as text, so that the category `NO` is not False and `007` not 7."""
 
 
-_TextLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_TextLoader.yaml_implicit_resolvers = {}
+_TextLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^(null|~|)$"), ["n", "~", ""])
 
 
 def parse(text: str, file: str) -> tuple[Any, Mapping[Key, int]]:
