@@ -25,6 +25,7 @@ def known_at(events: Events, samples: pl.DataFrame) -> Events:
     asked = _checked(samples)
     known = (
         events.lazy()
+        .filter(pl.col("subject_id").is_between(asked["subject_id"].min(), asked["subject_id"].max()))
         .join(asked.lazy(), on="subject_id", how="inner", maintain_order="left")
         .filter(pl.col("time").is_null() | (pl.col("time") <= pl.col("prediction_time")))
         .sort("sample", "time", nulls_last=False, maintain_order=True)

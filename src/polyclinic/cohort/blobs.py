@@ -1,10 +1,11 @@
 """Pictures and waveforms, each a file named by the hash of its content."""
 
-import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from polyclinic.cohort.errors import CohortError
+from polyclinic.cohort.versions import sync
 from polyclinic.files import sha256
 
 NAME = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]{1,8}){1,2}")
@@ -27,23 +28,38 @@ class BlobStore:
         return len(self._written)
 
     def add(self, content: bytes, suffix: str) -> str:
-        """Write `content` unless it is there, and give its name: its SHA-256, a dot, and `suffix`."""
+        """Write `content` unless it is there, and give its name: its SHA-256, a dot, and `suffix`.
+
+        Raises:
+            CohortError: the suffix has other characters than letters and digits.
+        """
         name = f"{sha256(content)}.{suffix.lstrip('.').lower()}"
         if not NAME.fullmatch(name):
-            raise CohortError(f"suffix {suffix!r} of a blob: use letters and digits, such as png")
+            raise CohortError("the suffix of a blob has letters and digits only, such as png")
         path = self.folder / name
         if not (path.exists() and path.stat().st_size == len(content)):
-            self._put(path, content)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            half = self._temporary / f"{name}.half"
+            half.write_bytes(content)
+            half.replace(path)
             self._written.append(path)
         return name
 
+    def check(self, names: Iterable[str]) -> None:
+        """Make sure that there are blobs of these names.
+
+        Raises:
+            CohortError: there is one that is not.
+        """
+        for name in names:
+            self.path(name)
+
     def sync(self) -> None:
         """Wait until all that was written is on the disk."""
-        folders = {self.folder} if self._written else set()
-        for path in [*self._written, *folders]:
-            descriptor = os.open(path, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
+        for path in self._written:
+            sync(path)
+        if self._written:
+            sync(self.folder)
 
     def path(self, name: str) -> Path:
         """Give the file of a blob.
@@ -51,15 +67,9 @@ class BlobStore:
         Raises:
             CohortError: `name` is not that of a blob, or there is no such blob.
         """
-        path = self.folder / name
         if not NAME.fullmatch(name):
-            raise CohortError("not the name of a blob: it is 64 hexadecimal digits and a suffix")
+            raise CohortError("not the name of a blob, which add_blob gives: 64 hexadecimal digits and a suffix")
+        path = self.folder / name
         if path.is_symlink() or not path.is_file():
             raise CohortError(f"no blob {name} in {self.folder}: ingest its source again")
         return path
-
-    def _put(self, path: Path, content: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        half = self._temporary / f"{path.name}.half"
-        half.write_bytes(content)
-        half.replace(path)

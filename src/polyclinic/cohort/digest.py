@@ -20,7 +20,7 @@ def digest(events: pl.DataFrame) -> int:
 
     `code` is categorical, the other columns are those of `POLARS_EVENTS`.
     """
-    words = _mixed(events.get_column("subject_id").to_numpy().view(np.uint64))
+    words = _mixed(events.get_column("subject_id").to_numpy().view(np.uint64).copy())
     time = events.get_column("time").to_physical().fill_null(np.iinfo(np.int64).min)
     words = _mixed(words ^ time.to_numpy().view(np.uint64))
     words = _mixed(words ^ _of_codes(events.get_column("code")))
@@ -46,10 +46,13 @@ def _sum(words: Words) -> int:
 
 
 def _mixed(words: Words) -> Words:
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    """Mix each word, in place."""
+    words += np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        words ^= words >> np.uint64(shift)
+        words *= np.uint64(factor)
+    words ^= words >> np.uint64(31)
+    return words
 
 
 def _word(text: str) -> int:

@@ -1,15 +1,23 @@
 """Frames as readers give them → events with the writer's exact columns."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import polars as pl
 from polars.datatypes import DataType
 
 from polyclinic.cohort.errors import CohortError
+from polyclinic.cohort.identity import END
+from polyclinic.cohort.rejects import Reject
 from polyclinic.cohort.schema import POLARS_EVENTS
 
 #: What the writer keeps of an event until it is committed: either `source_id` or `subject_id` is null.
-STAGED = {"source_id": pl.String()} | dict(POLARS_EVENTS)
+STAGED = {"source_id": pl.String()} | dict(POLARS_EVENTS) | {"code": pl.Categorical()}
+
+NO_SUBJECT = Reject("", None, "no subject", "name the subject of every record")
+NO_CODE = Reject("", None, "no code", "name what every record measures")
+NOT_FINITE = Reject("", None, "not a finite number", "correct the number or leave it empty")
+NO_DATE = Reject("", None, "impossible date", "correct the date or its format in the mapping")
 
 
 def _text(dtype: DataType) -> bool:
@@ -35,23 +43,12 @@ _ACCEPTS: dict[str, tuple[Callable[[DataType], bool], str]] = {
 }
 
 
-def normalised(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Give `frame` with the columns `STAGED`, less the rows whose number is not finite, and how many those were.
+def check(frame: pl.DataFrame) -> None:
+    """Look at the columns of a frame.
 
     Raises:
-        CohortError: a column is missing, unknown or of the wrong type, or holds a null subject or code.
+        CohortError: a column is missing, unknown or of the wrong type.
     """
-    if frame.schema != STAGED:
-        _check(frame)
-        given = [pl.col(c) if c in frame.columns else pl.lit(None).alias(c) for c in STAGED]
-        frame = frame.select(e.cast(t, strict=t != pl.Float32()) for e, t in zip(given, STAGED.values(), strict=True))
-    _check_values(frame)
-    number = pl.col("numeric_value")
-    kept = frame.filter(number.is_null() | number.is_finite())
-    return kept.with_columns(number + 0.0), frame.height - kept.height
-
-
-def _check(frame: pl.DataFrame) -> None:
     if unknown := sorted(set(frame.columns) - set(STAGED)):
         raise CohortError(f"unknown columns {', '.join(unknown)}: an event has {', '.join(STAGED)}")
     if ("source_id" in frame.columns) == ("subject_id" in frame.columns):
@@ -64,11 +61,37 @@ def _check(frame: pl.DataFrame) -> None:
             raise CohortError(f"column {name} is {dtype}: make it {wanted}")
 
 
-def _check_values(frame: pl.DataFrame) -> None:
-    if nulls := frame.get_column("code").null_count():
-        raise CohortError(f"{nulls} events have no code: reject them in the reader")
-    source, subject = frame.get_column("source_id"), frame.get_column("subject_id")
-    if nulls := (source.is_null() & subject.is_null()).sum():
-        raise CohortError(f"{nulls} events have no subject: reject them in the reader")
-    if (subject < 0).any():
-        raise CohortError("a subject_id is negative: pass it as source_id, as text")
+def normalised(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[Reject, int]]:
+    """Give the usable rows of a checked frame with the columns `STAGED`, and how many were left out for what.
+
+    Readers reject such rows themselves, by file and line; this is the net below them.
+
+    Raises:
+        CohortError: a `subject_id` lies outside 0 to 2**63 - 2.
+    """
+    given = [pl.col(name) if name in frame.columns else pl.lit(None).alias(name) for name in STAGED]
+    types = STAGED.values()
+    frame = frame.select(
+        column.cast(dtype, strict=dtype != pl.Float32()) for column, dtype in zip(given, types, strict=True)
+    )
+    if not frame.get_column("subject_id").is_between(0, END, closed="left").all():
+        raise CohortError("a subject_id is negative or too large: pass it as source_id, as text")
+    return _usable(frame)
+
+
+def _usable(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[Reject, int]]:
+    named = (pl.col("source_id") != "").fill_null(value=False) | pl.col("subject_id").is_not_null()
+    rules = {
+        NO_SUBJECT: named,
+        NO_CODE: (pl.col("code") != "").fill_null(value=False),
+        NOT_FINITE: pl.col("numeric_value").is_finite().fill_null(value=True),
+        NO_DATE: pl.col("time").is_between(datetime.min, datetime.max).fill_null(value=True),
+    }
+    verdicts = frame.select(rule.all().alias(str(i)) for i, rule in enumerate(rules.values()))
+    left_out: dict[Reject, int] = {}
+    for (reason, rule), fine in zip(rules.items(), verdicts.row(0), strict=True):
+        if not fine:
+            kept = frame.filter(rule)
+            left_out[reason] = frame.height - kept.height
+            frame = kept
+    return frame, left_out

@@ -1,9 +1,8 @@
-"""The next version of a cohort: the shards that gained events are written anew, the others are linked."""
+"""The next version of a cohort: shards that gain events are written anew, the others are linked."""
 
 import hashlib
 import os
 import shutil
-from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -11,11 +10,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from polyclinic.cohort import digest, shards, splits, statistics, tables, versions
+from polyclinic.cohort import digest, rejects, shards, splits, statistics, tables, versions
 from polyclinic.cohort.errors import CohortError
-from polyclinic.cohort.rejects import Reject, as_frame
 from polyclinic.cohort.staging import Staging
-from polyclinic.files import write_json
 from polyclinic.progress import Progress
 
 
@@ -27,7 +24,7 @@ class Totals(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """One row of `shards`, and the counts of its subjects and codes."""
+    """A shard's row of `shards`, and the counts of its subjects and codes."""
 
     shard: pl.DataFrame
     subjects: pl.DataFrame
@@ -41,70 +38,43 @@ def totals(version: Path | None) -> Totals:
 
 
 def write_events(before: Path | None, version: Path, staging: Staging, source: str, progress: Progress) -> None:
-    """Write the shards of `version` and the tables that count them."""
-    known, old = tables.read(before, "subjects"), tables.read(before, "shards")
-    staged = staging.subjects()
+    """Write the shards of `version`, and the tables that count them: `subjects`, `shards`, `shard_codes`, `codes`."""
+    staged, known = staging.subjects(), tables.read(before, "subjects")
     named = _named(known, staged, source)
-    weights = (
-        pl.concat([known.select("subject_id", "bytes"), staged.select("subject_id", "bytes")])
-        .group_by("subject_id")
-        .sum()
-        .sort("subject_id")
-    )
-    pieces = shards.plan(old, weights, staged.get_column("subject_id"))
+    old, added = tables.read(before, "shards"), staged.get_column("subject_id")
+    pieces = shards.plan(old, _weights(known, staged), added, shards.TARGET_BYTES)
     counted: list[Counted] = []
-    old_codes = tables.read(before, "shard_codes")
     with progress.task("Writing events", len(pieces)) as advance:
         for index, piece in enumerate(pieces):
             path = version / "data" / f"{index:05}.parquet"
-            if piece.changed:
-                sources = staging.runs + ([before / "data" / piece.file] if before and piece.file else [])
-                counted.append(_written(path, piece, sources))
-            else:
-                counted.append(_linked(path, piece, before, old, known, old_codes))
+            counted.append(_written(path, piece, before, staging) if piece.changed else _linked(path, piece, before))
             advance(1)
-    tables.write(version, "shards", pl.concat([c.shard for c in counted]))
-    tables.write(version, "shard_codes", pl.concat([c.codes for c in counted]))
-    subjects = pl.concat([c.subjects for c in counted]).join(named, on="subject_id", how="left", maintain_order="left")
-    tables.write(version, "subjects", subjects.select(list(tables.TABLES["subjects"])))
+    subjects = pl.concat([each.subjects for each in counted])
+    codes = pl.concat([each.codes for each in counted])
+    tables.write(version, "subjects", subjects.join(named, on="subject_id", how="left", maintain_order="left"))
+    tables.write(version, "shards", pl.concat([each.shard for each in counted]))
+    tables.write(version, "shard_codes", codes)
+    tables.write(version, "codes", statistics.add_codes(codes))
 
 
-def write_metadata(before: Path | None, version: Path, source: str, rejects: Counter[Reject], seed: int) -> None:
-    """Write the tables of `version` that follow from its events, and `dataset.json`."""
-    counts = tables.read(version, "shard_codes")
+def write_rest(before: Path | None, version: Path, refused: pl.DataFrame, seed: int) -> None:
+    """Write the splits and rejects of `version`, and `dataset.json`, once its events are there."""
     subjects = tables.read(version, "subjects").get_column("subject_id")
-    earlier = tables.read(before, "subject_splits")
-    assigned = dict(zip(earlier["subject_id"].to_list(), earlier["split"].to_list(), strict=True))
-    side = splits.assign(subjects.to_list(), _pictures(version), seed, assigned)
-    tables.write(version, "subject_splits", side)
-    codes = statistics.add_codes(counts.drop("start")).with_columns(
-        pl.lit(None, pl.String).alias("description"), pl.lit(None, pl.List(pl.String)).alias("parent_codes")
-    )
-    tables.write(
-        version,
-        "codes",
-        codes.select("code", "description", "parent_codes", pl.all().exclude("code", "description", "parent_codes")),
-    )
-    refused = pl.concat([tables.read(before, "rejects"), as_frame(source, rejects)])
-    keys = [name for name in tables.TABLES["rejects"] if name != "records"]
-    refused = refused.group_by(keys, maintain_order=True).agg(pl.col("records").max())
-    tables.write(version, "rejects", refused)
-    content = digest.add([int(d, 16) for d in tables.read(version, "shards")["digest"].to_list()])
-    stamp = hashlib.sha256(f"{versions.LAYOUT} {seed} {content:032x}".encode())
-    stamp.update("".join(side.get_column("split").str.slice(0, 1).to_list()).encode())
-    write_json(
-        version / "metadata" / "dataset.json",
-        {
-            "dataset_name": "polyclinic cohort",
-            "dataset_version": version.name,
-            "etl_name": "polyclinic",
-            "etl_version": version_of("polyclinic"),
-            "meds_version": version_of("meds"),
-            "created_at": datetime.now(UTC).isoformat(),
-            "additional_value_modality_columns": ["blob"],
-            "polyclinic": {"layout": versions.LAYOUT, "seed": seed, "fingerprint": stamp.hexdigest()},
-        },
-    )
+    sides = splits.assign(subjects, _pictures(version), seed, tables.read(before, "subject_splits"))
+    tables.write(version, "subject_splits", sides)
+    listed = pl.concat([tables.read(before, "rejects"), refused])
+    tables.write(version, "rejects", rejects.once(listed, pl.col("records").max()))
+    information = {
+        "dataset_name": "polyclinic cohort",
+        "dataset_version": version.name,
+        "etl_name": "polyclinic",
+        "etl_version": version_of("polyclinic"),
+        "meds_version": version_of("meds"),
+        "created_at": datetime.now(UTC).isoformat(),
+        "additional_value_modality_columns": ["blob"],
+        "polyclinic": {"layout": versions.LAYOUT, "seed": seed, "fingerprint": _fingerprint(version, sides)},
+    }
+    tables.write_information(version, information)
 
 
 def _named(known: pl.DataFrame, staged: pl.DataFrame, source: str) -> pl.DataFrame:
@@ -117,42 +87,46 @@ def _named(known: pl.DataFrame, staged: pl.DataFrame, source: str) -> pl.DataFra
     return pl.concat([known.select("subject_id", "source", "source_id"), new])
 
 
-def _written(path: Path, piece: shards.Piece, sources: list[Path]) -> Counted:
-    events = shards.merged(sources, piece)
+def _weights(known: pl.DataFrame, staged: pl.DataFrame) -> pl.DataFrame:
+    both = pl.concat([known.select("subject_id", "bytes"), staged.select("subject_id", "bytes")])
+    return both.group_by("subject_id").sum().sort("subject_id")
+
+
+def _written(path: Path, piece: shards.Piece, before: Path | None, staging: Staging) -> Counted:
+    old = before / "data" / piece.file if before and piece.file else None
+    events = shards.merged(staging.runs, old, piece)
     shards.write(path, events)
-    pairs = statistics.by_pair(events)
-    subjects = statistics.by_subject(pairs)
+    subjects = statistics.by_subject(events)
+    codes = statistics.by_code(events).with_columns(start=pl.lit(piece.start, pl.Int64))
     row = (path.name, piece.start, subjects.height, events.height, f"{digest.digest(events):032x}")
-    codes = statistics.by_code(pairs).with_columns(start=pl.lit(piece.start, pl.Int64))
-    return Counted(
-        pl.DataFrame([row], schema=tables.TABLES["shards"], orient="row"),
-        subjects,
-        codes.select(list(tables.TABLES["shard_codes"])),
-    )
+    shard = pl.DataFrame([row], schema=tables.TABLES["shards"], orient="row")
+    return Counted(shard, subjects, codes.select(list(tables.TABLES["shard_codes"])))
 
 
-def _linked(
-    path: Path, piece: shards.Piece, before: Path | None, old: pl.DataFrame, known: pl.DataFrame, codes: pl.DataFrame
-) -> Counted:
+def _linked(path: Path, piece: shards.Piece, before: Path | None) -> Counted:
     if before is None or piece.file is None:
-        raise AssertionError("only an old shard can be unchanged")
+        raise ValueError("only a shard of an earlier version can be linked")
     try:
         os.link(before / "data" / piece.file, path)
-    except OSError:
+    except OSError:  # a file system without links
         shutil.copyfile(before / "data" / piece.file, path)
-    mine = (pl.col("subject_id") >= piece.start) & (pl.col("subject_id") < piece.stop)
+    mine = pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
+    same = pl.col("start") == piece.start
     return Counted(
-        old.filter(pl.col("start") == piece.start).with_columns(file=pl.lit(path.name)),
-        known.filter(mine).select("subject_id", *statistics.COUNTS),
-        codes.filter(pl.col("start") == piece.start),
+        tables.read(before, "shards").filter(same).with_columns(file=pl.lit(path.name)),
+        tables.read(before, "subjects").filter(mine).select("subject_id", *statistics.SUBJECT_COUNTS),
+        tables.read(before, "shard_codes").filter(same),
     )
 
 
 def _pictures(version: Path) -> pl.DataFrame:
-    return (
-        pl.scan_parquet(version / "data")
-        .filter(pl.col("blob").is_not_null())
-        .select("subject_id", "blob")
-        .unique()
-        .collect()
-    )
+    pairs = pl.scan_parquet(version / "data").filter(pl.col("blob").is_not_null()).select("subject_id", "blob")
+    return pairs.unique().collect(engine="streaming")
+
+
+def _fingerprint(version: Path, sides: pl.DataFrame) -> str:
+    """Stand for the events and splits of a version, however they came to be."""
+    events = digest.add([int(each, 16) for each in tables.read(version, "shards").get_column("digest").to_list()])
+    stamp = hashlib.sha256(f"{versions.LAYOUT} {events:032x} ".encode())
+    stamp.update(",".join(sides.get_column("split").to_list()).encode())
+    return stamp.hexdigest()

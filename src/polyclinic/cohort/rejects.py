@@ -1,10 +1,11 @@
-"""A record that could not be used: where it was, why, and what to do about it; never what it said."""
+"""Records that could not be used: where each was, why, and what to do about it; never what it said."""
 
 from collections import Counter
 from dataclasses import astuple, dataclass
 
 import polars as pl
 
+#: Columns of `metadata/rejects.parquet`; `records` counts the records that a row stands for.
 REJECTS = {
     "source": pl.String(),
     "file": pl.String(),
@@ -13,9 +14,13 @@ REJECTS = {
     "remedy": pl.String(),
     "records": pl.Int64(),
 }
+#: Rejects kept as objects before they are put into a table, which is much smaller.
+BATCH = 50_000
+
+_PACKED = {name: pl.Categorical() if dtype == pl.String() else dtype for name, dtype in REJECTS.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reject:
     """One record left out of the cohort.
 
@@ -29,15 +34,41 @@ class Reject:
     remedy: str
 
 
-def as_frame(source: str, rejects: Counter[Reject]) -> pl.DataFrame:
-    """Give the table of `rejects`, how many `records` each stands for, and the `source` that they came from."""
-    rows = [(source, *astuple(reject), records) for reject, records in rejects.items()]
-    return pl.DataFrame(rows, schema=REJECTS, orient="row")
+class Rejects:
+    """The rejects of one ingest, kept small."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._recent: Counter[Reject] = Counter()
+        self._tables = [pl.DataFrame(schema=_PACKED)]
+
+    def add(self, reject: Reject, records: int = 1) -> None:
+        """List a reject that stands for `records` records."""
+        self._recent[reject] += records
+        if len(self._recent) >= BATCH:
+            self._pack()
+
+    def table(self) -> pl.DataFrame:
+        """Give the columns `REJECTS`, each reject once, in the order they came."""
+        self._pack()
+        return once(pl.concat(self._tables).cast(pl.Schema(REJECTS)), pl.col("records").sum())
+
+    def by_reason(self) -> dict[str, int]:
+        """Count the records left out by reason, the most common first."""
+        return count_by_reason(self.table())
+
+    def _pack(self) -> None:
+        rows = [(self._source, *astuple(reject), records) for reject, records in self._recent.items()]
+        self._tables.append(pl.DataFrame(rows, schema=_PACKED, orient="row"))
+        self._recent.clear()
 
 
-def by_reason(rejects: Counter[Reject]) -> dict[str, int]:
-    """Count the records left out by reason, the most common first."""
-    counts: Counter[str] = Counter()
-    for reject, records in rejects.items():
-        counts[reject.reason] += records
-    return dict(counts.most_common())
+def once(table: pl.DataFrame, records: pl.Expr) -> pl.DataFrame:
+    """Give each reject of `table` once, with `records` to tell how many records it stands for."""
+    return table.group_by([name for name in REJECTS if name != "records"], maintain_order=True).agg(records)
+
+
+def count_by_reason(table: pl.DataFrame) -> dict[str, int]:
+    """Count the records of a table of rejects by reason, the most common first."""
+    counts = table.group_by("reason").agg(pl.col("records").sum())
+    return dict(counts.sort("records", "reason", descending=[True, False]).iter_rows())

@@ -10,17 +10,19 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from meds.schema import DataSchema
 
+from polyclinic.cohort.identity import END
 from polyclinic.cohort.schema import EVENTS, POLARS_EVENTS
 
 #: What an event weighs beside its text: its columns and their share of the indices, in bytes.
 EVENT_BYTES = 48
-#: A new shard is cut at this weight; an old one that grows beyond twice of it is cut anew.
+#: A new shard is cut at this weight.
 TARGET_BYTES = 24 << 20
+#: An old shard is cut anew when it has grown to more than so many times that weight.
+GROWTH = 3
 #: Rows decoded at once to read one subject.
 ROW_GROUP = 1 << 16
-#: No subject's id is as large.
-END = (1 << 63) - 1
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -39,7 +41,7 @@ class Piece:
     changed: bool
 
 
-def plan(old: pl.DataFrame, weights: pl.DataFrame, touched: pl.Series, target: int = TARGET_BYTES) -> list[Piece]:
+def plan(old: pl.DataFrame, weights: pl.DataFrame, touched: pl.Series, target: int) -> list[Piece]:
     """Decide how the next version is cut into shards, by `start`: an old shard that grew too heavy becomes several.
 
     Args:
@@ -50,7 +52,7 @@ def plan(old: pl.DataFrame, weights: pl.DataFrame, touched: pl.Series, target: i
     """
     files: list[str | None] = old.get_column("file").to_list() or [None]
     starts = [*(old.get_column("start").to_list() or [0]), END]
-    limit = 2 * target if old.height else target
+    limit = GROWTH * target if old.height else target
     ids, weight = weights.get_column("subject_id").to_numpy(), weights.get_column("bytes").to_numpy()
     edges = np.searchsorted(ids, starts)
     changed = set((np.searchsorted(starts, touched.to_numpy(), side="right") - 1).tolist())
@@ -72,14 +74,19 @@ def _cuts(ids: Integers, weight: Integers, limit: int, target: int) -> list[int]
     return [int(subject) for subject in ids[1:][part[1:] != part[:-1]]]
 
 
-def merged(sources: Sequence[Path], piece: Piece) -> pl.DataFrame:
-    """Give the events of the piece's subjects in all `sources`: sorted, each duplicate once, codes categorical."""
-    inside = (pl.col("subject_id") >= piece.start) & (pl.col("subject_id") < piece.stop)
-    frames = [
-        pl.scan_parquet(source).filter(inside).with_columns(pl.col("code").cast(pl.Categorical)).collect()
-        for source in sources
-    ]
-    return distinct(pl.concat(frames) if frames else pl.DataFrame(schema=POLARS_EVENTS))
+def weight() -> pl.Expr:
+    """Give the weight of a group of events in bytes: their columns and their text."""
+    return pl.len().cast(pl.Int64) * EVENT_BYTES + pl.col("text_value").str.len_bytes().sum().cast(pl.Int64)
+
+
+def merged(runs: Sequence[Path], old: Path | None, piece: Piece) -> pl.DataFrame:
+    """Give the piece's events in `runs` and in the `old` shard: sorted, each once, with categorical codes."""
+    sources = [files for files in (list(runs), [old] if old else []) if files]
+    inside = pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
+    coded = pl.col("code").cast(pl.Categorical)
+    found = [pl.scan_parquet(files).filter(inside).with_columns(coded) for files in sources]
+    none = pl.LazyFrame(schema=dict(POLARS_EVENTS)).with_columns(coded)
+    return distinct(pl.concat([none, *found]).collect())
 
 
 def distinct(events: pl.DataFrame) -> pl.DataFrame:
@@ -91,11 +98,12 @@ def distinct(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def write(path: Path, events: pl.DataFrame) -> None:
-    """Write a shard with the exact types of `EVENTS`, so that MEDS' own schema accepts it as it is."""
-    table = events.select(list(POLARS_EVENTS)).to_arrow(compat_level=pl.CompatLevel.oldest())
-    columns = [_cast(table[field.name], field.type) for field in EVENTS]
+    """Write a shard with the exact types of `EVENTS`, which MEDS' own schema is asked to confirm."""
+    loose = events.select(list(POLARS_EVENTS)).to_arrow(compat_level=pl.CompatLevel.oldest())
+    exact = pa.table([_cast(loose[field.name], field.type) for field in EVENTS], schema=EVENTS)
+    DataSchema.validate(exact)
     pq.write_table(
-        pa.table(columns, schema=EVENTS),
+        exact,
         path,
         row_group_size=ROW_GROUP,
         compression="zstd",

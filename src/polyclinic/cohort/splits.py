@@ -1,7 +1,6 @@
 """Which subjects a model learns from: decided by a hash of the subject's id, so that added subjects move nobody."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
 
 import polars as pl
 from meds.schema import held_out_split, train_split, tuning_split
@@ -11,15 +10,21 @@ SHARES = {train_split: 0.70, tuning_split: 0.15, held_out_split: 0.15}
 
 SPLITS = tuple(SHARES)
 
+SCHEMA = {"subject_id": pl.Int64(), "split": pl.String()}
+
 
 def position(subject_id: int, seed: int) -> float:
-    """Give a subject's place in [0, 1): uniform over ids, the same for every cohort with this seed."""
+    """Give a subject's place in [0, 1): uniform over ids, the same in every cohort with this seed."""
     digest = hashlib.sha256(f"{seed}:{subject_id}".encode()).digest()
-    return int.from_bytes(digest[:7], "big") / (1 << 56)
+    return int.from_bytes(digest[:6], "big") / (1 << 48)
 
 
 def split_at(place: float) -> str:
-    """Give the split that holds `place`."""
+    """Give the split that holds `place`.
+
+    >>> [split_at(place) for place in (0, 0.69, 0.71, 0.86)]
+    ['train', 'train', 'tuning', 'held_out']
+    """
     upper = 0.0
     for split, share in SHARES.items():
         upper += share
@@ -28,48 +33,55 @@ def split_at(place: float) -> str:
     return held_out_split
 
 
-def assign(
-    subjects: Iterable[int], pictures: pl.DataFrame, seed: int, assigned: Mapping[int, str] | None = None
-) -> pl.DataFrame:
+def assign(subjects: pl.Series, pictures: pl.DataFrame, seed: int, earlier: pl.DataFrame) -> pl.DataFrame:
     """Give the split of every subject: columns `subject_id` and `split`, sorted by subject.
 
-    `pictures` holds the pairs (`subject_id`, `blob`); subjects that share a picture, directly or through others, fall
-    on one side. Such a group goes where a member in `assigned` (an earlier version of the cohort) already was, to
-    training before tuning before held-out, so that nobody a model may have learnt from becomes a test; a group that
-    is all new goes where its smallest hash lies.
+    Subjects that share a picture, directly or through others, fall on one side. Such a group goes where a member
+    already was, to training before tuning before held-out, so that nobody a model may have learnt from becomes a
+    test; a group that is all new goes where its smallest hash lies.
+
+    Args:
+        subjects: the ids of all subjects.
+        pictures: columns `subject_id` and `blob`, one row for each picture of a subject.
+        seed: chooses the hash.
+        earlier: columns `subject_id` and `split`, of an earlier version of the cohort.
     """
-    assigned = assigned or {}
-    root = connected(pictures)
-    members: dict[int, list[int]] = {}
-    for subject in subjects:
-        members.setdefault(root.get(subject, subject), []).append(subject)
-    rows: list[tuple[int, str]] = []
-    for group in members.values():
-        earlier = {assigned[subject] for subject in group if subject in assigned}
-        split = min(earlier, key=SPLITS.index) if earlier else split_at(min(position(s, seed) for s in group))
-        rows.extend((subject, split) for subject in group)
-    schema = {"subject_id": pl.Int64(), "split": pl.String()}
-    return pl.DataFrame(rows, schema=schema, orient="row").sort("subject_id")
+    groups = connected(pictures)
+    listed = pl.DataFrame({"subject_id": subjects}, schema={"subject_id": pl.Int64()})
+    everyone = listed.join(earlier, on="subject_id", how="left").join(groups, on="subject_id", how="left")
+    settled = everyone.filter(pl.col("group").is_null() & pl.col("split").is_not_null()).select("subject_id", "split")
+    rest = everyone.join(settled, on="subject_id", how="anti")
+    members: dict[int, list[tuple[int, str | None]]] = {}
+    for subject, split, group in rest.select("subject_id", "split", "group").iter_rows():
+        members.setdefault(subject if group is None else group, []).append((subject, split))
+    rows = [(subject, side) for group in members.values() for side in [_side(group, seed)] for subject, _ in group]
+    return pl.concat([settled, pl.DataFrame(rows, schema=SCHEMA, orient="row")]).sort("subject_id")
 
 
-def connected(pictures: pl.DataFrame) -> dict[int, int]:
-    """Give, for each subject that shares a picture, one subject that stands for its whole group."""
+def connected(pictures: pl.DataFrame) -> pl.DataFrame:
+    """Give the subjects that share a picture: `subject_id`, and `group`, the smallest id of those connected with it."""
     shared = (
         pictures.select("subject_id", "blob")
         .unique()
         .group_by("blob")
-        .agg(pl.col("subject_id").sort())
+        .agg(pl.col("subject_id"))
         .filter(pl.col("subject_id").list.len() > 1)
     )
-    parent: dict[int, int] = {}
+    above: dict[int, int] = {}
 
-    def find(subject: int) -> int:
-        while (above := parent.setdefault(subject, subject)) != subject:
-            parent[subject] = subject = parent[above]
+    def top(subject: int) -> int:
+        while (parent := above.setdefault(subject, subject)) != subject:
+            above[subject] = subject = above[parent]
         return subject
 
-    for group in shared.get_column("subject_id").to_list():
-        first = find(group[0])
-        for other in group[1:]:
-            parent[find(other)] = first
-    return {subject: find(subject) for subject in list(parent)}
+    for first, *others in shared.get_column("subject_id").to_list():
+        for other in others:
+            one, two = top(first), top(other)
+            above[max(one, two)] = min(one, two)
+    rows = [(subject, top(subject)) for subject in list(above)]
+    return pl.DataFrame(rows, schema={"subject_id": pl.Int64(), "group": pl.Int64()}, orient="row")
+
+
+def _side(group: list[tuple[int, str | None]], seed: int) -> str:
+    taken = {split for _, split in group if split is not None}
+    return min(taken, key=SPLITS.index) if taken else split_at(min(position(subject, seed) for subject, _ in group))

@@ -1,73 +1,101 @@
-"""Events on their way into a cohort: buffered, sorted by subject, and put down in runs that fit the memory."""
+"""Events on their way into a cohort: gathered, sorted by subject, and put down in runs that fit the memory."""
 
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
 
-from polyclinic.cohort.errors import CohortError
-from polyclinic.cohort.identity import subject_id_of
+from polyclinic.cohort.frames import check, normalised
+from polyclinic.cohort.identity import SubjectIds
+from polyclinic.cohort.rejects import Reject
 from polyclinic.cohort.schema import POLARS_EVENTS
-from polyclinic.cohort.shards import EVENT_BYTES
+from polyclinic.cohort.shards import weight
 
+#: Small frames are gathered to so many rows before they are looked at.
+BATCH_ROWS = 100_000
 #: A run is put down when this much is buffered.
-RUN_BYTES = 96 << 20
+RUN_BYTES = 64 << 20
 #: Rows read at once of a run, when the events of a range of subjects are looked for.
 ROW_GROUP = 1 << 14
 
 
 class Staging:
-    """Runs of added events, each a file sorted by subject, and a count of what was added for each subject."""
+    """Runs of added events, each a file sorted by subject, and the weight of what was added to each subject.
+
+    Attributes:
+        runs: the files put down so far.
+        received: how many events were added, less those left out.
+        left_out: the rows left out, by reason.
+        blobs: the names in the `blob` column of the runs.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.runs: list[Path] = []
         self.received = 0
+        self.left_out: Counter[Reject] = Counter()
+        self.blobs: set[str] = set()
         self._folder = folder
+        self._frames: dict[tuple[tuple[str, pl.DataType], ...], list[pl.DataFrame]] = {}
+        self._gathered = 0
         self._buffer: list[pl.DataFrame] = []
         self._buffered = 0
-        self._ids: dict[str, int] = {}
-        self._sizes: list[pl.DataFrame] = []
+        self._ids = SubjectIds()
+        self._weights: list[pl.DataFrame] = []
 
-    def add(self, events: pl.DataFrame) -> None:
-        """Take events with the columns `frames.STAGED`."""
-        self.received += events.height
-        self._buffer.append(events)
-        self._buffered += int(events.estimated_size())
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take a frame as a reader gives it.
+
+        Raises:
+            CohortError: see `frames.check` and `frames.normalised`.
+        """
+        check(frame)
+        self._frames.setdefault(tuple(frame.schema.items()), []).append(frame)
+        self._gathered += frame.height
+        if self._gathered >= BATCH_ROWS:
+            self._take()
         if self._buffered >= RUN_BYTES:
-            self.flush()
+            self._put_down()
 
     def flush(self) -> None:
-        """Put what is buffered down as a run."""
-        if not self._buffer:
-            return
-        events = self._identified(pl.concat(self._buffer))
-        self._buffer, self._buffered = [], 0
-        size = pl.len() * EVENT_BYTES + pl.col("text_value").str.len_bytes().sum().cast(pl.Int64)
-        self._sizes.append(events.group_by("subject_id").agg(pl.col("source_id").first(), bytes=size))
-        path = self._folder / f"{len(self.runs)}.parquet"
-        events.select(list(POLARS_EVENTS)).sort("subject_id").write_parquet(
-            path, compression="lz4", row_group_size=ROW_GROUP
-        )
-        self.runs.append(path)
+        """Put all that was added down."""
+        self._take()
+        self._put_down()
 
     def subjects(self) -> pl.DataFrame:
-        """Give the subjects with added events: `subject_id`, `source_id` (null where unknown) and their `bytes`."""
-        schema = {"subject_id": pl.Int64(), "source_id": pl.String(), "bytes": pl.Int64()}
-        added = pl.concat(self._sizes) if self._sizes else pl.DataFrame(schema=schema)
-        names = added.drop_nulls("source_id").group_by("subject_id").agg(pl.col("source_id").unique())
-        if names.filter(pl.col("source_id").list.len() > 1).height:
-            raise CohortError("two source ids map to one subject: rename one of them in the source")
-        return (
-            added.group_by("subject_id")
-            .agg(pl.col("source_id").drop_nulls().first(), pl.col("bytes").sum())
-            .sort("subject_id")
-        )
+        """Give the subjects with added events, sorted: `subject_id`, `bytes` and `source_id` (null where not given).
+
+        Raises:
+            CohortError: two source ids map to one subject.
+        """
+        none = pl.DataFrame(schema={"subject_id": pl.Int64(), "bytes": pl.Int64()})
+        added = pl.concat([none, *self._weights]).group_by("subject_id").sum().sort("subject_id")
+        return added.join(self._ids.names(), on="subject_id", how="left", maintain_order="left")
+
+    def _take(self) -> None:
+        """Bring the gathered frames into one form."""
+        for alike in self._frames.values():
+            events, left_out = normalised(pl.concat(alike))
+            self.left_out.update(left_out)
+            self.received += events.height
+            self._buffer.append(events)
+            self._buffered += int(events.estimated_size())
+        self._frames, self._gathered = {}, 0
+
+    def _put_down(self) -> None:
+        if not self._buffered:
+            return
+        events = self._identified(pl.concat(self._buffer)).sort("subject_id")
+        self._buffer, self._buffered = [], 0
+        self.blobs.update(events.get_column("blob").drop_nulls().unique().to_list())
+        self._weights.append(events.group_by("subject_id", maintain_order=True).agg(bytes=weight()))
+        path = self._folder / f"{len(self.runs)}.parquet"
+        events.write_parquet(path, compression="lz4", row_group_size=ROW_GROUP)
+        self.runs.append(path)
 
     def _identified(self, events: pl.DataFrame) -> pl.DataFrame:
-        """Fill in the subject ids of events that name their subject by `source_id`."""
-        names = events.get_column("source_id").unique().drop_nulls()
-        for name in names.to_list():
-            if name not in self._ids:
-                self._ids[name] = subject_id_of(name)
-        numbers = pl.Series([self._ids[name] for name in names.to_list()], dtype=pl.Int64)
-        mapped = pl.col("source_id").replace_strict(names, numbers, default=None, return_dtype=pl.Int64)
-        return events.with_columns(subject_id=pl.coalesce("subject_id", mapped)) if len(names) else events
+        """Give the columns `POLARS_EVENTS`, with the subject ids of events that name their subject by `source_id`."""
+        source_ids = events.get_column("source_id")
+        if source_ids.null_count() < events.height:
+            events = events.with_columns(subject_id=pl.coalesce("subject_id", self._ids.of(source_ids)))
+        # Adding zero turns -0.0 into 0.0, which are one number.
+        return events.select(list(POLARS_EVENTS)).with_columns(pl.col("numeric_value") + 0.0)

@@ -1,38 +1,75 @@
-"""Counts of a shard's events by subject and by code; every subject is in one shard, so shards add up."""
+"""Counts of a shard's events by subject and by code; every subject is in one shard, so shards add up.
 
+The events of a shard come sorted by subject, with a categorical `code`.
+"""
+
+import numpy as np
 import polars as pl
 
 from polyclinic.cohort.codes import MODALITIES, SERIES_KINDS, kind, modality
-from polyclinic.cohort.shards import EVENT_BYTES
+from polyclinic.cohort.shards import weight
 
-#: Columns of the counts by subject, beside `subject_id`: all events, those of each modality, and their weight.
-COUNTS = ("events", *MODALITIES, "bytes")
+#: Of each subject: all its events, those of each modality, and what they weigh.
+SUBJECT_COUNTS: dict[str, pl.DataType] = {name: pl.Int64() for name in ("events", *MODALITIES, "bytes")}
+
+#: Of each code: its events and subjects, how many events hold a number, and the range of numbers and times.
+CODE_COUNTS: dict[str, pl.DataType] = {
+    "events": pl.Int64(),
+    "subjects": pl.Int64(),
+    "values": pl.Int64(),
+    "total": pl.Float64(),
+    "minimum": pl.Float32(),
+    "maximum": pl.Float32(),
+    "first": pl.Datetime("us"),
+    "last": pl.Datetime("us"),
+}
 
 
-def by_pair(events: pl.DataFrame) -> pl.DataFrame:
-    """Count a shard's events by subject and code, the smallest table from which the others follow."""
-    value = pl.col("numeric_value")
-    return events.group_by("subject_id", "code").agg(
+def by_subject(events: pl.DataFrame) -> pl.DataFrame:
+    """Give `SUBJECT_COUNTS` of each subject."""
+    codes = events.get_column("code").unique()
+    names = codes.cast(pl.String).to_list()
+    seen_as = pl.DataFrame(
+        {
+            "code": codes,
+            "modality": pl.Series([modality(code) for code in names], dtype=pl.String),
+            "serial": pl.Series([kind(code) in SERIES_KINDS for code in names], dtype=pl.Boolean),
+        }
+    )
+    timed_number = pl.col("numeric_value").is_not_null() & pl.col("time").is_not_null()
+    counts = {name: (pl.col("modality") == name).sum() for name in MODALITIES}
+    counts |= {"series": (pl.col("serial") & timed_number).sum(), "events": pl.len()}
+    return (
+        events.join(seen_as, on="code", how="left", maintain_order="left")
+        .group_by("subject_id", maintain_order=True)
+        .agg(bytes=weight(), **{name: count.cast(pl.Int64) for name, count in counts.items()})
+        .select("subject_id", *SUBJECT_COUNTS)
+    )
+
+
+def by_code(events: pl.DataFrame) -> pl.DataFrame:
+    """Give `CODE_COUNTS` of each code."""
+    value, time = pl.col("numeric_value"), pl.col("time")
+    counts = events.group_by("code").agg(
         events=pl.len().cast(pl.Int64),
         values=value.count().cast(pl.Int64),
-        timed=(value.is_not_null() & pl.col("time").is_not_null()).sum().cast(pl.Int64),
         total=value.cast(pl.Float64).sum(),
         minimum=value.min(),
         maximum=value.max(),
-        first=pl.col("time").min(),
-        last=pl.col("time").max(),
-        bytes=pl.len() * EVENT_BYTES + pl.col("text_value").str.len_bytes().sum().cast(pl.Int64),
+        first=time.min(),
+        last=time.max(),
     )
+    return counts.with_columns(_subjects(events, counts.get_column("code")), pl.col("code").cast(pl.String))
 
 
-def by_code(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Give each code's events and subjects, how many events hold a number, and the range of numbers and times."""
-    return pairs.group_by(pl.col("code").cast(pl.String)).agg(
-        pl.col("events", "values", "total").sum(),
-        pl.col("minimum", "first").min(),
-        pl.col("maximum", "last").max(),
-        subjects=pl.len().cast(pl.Int64),
-    )
+def _subjects(events: pl.DataFrame, codes: pl.Series) -> pl.Series:
+    """Count the subjects that have each of `codes`."""
+    numbers = pl.col("code").to_physical()
+    pairs = events.select(pl.col("subject_id").rle_id().cast(pl.Int64) * (1 << 32) + numbers).to_series().to_numpy()
+    pairs = np.sort(pairs)
+    first = np.append(True, pairs[1:] != pairs[:-1])[: pairs.size]
+    counts = np.bincount(pairs[first] & ((1 << 32) - 1), minlength=1)
+    return pl.Series("subjects", counts[codes.to_physical().to_numpy()], dtype=pl.Int64)
 
 
 def add_codes(counts: pl.DataFrame) -> pl.DataFrame:
@@ -45,25 +82,4 @@ def add_codes(counts: pl.DataFrame) -> pl.DataFrame:
             pl.col("maximum", "last").max(),
         )
         .sort("code")
-    )
-
-
-def by_subject(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Give, for each subject, the columns `COUNTS`."""
-    codes = pairs.get_column("code").unique().cast(pl.String).to_list()
-    seen_as = pl.DataFrame(
-        {
-            "code": pl.Series(codes, dtype=pl.String).cast(pl.Categorical),
-            "modality": pl.Series([modality(code) for code in codes], dtype=pl.String),
-            "serial": pl.Series([kind(code) in SERIES_KINDS for code in codes], dtype=pl.Boolean),
-        }
-    )
-    seen = {name: pl.when(pl.col("modality") == name).then("events").sum() for name in MODALITIES}
-    seen["series"] = pl.when("serial").then("timed").sum()
-    return (
-        pairs.join(seen_as, on="code", how="left")
-        .group_by("subject_id")
-        .agg(pl.col("events").sum(), pl.col("bytes").sum(), **seen)
-        .select("subject_id", *COUNTS)
-        .sort("subject_id")
     )

@@ -7,7 +7,11 @@ from typing import Any
 
 import polars as pl
 
-#: A code counts as frequent when at least this share of the subjects has it.
+from polyclinic.cohort.codes import MODALITIES
+from polyclinic.cohort.rejects import count_by_reason
+from polyclinic.cohort.splits import SPLITS
+
+#: A code is frequent when at least this share of the subjects has it.
 FREQUENT = 0.05
 
 
@@ -27,7 +31,8 @@ class Summary:
         subjects: subjects with at least one event.
         events: events of all subjects.
         codes: distinct codes.
-        modalities: counts of each modality; a timed number of a laboratory or vital sign counts as series too.
+        modalities: counts of each modality; a timed number of a laboratory value or vital sign counts as structured
+            and as series, and outcomes are of no modality.
         missingness: share of subjects, 0 to 1, that lack each modality and each frequent code (see `FREQUENT`).
         first: earliest time; None where every event is static.
         last: latest time.
@@ -52,13 +57,54 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the summary as plain values that JSON can hold."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("modalities", "per_code")}
-        for name in ("missingness", "splits", "sources", "rejects"):
-            plain[name] = dict(plain[name])
         times = pl.col("first", "last").dt.to_string("iso:strict")
-        return plain | {
+        return {
+            "subjects": self.subjects,
+            "events": self.events,
+            "codes": self.codes,
+            "modalities": {name: asdict(count) for name, count in self.modalities.items()},
+            "missingness": dict(self.missingness),
             "first": self.first.isoformat() if self.first else None,
             "last": self.last.isoformat() if self.last else None,
-            "modalities": {name: asdict(count) for name, count in self.modalities.items()},
+            "splits": dict(self.splits),
+            "sources": dict(self.sources),
+            "rejects": dict(self.rejects),
             "per_code": self.per_code.with_columns(times).to_dicts(),
         }
+
+
+def summarise(subjects: pl.DataFrame, splits: pl.DataFrame, codes: pl.DataFrame, rejects: pl.DataFrame) -> Summary:
+    """Make the summary of a version from its tables (see `tables.TABLES`)."""
+    n = subjects.height
+    per_code = _per_code(codes, n)
+    modalities = {
+        name: ModalityCount(int((subjects[name] > 0).sum()), int(subjects[name].sum())) for name in MODALITIES
+    }
+    lacking = {name: 1 - count.subjects / n if n else 1.0 for name, count in modalities.items()}
+    frequent = per_code.filter(pl.col("subjects") >= FREQUENT * n).select("code", "missing")
+    return Summary(
+        subjects=n,
+        events=int(subjects["events"].sum()),
+        codes=codes.height,
+        modalities=modalities,
+        missingness=lacking | dict(frequent.iter_rows()),
+        first=codes.select(pl.col("first").min()).item(),
+        last=codes.select(pl.col("last").max()).item(),
+        splits=dict.fromkeys(SPLITS, 0) | _counted(splits, "split"),
+        sources=_counted(subjects, "source"),
+        rejects=count_by_reason(rejects),
+        per_code=per_code,
+    )
+
+
+def _per_code(codes: pl.DataFrame, subjects: int) -> pl.DataFrame:
+    mean = pl.when(pl.col("values") > 0).then(pl.col("total") / pl.col("values"))
+    missing = 1 - pl.col("subjects") / subjects
+    columns = ["code", "events", "subjects", "values", "minimum", "mean", "maximum", "first", "last", "missing"]
+    return (
+        codes.with_columns(mean=mean, missing=missing).select(columns).sort("events", "code", descending=[True, False])
+    )
+
+
+def _counted(table: pl.DataFrame, column: str) -> dict[str, int]:
+    return dict(table.group_by(column).len().sort(column).iter_rows())

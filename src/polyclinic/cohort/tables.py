@@ -1,4 +1,4 @@
-"""The tables beside a version's events: the subjects, their splits, the shards, the codes, the rejects."""
+"""The tables beside a version's events, under `metadata/`, checked by MEDS' own schemas where MEDS names them."""
 
 import json
 from pathlib import Path
@@ -7,17 +7,20 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from meds.schema import CodeMetadataSchema, DatasetMetadataSchema, SubjectSplitSchema
 
 from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.rejects import REJECTS
-from polyclinic.cohort.statistics import COUNTS
+from polyclinic.cohort.statistics import CODE_COUNTS, SUBJECT_COUNTS
 from polyclinic.cohort.versions import LAYOUT
+from polyclinic.files import write_json
 
-#: Columns of each table; `codes` of the whole cohort is written from `shard_codes`.
+#: Columns of each table. `shards` lists the files of `data/`, each with the smallest subject id that may be in it.
 TABLES: dict[str, dict[str, pl.DataType]] = {
-    "subjects": {"subject_id": pl.Int64(), "source": pl.String(), "source_id": pl.String()}
-    | {name: pl.Int64() for name in COUNTS},
+    "subjects": {"subject_id": pl.Int64(), "source": pl.String(), "source_id": pl.String()} | SUBJECT_COUNTS,
     "subject_splits": {"subject_id": pl.Int64(), "split": pl.String()},
+    "codes": {"code": pl.String(), "description": pl.String(), "parent_codes": pl.List(pl.String)} | CODE_COUNTS,
+    "rejects": dict(REJECTS),
     "shards": {
         "file": pl.String(),
         "start": pl.Int64(),
@@ -25,20 +28,10 @@ TABLES: dict[str, dict[str, pl.DataType]] = {
         "events": pl.Int64(),
         "digest": pl.String(),
     },
-    "shard_codes": {
-        "start": pl.Int64(),
-        "code": pl.String(),
-        "events": pl.Int64(),
-        "subjects": pl.Int64(),
-        "values": pl.Int64(),
-        "total": pl.Float64(),
-        "minimum": pl.Float32(),
-        "maximum": pl.Float32(),
-        "first": pl.Datetime("us"),
-        "last": pl.Datetime("us"),
-    },
-    "rejects": dict(REJECTS),
+    "shard_codes": {"start": pl.Int64(), "code": pl.String()} | CODE_COUNTS,
 }
+
+_STANDARD: dict[str, Any] = {"codes": CodeMetadataSchema, "subject_splits": SubjectSplitSchema}
 
 
 def read(version: Path | None, name: str) -> pl.DataFrame:
@@ -49,33 +42,36 @@ def read(version: Path | None, name: str) -> pl.DataFrame:
 
 
 def write(version: Path, name: str, frame: pl.DataFrame) -> None:
-    """Write a table of a version, text as Arrow's `string`, which MEDS' schemas ask for."""
-    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    fields = [field.with_type(_plain(field.type)) for field in table.schema]
-    pq.write_table(table.cast(pa.schema(fields)), version / "metadata" / f"{name}.parquet", compression="zstd")
+    """Write a table of a version, its text as Arrow's `string`, which MEDS' schemas ask for."""
+    missing = [pl.lit(None, dtype).alias(column) for column, dtype in TABLES[name].items() if column not in frame]
+    table = frame.with_columns(missing).select(list(TABLES[name])).to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = table.cast(pa.schema([field.with_type(_plain(field.type)) for field in table.schema]))
+    if name in _STANDARD:
+        _STANDARD[name].validate(table)
+    pq.write_table(table, version / "metadata" / f"{name}.parquet", compression="zstd")
+
+
+def write_information(version: Path, information: dict[str, Any]) -> None:
+    """Write `metadata/dataset.json`."""
+    DatasetMetadataSchema.validate(information)
+    write_json(version / "metadata" / "dataset.json", information)
 
 
 def information(version: Path) -> dict[str, Any]:
-    """Give `metadata/dataset.json` of a version.
+    """Give what `metadata/dataset.json` says under `polyclinic`: layout, seed and fingerprint.
 
     Raises:
         CohortError: it cannot be read, or was written by a newer Polyclinic.
     """
     path = version / "metadata" / "dataset.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        own: dict[str, Any] = found["polyclinic"]
+        own: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["polyclinic"]
+        layout = int(own["layout"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CohortError(f"{path} cannot be read as that of a cohort: ingest anew into an empty folder") from error
-    if own["layout"] > LAYOUT:
-        raise CohortError(f"{version} has layout {own['layout']}, newer than {LAYOUT}: update polyclinic to open it")
+        raise CohortError(f"{path} is not that of a cohort: ingest its sources into an empty folder") from error
+    if layout > LAYOUT:
+        raise CohortError(f"the cohort has layout {layout}, newer than {LAYOUT}: update polyclinic to open it")
     return own
-
-
-def _plain(dtype: pa.DataType) -> pa.DataType:
-    if pa.types.is_large_list(dtype) or pa.types.is_list(dtype):
-        return pa.list_(_plain(dtype.value_type))
-    return pa.string() if pa.types.is_large_string(dtype) else dtype
 
 
 def seed_for(version: Path | None, asked: int | None) -> int:
@@ -90,3 +86,9 @@ def seed_for(version: Path | None, asked: int | None) -> int:
     if asked not in (None, seed):
         raise CohortError(f"this cohort was split with seed {seed}: use it, or ingest into another folder")
     return seed
+
+
+def _plain(dtype: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_list(dtype):
+        return pa.list_(_plain(dtype.value_type))
+    return pa.string() if pa.types.is_large_string(dtype) else dtype

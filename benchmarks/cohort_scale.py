@@ -1,0 +1,128 @@
+"""Cost of writing and summarising a cohort as it grows: events per second, peak memory, cost per event.
+
+Synthetic laboratory values and vital signs come in long-form frames, as readers give them; each measurement runs in a
+process of its own, writes to a temporary folder and removes it. Run it with
+
+    python benchmarks/cohort_scale.py --millions 1 5 20 --repeats 3
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from polyclinic.cohort import Cohort, CohortWriter
+
+EVENTS_PER_SUBJECT = 400
+CODES = pl.Series([f"LAB//analyte {i}//mmol/L" for i in range(150)] + [f"VITAL//sign {i}//bpm" for i in range(50)])
+SPAN_US = 5 * 365 * 86_400 * 1_000_000
+
+
+def frames(events: int, order: str, rows: int = 100_000) -> Iterator[pl.DataFrame]:
+    """Give `events` random events, a frame at a time.
+
+    Ordered by "subject" each frame holds a few whole subjects; by "time" every frame holds events of all subjects,
+    which is the hardest to merge.
+    """
+    rng = np.random.default_rng(0)
+    subjects = events // EVENTS_PER_SUBJECT
+    for start in range(0, events, rows):
+        n = min(rows, events - start)
+        if order == "subject":
+            subject = np.arange(start, start + n) // EVENTS_PER_SUBJECT
+            time_us = rng.integers(0, SPAN_US, n)
+        else:
+            subject = rng.integers(0, subjects, n)
+            time_us = start * (SPAN_US // events) + np.sort(rng.integers(0, rows * (SPAN_US // events), n))
+        yield pl.DataFrame(
+            {
+                "source_id": pl.Series(subject).cast(pl.String),
+                "time": pl.Series(time_us).cast(pl.Datetime("us")),
+                "code": CODES.gather(rng.integers(0, len(CODES), n)),
+                "numeric_value": rng.normal(100, 15, n).astype(np.float32),
+            }
+        )
+
+
+def measure(events: int, order: str) -> dict[str, float]:
+    """Write, open and summarise a cohort of `events`, in this process."""
+    folder = Path(tempfile.mkdtemp(prefix="cohort-scale-"))
+    try:
+        seconds = 0.0
+        with CohortWriter(folder, source="synthetic") as writer:
+            for frame in frames(events, order):
+                begin = time.perf_counter()
+                writer.add(frame)
+                seconds += time.perf_counter() - begin
+            begin = time.perf_counter()
+            writer.commit()
+            seconds += time.perf_counter() - begin
+        writing_mb = peak_mb()
+        begin = time.perf_counter()
+        cohort = Cohort.open(folder)
+        opened = time.perf_counter()
+        summary = cohort.summary()
+        summarised = time.perf_counter()
+        assert summary.events > 0.999 * events
+        size = sum(file.stat().st_size for file in (folder / "current").rglob("*.parquet"))
+        return {
+            "write_s": seconds,
+            "write_mb": writing_mb,
+            "open_ms": 1e3 * (opened - begin),
+            "summary_ms": 1e3 * (summarised - opened),
+            "bytes_per_event": size / events,
+        }
+    finally:
+        shutil.rmtree(folder)
+
+
+def peak_mb() -> float:
+    """Give the most memory this process has held, in MB."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
+
+
+def apart(events: int, order: str) -> dict[str, float]:
+    """Measure in a fresh process, so that peak memory is of this measurement alone."""
+    command = [sys.executable, __file__, "--one", str(events), "--order", order]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(result.stdout)  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--millions", type=float, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--order", choices=["subject", "time"], nargs="+", default=["subject", "time"])
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.one:
+        print(json.dumps(measure(chosen.one, chosen.order[0])))
+        return
+    print("order    events      events/s (min-max)         µs/event  peak MB  open ms  summary ms  bytes/event")
+    for order in chosen.order:
+        for millions in chosen.millions:
+            events = int(millions * 1e6)
+            runs = [apart(events, order) for _ in range(chosen.repeats)]
+            middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            slow, fast = (events / pick(run["write_s"] for run in runs) for pick in (max, min))
+            print(
+                f"{order:8} {events:10,}  {events / middle['write_s']:9,.0f} ({slow:,.0f}-{fast:,.0f})  "
+                f"{1e6 * middle['write_s'] / events:8.3f}  {max(run['write_mb'] for run in runs):7,.0f}  "
+                f"{middle['open_ms']:7.1f}  {middle['summary_ms']:10.1f}  {middle['bytes_per_event']:11.1f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
