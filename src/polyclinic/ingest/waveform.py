@@ -1,0 +1,81 @@
+"""A recorded waveform, and the one form in which it is kept as a blob.
+
+The blob is an Arrow IPC file (compressed with Zstandard): one float32 column per lead, its unit in the field's
+metadata, the sampling rate in the schema's. Any Arrow library reads it, it holds no code, and is never unpickled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32
+
+SUFFIX = ".arrow"
+_RATE, _UNIT = b"sampling_hz", b"unit"
+
+
+@dataclass(frozen=True, eq=False)
+class Waveform:
+    """Signals sampled together at one rate; NaN where a sample was not recorded.
+
+    Raises:
+        ValueError: the names or units do not fit the signals, or the rate is not positive.
+    """
+
+    signals: Float32[np.ndarray, "sample lead"]
+    sampling_hz: float
+    leads: tuple[str, ...]
+    units: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.signals.ndim != 2 or self.signals.dtype != np.float32:
+            raise ValueError(f"signals must be float32 [sample, lead], not {self.signals.dtype} {self.signals.shape}")
+        if not self.signals.shape[1] == len(self.leads) == len(self.units):
+            raise ValueError(f"{self.signals.shape[1]} signals, {len(self.leads)} names, {len(self.units)} units")
+        if not 0 < self.sampling_hz < np.inf:
+            raise ValueError(f"the sampling rate must be positive, not {self.sampling_hz}")
+
+    @property
+    def duration_s(self) -> float:
+        """How long it lasts, in seconds."""
+        return len(self.signals) / self.sampling_hz
+
+    def select(self, leads: Sequence[int]) -> Self:
+        """Give the leads at these places."""
+        chosen = [(self.leads[lead], self.units[lead]) for lead in leads]
+        names, units = zip(*chosen, strict=True) if chosen else ((), ())
+        return type(self)(self.signals[:, list(leads)], self.sampling_hz, names, units)
+
+    def to_blob(self) -> tuple[bytes, str]:
+        """Give the content of the blob and the suffix of its name; equal waveforms give equal bytes."""
+        fields = [
+            pa.field(name, pa.float32(), metadata={_UNIT: unit})
+            for name, unit in zip(self.leads, self.units, strict=True)
+        ]
+        schema = pa.schema(fields, metadata={_RATE: repr(float(self.sampling_hz))})
+        columns = [pa.array(np.ascontiguousarray(column)) for column in self.signals.T]
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+        return sink.getvalue().to_pybytes(), SUFFIX
+
+    @classmethod
+    def from_blob(cls, content: bytes) -> Self:
+        """Read what `to_blob` wrote.
+
+        Raises:
+            ValueError: the content is something else, or damaged.
+        """
+        try:
+            with pa.ipc.open_file(pa.BufferReader(content)) as reader:
+                table = reader.read_all()
+            rate = float(table.schema.metadata[_RATE])
+            units = tuple(field.metadata[_UNIT].decode() for field in table.schema)
+            signals = np.empty((table.num_rows, table.num_columns), dtype=np.float32)
+            for lead, column in enumerate(table.columns):
+                signals[:, lead] = column.to_numpy()
+        except (pa.ArrowException, KeyError, TypeError, OSError, ValueError) as error:
+            raise ValueError("not a waveform blob: ingest the record again") from error
+        return cls(signals, rate, tuple(table.column_names), units)
