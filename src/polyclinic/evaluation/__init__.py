@@ -1,0 +1,75 @@
+"""Measurement: pure functions on arrays, every figure with its interval and its n.
+
+`evaluate` measures one model, `compare` several, `by_subset` one model on each subset of its modalities. The numbers
+beneath are plain functions of (truth, prediction, weights); `plots`, `card` and `page` show what was measured.
+"""
+
+from polyclinic.evaluation.bootstrap import RESAMPLES, Bootstrap
+from polyclinic.evaluation.calibration import brier, ece, log_loss, scaled_brier
+from polyclinic.evaluation.comparison import by_subset, compare, holm, subset_name
+from polyclinic.evaluation.decision import net_benefit
+from polyclinic.evaluation.delong import auroc_figure, delong_test
+from polyclinic.evaluation.discrimination import auroc, average_precision, min_se_ppv
+from polyclinic.evaluation.evaluate import (
+    evaluate,
+    evaluate_binary,
+    evaluate_multiclass,
+    evaluate_multilabel,
+    evaluate_regression,
+    evaluate_time_to_event,
+)
+from polyclinic.evaluation.figure import Difference, Figure
+from polyclinic.evaluation.groups import age_bands, by_group, modality_sets
+from polyclinic.evaluation.kinds import KINDS, Binary, Kind, Metric, Multiclass, Multilabel, Regression, TimeToEvent
+from polyclinic.evaluation.regression import mae, median_absolute_error, r2, rmse
+from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
+from polyclinic.evaluation.survival import harrell_c, integrated_brier, uno_c
+
+__all__ = [
+    "KINDS",
+    "RESAMPLES",
+    "Binary",
+    "Bootstrap",
+    "Comparison",
+    "Contender",
+    "Difference",
+    "Evaluation",
+    "Figure",
+    "Kind",
+    "Metric",
+    "Multiclass",
+    "Multilabel",
+    "Regression",
+    "Row",
+    "TimeToEvent",
+    "age_bands",
+    "auroc",
+    "auroc_figure",
+    "average_precision",
+    "brier",
+    "by_group",
+    "by_subset",
+    "compare",
+    "delong_test",
+    "ece",
+    "evaluate",
+    "evaluate_binary",
+    "evaluate_multiclass",
+    "evaluate_multilabel",
+    "evaluate_regression",
+    "evaluate_time_to_event",
+    "harrell_c",
+    "holm",
+    "integrated_brier",
+    "log_loss",
+    "mae",
+    "median_absolute_error",
+    "min_se_ppv",
+    "modality_sets",
+    "net_benefit",
+    "r2",
+    "rmse",
+    "scaled_brier",
+    "subset_name",
+    "uno_c",
+]

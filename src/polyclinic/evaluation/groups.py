@@ -1,0 +1,105 @@
+"""Figures by group: the small ones are flagged, the unknown are a group of their own, and nobody is dropped."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import isfinite
+
+import numpy as np
+from jaxtyping import Bool
+
+from polyclinic.evaluation.arrays import Array, Labels, Scores, subject_codes
+from polyclinic.evaluation.bootstrap import Bootstrap
+from polyclinic.evaluation.kinds import Kind
+from polyclinic.evaluation.results import Row
+
+SMALL = 50  # subjects below which a group's figures carry a caution
+FEW_CASES = 10  # positives (or negatives) below which they do
+UNKNOWN = "unknown"
+NO_MODALITY = "none"
+AGE_EDGES = (18, 40, 65, 80)
+
+
+def by_group(
+    kind: Kind,
+    y: Array,
+    p: Array,
+    groups: Mapping[str, Labels],
+    subjects: Labels | None = None,
+    bootstrap: Bootstrap | None = None,
+    small: int = SMALL,
+) -> tuple[Row, ...]:
+    """Measure each level of each group. None and NaN are the level "unknown"; y and p are as `kind.read` gives them."""
+    bootstrap = bootstrap or Bootstrap()
+    rows = []
+    for table, values in groups.items():
+        levels = np.array([_level(value) for value in values], dtype=object)
+        if levels.shape != (len(y),):
+            raise ValueError(f"group {table}: {len(levels)} values for {len(y)} samples")
+        for level in sorted(set(levels.tolist()), key=_natural):
+            rows.append(_row(kind, y, p, (table, level), levels == level, subjects, bootstrap, small))
+    return tuple(rows)
+
+
+def _row(
+    kind: Kind,
+    y: Array,
+    p: Array,
+    title: tuple[str, str],
+    members: Bool[Array, " sample"],
+    subjects: Labels | None,
+    bootstrap: Bootstrap,
+    small: int,
+) -> Row:
+    truth, predicted = y[members], p[members]
+    theirs = None if subjects is None else np.asarray(subjects)[members]
+    figures = kind.figures(truth, predicted, theirs, kind.resample(truth, predicted, theirs, bootstrap))
+    count, cases = subject_codes(theirs, len(truth))[1], kind.cases(truth)
+    caution = _caution(count, len(truth), cases, small, balanced=kind.name == "binary")
+    return Row(*title, len(truth), count, cases, figures, caution)
+
+
+def _caution(subjects: int, n: int, cases: int | None, small: int, balanced: bool) -> str:
+    if subjects < small:
+        return f"only {subjects} subjects"
+    if cases is not None and cases < FEW_CASES:
+        return f"only {cases} with the outcome"
+    if cases is not None and balanced and n - cases < FEW_CASES:
+        return f"only {n - cases} without the outcome"
+    return ""
+
+
+def _level(value: object) -> str:
+    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return UNKNOWN
+    return str(value)
+
+
+def _natural(level: str) -> tuple[bool, list[tuple[int, str]]]:
+    parts = re.split(r"(\d+)", level)
+    return level == UNKNOWN, [(int(part), "") if part.isdigit() else (-1, part) for part in parts if part]
+
+
+def age_bands(ages: Scores | Sequence[float | None], edges: Sequence[int] = AGE_EDGES) -> list[str | None]:
+    """Name the band of each age in years; None where the age is unknown.
+
+    >>> age_bands([3, 40, 64.9, 91, None])
+    ['0–17', '40–64', '40–64', '80+', None]
+    """
+    bounds = [0, *edges]
+    names = [f"{low}–{high - 1}" for low, high in pairwise(bounds)] + [f"{bounds[-1]}+"]
+    bands: list[str | None] = []
+    for age in ages:
+        known = age is not None and isfinite(age)
+        bands.append(names[bisect_right(edges, float(age or 0))] if known else None)
+    return bands
+
+
+def modality_sets(present: Bool[Array, "sample modality"], names: Sequence[str]) -> list[str]:
+    """Name the modalities that each sample really has, as a group to measure by.
+
+    >>> modality_sets(np.array([[True, True], [False, True], [False, False]]), ["image", "note"])
+    ['image + note', 'note', 'none']
+    """
+    return [" + ".join(name for name, here in zip(names, row, strict=True) if here) or NO_MODALITY for row in present]

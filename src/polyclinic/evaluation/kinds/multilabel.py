@@ -1,0 +1,120 @@
+"""Tasks with several yes-or-no answers, of which a sample may have any and some may be unknown."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from polyclinic.evaluation import calibration, discrimination
+from polyclinic.evaluation.arrays import Array, Labels, as_probabilities, binary_obstacle, subject_codes
+from polyclinic.evaluation.bootstrap import Bootstrap
+from polyclinic.evaluation.figure import Figure
+from polyclinic.evaluation.kinds.base import Kind, Known, Metric
+from polyclinic.evaluation.kinds.binary import Binary, thinned
+from polyclinic.evaluation.kinds.macro import macro, say_how_many
+from polyclinic.evaluation.results import Pictures, Row
+
+
+@dataclass(frozen=True)
+class Multilabel(Kind):
+    """Probabilities of each of `labels`; inside, an unknown truth is NaN and its sample is left out for that label."""
+
+    labels: tuple[str, ...]
+    thresholds: tuple[float, ...] | None = None
+
+    name: ClassVar[str] = "multilabel"
+    headline: ClassVar[tuple[str, ...]] = ("macro_auroc", "macro_auprc", "macro_brier")
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise ValueError("a multilabel task has labels: name them in the order of the columns")
+        if self.thresholds is not None and len(self.thresholds) != len(self.labels):
+            raise ValueError(f"{len(self.thresholds)} thresholds for {len(self.labels)} labels")
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The bootstrapped figures."""
+        return (
+            macro("macro_auroc", discrimination.auroc, _label, binary_obstacle, self.labels),
+            macro("macro_auprc", discrimination.average_precision, _label, binary_obstacle, self.labels),
+            macro("macro_brier", calibration.brier, _label, _nobody, self.labels),
+            macro("macro_log_loss", calibration.log_loss, _label, _nobody, self.labels),
+        )
+
+    def read(self, y: Labels, p: Labels, observed: Labels | None) -> Known:
+        """Keep samples with some known label; `observed` has one Boolean per sample, or per sample and label."""
+        truth, predicted = np.array(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+        shape = (len(truth), len(self.labels))
+        if truth.shape != shape or predicted.shape != shape:
+            raise ValueError(
+                f"truths {truth.shape}, predictions {predicted.shape}: expected one column per label, {shape}"
+            )
+        truth[~_mask(observed, shape)] = np.nan
+        seen = np.isfinite(truth)
+        strange = int((~np.isin(truth[seen], (0, 1))).sum())
+        if strange:
+            raise ValueError(f"{strange} observed truths are neither 0 nor 1: mask what is unknown")
+        if not np.isfinite(predicted[seen]).all():
+            raise ValueError(
+                f"{int((~np.isfinite(predicted[seen])).sum())} predictions of observed labels are not finite"
+            )
+        as_probabilities(predicted[seen])
+        rows = np.asarray(seen.any(axis=1))
+        return Known(rows, truth[rows], predicted[rows])
+
+    def figures(
+        self,
+        y: Array,
+        p: Array,
+        subjects: Labels | None,  # noqa: ARG002
+        draws: Float[Array, "resample metric"],
+    ) -> dict[str, Figure]:
+        """Give the means over the labels; `classes` gives each label's own figures."""
+        varied = sum(not binary_obstacle(_label(y, p, number)[1]) for number in range(len(self.labels)))
+        seen = int(np.isfinite(y).any(axis=0).sum())
+        used = {"macro_auroc": varied, "macro_auprc": varied}
+        found = self.bootstrapped(y, p, draws)
+        return {name: say_how_many(figure, used.get(name, seen), len(self.labels)) for name, figure in found.items()}
+
+    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Pictures:  # noqa: ARG002
+        """Give one curve of each sort per label."""
+        known = {name: _label(y, p, number)[1:] for number, name in enumerate(self.labels)}
+        both = {name: pair for name, pair in known.items() if not binary_obstacle(pair[0])}
+        return Pictures(
+            roc={name: thinned(*discrimination.roc_curve(*pair)) for name, pair in both.items()},
+            precision_recall={
+                name: thinned(*discrimination.precision_recall_curve(*pair)) for name, pair in both.items()
+            },
+            reliability={name: calibration.reliability(*pair) for name, pair in both.items()},
+        )
+
+    def classes(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> tuple[Row, ...]:
+        """Give each label's figures on the samples in which it is known."""
+        return tuple(self._row(number, y, p, subjects, bootstrap) for number in range(len(self.labels)))
+
+    def _row(self, number: int, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Row:
+        rows, truth, scores = _label(y, p, number)
+        kind = Binary(None if self.thresholds is None else self.thresholds[number])
+        theirs = None if subjects is None else np.asarray(subjects)[rows]
+        figures = kind.figures(truth, scores, theirs, kind.resample(truth, scores, theirs, bootstrap))
+        count = subject_codes(theirs, len(truth))[1]
+        return Row("label", self.labels[number], len(truth), count, int(truth.sum()), figures)
+
+
+def _label(y: Array, p: Array, number: int) -> tuple[Array, Array, Array]:
+    rows = np.flatnonzero(np.isfinite(y[:, number]))
+    return rows, y[rows, number] == 1, p[rows, number]
+
+
+def _nobody(y: Array) -> str:
+    return "" if len(y) else "no samples"
+
+
+def _mask(observed: Labels | None, shape: tuple[int, int]) -> Array:
+    if observed is None:
+        return np.ones(shape, dtype=bool)
+    mask = np.asarray(observed)
+    if mask.dtype != bool or mask.shape not in (shape, shape[:1]):
+        raise ValueError(f"observed of shape {mask.shape}: give Booleans, one per sample or one per sample and label")
+    return np.broadcast_to(mask if mask.ndim == 2 else mask[:, None], shape)
