@@ -27,9 +27,9 @@ def digest(events: pl.DataFrame) -> int:
     number = events.get_column("numeric_value")
     bits = number.fill_null(float("nan")).to_numpy().view(np.uint32).astype(np.uint64)
     words = _mixed(words ^ bits)
-    for column in ("text_value", "blob"):
-        if events.get_column(column).null_count() < events.height:
-            words = _mixed(words ^ _of_texts(events.get_column(column)))
+    for column, salt in (("text_value", 1), ("blob", 2)):
+        known = events.get_column(column).is_not_null().to_numpy()
+        words[known] = _mixed(words[known] ^ _of_texts(events.get_column(column).drop_nulls()) ^ np.uint64(salt))
     other = _mixed(words ^ np.uint64(0x5851F42D4C957F2D))
     return (_sum(words) << 64 | _sum(other)) % MODULUS
 
@@ -69,10 +69,7 @@ def _of_codes(codes: pl.Series) -> Words:
 
 
 def _of_texts(texts: pl.Series) -> Words:
-    """Hash every text of a column; a null is 0."""
-    words = np.zeros(len(texts), np.uint64)
-    known = texts.is_not_null()
-    distinct = texts.drop_nulls().unique()
+    distinct = texts.unique()
     hashes = pl.Series([_word(text) for text in distinct.to_list()], dtype=pl.UInt64)
-    words[known.to_numpy()] = texts.filter(known).replace_strict(distinct, hashes, return_dtype=pl.UInt64).to_numpy()
+    words: Words = texts.replace_strict(distinct, hashes, return_dtype=pl.UInt64).to_numpy()
     return words
