@@ -8,15 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polyclinic.features.featurizer import Arrays, Featurizer, NotFittedError, sample_rows
+    from polyclinic.features.samples import known_inputs
+    from polyclinic.features.series import SeriesFeaturizer, SeriesOptions
+    from polyclinic.features.structured import StructuredFeaturizer
 
 _HOME = {
     "Arrays": "featurizer",
     "Featurizer": "featurizer",
     "NotFittedError": "featurizer",
+    "SeriesFeaturizer": "series",
+    "SeriesOptions": "series",
+    "StructuredFeaturizer": "structured",
+    "known_inputs": "samples",
     "sample_rows": "featurizer",
 }
 
-__all__ = ["Arrays", "Featurizer", "NotFittedError", "sample_rows"]
+__all__ = [
+    "Arrays",
+    "Featurizer",
+    "NotFittedError",
+    "SeriesFeaturizer",
+    "SeriesOptions",
+    "StructuredFeaturizer",
+    "known_inputs",
+    "sample_rows",
+]
 
 
 def __getattr__(name: str) -> Any:
