@@ -95,3 +95,9 @@ def _usable(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[Reject, int]]:
             left_out[reason] = frame.height - kept.height
             frame = kept
     return frame, left_out
+
+
+def one_zero() -> pl.Expr:
+    """Give the numbers with -0.0 as 0.0, for they are one number of two bit patterns."""
+    number = pl.col("numeric_value")
+    return pl.when(number == 0).then(pl.lit(0.0, pl.Float32)).otherwise(number).alias("numeric_value")

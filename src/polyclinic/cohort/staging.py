@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from polyclinic.cohort.frames import check, normalised
+from polyclinic.cohort.frames import check, normalised, one_zero
 from polyclinic.cohort.identity import SubjectIds
 from polyclinic.cohort.rejects import Reject
 from polyclinic.cohort.schema import POLARS_EVENTS
@@ -97,5 +97,4 @@ class Staging:
         source_ids = events.get_column("source_id")
         if source_ids.null_count() < events.height:
             events = events.with_columns(subject_id=pl.coalesce("subject_id", self._ids.of(source_ids)))
-        # Adding zero turns -0.0 into 0.0, which are one number.
-        return events.select(list(POLARS_EVENTS)).with_columns(pl.col("numeric_value") + 0.0)
+        return events.select(list(POLARS_EVENTS)).with_columns(one_zero())
