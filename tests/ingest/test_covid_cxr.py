@@ -48,9 +48,11 @@ def test_events_of_one_row(tmp_path, ingested):
         "VITAL//temperature//Cel": [(day(3), "38.5")],
         "NOTE//clinical": [(day(3), "Fever, [diagnosis].")],
         "OUTCOME//finding": [(day(4), "COVID-19")],
-        "OUTCOME//survival": [(day(4), "1.0")],
-        "OUTCOME//went_icu": [(day(4), "0.0")],
+        "OUTCOME//survival": [(day(4), "Y")],
+        "OUTCOME//went_icu": [(day(4), "N")],
     }
+    answers = done.events.filter(pl.col("code").str.starts_with("OUTCOME//")).select("code", "numeric_value")
+    assert answers.drop_nulls().rows() == [("OUTCOME//survival", 1.0), ("OUTCOME//went_icu", 0.0)]
     assert done.of("17", "IMAGE//CR//PA")[0][0] == day(3)
     assert done.pixels("17", "IMAGE//CR//PA") == [np.full((4, 5), 10).tolist()]
 

@@ -7,8 +7,9 @@ At that time stand the picture (`IMAGE//CR//PA`), the clinical note with the dia
 the collection mixes saturations in % with pressures in mmHg.
 
 What came of the patient is `OUTCOME//finding` (the label as written, one event per row, because the rows of a patient
-may differ) and `OUTCOME//survival`, `OUTCOME//went_icu`, … (1 or 0; no event where the row does not say). They come a
-day after the patient's last row, a minute apart in the order of the rows' times: after everything that is an input.
+may differ) and `OUTCOME//survival`, `OUTCOME//went_icu`, … (1 or 0, with the `Y` or `N` as text; no event where the
+row does not say). They come a day after the patient's last row, a minute apart in the order of the rows' times: after
+everything that is an input.
 
 The columns that say where a picture came from (`date`, `location`, `folder`, `filename`, `doi`, `url`, `license`) and
 `other_notes`, which hold the credits, are no part of the patient, tell the label (a site published one disease), and
@@ -220,7 +221,8 @@ def _add_outcomes(rows: Sequence[Timed], sieve: Sieve, events: EventBuffer) -> N
         if row.cell("finding"):
             events.add(row.patient, time, "OUTCOME//finding", text=row.cell("finding"))
         for column in OUTCOMES:
-            if row.cell(column) in _YES_NO:
-                events.add(row.patient, time, f"OUTCOME//{column}", number=_YES_NO[row.cell(column)])
-            elif row.cell(column) not in _UNSTATED:
+            said = row.cell(column)
+            if said in _YES_NO:
+                events.add(row.patient, time, f"OUTCOME//{column}", number=_YES_NO[said], text=said)
+            elif said not in _UNSTATED:
                 sieve.reject_file("unknown category", f"write column {column!r} as Y or N, or leave it empty", row.line)

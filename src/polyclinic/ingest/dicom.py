@@ -22,6 +22,7 @@ from pathlib import Path
 from pydicom import config
 
 from polyclinic.cohort import Reject
+from polyclinic.files import sha256
 from polyclinic.ingest.dicom_picture import Picture, picture_in
 from polyclinic.ingest.events import EventBuffer
 from polyclinic.ingest.parallel import in_order
@@ -58,15 +59,16 @@ class _Intake:
         if not isinstance(result, Picture):
             self._sink.reject(Reject(name, None, result.reason, result.remedy))
             return
-        blob = self._sink.add_blob(result.content, ".png")
-        if result.instance and self._instances.setdefault(result.instance, blob) != blob:
+        content = sha256(result.content)
+        if result.instance and self._instances.setdefault(result.instance, content) != content:
             self._sink.reject(Reject(name, None, "duplicate instance", "give different pictures a SOPInstanceUID each"))
             return
         for refusal in result.refused:
             self._sink.reject(Reject(name, None, refusal.reason, refusal.remedy))
-        self._add(name, result, blob)
+        self._add(name, result)
 
-    def _add(self, name: str, picture: Picture, blob: str) -> None:
+    def _add(self, name: str, picture: Picture) -> None:
+        blob = self._sink.add_blob(picture.content, ".png")
         self.events.add(picture.patient, picture.time, picture.code, blob=blob)
         for fact in picture.facts:
             self.events.add(picture.patient, picture.time, fact.code, number=fact.number, text=fact.text)
@@ -85,8 +87,11 @@ def _claims_dicom(file: Path) -> bool:
         return False
     if file.suffix.lower() in _SUFFIXES or file.suffix[1:].isdigit():  # a name that is a UID
         return True
-    with file.open("rb") as opened:
-        return opened.read(_MAGIC.stop)[_MAGIC] == b"DICM"
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_MAGIC.stop)[_MAGIC] == b"DICM"
+    except OSError:  # what cannot be opened gets its reject when it is read
+        return True
 
 
 @contextmanager

@@ -20,6 +20,10 @@ from polyclinic.ingest.dicom_header import Refused, number, text
 Values = Float[np.ndarray, "..."]
 _GREY, _COLOUR = ("MONOCHROME1", "MONOCHROME2"), ("RGB", "YBR", "PALETTE COLOR")
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_REMEDY_PIXELS = (
+    "fetch the object again, or decompress it: its pixels are missing, cut off, not as its header says, or compressed "
+    "in a way that is not read here"
+)
 _TABLE_VALUES = 1 << 16  # up to so many different stored values go through a table instead of pixel by pixel
 _BLOCK_PIXELS = 1 << 20  # looked up at a time, as indices take 8 bytes each
 
@@ -45,11 +49,9 @@ def _decoded(dataset: Dataset) -> Shaped[np.ndarray, "height width *colour"]:
     try:
         pixels: np.ndarray = pixel_array(dataset)
     except Exception as error:  # decoders raise nearly everything on damaged pixels
-        raise Refused(
-            "unreadable pixels", "fetch the object again: its pixels are missing, cut off, or not as its header says"
-        ) from error
+        raise Refused("unreadable pixels", _REMEDY_PIXELS) from error
     if pixels.ndim < 2 or pixels.size == 0:
-        raise Refused("unreadable pixels", "fetch the object again: its pixels are not as its header says")
+        raise Refused("unreadable pixels", _REMEDY_PIXELS)
     return pixels
 
 
