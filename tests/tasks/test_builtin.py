@@ -57,10 +57,10 @@ def test_covid_cxr(cohort_of):
         (1, 2 * day, "IMAGE//CR//PA", None),
         (1, 3 * day, "OUTCOME//finding", "No Finding"),
         (1, 3 * day + 0.1, "OUTCOME//finding", "COVID-19, ARDS"),
-        (1, 3 * day, "OUTCOME//survival", 0),
+        (1, 3 * day, "OUTCOME//survival", "N"),
         (2, 1 * day, "IMAGE//CR//PA", None),
         (2, 2 * day, "OUTCOME//finding", "Pneumonia"),
-        (2, 2 * day, "OUTCOME//survival", 1),
+        (2, 2 * day, "OUTCOME//survival", "Y"),
         (3, 1 * day, "IMAGE//CR//PA", None),
         (3, 2 * day, "OUTCOME//finding", "COVID-19"),
     ]
