@@ -48,8 +48,9 @@ def test_a_prediction_time_after_every_outcome_is_refused(cohort_of):
     cohort = cohort_of(
         [(1, 0, "LAB//x", 2.0), (1, 5, "OUTCOME//died", 1), (2, 0, "LAB//x", 1.0), (2, 3, "OUTCOME//died", 0)]
     )
-    with pytest.raises(TaskError, match="ask earlier"):
-        label(cohort, task(prediction={"anchor": "2000-01-02"}))
+    for target in ({"codes": "OUTCOME//died"}, {"codes": "OUTCOME//died", "read": "presence", "complete": True}):
+        with pytest.raises(TaskError, match="ask earlier"):
+            label(cohort, task(target=target, prediction={"anchor": "2000-01-02"}))
 
 
 def test_the_past_of_a_target_does_not_answer(cohort_of):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 from meds.schema import LabelSchema
 
 from polyclinic.cohort import Cohort
@@ -63,7 +64,7 @@ class Labels:
         table = LabelSchema.align(self.frame.to_arrow())
         LabelSchema.validate(table)
         with replacing(folder / "labels.parquet") as temporary:
-            pl.DataFrame(table).write_parquet(temporary)
+            pq.write_table(table, temporary)
         write_text(folder / "task.yaml", self.task.to_yaml())
         return folder
 
@@ -104,17 +105,15 @@ def label_events(events: pl.LazyFrame, task: Task) -> Labels:
             "change prediction or exclusions; where the source has no dates, use prediction.anchor: origin"
         )
     evidence = Evidence.gather(record, asked, task)
-    answers = read_answers(evidence).select(
-        "sample", *(pl.col(name).cast(dtype) for name, dtype in VALUES[task.kind].items())
-    )
-    unknown = _reasons(evidence, answers)
-    if answers.is_empty() and unknown.get(TOO_EARLY):
+    if evidence.found.height and (evidence.found["place"] == "earlier").all():
         raise TaskError(
             f"every outcome of {task.name} is recorded at or before the prediction time "
             f"({task.prediction.in_words()}): ask earlier"
         )
+    values = [pl.col(name).cast(dtype) for name, dtype in VALUES[task.kind].items()]
+    answers = read_answers(evidence).select("sample", *values)
     frame = evidence.asked.join(answers, on="sample").sort("sample").drop("sample", "anchor")
-    return Labels(task, frame, unknown, asked.excluded)
+    return Labels(task, frame, _reasons(evidence, answers), asked.excluded)
 
 
 def _refuse_codes(record: Record, task: Task) -> None:

@@ -1,6 +1,5 @@
 """When each subject is asked, and who is not asked: needs no outcome, so that it serves cohorts never seen before."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -64,15 +63,14 @@ def ask(record: Record, task: Task) -> Asked:
     spans = _spans(record)
     times = _anchored(record, task, spans).with_columns(prediction_time=pl.col("anchor") + task.prediction.offset)
     excluded = {NO_ANCHOR: spans.height - times["subject_id"].n_unique()}
-    filters: list[tuple[str, Callable[[pl.DataFrame], pl.DataFrame]]] = [(NOTHING_KNOWN, lambda t: _ignorant(t, spans))]
-    filters += [(e.in_words(), lambda t, e=e: _excluded(e, t, record)) for e in task.exclusions]  # type: ignore[misc]
-    for reason, unwanted in filters:
-        kept = times.join(unwanted(times), on=["subject_id", "prediction_time"], how="anti")
-        excluded[reason] = excluded.get(reason, 0) + times.height - kept.height
+    for exclusion in (None, *task.exclusions):
+        unwanted = _excluded(exclusion, times, record) if exclusion else _unknown(times, spans)
+        kept = times.join(unwanted, on=["subject_id", "prediction_time"], how="anti")
+        reason = exclusion.in_words() if exclusion else NOTHING_KNOWN
+        excluded[reason] = times.height - kept.height
         times = kept
-    return Asked(
-        times.sort("subject_id", "prediction_time"), {reason: number for reason, number in excluded.items() if number}
-    )
+    counted = {reason: number for reason, number in excluded.items() if number}
+    return Asked(times.sort("subject_id", "prediction_time"), counted)
 
 
 def _spans(record: Record) -> pl.DataFrame:
@@ -106,7 +104,7 @@ def _occurrences(events: pl.LazyFrame, occurrence: str) -> pl.DataFrame:
     return timed.group_by("subject_id").agg(when).collect()
 
 
-def _ignorant(times: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+def _unknown(times: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     """Give the times by which no input is recorded."""
     known = pl.col("static") | (pl.col("first") <= pl.col("prediction_time")).fill_null(False)
     return times.join(spans, on="subject_id").filter(~known)
@@ -116,8 +114,7 @@ def _excluded(exclusion: Exclusion, times: pl.DataFrame, record: Record) -> pl.D
     """Give the times that an exclusion strikes out."""
     if exclusion.had or exclusion.lacks:
         having = _known(record.having(exclusion.had or exclusion.lacks), times).unique().collect()
-        how = "semi" if exclusion.had else "anti"
-        return times.join(having, on=["subject_id", "prediction_time"], how=how)  # type: ignore[arg-type]
+        return times.join(having, on=["subject_id", "prediction_time"], how="semi" if exclusion.had else "anti")
     known = (
         _known(record.events.filter(record.is_input), times)
         .group_by("subject_id", "prediction_time")
