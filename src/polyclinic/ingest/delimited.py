@@ -35,7 +35,7 @@ class Rows(NamedTuple):
 def read_delimited(
     raw: io.BufferedIOBase, sieve: Sieve, separator: str | None = None, encoding: str | None = None
 ) -> Iterator[Rows]:
-    """Read a table with a header; its lines are counted from 1, the header's.
+    """Read a table with a header; its lines are counted from 1, the header's. The first rows are none, only columns.
 
     Args:
         raw: the file, opened as bytes.
@@ -48,6 +48,7 @@ def read_delimited(
     """
     text = open_text(raw, encoding)
     columns, separator, line = _header(text, separator)
+    yield _unquoted("", line, columns, separator, sieve)
     while block := text.read(_BLOCK):
         block += _rest_of_line(text)
         if '"' in block:

@@ -20,7 +20,7 @@ from polyclinic.ingest.sieve import Sieve
 from polyclinic.ingest.text import DAMAGE, WRONG_ENCODING, UnusableText
 from polyclinic.progress import Progress
 
-_CHUNK = 16_000_000  # bytes of records parsed at once
+_CHUNK = 8_000_000  # bytes of records parsed at once
 _MISSING = -1.0
 _ORIGIN = pl.lit(NOMINAL_ORIGIN, dtype=pl.Datetime("us"))
 _TABLE = pl.DataFrame(

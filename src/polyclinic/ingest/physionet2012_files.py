@@ -5,7 +5,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.reader import Sink
@@ -61,7 +61,8 @@ def records(sources: Sources, root: Path, sink: Sink, progress: Progress) -> Ite
         yield from _archived(archive, Sieve(name_within(root, archive), sink), progress)
     with progress.task("Reading records", len(sources.records)) as advance:
         for file in sources.records:
-            yield from _checked(name_within(root, file), file.read_bytes(), sink)
+            with file.open("rb") as opened:
+                yield from _checked(name_within(root, file), opened, sink)
             advance(1)
 
 
@@ -82,15 +83,15 @@ def _member(members: tarfile.TarFile, member: tarfile.TarInfo, sink: Sink) -> It
     name = Path(member.name).name
     if member.isdir() or not name.endswith(".txt") or _OUTCOMES.match(name):
         return
-    file = members.extractfile(member) if member.isreg() and member.size <= _RECORD_BYTES else None
-    yield from _checked(name, file.read() if file else b"", sink)
+    file = members.extractfile(member) if member.isreg() else None
+    yield from _checked(name, file, sink)
 
 
-def _checked(name: str, content: bytes, sink: Sink) -> Iterator[Record]:
-    content = content.removeprefix(_MARK).replace(b"\r\n", b"\n")
-    if not content.strip():
+def _checked(name: str, file: IO[bytes] | None, sink: Sink) -> Iterator[Record]:
+    content = file.read(_RECORD_BYTES + 1).removeprefix(_MARK).replace(b"\r\n", b"\n") if file else None
+    if content is not None and not content.strip():
         Sieve(name, sink).reject_file("empty file", "fetch the record again")
-    elif len(content) > _RECORD_BYTES or not content.startswith(HEADER):
+    elif content is None or len(content) > _RECORD_BYTES or not content.startswith(HEADER):
         remedy = f"leave the file out: a record begins with the line {HEADER.decode()}"
         Sieve(name, sink).reject_file("not a record of the challenge", remedy, 1)
     else:

@@ -1,7 +1,6 @@
 """Safe decoding of pictures: bounded pixels, canonical orientation, grey with 0 = black."""
 
 import io
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +43,7 @@ def read_grey(source: Path | bytes) -> Pixels:
     """
     opened = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # check_size is the judge of size
-            image = Image.open(opened, formats=FORMATS)
-        with image:
+        with Image.open(opened, formats=FORMATS) as image:
             check_size(*image.size)
             if getattr(image, "n_frames", 1) > 1:
                 raise UnusablePicture("picture of several frames", "export each frame as a picture of its own")
@@ -55,7 +51,7 @@ def read_grey(source: Path | bytes) -> Pixels:
             return _grey(ImageOps.exif_transpose(image))
     except UnusablePicture:
         raise
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnusablePicture("picture too large", "export the picture with fewer pixels") from None
     except Exception:  # decoders raise nearly everything on damaged files
         raise UnusablePicture("not a readable picture", f"export the picture as one of {', '.join(FORMATS)}") from None

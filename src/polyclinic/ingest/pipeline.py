@@ -1,5 +1,6 @@
 """The way of every source: check, read, count, commit."""
 
+import warnings
 from collections import Counter
 from pathlib import Path
 from time import perf_counter
@@ -82,7 +83,9 @@ def ingest(
     read = source_named(source).load()
     with CohortWriter(Path(into), source=source, progress=progress, seed=seed) as writer:
         tally = Tally(writer)
-        read(path, tally, chosen, progress)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # decoders warn, with values, of what becomes a reject
+            read(path, tally, chosen, progress)
         _refuse_if_useless(tally, path.name, strict)
         writer.commit()
     return tally.report(source, perf_counter() - started)

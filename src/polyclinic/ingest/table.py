@@ -17,7 +17,7 @@ from polyclinic.ingest.table_cells import Cells
 from polyclinic.ingest.table_files import SUFFIXES, Layout, is_table, read_rows
 from polyclinic.ingest.table_guess import guess_mapping
 from polyclinic.ingest.table_mapping import MISSING, Column, Long, TableMapping, Time, load_mapping
-from polyclinic.ingest.table_time import parse_dates, since_origin
+from polyclinic.ingest.table_time import in_century_before, parse_dates, since_origin
 from polyclinic.ingest.text import UnusableText
 from polyclinic.progress import Progress
 
@@ -157,4 +157,6 @@ def _read_times(texts: pl.Series, time: Time, dated: bool) -> pl.Series:
     if time.unit:
         return since_origin(texts.cast(pl.Float64, strict=False), time.unit)
     times = parse_dates(texts, time.format)
+    if time.short_years:
+        times = in_century_before(times, time.latest)
     return times.fill_null(parse_dates(texts)) if dated and time.format else times

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
 from polyclinic.ingest.sieve import Sieve
 from polyclinic.ingest.table_mapping import Column, TableMapping
@@ -95,7 +96,8 @@ class Cells:
         text = pl.col("text_value")
         said = text.str.to_lowercase().replace_strict(_YES_NO, default=None, return_dtype=pl.Float64)
         number = pl.coalesce(text.cast(pl.Float64, strict=False), said)
-        cells = cells.with_columns(numeric_value=pl.when(number.is_finite()).then(number).cast(pl.Float32))
+        single = number.cast(pl.Float32)
+        cells = cells.with_columns(numeric_value=pl.when(single.is_finite()).then(single))
         return cells.with_columns(text_value=pl.when(pl.col("numeric_value").is_null()).then(text))
 
     def _image(self, cells: pl.DataFrame) -> pl.DataFrame:
@@ -116,13 +118,17 @@ class Cells:
         return self._blobs(cells, load)
 
     def _blobs(self, cells: pl.DataFrame, load: Callable[[str], tuple[bytes, str]]) -> pl.DataFrame:
-        names: list[str | None] = []
-        for line, cell in cells.select("line", "cell").iter_rows():
+        def attempt(cell: str) -> tuple[bytes, str] | Unusable:
             try:
-                names.append(self.sieve.sink.add_blob(*load(cell)))
+                return load(cell)
             except Unusable as error:
-                self.sieve.reject_file(error.reason, f"{self._where}: {error.remedy}", line)
-                names.append(None)
+                return error
+
+        names: list[str | None] = []
+        for line, loaded in zip(cells.get_column("line"), in_order(attempt, cells.get_column("cell")), strict=True):
+            if isinstance(loaded, Unusable):
+                self.sieve.reject_file(loaded.reason, f"{self._where}: {loaded.remedy}", line)
+            names.append(None if isinstance(loaded, Unusable) else self.sieve.sink.add_blob(*loaded))
         return cells.with_columns(blob=pl.Series(names, dtype=pl.String)).drop_nulls("blob")
 
     @property

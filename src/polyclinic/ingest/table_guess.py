@@ -91,13 +91,12 @@ def guess_mapping(path: Path | str) -> str:
 def _sample(path: Path) -> pl.DataFrame:
     sieve = Sieve(path.name, _Nowhere())
     try:
-        cells = next(read_rows(path, Layout(), sieve)).cells.head(_SAMPLE)
+        found = (rows.cells for rows in read_rows(path, Layout(), sieve))
+        cells = next(cells for cells in found if not cells.is_empty()).head(_SAMPLE)
     except StopIteration:
         raise IngestError(f"{path.name} has no rows: export the table again") from None
     except (UnusableText, OSError) as error:
         raise IngestError(f"{path.name} cannot be read as a table ({error})") from None
-    if cells.is_empty():
-        raise IngestError(f"{path.name} has no usable rows: export the table again")
     return cells
 
 
@@ -239,7 +238,7 @@ def _number(profile: Profile, units: Profile | None) -> _Guess:
 
 def _text(profile: Profile) -> _Guess:
     name = profile.name
-    if profile.prose or (matches(name, *_NOTES) and not profile.categorical):
+    if profile.prose or (matches(name, *_NOTES) and not profile.categorical and not matches(name, "id")):
         return _Guess(name, {"code": _code("NOTE", name), "type": "text"})
     if not profile.categorical:
         return _Guess(name, {}, "many different texts: an identifier?")

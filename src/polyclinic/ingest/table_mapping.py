@@ -49,6 +49,11 @@ class Time(Strict):
     earliest: date = EARLIEST
     latest: date = LATEST
 
+    @property
+    def short_years(self) -> bool:
+        """Whether years are written with two digits."""
+        return self.format is not None and "%y" in self.format
+
     @field_validator("format")
     @classmethod
     def _readable(cls, text: str | None) -> str | None:
@@ -58,6 +63,8 @@ class Time(Strict):
     def _one_meaning(self) -> Self:
         if self.format and self.unit:
             raise ValueError("give either a format (dates) or a unit (numbers), not both")
+        if self.short_years and "latest" not in self.model_fields_set:
+            raise ValueError("45 may be 1945 or 2045: say latest, the last possible date, with years of two digits")
         if self.earliest >= self.latest:
             raise ValueError("earliest must be before latest")
         return self

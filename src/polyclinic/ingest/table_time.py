@@ -1,6 +1,7 @@
 """Texts of dates and times, as columns at once; what is not a date of the calendar becomes null."""
 
-from datetime import datetime
+import re
+from datetime import date, datetime
 
 import polars as pl
 
@@ -8,6 +9,7 @@ from polyclinic.cohort import NOMINAL_ORIGIN
 
 ISO_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 _ZONED = "%Y-%m-%d %H:%M:%S%.f%:z"
+DIRECTIVES = "YmdHMSfyjbBIpz"
 _MICROSECONDS = {"seconds": 1e6, "minutes": 60e6, "hours": 3600e6, "days": 86400e6, "years": 31557600e6}
 _FAR = 400 * 365.25 * 86400e6  # microseconds: no record is 400 years long, and int64 must not overflow
 
@@ -21,8 +23,11 @@ def check_format(text: str) -> str:
     """Refuse a date format that cannot read what it writes.
 
     Raises:
-        ValueError: the format lacks year, month or day, or has a directive that is not understood.
+        ValueError: the format lacks year, month or day, or has a directive that is not in `DIRECTIVES`.
     """
+    unknown = sorted(set(re.findall("%(.)", text)) - set(DIRECTIVES))
+    if unknown:
+        raise ValueError(f"%{unknown[0]} is not understood: use %{', %'.join(DIRECTIVES)}")
     sample = datetime(1987, 11, 28, 21, 43, 56)
     read = parse_dates(pl.Series([sample.strftime(text)]), text)[0]
     if read is None or read.date() != sample.date():
@@ -40,10 +45,15 @@ def parse_dates(texts: pl.Series, form: str | None = None) -> pl.Series:
     spaced = texts.str.replace("T", " ", literal=True)
     found = pl.select(pl.coalesce(*(_parsed(spaced, known) for known in ISO_FORMATS))).to_series()
     if (found.is_null() & spaced.is_not_null()).any():
-        zoned = spaced.str.replace("Z$", "+00:00").str.replace(r"(:\d\d)([+-]\d\d)$", "$1$2:00")
+        zoned = spaced.str.replace("Z$", "+00:00").str.replace(r"(:\d\d(?:\.\d+)?)([+-]\d\d)$", "$1$2:00")
         zoned = zoned.str.replace(r"([+-]\d\d)(\d\d)$", "$1:$2").str.replace(r"^(\S+ \d\d:\d\d)([+-])", "$1:00$2")
         found = found.fill_null(_parsed(zoned, _ZONED))
     return found
+
+
+def in_century_before(times: pl.Series, latest: date) -> pl.Series:
+    """Move times after `latest` a century back: what two-digit years mean is up to the user."""
+    return times.zip_with((times.dt.date() <= latest).fill_null(True), times.dt.offset_by("-100y"))
 
 
 def _parsed(texts: pl.Series, form: str) -> pl.Series:

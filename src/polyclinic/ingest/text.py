@@ -14,7 +14,8 @@ NOT_TEXT = "not a text file"
 WRONG_ENCODING = "not UTF-8 text"
 DAMAGE = "\0"  # stands where bytes could not be decoded; text has no use for it otherwise
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_HEAD = 4096  # bytes in which a binary file shows
+_HEAD = 4096  # bytes in which a binary file shows,
+_NULS = 100  # by more than one NUL in so many; fewer are damage
 
 codecs.register_error("polyclinic.damage", lambda error: (DAMAGE, error.end))  # type: ignore[attr-defined]
 
@@ -55,6 +56,7 @@ def _encoding_of(head: bytes, encoding: str | None) -> tuple[str, int]:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name, len(mark)
-    if b"\0" in head[:_HEAD] and "16" not in (encoding or ""):
+    head = head[:_HEAD]
+    if head.count(b"\0") * _NULS > len(head) and "16" not in (encoding or ""):
         raise UnusableText(NOT_TEXT, "export the data as text (UTF-8), or name the source that reads this format")
     return encoding or "utf-8", 0

@@ -1,0 +1,57 @@
+"""A sink that keeps what it is given, for looking at one reader without a cohort."""
+
+from pathlib import Path
+
+import polars as pl
+
+from polyclinic.cohort import Reject
+from polyclinic.files import sha256
+from polyclinic.ingest.reader import Options
+from polyclinic.ingest.table import read
+from polyclinic.progress import SILENT
+
+EVENT = {"source_id": None, "time": None, "code": None, "numeric_value": None, "text_value": None, "blob": None}
+
+
+class Kept:
+    """Events as tuples (subject, time, code, value) and rejects as they came."""
+
+    def __init__(self):
+        self.frames: list[pl.DataFrame] = []
+        self.rejects: list[Reject] = []
+        self.blobs: dict[str, bytes] = {}
+
+    def add(self, frame: pl.DataFrame) -> None:
+        self.frames.append(frame)
+
+    def add_blob(self, content: bytes, suffix: str) -> str:
+        name = sha256(content) + suffix
+        self.blobs[name] = content
+        return name
+
+    def reject(self, *rejects: Reject) -> None:
+        self.rejects.extend(rejects)
+
+    @property
+    def events(self) -> list[tuple]:
+        return sorted((_event(row) for frame in self.frames for row in frame.iter_rows(named=True)), key=str)
+
+    @property
+    def reasons(self) -> list[tuple]:
+        """Line and reason of every reject."""
+        return sorted(((reject.line, reject.reason) for reject in self.rejects), key=str)
+
+
+def _event(row: dict) -> tuple:
+    row = EVENT | row
+    values = [row[key] for key in ("numeric_value", "text_value", "blob") if row[key] is not None]
+    assert len(values) == 1, "an event has one value"
+    return row["source_id"], row["time"], row["code"], values[0]
+
+
+def read_table(table: Path, mapping: str) -> Kept:
+    """Read a table by a mapping written as YAML."""
+    kept, file = Kept(), table.parent / "mapping.yaml"
+    file.write_text(mapping, encoding="utf-8")
+    read(table, kept, Options(mapping=file), SILENT)
+    return kept

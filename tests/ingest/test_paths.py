@@ -1,0 +1,77 @@
+"""A name in a source leads to a file in the source's folder, or nowhere."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.sinks import Kept
+from polyclinic.ingest.paths import MISSING, OUTSIDE, UnusablePath, files_under, inside
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "outside.txt").write_text("secret")
+    root = tmp_path / "source"
+    (root / "deep").mkdir(parents=True)
+    (root / "deep" / "file.txt").write_text("ours")
+    (root / "in").symlink_to(root / "deep")
+    (root / "out").symlink_to(tmp_path)
+    (root / "out.txt").symlink_to(tmp_path / "outside.txt")
+    (root / "loop").symlink_to(root / "loop")
+    return root
+
+
+@pytest.mark.parametrize(
+    "name", ["deep/file.txt", "./deep/file.txt", "deep\\file.txt", " deep/file.txt ", "in/file.txt"]
+)
+def test_files_of_the_source(root, name):
+    assert inside(root, name).read_text() == "ours"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../outside.txt", OUTSIDE),
+        ("deep/../../outside.txt", OUTSIDE),
+        ("deep/../deep/file.txt", OUTSIDE),
+        ("..\\outside.txt", OUTSIDE),
+        ("/etc/passwd", OUTSIDE),
+        ("C:\\file.txt", OUTSIDE),
+        ("out/outside.txt", OUTSIDE),
+        ("out.txt", OUTSIDE),
+        ("file\0.txt", OUTSIDE),
+        ("loop", OUTSIDE),
+        ("none.txt", MISSING),
+        ("deep", MISSING),
+        ("", MISSING),
+        ("x" * 5000, MISSING),
+    ],
+)
+def test_names_that_lead_elsewhere(root, name, reason):
+    with pytest.raises(UnusablePath) as error:
+        inside(root, name)
+    assert error.value.reason == reason
+    assert len(name) < 5 or name not in str(error.value)
+
+
+PIECES = st.sampled_from(["..", ".", "", "deep", "in", "out", "out.txt", "outside.txt", "file.txt", "loop", "source"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(PIECES, max_size=6), st.sampled_from(["/", "\\"]))
+def test_whatever_is_found_lies_in_the_folder(root, pieces, separator):
+    try:
+        found = inside(root, separator.join(pieces))
+    except UnusablePath:
+        return
+    assert found.read_text() == "ours"
+
+
+def test_a_walk_rejects_links_that_lead_out(root):
+    kept = Kept()
+    assert [path.name for path in files_under(root, kept)] == ["file.txt"]
+    assert sorted((reject.file, reject.reason) for reject in kept.rejects) == [
+        ("loop", OUTSIDE),
+        ("out", OUTSIDE),
+        ("out.txt", OUTSIDE),
+    ]

@@ -1,0 +1,99 @@
+"""The same table in every format, and files that break off."""
+
+import gzip
+from datetime import date, datetime
+
+import polars as pl
+import pytest
+
+from ingest.sinks import read_table
+
+MAPPING = """
+subject: id
+time: at
+columns:
+  lactate: {code: LAB//lactate//mmol/L, type: numeric}
+  note: {code: NOTE//x, type: text}
+"""
+AT = datetime(2023, 2, 3, 10, 30)
+TABLE = pl.DataFrame(
+    {
+        "id": [17, 18, 19],
+        "at": [AT, AT, None],
+        "lactate": [1.5, None, 2.0],
+        "note": ["ok", "a,b", None],
+        "other": [1, 2, 3],
+    }
+)
+EVENTS = [
+    ("17", AT, "LAB//lactate//mmol/L", 1.5),
+    ("17", AT, "NOTE//x", "ok"),
+    ("18", AT, "NOTE//x", "a,b"),
+]
+
+
+def write(path):
+    match path.suffix:
+        case ".parquet":
+            TABLE.write_parquet(path)
+        case ".xlsx":
+            TABLE.write_excel(path)
+        case ".tsv":
+            TABLE.write_csv(path, separator="\t")
+        case ".gz":
+            path.write_bytes(gzip.compress(TABLE.write_csv().encode()))
+        case _:
+            TABLE.write_csv(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.csv.gz", "t.parquet", "t.xlsx"])
+def test_every_format_gives_the_same_events(tmp_path, name):
+    kept = read_table(write(tmp_path / name), MAPPING)
+    assert kept.events == EVENTS
+    assert kept.reasons == [(3 if name == "t.parquet" else 4, "no time")]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.xlsx"])
+@pytest.mark.parametrize("kept_share", [0.0, 0.5])
+def test_a_truncated_file_is_rejected_and_what_came_before_is_kept(tmp_path, name, kept_share):
+    content = write(tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: int(len(content) * kept_share)])
+    kept = read_table(tmp_path / name, MAPPING)
+    assert set(kept.events) <= set(EVENTS)
+    assert kept.rejects
+    assert all(reject.file == name for reject in kept.rejects)
+
+
+def test_true_dates_need_no_format(tmp_path):
+    TABLE.with_columns(at=pl.lit(date(2023, 5, 16))).write_parquet(tmp_path / "t.parquet")
+    mapping = MAPPING.replace("time: at", 'time: {column: at, format: "%d.%m.%Y"}')
+    assert {event[1] for event in read_table(tmp_path / "t.parquet", mapping).events} == {datetime(2023, 5, 16)}
+
+
+def test_ids_that_passed_through_a_float_are_still_those_ids(tmp_path):
+    TABLE.with_columns(pl.col("id").cast(pl.Float64)).write_parquet(tmp_path / "t.parquet")
+    assert {event[0] for event in read_table(tmp_path / "t.parquet", MAPPING).events} == {"17", "18"}
+
+
+def test_zoned_times_become_utc(tmp_path):
+    zoned = pl.col("at").dt.replace_time_zone("Europe/Berlin")
+    TABLE.with_columns(zoned).write_parquet(tmp_path / "t.parquet")
+    assert {event[1] for event in read_table(tmp_path / "t.parquet", MAPPING).events} == {datetime(2023, 2, 3, 9, 30)}
+
+
+def test_an_unknown_sheet_is_named_with_the_choices(tmp_path):
+    kept = read_table(write(tmp_path / "t.xlsx"), MAPPING + "sheet: labs\n")
+    [reject] = kept.rejects
+    assert (reject.reason, reject.remedy) == ("no such sheet", "name one of: Sheet1")
+
+
+def test_a_binary_file_called_csv(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    assert read_table(tmp_path / "t.csv", MAPPING).reasons == [(None, "not a text file")]
+
+
+def test_a_column_the_table_lacks_is_named_with_the_choices(tmp_path):
+    (tmp_path / "t.csv").write_text("id,at,lactat,note\n1,2023-01-01,1,x\n")
+    [reject] = read_table(tmp_path / "t.csv", MAPPING).rejects
+    assert reject.remedy == "the mapping names lactate; the table's columns are id, at, lactat, note"

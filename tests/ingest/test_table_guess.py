@@ -1,0 +1,112 @@
+"""A guessed mapping is YAML that can be read at once, and says what to check."""
+
+import pytest
+
+from ingest.sinks import Kept, read_table
+from polyclinic.ingest import IngestError, Options, guess_mapping
+from polyclinic.ingest.table import read
+from polyclinic.ingest.table_mapping import load_mapping
+from polyclinic.progress import SILENT
+
+WIDE = """\
+patient_id,taken_at,lactate,lactate_unit,sex,age,report,died,note_id
+a1,03.02.2023 10:00,1.5,mmol/L,F,70,The heart is normal. No effusion is seen.,0,x1
+a1,28.02.2023 11:00,18,mg/dL,F,70,A small nodule in the left upper lobe is seen.,0,x2
+b2,03.12.2023 10:30,2.5,mmol/L,M,55,No focal consolidation and no pneumothorax.,1,x3
+c3,04.12.2023 10:30,NA,,M,55,Right basal opacity; no pleural effusion today.,1,x4
+"""
+
+
+def guessed(tmp_path, text: str):
+    table, mapping = tmp_path / "t.csv", tmp_path / "guess.yaml"
+    table.write_text(text, encoding="utf-8")
+    mapping.write_text(guess_mapping(table), encoding="utf-8")
+    return load_mapping(mapping), mapping.read_text(encoding="utf-8")
+
+
+def test_a_wide_table(tmp_path):
+    mapping, text = guessed(tmp_path, WIDE)
+    assert mapping.subject == "patient_id"
+    assert (mapping.time.column, mapping.time.format) == ("taken_at", "%d.%m.%Y %H:%M")
+    assert {name: (column.code, column.type) for name, column in mapping.columns.items()} == {
+        "lactate": ("LAB//lactate//mmol/L", "numeric"),
+        "sex": ("DEMOGRAPHIC//sex", "categorical"),
+        "age": ("DEMOGRAPHIC//age//years", "numeric"),
+        "report": ("NOTE//report", "text"),
+        "died": ("OUTCOME//died", "label"),
+    }
+    assert mapping.columns["sex"].values == {"F": "female", "M": "male"}
+    assert mapping.columns["lactate"].units.column == "lactate_unit"
+    assert "other units need their factors: mg/dL" in text
+    assert "# note_id: left out" in text
+
+
+def test_no_cell_of_a_patient_is_written(tmp_path):
+    _, text = guessed(tmp_path, WIDE)
+    assert not [cell for cell in ("a1", "b2", "x1", "1.5", "heart", "70", "2023") if cell in text]
+
+
+def test_a_guess_of_a_wide_table_ingests_it(tmp_path):
+    _, text = guessed(tmp_path, WIDE)
+    kept = read_table(tmp_path / "t.csv", text)
+    assert len(kept.events) == 4 * 5 - 2  # one cell is missing, one unit unknown
+    assert kept.reasons == [(3, "unknown unit")]
+
+
+def test_a_long_table(tmp_path):
+    rows = [
+        "1;0.5;HR;80;bpm",
+        "1;0.5;creatinine;1.1;mg/dL",
+        "2;1.5;HR;90;bpm",
+        "2;2;rhythm;sinus;",
+        "2;3;rhythm;sinus;",
+    ]
+    mapping, text = guessed(tmp_path, "subject;hours;parameter;value;unit\n" + "\n".join(rows))
+    assert (mapping.time.column, mapping.time.unit) == ("hours", "hours")
+    assert (mapping.long.code, mapping.long.value, mapping.long.unit) == ("parameter", "value", "unit")
+    codes = {name: column.code for name, column in mapping.long.codes.items()}
+    assert codes == {
+        "HR": "VITAL//HR//bpm",
+        "creatinine": "LAB//creatinine//mg/dL",
+        "rhythm": "FINDING//rhythm",
+    }
+    kept = read_table(tmp_path / "t.csv", text)
+    assert (len(kept.events), kept.rejects) == (5, [])
+
+
+def test_days_and_months_that_cannot_be_told_apart_are_remarked(tmp_path):
+    _, text = guessed(tmp_path, "id,date,x\n1,02/03/2023,5\n2,04/05/2023,6\n")
+    assert 'format: "%d/%m/%Y"}  # or %m/%d/%Y?' in text
+
+
+def test_several_rows_without_a_time_are_remarked(tmp_path):
+    mapping, text = guessed(tmp_path, "id,x\n1,5.5\n1,6.5\n")
+    assert (mapping.time, mapping.unique) == (None, False)
+    assert "is there no time?" in text
+
+
+def test_pictures_and_second_dates(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    mapping, text = guessed(tmp_path, "id,seen,file,gone,discharge\n1,2023-01-01,a.png,b.jpg,2023-01-02\n")
+    assert mapping.columns["file"].code == "IMAGE//file"
+    assert "# gone: left out, files that are not in the table's folder" in text
+    assert "# discharge: left out, a date" in text
+
+
+@pytest.mark.parametrize("text", ["", "id,x\n", "id\n1\n", "\x89PNG\0\0\0\0"])
+def test_what_holds_nothing_to_map_is_refused(tmp_path, text):
+    with pytest.raises(IngestError):
+        guessed(tmp_path, text)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "subjects"), [("lifelines_ACTG175.csv", 2139), ("pbc2.csv", 312), ("support2.csv", 9105)]
+)
+def test_real_tables_are_ingested_by_their_guess(real_data, tmp_path, name, subjects):
+    table = real_data("tabular") / name
+    (tmp_path / "guess.yaml").write_text(guess_mapping(table), encoding="utf-8")
+    kept = Kept()
+    read(table, kept, Options(mapping=tmp_path / "guess.yaml"), SILENT)
+    assert len({subject for frame in kept.frames for subject in frame.get_column("source_id")}) == subjects
+    assert kept.rejects == []
