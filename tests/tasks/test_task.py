@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from polyclinic.tasks import BUILT_IN, Task, TaskError
+from polyclinic.tasks import BUILT_IN, Prediction, Target, Task, TaskError
 
 DIED = {"name": "died", "kind": "binary", "target": {"codes": "OUTCOME//died"}}
 
@@ -114,3 +114,11 @@ def test_a_task_is_frozen():
 def test_outputs_and_target_columns(kind, extra, outputs, columns):
     task = Task(name="x", kind=kind, target={"codes": "OUTCOME//x", **extra})
     assert (task.outputs, task.target_columns) == (outputs, columns)
+
+
+def test_parts_may_be_made_in_python():
+    target = Target(codes=("OUTCOME//died",))
+    task = Task(name="died", kind="binary", prediction=Prediction(offset="48h"), target=target)
+    assert task == Task(**DIED, prediction={"offset": "2d"})
+    assert task.target.pick == "any"
+    assert len(BUILT_IN) == len(list(BUILT_IN))
