@@ -67,7 +67,6 @@ def measure(events: int, order: str) -> dict[str, float]:
             begin = time.perf_counter()
             writer.commit()
             seconds += time.perf_counter() - begin
-        writing_mb = peak_mb()
         begin = time.perf_counter()
         cohort = Cohort.open(folder)
         opened = time.perf_counter()
@@ -77,7 +76,7 @@ def measure(events: int, order: str) -> dict[str, float]:
         size = sum(file.stat().st_size for file in (folder / "current").rglob("*.parquet"))
         return {
             "write_s": seconds,
-            "write_mb": writing_mb,
+            "peak_mb": peak_mb(),
             "open_ms": 1e3 * (opened - begin),
             "summary_ms": 1e3 * (summarised - opened),
             "bytes_per_event": size / events,

@@ -6,9 +6,13 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from polyclinic.cohort import POLARS_EVENTS
+
+#: For property tests: a busy machine is not a failure.
+steady = settings(deadline=None)
 
 CODES = ("LAB//lactate//mmol/L", "VITAL//HR//bpm", "DEMOGRAPHIC//sex", "NOTE//findings", "OUTCOME//died", "Ω")
 

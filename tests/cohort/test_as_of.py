@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from polyclinic.cohort import POLARS_EVENTS, SAMPLES, CohortError, known_at
 
+from .samples import steady
+
 ORIGIN = datetime(2020, 1, 1)
 TIMES = st.integers(0, 5).map(lambda day: ORIGIN + timedelta(days=day)) | st.datetimes()
 ROWS = st.lists(st.tuples(st.integers(1, 4), st.none() | TIMES, st.sampled_from("abc")), max_size=30)
@@ -39,6 +41,7 @@ def known_by_hand(
     return kept
 
 
+@steady
 @given(ROWS, ASKED)
 def test_known_is_static_or_not_later(
     rows: list[tuple[int, datetime | None, str]], asked: list[tuple[int, datetime]]
@@ -51,6 +54,7 @@ def test_known_is_static_or_not_later(
     assert known.equals(known_at(events.lazy(), samples).collect())
 
 
+@steady
 @given(ROWS, ASKED)
 def test_the_future_cannot_be_seen(
     rows: list[tuple[int, datetime | None, str]], asked: list[tuple[int, datetime]]
@@ -65,6 +69,7 @@ def test_the_future_cannot_be_seen(
         assert known.equals(known_at(events_of(added), samples_of(asked)).drop("numeric_value"))
 
 
+@steady
 @given(ROWS, ASKED)
 def test_samples_do_not_touch_each_other(
     rows: list[tuple[int, datetime | None, str]], asked: list[tuple[int, datetime]]

@@ -8,7 +8,7 @@ from polyclinic.cohort import POLARS_EVENTS
 from polyclinic.cohort.digest import add, digest
 from polyclinic.cohort.frames import one_zero
 
-from .samples import EVENTS, Event, frame
+from .samples import EVENTS, Event, frame, steady
 
 
 def coded(events: list[Event]) -> pl.DataFrame:
@@ -16,6 +16,7 @@ def coded(events: list[Event]) -> pl.DataFrame:
     return numbered.select(list(POLARS_EVENTS)).with_columns(one_zero(), pl.col("code").cast(pl.Categorical))
 
 
+@steady
 @given(st.lists(EVENTS), st.integers(0, 10))
 def test_order_and_place_do_not_matter(events: list[Event], cut: int) -> None:
     backwards = events[::-1]
@@ -23,6 +24,7 @@ def test_order_and_place_do_not_matter(events: list[Event], cut: int) -> None:
     assert add(parts) == digest(coded(events))
 
 
+@steady
 @given(EVENTS, EVENTS)
 def test_different_events_differ(one: Event, other: Event) -> None:
     same = coded([one]).rows() == coded([other]).rows()

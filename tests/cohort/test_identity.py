@@ -8,12 +8,16 @@ from hypothesis import strategies as st
 from polyclinic.cohort import CohortError, identity
 from polyclinic.cohort.identity import END, MAPPED, SubjectIds, subject_id_of
 
+from .samples import steady
 
+
+@steady
 @given(st.integers(0, MAPPED - 1))
 def test_numbers_are_kept(number: int) -> None:
     assert subject_id_of(str(number)) == number
 
 
+@steady
 @given(st.text().filter(lambda text: not text.isdigit()) | st.integers(0, 99).map("{:03}".format))
 def test_names_are_mapped_above_all_numbers(name: str) -> None:
     assert MAPPED <= subject_id_of(name) < END
@@ -28,6 +32,7 @@ def test_the_mapping_never_changes() -> None:
     assert subject_id_of("patient A") == 5026476906718273137
 
 
+@steady
 @given(st.lists(st.lists(st.none() | st.text(max_size=3) | st.integers(0, 50).map(str))))
 def test_lookup_agrees_with_the_mapping(batches: list[list[str | None]]) -> None:
     ids = SubjectIds()

@@ -11,7 +11,7 @@ from polyclinic.cohort.frames import one_zero
 from polyclinic.cohort.identity import END
 from polyclinic.cohort.shards import GROWTH, Piece, distinct, plan
 
-from .samples import EVENTS, Event, frame, rows
+from .samples import EVENTS, Event, frame, rows, steady
 
 WEIGHTS = st.dictionaries(st.integers(0, 200), st.integers(1, 60), max_size=60)
 
@@ -30,6 +30,7 @@ def weight_of(piece: Piece, weights: dict[int, int]) -> int:
     return sum(weight for subject, weight in weights.items() if piece.start <= subject < piece.stop)
 
 
+@steady
 @given(WEIGHTS, WEIGHTS)
 def test_the_plan_covers_all_ids_and_cuts_what_is_heavy(first: dict[int, int], more: dict[int, int]) -> None:
     old = planned([], first, list(first), 100)
@@ -46,6 +47,7 @@ def test_the_plan_covers_all_ids_and_cuts_what_is_heavy(first: dict[int, int], m
     assert {(piece.start, piece.stop) for piece in unchanged} <= {(piece.start, piece.stop) for piece in old}
 
 
+@steady
 @given(st.lists(EVENTS))
 def test_distinct_is_the_sorted_set(events: list[Event]) -> None:
     numbered = frame(events).with_columns(subject_id=pl.col("source_id").str.len_bytes().cast(pl.Int64))

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from polyclinic.cohort import SPLITS
 from polyclinic.cohort.splits import SCHEMA, SHARES, assign, connected
 
+from .samples import steady
+
 NOBODY = pl.DataFrame(schema=SCHEMA)
 SUBJECTS = st.integers(0, 30)
 PICTURES = st.lists(st.tuples(SUBJECTS, st.sampled_from("abcdefgh")), max_size=40)
@@ -42,6 +44,7 @@ def groups_by_search(pairs: list[tuple[int, str]]) -> set[frozenset[int]]:
     return {group for group in groups if len(group) > 1}
 
 
+@steady
 @given(PICTURES)
 def test_groups_are_the_connected_components(pairs: list[tuple[int, str]]) -> None:
     found = defaultdict(set)
@@ -51,6 +54,7 @@ def test_groups_are_the_connected_components(pairs: list[tuple[int, str]]) -> No
     assert all(key == min(group) for key, group in found.items())
 
 
+@steady
 @given(PICTURES)
 def test_identical_pictures_fall_on_one_side(pairs: list[tuple[int, str]]) -> None:
     split = sides(list(range(31)), pairs)
@@ -58,12 +62,14 @@ def test_identical_pictures_fall_on_one_side(pairs: list[tuple[int, str]]) -> No
         assert len({split[subject] for subject in group}) == 1
 
 
+@steady
 @given(st.sets(st.integers(0, 10_000)), st.sets(st.integers(0, 10_000)))
 def test_added_subjects_move_nobody(first: set[int], more: set[int]) -> None:
     before, after = sides(list(first), []), sides(list(first | more), [])
     assert all(after[subject] == split for subject, split in before.items())
 
 
+@steady
 @given(PICTURES, PICTURES)
 def test_nobody_leaves_training(pairs: list[tuple[int, str]], more: list[tuple[int, str]]) -> None:
     """A subject that a model may have learnt from is never tested on, whatever pictures come later."""

@@ -56,9 +56,8 @@ class BlobStore:
 
     def sync(self) -> None:
         """Wait until all that was written is on the disk."""
-        for path in self._written:
-            sync(path)
         if self._written:
+            sync(*self._written)
             sync(self.folder)
 
     def path(self, name: str) -> Path:

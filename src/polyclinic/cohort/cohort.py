@@ -16,7 +16,9 @@ from polyclinic.cohort.splits import SPLITS
 
 @dataclass(frozen=True)
 class Cohort:
-    """One version of a cohort, read when it is asked; later commits do not change it. Make it with `Cohort.open`.
+    """One version of a cohort, read when it is asked; make it with `Cohort.open`.
+
+    The next commit does not change it; the one after that removes its files, so open it anew now and then.
 
     Attributes:
         path: folder of the cohort.

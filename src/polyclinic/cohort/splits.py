@@ -46,15 +46,16 @@ def assign(subjects: pl.Series, pictures: pl.DataFrame, seed: int, earlier: pl.D
         seed: chooses the hash.
         earlier: columns `subject_id` and `split`, of an earlier version of the cohort.
     """
-    groups = connected(pictures)
     listed = pl.DataFrame({"subject_id": subjects}, schema={"subject_id": pl.Int64()})
-    everyone = listed.join(earlier, on="subject_id", how="left").join(groups, on="subject_id", how="left")
-    settled = everyone.filter(pl.col("group").is_null() & pl.col("split").is_not_null()).select("subject_id", "split")
-    rest = everyone.join(settled, on="subject_id", how="anti")
-    members: dict[int, list[tuple[int, str | None]]] = {}
-    for subject, split, group in rest.select("subject_id", "split", "group").iter_rows():
-        members.setdefault(subject if group is None else group, []).append((subject, split))
-    rows = [(subject, side) for group in members.values() for side in [_side(group, seed)] for subject, _ in group]
+    grouped = listed.join(connected(pictures), on="subject_id", how="left")
+    everyone = grouped.join(earlier, on="subject_id", how="left")
+    alone, together = everyone.filter(pl.col("group").is_null()), everyone.filter(pl.col("group").is_not_null())
+    settled = alone.filter(pl.col("split").is_not_null()).select("subject_id", "split")
+    new = alone.filter(pl.col("split").is_null()).get_column("subject_id").to_list()
+    rows = [(subject, split_at(position(subject, seed))) for subject in new]
+    for _, group in together.group_by("group"):
+        side = _side(group, seed)
+        rows.extend((subject, side) for subject in group.get_column("subject_id").to_list())
     return pl.concat([settled, pl.DataFrame(rows, schema=SCHEMA, orient="row")]).sort("subject_id")
 
 
@@ -82,6 +83,10 @@ def connected(pictures: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"subject_id": pl.Int64(), "group": pl.Int64()}, orient="row")
 
 
-def _side(group: list[tuple[int, str | None]], seed: int) -> str:
-    taken = {split for _, split in group if split is not None}
-    return min(taken, key=SPLITS.index) if taken else split_at(min(position(subject, seed) for subject, _ in group))
+def _side(group: pl.DataFrame, seed: int) -> str:
+    """Choose the split of a group: columns `subject_id`, and `split`, null for new members."""
+    taken = set(group.get_column("split").to_list())
+    for split in SPLITS:
+        if split in taken:
+            return split
+    return split_at(min(position(subject, seed) for subject in group.get_column("subject_id").to_list()))

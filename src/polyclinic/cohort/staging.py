@@ -40,7 +40,7 @@ class Staging:
         self._buffer: list[pl.DataFrame] = []
         self._buffered = 0
         self._ids = SubjectIds()
-        self._weights: list[pl.DataFrame] = []
+        self._weights = pl.DataFrame(schema={"subject_id": pl.Int64(), "bytes": pl.Int64()})
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take a frame as a reader gives it.
@@ -67,9 +67,7 @@ class Staging:
         Raises:
             CohortError: two source ids map to one subject.
         """
-        none = pl.DataFrame(schema={"subject_id": pl.Int64(), "bytes": pl.Int64()})
-        added = pl.concat([none, *self._weights]).group_by("subject_id").sum().sort("subject_id")
-        return added.join(self._ids.names(), on="subject_id", how="left", maintain_order="left")
+        return self._weights.join(self._ids.names(), on="subject_id", how="left", maintain_order="left")
 
     def _take(self) -> None:
         """Bring the gathered frames into one form."""
@@ -87,7 +85,8 @@ class Staging:
         events = self._identified(pl.concat(self._buffer)).sort("subject_id")
         self._buffer, self._buffered = [], 0
         self.blobs.update(events.get_column("blob").drop_nulls().unique().to_list())
-        self._weights.append(events.group_by("subject_id", maintain_order=True).agg(bytes=weight()))
+        weights = events.group_by("subject_id", maintain_order=True).agg(bytes=weight())
+        self._weights = pl.concat([self._weights, weights]).group_by("subject_id").sum().sort("subject_id")
         path = self._folder / f"{len(self.runs)}.parquet"
         events.write_parquet(path, compression="lz4", row_group_size=ROW_GROUP)
         self.runs.append(path)

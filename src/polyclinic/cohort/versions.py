@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,8 +68,7 @@ def begin(root: Path) -> Path:
 def publish(root: Path, version: Path) -> None:
     """Make `version` the current one, once all of it is on the disk; then remove those older than its predecessor."""
     folders = [version / "data", version / "metadata"]
-    for path in [*(file for folder in folders for file in folder.iterdir()), *folders, version, version.parent]:
-        sync(path)
+    sync(*(file for folder in folders for file in folder.iterdir()), *folders, version, version.parent)
     for name, target in _LINKS.items():
         _link(root / name, target)
     _link(root / "current", Path("versions") / version.name)
@@ -139,8 +139,13 @@ def _link(path: Path, target: Path) -> None:
     temporary.replace(path)
 
 
-def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
+def sync(*paths: Path) -> None:
+    """Wait until files and folders are on the disk, many at once, which disks do far faster than one by one."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(_sync, paths))
+
+
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
