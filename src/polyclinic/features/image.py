@@ -11,6 +11,7 @@ from polyclinic.features.cache import EncoderCache, Gathered
 from polyclinic.features.featurizer import Arrays, NotFittedError, sample_rows
 from polyclinic.features.image_encodings import Blobs, Kind, PictureEncodings, PictureSize
 from polyclinic.features.image_pixels import FITS, Fit, PictureError
+from polyclinic.features.measurements import hours_before
 from polyclinic.progress import SILENT, Progress
 
 Output = Literal["tokens", "pooled", "pixels"]
@@ -23,7 +24,6 @@ PADDING, UNKNOWN = 0, 1
 Picture = tuple[str, str]
 """View, and name of the blob."""
 
-_STATIC = -(1 << 63)  # time of a picture without one: before all others
 _SAMPLES_AT_ONCE = 64
 
 
@@ -138,13 +138,13 @@ class ImageFeaturizer:
     def _chosen(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[list[Picture]]:
         """Give the newest pictures of each sample, oldest first; a picture recorded twice counts once."""
         events = known.filter(pl.col("code").str.starts_with(KIND) & pl.col("blob").is_not_null())
-        rows = sample_rows(events, samples).tolist()
-        times = events["time"].to_physical().fill_null(_STATIC).to_list()
+        rows = sample_rows(events, samples)
+        events, rows = events.filter(rows >= 0), rows[rows >= 0]
+        hours = np.nan_to_num(hours_before(events["time"], samples, rows), nan=np.inf)  # without a time: the oldest
         chosen: list[dict[str, Picture]] = [{} for _ in range(len(samples))]
-        for row, _, code, blob in sorted(zip(rows, times, events["code"], events["blob"], strict=True)):
-            if row >= 0:
-                chosen[row].pop(blob, None)
-                chosen[row][blob] = (code.removeprefix(KIND), blob)
+        for row, _, code, blob in sorted(zip(rows.tolist(), -hours, events["code"], events["blob"], strict=True)):
+            chosen[row].pop(blob, None)
+            chosen[row][blob] = (code.removeprefix(KIND), blob)
         return [list(pictures.values())[-self.options.max_views :] for pictures in chosen]
 
     def _layout(self, chosen: list[list[Picture]]) -> Arrays:

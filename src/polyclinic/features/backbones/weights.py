@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ class WeightsError(RuntimeError):
     """A backbone's weights are not installed, or are not what they should be."""
 
 
+@cache
 def packaged(package: str, *inside: str) -> Path:
     """Give a file inside an installed package, without importing the package.
 
