@@ -2,6 +2,7 @@
 
 import csv
 import io
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,21 @@ def test_lines_are_numbered_over_blocks(monkeypatch, block, quote):
     read, kept = rows(text.encode())
     assert read == [(n + 3, (str(n), "x")) for n in range(20) if n % 3]
     assert sorted(reject.line for reject in kept.rejects) == [n + 3 for n in range(20) if not n % 3]
+
+
+PIECES = st.lists(st.sampled_from(["a", '"', '""', ",", "\n", '"b\nc"', "1,2\n", '"x",y\n', "\0"]), max_size=25).map(
+    "".join
+)
+
+
+@given(text=PIECES, block=st.integers(1, 20))
+def test_the_size_of_blocks_changes_nothing(text, block):
+    content = f"a,b{' ' * 5000}\n{text}".encode()
+    whole, told = rows(content)
+    with patch.object(delimited, "_BLOCK", block), patch.object(delimited, "_RECORDS", 2):
+        pieces, tell = rows(content)
+    assert pieces == whole
+    assert sorted(tell.rejects, key=str) == sorted(told.rejects, key=str)
 
 
 def test_a_cell_of_several_lines_is_numbered_by_its_first():

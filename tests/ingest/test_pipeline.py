@@ -80,7 +80,12 @@ def test_an_unknown_source_is_answered_with_the_choices(tmp_path):
 
 def test_an_option_of_another_reader_is_refused(tmp_path):
     with pytest.raises(IngestError, match="source 'dicom' has no option mapping: its options are: none"):
-        ingest("dicom", tmp_path, tmp_path / "cohort", mapping="m.yaml")
+        ingest("dicom", tmp_path, tmp_path / "cohort", mapping=tmp_path / "m.yaml")
+
+
+def test_an_option_that_names_no_file(tmp_path):
+    with pytest.raises(IngestError, match=r"outcomes: none\.txt does not exist"):
+        ingest("physionet2012", tmp_path, tmp_path / "cohort", outcomes="none.txt")
 
 
 def test_a_path_that_is_not_there(tmp_path):

@@ -1,7 +1,8 @@
 """Delimited text (CSV, TSV, …) → rows of text cells with their lines, streamed; bad lines are rejected by number.
 
-Lines without quotes are split as columns at once. From the first quote on, Python's strict CSV parser takes over: it
-knows cells of several lines, and refuses what other parsers guess at.
+Blocks without quotes are split as columns at once. Where there are quotes, Python's strict CSV parser takes over: it
+knows cells of several lines, and refuses what other parsers guess at. It parses a block at once if every line of it is
+one good record, and record by record if not.
 """
 
 import csv
@@ -48,14 +49,7 @@ def read_delimited(
     """
     text = open_text(raw, encoding)
     columns, separator, line = _header(text, separator)
-    yield _unquoted("", line, columns, separator, sieve)
-    while block := text.read(_BLOCK):
-        block += _rest_of_line(text)
-        if '"' in block:
-            yield from _quoted(chain(io.StringIO(block), text), line, columns, separator, sieve)
-            return
-        yield _unquoted(block, line, columns, separator, sieve)
-        line += block.count("\n")
+    return _Body(text, columns, separator, sieve, line).rows()
 
 
 def _header(text: TextIO, separator: str | None) -> tuple[list[str], str, int]:
@@ -85,25 +79,84 @@ def _rest_of_line(text: TextIO) -> str:
     return rest
 
 
-def _unquoted(block: str, first: int, columns: Sequence[str], separator: str, sieve: Sieve) -> Rows:
-    lines = pl.DataFrame({"text": pl.Series(block.removesuffix("\n").split("\n"), dtype=pl.String)})
-    lines = lines.with_row_index("line", first).with_columns(pl.col("line").cast(pl.Int64))
-    lines = lines.filter(pl.col("text").str.strip_chars(" ") != "")
-    if DAMAGE in block:
-        lines = sieve.keep(lines, ~pl.col("text").str.contains(DAMAGE, literal=True), WRONG_ENCODING, _REMEDY_ENCODING)
-    right = pl.col("text").str.count_matches(separator, literal=True) == len(columns) - 1
-    lines = sieve.keep(lines, right, WRONG_COUNT, _remedy_count(columns))
-    cells = lines.get_column("text").str.split_exact(separator, len(columns) - 1)
-    return Rows(lines.get_column("line"), cells.struct.rename_fields(columns).struct.unnest())
+class _Body:
+    """What follows the header, from line `line` on."""
 
+    def __init__(self, text: TextIO, columns: Sequence[str], separator: str, sieve: Sieve, line: int) -> None:
+        self.text, self.columns, self.separator, self.sieve, self.line = text, columns, separator, sieve, line
 
-def _quoted(lines: Iterator[str], first: int, columns: Sequence[str], separator: str, sieve: Sieve) -> Iterator[Rows]:
-    records = _records(_Watched(lines, first - 1), columns, separator, sieve)
-    while some := list(islice(records, _RECORDS)):
-        numbers, cells = zip(*some, strict=True)
-        by_column = zip(columns, zip(*cells, strict=True), strict=True)
+    def rows(self) -> Iterator[Rows]:
+        """Give the rows, a block at a time."""
+        yield self._unquoted("")
+        while block := self.text.read(_BLOCK):
+            block += _rest_of_line(self.text)
+            if '"' not in block:
+                yield self._unquoted(block)
+            elif records := self._one_per_line(block):
+                yield self._rows(range(self.line, self.line + len(records)), records)
+            else:
+                yield from self._one_by_one(block)
+                continue
+            self.line += block.count("\n")
+
+    def _unquoted(self, block: str) -> Rows:
+        lines = pl.DataFrame({"text": pl.Series(block.removesuffix("\n").split("\n"), dtype=pl.String)})
+        lines = lines.with_row_index("line", self.line).with_columns(pl.col("line").cast(pl.Int64))
+        text = pl.col("text")
+        lines = lines.filter(text.str.strip_chars(" ") != "")
+        if DAMAGE in block:
+            undamaged = ~text.str.contains(DAMAGE, literal=True)
+            lines = self.sieve.keep(lines, undamaged, WRONG_ENCODING, _REMEDY_ENCODING)
+        right = text.str.count_matches(self.separator, literal=True) == len(self.columns) - 1
+        lines = self.sieve.keep(lines, right, WRONG_COUNT, self._remedy_count)
+        cells = lines.get_column("text").str.split_exact(self.separator, len(self.columns) - 1)
+        return Rows(lines.get_column("line"), cells.struct.rename_fields(self.columns).struct.unnest())
+
+    def _one_per_line(self, block: str) -> list[list[str]] | None:
+        """Parse the block if every line of it is a record as it should be; None if one is not."""
+        lines = block.removesuffix("\n").split("\n")
+        try:
+            records = list(csv.reader(lines, delimiter=self.separator, strict=True))
+        except csv.Error:
+            return None
+        right = len(records) == len(lines) and set(map(len, records)) == {len(self.columns)}
+        return records if right and DAMAGE not in block else None
+
+    def _one_by_one(self, block: str) -> Iterator[Rows]:
+        """Parse the block, and what follows until the last record that it begins has ended."""
+        lines = _Watched(chain(io.StringIO(block), iter(self.text.readline, "")), self.line - 1)
+        records = self._records(lines, self.line + block.removesuffix("\n").count("\n"))
+        while some := list(islice(records, _RECORDS)):
+            yield self._rows(*zip(*some, strict=True))
+        self.line = lines.passed + 1
+
+    def _records(self, lines: "_Watched", last: int) -> Iterator[tuple[int, list[str]]]:
+        """Give the good records that begin up to line `last`, each with its first line."""
+        parser = csv.reader(lines, delimiter=self.separator, strict=True)
+        while (start := lines.passed + 1) <= last:
+            lines.damaged = False
+            try:
+                record = next(parser)
+            except StopIteration:
+                return
+            except csv.Error:
+                self.sieve.reject_file(BAD_QUOTES, _remedy_quotes(start, lines.passed), start)
+                continue
+            if lines.damaged:
+                self.sieve.reject_file(WRONG_ENCODING, _REMEDY_ENCODING, start)
+            elif len(record) == len(self.columns) and (len(record) > 1 or record[0].strip(" ")):
+                yield start, record
+            elif "".join(record).strip(" ") or len(record) > 1:
+                self.sieve.reject_file(WRONG_COUNT, self._remedy_count, start)
+
+    def _rows(self, numbers: Sequence[int], records: Sequence[Sequence[str]]) -> Rows:
+        by_column = zip(self.columns, zip(*records, strict=True), strict=True)
         frame = pl.DataFrame([pl.Series(name, texts, dtype=pl.String) for name, texts in by_column])
-        yield Rows(pl.Series("line", numbers, dtype=pl.Int64), frame)
+        return Rows(pl.Series("line", numbers, dtype=pl.Int64), frame)
+
+    @property
+    def _remedy_count(self) -> str:
+        return f"give the line {len(self.columns)} cells, as many as the header; quote cells that hold the separator"
 
 
 class _Watched:
@@ -120,29 +173,6 @@ class _Watched:
         self.passed += 1
         self.damaged |= DAMAGE in line
         return line
-
-
-def _records(lines: _Watched, columns: Sequence[str], separator: str, sieve: Sieve) -> Iterator[tuple[int, list[str]]]:
-    parser = csv.reader(lines, delimiter=separator, strict=True)
-    while True:
-        start, lines.damaged = lines.passed + 1, False
-        try:
-            record = next(parser)
-        except StopIteration:
-            return
-        except csv.Error:
-            sieve.reject_file(BAD_QUOTES, _remedy_quotes(start, lines.passed), start)
-            continue
-        if lines.damaged:
-            sieve.reject_file(WRONG_ENCODING, _REMEDY_ENCODING, start)
-        elif len(record) == len(columns) and (len(record) > 1 or record[0].strip(" ")):
-            yield start, record
-        elif "".join(record).strip(" ") or len(record) > 1:
-            sieve.reject_file(WRONG_COUNT, _remedy_count(columns), start)
-
-
-def _remedy_count(columns: Sequence[str]) -> str:
-    return f"give the line {len(columns)} cells, as many as the header; quote cells that hold the separator"
 
 
 def _remedy_quotes(start: int, end: int) -> str:

@@ -61,8 +61,11 @@ def records(sources: Sources, root: Path, sink: Sink, progress: Progress) -> Ite
         yield from _archived(archive, Sieve(name_within(root, archive), sink), progress)
     with progress.task("Reading records", len(sources.records)) as advance:
         for file in sources.records:
-            with file.open("rb") as opened:
-                yield from _checked(name_within(root, file), opened, sink)
+            try:
+                with file.open("rb") as opened:
+                    yield from _checked(name_within(root, file), opened, sink)
+            except OSError:
+                Sieve(name_within(root, file), sink).reject_file("unreadable file", "check the file's permissions")
             advance(1)
 
 

@@ -1,7 +1,7 @@
 """What a reader is, and the table of the readers there are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
@@ -36,17 +36,9 @@ class Sink(Protocol):
 class Options:
     """What the caller may say about a source beside its path; None means not said."""
 
-    mapping: Path | None = field(default=None, metadata={"help": "YAML file that maps the columns of a table"})
-    outcomes: Path | None = field(
-        default=None, metadata={"help": "file of the outcomes, if it is not beside the records"}
-    )
-    images: Path | None = field(
-        default=None, metadata={"help": "folder of the pictures, if they are not beside the reports"}
-    )
-
-    def given(self) -> set[str]:
-        """Name the options that were said."""
-        return {option.name for option in fields(self) if getattr(self, option.name) is not None}
+    mapping: Path | None = None  # YAML file that maps the columns of a table
+    outcomes: Path | None = None  # file of the outcomes, if it is not beside the records
+    images: Path | None = None  # folder of the pictures, if they are not beside the reports
 
 
 class Reader(Protocol):
@@ -98,11 +90,15 @@ def options_for(name: str, **said: Any) -> Options:
     """Check that source `name` understands what was said (None: nothing).
 
     Raises:
-        IngestError: no reader has that name, or the reader has no such option.
+        IngestError: no reader has that name, the reader has no such option, or a file is not there.
     """
-    source, known = source_named(name), {option.name for option in fields(Options)}
-    refused = sorted(key for key, value in said.items() if value is not None and key not in source.options)
+    given = {key: Path(value) for key, value in said.items() if value is not None}
+    understood = source_named(name).options
+    refused = sorted(set(given) - understood)
     if refused:
-        choices = ", ".join(sorted(source.options)) or "none"
+        choices = ", ".join(sorted(understood)) or "none"
         raise IngestError(f"source {name!r} has no option {', '.join(refused)}: its options are: {choices}")
-    return Options(**{key: Path(value) for key, value in said.items() if value is not None and key in known})
+    for key, path in given.items():
+        if not path.exists():
+            raise IngestError(f"{key}: {path.name} does not exist")
+    return Options(**given)

@@ -45,12 +45,15 @@ def read_rows(path: Path, layout: Layout, sieve: Sieve, progress: Progress = SIL
         UnusableText: nothing of the file can be read.
     """
     name = path.name.lower()
-    if name.endswith(PARQUET):
-        yield from _parquet(path, layout, progress)
-    elif name.endswith(WORKBOOKS):
-        yield from _workbook(path, layout)
-    else:
-        yield from _text(path, layout, sieve, progress)
+    try:
+        if name.endswith(PARQUET):
+            yield from _parquet(path, layout, progress)
+        elif name.endswith(WORKBOOKS):
+            yield from _workbook(path, layout)
+        else:
+            yield from _text(path, layout, sieve, progress)
+    except OSError:
+        raise UnusableText("unreadable file", "check the file's permissions and the disk") from None
 
 
 def _text(path: Path, layout: Layout, sieve: Sieve, progress: Progress) -> Iterator[Rows]:
