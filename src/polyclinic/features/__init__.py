@@ -7,26 +7,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polyclinic.features.cache import EncoderCache
     from polyclinic.features.featurizer import Arrays, Featurizer, NotFittedError, sample_rows
+    from polyclinic.features.image import ImageFeaturizer, ImageOptions
+    from polyclinic.features.note import NoteFeaturizer, NoteOptions
     from polyclinic.features.samples import known_inputs
     from polyclinic.features.series import SeriesFeaturizer, SeriesOptions
     from polyclinic.features.structured import StructuredFeaturizer
 
-_HOME = {
-    "Arrays": "featurizer",
-    "Featurizer": "featurizer",
-    "NotFittedError": "featurizer",
-    "SeriesFeaturizer": "series",
-    "SeriesOptions": "series",
-    "StructuredFeaturizer": "structured",
-    "known_inputs": "samples",
-    "sample_rows": "featurizer",
+_NAMES_BY_MODULE = {
+    "cache": ("EncoderCache",),
+    "featurizer": ("Arrays", "Featurizer", "NotFittedError", "sample_rows"),
+    "image": ("ImageFeaturizer", "ImageOptions"),
+    "note": ("NoteFeaturizer", "NoteOptions"),
+    "samples": ("known_inputs",),
+    "series": ("SeriesFeaturizer", "SeriesOptions"),
+    "structured": ("StructuredFeaturizer",),
 }
+_HOME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
     "Arrays",
+    "EncoderCache",
     "Featurizer",
+    "ImageFeaturizer",
+    "ImageOptions",
     "NotFittedError",
+    "NoteFeaturizer",
+    "NoteOptions",
     "SeriesFeaturizer",
     "SeriesOptions",
     "StructuredFeaturizer",
