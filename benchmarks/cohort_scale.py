@@ -117,7 +117,7 @@ def main() -> None:
             slow, fast = (events / pick(run["write_s"] for run in runs) for pick in (max, min))
             print(
                 f"{order:8} {events:10,}  {events / middle['write_s']:9,.0f} ({slow:,.0f}-{fast:,.0f})  "
-                f"{1e6 * middle['write_s'] / events:8.3f}  {max(run['write_mb'] for run in runs):7,.0f}  "
+                f"{1e6 * middle['write_s'] / events:8.3f}  {max(run['peak_mb'] for run in runs):7,.0f}  "
                 f"{middle['open_ms']:7.1f}  {middle['summary_ms']:10.1f}  {middle['bytes_per_event']:11.1f}",
                 flush=True,
             )

@@ -1,6 +1,7 @@
 """What the writer takes and what it leaves out."""
 
 from datetime import UTC, datetime
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -75,7 +76,16 @@ def test_dates_beyond_the_calendar_are_left_out() -> None:
     assert [reject.reason for reject in left_out] == ["impossible date"]
 
 
-@pytest.mark.parametrize("number", [-1, 2**63 - 1])
-def test_subject_ids_out_of_range_are_refused(number: int) -> None:
-    with pytest.raises(CohortError, match="subject_id"):
-        normalised(pl.DataFrame({"subject_id": [number], "code": ["LAB//x"]}))
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_a_time_beyond_the_clock_never_becomes_a_static_fact(unit: Literal["ms", "us"]) -> None:
+    beyond = pl.Series("time", [2**62]).cast(pl.Datetime(unit))
+    events, left_out = normalised(pl.DataFrame({"source_id": ["a"], "code": ["LAB//x"], "time": beyond}))
+    assert events.is_empty()
+    assert sum(left_out.values()) == 1
+
+
+@pytest.mark.parametrize(("number", "dtype"), [(-1, pl.Int8), (2**63 - 1, pl.Int64), (2**63 + 5, pl.UInt64)])
+def test_subject_ids_out_of_range_are_refused(number: int, dtype: pl.DataType) -> None:
+    with pytest.raises(CohortError, match="subject_id") as raised:
+        normalised(pl.DataFrame({"subject_id": pl.Series([number], dtype=dtype), "code": ["LAB//x"]}))
+    assert str(number) not in str(raised.value)

@@ -23,7 +23,7 @@ BATCHES = st.lists(st.lists(EVENTS, max_size=12), min_size=1, max_size=3)
 def small_limits() -> Iterator[None]:
     """Make runs and shards so small that a handful of events fills several."""
     with (
-        patch.object(staging, "BATCH_ROWS", 3),
+        patch.object(staging, "BATCH_BYTES", 150),
         patch.object(staging, "RUN_BYTES", 300),
         patch.object(shards, "TARGET_BYTES", 3 * shards.EVENT_BYTES),
     ):

@@ -12,11 +12,11 @@ import polars as pl
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
-MODULUS = 1 << 128
+WORD = (1 << 64) - 1
 
 
 def digest(events: pl.DataFrame) -> int:
-    """Give the digest of `events`, a number below 2**128; that of two disjoint frames is the sum modulo 2**128.
+    """Give the digest of `events`, a number below 2**128; `add` gives that of several disjoint frames together.
 
     `code` is categorical, the other columns are those of `POLARS_EVENTS`.
     """
@@ -31,13 +31,13 @@ def digest(events: pl.DataFrame) -> int:
         known = events.get_column(column).is_not_null().to_numpy()
         words[known] = _mixed(words[known] ^ _of_texts(events.get_column(column).drop_nulls()) ^ np.uint64(salt))
     other = _mixed(words ^ np.uint64(0x5851F42D4C957F2D))
-    return (_sum(words) << 64 | _sum(other)) % MODULUS
+    return _sum(words) << 64 | _sum(other)
 
 
 def add(digests: list[int]) -> int:
     """Give the digest of disjoint sets of events together."""
-    low = sum(d & (1 << 64) - 1 for d in digests) & (1 << 64) - 1
-    high = sum(d >> 64 for d in digests) & (1 << 64) - 1
+    low = sum(each & WORD for each in digests) & WORD
+    high = sum(each >> 64 for each in digests) & WORD
     return high << 64 | low
 
 

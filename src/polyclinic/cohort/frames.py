@@ -69,30 +69,35 @@ def normalised(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[Reject, int]]:
     Raises:
         CohortError: a `subject_id` lies outside 0 to 2**63 - 2.
     """
-    given = [pl.col(name) if name in frame.columns else pl.lit(None).alias(name) for name in STAGED]
-    types = STAGED.values()
-    frame = frame.select(
-        column.cast(dtype, strict=dtype != pl.Float32()) for column, dtype in zip(given, types, strict=True)
-    )
-    if not frame.get_column("subject_id").is_between(0, END, closed="left").all():
+    given = {name: pl.col(name) if name in frame.columns else pl.lit(None) for name in STAGED}
+    cast = {name: column.cast(STAGED[name], strict=False) for name, column in given.items()}
+    # A time beyond all clocks becomes null, which would make it a static fact, known before it happened.
+    lost = given["time"].is_not_null() & cast["time"].is_null()
+    _check_ids(frame.select(given["subject_id"].alias("given"), cast["subject_id"].alias("cast")))
+    events, left_out = _usable(frame.select(**cast, lost=lost))
+    return events.drop("lost"), left_out
+
+
+def _check_ids(ids: pl.DataFrame) -> None:
+    cast = ids.get_column("cast")
+    if cast.null_count() > ids.get_column("given").null_count() or not cast.is_between(0, END - 1).all():
         raise CohortError("a subject_id is negative or too large: pass it as source_id, as text")
-    return _usable(frame)
 
 
 def _usable(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[Reject, int]]:
-    named = (pl.col("source_id") != "").fill_null(value=False) | pl.col("subject_id").is_not_null()
+    dated = pl.col("time").is_between(datetime.min, datetime.max).fill_null(value=True)
     rules = {
-        NO_SUBJECT: named,
+        NO_SUBJECT: (pl.col("source_id") != "").fill_null(value=False) | pl.col("subject_id").is_not_null(),
         NO_CODE: (pl.col("code") != "").fill_null(value=False),
         NOT_FINITE: pl.col("numeric_value").is_finite().fill_null(value=True),
-        NO_DATE: pl.col("time").is_between(datetime.min, datetime.max).fill_null(value=True),
+        NO_DATE: dated & ~pl.col("lost"),
     }
-    verdicts = frame.select(rule.all().alias(str(i)) for i, rule in enumerate(rules.values()))
+    verdicts = frame.select(rule.all().alias(reject.reason) for reject, rule in rules.items()).row(0)
     left_out: dict[Reject, int] = {}
-    for (reason, rule), fine in zip(rules.items(), verdicts.row(0), strict=True):
+    for (reject, rule), fine in zip(rules.items(), verdicts, strict=True):
         if not fine:
             kept = frame.filter(rule)
-            left_out[reason] = frame.height - kept.height
+            left_out[reject] = frame.height - kept.height
             frame = kept
     return frame, left_out
 

@@ -6,7 +6,7 @@ import shutil
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import polars as pl
 
@@ -23,6 +23,24 @@ class Totals(NamedTuple):
     subjects: int
 
 
+class Before(NamedTuple):
+    """The version to start from, and its tables; no folder and empty tables for the first."""
+
+    folder: Path | None
+    subjects: pl.DataFrame
+    listed: pl.DataFrame
+    codes: pl.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path | None) -> Self:
+        """Read the tables of a version."""
+        return cls(folder, *(tables.read(folder, name) for name in ("subjects", "shards", "shard_codes")))
+
+    def file(self, piece: shards.Piece) -> Path | None:
+        """Give the file with the events that there are of a piece's subjects."""
+        return self.folder / "data" / piece.file if self.folder and piece.file else None
+
+
 class Counted(NamedTuple):
     """A shard's row of `shards`, and the counts of its subjects and codes."""
 
@@ -37,17 +55,27 @@ def totals(version: Path | None) -> Totals:
     return Totals(int(listed["events"].sum()), int(listed["subjects"].sum()))
 
 
-def write_events(before: Path | None, version: Path, staging: Staging, source: str, progress: Progress) -> None:
-    """Write the shards of `version`, and the tables that count them: `subjects`, `shards`, `shard_codes`, `codes`."""
-    staged, known = staging.subjects(), tables.read(before, "subjects")
-    named = _named(known, staged, source)
-    old, added = tables.read(before, "shards"), staged.get_column("subject_id")
-    pieces = shards.plan(old, _weights(known, staged), added, shards.TARGET_BYTES)
+def write_events(folder: Path | None, version: Path, staging: Staging, source: str, progress: Progress) -> None:
+    """Write the shards of `version`, and the tables that count them: `subjects`, `shards`, `shard_codes`, `codes`.
+
+    Args:
+        folder: the version to start from, None for the first.
+        version: the version to make.
+        staging: the events to add.
+        source: where they come from.
+        progress: shows how many shards are done.
+    """
+    before, staged = Before.read(folder), staging.subjects()
+    named, added = _named(before.subjects, staged, source), staged.get_column("subject_id")
+    pieces = shards.plan(before.listed, _weights(before.subjects, staged), added, shards.TARGET_BYTES)
     counted: list[Counted] = []
     with progress.task("Writing events", len(pieces)) as advance:
         for index, piece in enumerate(pieces):
-            path = version / "data" / f"{index:05}.parquet"
-            counted.append(_written(path, piece, before, staging) if piece.changed else _linked(path, piece, before))
+            path, old = version / "data" / f"{index:05}.parquet", before.file(piece)
+            if piece.changed or old is None:
+                counted.append(_written(path, piece, shards.merged(staging.runs, old, piece)))
+            else:
+                counted.append(_linked(path, piece, old, before))
             advance(1)
     subjects = pl.concat([each.subjects for each in counted])
     codes = pl.concat([each.codes for each in counted])
@@ -92,9 +120,7 @@ def _weights(known: pl.DataFrame, staged: pl.DataFrame) -> pl.DataFrame:
     return both.group_by("subject_id").sum().sort("subject_id")
 
 
-def _written(path: Path, piece: shards.Piece, before: Path | None, staging: Staging) -> Counted:
-    old = before / "data" / piece.file if before and piece.file else None
-    events = shards.merged(staging.runs, old, piece)
+def _written(path: Path, piece: shards.Piece, events: pl.DataFrame) -> Counted:
     shards.write(path, events)
     subjects = statistics.by_subject(events)
     codes = statistics.by_code(events).with_columns(start=pl.lit(piece.start, pl.Int64))
@@ -103,19 +129,17 @@ def _written(path: Path, piece: shards.Piece, before: Path | None, staging: Stag
     return Counted(shard, subjects, codes.select(list(tables.TABLES["shard_codes"])))
 
 
-def _linked(path: Path, piece: shards.Piece, before: Path | None) -> Counted:
-    if before is None or piece.file is None:
-        raise ValueError("only a shard of an earlier version can be linked")
+def _linked(path: Path, piece: shards.Piece, old: Path, before: Before) -> Counted:
     try:
-        os.link(before / "data" / piece.file, path)
+        os.link(old, path)
     except OSError:  # a file system without links
-        shutil.copyfile(before / "data" / piece.file, path)
+        shutil.copyfile(old, path)
     mine = pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
     same = pl.col("start") == piece.start
     return Counted(
-        tables.read(before, "shards").filter(same).with_columns(file=pl.lit(path.name)),
-        tables.read(before, "subjects").filter(mine).select("subject_id", *statistics.SUBJECT_COUNTS),
-        tables.read(before, "shard_codes").filter(same),
+        before.listed.filter(same).with_columns(file=pl.lit(path.name)),
+        before.subjects.filter(mine).select("subject_id", *statistics.SUBJECT_COUNTS),
+        before.codes.filter(same),
     )
 
 

@@ -75,7 +75,7 @@ def _cuts(ids: Integers, weight: Integers, limit: int, target: int) -> list[int]
 
 
 def weight() -> pl.Expr:
-    """Give the weight of a group of events in bytes: their columns and their text."""
+    """Give the weight of events in bytes: their columns and their text."""
     return pl.len().cast(pl.Int64) * EVENT_BYTES + pl.col("text_value").str.len_bytes().sum().cast(pl.Int64)
 
 

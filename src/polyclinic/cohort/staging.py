@@ -9,12 +9,12 @@ from polyclinic.cohort.frames import check, normalised, one_zero
 from polyclinic.cohort.identity import SubjectIds
 from polyclinic.cohort.rejects import Reject
 from polyclinic.cohort.schema import POLARS_EVENTS
-from polyclinic.cohort.shards import weight
+from polyclinic.cohort.shards import EVENT_BYTES, weight
 
-#: Small frames are gathered to so many rows before they are looked at.
-BATCH_ROWS = 100_000
-#: A run is put down when this much is buffered.
-RUN_BYTES = 64 << 20
+#: Small frames are gathered to this weight before they are looked at.
+BATCH_BYTES = 4 << 20
+#: A run is put down at this weight.
+RUN_BYTES = 48 << 20
 #: Rows read at once of a run, when the events of a range of subjects are looked for.
 ROW_GROUP = 1 << 14
 
@@ -50,8 +50,8 @@ class Staging:
         """
         check(frame)
         self._frames.setdefault(tuple(frame.schema.items()), []).append(frame)
-        self._gathered += frame.height
-        if self._gathered >= BATCH_ROWS:
+        self._gathered += _weight(frame)
+        if self._gathered >= BATCH_BYTES:
             self._take()
         if self._buffered >= RUN_BYTES:
             self._put_down()
@@ -76,7 +76,7 @@ class Staging:
             self.left_out.update(left_out)
             self.received += events.height
             self._buffer.append(events)
-            self._buffered += int(events.estimated_size())
+            self._buffered += _weight(events)
         self._frames, self._gathered = {}, 0
 
     def _put_down(self) -> None:
@@ -97,3 +97,9 @@ class Staging:
         if source_ids.null_count() < events.height:
             events = events.with_columns(subject_id=pl.coalesce("subject_id", self._ids.of(source_ids)))
         return events.select(list(POLARS_EVENTS)).with_columns(one_zero())
+
+
+def _weight(frame: pl.DataFrame) -> int:
+    """Weigh a frame whose text may be missing, null or categorical."""
+    text = frame.schema.get("text_value") == pl.String
+    return int(frame.select(weight()).item()) if text else frame.height * EVENT_BYTES
