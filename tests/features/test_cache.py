@@ -266,7 +266,7 @@ class TestEncodePending:
         items = {key(number): number for number in range(8)}
         assert shelf.encode_pending(items, encode, batch=3, progress=Bar()) == 7
         assert calls == [[0, 1, 2], [4, 5, 6], [7]]
-        assert steps == [("encoding with net", 7), 3, 3, 1]
+        assert steps == [("Encoding (net)", 7), 3, 3, 1]
         assert shelf.encode_pending(items, encode, progress=Bar()) == 0
         assert len(calls) == 3
         assert len(steps) == 4

@@ -12,7 +12,7 @@ from PIL import Image
 
 from polyclinic.cohort import POLARS_EVENTS, Cohort, CohortWriter, known_at
 from polyclinic.features.backbones import efficientnet_lite0
-from polyclinic.features.cache import EncoderCache
+from polyclinic.features.cache import EncoderCache, MissingEntryError
 from polyclinic.features.featurizer import NotFittedError
 from polyclinic.features.image import ImageFeaturizer, ImageOptions
 from polyclinic.features.image_pixels import PictureError
@@ -236,6 +236,11 @@ class TestCache:
         known = known_at(record, ASKED)
         fitted(record, blobs, cache).prepare(known, ASKED)
         assert fitted(record, blobs, cache, ImageOptions(side=96)).prepare(known, ASKED) == 3
+
+    def test_a_picture_that_is_not_prepared_is_no_zeros(self, record, blobs, cache):
+        encodings = fitted(record, blobs, cache)._encodings()
+        with pytest.raises(MissingEntryError, match="1 of 1 entries of pixels-"):
+            encodings.gathered("pixels", np.array([[blobs(png(9)), ""]]))
 
     def test_cached_pictures_are_not_opened_again(self, record, blobs, cache):
         known = known_at(record, ASKED)

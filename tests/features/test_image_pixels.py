@@ -1,12 +1,13 @@
 """Decoding pictures to canonical pixels, and refusing what cannot be right."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from polyclinic.features import image_pixels
 from polyclinic.features.image_pixels import PictureError, canonical, check_canonical, place, read_picture
 
 
@@ -127,10 +128,15 @@ def test_damaged_files_are_errors_that_name_the_picture(kind):
             read_picture(content, "ab12", 64)
 
 
-def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch):
-    monkeypatch.setattr(image_pixels, "MAX_PIXELS", 100)
-    with pytest.raises(PictureError, match="over 100 pixels"):
-        read_picture(encoded(slope(11, 11, 255, np.uint8)), "a.png", 64)
+@pytest.mark.parametrize("side", [8_001, 60_000])
+@pytest.mark.filterwarnings("ignore:Image size")
+def test_too_many_pixels_are_refused_before_they_are_decoded(side):
+    """The header alone says how large it is; there are no such pixels in the file."""
+    small = encoded(slope(11, 11, 255, np.uint8))
+    header = small[12:16] + struct.pack(">II", side, side) + small[24:29]
+    content = small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:]
+    with pytest.raises(PictureError, match=r"a\.png: over 64,000,000 pixels"):
+        read_picture(content, "a.png", 64)
 
 
 @pytest.mark.real_data

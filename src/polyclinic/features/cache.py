@@ -133,10 +133,14 @@ class Shelf:
         return given
 
     def read(self, keys: Sequence[str]) -> np.ndarray:
-        """Give the arrays of keys, `[key, *shape]`.
+        """Give the arrays of keys, `[key, *shape]`; raises as `found` does."""
+        return self.at(self.found(keys))
+
+    def found(self, keys: Sequence[str]) -> np.ndarray:
+        """Give the places of keys that must all be here.
 
         Raises:
-            MissingEntryError: some are not here.
+            MissingEntryError: some are not.
         """
         places = self.places(keys)
         if (places == MISSING).any():
@@ -144,7 +148,7 @@ class Shelf:
                 f"{(places == MISSING).sum()} of {len(keys)} entries of {self.encoding.name} are not in the cache, or "
                 "were cleared while in use: encode them again"
             )
-        return self.at(places)
+        return places
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep arrays by their keys.
@@ -172,7 +176,7 @@ class Shelf:
         pending, encoded = self.missing(items), 0
         if not pending:
             return 0
-        with progress.task(f"encoding with {self.encoding.encoder}", total=len(pending)) as advance:
+        with progress.task(f"Encoding ({self.encoding.encoder})", total=len(pending)) as advance:
             for start in range(0, len(pending), batch):
                 keys = self.missing(pending[start : start + batch])
                 arrays = encode({key: items[key] for key in keys}) if keys else {}

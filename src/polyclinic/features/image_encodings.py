@@ -68,11 +68,15 @@ class PictureEncodings:
         return encoded
 
     def gathered(self, kind: Kind, names: np.ndarray) -> Gathered:
-        """Give what is kept of pictures `[sample, view]`, zeros where a name is empty; float32 pixels get a channel."""
+        """Give what is kept of pictures `[sample, view]`, zeros where a name is empty; float32 pixels get a channel.
+
+        Raises:
+            MissingEntryError: a picture is not prepared.
+        """
         shelf = self.shelf(kind)
         places = np.full(names.shape, MISSING, dtype=np.int64)
         there = names != ""
-        places[there] = shelf.places([content_hash(name) for name in names[there]])
+        places[there] = shelf.found([content_hash(name) for name in names[there]])
         return Gathered(shelf, places, _with_channel) if kind == "pixels" else Gathered(shelf, places)
 
     def shelf(self, kind: Kind) -> Shelf:

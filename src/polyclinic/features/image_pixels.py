@@ -81,10 +81,12 @@ def read_picture(content: bytes, name: str, side: int, fit: Fit = "letterbox") -
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                raise PictureError(f"picture {name}: over {MAX_PIXELS:,} pixels; export it smaller")
+                raise Image.DecompressionBombError
             return _on_canvas(picture, name, side, fit)
     except PictureError:
         raise
+    except Image.DecompressionBombError:
+        raise PictureError(f"picture {name}: over {MAX_PIXELS:,} pixels; export it smaller") from None
     except Exception:  # decoders raise nearly everything on damaged files
         formats = ", ".join(FORMATS)
         raise PictureError(f"picture {name} is damaged, or not {formats}; ingest its source again") from None
