@@ -1,12 +1,19 @@
 """The same table in every format, and files that break off."""
 
 import gzip
+import zipfile
 from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ingest.sinks import read_table
+from polyclinic.ingest import table_files
 
 MAPPING = """
 subject: id
@@ -47,6 +54,12 @@ def write(path):
     return path
 
 
+@cache
+def encoded(name: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        return write(Path(folder) / name).read_bytes()
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.csv.gz", "t.parquet", "t.xlsx"])
 def test_every_format_gives_the_same_events(tmp_path, name):
     kept = read_table(write(tmp_path / name), MAPPING)
@@ -65,6 +78,26 @@ def test_a_truncated_file_is_rejected_and_what_came_before_is_kept(tmp_path, nam
     assert all(reject.file == name for reject in kept.rejects)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.parquet", "t.xlsx"])
+@given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=20))
+def test_a_damaged_file_is_read_or_rejected(tmp_path, name, changes):
+    content = bytearray(encoded(name))
+    for place, byte in changes:
+        content[int(place * len(content))] = byte
+    (tmp_path / name).write_bytes(content)
+    kept = read_table(tmp_path / name, MAPPING)
+    assert kept.rejects  # the whole table has one: a row without a time
+
+
+def test_a_workbook_that_unpacks_to_more_than_memory_bears(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "_WORKBOOK_BYTES", 1 << 20)
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", bytes(1 << 20))
+        archive.writestr("b", bytes(1))
+    assert read_table(tmp_path / "t.xlsx", MAPPING).reasons == [(None, "workbook too large")]
+
+
 def test_true_dates_need_no_format(tmp_path):
     TABLE.with_columns(at=pl.lit(date(2023, 5, 16))).write_parquet(tmp_path / "t.parquet")
     mapping = MAPPING.replace("time: at", 'time: {column: at, format: "%d.%m.%Y"}')
@@ -74,6 +107,13 @@ def test_true_dates_need_no_format(tmp_path):
 def test_ids_that_passed_through_a_float_are_still_those_ids(tmp_path):
     TABLE.with_columns(pl.col("id").cast(pl.Float64)).write_parquet(tmp_path / "t.parquet")
     assert {event[0] for event in read_table(tmp_path / "t.parquet", MAPPING).events} == {"17", "18"}
+
+
+def test_a_column_of_lists_is_refused_where_it_is_wanted(tmp_path):
+    TABLE.with_columns(pl.concat_list("note"), other=pl.lit(b"x")).write_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", MAPPING).reasons == [(None, "column of lists or bytes")]
+    TABLE.with_columns(pl.concat_list("other")).write_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", MAPPING).events == EVENTS
 
 
 def test_zoned_times_become_utc(tmp_path):
@@ -93,7 +133,9 @@ def test_a_binary_file_called_csv(tmp_path):
     assert read_table(tmp_path / "t.csv", MAPPING).reasons == [(None, "not a text file")]
 
 
-def test_a_column_the_table_lacks_is_named_with_the_choices(tmp_path):
-    (tmp_path / "t.csv").write_text("id,at,lactat,note\n1,2023-01-01,1,x\n")
-    [reject] = read_table(tmp_path / "t.csv", MAPPING).rejects
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_column_the_table_lacks_is_named_with_the_choices(tmp_path, suffix):
+    table = TABLE.rename({"lactate": "lactat"}).drop("other")
+    table.write_csv(tmp_path / "t.csv") if suffix == ".csv" else table.write_parquet(tmp_path / "t.parquet")
+    [reject] = read_table(tmp_path / f"t{suffix}", MAPPING).rejects
     assert reject.remedy == "the mapping names lactate; the table's columns are id, at, lactat, note"

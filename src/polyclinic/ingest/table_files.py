@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -73,16 +73,30 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
     first = 1
     try:
         with pq.ParquetFile(path) as file, progress.task(f"Reading {path.name}", file.metadata.num_rows) as advance:
-            names = [name for name in file.schema_arrow.names if layout.columns is None or name in layout.columns]
-            for batch in file.iter_batches(batch_size=_BATCH, columns=names):
-                frame = cast(pl.DataFrame, pl.from_arrow(pa.Table.from_batches([batch])))
+            for batch in file.iter_batches(batch_size=_BATCH, columns=_wanted(file.schema_arrow, layout)):
+                batch.validate(full=True)  # polars takes text on trust
+                frame = pl.DataFrame(
+                    [pl.Series(name, cells) for name, cells in zip(batch.schema.names, batch.columns, strict=True)]
+                )
                 line = pl.Series("line", range(first, first + frame.height), dtype=pl.Int64)
                 dated = frozenset(name for name, dtype in frame.schema.items() if dtype.is_temporal())
                 yield Rows(line, frame.select(_as_text(name, dtype) for name, dtype in frame.schema.items()), dated)
                 first += frame.height
                 advance(frame.height)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         raise UnusableText("not a readable Parquet file", "write the file again: it is truncated or damaged") from None
+
+
+def _wanted(schema: pa.Schema, layout: Layout) -> list[str]:
+    """Name the columns to read: those of the layout, or all of plain values where it says none or says others."""
+    plain = [f.name for f in schema if not (pa.types.is_nested(f.type) or pa.types.is_binary(f.type))]
+    wanted = layout.columns
+    if wanted is None or not wanted <= set(schema.names):
+        return plain
+    if not wanted <= set(plain):
+        odd = ", ".join(sorted(wanted - set(plain)))
+        raise UnusableText("column of lists or bytes", f"write {odd} as texts or numbers")
+    return sorted(wanted)
 
 
 def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -94,25 +108,29 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
         )
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
         return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.String)
-    if dtype.is_nested() or dtype == pl.Binary:
-        return pl.lit(None, dtype=pl.String).alias(name)
     return column.cast(pl.String)
 
 
 def _workbook(path: Path, layout: Layout) -> Iterator[Rows]:
     import fastexcel
 
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if sum(part.file_size for part in archive.infolist()) > _WORKBOOK_BYTES:
-                raise UnusableText("workbook too large", "export the sheet as CSV: it unpacks to more than 1 GiB")
     try:
+        if zipfile.is_zipfile(path):
+            _check_unpacked(path)
         book = fastexcel.read_excel(path)
         sheet = layout.sheet or book.sheet_names[0]
         frame = book.load_sheet(sheet, dtypes="string").to_polars()
+    except UnusableText:
+        raise
     except fastexcel.SheetNotFoundError:
         raise UnusableText("no such sheet", f"name one of: {', '.join(book.sheet_names)}") from None
-    except fastexcel.FastExcelError:
+    except Exception:  # a damaged archive raises nearly everything
         raise UnusableText("not a readable workbook", "save the workbook again, or export the sheet as CSV") from None
     line = pl.Series("line", range(2, 2 + frame.height), dtype=pl.Int64)
     yield Rows(line, frame, frozenset(frame.columns))
+
+
+def _check_unpacked(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        if sum(part.file_size for part in archive.infolist()) > _WORKBOOK_BYTES:
+            raise UnusableText("workbook too large", "export the sheet as CSV: it unpacks to more than 1 GiB")
