@@ -95,7 +95,7 @@ def test_the_interval_of_average_precision_covers():
 def test_why_there_is_no_interval():
     with np.errstate(all="raise"):
         assert "too few to resample" in percentiles(np.empty(0))[2]
-        assert "50% of the resamples" in percentiles(np.array([np.nan, 1.0]))[2]
+        assert "50 % of the resamples" in percentiles(np.array([np.nan, 1.0]))[2]
         assert "same value" in percentiles(np.ones(100))[2]
     assert len(Bootstrap().draws(lambda w: w.sum(axis=-1), 9)) == 0
 

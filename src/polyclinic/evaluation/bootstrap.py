@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polyclinic.evaluation.arrays import CONFIDENCE, Array, Labels, subject_codes
+from polyclinic.evaluation.figure import percent
 
 RESAMPLES = 2000
-METHOD = f"bootstrap by subject, {CONFIDENCE:.0%}".replace("%", " %")
+METHOD = f"bootstrap by subject, {percent(CONFIDENCE)}"
 WHOLE_CHUNK = 1 << 18  # weights at a time: they stay in the processor's cache
 FEWEST_ROWS = 32
 FEWEST_SUBJECTS = 10  # of fewer, the resamples say nothing about others
@@ -90,7 +91,8 @@ def percentiles(draws: Float[Array, " resample"]) -> tuple[float, float, str]:
     if not len(draws):
         return np.nan, np.nan, f"fewer than {FEWEST_SUBJECTS} subjects, too few to resample"
     if len(finite) < ENOUGH * len(draws):
-        return np.nan, np.nan, f"{1 - len(finite) / len(draws):.0%} of the resamples cannot give it: too few subjects"
+        lost = percent(1 - len(finite) / len(draws))
+        return np.nan, np.nan, f"{lost} of the resamples cannot give it: too few subjects"
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(finite, [tail, 1 - tail])
     if np.ptp(finite) <= 1e-12 * max(1.0, abs(float(finite[0]))):

@@ -53,7 +53,10 @@ def compare(
         for name, model in measured.items()
     }
     _adjust(differences, names)
-    contenders = tuple(Contender(name, model.figures, differences[name]) for name, model in measured.items())
+    contenders = tuple(
+        Contender(name, model.figures, differences[name], pictures=kind.pictures(known.y, model.p, theirs, None))
+        for name, model in measured.items()
+    )
     count = subject_codes(theirs, len(known.y))[1]
     return Comparison(kind.name, len(known.y), count, kind.cases(known.y), reference, tuple(names), contenders)
 

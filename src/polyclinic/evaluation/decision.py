@@ -60,10 +60,10 @@ def decision_curve(
         draws = bootstrap.draws(lambda weights: net_benefit(y, p, thresholds, weights), len(y), subjects, strata=y)
         band = [percentiles(draws[:, column])[:2] for column in range(draws.shape[1])]
     return tuple(
-        DecisionPoint(float(cut), float(value), _or_none(low), _or_none(high), float(all_))
+        DecisionPoint(float(cut), round(float(value), 6), _or_none(low), _or_none(high), round(float(all_), 6))
         for cut, value, (low, high), all_ in zip(thresholds, model, band, everyone, strict=True)
     )
 
 
 def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return round(float(value), 6) if np.isfinite(value) else None

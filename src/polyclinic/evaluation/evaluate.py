@@ -6,8 +6,9 @@ import numpy as np
 
 from polyclinic.evaluation.arrays import Array, Labels, subject_codes
 from polyclinic.evaluation.bootstrap import RESAMPLES, Bootstrap
-from polyclinic.evaluation.groups import SMALL, by_group
+from polyclinic.evaluation.groups import by_group
 from polyclinic.evaluation.kinds import Binary, Kind, Multiclass, Multilabel, Regression, TimeToEvent
+from polyclinic.evaluation.kinds.base import SMALL
 from polyclinic.evaluation.results import Evaluation
 
 Groups = Mapping[str, Sequence[object] | np.ndarray]
@@ -36,6 +37,7 @@ def evaluate(
     theirs = None if subjects is None else _fitting("subjects", subjects, len(known.rows))[known.rows]
     draws = kind.resample(known.y, known.p, theirs, bootstrap)
     values = {name: _fitting(name, group, len(known.rows))[known.rows] for name, group in (groups or {}).items()}
+    figures = kind.figures(known.y, known.p, theirs, draws)
     return Evaluation(
         kind=kind.name,
         n=len(known.y),
@@ -43,7 +45,8 @@ def evaluate(
         subjects=subject_codes(theirs, len(known.y))[1],
         cases=kind.cases(known.y),
         threshold=getattr(kind, "threshold", None),
-        figures=kind.figures(known.y, known.p, theirs, draws),
+        figures=figures,
+        headline=tuple(name for name in kind.headline if name in figures),
         pictures=kind.pictures(known.y, known.p, theirs, bootstrap),
         classes=kind.classes(known.y, known.p, theirs, bootstrap),
         groups=by_group(kind, known.y, known.p, values, theirs, bootstrap, small),

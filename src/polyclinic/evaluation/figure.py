@@ -131,6 +131,15 @@ def decimal(value: float, digits: int = 3, sign: bool = False) -> str:
     return minus + text
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """Write a share in percent.
+
+    >>> percent(0.176, 1)
+    '17.6 %'
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
 def p_text(p: float) -> str:
     """Write a p value.
 

@@ -12,10 +12,9 @@ from jaxtyping import Bool
 from polyclinic.evaluation.arrays import Array, Labels, Scores, subject_codes
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.kinds import Kind
+from polyclinic.evaluation.kinds.base import SMALL, caution
 from polyclinic.evaluation.results import Row
 
-SMALL = 50  # subjects below which a group's figures carry a caution
-FEW_CASES = 10  # positives (or negatives) below which they do
 UNKNOWN = "unknown"
 NO_MODALITY = "none"
 AGE_EDGES = (18, 40, 65, 80)
@@ -56,18 +55,8 @@ def _row(
     theirs = None if subjects is None else np.asarray(subjects)[members]
     figures = kind.figures(truth, predicted, theirs, kind.resample(truth, predicted, theirs, bootstrap))
     count, cases = subject_codes(theirs, len(truth))[1], kind.cases(truth)
-    caution = _caution(count, len(truth), cases, small, balanced=kind.name == "binary")
-    return Row(*title, len(truth), count, cases, figures, caution)
-
-
-def _caution(subjects: int, n: int, cases: int | None, small: int, balanced: bool) -> str:
-    if subjects < small:
-        return f"only {subjects} subjects"
-    if cases is not None and cases < FEW_CASES:
-        return f"only {cases} with the outcome"
-    if cases is not None and balanced and n - cases < FEW_CASES:
-        return f"only {n - cases} without the outcome"
-    return ""
+    told = caution(count, len(truth), cases, small, balanced=kind.name == "binary")
+    return Row(*title, len(truth), count, cases, figures, told)
 
 
 def _level(value: object) -> str:

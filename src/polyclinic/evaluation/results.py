@@ -71,6 +71,7 @@ class Evaluation(Record):
     cases: int | None  # positives or events
     threshold: float | None
     figures: dict[str, Figure]
+    headline: tuple[str, ...] = ()  # the figures to name first
     pictures: Pictures = field(default_factory=Pictures)
     classes: tuple[Row, ...] = ()
     groups: tuple[Row, ...] = ()
@@ -90,6 +91,7 @@ class Contender(Record):
     figures: dict[str, Figure]
     differences: dict[str, Difference]
     members: tuple[str, ...] = ()  # the modalities of a subset
+    pictures: Pictures = field(default_factory=Pictures)
 
 
 @dataclass(frozen=True)

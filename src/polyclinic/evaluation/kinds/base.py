@@ -13,6 +13,9 @@ from polyclinic.evaluation.bootstrap import METHOD, Bootstrap, percentiles
 from polyclinic.evaluation.figure import Difference, Figure
 from polyclinic.evaluation.results import Pictures, Row
 
+SMALL = 50  # subjects below which a group's figures carry a caution
+FEW_CASES = 10  # positives (or negatives) below which they do
+
 Statistic = Callable[[Array, Array, Array], Array]
 Obstacle = Callable[[Array, Array], str]
 
@@ -79,8 +82,8 @@ class Kind(ABC):
         """Give what a stratified bootstrap keeps fixed (by default nothing)."""
         return np.zeros(len(y), dtype=int)
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Pictures:  # noqa: ARG002
-        """Give what the plots draw."""
+    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:  # noqa: ARG002
+        """Give what the plots draw; curves have bands only if there is a `bootstrap`."""
         return Pictures()
 
     def classes(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> tuple[Row, ...]:  # noqa: ARG002
@@ -118,6 +121,17 @@ class Kind(ABC):
     def bootstrapped(self, y: Array, p: Array, draws: Float[Array, "resample metric"]) -> dict[str, Figure]:
         """Give the figures of `metrics` from their resampled values."""
         return {m.name: m.figure(y, p, draws[:, column]) for column, m in enumerate(self.metrics)}
+
+
+def caution(subjects: int, n: int, cases: int | None, small: int = SMALL, balanced: bool = True) -> str:
+    """Say why a group or class is too small to trust, or nothing; `balanced`: those without the outcome count too."""
+    if subjects < small:
+        return f"only {subjects} subjects"
+    if cases is not None and cases < FEW_CASES:
+        return f"only {cases} with the outcome"
+    if cases is not None and balanced and n - cases < FEW_CASES:
+        return f"only {n - cases} without the outcome"
+    return ""
 
 
 def kept_rows(observed: Labels | None, n: int) -> Bool[Array, " sample"]:

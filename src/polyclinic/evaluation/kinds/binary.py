@@ -77,7 +77,7 @@ class Binary(Kind):
         """Keep the numbers with and without the outcome."""
         return y.astype(int)
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Pictures:
+    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:
         """Give ROC, precision–recall, reliability, histogram and decision curve."""
         both = not binary_obstacle(y)
         return Pictures(
@@ -132,7 +132,7 @@ def thinned(x: Array, y: Array, points: int = CURVE_POINTS) -> Curve:
         kept = np.searchsorted(along, np.linspace(0, along[-1], points))
         kept = np.unique(np.concatenate([[0], np.minimum(kept, len(x) - 1), [len(x) - 1]]))
         x, y = x[kept], y[kept]
-    return Curve(tuple(x.tolist()), tuple(y.tolist()))
+    return Curve(tuple(np.round(x, 5).tolist()), tuple(np.round(y, 5).tolist()))
 
 
 def histogram(y: Truth, p: Scores) -> Histogram:

@@ -19,7 +19,7 @@ from polyclinic.evaluation.arrays import (
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.delong import auroc_figure
 from polyclinic.evaluation.figure import Figure
-from polyclinic.evaluation.kinds.base import Kind, Known, Metric, kept_rows, no_samples
+from polyclinic.evaluation.kinds.base import Kind, Known, Metric, caution, kept_rows, no_samples
 from polyclinic.evaluation.kinds.binary import METRICS, thinned
 from polyclinic.evaluation.kinds.macro import macro, say_how_many
 from polyclinic.evaluation.results import Pictures, Row
@@ -99,7 +99,7 @@ class Multiclass(Kind):
         """Keep the number of each class."""
         return y
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Pictures:  # noqa: ARG002
+    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:  # noqa: ARG002
         """Give one ROC and precision–recall curve per class, the top label's reliability and the confusion matrix."""
         both = {name: number for number, name in enumerate(self.class_names) if not binary_obstacle(y == number)}
         matrix = np.zeros((len(self.class_names), len(self.class_names)), dtype=int)
@@ -132,7 +132,8 @@ def _class_row(level: str, y: Array, p: Array, called: Array, subjects: Labels |
         "specificity": proportion("specificity", ~called, ~y, subjects, "no samples of other classes"),
         "ppv": proportion("ppv", y, called, subjects, "never predicted"),
     }
-    return Row("class", level, len(y), subject_codes(subjects, len(y))[1], int(y.sum()), figures)
+    count, cases = subject_codes(subjects, len(y))[1], int(y.sum())
+    return Row("class", level, len(y), count, cases, figures, caution(count, len(y), cases))
 
 
 def _one_against_rest(y: Array, p: Array, number: int) -> tuple[Array, Array, Array]:

@@ -10,7 +10,7 @@ from polyclinic.evaluation import calibration, discrimination
 from polyclinic.evaluation.arrays import Array, Labels, as_probabilities, binary_obstacle, subject_codes
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.figure import Figure
-from polyclinic.evaluation.kinds.base import Kind, Known, Metric
+from polyclinic.evaluation.kinds.base import Kind, Known, Metric, caution
 from polyclinic.evaluation.kinds.binary import Binary, thinned
 from polyclinic.evaluation.kinds.macro import macro, say_how_many
 from polyclinic.evaluation.results import Pictures, Row
@@ -77,7 +77,7 @@ class Multilabel(Kind):
         found = self.bootstrapped(y, p, draws)
         return {name: say_how_many(figure, used.get(name, seen), len(self.labels)) for name, figure in found.items()}
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Pictures:  # noqa: ARG002
+    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:  # noqa: ARG002
         """Give one curve of each sort per label."""
         known = {name: _label(y, p, number)[1:] for number, name in enumerate(self.labels)}
         both = {name: pair for name, pair in known.items() if not binary_obstacle(pair[0])}
@@ -99,7 +99,9 @@ class Multilabel(Kind):
         theirs = None if subjects is None else np.asarray(subjects)[rows]
         figures = kind.figures(truth, scores, theirs, kind.resample(truth, scores, theirs, bootstrap))
         count = subject_codes(theirs, len(truth))[1]
-        return Row("label", self.labels[number], len(truth), count, int(truth.sum()), figures)
+        cases = int(truth.sum())
+        told = caution(count, len(truth), cases)
+        return Row("label", self.labels[number], len(truth), count, cases, figures, told)
 
 
 def _label(y: Array, p: Array, number: int) -> tuple[Array, Array, Array]:

@@ -48,7 +48,7 @@ class Regression(Kind):
         """Give the errors and the variance explained."""
         return self.bootstrapped(y, p, draws)
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Pictures:  # noqa: ARG002
+    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:  # noqa: ARG002
         """Give the mean truth in bins of the prediction."""
         return Pictures(reliability={"": _reliability(y, p)} if len(y) else {})
 

@@ -94,7 +94,7 @@ class TimeToEvent(Kind):
         """Compare the pairs for many resamples at once."""
         return RESAMPLES_AT_ONCE
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Pictures:  # noqa: ARG002
+    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:  # noqa: ARG002
         """Give predicted against observed risk at each horizon that somebody reaches."""
         reached = [horizon for horizon in self.horizons if not _not_reached(y, p, horizon)]
         return Pictures(

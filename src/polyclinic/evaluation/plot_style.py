@@ -1,0 +1,88 @@
+"""How the plots look: colours that the colour-blind can tell apart (Okabe & Ito 2008), little ink, no frame.
+
+Drawn as SVG for a page, each colour becomes a CSS variable, so that the page's light and dark themes both suit it.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from polyclinic.files import replacing
+
+INK, MUTED, GRID, PAPER = "#1c2430", "#6a7585", "#e2e6ec", "#fffffe"
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195")
+DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
+VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
+    c: f"series-{n}" for n, c in enumerate(SERIES)
+}
+
+RC: dict[Any, Any] = {
+    "figure.facecolor": PAPER, "axes.facecolor": PAPER, "savefig.facecolor": PAPER,
+    "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": MUTED, "axes.titlecolor": INK,
+    "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": MUTED, "ytick.labelcolor": MUTED,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6,
+    "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "xtick.major.size": 0, "ytick.major.size": 0, "xtick.major.pad": 5, "ytick.major.pad": 5,
+    "font.family": "sans-serif", "font.sans-serif": ["Inter", "Helvetica", "Arial", "DejaVu Sans"], "font.size": 9,
+    "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 10,
+    "axes.labelsize": 9, "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "legend.fontsize": 8.5,
+    "legend.frameon": True, "legend.facecolor": PAPER, "legend.edgecolor": "none", "legend.framealpha": 0.85,
+    "legend.handlelength": 1.8, "legend.borderaxespad": 0.6, "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round", "axes.prop_cycle": cycler(color=SERIES), "svg.fonttype": "none",
+    "figure.constrained_layout.use": True, "figure.constrained_layout.w_pad": 0.08,
+    "savefig.dpi": 200, "axes.unicode_minus": True,
+}  # fmt: skip
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Use the style within a `with` block, and leave matplotlib's settings as they were."""
+    with mpl.rc_context(RC):
+        yield
+
+
+def canvas(width: float = 4.6, height: float = 3.9) -> tuple[Canvas, Axes]:
+    """Make a figure (in inches) with one axes, without pyplot and its global state; draw within `styled()`."""
+    figure = Canvas(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def svg(figure: Canvas, title: str) -> str:
+    """Give the figure as an SVG element to put into a page: same input, same text; `title` is read to the blind."""
+    buffer = io.StringIO()
+    with mpl.rc_context({**RC, "svg.hashsalt": title}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"font(-family)?: ([\d.]+px )?[^;\"]*", lambda m: f"font-size: {m[2].strip()}" if m[2] else "", text)
+    text = re.sub(r"#[0-9a-f]{6}\b", lambda m: f"var(--{VARIABLES[m[0]]})" if m[0] in VARIABLES else m[0], text)
+    text = _without_idle_ids(text)
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()  # type: ignore[union-attr]
+    opening = f'<svg viewBox="0 0 {width} {height}" xmlns:xlink="http://www.w3.org/1999/xlink" role="img"'
+    opening += f' aria-label="{_attribute(title)}">'
+    return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1)
+
+
+def _without_idle_ids(text: str) -> str:
+    """Drop the ids that nothing refers to, which would occur twice in a page with two plots."""
+    used = set(re.findall(r"#([\w-]+)", text))
+    return re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", text)
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+
+
+def save(figure: Canvas, path: Path) -> None:
+    """Write the figure to `path` atomically, in the format of its suffix (.png, .svg, .pdf)."""
+    with replacing(path) as temporary, mpl.rc_context(RC):
+        figure.savefig(temporary, format=path.suffix.removeprefix("."))
