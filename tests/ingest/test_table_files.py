@@ -2,12 +2,16 @@
 
 import gzip
 import zipfile
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -111,9 +115,34 @@ def test_ids_that_passed_through_a_float_are_still_those_ids(tmp_path):
 
 def test_a_column_of_lists_is_refused_where_it_is_wanted(tmp_path):
     TABLE.with_columns(pl.concat_list("note"), other=pl.lit(b"x")).write_parquet(tmp_path / "t.parquet")
-    assert read_table(tmp_path / "t.parquet", MAPPING).reasons == [(None, "column of lists or bytes")]
+    assert read_table(tmp_path / "t.parquet", MAPPING).reasons == [(None, "column of lists, bytes or durations")]
     TABLE.with_columns(pl.concat_list("other")).write_parquet(tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet", MAPPING).events == EVENTS
+
+
+@pytest.mark.parametrize(
+    ("cells", "text"),
+    [
+        (pa.array([True]), "true"),
+        (pa.array([Decimal("1.50")]), "1.50"),
+        (pa.array(["a"]).dictionary_encode(), "a"),
+        (pa.array(["a"], pa.string_view()), "a"),
+        (pa.array([7], pa.uint64()), "7"),
+        (pa.array([0.1], pa.float32()), "0.1"),
+        (pa.array([np.float16(0.5)], pa.float16()), "0.5"),
+        (pa.array([date(2023, 1, 2)]), "2023-01-02"),
+        (pa.array([None], pa.null()), None),
+        (pa.array([b"a"], pa.large_binary()), "refused"),
+        (pa.array([b"a"], pa.binary(1)), "refused"),
+        (pa.array([timedelta(1)]), "refused"),
+        (pa.array([{"a": 1}]), "refused"),
+    ],
+)
+def test_every_type_of_parquet_is_text_or_refused(tmp_path, cells, text):
+    pq.write_table(pa.table({"id": ["1"], "x": cells}), tmp_path / "t.parquet")
+    kept = read_table(tmp_path / "t.parquet", "subject: id\ncolumns:\n  x: {code: NOTE//x, type: text}\n")
+    assert [event[3] for event in kept.events] == ([text] if text not in (None, "refused") else [])
+    assert bool(kept.rejects) == (text == "refused")
 
 
 def test_zoned_times_become_utc(tmp_path):

@@ -20,6 +20,10 @@ DELIMITED = (".csv", ".tsv", ".tab", ".txt", ".psv")
 PARQUET = (".parquet", ".pq")
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 SUFFIXES = (*DELIMITED, *(f"{suffix}.gz" for suffix in DELIMITED), *PARQUET, *WORKBOOKS)
+_ODD = (
+    pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary,
+    pa.types.is_binary_view, pa.types.is_duration,
+)  # fmt: skip
 _BATCH = 65_536  # rows of Parquet at once
 _WORKBOOK_BYTES = 1 << 30  # unpacked; a workbook is read whole
 
@@ -89,13 +93,13 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
 
 def _wanted(schema: pa.Schema, layout: Layout) -> list[str]:
     """Name the columns to read: those of the layout, or all of plain values where it says none or says others."""
-    plain = [f.name for f in schema if not (pa.types.is_nested(f.type) or pa.types.is_binary(f.type))]
+    plain = [field.name for field in schema if not any(is_odd(field.type) for is_odd in _ODD)]
     wanted = layout.columns
     if wanted is None or not wanted <= set(schema.names):
         return plain
     if not wanted <= set(plain):
         odd = ", ".join(sorted(wanted - set(plain)))
-        raise UnusableText("column of lists or bytes", f"write {odd} as texts or numbers")
+        raise UnusableText("column of lists, bytes or durations", f"write {odd} as texts or numbers")
     return sorted(wanted)
 
 
