@@ -10,7 +10,8 @@ ADVISED = 100  # with and without the outcome, to validate a model (Collins, Ogu
 WIDE = 0.1
 MANY_UNKNOWN = 0.1
 UNADJUSTED = " (not adjusted for the number of groups)"
-CHANCE = {"auroc": 0.5, "macro_auroc": 0.5, "harrell_c": 0.5, "uno_c": 0.5, "r2": 0.0, "scaled_brier": 0.0}
+CHANCE = {"auroc": 0.5, "macro_auroc": 0.5, "harrell_c": 0.5, "uno_c": 0.5}
+BLIND = {"scaled_brier": "giving everyone the prevalence", "r2": "giving everyone the mean"}
 
 
 def caveats(
@@ -47,7 +48,7 @@ def _numbers(evaluation: Evaluation) -> Iterator[str]:
         few = min(cases, evaluation.n - cases)
     if few < ADVISED:
         what = "subjects" if cases is None else "with the outcome" if few == cases else "without the outcome"
-        yield f"Small numbers: only {few} {what}; at least {ADVISED} are advised to validate a model."
+        yield f"Small numbers: {few} {what}; at least {ADVISED} are advised to validate a model."
     total = evaluation.n + evaluation.unobserved
     if evaluation.unobserved > MANY_UNKNOWN * total:
         share = percent(evaluation.unobserved / total)
@@ -60,7 +61,11 @@ def _chance(evaluation: Evaluation) -> Iterator[str]:
         lowest = None if figure is None else figure.value if figure.low is None else figure.low
         if lowest is not None and lowest <= chance:
             yield f"Not shown to be better than chance: {term(name).label} {figure}."
-            return
+            break
+    for name, policy in BLIND.items():
+        figure = evaluation.figures.get(name)
+        if figure is not None and figure.low is not None and figure.low <= 0:
+            yield f"Not shown to be better than {policy}: {term(name).label} {figure}."
 
 
 def _width(evaluation: Evaluation) -> Iterator[str]:

@@ -99,14 +99,17 @@ def _confusion(card: Card) -> Drawing:
 
 def _comparison(card: Card) -> Drawing:
     compared = card.comparison
-    if compared is not None and len(compared.contenders) > 1:
+    if compared is None:
+        return
+    differences = [found.figure for contender in compared.contenders for found in contender.differences.values()]
+    if any(_estimable(found) for found in differences if found.name == compared.headline[0]):
         height = 0.65 + 0.3 * len(compared.contenders)
         yield "comparison", _canvas(WIDE, height, lambda axes: plots.comparison(axes, compared).set_title(""))
 
 
 def _subsets(card: Card) -> Drawing:
     subsets = card.subsets
-    if subsets is not None and any(contender.members for contender in subsets.contenders):
+    if subsets is not None and any(_estimable(c.figures[subsets.headline[0]]) for c in subsets.contenders if c.members):
         height = 1.3 + ROW * len(subsets.contenders)
         yield "subsets", _canvas(WIDE, height, lambda axes: plots.subset_bars(axes, subsets))
 

@@ -27,6 +27,7 @@ from polyclinic.evaluation.vocabulary import term
 UNIT = FuncFormatter(lambda value, _: decimal(value, 1))
 ROUND_STEPS = [1, 2, 5, 10]
 TOLD = {"calibration_slope": "Slope", "calibration_intercept": "Intercept", "ece": "ECE"}  # in the calibration plot
+LONGEST = 24  # characters of a name in a legend
 BEHIND = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1.0}  # so that words can be read over lines
 
 
@@ -151,7 +152,7 @@ def decision(axes: Axes, curves: Mapping[str, Sequence[DecisionPoint]], threshol
     axes.fill_between([p.threshold for p in band], [p.low or 0 for p in band], [p.high or 0 for p in band],
                       color=SERIES[0], alpha=0.14, linewidth=0)  # fmt: skip
     for number, (name, points) in enumerate(curves.items()):
-        axes.plot([p.threshold for p in points], [p.model for p in points], label=name, **_line(number))
+        axes.plot([p.threshold for p in points], [p.model for p in points], label=_short(name), **_line(number))
     if threshold is not None and threshold <= last:
         axes.axvline(threshold, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
     axes.set(xlim=(0, last), ylim=(-0.22 * top, 1.12 * top), xlabel="Threshold probability", ylabel="Net benefit",
@@ -232,8 +233,12 @@ def comparison(axes: Axes, compared: Comparison, figure: str | None = None) -> A
 def _curves(axes: Axes, curves: Mapping[str, Curve], figures: Mapping[str, Figure] | None) -> None:
     for number, (name, curve) in enumerate(curves.items()):
         found = (figures or {}).get(name)
-        label = f"{name}  {found}".strip() if found is not None and found.low is not None else name
+        label = f"{_short(name)}  {found}" if found is not None and found.low is not None else _short(name)
         axes.plot(curve.x, curve.y, label=label, zorder=3 - 0.01 * number, **_line(number))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def _line(number: int) -> dict[str, Any]:
