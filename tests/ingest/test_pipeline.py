@@ -83,11 +83,6 @@ def test_an_option_of_another_reader_is_refused(tmp_path):
         ingest("dicom", tmp_path, tmp_path / "cohort", mapping=tmp_path / "m.yaml")
 
 
-def test_an_option_that_names_no_file(tmp_path):
-    with pytest.raises(IngestError, match=r"outcomes: none\.txt does not exist"):
-        ingest("physionet2012", tmp_path, tmp_path / "cohort", outcomes="none.txt")
-
-
 def test_a_path_that_is_not_there(tmp_path):
     with pytest.raises(IngestError, match="nowhere does not exist"):
         ingest("dicom", tmp_path / "nowhere", tmp_path / "cohort")

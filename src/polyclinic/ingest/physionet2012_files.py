@@ -9,6 +9,7 @@ from typing import IO, NamedTuple
 
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.reader import Sink
+from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.sieve import Sieve
 from polyclinic.progress import Progress
 
@@ -36,12 +37,18 @@ class Sources(NamedTuple):
 
 
 def find(path: Path, outcomes: Path | None, sink: Sink) -> Sources:
-    """Look for the records and the outcomes in the folder or archive `path`."""
+    """Look for the records and the outcomes in the folder or archive `path`.
+
+    Raises:
+        IngestError: `outcomes` is no file.
+    """
     files = list(files_under(path, sink)) if path.is_dir() else [path]
     archives = [file for file in files if _ARCHIVE.search(file.name)]
     found = [file for file in files if _OUTCOMES.match(file.name)]
     records = [file for file in files if file.suffix == ".txt" and file not in found]
     if outcomes is not None:
+        if not outcomes.is_file():
+            raise IngestError(f"{outcomes.name} is no file: give the outcomes, such as Outcomes-a.txt, with --outcomes")
         found = [outcomes]
     elif not path.is_dir():
         found = [*found, *_beside(path)]

@@ -90,7 +90,7 @@ def options_for(name: str, **said: Any) -> Options:
     """Check that source `name` understands what was said (None: nothing).
 
     Raises:
-        IngestError: no reader has that name, the reader has no such option, or a file is not there.
+        IngestError: no reader has that name, or the reader has no such option.
     """
     given = {key: Path(value) for key, value in said.items() if value is not None}
     understood = source_named(name).options
@@ -98,7 +98,4 @@ def options_for(name: str, **said: Any) -> Options:
     if refused:
         choices = ", ".join(sorted(understood)) or "none"
         raise IngestError(f"source {name!r} has no option {', '.join(refused)}: its options are: {choices}")
-    for key, path in given.items():
-        if not path.exists():
-            raise IngestError(f"{key}: {path.name} does not exist")
     return Options(**given)
