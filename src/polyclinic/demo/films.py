@@ -1,0 +1,115 @@
+"""Which radiographs a patient has, and the rendering and writing of them."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from polyclinic.demo.dicom import STORAGES, Label, write_dicom
+from polyclinic.demo.names import opaque_name
+from polyclinic.demo.phantom import Build, Lesion, Radiograph, render
+
+Facts = Mapping[str, Any]  # one row of the truth
+NORMAL_HEART = 0.48  # the largest cardiothoracic ratio of the same chest in health
+_STORAGES, _SHARES = list(STORAGES), list(STORAGES.values())
+
+
+class Film(NamedTuple):
+    """One radiograph to be made."""
+
+    seed: int
+    patient: int
+    shot: int  # 0 the first, 1 the second
+    taken_at: datetime
+    build: Build
+    lesions: tuple[Lesion, ...]
+
+    @property
+    def view(self) -> str:
+        """DICOM's ViewPosition."""
+        return "AP" if self.build.portable else "PA"
+
+    @property
+    def name(self) -> str:
+        """The name of its file, which tells nothing of the patient."""
+        return opaque_name(self.seed, self.patient, f"film {self.shot}") + ".dcm"
+
+    def render(self) -> Radiograph:
+        """Draw it."""
+        return render((self.seed, self.patient), self.build, self.lesions, self.shot)
+
+
+class Picture(NamedTuple):
+    """The truth about a written radiograph."""
+
+    patient_id: int
+    time: datetime
+    file: str
+    view: str
+    rows: int
+    columns: int
+
+
+class BoxRow(NamedTuple):
+    """The truth about one lesion in it: columns x0 ≤ x < x1, rows y0 ≤ y < y1."""
+
+    patient_id: int
+    time: datetime
+    file: str
+    finding: str
+    side: int  # −1 right, 1 left, 0 neither
+    extent: float
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+def films_of(seed: int, facts: Facts) -> Iterator[Film]:
+    """The films of one patient; the second is taken in bed."""
+    if not facts["has_image"]:
+        return
+    hours = [facts["film_hour"]] + [facts["second_film_hour"]] * facts["second_film"]
+    for shot, hour in enumerate(hours):
+        build = Build(
+            female=facts["female"],
+            age=facts["age"],
+            bmi=facts["weight_kg"] / (facts["height_cm"] / 100) ** 2,
+            hyperinflated=facts["copd"],
+            cardiothoracic_ratio=min(facts["cardiothoracic_ratio"], NORMAL_HEART),
+            portable=facts["portable"] or shot > 0,
+        )
+        taken_at = facts["admitted"] + timedelta(minutes=round(60 * hour))
+        yield Film(seed, facts["patient"], shot, taken_at, build, tuple(_lesions(facts)))
+
+
+def _lesions(facts: Facts) -> Iterator[Lesion]:
+    for finding, size in (
+        ("effusion", "effusion_extent"),
+        ("consolidation", "consolidation_extent"),
+        ("nodule", "nodule_mm"),
+        ("pneumothorax", "pneumothorax_extent"),
+    ):
+        if facts[size] > 0:
+            side = facts[f"{finding}_side"]
+            height, depth = facts.get(f"{finding}_height", 0.5), facts.get(f"{finding}_depth", 0.5)
+            for one in (side,) if side else (-1, 1):
+                yield Lesion(finding, one, facts[size], height, depth)
+    if facts["has_cardiomegaly"]:
+        yield Lesion("cardiomegaly", 0, facts["cardiothoracic_ratio"])
+
+
+def write_film(folder: Path, film: Film) -> tuple[Picture, list[BoxRow]]:
+    """Render a film into `folder`, in one of the `STORAGES`."""
+    drawn = film.render()
+    storage = _STORAGES[
+        np.random.default_rng([film.seed, film.patient, film.shot, 9]).choice(len(_STORAGES), p=_SHARES)
+    ]
+    entropy = f"{film.seed}/{film.patient}/{film.shot}"
+    write_dicom(folder / film.name, drawn.pixels, storage, Label(str(film.patient), film.taken_at, film.view, entropy))
+    head = (film.patient, film.taken_at, film.name)
+    extents = {lesion.finding: lesion.extent for lesion in film.lesions}
+    boxes = [BoxRow(*head, box.finding, box.side, extents[box.finding], *box[2:]) for box in drawn.boxes]
+    return Picture(*head, film.view, *drawn.pixels.shape), boxes

@@ -1,0 +1,202 @@
+"""Notes of a patient: the indication, written before the picture, and the report of it: findings and impression.
+
+Each mention of a history or a finding is kept as truth: where its trigger word stands, whether it is denied or hedged.
+A careless typist now and then mistypes a word; the offsets are those of the text as typed.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from polyclinic.demo.clinic import CONDITIONS, FINDINGS, HISTORIES, Patients
+from polyclinic.demo.tables import at
+from polyclinic.demo.wording import (
+    ABSENT,
+    ASIDE,
+    BACKGROUND,
+    CLEAR,
+    COMPLAINTS,
+    FOLLOW_UP,
+    HEDGES,
+    HISTORY,
+    HISTORY_ASIDE,
+    PRESENT,
+    QUESTIONS,
+    VAGUE,
+)
+
+Facts = Mapping[str, Any]  # one row of the truth
+
+SECTIONS = ("indication", "findings", "impression")
+CARELESS = 0.25  # share of notes typed in a hurry
+MISTYPED = 0.05  # share of their words
+HEDGED = 0.18  # share of findings called possible
+SIDES = {-1: "right", 1: "left", 0: "bilateral"}
+#: Findings easily overlooked: below which extent (nodules: mm), and how often.
+OVERLOOKED: Mapping[str, tuple[float, float]] = {
+    "effusion": (0.30, 0.10),
+    "consolidation": (0.20, 0.15),
+    "nodule": (20.0, 0.25),
+    "pneumothorax": (0.25, 0.10),
+}
+
+
+class Trigger(NamedTuple):
+    """A word that says something: characters `start` to `end` of the section."""
+
+    section: str
+    start: int
+    end: int
+    word: str
+    concept: str
+    negated: bool
+    hedged: bool
+
+
+class Sentence(NamedTuple):
+    """A phrase of the grammar, what its trigger word means, and what fills its `<names>`."""
+
+    phrase: str
+    concept: str = ""
+    negated: bool = False
+    slots: Mapping[str, str] = {}
+
+
+class Draft:
+    """A section in the making: keeps the text and its triggers, and mistypes."""
+
+    def __init__(self, dice: random.Random, section: str, careless: bool) -> None:
+        self.dice, self.section, self.careless = dice, section, careless
+        self.text = ""
+        self.triggers: list[Trigger] = []
+
+    def say(self, sentence: Sentence) -> None:
+        """Add a sentence."""
+        phrase, concept, negated, slots = sentence
+        hedged = "<hedge>" in phrase and bool(slots["hedge"])
+        phrase = re.sub(r"<(\w+)>", lambda slot: slots[slot[1]], phrase)
+        phrase = re.sub(r"\{([^}]*)\}", lambda options: self.dice.choice(options[1].split("|")), phrase)
+        self.text += " " if self.text else ""
+        for place, part in enumerate(re.split(r"[\[\]]", _capital(phrase) + "." * (phrase[-1] != "?"))):
+            typed = self._typed(part)
+            if place % 2:
+                start = len(self.text)
+                self.triggers.append(Trigger(self.section, start, start + len(typed), typed, concept, negated, hedged))
+            self.text += typed
+
+    def _typed(self, part: str) -> str:
+        if not self.careless:
+            return part
+        return re.sub(r"[A-Za-z]{4,}", lambda word: self._mistyped(word[0]), part)
+
+    def _mistyped(self, word: str) -> str:
+        if self.dice.random() > MISTYPED:
+            return word
+        at = self.dice.randrange(1, len(word) - 1)
+        slip = self.dice.randrange(3)
+        if slip == 0:
+            return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        return word[:at] + word[at + 1 :] if slip == 1 else word[:at] + word[at] + word[at:]
+
+
+def _capital(phrase: str) -> str:
+    first = int(phrase.startswith("["))
+    return phrase[:first] + phrase[first].upper() + phrase[first + 1 :]
+
+
+class Notes(NamedTuple):
+    """What is written of a block: the table of sections, and the truth about its words."""
+
+    table: pl.DataFrame  # patient_id, written_at, indication, findings, impression
+    triggers: pl.DataFrame
+
+
+def write_notes(seed: int, patients: Patients) -> Notes:
+    """Write the notes of everyone who has any."""
+    frame = patients.frame()
+    indicated, reported = at(patients, patients.care.film_hour - 0.4), at(patients, patients.care.film_hour + 0.8)
+    rows: list[tuple[Any, ...]] = []
+    triggers: list[tuple[Any, ...]] = []
+    for place, facts in enumerate(frame.iter_rows(named=True)):
+        if not facts["has_note"]:
+            continue
+        patient = facts["patient"]
+        dice = random.Random(f"{seed}/{patient}/notes")
+        careless = dice.random() < CARELESS
+        seen = [finding for finding in FINDINGS if _seen(dice, finding, facts)]
+        drafts = [Draft(dice, section, careless) for section in SECTIONS]
+        for draft, sentences in zip(drafts, (_indication, _findings, _impression), strict=True):
+            for sentence in sentences(dice, facts, seen):
+                draft.say(sentence)
+        rows.append((patient, indicated[place], drafts[0].text, None, None))
+        rows.append((patient, reported[place], None, drafts[1].text, drafts[2].text))
+        triggers += [(patient, *trigger) for draft in drafts for trigger in draft.triggers]
+    head = [("patient_id", pl.Int64()), ("written_at", pl.Datetime("us"))]
+    table = pl.DataFrame(rows, [*head, *((section, pl.String()) for section in SECTIONS)], orient="row")
+    return Notes(table, pl.DataFrame(triggers, {"patient_id": int} | Trigger.__annotations__, orient="row"))
+
+
+def _indication(dice: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:  # noqa: ARG001
+    condition = facts["condition"]
+    who = dice.choice(("woman", "female", "lady") if facts["female"] else ("man", "male", "gentleman"))
+    complaint = dice.choice(VAGUE if dice.random() < 0.25 else COMPLAINTS[condition])
+    yield Sentence(f"{facts['age']:.0f} {dice.choice(('year old', 'year-old', 'yo'))} {who} with {complaint}")
+    history = [Sentence(aside) for aside in HISTORY_ASIDE if dice.random() < 0.10]
+    background = [dice.choice(words) for name, words in BACKGROUND.items() if facts[name] and dice.random() < 0.7]
+    if background:
+        history.append(Sentence(f"Background of {', '.join(background)}"))
+    for concept in HISTORIES:
+        affirmed, denied = HISTORY[concept]
+        if facts[concept]:
+            history.append(Sentence(dice.choice(affirmed), concept))
+        elif dice.random() < 0.45:
+            history.append(Sentence(dice.choice(denied), concept, negated=True))
+    dice.shuffle(history)
+    yield from history
+    yield Sentence(dice.choice(QUESTIONS[condition if dice.random() < 0.75 else dice.choice(CONDITIONS)]))
+
+
+def _findings(dice: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:
+    yield Sentence(dice.choice(("Portable AP film", "AP view") if facts["portable"] else ("PA chest film", "PA view")))
+    sentences = [Sentence(aside) for aside in ASIDE if dice.random() < 0.15]
+    for finding in FINDINGS:
+        if finding in seen:
+            sentences.append(_described(dice, finding, facts))
+        elif dice.random() < 0.75:
+            sentences.append(Sentence(dice.choice(ABSENT[finding]), finding, negated=True))
+    dice.shuffle(sentences)
+    yield from sentences
+
+
+def _impression(dice: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:
+    for finding in seen:
+        yield _described(dice, finding, facts)
+    if not seen:
+        yield Sentence(dice.choice(CLEAR))
+    elif dice.random() < 0.3:
+        yield Sentence(dice.choice(FOLLOW_UP))
+
+
+def _seen(dice: random.Random, finding: str, facts: Facts) -> bool:
+    """Whether the radiologist saw a finding: small ones are overlooked at times."""
+    overlooked = dice.random()
+    if finding not in OVERLOOKED:
+        return bool(facts[f"has_{finding}"])
+    extent = facts["nodule_mm"] if finding == "nodule" else facts[f"{finding}_extent"]
+    small, missed = OVERLOOKED[finding]
+    return bool(extent > 0 and not (extent < small and overlooked < missed))
+
+
+def _described(dice: random.Random, finding: str, facts: Facts) -> Sentence:
+    side, height = facts.get(f"{finding}_side", 0), facts.get(f"{finding}_height", 0.5)
+    slots = {
+        "hedge": dice.choice(HEDGES) if dice.random() < HEDGED else "",
+        "side": SIDES[side],
+        "on_side": f"on the {SIDES[side]}" if side else "on both sides",
+        "angle": f"the {SIDES[side]} costophrenic angle" if side else "both costophrenic angles",
+        "zone": "upper" if height < 0.36 else "mid" if height < 0.64 else "lower",
+    }
+    return Sentence(dice.choice(PRESENT[finding]), finding, slots=slots)

@@ -1,0 +1,74 @@
+"""Demographics, the treatment and the outcomes of a block of patients, as they are written into tables."""
+
+import numpy as np
+import polars as pl
+
+from polyclinic.demo.clinic import CONDITIONS, FINDINGS, Patients
+from polyclinic.demo.measurements import Moments, times
+
+CHRONIC = ("diabetes", "hypertension", "kidney_disease")
+DOSE_MG = 50
+PANEL_HOUR = 60.0  # when the radiographs are read again by several readers, and the diagnosis is agreed
+
+
+def at(patients: Patients, hours: np.ndarray | float) -> pl.Series:
+    """One time for each patient, `hours` after admission."""
+    everyone = np.arange(len(patients))
+    return times(patients, Moments(everyone, np.broadcast_to(np.asarray(hours, float), (len(patients),))))
+
+
+def demographics(rng: np.random.Generator, patients: Patients) -> pl.DataFrame:
+    """One row per patient; height and weight are often not taken."""
+    people = patients.people
+    measured = pl.Series(rng.random(len(patients)) < 0.8)
+    table = pl.DataFrame(
+        {
+            "patient_id": people.patient,
+            "age": people.age.astype(np.int64),
+            "sex": np.where(people.female, "F", "M"),
+            "height_cm": pl.Series(people.height_cm.astype(np.int64)).set(~measured, None),
+            "weight_kg": pl.Series(people.weight_kg).set(~measured, None),
+            **{name: np.where(getattr(people, name), "yes", "no") for name in CHRONIC},
+        }
+    )
+    return table.filter(pl.Series(patients.care.has_structured))
+
+
+def treatments(patients: Patients) -> pl.DataFrame:
+    """One row per patient who was treated."""
+    care = patients.care
+    table = pl.DataFrame(
+        {
+            "patient_id": patients.people.patient,
+            "given_at": at(patients, care.treated_hour),
+            "hydrocortisone_mg": np.full(len(patients), DOSE_MG),
+        }
+    )
+    return table.filter(pl.Series(care.treated & care.has_structured))
+
+
+def outcomes(patients: Patients) -> pl.DataFrame:
+    """One row per outcome: `patient_id`, `time`, `outcome`, `value`. What was not observed has no row."""
+    fate, everyone = patients.fate, np.ones(len(patients), bool)
+    discharge = np.minimum(24 * fate.stay_days, np.where(fate.died, fate.death_hour, np.inf))
+    condition = np.array(CONDITIONS)[patients.illness.condition]
+    ones = np.full(len(patients), "1")
+    rows = [
+        ("deterioration", fate.deterioration_hour, _flag(fate.deteriorated), fate.known),
+        ("diagnosis", PANEL_HOUR, condition, everyone),
+        ("length_of_stay", discharge, np.char.mod("%.2f", discharge / 24), everyone),
+        ("death", fate.death_hour, ones, fate.died),
+        ("end_of_follow_up", fate.follow_up_hour, ones, ~fate.died),
+        *((finding, PANEL_HOUR, _flag(patients.illness.found(finding)), everyone) for finding in FINDINGS),
+    ]
+    tables = [
+        pl.DataFrame(
+            {"patient_id": patients.people.patient, "time": at(patients, hours), "outcome": name, "value": value}
+        ).filter(pl.Series(kept))
+        for name, hours, value, kept in rows
+    ]
+    return pl.concat(tables).sort("patient_id", "time", "outcome")
+
+
+def _flag(yes: np.ndarray) -> np.ndarray:
+    return np.where(yes, "1", "0")
