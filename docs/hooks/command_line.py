@@ -1,0 +1,29 @@
+"""Write the reference of the command line from the commands themselves: `<!-- commands -->` becomes their help."""
+
+from typing import Any
+
+PLACE = "<!-- commands -->"
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put every verb's help in its place."""
+    return markdown.replace(PLACE, "\n".join(_verbs())) if PLACE in markdown else markdown
+
+
+def _verbs() -> list[str]:
+    import typer
+    from typer.testing import CliRunner
+
+    from polyclinic.cli.app import app
+
+    plain = typer.Typer(rich_markup_mode=None, add_completion=False)
+    plain.registered_commands = app.registered_commands
+    runner = CliRunner(env={"COLUMNS": "100"})
+    names = [str(command.name) for command in app.registered_commands]
+    return [f"## {name}\n\n```text\n{_help(runner.invoke(plain, [name, '--help']))}\n```\n" for name in names]
+
+
+def _help(result: Any) -> str:
+    if result.exit_code:
+        raise result.exception
+    return str(result.output).replace("Usage: root ", "Usage: polyclinic ").strip()

@@ -1,0 +1,59 @@
+"""The code blocks of a Markdown page, in their order.
+
+A block whose info string has `title="NAME"` is the content of that file. An HTML comment `<!-- not run: REASON -->`
+right before a block exempts it.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).parents[2]
+RUN = ("python", "sh")
+CHECKED = ("yaml",)
+SHOWN = ("text", "")
+_TITLE = re.compile(r'\btitle="(?P<title>[^"]+)"')
+_NOT_RUN = re.compile(r"<!--\s*not run:\s*(?P<reason>.+?)\s*-->\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block; `line` is that of its first line of code, counted from 1."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+    title: str | None = None
+    not_run: str | None = None
+
+    @property
+    def place(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def pages() -> list[Path]:
+    return [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.is_file()]
+
+
+def blocks(page: Path) -> list[Block]:
+    found, comment = [], None
+    for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
+        if token.type == "fence":
+            language, _, rest = token.info.strip().partition(" ")
+            titled = _TITLE.search(rest)
+            exempt = _NOT_RUN.fullmatch(comment or "")
+            found.append(
+                Block(
+                    page,
+                    token.map[0] + 2,
+                    language,
+                    token.content,
+                    titled["title"] if titled else None,
+                    exempt["reason"] if exempt else None,
+                )
+            )
+        comment = token.content if token.type == "html_block" else None
+    return found

@@ -1,0 +1,80 @@
+"""Every Python, shell and YAML block of the README and of `docs/` does what it says it does.
+
+The blocks of a page run in their order in one temporary folder, its Python blocks in one namespace.
+"""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from polyclinic.ingest.table_mapping import TableMapping
+from polyclinic.tasks import Task
+
+from .pages import CHECKED, ROOT, RUN, SHOWN, Block, blocks, pages
+
+LONGEST_S = 300
+BLOCKS = {page: blocks(page) for page in pages()}
+NOT_RUN = [block for found in BLOCKS.values() for block in found if block.not_run]
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", [page for page, found in BLOCKS.items() if found], ids=_name)
+def test_page(page, workplace):
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    for block in BLOCKS[page]:
+        if block.language in CHECKED:
+            _check_yaml(block)
+        if block.title:
+            (workplace / block.title).parent.mkdir(parents=True, exist_ok=True)
+            (workplace / block.title).write_text(block.code, encoding="utf-8")
+        elif block.language in RUN and not block.not_run:
+            _run(block, namespace)
+
+
+@pytest.mark.parametrize("block", NOT_RUN, ids=[block.place for block in NOT_RUN])
+def test_not_run(block):
+    pytest.skip(" ".join(block.not_run.split()))
+
+
+@pytest.mark.parametrize("page", BLOCKS, ids=_name)
+def test_every_block_says_its_language(page):
+    known = {*RUN, *CHECKED, *SHOWN}
+    assert [block.place for block in BLOCKS[page] if block.language not in known and not block.title] == []
+
+
+def _run(block: Block, namespace: dict[str, Any]) -> None:
+    if block.language == "python":
+        above = "\n" * (block.line - 1)  # so that a traceback shows the line of the page
+        exec(compile(above + block.code, str(block.page), "exec"), namespace)
+        return
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
+    )
+    print(done.stdout)
+    if done.returncode:
+        pytest.fail(f"{block.place} ends with {done.returncode}:\n{done.stdout}", pytrace=False)
+
+
+def _check_yaml(block: Block) -> None:
+    """Validate what is recognisably a mapping, a task or a study; any other YAML must at least be YAML."""
+    value = yaml.safe_load(block.code)
+    keys = set(value) if isinstance(value, dict) else set()
+    if "subject" in keys:
+        TableMapping.model_validate(value)
+    elif {"kind", "target"} <= keys:
+        Task.from_yaml(block.code, where=block.place)
+    elif "tasks" in keys:
+        from polyclinic.training.study import Study
+
+        Study.model_validate(value)
