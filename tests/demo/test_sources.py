@@ -123,6 +123,14 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     assert (tmp_path / "sources" / "mine.txt").read_text() == "mine"
 
 
+def test_there_is_no_step_for_what_is_empty(tmp_path):
+    steps = [write_sources(tmp_path / str(seed), patients=1, seed=seed).steps for seed in range(12)]
+    assert len({len(some) for some in steps}) > 1
+    for step in (step for some in steps for step in some):
+        rows = pl.read_csv(step.path).height if step.reader == "table" else len(list(step.path.iterdir()))
+        assert rows > 0
+
+
 @pytest.mark.parametrize(("patients", "seed"), [(0, 1), (-3, 1), (1, -1)])
 def test_senseless_numbers_are_refused(tmp_path, patients, seed):
     with pytest.raises(ValueError, match="at least"):

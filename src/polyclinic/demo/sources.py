@@ -1,10 +1,20 @@
-"""The demo cohort as source files, and the truth about it in a folder of its own."""
+"""The demo cohort as source files, and the truth about it in a folder of its own.
+
+The truth, which training never reads:
+
+- `patients.parquet`: one row per patient with every latent variable, risk, potential outcome and what was recorded.
+- `causes.json`: the causes of deterioration, their log-odds, and in which codes, words or boxes each is seen.
+- `pictures.parquet`, `boxes.parquet`: every radiograph, and its lesions in pixels of the stored picture.
+- `triggers.parquet`: the words of the notes that say something, by character offsets, denied or hedged or not.
+"""
 
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +86,18 @@ def write_sources(
         shutil.rmtree(into / name, ignore_errors=True)
         (draft / name).rename(into / name)
     draft.rmdir()
-    return DemoSources(into / "sources", into / "truth", _steps(into / "sources", radiographs), patients, pictures)
+    return DemoSources(into / "sources", into / "truth", tuple(_steps(into / "sources", pictures)), patients, pictures)
 
 
-def _steps(sources: Path, radiographs: bool) -> tuple[Step, ...]:
-    tables = [Step("table", sources / f"{name}.csv", sources / "mappings" / f"{name}.yaml") for name in TABLES]
-    return (*tables, Step("dicom", sources / "radiographs")) if radiographs else tuple(tables)
+def _steps(sources: Path, pictures: int) -> Iterator[Step]:
+    """Every table that has rows, and the pictures if there are any."""
+    for name in TABLES:
+        table = sources / f"{name}.csv"
+        with table.open("rb") as lines:
+            if len(list(islice(lines, 2))) == 2:
+                yield Step("table", table, sources / "mappings" / f"{name}.yaml")
+    if pictures:
+        yield Step("dicom", sources / "radiographs")
 
 
 def _write(into: Path, patients: int, seed: int, radiographs: bool, progress: Progress) -> int:
@@ -166,11 +182,15 @@ def _write_films(folder: Path, truth: Path, everyone: pl.DataFrame, seed: int, p
     films = [film for facts in everyone.iter_rows(named=True) for film in films_of(seed, facts)]
     pictures: list[Picture] = []
     boxes: list[BoxRow] = []
-    with progress.task("Drawing radiographs", len(films)) as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for picture, found in pool.map(lambda film: write_film(folder, film), films):  # numpy leaves the lock to others
-            pictures.append(picture)
-            boxes += found
-            advance(1)
+    pool = ThreadPoolExecutor(os.cpu_count())  # numpy leaves the interpreter's lock to the other threads
+    try:
+        with progress.task("Drawing radiographs", len(films)) as advance:
+            for picture, found in pool.map(lambda film: write_film(folder, film), films):
+                pictures.append(picture)
+                boxes += found
+                advance(1)
+    finally:
+        pool.shutdown(cancel_futures=True)
     for name, rows, kind in (("pictures", pictures, Picture), ("boxes", boxes, BoxRow)):
         pl.DataFrame(rows, kind.__annotations__, orient="row").write_parquet(truth / f"{name}.parquet")
     return len(films)
