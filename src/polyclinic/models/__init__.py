@@ -11,7 +11,7 @@ from polyclinic.models.config import (
     StructuredSizes,
     TaskKind,
 )
-from polyclinic.models.encoders import ENCODERS, Encoder, build_encoder, groups_by_code
+from polyclinic.models.encoders import ENCODERS, Encoder, build_encoder
 from polyclinic.models.fusions import FUSIONS, Fusion, build_fusion
 from polyclinic.models.heads import HEADS, Head, RegressionHead, TimeToEventHead, build_head
 from polyclinic.models.presence import modality_dropout, subsets
@@ -44,7 +44,6 @@ __all__ = [
     "build_fusion",
     "build_head",
     "concatenate",
-    "groups_by_code",
     "modality_dropout",
     "subsets",
 ]

@@ -48,14 +48,14 @@ class Batch:
         """Build from what featurizers give per modality (each with its Boolean `present`), or from some rows of it.
 
         `reads` names the arrays to take (see `UnifiedModel.reads`); by default all that a tensor can hold, so no
-        texts. Memory-mapped arrays are read for `rows` alone.
+        texts and nothing sparse. Memory-mapped arrays are read for `rows` alone.
         """
         order = in_order(arrays)
         inputs = {
             modality: {
                 name: _tensor(array, rows)
                 for name, array in arrays[modality].items()
-                if (name in reads.get(modality, ()) if reads else name != "present" and array.dtype.kind in "biuf")
+                if (name in reads.get(modality, ()) if reads else name != "present" and _is_numeric(array))
             }
             for modality in order
         }
@@ -114,6 +114,10 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
         for modality, tensors in first.inputs.items()
     }
     return Batch(inputs, torch.cat([batch.present for batch in batches]))
+
+
+def _is_numeric(array: np.ndarray) -> bool:
+    return hasattr(array, "__array__") and array.dtype.kind in "biuf"
 
 
 def _tensor(array: np.ndarray, rows: np.ndarray | None) -> Tensor:

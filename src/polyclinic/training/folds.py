@@ -30,7 +30,7 @@ def groups_of(cohort: Cohort, subjects: Int[np.ndarray, " sample"]) -> Int[np.nd
         .unique()
         .collect(engine="streaming")
     )
-    root = connected(pictures)
+    root = dict(connected(pictures).select("subject_id", "group").iter_rows())
     return np.array([root.get(subject, subject) for subject in subjects.tolist()], dtype=np.int64)
 
 

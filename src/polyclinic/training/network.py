@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import lightning
 import torch
@@ -23,7 +23,7 @@ from polyclinic.training.examples import Batches, Examples
 from polyclinic.training.module import UnifiedModule
 from polyclinic.training.study import Network
 
-LoggerName = Literal["csv", "mlflow", "tensorboard"]
+LOGGERS = ("csv", "mlflow", "tensorboard")
 METRIC = "validation_loss"
 FINISHED = "network.safetensors"
 
@@ -44,7 +44,7 @@ def fit_network(
     *,
     seed: int,
     folder: Path,
-    logger: LoggerName = "csv",
+    logger: str = "csv",
     progress: Progress = SILENT,
     description: str = "network",
 ) -> UnifiedModel:
@@ -100,7 +100,7 @@ def _train(
     examples: Examples,
     rows: Rows,
     folder: Path,
-    logger: LoggerName,
+    logger: str,
     progress: Progress,
     description: str,
 ) -> str:
@@ -143,8 +143,10 @@ def _train(
     return checkpoint.best_model_path
 
 
-def _logger(name: LoggerName, folder: Path) -> Logger:
+def _logger(name: str, folder: Path) -> Logger:
     """Give the logger; MLflow and TensorBoard come with the extras of their names."""
+    if name not in LOGGERS:
+        raise ValueError(f"unknown logger {name!r}: choose from {', '.join(LOGGERS)}")
     if name == "csv":
         return CSVLogger(folder, name="log", version="")
     from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger

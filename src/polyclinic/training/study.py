@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from polyclinic.cohort import Cohort
 from polyclinic.files import write_text
 from polyclinic.tasks import Task
+
+if TYPE_CHECKING:
+    from polyclinic.models.bundle import Bundle
 
 Modality = Literal["structured", "series", "note", "image"]
 ClassicalName = Literal["logistic_regression", "decision_tree", "random_forest", "gradient_boosting"]
@@ -26,6 +30,8 @@ class Network(BaseModel, frozen=True, extra="forbid"):
     """The unified network and how it is fitted; the defaults suit a few hundred to ten thousand patients."""
 
     encoders: dict[Modality, str] = {}  # by modality; what is not named takes the default of its modality
+    encoder_options: dict[Modality, dict[str, Any]] = {}  # what an encoder takes beside, such as live: true
+    series_scale: Literal["robust", "quantile"] = "robust"  # how measurements are standardised
     fusion: str = "cross_attention"
     width: int = Field(64, ge=8)  # of the shared latent
     dropout: float = Field(0.3, ge=0, lt=1)
@@ -66,8 +72,10 @@ class Study(BaseModel, frozen=True, extra="forbid"):
         "gradient_boosting",
     )
     stack: bool = True  # combine the network with the classical models; otherwise the network speaks alone
+    terms: tuple[Literal["word", "char"], ...] = ("word",)  # of notes, for logistic regression
     folds: int = Field(5, ge=2)  # of the cross-fitting within the development subjects
     development: tuple[str, ...] = ("train", "tuning")  # splits learnt from; add held_out to use every subject
+    calibration: Literal["platt", "temperature", "isotonic", "none"] = "platt"
     target_sensitivity: float = Field(0.8, gt=0, lt=1)  # at the operating threshold of binary tasks
     seed: int = Field(0, ge=0)
 
@@ -89,6 +97,12 @@ class Study(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("a study needs a network or at least one classical model")
         return self
 
+    def fit(self, cohort: Cohort, **options: Any) -> Bundle:
+        """Fit the study on a cohort's development subjects; see `polyclinic.training.fit.fit` for the options."""
+        from polyclinic.training.fit import fit
+
+        return fit(self, cohort, **options).bundle
+
     @classmethod
     def load(cls, path: Path | str) -> Study:
         """Read a study from YAML."""
@@ -104,7 +118,13 @@ class Study(BaseModel, frozen=True, extra="forbid"):
 
     def save(self, path: Path) -> None:
         """Write the study as YAML that `load` reads back equal."""
-        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+        write_text(path, self.to_yaml())
+
+    def to_yaml(self) -> str:
+        """Write the study as YAML; tasks are written out, so that a later change of a built-in one changes nothing."""
+        plain = self.model_dump(mode="json")
+        plain["tasks"] = [task.model_dump(mode="json", exclude_defaults=True) for task in self.tasks]
+        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def _task(value: Any) -> Any:

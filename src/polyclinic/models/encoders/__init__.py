@@ -8,7 +8,7 @@ from polyclinic.models.encoders.bilstm_attention import BiLSTMAttention
 from polyclinic.models.encoders.densenet121 import DenseNetEncoder
 from polyclinic.models.encoders.efficientnet_lite0 import efficientnet_lite0
 from polyclinic.models.encoders.encoder import Encoder, encode_present
-from polyclinic.models.encoders.feature_tokens import FeatureTokens, groups_by_code
+from polyclinic.models.encoders.feature_tokens import FeatureTokens
 from polyclinic.models.encoders.gru_d import GRUD
 from polyclinic.models.encoders.sentences import SentenceEncoder
 from polyclinic.models.encoders.structured_mlp import StructuredMLP
@@ -16,11 +16,11 @@ from polyclinic.models.encoders.triplets import TripletTransformer
 from polyclinic.models.encoders.vit import ViTEncoder
 from polyclinic.models.encoders.word_cnn import WordCNN
 
-__all__ = ["ENCODERS", "Encoder", "build_encoder", "encode_present", "groups_by_code"]
+__all__ = ["ENCODERS", "Encoder", "build_encoder", "encode_present"]
 
 ENCODERS: Mapping[str, Mapping[str, Callable[..., Encoder]]] = {
     "structured": {"mlp": StructuredMLP, "feature_tokens": FeatureTokens},
-    "series": {"triplet": TripletTransformer, "gru_d": GRUD},
+    "series": {"gru_d": GRUD, "triplet": TripletTransformer},
     "note": {"minilm": SentenceEncoder, "cnn": WordCNN, "bilstm_attention": BiLSTMAttention},
     "image": {"efficientnet_lite0": efficientnet_lite0, "densenet121": DenseNetEncoder, "vit": ViTEncoder},
 }

@@ -53,14 +53,3 @@ def _members(sizes: StructuredSizes) -> Int[Tensor, "group member"]:
         groups.setdefault(group, []).append(feature)
     largest = max(map(len, groups.values()))
     return torch.tensor([groups[group] + [sizes.features] * (largest - len(groups[group])) for group in sorted(groups)])
-
-
-def groups_by_code(names: list[str]) -> tuple[int, ...]:
-    """Number the features by code; `LAB//lactate//mmol/L first` and `… last` share one.
-
-    Example:
-        >>> groups_by_code(["LAB//lactate//mmol/L first", "LAB//lactate//mmol/L last", "DEMOGRAPHIC//age//years last"])
-        (0, 0, 1)
-    """
-    numbers: dict[str, int] = {}
-    return tuple(numbers.setdefault(name.rpartition(" ")[0] or name, len(numbers)) for name in names)

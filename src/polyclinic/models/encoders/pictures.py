@@ -10,12 +10,18 @@ from torch.nn import functional
 
 from polyclinic.models.config import ImageSizes
 from polyclinic.models.encoders.encoder import Encoder
-from polyclinic.models.layers import Dropout, initialise, positions_of, used_length
+from polyclinic.models.layers import Dropout, Seeds, initialise, positions_of, used_length
 from polyclinic.models.tokens import Tokens
+
+SEEDS = 8
 
 
 class MapTokens(nn.Module):
-    """Feature maps of the pictures → tokens that know their cell and their view."""
+    """Feature maps of the pictures → a few tokens, which learnt queries gather from cells that know place and view.
+
+    A patient's pictures have hundreds of cells; the fusion, whose cost grows with the square of its tokens, gets
+    `SEEDS` of them.
+    """
 
     def __init__(self, channels: int, cells: int, views: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -26,6 +32,7 @@ class MapTokens(nn.Module):
         self.cell = nn.Parameter(torch.zeros(cells, width))
         self.view = nn.Embedding(views, width)
         self.norm = nn.LayerNorm(width)
+        self.seeds = Seeds(SEEDS, width, dropout)
         self.apply(initialise)
 
     def forward(
@@ -40,7 +47,9 @@ class MapTokens(nn.Module):
         views = self.view(positions_of(view_code[view_mask], self.view.num_embeddings))
         pictures = self.norm(self.project(maps.float()) + self.cell + views[:, None])
         values = pictures.new_zeros(*view_mask.shape, *pictures.shape[1:]).index_put((view_mask,), pictures)
-        return Tokens(values.flatten(1, 2), view_mask.repeat_interleave(maps.shape[1], dim=1))
+        cells = view_mask.repeat_interleave(maps.shape[1], dim=1)
+        gathered = self.seeds(values.flatten(1, 2), cells)
+        return Tokens(gathered, view_mask.any(dim=1, keepdim=True).expand(-1, gathered.shape[1]))
 
 
 class PixelEncoder(Encoder):

@@ -1,0 +1,5 @@
+"""The command line. Only this package prints."""
+
+from polyclinic.cli.app import main
+
+__all__ = ["main"]

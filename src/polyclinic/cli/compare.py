@@ -1,0 +1,45 @@
+"""`polyclinic compare-classical`: the simple models alone, in minutes, as the bar that a network has to pass."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polyclinic.cli.console import TerminalProgress, out, print_json
+from polyclinic.cli.options import CohortPath, Inputs, Json, Tasks
+from polyclinic.cli.tables import print_report, report_as_json
+from polyclinic.cli.train import chosen_study
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        "compare-classical", epilog="Example: polyclinic compare-classical runs/demo/cohort --task demo_deterioration"
+    )(compare_classical)
+
+
+def compare_classical(
+    cohort: CohortPath,
+    task: Tasks = None,
+    inputs: Inputs = None,
+    rules: Annotated[bool, typer.Option("--rules", help="Print the decision tree's rules.")] = False,
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder of the bundle.")] = Path("runs/classical"),
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")] = 0,
+    json: Json = False,
+) -> None:
+    """Fit logistic regression, decision tree, random forest and boosting on the same features and splits."""
+    from polyclinic.cohort import Cohort
+    from polyclinic.models.bundle import Bundle
+    from polyclinic.training.run import train_and_measure
+
+    study = chosen_study(None, task, inputs, seed).model_copy(update={"network": None})
+    report = train_and_measure(study, Cohort.open(cohort), out_folder, progress=TerminalProgress())
+    assert report is not None
+    if json:
+        print_json(report_as_json(report))
+    else:
+        print_report(report, "held-out subjects")
+    if rules:
+        for name, ensemble in Bundle.load(out_folder).ensemble.tasks.items():
+            out.print(f"\n[bold]{name}[/]: the decision tree's rules")
+            out.print(ensemble.members["decision_tree"].model.rules(), markup=False)

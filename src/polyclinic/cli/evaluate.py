@@ -1,0 +1,46 @@
+"""`polyclinic evaluate`: a bundle measured on a cohort."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polyclinic.cli.console import TerminalProgress, out, print_json
+from polyclinic.cli.options import BundlePath, CohortPath, Json
+from polyclinic.cli.tables import print_report, report_as_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        "evaluate", epilog="Example: polyclinic evaluate runs/demo/bundle other-cohort --split all --html r.html"
+    )(evaluate)
+
+
+def evaluate(
+    bundle: BundlePath,
+    cohort: CohortPath,
+    split: Annotated[
+        str, typer.Option(help="held_out, tuning, train, or all for a cohort never learnt from.")
+    ] = "held_out",
+    by: Annotated[list[str] | None, typer.Option(help="A code to give every figure by; may be repeated.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a self-contained page there.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure a bundle, with intervals, by subgroup and for each subset of its inputs."""
+    from polyclinic.cohort import Cohort
+    from polyclinic.models.bundle import Bundle
+    from polyclinic.training.evaluate import evaluate as measure
+
+    whole = None if split == "all" else split
+    report = measure(Bundle.load(bundle), Cohort.open(cohort), whole, by=by or (), progress=TerminalProgress())
+    if html is not None:
+        from polyclinic.evaluation.page import write_page
+
+        write_page(html, report.cards, f"{bundle.name} on {cohort.name}")
+    if json:
+        print_json(report_as_json(report))
+        return
+    print_report(report, "all subjects" if whole is None else f"{split} subjects")
+    if html is not None:
+        out.print(f"→ {html}")

@@ -1,0 +1,82 @@
+"""`polyclinic ingest`: a source's files → events of a cohort, and what was rejected."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from polyclinic.cli.console import TerminalProgress, err, out, print_json
+from polyclinic.cli.options import Json, Seed
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("ingest", epilog="Example: polyclinic ingest physionet2012 set-a.tar.gz --into cohorts/icu")(ingest)
+
+
+def ingest(
+    source: Annotated[
+        str, typer.Argument(help="table, physionet2012, covid-cxr, indiana, dicom or wfdb.", show_default=False)
+    ],
+    path: Annotated[Path, typer.Argument(help="The source's file or folder.", show_default=False)],
+    into: Annotated[
+        Path | None, typer.Option(help="Folder of the cohort, made or added to.", show_default=False)
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="YAML that says what a table's columns are.")] = None,
+    outcomes: Annotated[Path | None, typer.Option(help="physionet2012: the outcomes file.")] = None,
+    images: Annotated[Path | None, typer.Option(help="indiana: the folder of pictures.")] = None,
+    guess: Annotated[bool, typer.Option("--guess", help="table: write a mapping for you to edit, and stop.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse the source if anything in it is rejected.")] = False,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Read SOURCE files at PATH into a cohort.
+
+    What cannot be used is listed with file, line, reason and remedy in the cohort's metadata/rejects.parquet; the rest
+    goes in. Reading the same files again changes nothing.
+    """
+    if guess:
+        _guess(source, path, mapping)
+        return
+    if into is None:
+        raise typer.BadParameter("say where the cohort is or shall be", param_hint="--into")
+    from polyclinic.ingest import ingest as read
+
+    report = read(
+        source,
+        path,
+        into,
+        mapping=mapping,
+        strict=strict,
+        outcomes=outcomes,
+        images=images,
+        seed=seed,
+        progress=TerminalProgress(),
+    )
+    if json:
+        print_json(report.to_dict())
+        return
+    out.print(
+        f"{report.events:,} events of {report.subjects:,} subjects in {report.seconds:.1f} s "
+        f"({report.events_per_second:,.0f} events/s), {report.blobs:,} pictures and waveforms → {into}"
+    )
+    if report.rejects:
+        table = Table("rejected because", "records", title="Rejected", title_justify="left")
+        for reason, count in report.rejects.items():
+            table.add_row(reason, f"{count:,}")
+        out.print(table)
+        out.print(f"each with file, line and remedy in {into / 'metadata' / 'rejects.parquet'}")
+
+
+def _guess(source: str, path: Path, mapping: Path | None) -> None:
+    if source != "table":
+        raise typer.BadParameter("only a table's mapping can be guessed", param_hint="--guess")
+    from polyclinic.ingest.table import guess_mapping
+
+    target = mapping or path.with_suffix(".mapping.yaml")
+    if target.exists():
+        raise ValueError(f"{target} exists: name another file with --mapping, or remove it")
+    target.write_text(guess_mapping(path), encoding="utf-8")
+    err.print(f"wrote {target}: read it, mend it, then run")
+    out.print(f"polyclinic ingest table {path} --mapping {target} --into COHORT")

@@ -1,0 +1,43 @@
+"""`polyclinic predict`: a bundle's answers for every subject of a cohort, as MEDS predictions."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polyclinic.cli.console import TerminalProgress, out, print_json
+from polyclinic.cli.options import BundlePath, CohortPath, Json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        "predict", epilog="Example: polyclinic predict runs/demo/bundle other-cohort --out predictions.parquet"
+    )(predict)
+
+
+def predict(
+    bundle: BundlePath,
+    cohort: CohortPath,
+    out_file: Annotated[Path, typer.Option("--out", help="Parquet file of the predictions.")],
+    split: Annotated[str | None, typer.Option(help="Only the subjects of this split; all by default.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Only these tasks of the bundle; all by default.")] = None,
+    json: Json = False,
+) -> None:
+    """Answer for every subject that the tasks can be asked of; no outcome is needed, nor read."""
+    from polyclinic.cohort import Cohort
+    from polyclinic.models.bundle import Bundle
+
+    loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
+    subjects = None if split is None else opened.subjects_in(split)
+    predictions = loaded.predict(opened, subjects=subjects, tasks=task, progress=TerminalProgress())
+    predictions.write(out_file)
+    rows, people = predictions.frame.height, predictions.frame["subject_id"].n_unique()
+    if json:
+        print_json(
+            {"predictions": rows, "subjects": people, "file": str(out_file), "ignored_events": predictions.ignored}
+        )
+        return
+    out.print(f"{rows:,} predictions for {people:,} subjects → {out_file}")
+    for code, number in predictions.ignored.items():
+        out.print(f"not known from training: {number:,} × {code}")

@@ -1,0 +1,44 @@
+"""`polyclinic summary`: what a cohort holds."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from polyclinic.cli.console import out, print_json
+from polyclinic.cli.options import CohortPath, Json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("summary", epilog="Example: polyclinic summary runs/demo/cohort --codes 20")(summary)
+
+
+def summary(
+    cohort: CohortPath,
+    codes: Annotated[int, typer.Option(min=0, help="How many of the most common codes to list.")] = 15,
+    json: Json = False,
+) -> None:
+    """Count a cohort's subjects, events, modalities and codes, and what is missing."""
+    from polyclinic.cohort import Cohort
+
+    counted = Cohort.open(cohort).summary()
+    if json:
+        print_json(counted.to_dict())
+        return
+    span = f"{counted.first:%Y-%m-%d} to {counted.last:%Y-%m-%d}" if counted.first and counted.last else "no dates"
+    splits = ", ".join(f"{name} {n:,}" for name, n in counted.splits.items())
+    out.print(f"{counted.subjects:,} subjects, {counted.events:,} events, {counted.codes:,} codes, {span}")
+    out.print(f"splits: {splits}")
+    table = Table("modality", "subjects", "events", "lack it")
+    for name, count in counted.modalities.items():
+        if count.events:
+            table.add_row(name, f"{count.subjects:,}", f"{count.events:,}", f"{counted.missingness[name]:.1%}")
+    out.print(table)
+    if codes:
+        table = Table("code", "events", "subjects", "lack it")
+        for row in counted.per_code.head(codes).iter_rows(named=True):
+            table.add_row(row["code"], f"{row['events']:,}", f"{row['subjects']:,}", f"{row['missing']:.1%}")
+        out.print(table)
+    for reason, records in counted.rejects.items():
+        out.print(f"rejected: {records:,} × {reason}")

@@ -1,0 +1,73 @@
+"""`polyclinic tasks`: the questions there are, and their answers in a cohort."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from polyclinic.cli.console import out, print_json
+from polyclinic.cli.options import Json
+
+if TYPE_CHECKING:
+    from polyclinic.tasks import Task
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("tasks", epilog="Example: polyclinic tasks demo_deterioration --cohort runs/demo/cohort")(tasks)
+
+
+def tasks(
+    name: Annotated[
+        str | None, typer.Argument(help="A built-in task or the path of a task's YAML.", show_default=False)
+    ] = None,
+    cohort: Annotated[Path | None, typer.Option(help="Answer the task for this cohort, and keep the labels.")] = None,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print the task as YAML, to start your own from.")] = False,
+    json: Json = False,
+) -> None:
+    """List the built-in tasks; with NAME, show one; with --cohort too, label the cohort's subjects."""
+    from polyclinic.tasks import BUILT_IN, Task
+
+    if name is None:
+        _list(dict(BUILT_IN), json)
+        return
+    task = Task.load(name)
+    if cohort is not None:
+        _label(task, cohort, json)
+    elif json:
+        print_json(task.model_dump(mode="json"))
+    else:
+        out.print(task.to_yaml() if yaml else task.describe())
+
+
+def _list(built_in: dict[str, "Task"], json: bool) -> None:
+    if json:
+        print_json({name: task.model_dump(mode="json") for name, task in built_in.items()})
+        return
+    table = Table("task", "kind", "question")
+    for name, task in built_in.items():
+        table.add_row(name, task.kind, task.description)
+    out.print(table)
+
+
+def _label(task: "Task", cohort: Path, json: bool) -> None:
+    from polyclinic.cohort import Cohort
+    from polyclinic.tasks import label
+
+    opened = Cohort.open(cohort)
+    labels = label(opened, task)
+    folder = labels.write(opened)
+    counts = {
+        "task": task.name,
+        "labelled": labels.frame.height,
+        "unknown": dict(labels.unknown),
+        "excluded": dict(labels.excluded),
+    }
+    if json:
+        print_json(counts | {"folder": str(folder)})
+        return
+    out.print(f"{task.name}: {labels.frame.height:,} labelled → {folder}")
+    for kind, reasons in (("unknown", labels.unknown), ("not asked", labels.excluded)):
+        for reason, number in reasons.items():
+            out.print(f"{kind}: {number:,} × {reason}")

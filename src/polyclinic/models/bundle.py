@@ -1,0 +1,259 @@
+"""What a study's fit leaves behind: everything needed to answer for a subject never seen, as a folder of files.
+
+    bundle.json          format, versions, tasks, the network's configuration, fingerprints of the files below
+    study.yaml           what was asked for
+    features.json        fitted featurizers
+    model.safetensors    weights of the network of each fold
+    classical/<task>/    classical models (skops)
+    calibration.json     combination, calibration and thresholds of each task
+    metrics.json, predictions.parquet, card.md    what was measured
+
+Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from safetensors.torch import load_file, save_file
+
+from polyclinic.cohort import Cohort, known_at
+from polyclinic.features import Arrays
+from polyclinic.features.cache import EncoderCache
+from polyclinic.features.feature_set import FeatureSet
+from polyclinic.files import replacing, sha256, write_json
+from polyclinic.models.calibration import Calibrator
+from polyclinic.models.classical import ClassicalModel, Design
+from polyclinic.models.config import ModelConfig
+from polyclinic.models.ensemble import Ensemble, Member, TaskEnsemble
+from polyclinic.models.predictions import Predictions, in_order, rows_of
+from polyclinic.models.stacking import Stacker
+from polyclinic.models.unified import UnifiedModel
+from polyclinic.progress import SILENT, Progress
+from polyclinic.tasks import Task, number_samples, prediction_times
+from polyclinic.tasks.patterns import codes_of
+
+FORMAT = 1
+INDEX = "bundle.json"
+SEALED = ("study.yaml", "features.json", "model.safetensors", "calibration.json")
+
+
+class BundleError(ValueError):
+    """A folder is not a bundle that this version can use; says why and what to do."""
+
+
+@dataclass
+class Bundle:
+    """A trained model with all that it needs: fitted features, weights, combination, calibration.
+
+    Made by `Study.fit`; written by `save`, read by `load`. `origin` says where it comes from: version, cohort
+    fingerprint, seed, numbers of subjects.
+    """
+
+    tasks: tuple[Task, ...]
+    features: FeatureSet
+    ensemble: Ensemble
+    study: str  # YAML
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The modalities that it reads."""
+        return self.features.modalities
+
+    def task(self, name: str) -> Task:
+        """Give a task by name; raises BundleError with the choices."""
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise BundleError(f"the bundle does not answer {name!r}: it answers {', '.join(t.name for t in self.tasks)}")
+
+    def arrays(self, cohort: Cohort, samples: pl.DataFrame, progress: Progress = SILENT) -> dict[str, Arrays]:
+        """Give the features of samples (`sample`, `subject_id`, `prediction_time`) from what was known then."""
+        return self._transform(cohort, record_of(cohort, samples, self.tasks), samples, progress)
+
+    def predict(
+        self,
+        cohort: Cohort,
+        *,
+        subjects: Sequence[int] | None = None,
+        tasks: Sequence[str] | None = None,
+        progress: Progress = SILENT,
+    ) -> Predictions:
+        """Answer the tasks (all by default) for all subjects, or some, whom they can be asked of.
+
+        The cohort may be one never seen. No outcome is read. Codes that training did not show are ignored, and counted.
+
+        Raises:
+            BundleError: a task is not one of the bundle's, or none can be asked of anyone.
+        """
+        wanted = self.tasks if tasks is None else tuple(self.task(name) for name in tasks)
+        times = {task.name: prediction_times(cohort, task) for task in wanted}
+        if subjects is not None:
+            chosen = pl.Series(list(subjects), dtype=pl.Int64())
+            times = {name: frame.filter(pl.col("subject_id").is_in(chosen.implode())) for name, frame in times.items()}
+        samples = number_samples(pl.concat(list(times.values())))
+        if not samples.height:
+            names = ", ".join(task.name for task in wanted)
+            raise BundleError(f"{names} can be asked of no such subject: see the task's prediction time and exclusions")
+        known = record_of(cohort, samples, self.tasks)
+        answers = self.ensemble.answer(self._transform(cohort, known, samples, progress))
+        rows = []
+        for task in wanted:
+            asked = samples.join(
+                times[task.name], on=["subject_id", "prediction_time"], how="semi", maintain_order="left"
+            )
+            rows.append(self.rows(task, asked, answers[task.name].answers[asked["sample"].to_numpy()]))
+        return Predictions(in_order(rows), self.features.ignored(known))
+
+    def _transform(
+        self, cohort: Cohort, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT
+    ) -> dict[str, Arrays]:
+        features = self.features.reading(cohort.blob)
+        features.prepare(known, samples, progress)
+        return features.transform(known, samples)
+
+    def rows(self, task: Task, samples: pl.DataFrame, answers: np.ndarray) -> pl.DataFrame:
+        """Give answers `[sample, output]` to a task as the rows of a table."""
+        return rows_of(task, samples, answers, self.ensemble.tasks[task.name].thresholds, self.ensemble.bins(task.name))
+
+    def save(self, path: Path | str) -> Path:
+        """Write the bundle as a folder; a bundle already there is replaced."""
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / INDEX).unlink(missing_ok=True)
+        (folder / "study.yaml").write_text(self.study, encoding="utf-8")
+        self.features.save(folder / "features.json")
+        weights = {
+            f"{number}.{name}": tensor.contiguous()
+            for number, network in enumerate(self.ensemble.networks)
+            for name, tensor in network.state_dict().items()
+        }
+        with replacing(folder / "model.safetensors") as temporary:
+            save_file(weights, temporary)
+        write_json(folder / "calibration.json", _combination(self.ensemble))
+        sealed = [*SEALED, *self._save_classical(folder)]
+        networks = self.ensemble.networks
+        index = {
+            "format": FORMAT,
+            "polyclinic": version("polyclinic"),
+            "tasks": [task.model_dump(mode="json", exclude_defaults=True) for task in self.tasks],
+            "network": networks[0].config.model_dump(mode="json") if networks else None,
+            "networks": len(networks),
+            "origin": self.origin,
+            "files": {name: sha256((folder / name).read_bytes()) for name in sealed},
+        }
+        write_json(folder / INDEX, index)
+        return folder
+
+    def _save_classical(self, folder: Path) -> Iterator[str]:
+        for task, ensemble in self.ensemble.tasks.items():
+            for member, fitted in ensemble.members.items():
+                name = f"classical/{task}/{file_name(member)}"
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                fitted.model.save(folder / name)
+                yield name
+
+    @classmethod
+    def load(cls, path: Path | str, cache: EncoderCache | None = None) -> Self:
+        """Read a bundle.
+
+        Raises:
+            BundleError: there is none, another version wrote it, or a file is missing, damaged or exchanged.
+        """
+        folder = Path(path)
+        index = _index(folder)
+        _check_files(folder, index["files"])
+        state = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
+        features = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+        return cls(
+            tasks=tuple(Task.model_validate(task) for task in index["tasks"]),
+            features=FeatureSet.from_state(features, cache or EncoderCache()),
+            ensemble=Ensemble(
+                _networks(folder, index), {name: _task(folder, name, one) for name, one in state.items()}
+            ),
+            study=(folder / "study.yaml").read_text(encoding="utf-8"),
+            origin=index["origin"],
+        )
+
+
+def record_of(cohort: Cohort, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
+    """Give what is known of the samples at their prediction times: events of the codes that every task may see."""
+    events = cohort.events().filter(pl.col("subject_id").is_in(samples["subject_id"].unique().implode()))
+    visible = set(codes_of(cohort.events()))
+    for task in tasks:
+        visible &= set(task.inputs.among(visible))
+    return known_at(events.filter(pl.col("code").is_in(sorted(visible))), samples).collect()
+
+
+def file_name(member: str) -> str:
+    """Give the file of a member: `logistic_regression:note` → `logistic_regression-note.skops`."""
+    return member.replace(":", "-") + ".skops"
+
+
+def _combination(ensemble: Ensemble) -> dict[str, Any]:
+    return {
+        name: {
+            "kind": task.kind,
+            "members": {member: fitted.design.state() for member, fitted in task.members.items()},
+            "stacker": task.stacker.state() if task.stacker else None,
+            "calibrator": task.calibrator.state() if task.calibrator else None,
+            "thresholds": list(task.thresholds),
+        }
+        for name, task in ensemble.tasks.items()
+    }
+
+
+def _task(folder: Path, name: str, state: Mapping[str, Any]) -> TaskEnsemble:
+    members = {
+        member: Member(ClassicalModel.load(folder / "classical" / name / file_name(member)), Design.from_state(design))
+        for member, design in state["members"].items()
+    }
+    return TaskEnsemble(
+        state["kind"],
+        members,
+        Stacker.from_state(state["stacker"]) if state["stacker"] else None,
+        Calibrator.from_state(state["calibrator"]) if state["calibrator"] else None,
+        tuple(state["thresholds"]),
+    )
+
+
+def _networks(folder: Path, index: Mapping[str, Any]) -> list[UnifiedModel]:
+    weights = load_file(folder / "model.safetensors")
+    networks = []
+    for number in range(index["networks"]):
+        network = UnifiedModel(ModelConfig.model_validate(index["network"]))
+        own = f"{number}."
+        network.load_state_dict({k.removeprefix(own): v for k, v in weights.items() if k.startswith(own)})
+        networks.append(network.eval())
+    return networks
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    try:
+        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise BundleError(f"no bundle at {folder}: make one with `polyclinic train`") from problem
+    if index.get("format") != FORMAT:
+        raise BundleError(
+            f"{folder} is a bundle of format {index.get('format')}, written by Polyclinic {index.get('polyclinic')}; "
+            f"this version reads format {FORMAT}: train it again, or use that version"
+        )
+    return index
+
+
+def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+    for name, digest in files.items():
+        try:
+            content = (folder / name).read_bytes()
+        except OSError as problem:
+            raise BundleError(f"{folder / name} is missing: copy the whole bundle, or train it again") from problem
+        if sha256(content) != digest:
+            raise BundleError(f"{folder / name} is not what was saved: copy the bundle anew, or train it again")

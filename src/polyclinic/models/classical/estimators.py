@@ -1,0 +1,123 @@
+"""The scikit-learn estimators behind the four names, with defaults and search grids for 150 to 10,000 samples."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from polyclinic.models.classical.config import ClassicalConfig
+
+Estimator = Any
+Options = dict[str, Any]
+Build = Callable[..., Estimator]
+"""From the matrix' shape, the seed and options to an unfitted estimator."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """How to build the classifier and the regressor of one name."""
+
+    classifier: Build
+    regressor: Build
+    grid: tuple[Options, ...]  # the first is the default
+    linear: bool = False  # needs numbers that are scaled, and none missing
+
+
+def _logistic(shape: tuple[int, int], seed: int, strength: float, **options: Any) -> Estimator:  # noqa: ARG001
+    return LogisticRegression(C=strength, max_iter=2000, random_state=seed, **options)
+
+
+def _ridge(shape: tuple[int, int], seed: int, strength: float) -> Estimator:  # noqa: ARG001
+    return Ridge(alpha=10 / strength, random_state=seed)
+
+
+def _tree(make: Callable[..., Estimator]) -> Build:
+    def build(shape: tuple[int, int], seed: int, **options: Any) -> Estimator:
+        return make(random_state=seed, min_samples_leaf=max(5, shape[0] // 50), **options)
+
+    return build
+
+
+def _forest(make: Callable[..., Estimator]) -> Build:
+    def build(shape: tuple[int, int], seed: int, share: float, **options: Any) -> Estimator:
+        columns = share_of(shape[1], share)
+        leaf = 3 + shape[0] // 2000
+        return make(300, random_state=seed, min_samples_leaf=leaf, max_features=columns, n_jobs=-1, **options)
+
+    return build
+
+
+def _boosting(make: Callable[..., Estimator]) -> Build:
+    def build(shape: tuple[int, int], seed: int, share: float, **options: Any) -> Estimator:
+        return make(
+            random_state=seed,
+            early_stopping=False,
+            min_samples_leaf=int(np.clip(shape[0] // 25, 5, 20)),
+            max_features=share_of(shape[1], share),
+            l2_regularization=10.0,
+            **options,
+        )
+
+    return build
+
+
+def share_of(columns: int, share: float) -> float:
+    """Give the share of the columns that a split may choose from: `share`, but at least ten columns."""
+    return min(1.0, max(share, 10 / columns))
+
+
+FAMILIES: Mapping[str, Family] = {
+    "logistic_regression": Family(_logistic, _ridge, tuple({"strength": c} for c in (0.1, 0.01, 1.0)), linear=True),
+    "decision_tree": Family(
+        _tree(DecisionTreeClassifier),
+        _tree(DecisionTreeRegressor),
+        tuple({"max_depth": depth} for depth in (4, 2, 3, 6)),
+    ),
+    "random_forest": Family(
+        _forest(RandomForestClassifier),
+        _forest(RandomForestRegressor),
+        tuple({"share": share} for share in (0.2, 0.05)),
+    ),
+    "gradient_boosting": Family(
+        _boosting(HistGradientBoostingClassifier),
+        _boosting(HistGradientBoostingRegressor),
+        (
+            {"learning_rate": 0.03, "max_iter": 400, "max_leaf_nodes": 15, "share": 0.1},
+            {"learning_rate": 0.03, "max_iter": 150, "max_leaf_nodes": 6, "share": 0.1},
+            {"learning_rate": 0.03, "max_iter": 400, "max_leaf_nodes": 8, "share": 0.3},
+        ),
+    ),
+}
+"""By the names of `ClassicalName`. For regression, logistic_regression means ridge regression."""
+
+SMALL = 1_000_000
+"""Cells of a matrix below which the threads of boosting wait for one another longer than they work."""
+
+
+def fit_estimator(config: ClassicalConfig, options: Options, x: np.ndarray, y: np.ndarray) -> Estimator:
+    """Fit one estimator: `y` holds classes from 0, or numbers. A single class gives its constant."""
+    family = FAMILIES[config.name]
+    if config.kind == "regression":
+        estimator = family.regressor(x.shape, config.seed, **options)
+    elif len(np.unique(y)) < 2:
+        estimator = DummyClassifier(strategy="prior")
+    else:
+        weight = {"class_weight": "balanced"} if config.balanced else {}
+        estimator = family.classifier(x.shape, config.seed, **options, **weight)
+    with warnings.catch_warnings(), threadpool_limits(1 if x.size < SMALL else None):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly separable data: the penalty decides all the same
+        estimator.fit(x, y)
+    return estimator

@@ -1,0 +1,148 @@
+"""Several members' answers as one (Wolpert 1992; non-negative weights after Breiman 1996, Stacked regressions).
+
+On out-of-fold answers, a logistic regression of what happened on the members' scores (see `links`), with weights that
+cannot be negative and are drawn to the plain mean, from which a few hundred samples have no reason to stray far.
+A member that cannot answer a sample abstains, and the weights of the others grow to make up for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax
+
+from polyclinic.models.config import TaskKind
+from polyclinic.models.links import LINKS, Seen, seen
+
+PULL = 10.0
+"""Towards equal weights, in samples' worth of evidence."""
+NEGLIGIBLE = 0.01
+"""Share of the weights below which a member is not asked at all."""
+
+Answers = Mapping[str, Float[np.ndarray, "sample output"]]
+Able = Mapping[str, Bool[np.ndarray, " sample"]]
+
+
+class Scores(NamedTuple):
+    """The members' scores, and who could give one."""
+
+    scores: Float[np.ndarray, "member sample output"]  # 0 where the member abstains
+    able: Bool[np.ndarray, "member sample"]
+
+    def mean(self, weights: Float[np.ndarray, " member"]) -> Float[np.ndarray, "sample output"]:
+        """Average those able by weight, or equally where none of them has any; 0 where none is able."""
+        weighed = weights[:, None] * self.able
+        alone = weighed.sum(axis=0) <= 0
+        weighed[:, alone] = self.able[:, alone]
+        total = np.maximum(weighed.sum(axis=0), np.finfo(float).tiny)
+        mean: np.ndarray = np.einsum("ms,mso->so", weighed / total, self.scores)
+        return mean
+
+
+@dataclass(frozen=True)
+class Stacker:
+    """score = shift + strength · mean of the able members' scores by weight; the weights add up to 1."""
+
+    kind: TaskKind
+    weights: dict[str, float]
+    strength: float
+    shift: tuple[float, ...]  # of each output
+
+    @classmethod
+    def fit(
+        cls,
+        kind: TaskKind,
+        answers: Answers,
+        able: Able,
+        targets: Float[np.ndarray, "sample number"],
+        observed: Bool[np.ndarray, " sample"],
+        bins: Sequence[float] = (),
+    ) -> Stacker:
+        """Learn from answers to samples that the members were not fitted to; `bins` as for calibration."""
+        names = list(answers)
+        if not names:
+            raise ValueError("there is no member to stack")
+        members = _gather(kind, answers, able, names)
+        what = seen(kind, targets, observed & members.able.any(axis=0), bins)
+        equal = np.full(len(names), 1 / len(names))
+        outputs = members.scores.shape[2]
+        if not what.known.any():
+            return cls(kind, dict(zip(names, equal.tolist(), strict=True)), 1.0, (0.0,) * outputs)
+        weights, shift = _fit(kind, members, what)
+        strength = float(weights.sum())
+        shares = weights / strength if strength > 0 else equal
+        shares = np.where(shares < NEGLIGIBLE, 0, shares)
+        shares = shares / shares.sum()
+        return cls(kind, dict(zip(names, shares.tolist(), strict=True)), strength, tuple(map(float, shift)))
+
+    def __call__(self, answers: Answers, able: Able) -> Float[np.ndarray, "sample output"]:
+        """Combine; members that are not among `answers` abstain. Where nobody can answer, the shift alone speaks."""
+        members = _gather(self.kind, answers, able, list(answers))
+        weights = np.array([self.weights[name] for name in answers])
+        return LINKS[self.kind].answers(self.strength * members.mean(weights) + np.array(self.shift))
+
+    def weighty(self, members: Iterable[str]) -> list[str]:
+        """Give those of `members` that have a weight."""
+        return [name for name in members if self.weights.get(name, 0) > 0]
+
+    def state(self) -> dict[str, Any]:
+        """Give the state as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Stacker:
+        """Rebuild the stacker that gave `state`."""
+        return cls(state["kind"], dict(state["weights"]), float(state["strength"]), tuple(state["shift"]))
+
+
+def _gather(kind: TaskKind, answers: Answers, able: Able, names: Sequence[str]) -> Scores:
+    can = np.stack([able[name] for name in names])
+    scores = np.stack([LINKS[kind].scores(answers[name]) for name in names])
+    return Scores(np.where(can[:, :, None], scores, 0), can)
+
+
+def _fit(kind: TaskKind, members: Scores, what: Seen) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise the loss over non-negative weights (the strength is their sum) and the shifts."""
+    count, _, outputs = members.scores.shape
+    start = np.concatenate([np.full(count, 1 / count), np.zeros(outputs)])
+    bounds = [(0.0, None)] * count + [(None, None)] * outputs
+    found = minimize(objective(kind, members, what), start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return found[:count], found[count:]
+
+
+def objective(kind: TaskKind, members: Scores, what: Seen) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """Give the function from weights and shifts to the loss and its gradient."""
+    count = len(members.scores)
+    spread = float(what.happened[what.known].std()) if kind == "regression" else 1.0
+
+    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, shift = x[:count], x[count:]
+        share = weights[:, None] * members.able
+        total = np.maximum(share.sum(axis=0), 1e-9)
+        mean = np.einsum("ms,mso->so", share / total, members.scores)
+        fitted = weights.sum() * mean + shift
+        value, error = _losses(kind, fitted, what, max(spread, 1e-9))
+        away = weights - 1 / count
+        # d mean / d weight: how far the member's score is from the mean, by its part in the total.
+        turn = (members.able / total)[:, :, None] * (members.scores - mean)
+        by_weight = np.einsum("so,mso->m", error, weights.sum() * turn + mean)
+        return value + PULL / 2 * float(away @ away), np.concatenate([by_weight + PULL * away, error.sum(axis=0)])
+
+    return loss
+
+
+def _losses(kind: TaskKind, fitted: np.ndarray, what: Seen, spread: float) -> tuple[float, np.ndarray]:
+    """Give the loss of the known samples and its gradient by the fitted scores."""
+    if kind == "regression":
+        error = np.where(what.known, fitted - what.happened, 0) / spread
+        return float(np.square(error).sum() / 2), error / spread
+    if kind == "multiclass":
+        logs = log_softmax(fitted, axis=1)
+        return float(-(what.happened * logs)[what.known].sum()), np.where(what.known, np.exp(logs) - what.happened, 0)
+    value = np.where(what.known, np.logaddexp(0, fitted) - what.happened * fitted, 0)
+    return float(value.sum()), np.where(what.known, expit(fitted) - what.happened, 0)

@@ -1,0 +1,177 @@
+"""Cross-fitting: every development subject is judged by models that never saw it, and all of them teach the bundle.
+
+Fold by fold a network and the classical models are fitted without the fold and asked about it. From these out-of-fold
+answers come the combination of the members, its calibration and the operating thresholds. The networks of the folds are
+kept and averaged; the classical models are fitted once more on everyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from polyclinic.models import ModelConfig, UnifiedModel
+from polyclinic.models.calibration import Calibrator, threshold_for_sensitivity
+from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
+from polyclinic.models.ensemble import NETWORK, Ensemble, Member, Opinion, TaskEnsemble, network_opinions
+from polyclinic.models.stacking import Stacker
+from polyclinic.progress import SILENT, Advance, Progress
+from polyclinic.tasks import Targets, Task
+from polyclinic.training.examples import Examples
+from polyclinic.training.folds import Fold
+from polyclinic.training.network import Rows, fit_network
+from polyclinic.training.study import Study
+
+Opinions = dict[str, dict[str, Opinion]]
+"""By task, then member."""
+
+
+@dataclass(frozen=True)
+class Crossfitter:
+    """Fits the ensemble of a study on its examples."""
+
+    study: Study
+    examples: Examples
+    config: ModelConfig | None
+    designs: Mapping[str, Design]  # by member: those of the joint models, and of each modality alone
+    folder: Path  # where networks leave their checkpoints
+    logger: str = "csv"
+    progress: Progress = SILENT
+
+    @cached_property
+    def network_examples(self) -> Examples:
+        """The arrays that the network reads, and no others."""
+        assert self.config is not None
+        reads = UnifiedModel(self.config).reads
+        arrays = {
+            m: {name: self.examples.arrays[m][name] for name in (*names, "present")} for m, names in reads.items()
+        }
+        return Examples(arrays, self.examples.targets, self.examples.subjects)
+
+    def fit(self, folds: Sequence[Fold]) -> tuple[Ensemble, Opinions]:
+        """Fit, and give also what each member said of every example out of fold."""
+        networks = [self._network(number, fold) for number, fold in enumerate(folds)] if self.config else []
+        opinions: Opinions = {task.name: {} for task in self.study.tasks}
+        if networks:
+            for task, opinion in self._network_out_of_fold(networks, folds).items():
+                opinions[task][NETWORK] = opinion
+        members = self._classical(folds, opinions)
+        ensembles = {
+            task.name: self._combine(task, opinions[task.name], members[task.name]) for task in self.study.tasks
+        }
+        return Ensemble(networks, ensembles), opinions
+
+    def _network(self, number: int, fold: Fold) -> UnifiedModel:
+        assert self.study.network is not None
+        assert self.config is not None
+        return fit_network(
+            self.config,
+            self.network_examples,
+            Rows(fold.training, fold.validation),
+            self.study.network,
+            seed=self.study.seed * 1000 + number,
+            folder=self.folder / f"fold{number}",
+            logger=self.logger,
+            progress=self.progress,
+            description=f"network, fold {number + 1}",
+        )
+
+    def _network_out_of_fold(self, networks: Sequence[UnifiedModel], folds: Sequence[Fold]) -> dict[str, Opinion]:
+        said = [
+            network_opinions([network], self.network_examples.rows_of(fold.validation))
+            for network, fold in zip(networks, folds, strict=True)
+        ]
+        rows = [fold.validation for fold in folds]
+        return {task: _assembled(rows, [one[task] for one in said]) for task in said[0]}
+
+    def _classical(self, folds: Sequence[Fold], opinions: Opinions) -> dict[str, dict[str, Member]]:
+        """Fit every classical model without each fold and on everyone; note what it says out of fold."""
+        jobs = [(task, name) for task in self.study.tasks if task.kind != "time_to_event" for name in self.designs]
+        members: dict[str, dict[str, Member]] = {task.name: {} for task in self.study.tasks}
+        matrices = {name: design.matrix(self.examples.arrays) for name, design in self.designs.items()}
+        with self.progress.task("classical models", total=len(jobs) * (len(folds) + 1)) as advance:
+            for task, name in jobs:
+                opinion = self._judged(task, name, matrices[name], folds, advance)
+                everyone = np.arange(len(self.examples))
+                model = self._fitted(task, name, matrices[name], everyone)
+                advance(1)
+                members[task.name][name] = Member(model, self.designs[name])
+                opinions[task.name][name] = opinion
+        return members
+
+    def _judged(self, task: Task, name: str, matrix: np.ndarray, folds: Sequence[Fold], advance: Advance) -> Opinion:
+        rows, said = [], []
+        for fold in folds:
+            model = self._fitted(task, name, matrix, fold.training)
+            judged = self.examples.rows_of(fold.validation)
+            rows.append(fold.validation)
+            said.append(Member(model, self.designs[name]).opinion(judged))
+            advance(1)
+        return _assembled(rows, said)
+
+    def _fitted(self, task: Task, name: str, matrix: np.ndarray, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
+        """Fit one model on the rows that have any of its modalities and an answer."""
+        design, target = self.designs[name], self.examples.targets[task.name]
+        rows = rows[design.able(self.examples.arrays)[rows] & target.observed[rows]]
+        config = ClassicalConfig(
+            name=method_of(name),
+            kind=task.kind,
+            outputs=target.values.shape[1],
+            balanced=False,
+            seed=self.study.seed,
+        )
+        model = ClassicalModel(config, design.columns, design.blocks)
+        return model.fit(matrix[rows], target.values[rows], target.observed[rows], self.examples.subjects[rows])
+
+    def _combine(self, task: Task, said: Mapping[str, Opinion], members: dict[str, Member]) -> TaskEnsemble:
+        """Learn from out-of-fold answers how the members are combined, what their odds mean, and where to act."""
+        target = self.examples.targets[task.name]
+        ensemble = TaskEnsemble(kind=task.kind, members=members)
+        if task.kind == "time_to_event":
+            return ensemble
+        if self.study.stack or NETWORK not in said:
+            ensemble.stacker = self._stacker(task, said)
+        if task.kind == "regression":
+            return ensemble
+        combined = ensemble.combine(said)
+        ensemble.calibrator = Calibrator.fit(
+            task.kind, answers=combined, targets=target.values, observed=target.observed, method=self.study.calibration
+        )
+        calibrated = ensemble.calibrator(combined)[target.observed]
+        ensemble.thresholds = _thresholds(task, calibrated, target, self.study.target_sensitivity)
+        return ensemble
+
+    def _stacker(self, task: Task, said: Mapping[str, Opinion]) -> Stacker:
+        target = self.examples.targets[task.name]
+        answers = {name: opinion.answers for name, opinion in said.items()}
+        able = {name: opinion.able for name, opinion in said.items()}
+        return Stacker.fit(task.kind, answers, able, target.values, target.observed)
+
+
+def method_of(member: str) -> str:
+    """Give the classical method of a member: `logistic_regression` of `logistic_regression:note`."""
+    return member.partition(":")[0]
+
+
+def _assembled(rows: Sequence[Int[np.ndarray, " row"]], said: Sequence[Opinion]) -> Opinion:
+    order = np.argsort(np.concatenate(rows), kind="stable")
+    return Opinion(
+        np.concatenate([opinion.answers for opinion in said])[order],
+        np.concatenate([opinion.able for opinion in said])[order],
+    )
+
+
+def _thresholds(task: Task, p: np.ndarray, target: Targets, sensitivity: float) -> tuple[float, ...]:
+    """Give the operating threshold of each output that is a yes or no; 1 where nobody has said yes."""
+    if task.kind not in ("binary", "multilabel"):
+        return ()
+    truth = target.values[target.observed]
+    return tuple(
+        threshold_for_sensitivity(p[:, k], truth[:, k] > 0.5, sensitivity) if truth[:, k].any() else 1.0
+        for k in range(p.shape[1])
+    )

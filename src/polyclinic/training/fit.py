@@ -1,0 +1,153 @@
+"""From a study and a cohort to a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from polyclinic.cohort import Cohort
+from polyclinic.features import Arrays
+from polyclinic.features.cache import EncoderCache
+from polyclinic.features.feature_set import FeatureSet
+from polyclinic.models.bundle import Bundle, record_of
+from polyclinic.progress import SILENT, Progress
+from polyclinic.tasks import Samples, samples
+from polyclinic.training.configure import designs, feature_options, head_config, model_config
+from polyclinic.training.crossfit import Crossfitter, Opinions
+from polyclinic.training.examples import Examples
+from polyclinic.training.folds import folds, groups_of, strata_of
+from polyclinic.training.memory import MemoryEstimate, estimate_memory
+from polyclinic.training.study import Study, StudyError
+
+WORK = "work"
+"""Folder, within a bundle's, of the checkpoints of an unfinished fit."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A bundle, and what its members said of the development samples when they had not seen them."""
+
+    bundle: Bundle
+    samples: pl.DataFrame
+    examples: Examples
+    opinions: Opinions
+
+
+def fit(
+    study: Study,
+    cohort: Cohort,
+    *,
+    work: Path | None = None,
+    subjects: list[int] | None = None,
+    cache: EncoderCache | None = None,
+    logger: str = "csv",
+    progress: Progress = SILENT,
+) -> Fitted:
+    """Fit a study on the development subjects of a cohort.
+
+    Features, networks, classical models, their combination, calibration and thresholds all come from these subjects;
+    the others are not read. `work` keeps checkpoints, so that a fit that was killed goes on where it was when it is
+    called again with the same study and cohort. `subjects` replaces the splits that `study.development` names.
+
+    Raises:
+        StudyError: there is nothing to learn from, or memory will not suffice.
+        TaskError: a task cannot be asked of this cohort, or its outcome would leak into the inputs.
+    """
+    sampled = samples(cohort, study.tasks)
+    frame, rows = _development(study, cohort, sampled, subjects)
+    features, arrays = _features(study, cohort, frame, cache or EncoderCache(), progress)
+    targets = {name: type(target)(*(part[rows] for part in target)) for name, target in sampled.targets.items()}
+    examples = Examples(arrays, targets, frame["subject_id"].to_numpy())
+    _refuse_hopeless(study, examples)
+    with TemporaryDirectory() as temporary:
+        crossfitter = _crossfitter(study, features, examples, work or Path(temporary), logger, progress)
+        groups = groups_of(cohort, examples.subjects)
+        chosen = list(folds(groups, strata_of(study.tasks, targets), study.folds, study.seed))
+        ensemble, opinions = crossfitter.fit(chosen)
+    bundle = Bundle(study.tasks, features, ensemble, study.to_yaml(), _origin(study, cohort, examples))
+    return Fitted(bundle, frame, examples, opinions)
+
+
+def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> MemoryEstimate | None:
+    """Estimate the memory of the network's fit; None for a study without one."""
+    if crossfitter.config is None or study.network is None:
+        return None
+    from polyclinic.models import UnifiedModel
+    from polyclinic.training.module import UnifiedModule
+
+    module = UnifiedModule(UnifiedModel(crossfitter.config), study.network, study.seed)
+    return estimate_memory(module, crossfitter.network_examples, np.arange(len(examples)))
+
+
+def _development(
+    study: Study, cohort: Cohort, sampled: Samples, subjects: list[int] | None
+) -> tuple[pl.DataFrame, np.ndarray]:
+    """Give the samples to learn from, renumbered, and their rows among all."""
+    if subjects is None:
+        subjects = [subject for split in study.development for subject in cohort.subjects_in(split)]
+    rows = sampled.rows(subjects)
+    frame = sampled.frame[rows].drop("sample").with_row_index("sample")
+    if not frame.height:
+        raise StudyError("no development subject has an answer to any of the tasks: nothing can be learnt")
+    return frame, rows
+
+
+def _features(
+    study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress
+) -> tuple[FeatureSet, dict[str, Arrays]]:
+    known = record_of(cohort, frame, study.tasks)
+    features = FeatureSet.of(study.inputs, feature_options(study), cache).reading(cohort.blob)
+    features.fit(known, frame)
+    features.prepare(known, frame, progress)
+    arrays = features.transform(known, frame, classical=bool(study.classical))
+    lacking = [modality for modality in study.inputs if not np.any(arrays[modality]["present"])]
+    if lacking:
+        raise StudyError(f"no development subject has {' or '.join(lacking)}: leave it out of the inputs")
+    return features, arrays
+
+
+def _crossfitter(
+    study: Study, features: FeatureSet, examples: Examples, folder: Path, logger: str, progress: Progress
+) -> Crossfitter:
+    config = None
+    if study.network is not None:
+        heads = {
+            task.name: head_config(task, examples.targets[task.name], study.network.balance_classes)
+            for task in study.tasks
+        }
+        config = model_config(study, features, examples.arrays, heads)
+    crossfitter = Crossfitter(
+        study, examples, config, designs(study, features, examples.arrays), folder, logger, progress
+    )
+    needed = estimate(study, examples, crossfitter)
+    if needed is not None and not needed.fits:
+        raise StudyError(f"{needed}: lower network.batch_size or network.width, or leave out inputs")
+    return crossfitter
+
+
+def _refuse_hopeless(study: Study, examples: Examples) -> None:
+    for task in study.tasks:
+        target = examples.targets[task.name]
+        values = target.values[target.observed]
+        if len(values) < 2 * study.folds:
+            raise StudyError(f"{task.name} is answered for {len(values)} development samples: too few to learn from")
+        if task.kind == "binary" and (values == values[0]).all():
+            raise StudyError(f"{task.name} has the same answer for every development subject: nothing can be learnt")
+
+
+def _origin(study: Study, cohort: Cohort, examples: Examples) -> dict[str, Any]:
+    return {
+        "polyclinic": version("polyclinic"),
+        "cohort": cohort.fingerprint,
+        "seed": study.seed,
+        "development_subjects": len(np.unique(examples.subjects)),
+        "development_samples": len(examples),
+        "answered": {name: int(target.observed.sum()) for name, target in examples.targets.items()},
+        "present": {modality: int(np.asarray(arrays["present"]).sum()) for modality, arrays in examples.arrays.items()},
+    }

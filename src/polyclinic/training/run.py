@@ -1,0 +1,250 @@
+"""The main job: fit a study, measure it on subjects it has not seen, and leave everything in one folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from polyclinic.cohort import SPLITS, Cohort
+from polyclinic.evaluation import Binary, Bootstrap, Kind, TimeToEvent
+from polyclinic.evaluation.card import model_card
+from polyclinic.evaluation.page import write_page
+from polyclinic.evaluation.pictures import save_pictures
+from polyclinic.features.cache import EncoderCache
+from polyclinic.files import sha256, write_json, write_text
+from polyclinic.models.bundle import Bundle
+from polyclinic.progress import SILENT, Progress
+from polyclinic.tasks import Targets, Task, samples
+from polyclinic.training.evaluate import Report, Sheet, answers_by_subset, evaluate, kind_of, subgroups
+from polyclinic.training.fit import WORK, fit
+from polyclinic.training.folds import folds as split_into_folds
+from polyclinic.training.folds import groups_of, strata_of
+from polyclinic.training.study import Study
+
+
+def train_and_measure(
+    study: Study,
+    cohort: Cohort,
+    out: Path,
+    *,
+    logger: str = "csv",
+    progress: Progress = SILENT,
+    cache: EncoderCache | None = None,
+) -> Report | None:
+    """Fit on the development subjects, measure on the held-out ones, and write bundle, card, tables, plots and page.
+
+    Gives None where the study learns from every subject. What an interrupted run had finished is used again, if the
+    study and the cohort are the same.
+    """
+    work = _work(study, cohort, out)
+    bundle = fit(study, cohort, work=work, cache=cache, logger=logger, progress=progress).bundle
+    bundle.save(out)
+    report = None
+    if "held_out" not in study.development:
+        report = evaluate(bundle, cohort, "held_out", progress=progress)
+        write_report(report, bundle, out, "Held-out subjects, whom no part of the model has seen.")
+    _finish(work, out)
+    return report
+
+
+def cross_validate(
+    study: Study,
+    cohort: Cohort,
+    out: Path,
+    *,
+    folds: int,
+    repeats: int = 1,
+    logger: str = "csv",
+    progress: Progress = SILENT,
+    cache: EncoderCache | None = None,
+) -> Report:
+    """Measure a study on every subject by models that have not seen it, then fit the bundle on all of them.
+
+    In each fold everything is fitted anew: features, networks, classical models, combination, calibration. Tables show
+    the first repeat; `repeats.json` has the headline figures of each and their mean.
+    """
+    work = _work(study, cohort, out)
+    sampled = samples(cohort, study.tasks)
+    subjects = sampled.frame["subject_id"].to_numpy()
+    groups, strata = groups_of(cohort, subjects), strata_of(study.tasks, sampled.targets)
+    reports: list[Report] = []
+    for repeat in range(repeats):
+        pooled = _Pooled(study, sampled.frame.height)
+        chosen = list(split_into_folds(groups, strata, folds, study.seed + repeat))
+        with progress.task(f"cross-validation, repeat {repeat + 1}", total=folds) as advance:
+            for number, fold in enumerate(chosen):
+                learnt = np.unique(subjects[fold.training]).tolist()
+                bundle = fit(
+                    study,
+                    cohort,
+                    work=work / f"repeat{repeat}-fold{number}",
+                    subjects=learnt,
+                    cache=cache,
+                    logger=logger,
+                    progress=progress,
+                ).bundle
+                pooled.add(bundle, cohort, sampled.frame, fold.validation)
+                advance(1)
+        reports.append(pooled.report(cohort, sampled.frame, sampled.targets, f"{folds}-fold cross-validation"))
+    everyone = study.model_copy(update={"development": SPLITS})
+    bundle = fit(everyone, cohort, work=work / "everyone", cache=cache, logger=logger, progress=progress).bundle
+    bundle.save(out)
+    write_report(reports[0], bundle, out, f"{folds}-fold cross-validation by subject; the bundle learnt from everyone.")
+    write_json(out / "repeats.json", _repeats(reports))
+    _finish(work, out)
+    return reports[0]
+
+
+class _Pooled:
+    """Collects what the models of all folds said of the subjects they had not seen."""
+
+    def __init__(self, study: Study, samples: int) -> None:
+        self.study = study
+        self.samples = samples
+        self.answers: dict[str, np.ndarray] = {}
+        self.members: dict[str, dict[str, np.ndarray]] = {task.name: {} for task in study.tasks}
+        self.given: dict[str, dict[tuple[str, ...], np.ndarray]] = {task.name: {} for task in study.tasks}
+        self.present = {modality: np.zeros(samples, dtype=bool) for modality in study.inputs}
+        self.thresholds: dict[str, list[float]] = {task.name: [] for task in study.tasks}
+        self.developed = 0
+
+    def add(self, bundle: Bundle, cohort: Cohort, frame: pl.DataFrame, rows: np.ndarray) -> None:
+        """Ask a fold's bundle about its validation rows."""
+        arrays = bundle.arrays(cohort, frame[rows].drop("sample").with_row_index("sample"))
+        for modality, present in self.present.items():
+            present[rows] = arrays[modality]["present"]
+        for name, said in bundle.ensemble.answer(arrays, every_member=True).items():
+            _put(self.answers, name, self._narrow(name, said.answers), rows, self.samples)
+            self.thresholds[name] += bundle.ensemble.tasks[name].thresholds[:1]
+            for member, opinion in said.members.items():
+                _put(self.members[name], member, self._narrow(name, opinion.answers), rows, self.samples)
+        if len(self.study.inputs) > 1:
+            for subset, answers in answers_by_subset(bundle, arrays, SILENT).items():
+                for name, answer in answers.items():
+                    _put(self.given[name], subset, self._narrow(name, answer), rows, self.samples)
+        self.developed = max(self.developed, bundle.origin["development_subjects"])
+
+    def _narrow(self, name: str, answers: np.ndarray) -> np.ndarray:
+        """Give one risk for time to event, since the bins of each fold are its own."""
+        kinds = {task.name: task.kind for task in self.study.tasks}
+        return answers.mean(axis=1, keepdims=True) if kinds[name] == "time_to_event" else answers
+
+    def report(self, cohort: Cohort, frame: pl.DataFrame, targets: Mapping[str, Targets], where: str) -> Report:
+        """Measure what was collected."""
+        arrays: dict[str, Any] = {modality: {"present": present} for modality, present in self.present.items()}
+        origin = {
+            "polyclinic": _version(),
+            "seed": self.study.seed,
+            "cohort": cohort.fingerprint,
+            "development_subjects": f"up to {self.developed}",
+        }
+        sheet = Sheet(cohort, frame, subgroups(cohort, frame, arrays), self.study.inputs, origin, where, Bootstrap())
+        return Report(
+            frame,
+            {
+                task.name: sheet.measure(
+                    task,
+                    self._kind(task),
+                    targets[task.name],
+                    self.answers[task.name],
+                    self.members[task.name],
+                    self.given[task.name],
+                )
+                for task in self.study.tasks
+            },
+        )
+
+    def _kind(self, task: Task) -> Kind:
+        if task.kind == "binary":
+            return Binary(float(np.median(self.thresholds[task.name])) if self.thresholds[task.name] else None)
+        if task.kind == "time_to_event":
+            return TimeToEvent()
+        from polyclinic.models.ensemble import TaskEnsemble
+
+        return kind_of(task, TaskEnsemble(task.kind))
+
+
+def _put(into: dict[Any, np.ndarray], name: Any, answers: np.ndarray, rows: np.ndarray, samples: int) -> None:
+    into.setdefault(name, np.zeros((samples, answers.shape[1])))[rows] = answers
+
+
+def write_report(report: Report, bundle: Bundle, out: Path, lead: str) -> None:
+    """Write what was measured beside the bundle: card, figures, predictions, plots for each task, and one page."""
+    write_json(out / "metrics.json", {name: one.evaluation.to_dict() for name, one in report.tasks.items()})
+    write_json(
+        out / "comparison.json",
+        {
+            name: {"models": one.comparison.to_dict(), "inputs": one.subsets.to_dict() if one.subsets else None}
+            for name, one in report.tasks.items()
+        },
+    )
+    write_text(out / "card.md", "\n\n".join(model_card(card) for card in report.cards))
+    for card in report.cards:
+        folder = out / "plots" / card.task
+        folder.mkdir(parents=True, exist_ok=True)
+        save_pictures(card, folder)
+    write_page(out / "report.html", report.cards, "Polyclinic: results", lead)
+    rows = [
+        bundle.rows(one.task, report.samples, one.answers)
+        for one in report.tasks.values()
+        if _full(bundle, one.answers, one.task)
+    ]
+    if rows:
+        from polyclinic.models.predictions import Predictions, in_order
+
+        Predictions(in_order(rows)).write(out / "predictions.parquet")
+
+
+def _full(bundle: Bundle, answers: np.ndarray, task: Task) -> bool:
+    return task.kind != "time_to_event" or answers.shape[1] == len(bundle.ensemble.bins(task.name))
+
+
+def _repeats(reports: Sequence[Report]) -> dict[str, Any]:
+    """Give the headline figures of every model in each repeat, and their mean."""
+    found: dict[str, Any] = {}
+    for name, first in reports[0].tasks.items():
+        compared = [report[name].comparison for report in reports]
+        found[name] = {
+            contender.name: {
+                figure: _values([comparison[contender.name].figures[figure].value for comparison in compared])
+                for figure in first.comparison.headline
+            }
+            for contender in first.comparison.contenders
+        }
+    return found
+
+
+def _values(values: Sequence[float | None]) -> dict[str, Any]:
+    known = [value for value in values if value is not None]
+    return {"each": list(values), "mean": float(np.mean(known)) if known else None}
+
+
+def _work(study: Study, cohort: Cohort, out: Path) -> Path:
+    """Give the folder of checkpoints of this very study on this very cohort; those of another are removed."""
+    key = sha256(f"{study.to_yaml()}{cohort.fingerprint}{_version()}".encode())[:16]
+    work = out / WORK / key
+    for other in (out / WORK).glob("*"):
+        if other != work:
+            shutil.rmtree(other, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    return work
+
+
+def _finish(work: Path, out: Path) -> None:
+    """Keep the training logs, and remove the checkpoints."""
+    for log in sorted(work.rglob("metrics.csv")):
+        kept = out / "logs" / f"{'-'.join(log.relative_to(work).parts[:-2])}.csv"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, kept)
+    shutil.rmtree(out / WORK, ignore_errors=True)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("polyclinic")
