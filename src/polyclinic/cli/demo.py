@@ -1,5 +1,6 @@
 """`polyclinic demo`: a synthetic cohort with known truth, and the whole main job on it."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,8 @@ def demo(
     from polyclinic.ingest import ingest
 
     cohort = into / "cohort"
+    if cohort.exists():  # of an earlier demo, perhaps of other patients
+        shutil.rmtree(cohort)
     for step in written.steps:
         report = ingest(step.reader, step.path, cohort, mapping=step.mapping, progress=progress, seed=seed)
         rejected = f", {report.rejected:,} rejected" if report.rejected else ""

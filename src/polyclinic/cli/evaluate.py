@@ -41,6 +41,6 @@ def evaluate(
     if json:
         print_json(report_as_json(report))
         return
-    print_report(report, "all subjects" if whole is None else f"{split} subjects")
+    print_report(report, "all subjects" if whole is None else f"{split} subjects", subsets=True)
     if html is not None:
         out.print(f"→ {html}")

@@ -14,15 +14,15 @@ FIGURES = 5
 """Columns of a table."""
 
 
-def print_report(report: "Report", title: str) -> None:
-    """Print one table per task: the unified model and each other one, with intervals."""
+def print_report(report: "Report", title: str, subsets: bool = False) -> None:
+    """Print one table per task, the unified model and each other one; with `subsets` also each subset of inputs."""
     for name, measured in report.tasks.items():
         evaluation = measured.evaluation
         cases = f", {evaluation.cases} cases" if evaluation.cases is not None else ""
         out.print()
         out.print(f"[bold]{name}[/]: {title}, n = {evaluation.n}{cases}; brackets hold 95 % intervals")
         out.print(comparison_table(measured.comparison, "model"))
-        if measured.subsets is not None:
+        if subsets and measured.subsets is not None:
             out.print(comparison_table(measured.subsets, "given only"))
 
 
