@@ -3,30 +3,66 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+PATIENTS = 120
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The networks are small: threads cost more than they bring where tests share the processors."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def encodings(tmp_path_factory) -> Path:
+    """A cache of what frozen encoders give, for all pages."""
+    return tmp_path_factory.mktemp("encodings")
+
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Path:
-    """A small demo as `polyclinic demo` leaves it."""
+    """A small demo, as `polyclinic demo` leaves it."""
     from polyclinic.demo import write_sources
     from polyclinic.ingest import ingest
 
     folder = tmp_path_factory.mktemp("demo")
-    for step in write_sources(folder, patients=200, seed=0).steps:
+    for step in write_sources(folder, PATIENTS, seed=0).steps:
         ingest(step.reader, step.path, folder / "cohort", mapping=step.mapping)
     return folder
 
 
+@pytest.fixture(scope="session")
+def trained_demo(demo, tmp_path_factory) -> Path:
+    """The demo with a bundle, trained on little so that it takes seconds."""
+    from polyclinic import Cohort, Study
+
+    folder = tmp_path_factory.mktemp("trained") / "demo"
+    shutil.copytree(demo, folder, symlinks=True)
+    little = {"network": {"epochs": 3}, "classical": ["logistic_regression"], "folds": 2}
+    study = Study(tasks="demo_deterioration", inputs=("structured", "series"), **little)
+    study.fit(Cohort.open(folder / "cohort")).save(folder / "bundle")
+    return folder
+
+
 @pytest.fixture
-def workplace(request, tmp_path, tmp_path_factory, monkeypatch) -> Path:
+def workplace(request, tmp_path, encodings, monkeypatch) -> Path:
     """An empty folder; where the page speaks of `runs/demo`, with a demo of its own there."""
-    if "runs/demo" in request.getfixturevalue("page").read_text(encoding="utf-8"):
-        shutil.copytree(request.getfixturevalue("demo"), tmp_path / "runs" / "demo", symlinks=True)
+    text = request.getfixturevalue("page").read_text(encoding="utf-8")
+    monkeypatch.setenv("POLYCLINIC_CACHE", str(encodings))
+    if "runs/demo" in text:
+        made = request.getfixturevalue("trained_demo" if "runs/demo/bundle" in text else "demo")
+        shutil.copytree(made, tmp_path / "runs" / "demo", symlinks=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("POLYCLINIC_CACHE", str(tmp_path_factory.getbasetemp() / "encodings"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path
