@@ -14,6 +14,7 @@ Nothing is ever unpickled.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -28,7 +29,7 @@ from polyclinic.cohort import Cohort, known_at
 from polyclinic.features import Arrays
 from polyclinic.features.cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
-from polyclinic.files import replacing, sha256, write_json
+from polyclinic.files import replacing, sha256, write_json, write_text
 from polyclinic.models.calibration import Calibrator
 from polyclinic.models.classical import ClassicalModel, Design
 from polyclinic.models.config import ModelConfig
@@ -129,7 +130,8 @@ class Bundle:
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INDEX).unlink(missing_ok=True)
-        (folder / "study.yaml").write_text(self.study, encoding="utf-8")
+        shutil.rmtree(folder / "classical", ignore_errors=True)
+        write_text(folder / "study.yaml", self.study)
         self.features.save(folder / "features.json")
         weights = {
             f"{number}.{name}": tensor.contiguous()
@@ -144,7 +146,7 @@ class Bundle:
         index = {
             "format": FORMAT,
             "polyclinic": version("polyclinic"),
-            "tasks": [task.model_dump(mode="json", exclude_defaults=True) for task in self.tasks],
+            "tasks": [task.model_dump(mode="json", exclude_unset=True) for task in self.tasks],
             "network": networks[0].config.model_dump(mode="json") if networks else None,
             "networks": len(networks),
             "origin": self.origin,
@@ -241,9 +243,11 @@ def _index(folder: Path) -> dict[str, Any]:
         index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise BundleError(f"no bundle at {folder}: make one with `polyclinic train`") from problem
-    if index.get("format") != FORMAT:
+    if not isinstance(index, dict) or "format" not in index:
+        raise BundleError(f"{folder / INDEX} is not that of a bundle: make one with `polyclinic train`")
+    if index["format"] != FORMAT:
         raise BundleError(
-            f"{folder} is a bundle of format {index.get('format')}, written by Polyclinic {index.get('polyclinic')}; "
+            f"{folder} is a bundle of format {index['format']}, written by Polyclinic {index.get('polyclinic')}; "
             f"this version reads format {FORMAT}: train it again, or use that version"
         )
     return index

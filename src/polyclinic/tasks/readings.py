@@ -138,7 +138,7 @@ def _every_class(target: Target, read: Callable[[Iterable[str]], pl.DataFrame]) 
     for name, patterns in target.classes.items():
         answer = read(patterns).rename({"answer": name})
         together = answer if together is None else together.join(answer, on="sample")
-    assert together is not None  # noqa: S101 - a multilabel target has classes
+    assert together is not None  # a multilabel target has classes
     return _named(together, target)
 
 

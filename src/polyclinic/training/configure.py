@@ -21,15 +21,32 @@ from polyclinic.models import (
     NoteSizes,
     SeriesSizes,
     StructuredSizes,
+    UnifiedModel,
     build_encoder,
 )
 from polyclinic.models.classical import Design, design_options
 from polyclinic.tasks import Targets, Task
-from polyclinic.training.study import Study
+from polyclinic.training.study import Study, StudyError
 
 MOST_BINS = 20
 ALONE = "logistic_regression"
 """The classical method that also speaks for each modality alone."""
+
+
+def check_network(study: Study) -> None:
+    """Build the study's network as small as it can be, so that it is refused before anything is read or encoded.
+
+    Raises:
+        StudyError: an encoder, one of its options, or the fusion is unknown (with the choices), or cannot be built.
+    """
+    if study.network is None:
+        return
+    try:
+        encoders = {modality: encoder_config(study, modality, SMALLEST[modality]) for modality in study.inputs}
+        options = study.network.model_dump(include={"fusion", "width", "dropout"})
+        UnifiedModel(ModelConfig(encoders=encoders, heads={"any": HeadConfig(kind="binary")}, **options))
+    except (TypeError, ValueError) as problem:
+        raise StudyError(f"network: {problem}") from problem
 
 
 def feature_options(study: Study) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.calibration import Calibrator, threshold_for_sensitivity
@@ -25,7 +25,7 @@ from polyclinic.tasks import Targets, Task
 from polyclinic.training.examples import Examples
 from polyclinic.training.folds import Fold
 from polyclinic.training.network import Rows, fit_network
-from polyclinic.training.study import Study
+from polyclinic.training.study import Study, StudyError
 
 Opinions = dict[str, dict[str, Opinion]]
 """By task, then member."""
@@ -91,7 +91,7 @@ class Crossfitter:
 
     def _classical(self, folds: Sequence[Fold], opinions: Opinions) -> dict[str, dict[str, Member]]:
         """Fit every classical model without each fold and on everyone; note what it says out of fold."""
-        jobs = [(task, name) for task in self.study.tasks if task.kind != "time_to_event" for name in self.designs]
+        jobs = [(task, name) for task in self.study.tasks for name in self.designs if self._can(task, name, folds)]
         members: dict[str, dict[str, Member]] = {task.name: {} for task in self.study.tasks}
         matrices = {name: design.matrix(self.examples.arrays) for name, design in self.designs.items()}
         with self.progress.task("classical models", total=len(jobs) * (len(folds) + 1)) as advance:
@@ -103,6 +103,17 @@ class Crossfitter:
                 members[task.name][name] = Member(model, self.designs[name])
                 opinions[task.name][name] = opinion
         return members
+
+    def _can(self, task: Task, name: str, folds: Sequence[Fold]) -> bool:
+        """Tell whether a classical model can answer a task, and has someone to learn it from whichever fold is out."""
+        rows = self._taught(task, name)
+        return task.kind != "time_to_event" and all(rows[fold.training].any() for fold in folds)
+
+    def _taught(self, task: Task, name: str) -> Bool[np.ndarray, " sample"]:
+        """Tell which samples have any of a model's modalities, and an answer."""
+        able, observed = self.designs[name].able(self.examples.arrays), self.examples.targets[task.name].observed
+        taught: np.ndarray = able & observed
+        return taught
 
     def _judged(self, task: Task, name: str, matrix: np.ndarray, folds: Sequence[Fold], advance: Advance) -> Opinion:
         rows, said = [], []
@@ -117,7 +128,7 @@ class Crossfitter:
     def _fitted(self, task: Task, name: str, matrix: np.ndarray, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
         """Fit one model on the rows that have any of its modalities and an answer."""
         design, target = self.designs[name], self.examples.targets[task.name]
-        rows = rows[design.able(self.examples.arrays)[rows] & target.observed[rows]]
+        rows = rows[self._taught(task, name)[rows]]
         config = ClassicalConfig(
             name=method_of(name),
             kind=task.kind,
@@ -130,6 +141,8 @@ class Crossfitter:
 
     def _combine(self, task: Task, said: Mapping[str, Opinion], members: dict[str, Member]) -> TaskEnsemble:
         """Learn from out-of-fold answers how the members are combined, what their odds mean, and where to act."""
+        if not said:
+            raise StudyError(f"{task.name}: too few development samples with an answer have any of the inputs")
         target = self.examples.targets[task.name]
         ensemble = TaskEnsemble(kind=task.kind, members=members)
         if task.kind == "time_to_event":

@@ -218,24 +218,27 @@ def subgroups(
     sex = _latest(cohort, frame, "DEMOGRAPHIC//sex")
     if any(sex):
         groups["sex"] = sex
-    ages = _latest(cohort, frame, "DEMOGRAPHIC//age//*")
+    ages = _latest(cohort, frame, "DEMOGRAPHIC//age//*", pl.col("numeric_value"))
     if any(age is not None for age in ages):
-        groups["age"] = age_bands([None if age is None else float(str(age)) for age in ages])
+        groups["age"] = age_bands(ages)
     if len(names) > 1:
         groups["recorded inputs"] = modality_sets(present, names)
     return groups | {code: [value or "not recorded" for value in _latest(cohort, frame, code)] for code in codes}
 
 
-def _latest(cohort: Cohort, frame: pl.DataFrame, pattern: str) -> list[object]:
-    """Give the latest text (or number) of a code known at each prediction time; None where there is none."""
+TEXT = pl.coalesce("text_value", pl.col("numeric_value").cast(pl.String), pl.lit("recorded"))
+"""What an event says, as text."""
+
+
+def _latest(cohort: Cohort, frame: pl.DataFrame, pattern: str, value: pl.Expr = TEXT) -> list[Any]:
+    """Give the latest value of a code known at each prediction time; None where there is none."""
     start = pattern.removesuffix("*")
     match = pl.col("code").str.starts_with(start) if pattern.endswith("*") else pl.col("code") == pattern
-    value = pl.coalesce("text_value", pl.col("numeric_value").cast(pl.String), pl.lit("recorded")).alias("value")
     asked = frame.lazy().select("sample", "subject_id", "prediction_time")
     known = (
         cohort.events()
         .filter(match)
-        .select("subject_id", "time", value)
+        .select("subject_id", "time", value=value)
         .join(asked, on="subject_id")
         .filter(pl.col("time").is_null() | (pl.col("time") <= pl.col("prediction_time")))
         .sort("sample", "time", nulls_last=False, maintain_order=True)

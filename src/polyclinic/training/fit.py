@@ -18,11 +18,12 @@ from polyclinic.features.feature_set import FeatureSet
 from polyclinic.models.bundle import Bundle, record_of
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Samples, samples
-from polyclinic.training.configure import designs, feature_options, head_config, model_config
+from polyclinic.training.configure import check_network, designs, feature_options, head_config, model_config
 from polyclinic.training.crossfit import Crossfitter, Opinions
 from polyclinic.training.examples import Examples
 from polyclinic.training.folds import folds, groups_of, strata_of
 from polyclinic.training.memory import MemoryEstimate, estimate_memory
+from polyclinic.training.network import check_logger
 from polyclinic.training.study import Study, StudyError
 
 WORK = "work"
@@ -56,9 +57,11 @@ def fit(
     called again with the same study and cohort. `subjects` replaces the splits that `study.development` names.
 
     Raises:
-        StudyError: there is nothing to learn from, or memory will not suffice.
+        StudyError: the study names what there is not, there is nothing to learn from, or memory will not suffice.
         TaskError: a task cannot be asked of this cohort, or its outcome would leak into the inputs.
     """
+    check_network(study)
+    check_logger(logger)
     sampled = samples(cohort, study.tasks)
     frame, rows = _development(study, cohort, sampled, subjects)
     features, arrays = _features(study, cohort, frame, cache or EncoderCache(), progress)

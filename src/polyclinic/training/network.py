@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from safetensors.torch import load_model, save_model
 
 from polyclinic.models import ModelConfig, UnifiedModel
@@ -21,11 +22,12 @@ from polyclinic.models.heads import RegressionHead, TimeToEventHead
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.training.examples import Batches, Examples
 from polyclinic.training.module import UnifiedModule
-from polyclinic.training.study import Network
+from polyclinic.training.study import Network, StudyError
 
 LOGGERS = ("csv", "mlflow", "tensorboard")
 METRIC = "validation_loss"
 FINISHED = "network.safetensors"
+LOG = "log"
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _train(
             deterministic=True,
             callbacks=[
                 checkpoint,
-                EarlyStopping(METRIC, patience=options.patience),
+                _Stop(METRIC, patience=options.patience),
                 _Shuffle(training),
                 _Bar(advance),
             ],
@@ -143,18 +145,34 @@ def _train(
     return checkpoint.best_model_path
 
 
-def _logger(name: str, folder: Path) -> Logger:
-    """Give the logger; MLflow and TensorBoard come with the extras of their names."""
-    if name not in LOGGERS:
-        raise ValueError(f"unknown logger {name!r}: choose from {', '.join(LOGGERS)}")
-    if name == "csv":
-        return CSVLogger(folder, name="log", version="")
-    from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
+def check_logger(name: str) -> None:
+    """Refuse a logger that there is not; MLflow and TensorBoard come with the extras of their names.
 
-    try:
-        return MLFlowLogger("polyclinic") if name == "mlflow" else TensorBoardLogger(folder, name="log", version="")
-    except ModuleNotFoundError as problem:
-        raise ValueError(f"logging to {name} needs an extra: pip install 'polyclinic[{name}]'") from problem
+    Raises:
+        StudyError: it is unknown (with the choices), or its extra is not installed.
+    """
+    if name not in LOGGERS:
+        raise StudyError(f"unknown logger {name!r}: choose from {', '.join(LOGGERS)}")
+    if name != "csv" and find_spec(name) is None:
+        raise StudyError(f"logging to {name} needs an extra: pip install 'polyclinic[{name}]'")
+
+
+def _logger(name: str, folder: Path) -> Logger:
+    check_logger(name)
+    match name:
+        case "mlflow":
+            return MLFlowLogger("polyclinic")
+        case "tensorboard":
+            return TensorBoardLogger(folder, name=LOG, version="")
+        case _:
+            return CSVLogger(folder, name=LOG, version="")
+
+
+class _Stop(EarlyStopping):
+    """Stops early, also when the fit was killed after it had stopped and is taken up again."""
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:  # noqa: ARG002
+        trainer.should_stop = self.wait_count >= self.patience
 
 
 class _Shuffle(Callback):

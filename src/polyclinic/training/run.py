@@ -20,11 +20,16 @@ from polyclinic.files import sha256, write_json, write_text
 from polyclinic.models.bundle import Bundle
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Targets, Task, samples
+from polyclinic.training.configure import check_network
 from polyclinic.training.evaluate import Report, Sheet, answers_by_subset, evaluate, kind_of, subgroups
 from polyclinic.training.fit import WORK, fit
 from polyclinic.training.folds import folds as split_into_folds
 from polyclinic.training.folds import groups_of, strata_of
+from polyclinic.training.network import LOG, check_logger
 from polyclinic.training.study import Study
+
+MEASURED = ("metrics.json", "comparison.json", "repeats.json", "card.md", "report.html", "predictions.parquet")
+"""What is written beside a bundle."""
 
 
 def train_and_measure(
@@ -41,9 +46,11 @@ def train_and_measure(
     Gives None where the study learns from every subject. What an interrupted run had finished is used again, if the
     study and the cohort are the same.
     """
-    work = _work(study, cohort, out)
+    check_network(study)
+    check_logger(logger)
+    work = _work(study, cohort, out, "one fit")
     bundle = fit(study, cohort, work=work, cache=cache, logger=logger, progress=progress).bundle
-    bundle.save(out)
+    _save(bundle, out)
     report = None
     if "held_out" not in study.development:
         report = evaluate(bundle, cohort, "held_out", progress=progress)
@@ -68,7 +75,9 @@ def cross_validate(
     In each fold everything is fitted anew: features, networks, classical models, combination, calibration. Tables show
     the first repeat; `repeats.json` has the headline figures of each and their mean.
     """
-    work = _work(study, cohort, out)
+    check_network(study)
+    check_logger(logger)
+    work = _work(study, cohort, out, f"{folds} folds")
     sampled = samples(cohort, study.tasks)
     subjects = sampled.frame["subject_id"].to_numpy()
     groups, strata = groups_of(cohort, subjects), strata_of(study.tasks, sampled.targets)
@@ -93,7 +102,7 @@ def cross_validate(
         reports.append(pooled.report(cohort, sampled.frame, sampled.targets, f"{folds}-fold cross-validation"))
     everyone = study.model_copy(update={"development": SPLITS})
     bundle = fit(everyone, cohort, work=work / "everyone", cache=cache, logger=logger, progress=progress).bundle
-    bundle.save(out)
+    _save(bundle, out)
     write_report(reports[0], bundle, out, f"{folds}-fold cross-validation by subject; the bundle learnt from everyone.")
     write_json(out / "repeats.json", _repeats(reports))
     _finish(work, out)
@@ -224,9 +233,16 @@ def _values(values: Sequence[float | None]) -> dict[str, Any]:
     return {"each": list(values), "mean": float(np.mean(known)) if known else None}
 
 
-def _work(study: Study, cohort: Cohort, out: Path) -> Path:
-    """Give the folder of checkpoints of this very study on this very cohort; those of another are removed."""
-    key = sha256(f"{study.to_yaml()}{cohort.fingerprint}{_version()}".encode())[:16]
+def _save(bundle: Bundle, out: Path) -> None:
+    """Save the bundle, and remove what was measured of another that was here."""
+    for name in MEASURED:
+        (out / name).unlink(missing_ok=True)
+    bundle.save(out)
+
+
+def _work(study: Study, cohort: Cohort, out: Path, scheme: str) -> Path:
+    """Give the folder of checkpoints of this very study, cohort and scheme of folds; those of another are removed."""
+    key = sha256(f"{study.to_yaml()}{cohort.fingerprint}{scheme}{_version()}".encode())[:16]
     work = out / WORK / key
     for other in (out / WORK).glob("*"):
         if other != work:
@@ -237,10 +253,8 @@ def _work(study: Study, cohort: Cohort, out: Path) -> Path:
 
 def _finish(work: Path, out: Path) -> None:
     """Keep the training logs, and remove the checkpoints."""
-    for log in sorted(work.rglob("metrics.csv")):
-        kept = out / "logs" / f"{'-'.join(log.relative_to(work).parts[:-2])}.csv"
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(log, kept)
+    for log in sorted(work.rglob(LOG)):
+        shutil.copytree(log, out / "logs" / "-".join(log.parent.relative_to(work).parts), dirs_exist_ok=True)
     shutil.rmtree(out / WORK, ignore_errors=True)
 
 

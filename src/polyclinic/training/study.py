@@ -95,6 +95,9 @@ class Study(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("inputs must name each modality once, and at least one")
         if self.network is None and not self.classical:
             raise ValueError("a study needs a network or at least one classical model")
+        timed = [task.name for task in self.tasks if task.kind == "time_to_event"]
+        if self.network is None and timed:
+            raise ValueError(f"only a network answers time to event: give the study one, or leave out {timed[0]}")
         return self
 
     def fit(self, cohort: Cohort, **options: Any) -> Bundle:
@@ -109,12 +112,13 @@ class Study(BaseModel, frozen=True, extra="forbid"):
         path = Path(path)
         try:
             return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except OSError as problem:
-            raise StudyError(
-                f"{path}: cannot be read ({problem.strerror}); give the path of a study's YAML"
-            ) from problem
-        except (yaml.YAMLError, ValidationError) as problem:
-            raise StudyError(f"{path}: {problem}") from problem
+        except (OSError, UnicodeDecodeError) as problem:
+            raise StudyError(f"{path} cannot be read: give the path of a study's YAML, in UTF-8") from problem
+        except yaml.YAMLError as problem:
+            raise StudyError(f"{path}: not YAML: {problem}") from problem
+        except ValidationError as problem:
+            faults = (f"{'.'.join(map(str, fault['loc'])) or 'study'}: {fault['msg']}" for fault in problem.errors())
+            raise StudyError(f"{path}: {'; '.join(faults)}") from problem
 
     def save(self, path: Path) -> None:
         """Write the study as YAML that `load` reads back equal."""
@@ -123,7 +127,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
     def to_yaml(self) -> str:
         """Write the study as YAML; tasks are written out, so that a later change of a built-in one changes nothing."""
         plain = self.model_dump(mode="json")
-        plain["tasks"] = [task.model_dump(mode="json", exclude_defaults=True) for task in self.tasks]
+        plain["tasks"] = [task.model_dump(mode="json", exclude_unset=True) for task in self.tasks]
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 

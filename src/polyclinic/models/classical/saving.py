@@ -15,6 +15,7 @@ from skops import io
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from polyclinic.files import replacing
+from polyclinic.models.classical.archive import canonical
 from polyclinic.models.classical.config import ClassicalConfig
 from polyclinic.models.classical.estimators import Estimator, Options
 from polyclinic.models.classical.preparation import Block, Preparation
@@ -44,7 +45,7 @@ class SavedModel:
 
 
 def save_model(path: Path, saved: SavedModel) -> None:
-    """Write the model, atomically."""
+    """Write the model, atomically; the same model gives the same bytes."""
     content: dict[str, Any] = {
         "version": VERSION,
         "config": saved.config.model_dump_json(),
@@ -56,7 +57,7 @@ def save_model(path: Path, saved: SavedModel) -> None:
     if saved.preparation is not None:
         content["preparation"] = [saved.preparation.fill, saved.preparation.centre, saved.preparation.scale]
     with replacing(path) as temporary:
-        temporary.write_bytes(io.dumps(content))
+        temporary.write_bytes(canonical(io.dumps(content)))
 
 
 def load_model(path: Path) -> SavedModel:
