@@ -1,13 +1,13 @@
 """The verbs, and how their errors become exit codes.
 
-0: done. 1: done, but the answer is no (a strict ingest had rejects, a figure could not be estimated). 2: the command or
-its input cannot be used; the message says what to change.
+0: done. 1: done, but the answer is no (a strict ingest had rejects). 2: the command or its input cannot be used; the
+message says what to change. 130: stopped by Ctrl-C.
 """
 
 import os
 import sys
+from typing import Any
 
-import click
 import typer
 
 from polyclinic.cli import compare, demo, evaluate, ingest, predict, summary, tasks, train
@@ -25,23 +25,36 @@ for module in (demo, ingest, summary, tasks, train, evaluate, predict, compare):
     module.register(app)
 
 
+USAGE: Any = typer.BadParameter.__base__
+"""What is wrong with the words of a command: click's error, or that of the click inside typer."""
+STOPPED = 130
+
+
 def main() -> None:
     """Run the command line, and exit with its code."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as problem:
+        code = app(standalone_mode=False) or 0
+    except USAGE as problem:
         problem.show()
         code = 2
-    except (click.Abort, KeyboardInterrupt):
-        err.print("stopped; run the same command again to go on")
-        code = 130
-    except (ValueError, OSError, MemoryError) as problem:
+    except (typer.Abort, KeyboardInterrupt):
+        code = STOPPED
+    except Exception as problem:
         if os.environ.get("POLYCLINIC_DEBUG"):
             raise
-        err.print(f"[bold red]error:[/] {_plain(problem)}")
+        err.print(f"error: {_plain(problem)}", style="red")
         code = 2
-    sys.exit(code or 0)
+    if code == STOPPED:
+        err.print("stopped; run the same command again to go on")
+    sys.exit(code)
 
 
-def _plain(problem: BaseException) -> str:
-    return (str(problem) or type(problem).__name__).replace("[", "\\[")
+def _plain(problem: Exception) -> str:
+    """Say what is wrong and what to do. An error that nobody foresaw is not quoted: it might quote a patient."""
+    from pydantic import ValidationError
+
+    if isinstance(problem, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in problem.errors())
+    if isinstance(problem, ValueError | OSError | MemoryError) or type(problem).__module__.startswith("polyclinic."):
+        return str(problem) or type(problem).__name__
+    return f"unforeseen {type(problem).__name__}: set POLYCLINIC_DEBUG=1 to see where, and report it"

@@ -31,15 +31,17 @@ def compare_classical(
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle import Bundle
     from polyclinic.training.run import train_and_measure
+    from polyclinic.training.study import Study
 
-    study = chosen_study(None, task, inputs, seed).model_copy(update={"network": None})
+    study = Study.model_validate(dict(chosen_study(None, task, inputs, seed)) | {"network": None})
     report = train_and_measure(study, Cohort.open(cohort), out_folder, progress=TerminalProgress())
     assert report is not None
+    trees = Bundle.load(out_folder).ensemble.tasks if rules else {}
+    decisions = {name: ensemble.members["decision_tree"].model.rules() for name, ensemble in trees.items()}
     if json:
-        print_json(report_as_json(report))
-    else:
-        print_report(report, "held-out subjects")
-    if rules:
-        for name, ensemble in Bundle.load(out_folder).ensemble.tasks.items():
-            out.print(f"\n[bold]{name}[/]: the decision tree's rules")
-            out.print(ensemble.members["decision_tree"].model.rules(), markup=False)
+        print_json(report_as_json(report) | ({"rules": decisions} if rules else {}))
+        return
+    print_report(report, "held-out subjects")
+    for name, decided in decisions.items():
+        out.print(f"\n{name}: the decision tree's rules", style="bold")
+        out.print(decided)

@@ -12,8 +12,9 @@ from rich.progress import Progress as Bars
 
 from polyclinic.progress import Advance
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Codes, units and paths may hold brackets and colons: they are printed as they are.
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 class TerminalProgress:

@@ -2,12 +2,13 @@
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from polyclinic.cli.console import TerminalProgress, out
-from polyclinic.cli.options import Seed
+from polyclinic.cli.console import TerminalProgress, err, out, print_json
+from polyclinic.cli.options import Json, Seed
+from polyclinic.cli.tables import print_report, report_as_json
 
 TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
 
@@ -26,38 +27,44 @@ def demo(
     source_only: Annotated[bool, typer.Option("--source-only", help="Write the source files, and stop.")] = False,
     radiographs: Annotated[bool, typer.Option(help="Draw radiographs, too.")] = True,
     run: Annotated[bool, typer.Option("--run", help="Then train, measure, and write the report.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a synthetic hospital's files, and ingest them like any other."""
     from polyclinic.demo import write_sources
 
-    progress = TerminalProgress()
+    say, progress, cohort = (err if json else out).print, TerminalProgress(), into / "cohort"
+    if cohort.exists() and not (into / "sources" / "demo.json").is_file():
+        raise ValueError(f"{cohort} is there and no demo made it: choose another folder with --into")
     written = write_sources(into, patients, seed, radiographs, progress)
-    out.print(f"{written.patients:,} patients, {written.pictures:,} radiographs → {written.sources}")
-    if source_only:
-        return
-    from polyclinic.ingest import ingest
+    say(f"{written.patients:,} patients, {written.pictures:,} radiographs → {written.sources}")
+    made: dict[str, Any] = {"patients": written.patients, "pictures": written.pictures, "sources": written.sources}
+    if not source_only:
+        from polyclinic.ingest import ingest
 
-    cohort = into / "cohort"
-    if cohort.exists():  # of an earlier demo, perhaps of other patients
-        shutil.rmtree(cohort)
-    for step in written.steps:
-        report = ingest(step.reader, step.path, cohort, mapping=step.mapping, progress=progress, seed=seed)
-        rejected = f", {report.rejected:,} rejected" if report.rejected else ""
-        out.print(f"{step.path.name}: {report.events:,} events{rejected}")
-    out.print(f"→ {cohort}")
-    if run:
-        _run(cohort, into, seed)
+        shutil.rmtree(cohort, ignore_errors=True)  # of an earlier demo, perhaps of other patients
+        for step in written.steps:
+            report = ingest(step.reader, step.path, cohort, mapping=step.mapping, progress=progress, seed=seed)
+            rejected = f", {report.rejected:,} rejected" if report.rejects else ""
+            say(f"{step.path.name}: {report.events:,} events{rejected}")
+        say(f"→ {cohort}")
+        made["cohort"] = cohort
+        if run:
+            made |= _run(cohort, into, seed, json)
+    if json:
+        print_json(made)
 
 
-def _run(cohort: Path, into: Path, seed: int) -> None:
-    from polyclinic.cli.tables import print_report
+def _run(cohort: Path, into: Path, seed: int, json: bool) -> dict[str, Any]:
     from polyclinic.cohort import Cohort
     from polyclinic.training.run import train_and_measure
     from polyclinic.training.study import Study
 
-    study = Study(tasks=TASKS, folds=3, seed=seed)
-    report = train_and_measure(study, Cohort.open(cohort), into / "bundle", progress=TerminalProgress())
+    bundle = into / "bundle"
+    report = train_and_measure(
+        Study(tasks=TASKS, folds=3, seed=seed), Cohort.open(cohort), bundle, progress=TerminalProgress()
+    )
     assert report is not None
-    print_report(report, "held-out subjects")
-    out.print()
-    out.print(f"→ {into / 'bundle'}; open {into / 'bundle' / 'report.html'} in a browser")
+    if not json:
+        print_report(report, "held-out subjects")
+        out.print(f"\n→ {bundle}; open {bundle / 'report.html'} in a browser")
+    return {"bundle": bundle, "measured": report_as_json(report)}

@@ -1,13 +1,16 @@
 """`polyclinic ingest`: a source's files → events of a cohort, and what was rejected."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import Json, Seed
+from polyclinic.cli.options import Json
+
+if TYPE_CHECKING:
+    from polyclinic.ingest import IngestReport
 
 
 def register(app: typer.Typer) -> None:
@@ -28,35 +31,49 @@ def ingest(
     images: Annotated[Path | None, typer.Option(help="indiana: the folder of pictures.")] = None,
     guess: Annotated[bool, typer.Option("--guess", help="table: write a mapping for you to edit, and stop.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the source if anything in it is rejected.")] = False,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of the split by subject; by default the cohort's own, or 0 for a new one."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Read SOURCE files at PATH into a cohort.
 
     What cannot be used is listed with file, line, reason and remedy in the cohort's metadata/rejects.parquet; the rest
-    goes in. Reading the same files again changes nothing.
+    goes in. Reading the same files again changes nothing. A strict ingest that had rejects ends with 1.
     """
     if guess:
-        _guess(source, path, mapping)
+        _guess(source, path, mapping, json)
         return
     if into is None:
         raise typer.BadParameter("say where the cohort is or shall be", param_hint="--into")
+    from polyclinic.ingest import RejectsError
     from polyclinic.ingest import ingest as read
 
-    report = read(
-        source,
-        path,
-        into,
-        mapping=mapping,
-        strict=strict,
-        outcomes=outcomes,
-        images=images,
-        seed=seed,
-        progress=TerminalProgress(),
-    )
+    try:
+        report = read(
+            source,
+            path,
+            into,
+            mapping=mapping,
+            strict=strict,
+            outcomes=outcomes,
+            images=images,
+            seed=seed,
+            progress=TerminalProgress(),
+        )
+    except RejectsError as refusal:
+        err.print(f"refused: {refusal}")
+        if json:
+            print_json({"refused": str(refusal)})
+        raise typer.Exit(1) from refusal
     if json:
         print_json(report.to_dict())
-        return
+    else:
+        _print(report, into)
+
+
+def _print(report: "IngestReport", into: Path) -> None:
     out.print(
         f"{report.events:,} events of {report.subjects:,} subjects in {report.seconds:.1f} s "
         f"({report.events_per_second:,.0f} events/s), {report.blobs:,} pictures and waveforms → {into}"
@@ -69,7 +86,7 @@ def ingest(
         out.print(f"each with file, line and remedy in {into / 'metadata' / 'rejects.parquet'}")
 
 
-def _guess(source: str, path: Path, mapping: Path | None) -> None:
+def _guess(source: str, path: Path, mapping: Path | None, json: bool) -> None:
     if source != "table":
         raise typer.BadParameter("only a table's mapping can be guessed", param_hint="--guess")
     from polyclinic.ingest.table import guess_mapping
@@ -78,5 +95,8 @@ def _guess(source: str, path: Path, mapping: Path | None) -> None:
     if target.exists():
         raise ValueError(f"{target} exists: name another file with --mapping, or remove it")
     target.write_text(guess_mapping(path), encoding="utf-8")
+    if json:
+        print_json({"mapping": str(target)})
+        return
     err.print(f"wrote {target}: read it, mend it, then run")
     out.print(f"polyclinic ingest table {path} --mapping {target} --into COHORT")

@@ -18,7 +18,10 @@ Tasks = Annotated[
         "--task", help="Built-in task or path of a task's YAML; may be given several times.", show_default=False
     ),
 ]
-Inputs = Annotated[str, typer.Option(metavar="LIST", help="Modalities to learn from, separated by commas.")]
+Inputs = Annotated[
+    str | None,
+    typer.Option(metavar="LIST", help="Modalities to learn from, separated by commas; all four by default."),
+]
 
 
 def comma_separated(text: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def print_report(report: "Report", title: str, subsets: bool = False) -> None:
         evaluation = measured.evaluation
         cases = f", {evaluation.cases} cases" if evaluation.cases is not None else ""
         out.print()
-        out.print(f"[bold]{name}[/]: {title}, n = {evaluation.n}{cases}; brackets hold 95 % intervals")
+        out.print(f"{name}: {title}, n = {evaluation.n}{cases}; brackets hold 95 % intervals", style="bold")
         out.print(comparison_table(measured.comparison, "model"))
         if subsets and measured.subsets is not None:
             out.print(comparison_table(measured.subsets, "given only"))

@@ -60,12 +60,11 @@ def train(
         title = "held-out subjects"
     if report is None:
         err.print(f"learnt from every subject, so nobody is left to measure on: {out_folder}")
-        return
     if json:
-        print_json(report_as_json(report))
-        return
-    print_report(report, title)
-    out.print(f"→ {out_folder} (open {out_folder / 'report.html'})")
+        print_json(report_as_json(report) if report else {})
+    elif report:
+        print_report(report, title)
+        out.print(f"→ {out_folder} (open {out_folder / 'report.html'})")
 
 
 def chosen_study(
@@ -75,7 +74,7 @@ def chosen_study(
     from polyclinic.cohort import SPLITS
     from polyclinic.training.study import Study
 
-    base = Study.load(config).model_dump() if config else {}
+    base = dict(Study.load(config)) if config else {}
     said = {
         "tasks": tuple(tasks) if tasks else None,
         "inputs": comma_separated(inputs) if inputs else None,

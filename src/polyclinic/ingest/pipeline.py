@@ -10,7 +10,7 @@ import polars as pl
 
 from polyclinic.cohort import CohortWriter, Reject
 from polyclinic.ingest.reader import Sink, options_for, source_named
-from polyclinic.ingest.report import IngestError, IngestReport
+from polyclinic.ingest.report import IngestError, IngestReport, RejectsError
 from polyclinic.progress import SILENT, Progress
 
 
@@ -74,7 +74,8 @@ def ingest(
         options: what else the reader understands, see `Options`.
 
     Raises:
-        IngestError: nothing was readable, or `strict` and something was rejected; the cohort is then as it was.
+        IngestError: nothing was readable, or `strict` and something was rejected (then it is a RejectsError); the
+            cohort is then as it was.
     """
     path, started = Path(path), perf_counter()
     chosen = options_for(source, mapping=mapping, **options)
@@ -96,4 +97,4 @@ def _refuse_if_useless(tally: Tally, name: str, strict: bool) -> None:
     if not tally.events:
         raise IngestError(f"nothing readable in {name} ({reasons or 'it holds no records'})")
     if strict and reasons:
-        raise IngestError(f"{name} has rejects ({reasons}): correct them, or leave out --strict")
+        raise RejectsError(f"{name} has rejects ({reasons}): correct them, or leave out --strict")
