@@ -181,6 +181,14 @@ class TestLaws:
             assert_same(alone, {name: array[row : row + 1] for name, array in together.items()})
             assert (fitted.tfidf(own, one) != sparse[[row]]).nnz == 0
 
+    @quickly
+    @given(rows=ROWS)
+    def test_classical_models_get_the_sparse_view_of_whole_notes_beside_the_arrays(self, cache, fitted, rows):
+        known = known_of([*RECORD, *rows], EVERYONE)
+        both = fitted.transform(known, EVERYONE, classical=True)
+        assert (both.pop("tfidf") != fitted.tfidf(known, EVERYONE)).nnz == 0
+        assert_same(both, fitted.transform(known, EVERYONE))
+
     def test_the_state_survives_json(self, cache, fitted):
         options = NoteOptions(max_words=9, tfidf=("word", "char"))
         for featurizer in (fitted, NoteFeaturizer(options, cache=cache).fit(known_of(RECORD, TRAIN), TRAIN)):

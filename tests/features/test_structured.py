@@ -153,3 +153,12 @@ def test_text_and_number_of_one_code_are_features_apart():
     names = fitted_on(rows).names
     assert "LAB//crp last" in names
     assert "LAB//crp = positive" in names
+
+
+def test_classical_models_get_the_raw_values_beside_the_scaled_ones():
+    featurizer = fitted_on(TRAINING)
+    known = known_of(TRAINING, EVERYONE)
+    plain, both = featurizer.transform(known, EVERYONE), featurizer.transform(known, EVERYONE, classical=True)
+    np.testing.assert_array_equal(both.pop("raw"), featurizer.raw(known, EVERYONE).values)
+    assert plain.keys() == both.keys()
+    assert all(np.array_equal(plain[name], both[name]) for name in plain)

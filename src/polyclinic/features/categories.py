@@ -9,8 +9,6 @@ import polars as pl
 from polyclinic.features.featurizer import sample_rows
 from polyclinic.features.measurements import encode, hours_before
 
-_BETWEEN = "\x1f"
-
 
 class Categories(NamedTuple):
     """The latest categories of each code of each sample; several where several were recorded at one time."""
@@ -22,15 +20,29 @@ class Categories(NamedTuple):
 
 def categorise(known: pl.DataFrame, samples: pl.DataFrame, vocabulary: Mapping[str, Sequence[str]]) -> Categories:
     """Find the latest categories of the codes in `vocabulary`."""
-    codes = encode(known["code"], list(vocabulary))
-    is_category = (known["text_value"].is_not_null() & known["numeric_value"].is_null()).to_numpy()
-    rows = sample_rows(known, samples)
-    kept = np.flatnonzero((codes >= 0) & is_category & (rows >= 0))
-    events, rows, codes = known[kept], rows[kept], codes[kept]
-    pairs = [f"{code}{_BETWEEN}{text}" for code, texts in vocabulary.items() for text in texts]
-    category = encode(events["code"].cast(pl.String) + _BETWEEN + events["text_value"], pairs)
-    latest = _latest(rows * max(len(vocabulary), 1) + codes, hours_before(events["time"], samples, rows))
-    return Categories(rows[latest], codes[latest], category[latest])
+    codes, rows = encode(known["code"], list(vocabulary)), sample_rows(known, samples)
+    lacks_text, lacks_number = (known[column].is_null().to_numpy() for column in ("text_value", "numeric_value"))
+    kept = np.flatnonzero((codes >= 0) & (rows >= 0) & lacks_number & ~lacks_text)
+    rows, codes = rows[kept], codes[kept]
+    latest = _latest(
+        rows * max(len(vocabulary), 1) + codes, hours_before(known["time"].to_numpy()[kept], samples, rows)
+    )
+    words = sorted({text for texts in vocabulary.values() for text in texts})
+    word = encode(known["text_value"].gather(kept[latest]), words)
+    return Categories(rows[latest], codes[latest], _places(vocabulary, words)[codes[latest], word])
+
+
+def _places(vocabulary: Mapping[str, Sequence[str]], words: Sequence[str]) -> np.ndarray:
+    """Give the place of each category among those of all codes in turn, int64 `[code, word]`; -1: there is none.
+
+    The last column is that of an unknown word.
+    """
+    places = np.full((len(vocabulary), len(words) + 1), -1, dtype=np.int64)
+    column = {word: number for number, word in enumerate(words)}
+    pairs = [(code, column[text]) for code, texts in enumerate(vocabulary.values()) for text in texts]
+    for place, pair in enumerate(pairs):
+        places[pair] = place
+    return places
 
 
 def _latest(group: np.ndarray, hours: np.ndarray) -> np.ndarray:

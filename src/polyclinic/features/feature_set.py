@@ -80,12 +80,12 @@ class FeatureSet:
         That is `raw` float64 `[sample, feature]` of the structured features, unscaled and NaN where unknown, and
         `tfidf`, a sparse `[sample, term]`, of the notes.
         """
-        arrays = {name: featurizer.transform(known, samples) for name, featurizer in self.featurizers.items()}
-        for name, featurizer in self.featurizers.items() if classical else ():
-            if isinstance(featurizer, StructuredFeaturizer):
-                arrays[name]["raw"] = featurizer.raw(known, samples).values
-            if isinstance(featurizer, NoteFeaturizer):
-                arrays[name]["tfidf"] = featurizer.tfidf(known, samples)
+        arrays: dict[str, Arrays] = {}
+        for name, featurizer in self.featurizers.items():
+            if isinstance(featurizer, StructuredFeaturizer | NoteFeaturizer):
+                arrays[name] = featurizer.transform(known, samples, classical)
+            else:
+                arrays[name] = featurizer.transform(known, samples)
         return arrays
 
     def ignored(self, known: pl.DataFrame) -> dict[str, int]:

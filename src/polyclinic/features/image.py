@@ -140,7 +140,8 @@ class ImageFeaturizer:
         events = known.filter(pl.col("code").str.starts_with(KIND) & pl.col("blob").is_not_null())
         rows = sample_rows(events, samples)
         events, rows = events.filter(rows >= 0), rows[rows >= 0]
-        hours = np.nan_to_num(hours_before(events["time"], samples, rows), nan=np.inf)  # without a time: the oldest
+        hours = hours_before(events["time"].to_numpy(), samples, rows)
+        hours = np.nan_to_num(hours, nan=np.inf)  # without a time: the oldest
         chosen: list[dict[str, Picture]] = [{} for _ in range(len(samples))]
         for row, _, code, blob in sorted(zip(rows.tolist(), -hours, events["code"], events["blob"], strict=True)):
             chosen[row].pop(blob, None)

@@ -8,8 +8,7 @@ import polars as pl
 
 from polyclinic.features.featurizer import sample_rows
 
-MICROSECONDS = 3_600_000_000
-"""In an hour."""
+HOUR = np.timedelta64(3_600_000_000, "us")
 
 
 class Measurements(NamedTuple):
@@ -41,19 +40,20 @@ class Measurements(NamedTuple):
 
 def encode(texts: pl.Series, words: Sequence[str]) -> np.ndarray:
     """Give the place of each text in `words`, int64; -1 where it is not among them."""
-    places = texts.cast(pl.String).cast(pl.Enum(list(words)), strict=False).to_physical()
-    return places.cast(pl.Int64).fill_null(-1).to_numpy()
+    places = texts.cast(pl.String).cast(pl.Enum(list(words)), strict=False).to_physical().to_numpy()
+    found: np.ndarray = np.nan_to_num(places.astype(np.float64), nan=-1).astype(np.int64)
+    return found
 
 
-def hours_before(times: pl.Series, samples: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
+def hours_before(times: np.ndarray, samples: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
     """Give the hours between each event and the prediction time of its sample, float64; NaN for static facts.
+
+    `times` are the events', as `datetime64`, and `rows` those of their samples.
 
     Raises:
         ValueError: when an event lies after the prediction time.
     """
-    asked = samples["prediction_time"].dt.epoch("us").to_numpy()[rows]
-    hours: np.ndarray = (asked - times.dt.epoch("us").fill_null(0).to_numpy()) / MICROSECONDS
-    hours[times.is_null().to_numpy()] = np.nan
+    hours: np.ndarray = (samples["prediction_time"].to_numpy()[rows] - times) / HOUR
     if (hours < 0).any():
         raise ValueError("the record holds events after the prediction time: cut it with known_at first")
     return hours
@@ -64,12 +64,12 @@ def measure(
 ) -> Measurements:
     """Collect the finite numbers of `codes`; events of the codes at the places in `bare` count as 1 instead."""
     rows, places = sample_rows(known, samples), encode(known["code"], codes)
-    values = known["numeric_value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    values = known["numeric_value"].to_numpy().astype(np.float64)  # NaN where there is none
     if bare:
         values = np.where(np.isin(places, list(bare)), 1.0, values)
     kept = np.flatnonzero((rows >= 0) & (places >= 0) & np.isfinite(values))
     rows, places, values = rows[kept], places[kept], values[kept] + 0.0  # -0 and 0 are one number
-    hours = hours_before(known["time"].gather(kept), samples, rows)
+    hours = hours_before(known["time"].to_numpy()[kept], samples, rows)
     timeline = np.where(np.isnan(hours), -np.inf, -hours)
     return Measurements(rows, places, hours, values).where(ordered(rows * len(codes) + places, timeline, values))
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import polars as pl
@@ -108,14 +108,19 @@ class NoteFeaturizer:
         )
         return self
 
-    def transform(self, known: pl.DataFrame, samples: pl.DataFrame) -> Arrays:
-        """Give the arrays of `samples`, in their order; sentences that the cache lacks are encoded first."""
+    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
+        """Give the arrays of `samples`, in their order; sentences that the cache lacks are encoded first.
+
+        With `classical` also `tfidf`, which is sparse, as `tfidf()` gives it.
+        """
         layouts = self.layouts(known, samples)
         arrays: Arrays = {"present": np.array([bool(layout.words) for layout in layouts], dtype=bool)}
         if "words" in self.options.outputs:
             arrays |= self._words(layouts)
         if "sentences" in self.options.outputs:
             arrays |= self._sentences(layouts)
+        if classical:
+            arrays["tfidf"] = cast(np.ndarray, self._tfidf([one.notes for one in layouts]))
         return arrays
 
     def prepare(self, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT) -> int:
@@ -135,8 +140,7 @@ class NoteFeaturizer:
 
     def tfidf(self, known: pl.DataFrame, samples: pl.DataFrame) -> "sparse.csr_array":
         """Give the sparse view of whole notes, float32 `[sample, term]`; a sample without notes is a row of zeros."""
-        notes = in_reading_order(note_events(known), samples)
-        return self._fitted().tfidf.transform([_texts(of_sample) for of_sample in notes])
+        return self._tfidf(in_reading_order(note_events(known), samples))
 
     def state(self) -> dict[str, Any]:
         """Give options, vocabulary, sections, sizes and terms."""
@@ -165,6 +169,9 @@ class NoteFeaturizer:
             tfidf=Tfidf.from_state(state["tfidf"]),
         )
         return featurizer
+
+    def _tfidf(self, notes: Iterable[Iterable[Note]]) -> "sparse.csr_array":
+        return self._fitted().tfidf.transform([_texts(of_sample) for of_sample in notes])
 
     def _words(self, layouts: Sequence[NoteLayout]) -> Arrays:
         fitted = self._fitted()

@@ -75,7 +75,7 @@ def in_reading_order(events: pl.DataFrame, samples: pl.DataFrame) -> list[list[N
     """
     rows = sample_rows(events, samples)
     events, rows = events.filter(rows >= 0), rows[rows >= 0]
-    hours = np.nan_to_num(hours_before(events["time"], samples, rows), nan=np.inf)
+    hours = np.nan_to_num(hours_before(events["time"].to_numpy(), samples, rows), nan=np.inf)
     sections = [name(code) for code in events["code"]]
     places = [_PLACE_OF.get(section, len(READING_ORDER)) for section in sections]
     notes: list[list[Note]] = [[] for _ in range(len(samples))]

@@ -62,11 +62,12 @@ class StructuredFeaturizer:
         self._layout = replace(everything, columns=columns)
         return self
 
-    def transform(self, known: pl.DataFrame, samples: pl.DataFrame) -> Arrays:
-        """Give `values`, `known` and `present`."""
+    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
+        """Give `values`, `known` and `present`; with `classical` also `raw`, the values of `raw()`."""
         raw, present = self.raw(known, samples)
         values = np.nan_to_num(np.clip((raw - self.layout.centres) / self.layout.spreads, -CLIP, CLIP), nan=0.0)
-        return {"values": values.astype(np.float32), "known": ~np.isnan(raw), "present": present}
+        arrays: Arrays = {"values": values.astype(np.float32), "known": ~np.isnan(raw), "present": present}
+        return arrays | ({"raw": raw} if classical else {})
 
     def raw(self, known: pl.DataFrame, samples: pl.DataFrame) -> RawFeatures:
         """Give the features unscaled, with NaN where unknown: what trees like."""
