@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 install: $(VENV)/.installed
 
 demo: install
-	$(BIN)/polyclinic demo --run --out runs/demo
+	$(BIN)/polyclinic demo --run --into runs/demo
 
 lint: install
 	$(BIN)/ruff check .
@@ -31,8 +31,9 @@ types: install
 layers: install
 	$(BIN)/lint-imports
 
+# One process per core, one thread each; the tests of a file share their fixtures.
 pytest: install
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 docs: install
 	$(BIN)/mkdocs build --strict --quiet

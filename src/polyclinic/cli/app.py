@@ -32,6 +32,8 @@ STOPPED = 130
 
 def main() -> None:
     """Run the command line, and exit with its code."""
+    # Threads that wait for work by spinning slow a busy machine down many times over; must be said before torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = app(standalone_mode=False) or 0
     except USAGE as problem:

@@ -13,7 +13,8 @@ from rich.progress import Progress as Bars
 from polyclinic.progress import Advance
 
 # Codes, units and paths may hold brackets and colons: they are printed as they are.
-out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+WIDE = None if sys.stdout.isatty() else 120  # where nothing says how wide a line may be
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=WIDE)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
