@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from polyclinic.models import StructuredSizes
-from polyclinic.models.encoders.feature_tokens import FeatureTokens, groups_by_code
+from polyclinic.models.encoders.feature_tokens import FeatureTokens
 
 from ..inputs import WIDTH, encode, encoder, inputs, pooled
 
@@ -54,7 +54,3 @@ def test_an_outlier_stays_bounded(name):
 def test_groups_must_cover_the_features():
     with pytest.raises(ValueError, match="each of the 3 features"):
         StructuredSizes(features=3, groups=(0, 2, 2))
-
-
-def test_groups_by_code_follow_the_names():
-    assert groups_by_code(["A//b first", "C//d//e last", "A//b last"]) == (0, 1, 0)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from polyclinic.models.config import EncoderConfig
 from polyclinic.models.encoders.bilstm_attention import BiLSTMAttention
+from polyclinic.models.encoders.code_attention import CodeAttention
 from polyclinic.models.encoders.densenet121 import DenseNetEncoder
 from polyclinic.models.encoders.efficientnet_lite0 import efficientnet_lite0
 from polyclinic.models.encoders.encoder import Encoder, encode_present
@@ -20,7 +21,7 @@ __all__ = ["ENCODERS", "Encoder", "build_encoder", "encode_present"]
 
 ENCODERS: Mapping[str, Mapping[str, Callable[..., Encoder]]] = {
     "structured": {"mlp": StructuredMLP, "feature_tokens": FeatureTokens},
-    "series": {"gru_d": GRUD, "triplet": TripletTransformer},
+    "series": {"code_attention": CodeAttention, "gru_d": GRUD, "triplet": TripletTransformer},
     "note": {"minilm": SentenceEncoder, "cnn": WordCNN, "bilstm_attention": BiLSTMAttention},
     "image": {"efficientnet_lite0": efficientnet_lite0, "densenet121": DenseNetEncoder, "vit": ViTEncoder},
 }

@@ -6,33 +6,38 @@ from torch import Tensor, nn
 
 from polyclinic.models.config import StructuredSizes
 from polyclinic.models.encoders.encoder import Encoder
-from polyclinic.models.layers import Dropout, FeedForward, initialise, smooth_clip
+from polyclinic.models.encoders.numeric import NumericEmbedding, drop_columns
+from polyclinic.models.layers import FeedForward, initialise, smooth_clip
 from polyclinic.models.tokens import Tokens
 
 
 class StructuredMLP(Encoder):
-    """Values and their missingness → one token.
+    """Values, each embedded by its own small network, and their missingness → one token.
 
     Values are clipped smoothly as in RealMLP (Holzmüller 2024, arXiv 2407.04491); residual layers as in Gorishniy 2021
-    (arXiv 2106.11959).
+    (arXiv 2106.11959); in training, whole features are dropped.
     """
 
     modality = "structured"
     reads = ("values", "known")
 
-    def __init__(self, sizes: StructuredSizes, width: int, dropout: float, layers: int = 2) -> None:
+    def __init__(self, sizes: StructuredSizes, width: int, dropout: float, layers: int = 1) -> None:
         super().__init__()
-        self.project = nn.Linear(2 * sizes.features, width)
-        self.dropout = Dropout(dropout / 2)
+        self.embedding = NumericEmbedding(sizes.features)
+        self.dropout = dropout / 2
+        self.project = nn.Linear((self.embedding.width + 1) * sizes.features, width)
         self.layers = nn.Sequential(*(Residual(width, dropout) for _ in range(layers)))
         self.norm = nn.LayerNorm(width)
         self.apply(initialise)
 
     def forward(self, values: Float[Tensor, "batch feature"], known: Bool[Tensor, "batch feature"]) -> Tokens:
         """Encode; an unknown value counts as unknown, whatever stands in its place."""
-        seen = smooth_clip(values.masked_fill(~known, 0))
-        latent = self.project(self.dropout(torch.cat([seen, known.to(seen.dtype)], dim=1)))
-        token = self.norm(self.layers(latent))
+        there = known[..., None]
+        embedded = self.embedding(smooth_clip(values.masked_fill(~known, 0))).masked_fill(~there, 0)
+        features = torch.cat([embedded, there.to(embedded.dtype)], dim=2)
+        if self.training and self.dropout:
+            features = drop_columns(features, self.dropout)
+        token = self.norm(self.layers(self.project(features.flatten(1))))
         return Tokens(token[:, None], known.new_ones(len(token), 1))
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from polyclinic.models.config import SeriesSizes
 from polyclinic.models.encoders.encoder import Encoder
-from polyclinic.models.layers import FeedForward, Seeds, SelfBlock, initialise, smooth_clip, used_length
+from polyclinic.models.layers import Seeds, SelfBlock, initialise, smooth_clip, used_length
 from polyclinic.models.tokens import Tokens
 
 HOURS = 24.0
@@ -23,9 +23,9 @@ class TripletTransformer(Encoder):
     """Embeds each triplet, lets `context_layers` of attention mix them, and summarises the set as `seeds` tokens.
 
     A triplet's embedding is that of its code plus those of its value and of its time, as in STraTS, plus the value
-    times a slope of the code, so that a value means something else in another code before any mixing. The paper
-    mixes all pairs of triplets in two layers; with a few hundred triplets and two processors that costs more than it
-    brings, so that by default the summary alone attends to them (cost linear in their number).
+    times a slope of the code, so that a value means something else in another code before any mixing. The paper mixes
+    all pairs of triplets in two layers; for hundreds of triplets on a processor that costs more than it brings, so that
+    by default the summary alone attends to them (at a cost linear in their number).
     """
 
     modality = "series"
@@ -37,7 +37,6 @@ class TripletTransformer(Encoder):
         self.slope = nn.Embedding(sizes.codes, width, padding_idx=0)
         self.value = ContinuousEmbedding(1, width)
         self.time = ContinuousEmbedding(2, width)
-        self.think = FeedForward(width, dropout)
         self.context = nn.ModuleList(SelfBlock(width, dropout) for _ in range(context_layers))
         self.seeds = Seeds(seeds, width, dropout)
         self.norm = nn.LayerNorm(width)
@@ -50,15 +49,19 @@ class TripletTransformer(Encoder):
         triplet_value: Float[Tensor, "batch triplet"],
     ) -> Tokens:
         """Encode; triplets of code 0 are padding. Times are hours before the prediction."""
-        length = used_length(triplet_code != 0)
-        codes = triplet_code[:, :length]
-        mask = codes != 0
-        hours = triplet_time[:, :length].masked_fill(~mask, 0)
-        values = smooth_clip(triplet_value[:, :length].masked_fill(~mask, 0), limit=8.0)[..., None]
-        times = torch.stack([hours / HOURS, torch.log1p(hours.clamp_min(0))], dim=2)
-        tokens = self.code(codes) + self.slope(codes) * values + self.value(values) + self.time(times)
-        tokens = tokens + self.think(tokens)
+        mask = triplet_code[:, : used_length(triplet_code != 0)] != 0
+        there = mask.nonzero(as_tuple=True)
+        embedded = self._embed(triplet_time[there], triplet_code[there], triplet_value[there][:, None])
+        tokens = embedded.new_zeros(*mask.shape, embedded.shape[1]).index_put(there, embedded)
         for block in self.context:
             tokens = block(tokens, mask)
         summary = self.norm(self.seeds(tokens, mask))
         return Tokens(summary, mask.new_ones(summary.shape[:2]))
+
+    def _embed(
+        self, hours: Float[Tensor, " triplet"], codes: Int[Tensor, " triplet"], values: Float[Tensor, "triplet 1"]
+    ) -> Float[Tensor, "triplet width"]:
+        values = smooth_clip(values, limit=8.0)
+        times = torch.stack([hours / HOURS, torch.log1p(hours.clamp_min(0))], dim=1)
+        embedded: Tensor = self.code(codes) + self.slope(codes) * values + self.value(values) + self.time(times)
+        return embedded
