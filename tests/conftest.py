@@ -1,10 +1,17 @@
 """What all tests share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from hospital import Trained
+
+    from polyclinic import Cohort
+    from polyclinic.features.cache import EncoderCache
 
 REAL_DATA = Path(os.environ.get("POLYCLINIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")).resolve()
 
@@ -19,3 +26,47 @@ def real_data() -> Callable[[str], Path]:
         return REAL_DATA / name
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> "Iterator[EncoderCache]":
+    """Give a cache of encoders' outputs that all end-to-end tests share, and the processes that they start."""
+    from polyclinic.features.cache import EncoderCache
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POLYCLINIC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield EncoderCache()
+
+
+@pytest.fixture(scope="session")
+def hospital(tmp_path_factory, cache) -> "Cohort":
+    """Give a synthetic cohort of 72 patients with radiographs."""
+    from hospital import build_hospital
+
+    return build_hospital(tmp_path_factory.mktemp("hospital"))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, hospital, cache) -> "Trained":
+    """Give a study of one task, trained and measured."""
+    from hospital import STUDY, Trained
+
+    from polyclinic.training.run import train_and_measure
+
+    folder = tmp_path_factory.mktemp("trained") / "bundle"
+    report = train_and_measure(STUDY, hospital, folder, cache=cache)
+    assert report is not None
+    return Trained(folder, report, cache)
+
+
+@pytest.fixture(scope="session")
+def every_kind(tmp_path_factory, hospital, cache) -> "Trained":
+    """Give a study with a task of each kind, trained and measured with wide intervals."""
+    from hospital import EVERY_KIND, Trained
+
+    from polyclinic.training.evaluate import evaluate
+    from polyclinic.training.fit import fit
+
+    bundle = fit(EVERY_KIND, hospital, cache=cache).bundle
+    report = evaluate(bundle, hospital, resamples=100)
+    return Trained(bundle.save(tmp_path_factory.mktemp("every_kind")), report, cache)

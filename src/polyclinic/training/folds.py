@@ -1,5 +1,6 @@
 """Folds by subject; subjects who share a picture stay together, and each fold has its share of every answer."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -45,8 +46,10 @@ def folds(groups: Int[np.ndarray, " row"], strata: Int[np.ndarray, " row"], numb
             f"{len(np.unique(groups))} subjects cannot make {number} folds: lower folds, or learn from more subjects"
         )
     splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-    for training, validation in splitter.split(np.zeros(len(groups)), strata, groups):
-        yield Fold(training, validation)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # then not every fold can have one
+        parts = list(splitter.split(np.zeros(len(groups)), strata, groups))
+    yield from (Fold(training, validation) for training, validation in parts)
 
 
 def strata_of(tasks: tuple[Task, ...], targets: Mapping[str, Targets]) -> Int[np.ndarray, " sample"]:

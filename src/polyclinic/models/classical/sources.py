@@ -18,7 +18,8 @@ def summary_names(codes: Sequence[str]) -> list[str]:
 
 def series_summaries(arrays: Arrays, codes: int) -> Float[np.ndarray, "sample 7*code"]:
     """Summarise each code's triplets, which come oldest first; NaN where there is none, 0 for the count."""
-    code, value = arrays["triplet_code"], arrays["triplet_value"].astype(np.float64)
+    code = np.where(arrays["present"][:, None], arrays["triplet_code"], 0)
+    value = arrays["triplet_value"].astype(np.float64)
     sample, place = np.nonzero(code)
     cell = sample * codes + code[sample, place] - 1
     cells, numbers = len(code) * codes, value[sample, place]

@@ -1,0 +1,139 @@
+"""A small synthetic hospital that end-to-end tests share, and copies of it in which something was changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from polyclinic import Cohort, Study
+from polyclinic.cohort import POLARS_EVENTS, CohortWriter
+from polyclinic.demo import write_sources
+from polyclinic.features.cache import EncoderCache
+from polyclinic.files import sha256
+from polyclinic.ingest import ingest
+from polyclinic.models.bundle import Bundle
+from polyclinic.tasks import prediction_times
+from polyclinic.training.evaluate import Report
+from polyclinic.training.study import Network
+
+PATIENTS, SEED = 72, 1
+TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
+"""One of each kind."""
+SMALL = Network(epochs=2, width=16)
+STUDY = Study(
+    tasks=("demo_deterioration",), network=SMALL, folds=2, classical=("logistic_regression", "gradient_boosting")
+)
+EVERY_KIND = Study(tasks=TASKS, network=SMALL, folds=2, classical=("logistic_regression",))
+SIMPLE = Study(
+    tasks=("demo_deterioration",),
+    inputs=("structured", "note"),
+    network=None,
+    folds=2,
+    classical=("logistic_regression",),
+)
+"""Fitted in half a second."""
+
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A study that was trained and measured: everything in one folder."""
+
+    folder: Path
+    report: Report
+    cache: EncoderCache
+
+    def bundle(self) -> Bundle:
+        """Load it anew."""
+        return Bundle.load(self.folder, self.cache)
+
+
+def build_hospital(folder: Path, patients: int = PATIENTS, seed: int = SEED, radiographs: bool = True) -> Cohort:
+    """Write the sources, and ingest them."""
+    for step in write_sources(folder, patients, seed, radiographs).steps:
+        ingest(step.reader, step.path, folder / "cohort", mapping=step.mapping)
+    return Cohort.open(folder / "cohort")
+
+
+def rewritten(cohort: Cohort, into: Path, change: Change, pictures: Sequence[bytes] = ()) -> Cohort:
+    """Write another cohort of the events that `change` gives, which may name `pictures` beside the cohort's own."""
+    events = change(cohort.events().collect()).select(list(POLARS_EVENTS))
+    with CohortWriter(into, source="copy") as writer:
+        new = {writer.add_blob(content, "png") for content in pictures}
+        for name in sorted(set(events["blob"].drop_nulls()) - new):
+            writer.add_blob(cohort.blob(name).read_bytes(), name.rpartition(".")[2])
+        writer.add(events)
+    return Cohort.open(into)
+
+
+def noise_picture(seed: int) -> bytes:
+    """Draw a picture that is nobody's."""
+    buffer = BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (64, 64), dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+NOISE = tuple(noise_picture(seed) for seed in range(PATIENTS))
+NOISE_NAMES = tuple(f"{sha256(content)}.png" for content in NOISE)
+
+
+def spoiled(events: pl.DataFrame, rows: pl.Expr, drop_every: int = 7) -> pl.DataFrame:
+    """Give other values, words and pictures to the events `rows`, and drop some of them."""
+    number = pl.int_range(pl.len())
+    picture = pl.lit(pl.Series(NOISE_NAMES)).gather(number % len(NOISE_NAMES))
+    outcome = pl.col("code").str.starts_with("OUTCOME//")
+    value = pl.col("numeric_value")
+    flipped = pl.when(outcome).then(pl.when(value.is_between(0, 1)).then(1 - value).otherwise(value + 1))
+    changed = events.with_columns(
+        numeric_value=pl.when(rows).then(flipped.otherwise(3 - 7 * value)).otherwise(value),
+        text_value=pl.when(rows & pl.col("text_value").is_not_null() & ~outcome)
+        .then(pl.lit("Large pneumothorax. Deterioration is certain."))
+        .otherwise(pl.col("text_value")),
+        blob=pl.when(rows & pl.col("blob").is_not_null() & pl.col("code").str.starts_with("IMAGE//"))
+        .then(picture)
+        .otherwise(pl.col("blob")),
+    )
+    return changed.filter(~(rows & (number % drop_every == 0)))
+
+
+ONE_OF_EACH = {
+    "structured": [("LAB//lactate//mmol/L", 40.0, None), ("DIAGNOSIS//diabetes", None, None)],
+    "series": [("VITAL//spo2//%", 40.0, None), ("LAB//potassium//mmol/L", 9.0, None)],
+    "note": [("NOTE//indication", None, "Severe dyspnoea, shock, and confusion; sepsis feared.")],
+    "image": [("IMAGE//CR//PA", None, None)],
+    "other": [("LAB//of_another_time//g", 1.0, None), ("OUTCOME//deterioration", 1.0, None)],
+}
+"""Events of each modality: code, number, text."""
+
+
+def added(events: pl.DataFrame, times: pl.DataFrame, shift: timedelta, modalities: Sequence[str]) -> pl.DataFrame:
+    """Add events of some modalities to every subject, `shift` from its prediction time; each has its own picture."""
+    who = times.select("subject_id", time=pl.col("prediction_time") + shift).with_row_index()
+    own = pl.lit(pl.Series(NOISE_NAMES)).gather(pl.col("index"))
+    new = [
+        who.with_columns(
+            code=pl.lit(code),
+            numeric_value=pl.lit(number, dtype=pl.Float32()),
+            text_value=pl.lit(text, dtype=pl.String()),
+            blob=own if modality == "image" else pl.lit(None, dtype=pl.String()),
+        )
+        for modality in modalities
+        for code, number, text in ONE_OF_EACH[modality]
+    ]
+    return pl.concat([events, *(frame.select(events.columns).cast(dict(events.schema)) for frame in new)])
+
+
+def times_of(cohort: Cohort) -> pl.DataFrame:
+    """Give the prediction time of every subject, which all tasks of the demo share."""
+    return prediction_times(cohort, EVERY_KIND.tasks[0])
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Give the content of every file of a folder, by its relative name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,103 @@
+"""Nothing from the future: whatever happens after the prediction time changes no bit of any answer."""
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import sparse
+
+from hospital import NOISE, ONE_OF_EACH, STUDY, added, files_of, rewritten, spoiled, times_of
+from polyclinic.models.bundle import Bundle
+from polyclinic.tasks import number_samples
+from polyclinic.training.fit import fit
+
+JUST_AFTER, JUST_BEFORE = timedelta(microseconds=1), timedelta(microseconds=-1)
+
+
+def assert_same_bits(these, those):
+    for modality, arrays in these.items():
+        assert arrays.keys() == those[modality].keys()
+        for name, array in arrays.items():
+            one, other = (
+                each.toarray() if sparse.issparse(each) else np.asarray(each) for each in (array, those[modality][name])
+            )
+            assert one.dtype == other.dtype
+            assert one.tobytes() == other.tobytes(), f"{modality} {name}"
+
+
+@pytest.fixture(scope="module")
+def times(hospital):
+    return times_of(hospital)
+
+
+@pytest.fixture(scope="module")
+def past(hospital, times, tmp_path_factory):
+    """The hospital with events of every kind at the very prediction time, the last that may be seen."""
+    return rewritten(
+        hospital,
+        tmp_path_factory.mktemp("past"),
+        lambda events: added(events, times, timedelta(0), list(ONE_OF_EACH)[:4]),
+        NOISE,
+    )
+
+
+@pytest.fixture(scope="module")
+def other_future(past, times, tmp_path_factory):
+    """The same past; all outcomes changed, and events of every modality right after the prediction time and later."""
+
+    def change(events):
+        times_by_subject = events.join(times, on="subject_id", how="left", maintain_order="left")
+        events = spoiled(times_by_subject, (pl.col("time") > pl.col("prediction_time")).fill_null(False))
+        for shift in (JUST_AFTER, timedelta(days=1)):
+            events = added(events.drop("prediction_time", strict=False), times, shift, list(ONE_OF_EACH))
+        return events
+
+    return rewritten(past, tmp_path_factory.mktemp("future"), change, NOISE)
+
+
+def test_the_future_did_change(past, other_future):
+    before, after = (cohort.events().collect() for cohort in (past, other_future))
+    assert after.height > before.height + 1000
+    outcomes = [frame.filter(pl.col("code") == "OUTCOME//deterioration")["numeric_value"] for frame in (before, after)]
+    assert outcomes[0].mean() != pytest.approx(outcomes[1].mean())
+
+
+def test_no_array_changes(every_kind, past, other_future, times):
+    bundle = every_kind.bundle()
+    samples = number_samples(times)
+    assert_same_bits(bundle.arrays(past, samples), bundle.arrays(other_future, samples))
+
+
+@pytest.mark.parametrize("which", ["trained", "every_kind"])
+def test_no_answer_changes(which, past, other_future, request):
+    bundle = request.getfixturevalue(which).bundle()
+    here, there = bundle.predict(past), bundle.predict(other_future)
+    assert here.frame.equals(there.frame)
+    assert here.ignored == there.ignored
+
+
+@pytest.mark.parametrize("modality", ["structured", "series", "note", "image"])
+def test_a_moment_earlier_the_same_events_do_change_the_answers(modality, trained, hospital, times, tmp_path):
+    bundle, samples = trained.bundle(), number_samples(times)
+    earlier = rewritten(
+        hospital, tmp_path / "earlier", lambda events: added(events, times, JUST_BEFORE, [modality]), NOISE
+    )
+    for member in ("network", "logistic_regression"):
+        before, after = (
+            bundle.ensemble.answer(bundle.arrays(cohort, samples), every_member=True)["demo_deterioration"]
+            .members[member]
+            .answers
+            for cohort in (hospital, earlier)
+        )
+        assert (np.abs(after - before) > 1e-5).mean() > 0.9
+
+
+def test_what_is_learnt_does_not_hang_on_later_inputs(trained, hospital, times, cache, tmp_path):
+    inputs = list(ONE_OF_EACH)[:4]
+    later = rewritten(hospital, tmp_path / "later", lambda events: added(events, times, JUST_AFTER, inputs), NOISE)
+    fit(STUDY, later, cache=cache).bundle.save(tmp_path / "bundle")
+    learnt = files_of(tmp_path / "bundle")
+    learnt.pop("bundle.json")  # names the cohort
+    assert learnt.items() <= files_of(trained.folder).items()
+    assert Bundle.load(tmp_path / "bundle").predict(hospital).frame.equals(trained.bundle().predict(hospital).frame)
