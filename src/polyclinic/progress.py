@@ -14,6 +14,10 @@ class Progress(Protocol):
         """Open a bar of `total` steps (None: unknown) and give the function that advances it."""
         ...
 
+    def say(self, text: str) -> None:
+        """Tell something worth knowing before or between the bars."""
+        ...
+
 
 class Silent:
     """Shows nothing: what libraries and tests use."""
@@ -22,6 +26,9 @@ class Silent:
     def task(self, description: str, total: int | None = None) -> Iterator[Advance]:  # noqa: ARG002
         """Give a function that does nothing."""
         yield lambda steps: None  # noqa: ARG005
+
+    def say(self, text: str) -> None:
+        """Keep it."""
 
 
 SILENT: Progress = Silent()

@@ -41,6 +41,10 @@ class TerminalProgress:
                 bars.stop()
                 self._bars = None
 
+    def say(self, text: str) -> None:
+        """Print a line; it stays."""
+        err.print(text)
+
     def _shown(self) -> Bars:
         if self._bars is None:
             self._bars = Bars(

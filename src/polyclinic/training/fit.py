@@ -104,7 +104,7 @@ def _development(
 def _features(
     study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress
 ) -> tuple[FeatureSet, dict[str, Arrays]]:
-    known = record_of(cohort, frame, study.tasks)
+    known = record_of(cohort.events(), frame, study.tasks)
     features = FeatureSet.of(study.inputs, feature_options(study), cache).reading(cohort.blob)
     features.fit(known, frame)
     features.prepare(known, frame, progress)
@@ -129,6 +129,8 @@ def _crossfitter(
         study, examples, config, designs(study, features, examples.arrays), folder, logger, progress
     )
     needed = estimate(study, examples, crossfitter)
+    if needed is not None:
+        progress.say(f"memory: {needed}")
     if needed is not None and not needed.fits:
         raise StudyError(f"{needed}: lower network.batch_size or network.width, or leave out inputs")
     return crossfitter
