@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyclinic.models import Outputs, UnifiedModel, modality_dropout
+from polyclinic.features.image_augment import Augment
+from polyclinic.models import Batch, Outputs, UnifiedModel, modality_dropout
 from polyclinic.training.examples import Labelled
 from polyclinic.training.losses import UncertaintyBalance, divergence, task_loss
 from polyclinic.training.study import Network
@@ -27,6 +28,7 @@ class UnifiedModule(lightning.LightningModule):
         self.options = options
         self.seed = seed
         self.balance = UncertaintyBalance(list(model.heads))
+        self.augment = Augment() if options.augment and "pixels" in model.reads.get("image", ()) else None
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout anew."""
@@ -34,7 +36,7 @@ class UnifiedModule(lightning.LightningModule):
 
     def training_step(self, labelled: Labelled, index: int) -> Tensor:  # noqa: ARG002
         """Give the loss of one batch."""
-        tokens = self.model.encode(labelled.batch)
+        tokens = self.model.encode(self._augmented(labelled.batch))
         present = self.model.presence(labelled.batch)
         full = self.model.fuse(tokens, present)
         loss = self.balanced(full, labelled)
@@ -64,6 +66,16 @@ class UnifiedModule(lightning.LightningModule):
         rate = self.options.learning_rate
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.options.epochs, eta_min=rate / 10)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+
+    def _augmented(self, batch: Batch) -> Batch:
+        """Change every picture a little, where the network reads pixels."""
+        if self.augment is None:
+            return batch
+        image = batch.inputs["image"]
+        seen = image["view_mask"] & batch.presence("image")[:, None]
+        pixels = image["pixels"].clone()
+        pixels[seen] = self.augment(pixels[seen])
+        return Batch(batch.inputs | {"image": image | {"pixels": pixels}}, batch.present)
 
     def _losses(self, logits: dict[str, Tensor], labelled: Labelled) -> dict[str, Tensor]:
         return {
