@@ -137,7 +137,10 @@ def survival_bins(duration: np.ndarray, event: np.ndarray) -> tuple[float, ...]:
 
 
 def designs(study: Study, features: FeatureSet, arrays: Mapping[str, Arrays]) -> dict[str, Design]:
-    """Fit the design of each classical member: all inputs for each method; each input alone for logistic regression."""
+    """Fit the design of each classical member: all inputs for each method; each input alone for logistic regression.
+
+    They are sorted by name, as a bundle is read back, so that members are always added up in the same order.
+    """
     names = features.names()
     kinds = {design_options(method) for method in study.classical}
     joint = {options: Design.fit(arrays, names, options=options) for options in kinds}
@@ -145,4 +148,4 @@ def designs(study: Study, features: FeatureSet, arrays: Mapping[str, Arrays]) ->
     if study.stack and ALONE in study.classical and len(study.inputs) > 1:
         for modality in study.inputs:
             found[f"{ALONE}:{modality}"] = Design.fit({modality: arrays[modality]}, names)
-    return found
+    return dict(sorted(found.items()))
