@@ -2,14 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float
 from torch import Tensor
-from transformers import ViTConfig, ViTModel
 
 from polyclinic.models.config import ImageSizes
 from polyclinic.models.encoders.pictures import PixelEncoder
+
+if TYPE_CHECKING:
+    from transformers import ViTConfig
 
 HEAD_WIDTH = 64
 
@@ -32,6 +34,8 @@ class ViTEncoder(PixelEncoder):
         patch: int = 32,
         colours: int = 1,
     ) -> None:
+        from transformers import ViTModel  # takes seconds to load
+
         across = sizes.pixels // patch
         sizes = sizes.model_copy(update={"pixels": across * patch})
         super().__init__(sizes, width, dropout, channels=hidden, cells=across * across)
@@ -46,6 +50,8 @@ class ViTEncoder(PixelEncoder):
 
     def start_from(self, path: Path) -> None:
         """Take the weights of the folder `path`; raises ValueError if they are of another shape."""
+        from transformers import ViTModel
+
         given = ViTModel.from_pretrained(path, local_files_only=True, use_safetensors=True, add_pooling_layer=False)
         try:
             self.backbone.load_state_dict(given.state_dict())
@@ -68,7 +74,9 @@ def vit_options(folder: Path) -> dict[str, Any]:
     }
 
 
-def _config(pixels: int, hidden: int, layers: int, patch: int, colours: int) -> ViTConfig:
+def _config(pixels: int, hidden: int, layers: int, patch: int, colours: int) -> "ViTConfig":
+    from transformers import ViTConfig
+
     return ViTConfig(
         image_size=pixels,
         patch_size=patch,
