@@ -39,6 +39,6 @@ def _checked(samples: pl.DataFrame) -> pl.DataFrame:
             raise CohortError(
                 f"samples need a column {column!r} of type {dtype}: build them with tasks.prediction_times"
             )
-    if samples.select(pl.any_horizontal(pl.col(list(SAMPLES)).is_null().any())).item():
+    if any(samples[column].null_count() for column in SAMPLES):
         raise CohortError("samples hold a null: every sample needs a subject and a prediction time")
     return samples.select(list(SAMPLES))

@@ -27,10 +27,10 @@ FEATURIZERS: Mapping[str, Any] = {
 
 
 class FeatureSet:
-    """One featurizer for each input modality of a study, in the order of the inputs."""
+    """One featurizer for each input modality of a study, in the order of `FEATURIZERS`."""
 
     def __init__(self, featurizers: Mapping[str, Featurizer]) -> None:
-        self.featurizers = dict(featurizers)
+        self.featurizers = {name: featurizers[name] for name in FEATURIZERS if name in featurizers}
 
     @classmethod
     def of(cls, inputs: Iterable[str], options: Mapping[str, Any], cache: EncoderCache) -> Self:
@@ -77,16 +77,10 @@ class FeatureSet:
     def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = True) -> dict[str, Arrays]:
         """Give the arrays of each modality; with `classical` also what classical models read.
 
-        That is `raw` float64 `[sample, feature]` of the structured features, unscaled and NaN where unknown, and
-        `tfidf`, a sparse `[sample, term]`, of the notes.
+        That is `raw` float64 `[sample, feature]` of the structured features, unscaled and NaN where unknown; `tfidf`, a
+        sparse `[sample, term]`, of the notes; and `pooled` float32 `[sample, view, width]` of the pictures.
         """
-        arrays: dict[str, Arrays] = {}
-        for name, featurizer in self.featurizers.items():
-            if isinstance(featurizer, StructuredFeaturizer | NoteFeaturizer):
-                arrays[name] = featurizer.transform(known, samples, classical)
-            else:
-                arrays[name] = featurizer.transform(known, samples)
-        return arrays
+        return {name: one.transform(known, samples, classical) for name, one in self.featurizers.items()}
 
     def ignored(self, known: pl.DataFrame) -> dict[str, int]:
         """Count the events of codes that training did not show, or not often enough, by code."""

@@ -28,8 +28,8 @@ class Featurizer(Protocol):
         """Learn the state (codes, scales, vocabulary) from training samples, and give the featurizer itself."""
         ...
 
-    def transform(self, known: pl.DataFrame, samples: pl.DataFrame) -> Arrays:
-        """Give the arrays of `samples`, in their order."""
+    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
+        """Give the arrays of `samples`, in their order; with `classical` also those that classical models read."""
         ...
 
     def state(self) -> dict[str, Any]:

@@ -95,8 +95,12 @@ class ImageFeaturizer:
         self._width = max((len(pictures) for pictures in chosen), default=1) or 1
         return self
 
-    def transform(self, known: pl.DataFrame, samples: pl.DataFrame) -> Arrays:
-        """Give the arrays of `samples`, in their order; raises PictureError for pictures that cannot be used."""
+    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
+        """Give the arrays of `samples`, in their order; with `classical` also `pooled`, where there are `tokens`.
+
+        Raises:
+            PictureError: pictures cannot be used.
+        """
         arrays = self._layout(self._chosen(known, samples))
         names, encodings = arrays["blob"], self._encodings()
         encoded: dict[str, Gathered] = {}
@@ -104,8 +108,10 @@ class ImageFeaturizer:
             encodings.prepare(kind, names[names != ""])
             encoded[kind] = encodings.gathered(kind, names)
         for output in self.options.outputs:
-            given = _pooled(encoded["tokens"]) if output == "pooled" else encoded[output]
-            arrays[output] = cast(np.ndarray, given)  # what is gathered behaves as an array
+            if output != "pooled":
+                arrays[output] = cast(np.ndarray, encoded[output])  # what is gathered behaves as an array
+        if "tokens" in encoded and (classical or "pooled" in self.options.outputs):
+            arrays["pooled"] = _pooled(encoded["tokens"])
         return arrays
 
     def prepare(self, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT) -> int:
@@ -139,7 +145,8 @@ class ImageFeaturizer:
         """Give the newest pictures of each sample, oldest first; a picture recorded twice counts once."""
         events = known.filter(pl.col("code").str.starts_with(KIND) & pl.col("blob").is_not_null())
         rows = sample_rows(events, samples)
-        events, rows = events.filter(rows >= 0), rows[rows >= 0]
+        if (rows < 0).any():
+            events, rows = events.filter(rows >= 0), rows[rows >= 0]
         hours = hours_before(events["time"].to_numpy(), samples, rows)
         hours = np.nan_to_num(hours, nan=np.inf)  # without a time: the oldest
         chosen: list[dict[str, Picture]] = [{} for _ in range(len(samples))]

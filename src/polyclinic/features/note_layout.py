@@ -74,7 +74,8 @@ def in_reading_order(events: pl.DataFrame, samples: pl.DataFrame) -> list[list[N
         ValueError: a note was written after the prediction time.
     """
     rows = sample_rows(events, samples)
-    events, rows = events.filter(rows >= 0), rows[rows >= 0]
+    if (rows < 0).any():
+        events, rows = events.filter(rows >= 0), rows[rows >= 0]
     hours = np.nan_to_num(hours_before(events["time"].to_numpy(), samples, rows), nan=np.inf)
     sections = [name(code) for code in events["code"]]
     places = [_PLACE_OF.get(section, len(READING_ORDER)) for section in sections]

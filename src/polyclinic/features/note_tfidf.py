@@ -71,6 +71,8 @@ class Tfidf:
     def transform(self, documents: Sequence[Texts]) -> sparse.csr_array:
         """Give the weights, float32 `[document, term]`; the terms of one kind make a row of length 1, or of zeros."""
         blocks = [_block(TERMS[kind], weights, documents) for kind, weights in self._weights.items()]
+        if len(blocks) == 1:
+            return blocks[0]
         empty = sparse.csr_array((len(documents), 0), dtype=np.float32)
         return sparse.csr_array(sparse.hstack([empty, *blocks], format="csr"))
 

@@ -98,8 +98,8 @@ class SeriesFeaturizer:
         )
         return self
 
-    def transform(self, known: pl.DataFrame, samples: pl.DataFrame) -> Arrays:
-        """Give `present` and the arrays of the forms."""
+    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:  # noqa: ARG002
+        """Give `present` and the arrays of the forms; classical models read the same."""
         fitted = self.fitted
         events = _timed(measure(known, samples, fitted.codes)).within(fitted.limits)
         values = np.empty(len(events.value))

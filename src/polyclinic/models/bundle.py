@@ -5,7 +5,8 @@
     features.json        fitted featurizers
     model.safetensors    weights of the network of each fold
     classical/<task>/    classical models (skops)
-    calibration.json     combination, calibration and thresholds of each task
+    designs.json         the matrices that classical models read
+    calibration.json     members, combination, calibration and thresholds of each task
     metrics.json, predictions.parquet, card.md    what was measured
 
 Nothing is ever unpickled.
@@ -29,11 +30,12 @@ from polyclinic.cohort import Cohort, known_at
 from polyclinic.features import Arrays
 from polyclinic.features.cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
+from polyclinic.features.image_encodings import Blobs
 from polyclinic.files import replacing, sha256, write_json, write_text
 from polyclinic.models.calibration import Calibrator
 from polyclinic.models.classical import ClassicalModel, Design
 from polyclinic.models.config import ModelConfig
-from polyclinic.models.ensemble import Ensemble, Member, TaskEnsemble
+from polyclinic.models.ensemble import Answers, Ensemble, Member, TaskEnsemble
 from polyclinic.models.predictions import Predictions, in_order, rows_of
 from polyclinic.models.stacking import Stacker
 from polyclinic.models.unified import UnifiedModel
@@ -43,7 +45,7 @@ from polyclinic.tasks.patterns import codes_of
 
 FORMAT = 1
 INDEX = "bundle.json"
-SEALED = ("study.yaml", "features.json", "model.safetensors", "calibration.json")
+SEALED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
 
 
 class BundleError(ValueError):
@@ -78,7 +80,17 @@ class Bundle:
 
     def arrays(self, cohort: Cohort, samples: pl.DataFrame, progress: Progress = SILENT) -> dict[str, Arrays]:
         """Give the features of samples (`sample`, `subject_id`, `prediction_time`) from what was known then."""
-        return self._transform(cohort, record_of(cohort, samples, self.tasks), samples, progress)
+        known = record_of(cohort.events(), samples, self.tasks)
+        return self._transform(cohort.blob, known, samples, progress)
+
+    def answer(self, events: pl.DataFrame, samples: pl.DataFrame, blobs: Blobs) -> dict[str, Answers]:
+        """Answer every task for samples (`sample`, `subject_id`, `prediction_time`) from events in memory.
+
+        `events` may be those of one patient (`cohort.subject(id)`); only what was known at the prediction times is
+        read of them. `blobs` tells where pictures lie (`cohort.blob`).
+        """
+        known = record_of(events.lazy(), samples, self.tasks)
+        return self.ensemble.answer(self._transform(blobs, known, samples))
 
     def predict(
         self,
@@ -104,8 +116,8 @@ class Bundle:
         if not samples.height:
             names = ", ".join(task.name for task in wanted)
             raise BundleError(f"{names} can be asked of no such subject: see the task's prediction time and exclusions")
-        known = record_of(cohort, samples, self.tasks)
-        answers = self.ensemble.answer(self._transform(cohort, known, samples, progress))
+        known = record_of(cohort.events(), samples, self.tasks)
+        answers = self.ensemble.answer(self._transform(cohort.blob, known, samples, progress))
         rows = []
         for task in wanted:
             asked = samples.join(
@@ -115,10 +127,11 @@ class Bundle:
         return Predictions(in_order(rows), self.features.ignored(known))
 
     def _transform(
-        self, cohort: Cohort, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT
+        self, blobs: Blobs, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT
     ) -> dict[str, Arrays]:
-        features = self.features.reading(cohort.blob)
-        features.prepare(known, samples, progress)
+        features = self.features.reading(blobs)
+        if progress is not SILENT:
+            features.prepare(known, samples, progress)
         return features.transform(known, samples)
 
     def rows(self, task: Task, samples: pl.DataFrame, answers: np.ndarray) -> pl.DataFrame:
@@ -140,7 +153,9 @@ class Bundle:
         }
         with replacing(folder / "model.safetensors") as temporary:
             save_file(weights, temporary)
-        write_json(folder / "calibration.json", _combination(self.ensemble))
+        designs = self.ensemble.designs
+        write_json(folder / "designs.json", [design.state() for design in designs])
+        write_json(folder / "calibration.json", _combination(self.ensemble, designs))
         sealed = [*SEALED, *self._save_classical(folder)]
         networks = self.ensemble.networks
         index = {
@@ -173,26 +188,29 @@ class Bundle:
         folder = Path(path)
         index = _index(folder)
         _check_files(folder, index["files"])
-        state = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
-        features = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+        features, designs, state = (
+            json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("features", "designs", "calibration")
+        )
+        shared = [Design.from_state(design) for design in designs]
         return cls(
             tasks=tuple(Task.model_validate(task) for task in index["tasks"]),
             features=FeatureSet.from_state(features, cache or EncoderCache()),
             ensemble=Ensemble(
-                _networks(folder, index), {name: _task(folder, name, one) for name, one in state.items()}
+                _networks(folder, index), {name: _task(folder, name, one, shared) for name, one in state.items()}
             ),
             study=(folder / "study.yaml").read_text(encoding="utf-8"),
             origin=index["origin"],
         )
 
 
-def record_of(cohort: Cohort, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
+def record_of(events: pl.LazyFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
     """Give what is known of the samples at their prediction times: events of the codes that every task may see."""
-    events = cohort.events().filter(pl.col("subject_id").is_in(samples["subject_id"].unique().implode()))
-    visible = set(codes_of(cohort.events()))
+    visible = codes_of(events)
     for task in tasks:
-        visible &= set(task.inputs.among(visible))
-    return known_at(events.filter(pl.col("code").is_in(sorted(visible))), samples).collect()
+        visible = task.inputs.among(visible)
+    asked = pl.col("subject_id").is_in(samples["subject_id"].unique().implode())
+    return known_at(events.filter(asked & pl.col("code").is_in(visible)), samples).collect()
 
 
 def file_name(member: str) -> str:
@@ -200,11 +218,12 @@ def file_name(member: str) -> str:
     return member.replace(":", "-") + ".skops"
 
 
-def _combination(ensemble: Ensemble) -> dict[str, Any]:
+def _combination(ensemble: Ensemble, designs: Sequence[Design]) -> dict[str, Any]:
+    number = {id(design): number for number, design in enumerate(designs)}
     return {
         name: {
             "kind": task.kind,
-            "members": {member: fitted.design.state() for member, fitted in task.members.items()},
+            "members": {member: number[id(fitted.design)] for member, fitted in task.members.items()},
             "stacker": task.stacker.state() if task.stacker else None,
             "calibrator": task.calibrator.state() if task.calibrator else None,
             "thresholds": list(task.thresholds),
@@ -213,9 +232,9 @@ def _combination(ensemble: Ensemble) -> dict[str, Any]:
     }
 
 
-def _task(folder: Path, name: str, state: Mapping[str, Any]) -> TaskEnsemble:
+def _task(folder: Path, name: str, state: Mapping[str, Any], designs: Sequence[Design]) -> TaskEnsemble:
     members = {
-        member: Member(ClassicalModel.load(folder / "classical" / name / file_name(member)), Design.from_state(design))
+        member: Member(ClassicalModel.load(folder / "classical" / name / file_name(member)), designs[design])
         for member, design in state["members"].items()
     }
     return TaskEnsemble(

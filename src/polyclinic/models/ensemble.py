@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from torch import Tensor
 
 from polyclinic.features import Arrays
 from polyclinic.models.batch import Batch
 from polyclinic.models.calibration import Calibrator
 from polyclinic.models.classical.design import Design
 from polyclinic.models.classical.model import ClassicalModel
+from polyclinic.models.committee import Committee
 from polyclinic.models.stacking import Stacker
 from polyclinic.models.unified import UnifiedModel
 
 NETWORK = "network"
 ROWS_AT_ONCE = 256
+FEW = 8
+"""Samples, up to which the networks are asked at once; of more, each network has enough to do."""
 
 
 class Opinion(NamedTuple):
@@ -36,6 +41,19 @@ class Answers(NamedTuple):
     members: dict[str, Opinion]
 
 
+class Seen(NamedTuple):
+    """What members of one design are shown: their matrix, None where nobody is able to answer, and who is."""
+
+    matrix: Float[np.ndarray, "sample column"] | None
+    able: Bool[np.ndarray, " sample"]
+
+    @classmethod
+    def through(cls, design: Design, arrays: Mapping[str, Arrays]) -> Self:
+        """Make the design's matrix of some samples."""
+        able = design.able(arrays)
+        return cls(design.matrix(arrays) if able.any() else None, able)
+
+
 @dataclass
 class Member:
     """A classical model and the design of its matrix; able to answer where any of its modalities is present."""
@@ -45,10 +63,13 @@ class Member:
 
     def opinion(self, arrays: Mapping[str, Arrays]) -> Opinion:
         """Answer for each sample."""
-        able = self.design.able(arrays)
-        if not able.any():
-            return Opinion(np.zeros((len(able), self.model.config.outputs)), able)
-        return Opinion(self.model.predict_proba(self.design.matrix(arrays)), able)
+        return self.judge(Seen.through(self.design, arrays))
+
+    def judge(self, seen: Seen) -> Opinion:
+        """Answer for each sample from what its design shows."""
+        if seen.matrix is None:
+            return Opinion(np.zeros((len(seen.able), self.model.config.outputs)), seen.able)
+        return Opinion(self.model.predict_proba(seen.matrix), seen.able)
 
 
 @dataclass
@@ -82,25 +103,54 @@ class Ensemble:
 
     def answer(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> dict[str, Answers]:
         """Answer every task for every sample; members without weight are asked only if `every_member`."""
-        network = network_opinions(self.networks, arrays) if self.networks else {}
-        return {name: self._answer(task, network.get(name), arrays, every_member) for name, task in self.tasks.items()}
+        network = network_opinions(self.networks, arrays, self._committee) if self.networks else {}
+        shown = Shown(arrays)
+        return {name: self._answer(task, network.get(name), shown, every_member) for name, task in self.tasks.items()}
 
     def bins(self, task: str) -> tuple[float, ...]:
         """Give the ends of the bins of a time-to-event task."""
         return self.networks[0].config.heads[task].bins if self.networks else ()
 
-    def _answer(
-        self, task: TaskEnsemble, network: Opinion | None, arrays: Mapping[str, Arrays], every_member: bool
-    ) -> Answers:
+    @property
+    def designs(self) -> list[Design]:
+        """The designs of all members, each once."""
+        members = (member for task in self.tasks.values() for member in task.members.values())
+        return list({id(member.design): member.design for member in members}.values())
+
+    @cached_property
+    def _committee(self) -> Committee | None:
+        """The networks as one, where there are several and they can be asked so."""
+        return Committee(self.networks) if len(self.networks) > 1 and Committee.can_be_made_of(self.networks) else None
+
+    def _answer(self, task: TaskEnsemble, network: Opinion | None, shown: Shown, every_member: bool) -> Answers:
         wanted = task.members if every_member or task.stacker is None else task.stacker.weighty(task.members)
         opinions = {} if network is None else {NETWORK: network}
         if every_member or task.stacker is not None or network is None:
-            opinions |= {name: task.members[name].opinion(arrays) for name in wanted}
+            members = {name: task.members[name] for name in wanted}
+            opinions |= {name: member.judge(shown[member.design]) for name, member in members.items()}
         return Answers(task.combine(opinions), opinions)
 
 
-def network_opinions(networks: Sequence[UnifiedModel], arrays: Mapping[str, Arrays]) -> dict[str, Opinion]:
-    """Average the networks' answers to each task; all can answer where anything is present."""
+class Shown:
+    """What members are shown of some samples; a design that several members share is made once."""
+
+    def __init__(self, arrays: Mapping[str, Arrays]) -> None:
+        self._arrays = arrays
+        self._seen: dict[int, Seen] = {}
+
+    def __getitem__(self, design: Design) -> Seen:
+        if id(design) not in self._seen:
+            self._seen[id(design)] = Seen.through(design, self._arrays)
+        return self._seen[id(design)]
+
+
+def network_opinions(
+    networks: Sequence[UnifiedModel], arrays: Mapping[str, Arrays], committee: Committee | None = None
+) -> dict[str, Opinion]:
+    """Average the networks' answers to each task; all can answer where anything is present.
+
+    `committee` is the networks as one, to answer for few samples.
+    """
     first = networks[0]
     read = {m: {name: arrays[m][name] for name in (*names, "present")} for m, names in first.reads.items()}
     n = len(next(iter(read.values()))["present"])
@@ -108,9 +158,14 @@ def network_opinions(networks: Sequence[UnifiedModel], arrays: Mapping[str, Arra
     for start in range(0, n, ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, n))
         batch = Batch.from_arrays(read, rows)
-        with torch.inference_mode():
-            said = [network.probabilities(network(batch)) for network in networks]
+        said = committee(batch) if committee is not None and n <= FEW else _in_turn(networks, batch)
         for task, parts in sums.items():
-            parts.append(torch.stack([one[task] for one in said]).double().mean(dim=0).numpy())
+            parts.append(said[task].double().mean(dim=0).numpy())
     able = np.logical_or.reduce([arrays["present"] for arrays in read.values()])
     return {task: Opinion(np.concatenate(parts), able) for task, parts in sums.items() if parts}
+
+
+def _in_turn(networks: Sequence[UnifiedModel], batch: Batch) -> dict[str, Float[Tensor, "network batch output"]]:
+    with torch.inference_mode():
+        said = [network.probabilities(network(batch)) for network in networks]
+    return {task: torch.stack([one[task] for one in said]) for task in said[0]}

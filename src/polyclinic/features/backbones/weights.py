@@ -41,7 +41,7 @@ def fingerprint(path: Path, memory: Path | None = None) -> str:
     written is done without.
     """
     stat = path.stat()
-    key: _Stat = (str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    key: _Stat = (str(path.absolute()), stat.st_size, stat.st_mtime_ns)
     if key not in _known:
         remembered = _recall(memory)
         _known[key] = remembered.get(_line(key)) or _digest(path)

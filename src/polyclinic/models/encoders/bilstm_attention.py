@@ -17,6 +17,7 @@ class BiLSTMAttention(Encoder):
 
     modality = "note"
     reads = ("words", "word_section")
+    stackable = False  # sequences that are packed have no such form
 
     def __init__(self, sizes: NoteSizes, width: int, dropout: float) -> None:
         super().__init__()
