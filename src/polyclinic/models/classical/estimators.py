@@ -41,7 +41,7 @@ def _logistic(shape: tuple[int, int], seed: int, strength: float, **options: Any
 
 
 def _ridge(shape: tuple[int, int], seed: int, strength: float) -> Estimator:  # noqa: ARG001
-    return Ridge(alpha=10 / strength, random_state=seed)
+    return Ridge(alpha=5 / strength, random_state=seed)
 
 
 def _tree(make: Callable[..., Estimator]) -> Build:
@@ -55,7 +55,7 @@ def _forest(make: Callable[..., Estimator]) -> Build:
     def build(shape: tuple[int, int], seed: int, share: float, **options: Any) -> Estimator:
         columns = share_of(shape[1], share)
         leaf = 3 + shape[0] // 2000
-        return make(300, random_state=seed, min_samples_leaf=leaf, max_features=columns, n_jobs=-1, **options)
+        return make(200, random_state=seed, min_samples_leaf=leaf, max_features=columns, n_jobs=-1, **options)
 
     return build
 
@@ -80,7 +80,7 @@ def share_of(columns: int, share: float) -> float:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "logistic_regression": Family(_logistic, _ridge, tuple({"strength": c} for c in (0.1, 0.01, 1.0)), linear=True),
+    "logistic_regression": Family(_logistic, _ridge, tuple({"strength": c} for c in (0.05, 0.01, 0.3)), linear=True),
     "decision_tree": Family(
         _tree(DecisionTreeClassifier),
         _tree(DecisionTreeRegressor),
@@ -89,7 +89,7 @@ FAMILIES: Mapping[str, Family] = {
     "random_forest": Family(
         _forest(RandomForestClassifier),
         _forest(RandomForestRegressor),
-        tuple({"share": share} for share in (0.2, 0.05)),
+        tuple({"share": share} for share in (0.1, 0.3)),
     ),
     "gradient_boosting": Family(
         _boosting(HistGradientBoostingClassifier),
@@ -103,8 +103,8 @@ FAMILIES: Mapping[str, Family] = {
 }
 """By the names of `ClassicalName`. For regression, logistic_regression means ridge regression."""
 
-SMALL = 1_000_000
-"""Cells of a matrix below which the threads of boosting wait for one another longer than they work."""
+SMALL = 20_000_000
+"""Cells of a matrix below which the threads of boosting and algebra gain little, and lose much on a busy machine."""
 
 
 def fit_estimator(config: ClassicalConfig, options: Options, x: np.ndarray, y: np.ndarray) -> Estimator:

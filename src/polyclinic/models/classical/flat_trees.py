@@ -56,16 +56,18 @@ def read_trees(estimator: Any, columns: int) -> FlatTrees | None:
     parts += [_of_predictor(one.nodes) for stage in getattr(estimator, "_predictors", []) for one in stage]
     if not parts:
         return None
-    depth = max(_checked_depth(part, columns) for part in parts)
+    for part in parts:
+        _check(part, columns)
     sizes = np.array([len(part.column) for part in parts])
     starts = np.cumsum(sizes) - sizes
+    children = np.concatenate([part.children + start for part, start in zip(parts, starts, strict=True)])
     return FlatTrees(
         starts,
-        depth,
+        _depth(starts, children),
         np.concatenate([part.column for part in parts]),
         np.concatenate([part.threshold for part in parts]),
         np.concatenate([part.unknown_left for part in parts]),
-        np.concatenate([part.children + start for part, start in zip(parts, starts, strict=True)]),
+        children,
         np.concatenate([part.value for part in parts]),
     )
 
@@ -105,16 +107,21 @@ def _one(
     )
 
 
-def _checked_depth(tree: FlatTrees, columns: int) -> int:
-    """Give the depth, having seen that every child exists and comes after its parent, and that every column exists."""
+def _check(tree: FlatTrees, columns: int) -> None:
+    """See that every child exists and comes after its parent, so that no path is endless, and that columns exist."""
     nodes = np.arange(len(tree.column))
     inner = tree.children[:, 0] != nodes
-    children = tree.children[inner]
+    children, asked = tree.children[inner], tree.column[inner]
     inside = len(nodes) and (children < len(nodes)).all() and (children > nodes[inner, None]).all()
-    asked = tree.column[inner]
     if not inside or not ((asked >= 0) & (asked < columns)).all():
         raise UnsoundTreeError("a tree's nodes lead out of it")
-    depth = np.zeros(len(nodes), dtype=np.int64)
-    for node in nodes[inner]:
-        depth[tree.children[node]] = np.maximum(depth[tree.children[node]], depth[node] + 1)
-    return int(depth.max())
+
+
+def _depth(roots: np.ndarray, children: np.ndarray) -> int:
+    """Count the levels below the roots."""
+    level, depth = roots, 0
+    while True:
+        inner = level[children[level, 0] != level]
+        if not len(inner):
+            return depth
+        level, depth = np.unique(children[inner]), depth + 1

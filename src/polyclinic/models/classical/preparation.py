@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-BLOCK_VARIANCE = 30.0
-"""Of the columns of one block together, once scaled."""
+MOST_VARIANCE = 30.0
+"""Of the columns of one block together, once scaled; a small block has the variance of its columns."""
+FAR = 3.0
+"""Standard deviations beyond which a measurement says no more: outliers would bend a line."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Preparation:
-    """Fill, centre, scale; fitted on training samples.
+    """Fill, centre, clip, scale; fitted on training samples.
 
-    Each block's variance adds up to the same, as in multiple factor analysis (Escofier & Pagès 1994): otherwise the
-    penalty on the weights would hardly touch a block of a thousand picture features, and they would decide alone.
+    Large blocks have the same variance, as in multiple factor analysis (Escofier & Pagès 1994): otherwise the penalty
+    on the weights would hardly touch a block of a thousand features, and they would decide alone.
     """
 
     fill: Float[np.ndarray, " column"]
     centre: Float[np.ndarray, " column"]
+    reach: Float[np.ndarray, " column"]  # what lies further from the centre counts as lying there
     scale: Float[np.ndarray, " column"]
 
     @classmethod
@@ -39,12 +42,15 @@ class Preparation:
         fill = np.zeros(x.shape[1])
         fill[~empty] = np.nanmedian(x[:, ~empty], axis=0)
         filled = np.where(known, x, fill)
-        variance = filled.var(axis=0)
-        return cls(fill, filled.mean(axis=0), _scales(variance, blocks))
+        spread = filled.std(axis=0)
+        alike = np.repeat([block.alike for block in blocks], [block.columns for block in blocks])
+        reach = np.where(alike, np.inf, FAR * spread)
+        return cls(fill, filled.mean(axis=0), reach, _scales(spread**2, blocks))
 
     def __call__(self, x: Float[np.ndarray, "sample column"]) -> Float[np.ndarray, "sample column"]:
-        """Prepare a matrix; scaled values are kept within ±10 of their centre's scale."""
-        result: np.ndarray = (np.where(np.isnan(x), self.fill, x) - self.centre) / self.scale
+        """Prepare a matrix."""
+        away = np.where(np.isnan(x), self.fill, x) - self.centre
+        result: np.ndarray = np.clip(away, -self.reach, self.reach) / self.scale
         return result
 
 
@@ -53,10 +59,8 @@ def _scales(variance: np.ndarray, blocks: Sequence[Block]) -> np.ndarray:
     for block in blocks:
         within = slice(start, start + block.columns)
         varying = variance[within] > 0
-        if block.alike:
-            spread = np.full(block.columns, np.sqrt(variance[within].sum() / BLOCK_VARIANCE))
-        else:
-            spread = np.sqrt(variance[within] * max(varying.sum(), 1) / BLOCK_VARIANCE)
-        scales[within] = np.where(varying, spread, 1.0)
+        total = min(MOST_VARIANCE, max(varying.sum(), 1))
+        of_block = variance[within].sum() if block.alike else variance[within] * varying.sum()
+        scales[within] = np.where(varying, np.sqrt(of_block / total), 1.0)
         start += block.columns
     return scales

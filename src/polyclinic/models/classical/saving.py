@@ -55,7 +55,7 @@ def save_model(path: Path, saved: SavedModel) -> None:
         "estimators": list(saved.estimators),
     }
     if saved.preparation is not None:
-        content["preparation"] = [saved.preparation.fill, saved.preparation.centre, saved.preparation.scale]
+        content["preparation"] = list(vars(saved.preparation).values())
     with replacing(path) as temporary:
         temporary.write_bytes(canonical(io.dumps(content)))
 
