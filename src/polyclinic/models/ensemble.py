@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from polyclinic.features import Arrays
@@ -52,6 +52,10 @@ class Seen(NamedTuple):
         """Make the design's matrix of some samples."""
         able = design.able(arrays)
         return cls(design.matrix(arrays) if able.any() else None, able)
+
+    def some(self, rows: Int[np.ndarray, " row"]) -> Self:
+        """Keep some samples."""
+        return type(self)(None if self.matrix is None else self.matrix[rows], self.able[rows])
 
 
 @dataclass
@@ -145,24 +149,26 @@ class Shown:
 
 
 def network_opinions(
-    networks: Sequence[UnifiedModel], arrays: Mapping[str, Arrays], committee: Committee | None = None
+    networks: Sequence[UnifiedModel],
+    arrays: Mapping[str, Arrays],
+    committee: Committee | None = None,
+    rows: Int[np.ndarray, " row"] | None = None,
 ) -> dict[str, Opinion]:
-    """Average the networks' answers to each task; all can answer where anything is present.
+    """Average the networks' answers to each task, of all samples or some; they can answer where anything is present.
 
     `committee` is the networks as one, to answer for few samples.
     """
     first = networks[0]
     read = {m: {name: arrays[m][name] for name in (*names, "present")} for m, names in first.reads.items()}
-    n = len(next(iter(read.values()))["present"])
+    able = np.logical_or.reduce([arrays["present"] for arrays in read.values()])
+    rows = np.arange(len(able)) if rows is None else rows
     sums: dict[str, list[np.ndarray]] = {task: [] for task in first.heads}
-    for start in range(0, n, ROWS_AT_ONCE):
-        rows = np.arange(start, min(start + ROWS_AT_ONCE, n))
-        batch = Batch.from_arrays(read, rows)
-        said = committee(batch) if committee is not None and n <= FEW else _in_turn(networks, batch)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        batch = Batch.from_arrays(read, rows[start : start + ROWS_AT_ONCE])
+        said = committee(batch) if committee is not None and len(rows) <= FEW else _in_turn(networks, batch)
         for task, parts in sums.items():
             parts.append(said[task].double().mean(dim=0).numpy())
-    able = np.logical_or.reduce([arrays["present"] for arrays in read.values()])
-    return {task: Opinion(np.concatenate(parts), able) for task, parts in sums.items() if parts}
+    return {task: Opinion(np.concatenate(parts), able[rows]) for task, parts in sums.items() if parts}
 
 
 def _in_turn(networks: Sequence[UnifiedModel], batch: Batch) -> dict[str, Float[Tensor, "network batch output"]]:

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.calibration import Calibrator, threshold_for_sensitivity
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
-from polyclinic.models.ensemble import NETWORK, Ensemble, Member, Opinion, TaskEnsemble, network_opinions
+from polyclinic.models.ensemble import NETWORK, Ensemble, Member, Opinion, Shown, TaskEnsemble, network_opinions
 from polyclinic.models.stacking import Stacker
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.tasks import Targets, Task
@@ -53,6 +53,11 @@ class Crossfitter:
         }
         return Examples(arrays, self.examples.targets, self.examples.subjects)
 
+    @cached_property
+    def shown(self) -> Shown:
+        """What classical models read of every example."""
+        return Shown(self.examples.arrays)
+
     def fit(self, folds: Sequence[Fold]) -> tuple[Ensemble, Opinions]:
         """Fit, and give also what each member said of every example out of fold."""
         networks = [self._network(number, fold) for number, fold in enumerate(folds)] if self.config else []
@@ -83,7 +88,7 @@ class Crossfitter:
 
     def _network_out_of_fold(self, networks: Sequence[UnifiedModel], folds: Sequence[Fold]) -> dict[str, Opinion]:
         said = [
-            network_opinions([network], self.network_examples.rows_of(fold.validation))
+            network_opinions([network], self.network_examples.arrays, rows=fold.validation)
             for network, fold in zip(networks, folds, strict=True)
         ]
         rows = [fold.validation for fold in folds]
@@ -93,12 +98,10 @@ class Crossfitter:
         """Fit every classical model without each fold and on everyone; note what it says out of fold."""
         jobs = [(task, name) for task in self.study.tasks for name in self.designs if self._can(task, name, folds)]
         members: dict[str, dict[str, Member]] = {task.name: {} for task in self.study.tasks}
-        matrices = {name: design.matrix(self.examples.arrays) for name, design in self.designs.items()}
         with self.progress.task("classical models", total=len(jobs) * (len(folds) + 1)) as advance:
             for task, name in jobs:
-                opinion = self._judged(task, name, matrices[name], folds, advance)
-                everyone = np.arange(len(self.examples))
-                model = self._fitted(task, name, matrices[name], everyone)
+                opinion = self._judged(task, name, folds, advance)
+                model = self._fitted(task, name, np.arange(len(self.examples)))
                 advance(1)
                 members[task.name][name] = Member(model, self.designs[name])
                 opinions[task.name][name] = opinion
@@ -111,23 +114,23 @@ class Crossfitter:
 
     def _taught(self, task: Task, name: str) -> Bool[np.ndarray, " sample"]:
         """Tell which samples have any of a model's modalities, and an answer."""
-        able, observed = self.designs[name].able(self.examples.arrays), self.examples.targets[task.name].observed
+        able, observed = self.shown[self.designs[name]].able, self.examples.targets[task.name].observed
         taught: np.ndarray = able & observed
         return taught
 
-    def _judged(self, task: Task, name: str, matrix: np.ndarray, folds: Sequence[Fold], advance: Advance) -> Opinion:
-        rows, said = [], []
+    def _judged(self, task: Task, name: str, folds: Sequence[Fold], advance: Advance) -> Opinion:
+        design, said = self.designs[name], []
         for fold in folds:
-            model = self._fitted(task, name, matrix, fold.training)
-            judged = self.examples.rows_of(fold.validation)
-            rows.append(fold.validation)
-            said.append(Member(model, self.designs[name]).opinion(judged))
+            model = self._fitted(task, name, fold.training)
+            said.append(Member(model, design).judge(self.shown[design].some(fold.validation)))
             advance(1)
-        return _assembled(rows, said)
+        return _assembled([fold.validation for fold in folds], said)
 
-    def _fitted(self, task: Task, name: str, matrix: np.ndarray, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
+    def _fitted(self, task: Task, name: str, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
         """Fit one model on the rows that have any of its modalities and an answer."""
         design, target = self.designs[name], self.examples.targets[task.name]
+        matrix = self.shown[design].matrix
+        assert matrix is not None
         rows = rows[self._taught(task, name)[rows]]
         config = ClassicalConfig(
             name=method_of(name),

@@ -35,12 +35,6 @@ class Examples:
     def __len__(self) -> int:
         return len(self.subjects)
 
-    def rows_of(self, rows: np.ndarray) -> dict[str, Arrays]:
-        """Give the arrays of some samples."""
-        return {
-            modality: {name: array[rows] for name, array in arrays.items()} for modality, arrays in self.arrays.items()
-        }
-
     def labelled(self, rows: np.ndarray) -> Labelled:
         """Give some samples as tensors."""
         return Labelled(
