@@ -167,7 +167,8 @@ class Bundle:
             "origin": self.origin,
             "files": {name: sha256((folder / name).read_bytes()) for name in sealed},
         }
-        write_json(folder / INDEX, index)
+        # Not sorted by key: the classes of a task stay in the order of the model's outputs.
+        write_text(folder / INDEX, json.dumps(index, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         return folder
 
     def _save_classical(self, folder: Path) -> Iterator[str]:

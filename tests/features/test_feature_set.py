@@ -1,0 +1,84 @@
+"""The featurizers of a study, fitted, saved and applied together."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hospital import EVERY_KIND, times_of
+from polyclinic.features.feature_set import FEATURIZERS, FeatureSet
+from polyclinic.features.image import ImageOptions
+from polyclinic.features.note import NoteOptions
+from polyclinic.models.bundle import record_of
+from polyclinic.tasks import number_samples
+
+
+@pytest.fixture(scope="module")
+def samples(hospital):
+    return number_samples(times_of(hospital))
+
+
+@pytest.fixture(scope="module")
+def known(hospital, samples):
+    return record_of(hospital.events(), samples, EVERY_KIND.tasks)
+
+
+@pytest.fixture(scope="module")
+def fitted(hospital, cache, samples, known):
+    return FeatureSet.of(FEATURIZERS, {}, cache).reading(hospital.blob).fit(known, samples)
+
+
+def test_an_unknown_input_is_refused_with_the_choices(cache):
+    with pytest.raises(ValueError, match="unknown input 'genome': choose from structured, series, note, image"):
+        FeatureSet.of(["genome"], {}, cache)
+
+
+def test_inputs_keep_one_order_however_they_are_named(cache):
+    assert FeatureSet.of(["image", "structured", "note"], {}, cache).modalities == ("structured", "note", "image")
+
+
+def test_options_reach_their_featurizer(cache):
+    options = {"image": ImageOptions(max_views=2), "note": NoteOptions(tfidf=("char",))}
+    made = FeatureSet.of(["image", "note"], options, cache).featurizers
+    assert made["image"].options.max_views == 2
+    assert made["note"].options.tfidf == ("char",)
+
+
+def test_every_modality_has_its_arrays_one_row_a_sample(fitted, known, samples):
+    arrays = fitted.transform(known, samples)
+    assert list(arrays) == list(FEATURIZERS)
+    for one in arrays.values():
+        assert one["present"].dtype == bool
+        assert {array.shape[0] for array in one.values()} == {samples.height}
+
+
+def test_classical_arrays_come_only_if_asked_for(fitted, known, samples):
+    with_classical, without = (fitted.transform(known, samples, classical=asked) for asked in (True, False))
+    assert {"raw"} == with_classical["structured"].keys() - without["structured"].keys()
+    assert {"tfidf"} == with_classical["note"].keys() - without["note"].keys()
+    assert with_classical["structured"]["raw"].shape[1] == len(fitted.names()["structured"])
+    assert with_classical["note"]["tfidf"].shape[1] == len(fitted.names()["note"])
+
+
+def test_saved_and_rebuilt_it_gives_the_same_arrays(fitted, known, samples, cache, hospital, tmp_path):
+    fitted.save(tmp_path / "features.json")
+    state = json.loads((tmp_path / "features.json").read_text())
+    again = FeatureSet.from_state(state, cache).reading(hospital.blob)
+    assert again.modalities == fitted.modalities
+    assert again.names() == fitted.names()
+    here, there = (one.transform(known, samples, classical=False) for one in (fitted, again))
+    for modality, arrays in here.items():
+        for name, array in arrays.items():
+            assert np.asarray(array).tobytes() == np.asarray(there[modality][name]).tobytes(), f"{modality} {name}"
+    again.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "features.json").read_bytes()
+
+
+def test_codes_are_ignored_only_if_no_featurizer_uses_them(fitted, known):
+    assert fitted.ignored(known) == {}
+    renamed = known.with_columns(
+        code=pl.col("code").replace({"VITAL//spo2//%": "VITAL//o2//%", "DEMOGRAPHIC//sex": "DEMOGRAPHIC//gender"})
+    )
+    counts = dict(renamed.group_by("code").len().iter_rows())
+    assert fitted.ignored(renamed) == {code: counts[code] for code in ("VITAL//o2//%", "DEMOGRAPHIC//gender")}
