@@ -63,7 +63,7 @@ def test_what_an_abstaining_member_says_changes_nothing():
 
 
 def test_the_rest_make_up_for_who_abstains():
-    stacker = Stacker("binary", {"a": 0.5, "b": 0.5}, 1.0, (0.0,))
+    stacker = Stacker("binary", {"a": 0.5, "b": 0.5}, 1.0, (0.0,), (0.0,))
     answers = {"a": np.array([[0.9], [0.9]]), "b": np.array([[0.3], [0.3]])}
     combined = stacker(answers, {"a": np.array([True, True]), "b": np.array([True, False])})
     assert combined[0, 0] == pytest.approx(expit((logit(0.9) + logit(0.3)) / 2))
@@ -71,13 +71,13 @@ def test_the_rest_make_up_for_who_abstains():
 
 
 def test_weightless_members_speak_where_nobody_else_can():
-    stacker = Stacker("binary", {"a": 1.0, "b": 0.0}, 1.0, (0.0,))
+    stacker = Stacker("binary", {"a": 1.0, "b": 0.0}, 1.0, (0.0,), (0.0,))
     answers = {"a": np.array([[0.9]]), "b": np.array([[0.3]])}
     assert stacker(answers, {"a": np.array([False]), "b": np.array([True])})[0, 0] == pytest.approx(0.3)
 
 
-def test_where_nobody_can_answer_the_shift_speaks():
-    stacker = Stacker("binary", {"a": 1.0}, 1.0, (logit(0.14),))
+def test_where_nobody_can_answer_the_base_rate_speaks():
+    stacker = Stacker("binary", {"a": 1.0}, 1.0, (0.0,), (logit(0.14),))
     assert stacker({"a": np.array([[0.9]])}, {"a": np.array([False])})[0, 0] == pytest.approx(0.14)
 
 
@@ -149,3 +149,15 @@ def test_the_gradient_is_the_slope(kind):
 def test_no_member_is_refused():
     with pytest.raises(ValueError, match="no member"):
         Stacker.fit("binary", {}, {}, np.zeros((1, 1)), np.ones(1, dtype=bool))
+
+
+def test_those_whom_nobody_can_answer_keep_what_happened_to_their_like():
+    draw = np.random.default_rng(0)
+    able = np.arange(400) < 200
+    ill = np.where(able, draw.random(400) < 0.2, draw.random(400) < 0.9)
+    answers = np.full((400, 1), 0.2)
+    stacker = Stacker.fit("binary", {"a": answers}, {"a": able}, ill[:, None].astype(float), np.ones(400, bool))
+    said = stacker({"a": answers}, {"a": able})[:, 0]
+    assert abs(said[~able] - ill[~able].mean()).max() < 0.05
+    assert abs(said[able] - ill[able].mean()).max() < 0.05
+    assert Stacker.from_state(stacker.state()) == stacker

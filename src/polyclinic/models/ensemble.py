@@ -87,13 +87,13 @@ class TaskEnsemble:
     thresholds: tuple[float, ...] = ()  # operating point of each output, for binary and multilabel tasks
 
     def combine(self, opinions: Mapping[str, Opinion]) -> Float[np.ndarray, "sample output"]:
-        """Combine the members' opinions and calibrate."""
+        """Combine the members' opinions and calibrate; whoever has no weight is not heard, asked or not."""
         if self.stacker is None:
             combined = next(iter(opinions.values())).answers
         else:
+            heard = self.stacker.weighty(opinions)
             combined = self.stacker(
-                {name: opinion.answers for name, opinion in opinions.items()},
-                {name: opinion.able for name, opinion in opinions.items()},
+                {name: opinions[name].answers for name in heard}, {name: opinions[name].able for name in heard}
             )
         return combined if self.calibrator is None else self.calibrator(combined)
 

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
 from polyclinic.models.config import TaskKind
-from polyclinic.models.links import LINKS, Seen, seen
+from polyclinic.models.links import LINKS, Seen, log_odds, seen
 
 PULL = 10.0
 """Towards equal weights, in samples' worth of evidence."""
@@ -34,6 +34,12 @@ class Scores(NamedTuple):
     scores: Float[np.ndarray, "member sample output"]  # 0 where the member abstains
     able: Bool[np.ndarray, "member sample"]
 
+    @property
+    def anyone(self) -> Bool[np.ndarray, " sample"]:
+        """Tell which samples some member can answer."""
+        some: np.ndarray = np.asarray(self.able.any(axis=0))
+        return some
+
     def mean(self, weights: Float[np.ndarray, " member"]) -> Float[np.ndarray, "sample output"]:
         """Average those able by weight, or equally where none of them has any; 0 where none is able."""
         weighed = weights[:, None] * self.able
@@ -46,12 +52,17 @@ class Scores(NamedTuple):
 
 @dataclass(frozen=True)
 class Stacker:
-    """score = shift + strength · mean of the able members' scores by weight; the weights add up to 1."""
+    """score = shift + strength · mean of the able members' scores by weight; the weights add up to 1.
+
+    Where no member is able to answer, `silent` speaks: what happened to such samples, drawn to what happened to all.
+    That nothing was recorded of a patient is seldom chance.
+    """
 
     kind: TaskKind
     weights: dict[str, float]
     strength: float
     shift: tuple[float, ...]  # of each output
+    silent: tuple[float, ...]  # score of each output where nobody can answer
 
     @classmethod
     def fit(
@@ -68,23 +79,25 @@ class Stacker:
         if not names:
             raise ValueError("there is no member to stack")
         members = _gather(kind, answers, able, names)
-        what = seen(kind, targets, observed & members.able.any(axis=0), bins)
+        what = seen(kind, targets, observed & members.anyone, bins)
         equal = np.full(len(names), 1 / len(names))
-        outputs = members.scores.shape[2]
+        silent = _base(kind, seen(kind, targets, observed, bins), ~members.anyone)
         if not what.known.any():
-            return cls(kind, dict(zip(names, equal.tolist(), strict=True)), 1.0, (0.0,) * outputs)
+            return cls(kind, dict(zip(names, equal.tolist(), strict=True)), 1.0, (0.0,) * len(silent), silent)
         weights, shift = _fit(kind, members, what)
         strength = float(weights.sum())
         shares = weights / strength if strength > 0 else equal
         shares = np.where(shares < NEGLIGIBLE, 0, shares)
         shares = shares / shares.sum()
-        return cls(kind, dict(zip(names, shares.tolist(), strict=True)), strength, tuple(map(float, shift)))
+        return cls(kind, dict(zip(names, shares.tolist(), strict=True)), strength, tuple(map(float, shift)), silent)
 
     def __call__(self, answers: Answers, able: Able) -> Float[np.ndarray, "sample output"]:
-        """Combine; members that are not among `answers` abstain. Where nobody can answer, the shift alone speaks."""
+        """Combine; members that are not among `answers` abstain."""
         members = _gather(self.kind, answers, able, list(answers))
         weights = np.array([self.weights[name] for name in answers])
-        return LINKS[self.kind].answers(self.strength * members.mean(weights) + np.array(self.shift))
+        scores = self.strength * members.mean(weights) + np.array(self.shift)
+        answered = members.anyone[:, None]
+        return LINKS[self.kind].answers(np.where(answered, scores, np.array(self.silent)))
 
     def weighty(self, members: Iterable[str]) -> list[str]:
         """Give those of `members` that have a weight."""
@@ -97,7 +110,19 @@ class Stacker:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Stacker:
         """Rebuild the stacker that gave `state`."""
-        return cls(state["kind"], dict(state["weights"]), float(state["strength"]), tuple(state["shift"]))
+        shift, silent = tuple(state["shift"]), tuple(state["silent"])
+        return cls(state["kind"], dict(state["weights"]), float(state["strength"]), shift, silent)
+
+
+def _base(kind: TaskKind, what: Seen, silent: Bool[np.ndarray, " sample"]) -> tuple[float, ...]:
+    """Give the scores of what happened to the silent samples, with `PULL` samples' worth of what happened to all."""
+    happened = np.where(what.known, what.happened, 0)
+    overall = happened.sum(axis=0) / np.maximum(what.known.sum(axis=0), 1)
+    number = what.known[silent].sum(axis=0)
+    rates = (happened[silent].sum(axis=0) + PULL * overall) / (number + PULL)
+    if kind == "multiclass":
+        return tuple(map(float, LINKS[kind].scores(rates)))
+    return tuple(map(float, rates if kind == "regression" else log_odds(rates)))
 
 
 def _gather(kind: TaskKind, answers: Answers, able: Able, names: Sequence[str]) -> Scores:

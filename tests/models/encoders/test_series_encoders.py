@@ -1,22 +1,23 @@
+import pytest
 import torch
 
+from polyclinic.models.encoders.code_attention import HEADS, CodeAttention
 from polyclinic.models.encoders.gru_d import GRUD, last_seen
+from polyclinic.models.encoders.triplets import TripletTransformer
+from polyclinic.models.layers import smooth_clip
 
-from ..inputs import encode, encoder, inputs, pooled
+from ..inputs import SIZES, WIDTH, encode, encoder, inputs, pooled
 
 
-def test_triplets_are_a_set():
-    network, tensors = encoder("series", "triplet").eval(), inputs(4)["series"]
+@pytest.mark.parametrize("name", ["triplet", "code_attention"])
+def test_triplets_are_a_set(name):
+    network, tensors = encoder("series", name).eval(), inputs(4)["series"]
     order = torch.randperm(9, generator=torch.Generator().manual_seed(2))
     shuffled = {name: tensors[name][:, order] for name in network.reads}
     torch.testing.assert_close(pooled(encode(network, tensors)), pooled(encode(network, shuffled)))
 
 
 def test_triplets_mixed_by_attention_are_a_set_too():
-    from polyclinic.models.encoders.triplets import TripletTransformer
-
-    from ..inputs import SIZES, WIDTH
-
     torch.manual_seed(0)
     network, tensors = TripletTransformer(SIZES["series"], WIDTH, 0.0, context_layers=2).eval(), inputs(4)["series"]
     order = torch.randperm(9, generator=torch.Generator().manual_seed(2))
@@ -24,8 +25,9 @@ def test_triplets_mixed_by_attention_are_a_set_too():
     torch.testing.assert_close(pooled(encode(network, tensors)), pooled(encode(network, shuffled)))
 
 
-def test_the_code_of_a_triplet_matters():
-    network, tensors = encoder("series", "triplet").eval(), inputs(4)["series"]
+@pytest.mark.parametrize("name", ["triplet", "code_attention"])
+def test_the_code_of_a_triplet_matters(name):
+    network, tensors = encoder("series", name).eval(), inputs(4)["series"]
     other = tensors | {"triplet_code": torch.where(tensors["triplet_code"] == 1, 2, tensors["triplet_code"])}
     assert not torch.allclose(pooled(encode(network, tensors)), pooled(encode(network, other)))
 
@@ -65,3 +67,41 @@ def _paper_states(network: GRUD, x: torch.Tensor, m: torch.Tensor, since: torch.
         state = (1 - update) * state + update * torch.tanh(c + reset * uc)
         states.append(state)
     return states
+
+
+def test_summaries_are_softmax_means_of_each_code():
+    """An independent loop over samples and codes."""
+    network, tensors = encoder("series", "code_attention"), inputs(3)["series"]
+    assert isinstance(network, CodeAttention)
+    numbers, known = network.summarise(*(tensors[name] for name in network.reads))
+    for sample in range(3):
+        for code in range(1, 5):
+            mine = tensors["triplet_code"][sample] == code
+            hours, values = tensors["triplet_time"][sample][mine], tensors["triplet_value"][sample][mine]
+            assert known[sample, code] == mine.any()
+            if not mine.any():
+                continue
+            slopes = torch.tensor(HEADS)
+            weights = (slopes[:, :1] * hours / 24 + slopes[:, 1:] * smooth_clip(values)).softmax(dim=1)
+            torch.testing.assert_close(numbers[sample, code, : len(HEADS)], smooth_clip(weights @ values))
+            habits = [mine.sum().float().log() / 2 - 1, torch.log1p(hours.min()) / 2 - 1]
+            torch.testing.assert_close(numbers[sample, code, len(HEADS) :], torch.stack(habits))
+    assert not known[:, 0].any()
+
+
+def test_records_of_years_stay_finite():
+    network, tensors = encoder("series", "code_attention"), inputs(3)["series"]
+    long = tensors | {
+        "triplet_time": tensors["triplet_time"] * 10_000,
+        "triplet_value": tensors["triplet_value"] * 1000,
+    }
+    tokens = encode(network, long)
+    (pooled(tokens) * torch.randn(tokens.values.shape)).sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in network.parameters())
+
+
+def test_a_series_without_measurements_is_finite():
+    for name in ("triplet", "code_attention"):
+        network, tensors = encoder("series", name).eval(), inputs(3)["series"]
+        empty = tensors | {"triplet_code": torch.zeros_like(tensors["triplet_code"])}
+        assert pooled(encode(network, empty)).isfinite().all()
