@@ -9,7 +9,6 @@ import pytest
 
 if TYPE_CHECKING:
     from hospital import Trained
-
     from polyclinic import Cohort
     from polyclinic.features.cache import EncoderCache
 
@@ -50,7 +49,6 @@ def hospital(tmp_path_factory, cache) -> "Cohort":
 def trained(tmp_path_factory, hospital, cache) -> "Trained":
     """Give a study of one task, trained and measured."""
     from hospital import STUDY, Trained
-
     from polyclinic.training.run import train_and_measure
 
     folder = tmp_path_factory.mktemp("trained") / "bundle"
@@ -63,7 +61,6 @@ def trained(tmp_path_factory, hospital, cache) -> "Trained":
 def every_kind(tmp_path_factory, hospital, cache) -> "Trained":
     """Give a study with a task of each kind, trained and measured with wide intervals."""
     from hospital import EVERY_KIND, Trained
-
     from polyclinic.training.evaluate import evaluate
     from polyclinic.training.fit import fit
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from typing import Any, cast
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from safetensors.torch import load_model, save_model
 
@@ -28,6 +31,8 @@ LOGGERS = ("csv", "mlflow", "tensorboard")
 METRIC = "validation_loss"
 FINISHED = "network.safetensors"
 LOG = "log"
+KEEP_AFTER_S = 10
+"""Age of the latest checkpoint at which another one is written: what a kill may cost."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,8 @@ def fit_network(
 ) -> UnifiedModel:
     """Fit a network and give the weights of its best epoch, in evaluation mode.
 
-    `folder` keeps a checkpoint of every epoch's end: a fit that was killed goes on from the last one, and gives the
-    same bits as one that was not. A finished fit is read back instead of repeated.
+    `folder` keeps a checkpoint of an epoch's end, some seconds old at most: a fit that was killed goes on from there,
+    and gives the same bits as one that was not. A finished fit is read back instead of repeated.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, with the checkpoint in place.
@@ -109,9 +114,10 @@ def _train(
     options = module.options
     training = Batches(examples, rows.training, options.batch_size, shuffle_seed=module.seed)
     validation = Batches(examples, rows.validation, 4 * options.batch_size)
-    checkpoint = ModelCheckpoint(
-        dirpath=folder, filename="best", monitor=METRIC, save_last=True, enable_version_counter=False
-    )
+    # All three after validation, in this order, so that each checkpoint knows what its own epoch changed.
+    stop = _Stop(METRIC, patience=options.patience, check_on_train_epoch_end=False)
+    kept: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": False}
+    best, latest = ModelCheckpoint(folder, "best", monitor=METRIC, **kept), _Latest(folder, "last", **kept)
     last = folder / "last.ckpt"
     with progress.task(description, total=options.epochs) as advance, _quiet():
         trainer = lightning.Trainer(
@@ -120,12 +126,7 @@ def _train(
             max_epochs=options.epochs,
             gradient_clip_val=options.gradient_clip,
             deterministic=True,
-            callbacks=[
-                checkpoint,
-                _Stop(METRIC, patience=options.patience),
-                _Shuffle(training),
-                _Bar(advance),
-            ],
+            callbacks=[stop, _Shuffle(training), _Bar(advance), best, latest],
             logger=_logger(logger, folder),
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -142,7 +143,7 @@ def _train(
         )
     if trainer.interrupted:
         raise KeyboardInterrupt
-    return checkpoint.best_model_path
+    return best.best_model_path
 
 
 def check_logger(name: str) -> None:
@@ -163,16 +164,27 @@ def _logger(name: str, folder: Path) -> Logger:
         case "mlflow":
             return MLFlowLogger("polyclinic")
         case "tensorboard":
-            return TensorBoardLogger(folder, name=LOG, version="")
+            return TensorBoardLogger(folder, name=LOG)
         case _:
-            return CSVLogger(folder, name=LOG, version="")
+            return CSVLogger(folder, name=LOG)
 
 
 class _Stop(EarlyStopping):
     """Stops early, also when the fit was killed after it had stopped and is taken up again."""
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:  # noqa: ARG002
-        trainer.should_stop = self.wait_count >= self.patience
+        trainer.should_stop = self.stopping_reason != EarlyStoppingReason.NOT_STOPPED
+
+
+class _Latest(ModelCheckpoint):
+    """Keeps the latest epoch, but writes it only when the one that is kept has some age."""
+
+    kept = -math.inf  # when
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if time.monotonic() >= self.kept + KEEP_AFTER_S:
+            super().on_validation_end(trainer, module)
+            self.kept = time.monotonic()
 
 
 class _Shuffle(Callback):

@@ -1,0 +1,162 @@
+"""From a study and a cohort to a bundle: what is learnt from, what is refused, what memory it needs."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hospital import SIMPLE, SMALL, STUDY, rewritten
+from polyclinic import Study
+from polyclinic.tasks import TaskError
+from polyclinic.training import memory
+from polyclinic.training.fit import fit
+from polyclinic.training.memory import MIB, MemoryEstimate
+from polyclinic.training.study import StudyError
+
+
+def keeping(cohort, into, rows):
+    """Write the cohort with only some of its events."""
+    return rewritten(cohort, into, lambda events: events.filter(rows))
+
+
+def test_only_development_subjects_are_learnt_from(hospital, cache):
+    fitted = fit(SIMPLE, hospital, cache=cache)
+    learnt = set(fitted.samples["subject_id"])
+    assert not learnt & set(hospital.subjects_in("held_out"))
+    assert learnt <= set(hospital.subjects_in("train") + hospital.subjects_in("tuning"))
+    assert len(learnt) == len(fitted.examples) == fitted.bundle.origin["development_subjects"]
+
+
+def test_the_splits_to_learn_from_can_be_chosen(hospital, cache):
+    fitted = fit(SIMPLE.model_copy(update={"development": ("train",)}), hospital, cache=cache)
+    assert set(fitted.samples["subject_id"]) <= set(hospital.subjects_in("train"))
+
+
+def test_out_of_fold_answers_are_given_for_every_sample(hospital, cache):
+    fitted = fit(SIMPLE, hospital, cache=cache)
+    for opinion in fitted.opinions["demo_deterioration"].values():
+        assert opinion.answers.shape == (len(fitted.examples), 1)
+        assert ((opinion.answers > 0) & (opinion.answers < 1))[opinion.able].all()
+
+
+def test_members_are_the_methods_and_logistic_regression_of_each_input(hospital, cache):
+    members = fit(SIMPLE, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members
+    assert list(members) == ["logistic_regression", "logistic_regression:note", "logistic_regression:structured"]
+    alone = SIMPLE.model_copy(update={"stack": False})
+    assert list(fit(alone, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members) == [
+        "logistic_regression"
+    ]
+
+
+def test_a_network_alone_needs_no_classical_model(hospital, cache):
+    study = STUDY.model_copy(update={"classical": (), "inputs": ("structured",)})
+    bundle = fit(study, hospital, cache=cache).bundle
+    assert bundle.ensemble.tasks["demo_deterioration"].members == {}
+    assert bundle.predict(hospital).frame["predicted_boolean_probability"].is_between(0, 1).all()
+
+
+def test_a_modality_that_hardly_anyone_has_is_no_obstacle(hospital, cache, tmp_path):
+    """With one note in all, no model can be learnt of notes alone, whichever fold is out."""
+    someone = hospital.events().filter(pl.col("code").str.starts_with("NOTE//")).collect()["subject_id"]
+    only = someone.filter(someone.is_in(hospital.subjects_in("train")))[0]
+    few = keeping(hospital, tmp_path, ~pl.col("code").str.starts_with("NOTE//") | (pl.col("subject_id") == only))
+    bundle = fit(SIMPLE, few, cache=cache).bundle
+    assert list(bundle.ensemble.tasks["demo_deterioration"].members) == [
+        "logistic_regression",
+        "logistic_regression:structured",
+    ]
+    assert bundle.predict(few).frame.height == 72
+    with pytest.raises(StudyError, match="too few development samples with an answer have any of the inputs"):
+        fit(SIMPLE.model_copy(update={"inputs": ("note",)}), few, cache=cache)
+
+
+def test_an_input_that_nobody_has_is_refused(hospital, cache, tmp_path):
+    none = keeping(hospital, tmp_path, ~pl.col("code").str.starts_with("NOTE//"))
+    with pytest.raises(StudyError, match="no development subject has note: leave it out of the inputs"):
+        fit(SIMPLE, none, cache=cache)
+
+
+OUTCOME = pl.col("code") == "OUTCOME//deterioration"
+
+
+def test_a_question_that_all_answer_alike_is_refused(hospital, cache, tmp_path):
+    alike = keeping(hospital, tmp_path, ~(OUTCOME & (pl.col("numeric_value") == 1)))
+    with pytest.raises(StudyError, match="demo_deterioration has the same answer for every development subject"):
+        fit(SIMPLE, alike, cache=cache)
+
+
+def test_too_few_answers_are_refused(hospital, cache, tmp_path):
+    noted = hospital.events().filter(pl.col("code") == "NOTE//indication").collect()["subject_id"]
+    known = sorted(set(hospital.subjects_in("train")) & set(noted))[:3]
+    few = keeping(hospital, tmp_path, ~OUTCOME | pl.col("subject_id").is_in(known))
+    with pytest.raises(StudyError, match="answered for 3 development samples: too few to learn from"):
+        fit(SIMPLE.model_copy(update={"inputs": ("note",)}), few, cache=cache)
+
+
+def test_a_cohort_without_the_outcome_is_refused(hospital, cache, tmp_path):
+    none = keeping(hospital, tmp_path, ~OUTCOME)
+    with pytest.raises(TaskError, match="no event of the cohort answers demo_deterioration"):
+        fit(SIMPLE, none, cache=cache)
+
+
+def test_nobody_to_learn_from_is_refused(hospital, cache):
+    with pytest.raises(StudyError, match="no development subject has an answer"):
+        fit(SIMPLE, hospital, subjects=[-1], cache=cache)
+
+
+def test_what_memory_cannot_hold_is_refused_before_it_is_tried(hospital, cache, monkeypatch):
+    class Full:
+        available = 3 * MIB
+
+    monkeypatch.setattr(memory.psutil, "virtual_memory", Full)
+    with pytest.raises(StudyError, match=r"\d+ MiB needed .*, 3 MiB free: lower network.batch_size"):
+        fit(STUDY, hospital, cache=cache)
+
+
+def test_an_estimate_says_what_it_is_made_of():
+    estimate = MemoryEstimate(examples=2 * MIB, parameters=3 * MIB, activations=4 * MIB, available=9 * MIB)
+    assert estimate.fits
+    assert str(estimate) == "9 MiB needed (examples 2, parameters 3, step 4), 9 MiB free"
+    assert not MemoryEstimate(2 * MIB, 3 * MIB, 5 * MIB, 9 * MIB).fits
+
+
+def test_a_study_fits_itself(hospital, cache):
+    assert SIMPLE.fit(hospital, cache=cache).predict(hospital).frame.height == 72
+
+
+@pytest.mark.parametrize("calibration", ["temperature", "isotonic", "none"])
+def test_every_calibration_can_be_chosen(calibration, hospital, cache):
+    study = SIMPLE.model_copy(update={"calibration": calibration})
+    task = fit(study, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"]
+    assert task.calibrator is not None
+    assert task.calibrator.method == calibration
+
+
+def test_the_threshold_has_the_sensitivity_asked_for_on_out_of_fold_answers(hospital, cache):
+    thresholds = {}
+    for sensitivity in (0.5, 0.9):
+        fitted = fit(SIMPLE.model_copy(update={"target_sensitivity": sensitivity}), hospital, cache=cache)
+        task = fitted.bundle.ensemble.tasks["demo_deterioration"]
+        target = fitted.examples.targets["demo_deterioration"]
+        sick = target.observed & (target.values[:, 0] == 1)
+        called = task.combine(fitted.opinions["demo_deterioration"])[:, 0] >= task.thresholds[0]
+        assert called[sick].mean() >= sensitivity
+        thresholds[sensitivity] = task.thresholds[0]
+    assert thresholds[0.9] < thresholds[0.5]
+
+
+def test_networks_of_other_encoders_and_fusions_are_fitted(hospital, cache):
+    network = SMALL.model_copy(
+        update={
+            "epochs": 1,
+            "encoders": {"structured": "feature_tokens", "series": "triplet", "note": "cnn"},
+            "fusion": "bottleneck",
+            "series_scale": "quantile",
+            "balance_classes": True,
+        }
+    )
+    study = Study(
+        tasks=("demo_deterioration",), inputs=("structured", "series", "note"), network=network, folds=2, classical=()
+    )
+    answers = fit(study, hospital, cache=cache).bundle.predict(hospital).frame["predicted_boolean_probability"]
+    assert np.isfinite(answers.to_numpy()).all()
+    assert answers.n_unique() > 30
