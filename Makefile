@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The CPU build of torch, with this exact pin, comes first so that nothing pulls a larger build.
+# torch comes first, with this exact pin, so that nothing else chooses its build (set PIP_INDEX_URL for the CPU build).
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 # Tests on real data read this folder, and say that they skip where it does not exist.
 export POLYCLINIC_DATA ?= $(abspath ../shared/data)
@@ -10,6 +10,7 @@ export POLYCLINIC_DATA ?= $(abspath ../shared/data)
 .PHONY: demo test install lint types layers pytest docs bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Polyclinic needs Python 3.11 or later: make PYTHON=python3.11')"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	$(BIN)/python -m pip install --quiet $(TORCH)

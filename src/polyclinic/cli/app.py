@@ -52,11 +52,27 @@ def main() -> None:
 
 
 def _plain(problem: Exception) -> str:
-    """Say what is wrong and what to do. An error that nobody foresaw is not quoted: it might quote a patient."""
+    """Say what is wrong and what to do. An error that we did not write is not quoted: it might quote a patient."""
     from pydantic import ValidationError
 
     if isinstance(problem, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in problem.errors())
-    if isinstance(problem, ValueError | OSError | MemoryError) or type(problem).__module__.startswith("polyclinic."):
+        return "; ".join(_fault(fault["loc"], fault["msg"], fault["input"]) for fault in problem.errors())
+    if isinstance(problem, OSError | MemoryError) or _ours(problem):
         return str(problem) or type(problem).__name__
     return f"unforeseen {type(problem).__name__}: set POLYCLINIC_DEBUG=1 to see where, and report it"
+
+
+def _fault(place: tuple[int | str, ...], message: str, given: object) -> str:
+    """Say what a study, a task or a mapping has wrong: where, what was written there, and what it should be."""
+    said = f" (it is {given!r})" if isinstance(given, str) else ""
+    where = ".".join(map(str, place))
+    return f"{where}: {message}{said}" if where else message.removeprefix("Value error, ")
+
+
+def _ours(problem: Exception) -> bool:
+    """Tell whether it was raised in this package, whose messages hold no patient data."""
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = str(trace.tb_frame.f_globals.get("__name__", "")) if trace is not None else ""
+    return f"{type(problem).__module__}.".startswith("polyclinic.") or f"{raised_in}.".startswith("polyclinic.")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from polyclinic.cli.console import TerminalProgress, out, print_json
+from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json
 from polyclinic.cli.tables import print_report, report_as_json
 
@@ -23,6 +23,7 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="held_out, tuning, train, or all for a cohort never learnt from.")
     ] = "held_out",
+    task: Annotated[list[str] | None, typer.Option(help="Only these tasks of the bundle; all by default.")] = None,
     by: Annotated[list[str] | None, typer.Option(help="A code to give every figure by; may be repeated.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page there.")] = None,
     json: Json = False,
@@ -33,7 +34,11 @@ def evaluate(
     from polyclinic.training.evaluate import evaluate as measure
 
     whole = None if split == "all" else split
-    report = measure(Bundle.load(bundle), Cohort.open(cohort), whole, by=by or (), progress=TerminalProgress())
+    report = measure(
+        Bundle.load(bundle), Cohort.open(cohort), whole, tasks=task, by=by or (), progress=TerminalProgress()
+    )
+    if report.learnt:
+        err.print(f"caution: the bundle learnt from {report.learnt} of these subjects, so the figures flatter")
     if html is not None:
         from polyclinic.evaluation.page import write_page
 

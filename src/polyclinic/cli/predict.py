@@ -29,7 +29,9 @@ def predict(
     from polyclinic.models.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
-    subjects = None if split is None else opened.subjects_in(split)
+    if out_file.is_dir():
+        raise ValueError(f"{out_file} is a folder: name a file")
+    subjects = None if split in (None, "all") else opened.subjects_in(split)
     predictions = loaded.predict(opened, subjects=subjects, tasks=task, progress=TerminalProgress())
     predictions.write(out_file)
     rows, people = predictions.frame.height, predictions.frame["subject_id"].n_unique()

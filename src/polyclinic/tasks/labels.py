@@ -124,7 +124,7 @@ def _refuse_codes(record: Record, task: Task) -> None:
         choices = matching(record.codes, (OUTCOMES,))
         raise TaskError(
             f"no event of the cohort answers {task.name} ({in_words(task.target.patterns)}): its outcomes are "
-            f"{', '.join(choices) or 'none'}; to predict without outcomes, use prediction_times"
+            f"{', '.join(choices) or 'none'}; to predict without outcomes, use `polyclinic predict`"
         )
 
 

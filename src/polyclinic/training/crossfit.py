@@ -1,8 +1,10 @@
-"""Cross-fitting: every development subject is judged by models that never saw it, and all of them teach the bundle.
+"""Cross-fitting: every development subject is judged by models not fitted to it, and all of them teach the bundle.
 
 Fold by fold a network and the classical models are fitted without the fold and asked about it. From these out-of-fold
 answers come the combination of the members, its calibration and the operating thresholds. The networks of the folds are
-kept and averaged; the classical models are fitted once more on everyone.
+kept and averaged; the classical models are fitted once more on everyone. A fold tells its network when to stop, so
+that the network's out-of-fold answers are a little better than new subjects would get: reported figures are never
+made of them.
 """
 
 from __future__ import annotations

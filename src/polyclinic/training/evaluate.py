@@ -59,6 +59,7 @@ class Report:
 
     samples: pl.DataFrame
     tasks: dict[str, Measured]
+    learnt: int = 0  # subjects of the same cohort that the bundle learnt from, so that figures on them flatter
 
     def __getitem__(self, task: str) -> Measured:
         """Give what was measured of a task."""
@@ -76,6 +77,7 @@ def evaluate(
     split: str | None = "held_out",
     *,
     subjects: Sequence[int] | None = None,
+    tasks: Sequence[str] | None = None,
     by: Sequence[str] = (),
     every_subset: bool = True,
     resamples: int = 2000,
@@ -83,13 +85,16 @@ def evaluate(
 ) -> Report:
     """Measure a bundle on the subjects of a split, on given `subjects`, or on all (both None).
 
-    Figures come by sex, age band, recorded inputs, and each code of `by`: its latest text, or whether it is recorded.
+    Only `tasks` are measured, where given: for a cohort that answers some. Figures come by sex, age band, recorded
+    inputs, and each code of `by`: its latest text, the third of its numbers, or whether it is recorded.
 
     Raises:
-        StudyError: nobody there has an answer to a task, or the split is not one.
+        StudyError: nobody there has an answer to a task, or the split or a code of `by` is not one.
     """
-    sampled = samples(cohort, bundle.tasks)
+    wanted = bundle.tasks if tasks is None else tuple(bundle.task(name) for name in tasks)
+    sampled = samples(cohort, wanted)
     rows = sampled.rows(_subjects(cohort, split, subjects, sampled.frame))
+    learnt = _learnt(bundle, cohort, sampled.frame[rows]["subject_id"])
     frame = sampled.frame[rows].drop("sample").with_row_index("sample")
     targets = {name: Targets(*(part[rows] for part in target)) for name, target in sampled.targets.items()}
     unanswered = [name for name, target in targets.items() if not target.observed.any()]
@@ -106,18 +111,19 @@ def evaluate(
         groups=subgroups(cohort, frame, arrays, by),
         inputs=bundle.inputs,
         origin=bundle.origin,
-        where=split or "all subjects given",
+        where=(split or "all subjects given")
+        + (f" ({learnt} of them learnt from, so the figures flatter)" if learnt else ""),
         bootstrap=Bootstrap(resamples),
     )
     measured: dict[str, Measured] = {}
-    with progress.task("measuring", total=len(bundle.tasks)) as advance:
-        for task in bundle.tasks:
+    with progress.task("measuring", total=len(wanted)) as advance:
+        for task in wanted:
             kind = kind_of(task, bundle.ensemble.tasks[task.name], bundle.ensemble.bins(task.name))
             members = {name: opinion.answers for name, opinion in said[task.name].members.items()}
             given = {subset: answers[task.name] for subset, answers in partial.items()}
             measured[task.name] = sheet.measure(task, kind, targets[task.name], said[task.name].answers, members, given)
             advance(1)
-    return Report(frame, measured)
+    return Report(frame, measured, learnt)
 
 
 @dataclass(frozen=True)
@@ -223,9 +229,24 @@ def subgroups(
         groups["age"] = age_bands(ages)
     if len(names) > 1:
         groups["recorded inputs"] = modality_sets(present, names)
-    return groups | {code: [value or "not recorded" for value in _latest(cohort, frame, code)] for code in codes}
+    return groups | {code: _levels(cohort, frame, code) for code in codes}
 
 
+def _levels(cohort: Cohort, frame: pl.DataFrame, code: str) -> list[str]:
+    """Give each sample's latest text of a code, the third that its latest number lies in, or that there is none."""
+    known = cohort.summary().per_code["code"]
+    if code not in known:
+        raise StudyError(f"no event of the cohort has the code {code!r}: see `polyclinic summary --codes 1000`")
+    numbers = pl.Series(_latest(cohort, frame, code, pl.col("numeric_value")), dtype=pl.Float64())
+    if numbers.n_unique() <= MOST_LEVELS:
+        return [value or "not recorded" for value in _latest(cohort, frame, code)]
+    low, high = (float(numbers.quantile(share) or 0) for share in (1 / 3, 2 / 3))
+    bands = (f"up to {low:g}", f"{low:g} to {high:g}", f"above {high:g}")
+    return ["not recorded" if v is None else bands[(v > low) + (v > high)] for v in numbers.to_list()]
+
+
+MOST_LEVELS = 6
+"""Distinct numbers of a code beyond which its thirds are the groups."""
 TEXT = pl.coalesce("text_value", pl.col("numeric_value").cast(pl.String), pl.lit("recorded"))
 """What an event says, as text."""
 
@@ -279,3 +300,11 @@ def _subjects(cohort: Cohort, split: str | None, subjects: Sequence[int] | None,
     if split not in SPLITS:
         raise StudyError(f"unknown split {split!r}: choose from {', '.join(SPLITS)}")
     return cohort.subjects_in(split)
+
+
+def _learnt(bundle: Bundle, cohort: Cohort, measured: pl.Series) -> int:
+    """Count the subjects of the very cohort that the bundle learnt from, among those measured."""
+    if cohort.fingerprint != bundle.origin["cohort"]:
+        return 0
+    learnt = {subject for split in bundle.origin["development"] for subject in cohort.subjects_in(split)}
+    return len(learnt & set(measured.to_list()))

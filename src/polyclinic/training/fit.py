@@ -26,7 +26,7 @@ from polyclinic.training.memory import MemoryEstimate, estimate_memory
 from polyclinic.training.network import check_logger
 from polyclinic.training.study import Study, StudyError
 
-WORK = "work"
+WORK = ".work"
 """Folder, within a bundle's, of the checkpoints of an unfinished fit."""
 
 
@@ -137,13 +137,26 @@ def _crossfitter(
 
 
 def _refuse_hopeless(study: Study, examples: Examples) -> None:
+    """Refuse tasks that leave nothing to learn: too few answers, or too few of either kind for the folds."""
     for task in study.tasks:
         target = examples.targets[task.name]
         values = target.values[target.observed]
         if len(values) < 2 * study.folds:
             raise StudyError(f"{task.name} is answered for {len(values)} development samples: too few to learn from")
-        if task.kind == "binary" and (values == values[0]).all():
-            raise StudyError(f"{task.name} has the same answer for every development subject: nothing can be learnt")
+        if task.kind == "regression":
+            alike, what = len(values) - len(np.unique(values)) + 1, "value"
+            enough = alike < len(values)
+        else:
+            counted = values[:, 1:] if task.kind == "time_to_event" else values
+            cases = counted.sum(axis=0)
+            usual = task.kind in ("binary", "multilabel")
+            rare = np.minimum(cases, len(values) - cases) if usual else cases
+            enough, what = bool((np.sort(rare)[-2 if task.kind == "multiclass" else -1]) >= study.folds), "answer"
+        if not enough:
+            raise StudyError(
+                f"{task.name} has the same {what} for every development subject but fewer than {study.folds} "
+                "(the number of folds): nothing can be learnt"
+            )
 
 
 def _origin(study: Study, cohort: Cohort, examples: Examples) -> dict[str, Any]:
@@ -151,6 +164,7 @@ def _origin(study: Study, cohort: Cohort, examples: Examples) -> dict[str, Any]:
         "polyclinic": version("polyclinic"),
         "cohort": cohort.fingerprint,
         "seed": study.seed,
+        "development": list(study.development),
         "development_subjects": len(np.unique(examples.subjects)),
         "development_samples": len(examples),
         "answered": {name: int(target.observed.sum()) for name, target in examples.targets.items()},

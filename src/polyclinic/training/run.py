@@ -17,7 +17,7 @@ from polyclinic.evaluation.page import write_page
 from polyclinic.evaluation.pictures import save_pictures
 from polyclinic.features.cache import EncoderCache
 from polyclinic.files import sha256, write_json, write_text
-from polyclinic.models.bundle import Bundle
+from polyclinic.models.bundle import INDEX, Bundle
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Targets, Task, samples
 from polyclinic.training.configure import check_network
@@ -26,7 +26,7 @@ from polyclinic.training.fit import WORK, fit
 from polyclinic.training.folds import folds as split_into_folds
 from polyclinic.training.folds import groups_of, strata_of
 from polyclinic.training.network import LOG, check_logger
-from polyclinic.training.study import Study
+from polyclinic.training.study import Study, StudyError
 
 MEASURED = ("metrics.json", "comparison.json", "repeats.json", "card.md", "report.html", "predictions.parquet")
 """What is written beside a bundle."""
@@ -48,6 +48,7 @@ def train_and_measure(
     """
     check_network(study)
     check_logger(logger)
+    _refuse_foreign(out)
     work = _work(study, cohort, out, "one fit")
     bundle = fit(study, cohort, work=work, cache=cache, logger=logger, progress=progress).bundle
     _save(bundle, out)
@@ -77,6 +78,7 @@ def cross_validate(
     """
     check_network(study)
     check_logger(logger)
+    _refuse_foreign(out)
     work = _work(study, cohort, out, f"{folds} folds")
     sampled = samples(cohort, study.tasks)
     subjects = sampled.frame["subject_id"].to_numpy()
@@ -233,10 +235,18 @@ def _values(values: Sequence[float | None]) -> dict[str, Any]:
     return {"each": list(values), "mean": float(np.mean(known)) if known else None}
 
 
+def _refuse_foreign(out: Path) -> None:
+    """Refuse a folder with something in it that is neither a bundle nor an unfinished fit: it would be written over."""
+    if out.is_dir() and any(out.iterdir()) and not (out / INDEX).is_file() and not (out / WORK).is_dir():
+        raise StudyError(f"{out} holds something else than a bundle: name a new folder with --out")
+
+
 def _save(bundle: Bundle, out: Path) -> None:
     """Save the bundle, and remove what was measured of another that was here."""
     for name in MEASURED:
         (out / name).unlink(missing_ok=True)
+    for name in ("plots", "logs"):
+        shutil.rmtree(out / name, ignore_errors=True)
     bundle.save(out)
 
 
