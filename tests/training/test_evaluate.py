@@ -100,10 +100,12 @@ def test_some_tasks_can_be_measured(bundle, hospital):
     assert list(report.tasks) == ["demo_stay"]
 
 
-@pytest.mark.parametrize("split", ["train", "tuning", None])
-def test_subjects_whom_it_has_learnt_from_are_refused(split, bundle, hospital):
-    with pytest.raises(StudyError, match="the bundle learnt from"):
-        evaluate(bundle, hospital, split)
+def test_subjects_whom_it_has_learnt_from_are_counted(every_kind, bundle, hospital, strangers):
+    report = evaluate(bundle, hospital, "tuning", every_subset=False, resamples=100)
+    assert report.learnt == len(hospital.subjects_in("tuning"))
+    assert all("learnt from, so the figures flatter" in card.data["measured on"] for card in report.cards)
+    assert every_kind.report.learnt == 0
+    assert evaluate(bundle, strangers, "tuning", every_subset=False, resamples=100).learnt == 0
 
 
 def test_an_unknown_split_is_refused_with_the_choices(bundle, hospital):

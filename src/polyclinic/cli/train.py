@@ -45,10 +45,11 @@ def train(
     A run that was stopped goes on where it was when the same command is given again.
     """
     from polyclinic.cohort import Cohort
-    from polyclinic.training.run import cross_validate, train_and_measure
 
     study = chosen_study(config, task, inputs, seed, everyone)
     opened, progress = Cohort.open(cohort), TerminalProgress()
+    from polyclinic.training.run import cross_validate, train_and_measure  # slow, so not before a refusal
+
     report: "Report | None"
     if folds:
         report = cross_validate(

@@ -1,0 +1,169 @@
+"""What all verbs have in common: help, exit codes, errors, and that nothing heavy is imported for nothing."""
+
+import json
+import os
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from polyclinic.cohort import Cohort, CohortError
+from polyclinic.ingest import IngestError
+from polyclinic.models.bundle import BundleError
+from polyclinic.tasks import TaskError
+from polyclinic.training.study import Study, StudyError
+
+VERBS = ("demo", "ingest", "summary", "tasks", "train", "evaluate", "predict", "compare-classical")
+HEAVY = ("torch", "lightning", "polars", "pyarrow", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "transformers")
+LOADED = """
+import json, sys
+import polyclinic
+before = sorted({name.partition(".")[0] for name in sys.modules})
+sys.argv = ["polyclinic", *%r]
+try:
+    from polyclinic.cli import main
+    main()
+finally:
+    print("\\nLOADED", json.dumps([before, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb, polyclinic):
+    done = polyclinic(verb, "--help")
+    assert done.code == 0
+    assert f"Example: polyclinic {verb} " in done.out
+    assert done.err == ""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_can_answer_a_machine(verb, polyclinic):
+    assert "--json" in polyclinic(verb, "--help").out
+
+
+def test_help_lists_every_verb(polyclinic):
+    done = polyclinic("--help")
+    assert done.code == 0
+    assert all(f" {verb} " in done.out for verb in VERBS)
+
+
+def test_no_verb_at_all_shows_the_help(polyclinic):
+    done = polyclinic()
+    assert done.code == 2
+    assert "compare-classical" in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "No such command 'trian'"),
+        (["train"], "Missing argument 'COHORT'"),
+        (["train", "somewhere", "--fold", "3"], "No such option: --fold"),
+        (["train", "somewhere", "--task", "demo_stay", "--folds", "1"], "Invalid value for '--folds'"),
+        (["train", "somewhere"], "name at least one task"),
+        (["ingest", "table", "x.csv"], "say where the cohort is or shall be"),
+        (["ingest", "dicom", "x.csv", "--guess"], "only a table's mapping can be guessed"),
+        (["predict", "a", "b"], "Missing option '--out'"),
+    ],
+)
+def test_wrong_words_are_said_to_be_wrong(words, message, polyclinic):
+    done = polyclinic(*words)
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"]])
+def test_help_imports_nothing_heavy(words):
+    ended = subprocess.run([sys.executable, "-c", LOADED % words], capture_output=True, text=True, check=True)
+    package, helped = json.loads(ended.stdout.rpartition("LOADED")[2])
+    assert "polyclinic" in package
+    assert not {*HEAVY, "pydantic", "yaml", "typer", "rich"} & set(package)
+    assert not set(HEAVY) & set(helped)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        BundleError("no bundle at x"),
+        CohortError("no cohort at x"),
+        IngestError("nothing readable in x"),
+        StudyError("unknown split"),
+        TaskError("no task 'x': choose from [these]"),
+        FileNotFoundError(2, "No such file or directory", "x.yaml"),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_errors_of_ours_come_out_as_they_are(problem, polyclinic, monkeypatch):
+    def fail(path):
+        raise problem
+
+    monkeypatch.setattr(Cohort, "open", fail)
+    assert polyclinic("summary", "x").refusal == str(problem)
+
+
+def test_errors_of_pydantic_name_the_field_and_the_choices(polyclinic):
+    refusal = polyclinic("train", "x", "--task", "demo_stay", "--inputs", "note,genome").refusal
+    assert "inputs.1" in refusal
+    assert "'structured', 'series', 'note' or 'image'" in refusal
+    assert "pydantic" not in refusal
+
+
+@pytest.mark.parametrize("problem", [KeyError("Jane Doe"), pl.exceptions.ComputeError("cannot read 'Jane Doe'")])
+def test_errors_that_nobody_foresaw_are_not_quoted(problem, polyclinic, monkeypatch):
+    def fail(path):
+        raise problem
+
+    monkeypatch.setattr(Cohort, "open", fail)
+    refusal = polyclinic("summary", "x").refusal
+    assert refusal.startswith(f"unforeseen {type(problem).__name__}")
+    assert "POLYCLINIC_DEBUG=1" in refusal
+    assert "Jane" not in refusal
+
+
+def test_a_number_that_a_library_cannot_read_is_not_quoted(polyclinic, monkeypatch):
+    monkeypatch.setattr(Cohort, "open", lambda path: pl.DataFrame({"age": ["ninety"]}).cast(pl.Int64))
+    assert "ninety" not in polyclinic("summary", "x").refusal
+
+
+def test_debugging_shows_where(polyclinic, monkeypatch):
+    monkeypatch.setenv("POLYCLINIC_DEBUG", "1")
+    with pytest.raises(CohortError, match="no cohort at"):
+        polyclinic("summary", "nowhere")
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(polyclinic, monkeypatch):
+    def interrupt(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Cohort, "open", interrupt)
+    done = polyclinic("summary", "x")
+    assert (done.code, done.out) == (130, "")
+    assert done.err == "stopped; run the same command again to go on\n"
+
+
+def test_a_reader_that_has_gone_away_is_no_error(hospital):
+    """As in `polyclinic tasks --json | head -1`."""
+    script = f"{sys.executable} -c 'from polyclinic.cli import main; main()' tasks --json | head -c 1"
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, env=os.environ)
+    assert ended.stdout == "{"
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_study_s_yaml_is_checked_before_anything_else(polyclinic, tmp_path):
+    (tmp_path / "study.yaml").write_text("tasks: demo_stay\nnetwork: {fusion: 3, epoch: 2}\n")
+    refusal = polyclinic("train", "nowhere", "--config", tmp_path / "study.yaml").refusal
+    assert f"{tmp_path / 'study.yaml'}: network.fusion: " in refusal
+    assert "network.epoch: Extra inputs are not permitted" in refusal
+
+
+def test_what_the_command_line_says_overrules_the_study_s_yaml(tmp_path):
+    from polyclinic.cli.train import chosen_study
+
+    Study(tasks=("demo_stay",), inputs=("note",), seed=3).save(tmp_path / "study.yaml")
+    study = chosen_study(tmp_path / "study.yaml", ["demo_findings"], None, 5, everyone=True)
+    assert [task.name for task in study.tasks] == ["demo_findings"]
+    assert (study.inputs, study.seed, study.development) == (("note",), 5, ("train", "tuning", "held_out"))
+    assert chosen_study(tmp_path / "study.yaml", None, None, None) == Study.load(tmp_path / "study.yaml")

@@ -1,0 +1,41 @@
+"""`polyclinic demo`."""
+
+import polars as pl
+
+from polyclinic.cohort import Cohort, CohortWriter
+
+
+def test_sources_are_written_and_ingested(polyclinic, tmp_path):
+    done = polyclinic("demo", "--patients", 8, "--into", tmp_path, "--no-radiographs")
+    assert done.code == 0
+    assert "8 patients, 0 radiographs" in done.out
+    assert f"→ {tmp_path / 'cohort'}" in done.out
+    assert Cohort.open(tmp_path / "cohort").subjects.height == 8
+
+
+def test_another_demo_in_the_same_place_is_only_that_demo(polyclinic, tmp_path):
+    words = ("--into", tmp_path, "--no-radiographs", "--json")
+    assert polyclinic("demo", "--patients", 8, *words).json["patients"] == 8
+    done = polyclinic("demo", "--patients", 5, "--seed", 1, *words)
+    assert done.json["cohort"] == str(tmp_path / "cohort")
+    assert Cohort.open(tmp_path / "cohort").subjects.height == 5
+
+
+def test_sources_alone(polyclinic, tmp_path):
+    done = polyclinic("demo", "--patients", 3, "--into", tmp_path, "--source-only", "--json")
+    assert done.json == {"patients": 3, "pictures": done.json["pictures"], "sources": str(tmp_path / "sources")}
+    assert (tmp_path / "sources" / "labs.csv").is_file()
+    assert not (tmp_path / "cohort").exists()
+
+
+def test_a_cohort_that_no_demo_made_is_not_removed(polyclinic, tmp_path):
+    with CohortWriter(tmp_path / "cohort", source="a real hospital") as writer:
+        writer.add(pl.DataFrame({"subject_id": [1], "code": ["DIAGNOSIS//gout"]}))
+    refused = polyclinic("demo", "--patients", 3, "--into", tmp_path, "--no-radiographs").refusal
+    assert "no demo made it: choose another folder" in refused
+    assert Cohort.open(tmp_path / "cohort").subjects.height == 1
+    assert not (tmp_path / "sources").exists()
+
+
+def test_no_patients_are_refused(polyclinic, tmp_path):
+    assert "Invalid value for '--patients'" in polyclinic("demo", "--patients", 0, "--into", tmp_path).err

@@ -1,0 +1,154 @@
+"""`polyclinic ingest`, and `summary` of what went in."""
+
+import polars as pl
+import pytest
+
+from polyclinic.cohort import Cohort, CohortWriter
+
+MAPPING = """
+subject: patient
+time: {column: taken_at, format: "%Y-%m-%d"}
+columns:
+  lactate: {code: LAB//lactate//mmol/L, type: numeric}
+  inr: {code: "LAB//antithrombin//[iU]/L", type: numeric}
+"""
+GOOD = "patient,taken_at,lactate,inr\n1,2020-01-01,1.5,2\n2,2020-01-02,2.5,3\n"
+SECRET = "Jane-Doe-4711"
+BAD = GOOD + f"3,2020-01-03,{SECRET},1\n{SECRET},{SECRET},1,1\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table, its mapping, and where its cohort shall be."""
+    (tmp_path / "labs.yaml").write_text(MAPPING)
+    (tmp_path / "labs.csv").write_text(GOOD)
+    return tmp_path / "labs.csv"
+
+
+@pytest.fixture
+def ingest(polyclinic, table):
+    def call(*more):
+        into = table.parent / "cohort"
+        return polyclinic("ingest", "table", table, "--mapping", table.parent / "labs.yaml", "--into", into, *more)
+
+    return call
+
+
+def subjects(table):
+    return Cohort.open(table.parent / "cohort").subjects["subject_id"].to_list()
+
+
+def test_a_table_becomes_a_cohort(ingest, table):
+    done = ingest()
+    assert done.code == 0
+    assert "4 events of 2 subjects" in done.out
+    assert "Rejected" not in done.out
+    assert subjects(table) == [1, 2]
+
+
+def test_for_machines_it_is_one_json_value(ingest):
+    done = ingest("--json")
+    assert done.code == 0
+    assert (done.json["events"], done.json["subjects"], done.json["rejected"]) == (4, 2, 0)
+
+
+def test_rejects_are_counted_and_never_quoted(ingest, table):
+    table.write_text(BAD)
+    done = ingest()
+    assert done.code == 0
+    assert "not a number" in done.out
+    assert "rejects.parquet" in done.out
+    assert SECRET not in done.out + done.err
+    assert subjects(table) == [1, 2, 3]
+
+
+def test_a_strict_ingest_with_rejects_ends_with_1_and_leaves_the_cohort(ingest, table):
+    ingest()
+    table.write_text(BAD)
+    done = ingest("--strict")
+    assert (done.code, done.out) == (1, "")
+    (line,) = [line for line in done.err.splitlines() if not line.endswith(" …")]
+    assert line.startswith("refused: labs.csv has rejects (")
+    assert SECRET not in done.err
+    assert subjects(table) == [1, 2]
+    done = ingest("--strict", "--json")
+    assert done.code == 1
+    assert done.json["refused"].startswith("labs.csv has rejects")
+
+
+def test_a_strict_ingest_without_rejects_is_done(ingest, table):
+    assert ingest("--strict").code == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\x01\x02", b"patient,taken_at,lactate,inr\n", f"patient\n{SECRET}\n".encode()]
+)
+def test_nothing_readable_ends_with_2(content, ingest, table):
+    table.write_bytes(content)
+    refusal = ingest().refusal
+    assert "labs.csv" in refusal
+    assert SECRET not in refusal
+    assert not (table.parent / "cohort" / "current").exists()
+
+
+def test_an_unknown_source_is_refused_with_the_choices(polyclinic, table):
+    refusal = polyclinic("ingest", "tabel", table, "--into", table.parent / "cohort").refusal
+    assert refusal == "unknown source 'tabel': choose from covid-cxr, dicom, indiana, physionet2012, table, wfdb"
+
+
+def test_a_file_that_is_not_there_is_refused(ingest, table):
+    table.unlink()
+    assert "labs.csv does not exist" in ingest().refusal
+
+
+@pytest.mark.parametrize("mapping", ["subject: [", "subject: patient\ncolumns: {lactate: {code: 3, tipe: numeric}}\n"])
+def test_a_mapping_that_cannot_be_read_is_refused(mapping, ingest, table):
+    (table.parent / "labs.yaml").write_text(mapping)
+    assert "labs.yaml" in ingest().refusal
+
+
+def test_the_seed_is_the_cohort_s_own_unless_it_is_said(ingest, table):
+    with CohortWriter(table.parent / "cohort", source="earlier", seed=7) as writer:
+        writer.add(pl.DataFrame({"subject_id": range(100, 200), "code": "DIAGNOSIS//gout"}))
+    before = Cohort.open(table.parent / "cohort").splits
+    assert ingest().code == 0
+    after = Cohort.open(table.parent / "cohort").splits
+    assert after.filter(pl.col("subject_id") >= 100).equals(before)
+    assert ingest("--seed", 7).code == 0
+    assert "seed" in ingest("--seed", 8).refusal
+
+
+def test_a_mapping_is_guessed_once_and_never_written_over(polyclinic, table):
+    done = polyclinic("ingest", "table", table, "--guess")
+    guessed = table.with_suffix(".mapping.yaml")
+    assert done.code == 0
+    assert done.out == f"polyclinic ingest table {table} --mapping {guessed} --into COHORT\n"
+    assert "lactate" in guessed.read_text()
+    assert "exists: name another file" in polyclinic("ingest", "table", table, "--guess").refusal
+    done = polyclinic("ingest", "table", table, "--guess", "--mapping", table.parent / "other.yaml", "--json")
+    assert done.json == {"mapping": str(table.parent / "other.yaml")}
+
+
+def test_a_summary_counts_and_shows_codes_with_brackets_as_they_are(ingest, polyclinic, table):
+    ingest()
+    done = polyclinic("summary", table.parent / "cohort")
+    assert done.code == 0
+    assert "2 subjects, 4 events, 2 codes, 2020-01-01 to 2020-01-02" in done.out
+    assert "LAB//antithrombin//[iU]/L" in done.out
+    assert "antithrombin" not in polyclinic("summary", table.parent / "cohort", "--codes", 0).out
+    counted = polyclinic("summary", table.parent / "cohort", "--json").json
+    assert (counted["subjects"], counted["events"]) == (2, 4)
+
+
+def test_a_summary_tells_of_rejects(ingest, polyclinic, table):
+    table.write_text(BAD)
+    ingest()
+    done = polyclinic("summary", table.parent / "cohort")
+    assert "rejected: 1 × not a number" in done.out
+    assert SECRET not in done.out
+
+
+def test_no_cohort_is_refused_with_the_remedy(polyclinic, tmp_path):
+    assert polyclinic("summary", tmp_path).refusal == (
+        f"no cohort at {tmp_path}: make one with `polyclinic ingest` or `polyclinic demo`"
+    )

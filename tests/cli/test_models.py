@@ -1,0 +1,180 @@
+"""The verbs that train, measure and answer."""
+
+import json
+import shutil
+
+import polars as pl
+import pytest
+
+from hospital import SIMPLE, STUDY, rewritten
+from polyclinic import Bundle, Cohort
+from polyclinic.files import write_text
+
+TASK = "demo_deterioration"
+
+
+@pytest.fixture
+def simple(tmp_path):
+    """The YAML of a study that is fitted at once."""
+    SIMPLE.save(tmp_path / "simple.yaml")
+    return tmp_path / "simple.yaml"
+
+
+@pytest.fixture
+def copy(hospital, tmp_path):
+    """The same patients under other names."""
+    return rewritten(
+        hospital, tmp_path / "copy", lambda events: events.with_columns(subject_id=pl.col("subject_id") + 1_000_000)
+    )
+
+
+def test_train_leaves_a_bundle_and_prints_a_table(simple, hospital, polyclinic, tmp_path):
+    done = polyclinic("train", hospital.path, "--config", simple, "--out", tmp_path / "bundle")
+    assert done.code == 0
+    assert f"{TASK}: held-out subjects, n = " in done.out
+    assert "unified" in done.out
+    assert "logistic_regression" in done.out
+    assert f"→ {tmp_path / 'bundle'}" in done.out
+    assert Bundle.load(tmp_path / "bundle").inputs == SIMPLE.inputs
+    assert "classical models …" in done.err
+
+
+def test_train_for_machines_is_one_json_value(simple, hospital, polyclinic, tmp_path):
+    done = polyclinic("train", hospital.path, "--config", simple, "--out", tmp_path / "bundle", "--json")
+    assert done.code == 0
+    assert done.json[TASK].keys() == {"evaluation", "comparison", "subsets"}
+    assert done.json[TASK]["evaluation"] == json.loads((tmp_path / "bundle" / "metrics.json").read_text())[TASK]
+
+
+def test_train_on_everyone_measures_nobody(simple, hospital, polyclinic, tmp_path):
+    words = ("train", hospital.path, "--config", simple, "--everyone", "--out", tmp_path / "bundle")
+    done = polyclinic(*words)
+    assert (done.code, done.out) == (0, "")
+    assert "learnt from every subject" in done.err
+    assert polyclinic(*words, "--json").json == {}
+
+
+def test_train_in_folds(simple, hospital, polyclinic, tmp_path):
+    done = polyclinic(
+        "train", hospital.path, "--config", simple, "--folds", 2, "--repeats", 2, "--out", tmp_path / "bundle"
+    )
+    assert done.code == 0
+    assert "2-fold cross-validation by subject, 2 times" in done.out
+    assert (tmp_path / "bundle" / "repeats.json").is_file()
+
+
+def test_train_refuses_what_it_cannot_use(hospital, polyclinic, tmp_path):
+    refused = polyclinic("train", hospital.path, "--task", "demo_stya", "--out", tmp_path / "b").refusal
+    assert "no task 'demo_stya'" in refused
+    refused = polyclinic("train", hospital.path, "--task", TASK, "--logger", "magic", "--out", tmp_path / "b").refusal
+    assert refused == "unknown logger 'magic': choose from csv, mlflow, tensorboard"
+    network = STUDY.network.model_copy(update={"fusion": "magic"})
+    STUDY.model_copy(update={"network": network}).save(tmp_path / "study.yaml")
+    refused = polyclinic("train", hospital.path, "--config", tmp_path / "study.yaml", "--out", tmp_path / "b").refusal
+    assert "unknown fusion 'magic': choose from bottleneck, concat" in refused
+    assert "nowhere.yaml cannot be read" in polyclinic("train", hospital.path, "--config", "nowhere.yaml").refusal
+    assert not (tmp_path / "b").exists()
+
+
+def test_train_does_not_write_over_what_is_no_bundle(simple, hospital, polyclinic, tmp_path):
+    write_text(tmp_path / "mine" / "thesis.txt", "years of work")
+    refused = polyclinic("train", hospital.path, "--config", simple, "--out", tmp_path / "mine").refusal
+    assert "holds something else than a bundle" in refused
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_evaluate_measures_the_held_out(trained, hospital, polyclinic, tmp_path):
+    done = polyclinic("evaluate", trained.folder, hospital.path, "--html", tmp_path / "page.html")
+    assert done.code == 0
+    assert f"{TASK}: held_out subjects, n = " in done.out
+    assert "<html" in (tmp_path / "page.html").read_text()
+    measured = polyclinic("evaluate", trained.folder, hospital.path, "--json").json[TASK]
+    written = json.loads((trained.folder / "metrics.json").read_text())[TASK]
+    assert measured["evaluation"]["figures"] == written["figures"]
+
+
+def test_evaluate_measures_another_cohort_by_a_code(trained, copy, polyclinic):
+    done = polyclinic("evaluate", trained.folder, copy.path, "--split", "all", "--by", "DIAGNOSIS//diabetes", "--json")
+    tables = {row["table"] for row in done.json[TASK]["evaluation"]["groups"]}
+    assert "DIAGNOSIS//diabetes" in tables
+
+
+def test_evaluate_refuses_what_it_cannot_use(trained, hospital, polyclinic, tmp_path):
+    refused = polyclinic("evaluate", trained.folder, hospital.path, "--split", "test").refusal
+    assert refused == "unknown split 'test': choose from train, tuning, held_out"
+    assert polyclinic("evaluate", tmp_path, hospital.path).refusal.startswith(f"no bundle at {tmp_path}: make one")
+    assert polyclinic("evaluate", trained.folder, tmp_path).refusal.startswith(f"no cohort at {tmp_path}: make one")
+
+
+def test_evaluate_says_when_it_measures_what_was_learnt(trained, hospital, polyclinic):
+    done = polyclinic("evaluate", trained.folder, hospital.path, "--split", "tuning")
+    assert done.code == 0
+    assert "caution: the bundle learnt from 10 of these subjects, so the figures flatter" in done.err
+
+
+def test_predict_writes_an_answer_for_everyone(trained, hospital, polyclinic, tmp_path):
+    out = tmp_path / "new" / "predictions.parquet"
+    done = polyclinic("predict", trained.folder, hospital.path, "--out", out)
+    assert (done.code, done.out) == (0, f"72 predictions for 72 subjects → {out}\n")
+    assert pl.read_parquet(out).equals(trained.bundle().predict(hospital).frame)
+
+
+def test_predict_for_machines_and_of_a_split(trained, hospital, polyclinic, tmp_path):
+    out = tmp_path / "predictions.parquet"
+    done = polyclinic(
+        "predict", trained.folder, hospital.path, "--out", out, "--split", "held_out", "--task", TASK, "--json"
+    )
+    number = len(hospital.subjects_in("held_out"))
+    assert done.json == {"predictions": number, "subjects": number, "file": str(out), "ignored_events": {}}
+
+
+def test_predict_counts_what_training_never_showed(trained, copy, polyclinic, tmp_path):
+    strange = rewritten(
+        copy,
+        tmp_path / "strange",
+        lambda events: events.with_columns(pl.col("code").replace({"VITAL//spo2//%": "VITAL//[spo2]//%"})),
+    )
+    done = polyclinic("predict", trained.folder, strange.path, "--out", tmp_path / "p.parquet")
+    number = strange.events().filter(pl.col("code") == "VITAL//[spo2]//%").collect().height
+    assert f"not known from training: {number:,} × VITAL//[spo2]//%" in done.out
+
+
+def test_predict_refuses_what_it_cannot_use(trained, hospital, polyclinic, tmp_path):
+    words = ("predict", trained.folder, hospital.path, "--out")
+    refused = polyclinic(*words, tmp_path / "p.parquet", "--task", "demo_stay").refusal
+    assert refused == f"the bundle does not answer 'demo_stay': it answers {TASK}"
+    assert "unknown split 'test'" in polyclinic(*words, tmp_path / "p.parquet", "--split", "test").refusal
+    assert "is a folder" in polyclinic(*words, tmp_path).refusal
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_bundle_is_refused(trained, hospital, polyclinic, tmp_path):
+    damaged = shutil.copytree(trained.folder, tmp_path / "damaged")
+    (damaged / "features.json").write_text("{}")
+    refused = polyclinic("predict", damaged, hospital.path, "--out", tmp_path / "p.parquet").refusal
+    assert refused.endswith("features.json is not what was saved: copy the bundle anew, or train it again")
+
+
+def test_a_damaged_picture_is_refused_by_its_name(trained, copy, polyclinic, tmp_path, monkeypatch):
+    monkeypatch.setenv("POLYCLINIC_CACHE", str(tmp_path / "empty"))
+    someone = copy.events().filter(pl.col("code").str.starts_with("IMAGE//")).collect()["subject_id"][0]
+    one = rewritten(copy, tmp_path / "one", lambda events: events.filter(pl.col("subject_id") == someone))
+    name = one.events().filter(pl.col("code").str.starts_with("IMAGE//")).collect()["blob"][0]
+    Cohort.open(one.path).blob(name).write_bytes(b"not the picture")
+    refused = polyclinic("predict", trained.folder, one.path, "--out", tmp_path / "p.parquet").refusal
+    assert refused.startswith(f"picture {name} is damaged")
+
+
+def test_compare_classical_fits_four_methods_and_prints_the_tree(hospital, polyclinic, tmp_path):
+    words = ("compare-classical", hospital.path, "--task", "demo_stay", "--inputs", "structured", "--rules")
+    done = polyclinic(*words, "--out", tmp_path / "bundle", "--json")
+    assert done.code == 0
+    compared = {contender["name"] for contender in done.json["demo_stay"]["comparison"]["contenders"]}
+    assert compared == {"unified", "logistic_regression", "decision_tree", "random_forest", "gradient_boosting"}
+    assert "mmol/L" in done.json["rules"]["demo_stay"] or "bpm" in done.json["rules"]["demo_stay"]
+    assert Bundle.load(tmp_path / "bundle").ensemble.networks == []
+
+
+def test_compare_classical_refuses_time_to_event(hospital, polyclinic, tmp_path):
+    refused = polyclinic("compare-classical", hospital.path, "--task", "demo_survival", "--out", tmp_path / "b").refusal
+    assert refused.startswith("only a network answers time to event")

@@ -1,0 +1,34 @@
+"""`polyclinic tasks`."""
+
+from polyclinic.tasks import BUILT_IN, Task
+
+
+def test_the_built_in_tasks_are_listed(polyclinic):
+    done = polyclinic("tasks")
+    assert done.code == 0
+    assert all(name in done.out for name in BUILT_IN)
+    assert set(polyclinic("tasks", "--json").json) == set(BUILT_IN)
+
+
+def test_a_task_is_shown_in_words_and_as_yaml(polyclinic, tmp_path):
+    assert polyclinic("tasks", "demo_stay").out.strip() == Task.load("demo_stay").describe()
+    (tmp_path / "mine.yaml").write_text(polyclinic("tasks", "demo_findings", "--yaml").out)
+    assert Task.load(tmp_path / "mine.yaml") == Task.load("demo_findings")
+    assert polyclinic("tasks", tmp_path / "mine.yaml", "--json").json["name"] == "demo_findings"
+
+
+def test_a_cohort_is_labelled(polyclinic, hospital):
+    done = polyclinic("tasks", "demo_deterioration", "--cohort", hospital.path)
+    assert done.code == 0
+    assert "labelled" in done.out
+    counts = polyclinic("tasks", "demo_deterioration", "--cohort", hospital.path, "--json").json
+    assert counts["labelled"] + sum(counts["unknown"].values()) + sum(counts["excluded"].values()) == 72
+
+
+def test_an_unknown_task_is_refused_with_the_choices(polyclinic):
+    assert polyclinic("tasks", "demo_stya").refusal.endswith(f"or one of {', '.join(sorted(BUILT_IN))}")
+
+
+def test_a_task_that_would_leak_is_refused(polyclinic, tmp_path):
+    (tmp_path / "leak.yaml").write_text("name: leak\nkind: binary\ntarget: {codes: LAB//lactate//mmol/L, above: 2}\n")
+    assert "is the outcome and an input as well" in polyclinic("tasks", tmp_path / "leak.yaml").refusal
