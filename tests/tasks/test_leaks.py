@@ -61,5 +61,5 @@ def test_the_past_of_a_target_does_not_answer(cohort_of):
 
 def test_an_outcome_that_the_cohort_lacks_is_named_beside_those_it_has(cohort_of):
     cohort = cohort_of([(1, 0, "LAB//x", 2.0), (1, 5, "OUTCOME//death", 1)])
-    with pytest.raises(TaskError, match=r"OUTCOME//died.*OUTCOME//death.*prediction_times"):
+    with pytest.raises(TaskError, match=r"OUTCOME//died.*OUTCOME//death.*polyclinic predict"):
         label(cohort, task())
