@@ -9,7 +9,7 @@ from polyclinic.training.examples import Examples
 WIDTH = 384
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config() -> ModelConfig:
     return ModelConfig(
         encoders={
@@ -21,7 +21,7 @@ def config() -> ModelConfig:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def examples() -> Examples:
     """120 samples whose death depends on a table and a note, some lacking one or the other; a third unlabelled."""
     draw = np.random.default_rng(0)

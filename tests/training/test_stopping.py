@@ -1,5 +1,7 @@
 """A fit that is taken up again, however it was stopped, learns neither more nor less than one that was not."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from polyclinic.training.network import FINISHED, Rows, fit_network
 from polyclinic.training.study import Network
 
 ROWS = Rows(np.arange(90), np.arange(90, 120))
-OPTIONS = Network(epochs=30, patience=2, batch_size=8, learning_rate=0.002)
+OPTIONS = Network(epochs=30, patience=2, batch_size=32, learning_rate=0.002)
 
 
 class StoppedError(Exception):
@@ -54,15 +56,18 @@ def eager(monkeypatch):
     monkeypatch.setattr(network, "KEEP_AFTER_S", 0)
 
 
-@pytest.fixture
-def whole(eager, config, examples, tmp_path):
+@pytest.fixture(scope="module")
+def whole(config, examples, tmp_path_factory):
     """Give a fit that stopped early, and its folder."""
-    model = fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=tmp_path / "whole")
-    assert 4 < len(logged(tmp_path / "whole")) < OPTIONS.epochs
-    return model, tmp_path / "whole"
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "KEEP_AFTER_S", 0)
+        model = fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=folder)
+    assert 8 < len(logged(folder)) < OPTIONS.epochs
+    return model, folder
 
 
-def test_stopped_after_an_epoch_it_ends_the_same(whole, config, examples, tmp_path):
+def test_stopped_after_an_epoch_it_ends_the_same(whole, eager, config, examples, tmp_path):
     model, folder = whole
     for epochs in (1, 4, 7, len(logged(folder))):
         part = tmp_path / str(epochs)
@@ -72,8 +77,8 @@ def test_stopped_after_an_epoch_it_ends_the_same(whole, config, examples, tmp_pa
         assert logged(part) == logged(folder), "each epoch was learnt once"
 
 
-def test_stopped_after_it_had_stopped_early_it_learns_no_further(whole, config, examples):
-    model, folder = whole
+def test_stopped_after_it_had_stopped_early_it_learns_no_further(whole, eager, config, examples, tmp_path):
+    model, folder = whole[0], shutil.copytree(whole[1], tmp_path / "whole")
     before = logged(folder)
     (folder / FINISHED).unlink()
     assert_same(model, fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=folder))
@@ -87,6 +92,15 @@ def test_an_older_checkpoint_costs_time_and_nothing_else(whole, monkeypatch, con
         fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=tmp_path / "part", progress=StopAfter(4))
     assert_same(model, fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=tmp_path / "part"))
     assert logged(tmp_path / "part")[:5] == ["0", "1", "2", "3", "1"], "it went on after the first epoch"
+
+
+def test_moved_to_another_folder_it_ends_the_same(whole, eager, config, examples, tmp_path):
+    model, folder = whole
+    stop = StopAfter(len(logged(folder)) - 1)
+    with pytest.raises(StoppedError):
+        fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=tmp_path / "part", progress=stop)
+    shutil.move(tmp_path / "part", tmp_path / "moved")
+    assert_same(model, fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=tmp_path / "moved"))
 
 
 def test_weights_that_are_not_finite_stop_the_fit(eager, config, examples, tmp_path):

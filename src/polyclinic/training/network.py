@@ -117,7 +117,7 @@ def _train(
     # All three after validation, in this order, so that each checkpoint knows what its own epoch changed.
     stop = _Stop(METRIC, patience=options.patience, check_on_train_epoch_end=False)
     kept: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": False}
-    best, latest = ModelCheckpoint(folder, "best", monitor=METRIC, **kept), _Latest(folder, "last", **kept)
+    best, latest = _Best(folder, "best", monitor=METRIC, **kept), _Latest(folder, "last", **kept)
     last = folder / "last.ckpt"
     with progress.task(description, total=options.epochs) as advance, _quiet():
         trainer = lightning.Trainer(
@@ -174,6 +174,15 @@ class _Stop(EarlyStopping):
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:  # noqa: ARG002
         trainer.should_stop = self.stopping_reason != EarlyStoppingReason.NOT_STOPPED
+
+
+class _Best(ModelCheckpoint):
+    """Keeps the best epoch, and knows it again where the folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        here, score = str(Path(str(self.dirpath)) / "best.ckpt"), state_dict["best_model_score"]
+        paths = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
+        super().load_state_dict(state_dict | paths | {"best_k_models": {here: score}})
 
 
 class _Latest(ModelCheckpoint):
