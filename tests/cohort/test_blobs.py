@@ -9,19 +9,42 @@ from polyclinic.cohort.blobs import BlobStore
 from polyclinic.files import sha256
 
 
-def test_the_same_content_is_kept_once(tmp_path: Path) -> None:
-    store = BlobStore(tmp_path / "blobs")
+@pytest.fixture
+def staged(tmp_path: Path) -> Path:
+    (tmp_path / "staged").mkdir()
+    return tmp_path / "staged"
+
+
+def test_the_same_content_is_kept_once(tmp_path: Path, staged: Path) -> None:
+    store = BlobStore(tmp_path / "blobs", staged)
     names = [store.add(b"picture", suffix) for suffix in ("png", ".PNG", "png")]
     assert set(names) == {f"{sha256(b'picture')}.png"}
-    assert store.written == 1
+    assert store.publish() == 1
     assert [path.read_bytes() for path in (tmp_path / "blobs").iterdir()] == [b"picture"]
+    again = BlobStore(tmp_path / "blobs", staged)
+    assert again.add(b"picture", "png") == names[0]
+    assert again.publish() == 0
 
 
-def test_a_torn_file_is_written_again(tmp_path: Path) -> None:
-    name = BlobStore(tmp_path).add(b"picture", "npy.gz")
-    (tmp_path / name).write_bytes(b"pic")
-    assert BlobStore(tmp_path).add(b"picture", "npy.gz") == name
-    assert (tmp_path / name).read_bytes() == b"picture"
+def test_nothing_is_seen_before_it_is_published(tmp_path: Path, staged: Path) -> None:
+    store = BlobStore(tmp_path / "blobs", staged)
+    name = store.add(b"picture", "png")
+    store.check([name])
+    assert not (tmp_path / "blobs").exists()
+    with pytest.raises(CohortError, match="no blob"):
+        BlobStore(tmp_path / "blobs").path(name)
+    store.publish()
+    assert BlobStore(tmp_path / "blobs").path(name).read_bytes() == b"picture"
+
+
+def test_a_torn_file_is_written_again(tmp_path: Path, staged: Path) -> None:
+    store = BlobStore(tmp_path / "blobs", staged)
+    name = store.add(b"picture", "npy.gz")
+    store.publish()
+    (tmp_path / "blobs" / name).write_bytes(b"pic")
+    assert store.add(b"picture", "npy.gz") == name
+    store.publish()
+    assert (tmp_path / "blobs" / name).read_bytes() == b"picture"
 
 
 @pytest.mark.parametrize("suffix", ["", "/png", "../x", "p ng", "a.b.c", "toolongsuffix"])

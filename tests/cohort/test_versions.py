@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -57,7 +59,7 @@ def test_kill_at_any_moment(tmp_path: Path) -> None:
     for number in range(done + 1):
         ingest.add(tmp_path, number)
     assert whole_batches(tmp_path) == done + 1
-    assert [path.name for path in (tmp_path / ".staging").iterdir()] == ["lock"]
+    assert not (tmp_path / ".staging").exists()
     assert len(list((tmp_path / "versions").iterdir())) == 2
 
 
@@ -145,6 +147,44 @@ def test_patience_has_an_end(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(CohortError, match="still writing"), versions.locked(tmp_path / "lock", patience_s=0.05):
             raise AssertionError("not reached")
+
+
+def test_a_lock_that_its_holder_removed_is_held_by_one(tmp_path: Path) -> None:
+    lock, inside = tmp_path / "lock", []
+
+    def hold() -> None:
+        for _ in range(50):
+            with versions.locked(lock):
+                inside.append(threading.get_ident())
+                assert len(inside) == 1
+                inside.clear()
+                lock.unlink()
+
+    with ThreadPoolExecutor(4) as pool:
+        for held in [pool.submit(hold) for _ in range(4)]:
+            held.result()
+    assert not lock.exists()
+
+
+def test_writers_that_come_and_go_leave_no_trace_of_the_refused(tmp_path: Path) -> None:
+    """Of eight writers at once, every second is refused: the others' work is whole, and nothing else stays."""
+
+    def write(number: int) -> None:
+        with suppress(RuntimeError), CohortWriter(tmp_path / "new" / "cohort", source="test") as writer:
+            name = writer.add_blob(b"picture %d" % number, "png")
+            writer.add(pl.DataFrame({"subject_id": [number], "code": ["IMAGE//CR//PA"], "blob": [name]}))
+            if number % 2:
+                raise RuntimeError
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(40)))
+    cohort = Cohort.open(tmp_path / "new" / "cohort")
+    assert cohort.subjects.get_column("subject_id").to_list() == list(range(0, 40, 2))
+    assert sorted(cohort.blob(name).read_bytes() for name in cohort.events().collect()["blob"]) == sorted(
+        b"picture %d" % number for number in range(0, 40, 2)
+    )
+    assert len(list((cohort.path / "blobs").iterdir())) == 20
+    assert not (cohort.path / ".staging").exists()
 
 
 def test_untouched_shards_are_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The writer: what is added is what is read, once, however it comes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -113,7 +113,22 @@ def test_an_exception_leaves_the_cohort_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match="unknown columns"):
         add_frames(tmp_path, good, bad)
     assert Cohort.open(tmp_path) == before
-    assert not [path for path in (tmp_path / ".staging").iterdir() if path.is_dir()]
+    assert not (tmp_path / ".staging").exists()
+
+
+def test_an_exception_leaves_nothing_where_there_was_no_cohort(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for into in (tmp_path / "new" / "cohort", tmp_path / "mine"):
+        with suppress(RuntimeError), CohortWriter(into, source="test") as writer:
+            writer.add(frame([("a", None, "IMAGE//CR//PA", None, None, writer.add_blob(b"picture", "png"))]))
+            raise RuntimeError
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+def test_a_failed_first_commit_leaves_nothing(tmp_path: Path) -> None:
+    with patch.object(merge, "write_rest", side_effect=OSError("disk full")), pytest.raises(OSError, match="disk full"):
+        ingest(tmp_path / "cohort", [("b", None, "LAB//x", 1.0, None, None)])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_commit_leaves_the_cohort_as_it_was(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from polyclinic.cohort.errors import CohortError
 
@@ -40,12 +41,13 @@ def current(root: Path) -> Path | None:
         return None
 
 
-def prepare(root: Path) -> None:
-    """Make the folder of a cohort, unless it is there.
+def prepare(root: Path) -> list[Path]:
+    """Make the folder of a cohort, unless it is there; give the folders that were made, the innermost first.
 
     Raises:
         CohortError: there is something else at `root`.
     """
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -53,6 +55,18 @@ def prepare(root: Path) -> None:
     for name in ("current", *_LINKS):
         if (root / name).exists() and not (root / name).is_symlink():
             raise CohortError(f"{root} holds {name!r} of something else: choose another folder for the cohort")
+    return made
+
+
+@contextmanager
+def begun(root: Path) -> Iterator[Path]:
+    """Give the empty folder of the next version, which an error in the block removes; use it under `locked`."""
+    version = begin(root)
+    try:
+        yield version
+    except Exception:
+        shutil.rmtree(version, ignore_errors=True)
+        raise
 
 
 def begin(root: Path) -> Path:
@@ -81,37 +95,66 @@ def publish(root: Path, version: Path) -> None:
 
 @contextmanager
 def locked(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Hold the lock file `path`; it falls open by itself when its holder dies.
+    """Hold the lock file `path`; it falls open by itself when its holder dies. The holder may remove it.
 
     Raises:
         CohortError: another writer held it for longer than `patience_s` seconds.
     """
-    with path.open("a") as file:
+    with ExitStack() as held:
         deadline = time.monotonic() + patience_s
-        while not _try_lock(file.fileno()):
+        file = held.enter_context(path.open("a"))
+        while not _try_lock(file.fileno()) or not _is_at(path, file.fileno()):
             if time.monotonic() > deadline:
                 raise CohortError(f"another process is still writing to {path.parent}: repeat when it has ended")
             time.sleep(0.02)
+            held.close()  # what was waited for may have been removed
+            file = held.enter_context(path.open("a"))
         yield
 
 
 @contextmanager
-def staging(root: Path) -> Iterator[Path]:
-    """Give a folder of one's own for work in progress, removed at the end; those of killed writers go at the start."""
+def staging(root: Path, made: Sequence[Path] = ()) -> Iterator[Path]:
+    """Give a folder of one's own for work in progress, removed at the end; those of killed writers go at the start.
+
+    Args:
+        root: of the cohort.
+        made: the folders that were made for the cohort, the innermost first: they go, too, if it comes to nothing.
+    """
     base = root / ".staging"
-    base.mkdir(exist_ok=True)
-    with locked(base / "lock"):
-        for folder in base.iterdir():
-            if folder.is_dir() and not _in_use(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-        own = Path(tempfile.mkdtemp(dir=base))
-        file = (own / "lock").open("a")
-        _try_lock(file.fileno())
+    own, lock = _own(base)
     try:
         yield own
     finally:
         shutil.rmtree(own, ignore_errors=True)
-        file.close()
+        lock.close()
+        with suppress(OSError, CohortError), locked(base / "lock"):  # it may be gone, with the work of another
+            if not any(folder.is_dir() for folder in base.iterdir()):
+                shutil.rmtree(base, ignore_errors=True)
+                _remove_unless_committed(root, made)
+
+
+def _own(base: Path) -> tuple[Path, TextIO]:
+    """Make a folder in `base`, and hold the lock that says that it is in use."""
+    while True:
+        base.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError), locked(base / "lock"):  # another writer removed the base as it ended
+            for folder in base.iterdir():
+                if folder.is_dir() and not _in_use(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+            own = Path(tempfile.mkdtemp(dir=base))
+            lock = (own / "lock").open("a")
+            _try_lock(lock.fileno())
+            return own, lock
+
+
+def _remove_unless_committed(root: Path, made: Sequence[Path]) -> None:
+    """Remove what was made for a first version that never came; a folder that holds anything else stays."""
+    if not made or current(root) is not None:
+        return
+    (root / ".lock").unlink(missing_ok=True)
+    for folder in (root / "versions", *made):
+        if folder.exists():
+            folder.rmdir()
 
 
 def _in_use(folder: Path) -> bool:
@@ -129,6 +172,14 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Tell whether an open file is still the one that `path` names."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _link(path: Path, target: Path) -> None:

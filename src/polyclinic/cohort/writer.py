@@ -46,8 +46,8 @@ class CohortWriter:
     """Adds events to the cohort at `path`, which is made if it does not exist.
 
     Use it in a `with` block. Nothing is seen before `commit`, which the end of the block calls if nobody did; an
-    exception in the block leaves the cohort as it was. Several writers may work on one cohort, in one process or
-    many: they gather their events apart and commit in turn.
+    exception in the block leaves the cohort as it was, and nothing where there was none. Several writers may work on
+    one cohort, in one process or many: they gather their events apart and commit in turn.
 
     Args:
         path: folder of the cohort.
@@ -72,9 +72,9 @@ class CohortWriter:
         Raises:
             CohortError: the cohort was split with another seed or has a newer layout, or the folder is not one.
         """
-        versions.prepare(self.path)
+        made = versions.prepare(self.path)
         tables.seed_for(versions.current(self.path), self._seed)
-        folder = self._resources.enter_context(versions.staging(self.path))
+        folder = self._resources.enter_context(versions.staging(self.path, made))
         self._opened = Staging(folder), BlobStore(self.path / "blobs", folder)
         return self
 
@@ -133,9 +133,10 @@ class CohortWriter:
             before = versions.current(self.path)
             seed = tables.seed_for(before, self._seed)
             then = merge.totals(before)
-            version = versions.begin(self.path)
-            merge.write_events(before, version, staging, self.source, self._progress)
-            merge.write_rest(before, version, self._rejects.table(), seed)
+            with versions.begun(self.path) as version:
+                merge.write_events(before, version, staging, self.source, self._progress)
+                merge.write_rest(before, version, self._rejects.table(), seed)
+            new_blobs = blobs.publish()
             versions.publish(self.path, version)
         now = merge.totals(version)
         self.committed = Commit(
@@ -145,7 +146,7 @@ class CohortWriter:
             received=staging.received,
             new_events=now.events - then.events,
             new_subjects=now.subjects - then.subjects,
-            new_blobs=blobs.written,
+            new_blobs=new_blobs,
             rejects=self._rejects.by_reason(),
         )
         return self.committed
