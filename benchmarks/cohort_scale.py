@@ -3,7 +3,7 @@
 Synthetic laboratory values and vital signs come in long-form frames, as readers give them; each measurement runs in a
 process of its own, writes to a temporary folder and removes it. Run it with
 
-    python benchmarks/cohort_scale.py --millions 1 5 20 --repeats 3
+    python -m benchmarks cohort_scale --millions 1 5 20 --repeats 3
 """
 
 import argparse
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,13 +98,13 @@ def apart(events: int, order: str) -> dict[str, float]:
     return json.loads(result.stdout)  # type: ignore[no-any-return]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--millions", type=float, nargs="+", default=[1, 5, 20])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--order", choices=["subject", "time"], nargs="+", default=["subject", "time"])
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     if chosen.one:
         print(json.dumps(measure(chosen.one, chosen.order[0])))
         return

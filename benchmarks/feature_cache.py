@@ -2,7 +2,7 @@
 
 Pictures and reports are made on the fly; each measurement is repeated with an empty cache. Run it with
 
-    python benchmarks/feature_cache.py --subjects 60 --repeats 3
+    python -m benchmarks feature_cache --subjects 60 --repeats 3
 """
 
 import argparse
@@ -11,7 +11,7 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
@@ -193,12 +193,12 @@ def empty_cache() -> Iterator[EncoderCache]:
         yield EncoderCache(Path(folder))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--entries", type=int, default=100_000)
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="feature-cache-") as folder:
         record = Record(Path(folder), chosen.subjects, seed=0)
         for label, seconds in bare_backbones(record, chosen.subjects).items():

@@ -3,7 +3,7 @@
 Set A (`POLYCLINIC_DATA`, by default ../shared/data) is read as it is, and at several times its size by repeating its
 records under new ids, to show that the cost of an event does not grow. Every run has a process and a folder of its own.
 
-    python benchmarks/ingest_physionet.py --scales 1 2 4 8 12 --repeats 3
+    python -m benchmarks ingest_physionet --scales 1 2 4 8 12 --repeats 3
 """
 
 import argparse
@@ -18,6 +18,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from polyclinic.ingest import ingest
@@ -69,12 +70,12 @@ def apart(source: Path) -> dict[str, float]:
     return json.loads(result.stdout)  # type: ignore[no-any-return]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scales", type=int, nargs="+", default=[1, 2, 4, 8, 12])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     if chosen.one:
         print(json.dumps(measure(chosen.one)))
         return

@@ -1,0 +1,100 @@
+"""COVID-19 or not, from pictures, masked notes and facts of 156 patients: 5 times 5-fold cross-validation by patient.
+
+The unified model with all inputs beside models of each input alone, and beside the floors that simple models reach.
+A figure is the mean over the repeats of the AUROC over all patients, each answered by a model that has not seen them;
+its interval comes from resampling patients, the same for all models, so that differences are paired. Takes the folder
+POLYCLINIC_DATA.
+
+    python -m benchmarks covid_cxr --repeats 5 --folds 5
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import Interval, Table, ingested, only_some, parser, real_data, verdict
+from benchmarks.crossvalidation import UNIFIED, out_of_fold
+from polyclinic import Cohort, Study
+from polyclinic.evaluation import Bootstrap, auroc
+from polyclinic.features.cache import EncoderCache
+
+TASK = "covid_cxr_covid19"
+INPUTS = ("structured", "note", "image")
+NETWORK = "its network alone"
+GOAL = 0.83
+FLOORS = {
+    "simple model of image": 0.668,
+    "simple model of note": 0.796,
+    "simple model of structured": 0.675,
+    "their mean": 0.793,
+    "their concatenation": 0.737,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = parser(__doc__)
+    asked.add_argument("--repeats", type=int, default=5)
+    asked.add_argument("--folds", type=int, default=5)
+    asked.add_argument("--config", type=Path, help="a study's YAML instead of the default study")
+    asked.add_argument("--patients", type=int, help="only so many, to try it")
+    chosen = asked.parse_args(arguments)
+    source = real_data("covid_cxr")
+    if source is None:
+        return
+    study = Study.load(chosen.config) if chosen.config else Study(tasks=(TASK,), inputs=INPUTS)
+    with tempfile.TemporaryDirectory(prefix="covid-cxr-") as folder:
+        cohort = only_some(ingested("covid-cxr", source, Path(folder) / "all"), chosen.patients, Path(folder) / "some")
+        cache = EncoderCache(Path(folder) / "cache")
+        answers: dict[str, list[np.ndarray]] = {}
+        for repeat in range(chosen.repeats):
+            truth = ask(study, cohort, cache, chosen.folds, repeat, answers)
+            print(f"repeat {repeat + 1} of {chosen.repeats} is done", flush=True)
+    show(truth, {name: np.stack(said) for name, said in answers.items()}, study.inputs)
+
+
+def ask(
+    study: Study, cohort: Cohort, cache: EncoderCache, folds: int, seed: int, answers: dict[str, list[np.ndarray]]
+) -> np.ndarray:
+    """Cross-validate the study, and the same study of each input alone; add to `answers`, and give the truth."""
+    for inputs in (study.inputs, *((name,) for name in study.inputs)):
+        found = out_of_fold(study.model_copy(update={"inputs": inputs}), cohort, folds, seed, cache)
+        name = UNIFIED if inputs == study.inputs else f"{inputs[0]} alone"
+        answers.setdefault(name, []).append(found.answers[UNIFIED])
+        if name == UNIFIED and "network" in found.answers:
+            answers.setdefault(NETWORK, []).append(found.answers["network"])
+    return found.truth > 0.5
+
+
+def show(truth: np.ndarray, answers: Mapping[str, np.ndarray], inputs: Sequence[str]) -> None:
+    """Print the mean AUROC of each model over the repeats, and how much better the unified model is."""
+    table = Table(
+        f"n = {len(truth)}, {truth.sum()} with COVID-19; means over {len(answers[UNIFIED])} repeats, 95 % intervals",
+        *("", "AUROC".rjust(24), "unified is better by".rjust(27), "goal".rjust(6), ""),
+        first=28,
+    )
+    for name, said in answers.items():
+        found = measured(truth, said)
+        met = found.value >= GOAL
+        ahead = "" if name == UNIFIED else measured(truth, answers[UNIFIED], said).shown("+.3f")
+        table.row(name, found.shown(), ahead, *((f"{GOAL}", verdict(met)) if name == UNIFIED else ()))
+    for name, floor in FLOORS.items():
+        table.row(name, f"{floor:.3f}".ljust(24))
+    singles = [measured(truth, answers[f"{name} alone"]).value for name in inputs]
+    print(f"never below the best single input: {verdict(measured(truth, answers[UNIFIED]).value >= max(singles))}")
+
+
+def measured(truth: np.ndarray, said: np.ndarray, than: np.ndarray | None = None) -> Interval:
+    """Give the mean AUROC over the repeats `[repeat, patient]`, or how much higher it is than that of others."""
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        own = np.mean([auroc(truth, repeat, weights) for repeat in said], axis=0)
+        return own if than is None else own - np.mean([auroc(truth, repeat, weights) for repeat in than], axis=0)
+
+    low, high = np.nanquantile(Bootstrap().draws(mean, len(truth)), [0.025, 0.975])
+    return Interval(float(mean(np.ones((1, len(truth))))[0]), float(low), float(high))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Answers of a study's models to subjects that they have not seen, fold by fold; shared by benchmarks on real data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.common import clocked
+from polyclinic import Cohort, Study
+from polyclinic.features.cache import EncoderCache
+from polyclinic.tasks import Samples, samples
+from polyclinic.training.fit import fit
+from polyclinic.training.folds import Fold, folds, groups_of, strata_of
+
+UNIFIED = "unified"
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What the whole bundle and each of its members said of everyone when they had not seen them."""
+
+    truth: np.ndarray  # 0 or 1 [sample]
+    subjects: np.ndarray  # int64 [sample]
+    answers: dict[str, np.ndarray]  # by model: the chance of a yes [sample]
+    seconds: list[float]  # of each fold's fit
+
+
+def out_of_fold(study: Study, cohort: Cohort, number: int, seed: int, cache: EncoderCache) -> OutOfFold:
+    """Fit a study of one binary task anew in each of `number` folds by subject, and ask about the others."""
+    (task,) = study.tasks
+    sampled = samples(cohort, study.tasks)
+    subjects = sampled.frame["subject_id"].to_numpy()
+    answers: dict[str, np.ndarray] = {}
+    seconds: list[float] = []
+    for fold in _folds(study, cohort, sampled, number, seed):
+        learnt = np.unique(subjects[fold.training]).tolist()
+        fitted = []
+        seconds.append(clocked(lambda: fitted.append(fit(study, cohort, subjects=learnt, cache=cache))))  # noqa: B023
+        bundle = fitted[0].bundle
+        asked = sampled.frame[fold.validation].drop("sample").with_row_index("sample")
+        said = bundle.ensemble.answer(bundle.arrays(cohort, asked), every_member=True)[task.name]
+        for name, given in {UNIFIED: said.answers, **{k: v.answers for k, v in said.members.items()}}.items():
+            answers.setdefault(name, np.full(len(subjects), np.nan))[fold.validation] = given[:, 0]
+    return OutOfFold(sampled.targets[task.name].values[:, 0], subjects, answers, seconds)
+
+
+def _folds(study: Study, cohort: Cohort, sampled: Samples, number: int, seed: int) -> Iterator[Fold]:
+    groups = groups_of(cohort, sampled.frame["subject_id"].to_numpy())
+    return folds(groups, strata_of(study.tasks, sampled.targets), number, seed)

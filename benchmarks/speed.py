@@ -1,0 +1,93 @@
+"""How fast Polyclinic is beside what nobody can do without: the network's steps, the frozen encoders' passes.
+
+Each figure is a median over pairs that are measured by turns, with a 95 % bootstrap interval. Patients are synthetic;
+fits are short, since weights do not matter to time. Run it with
+
+    python -m benchmarks speed --parts training prediction epochs startup --repeats 7
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import one_prediction, training_steps
+from benchmarks.common import Interval, Table, clocked, demo_cohort, median, parser, verdict
+from polyclinic import Cohort
+from polyclinic.features.cache import EncoderCache
+from polyclinic.training.fit import fit
+
+PARTS = ("training", "prediction", "epochs", "startup")
+IMPORT = "import time; begin = time.perf_counter(); import polyclinic; print(time.perf_counter() - begin)"
+HELP = "import sys; from polyclinic.cli import main; sys.argv = ['polyclinic', '--help']; main()"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = parser(__doc__)
+    asked.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    asked.add_argument("--patients", type=int, default=300)
+    asked.add_argument("--repeats", type=int, default=7)
+    chosen = asked.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="speed-") as folder:
+        cohort = demo_cohort(Path(folder) / "demo", chosen.patients)
+        title = f"{torch.get_num_threads()} threads, {chosen.patients} patients, {chosen.repeats} repeats"
+        figures = Figures(Table(title, "what", "median (95 % interval)", "goal", "", first=50))
+        for part in chosen.parts:
+            MEASURE[part](cohort, Path(folder), chosen.repeats, figures)
+
+
+class Figures:
+    """Prints figures beside their goals."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def show(self, what: str, found: Interval, form: str = ".3f", least: float = -np.inf, most: float = np.inf) -> None:
+        """Print a figure, and whether it lies within the limits, if there are any."""
+        goal = f"≥ {least:g}" if np.isfinite(least) else f"≤ {most:g}" if np.isfinite(most) else ""
+        self._table.row(what, found.shown(form), goal, verdict(least <= found.value <= most) if goal else "")
+
+
+def training(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:
+    """Fit beside a bare loop."""
+    fitted = fit(training_steps.STUDY, cohort, cache=EncoderCache(folder / "training"))
+    bare, ours = training_steps.steps_per_second(fitted, folder / "fits", repeats)
+    figures.show("training steps per second of a bare loop", bare, ".1f")
+    figures.show("training steps per second, ours / a bare loop", ours, least=0.9)
+
+
+def prediction(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:
+    """Answer for one patient at a time whose events are in memory."""
+    found = one_prediction.uncached(cohort, folder, 4 * repeats)
+    goals = {"one prediction / the encoders alone": 1.15}
+    for what, figure in found.items():
+        figures.show(what, figure, ".1f" if what.endswith(", ms") else ".3f", most=goals.get(what, np.inf))
+    figures.show("one prediction, all cached, ms", one_prediction.cached(cohort, folder, 8 * repeats), ".1f", most=10)
+
+
+def epochs(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:
+    """Learn from frozen encoders' outputs for the first time, and for the second."""
+    found = training_steps.second_epoch(cohort, folder, min(repeats, 3))
+    figures.show("second epoch / first, frozen encoders", found, ".4f", most=0.05)
+
+
+def startup(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:  # noqa: ARG001
+    """Start Python anew."""
+    imports = [float(_python(IMPORT)) for _ in range(2 * repeats)]
+    figures.show("import polyclinic, s", median(imports), most=0.3)
+    figures.show("polyclinic --help, s", median([clocked(lambda: _python(HELP)) for _ in range(2 * repeats)]), most=1)
+
+
+def _python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+MEASURE = {"training": training, "prediction": prediction, "epochs": epochs, "startup": startup}
+
+
+if __name__ == "__main__":
+    main()
