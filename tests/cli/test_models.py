@@ -118,7 +118,43 @@ def test_predict_for_machines_and_of_a_split(trained, hospital, polyclinic, tmp_
         "predict", trained.folder, hospital.path, "--out", out, "--split", "held_out", "--task", TASK, "--json"
     )
     number = len(hospital.subjects_in("held_out"))
-    assert done.json == {"predictions": number, "subjects": number, "file": str(out), "ignored_events": {}}
+    assert done.json == {
+        "predictions": number,
+        "subjects": number,
+        "asked": number,
+        "without_input": 0,
+        "file": str(out),
+        "ignored_events": {},
+    }
+    assert "caution" not in done.err
+
+
+def test_predict_counts_and_marks_whom_it_answers_without_any_input(trained, copy, polyclinic, tmp_path):
+    """As where another hospital's codes are spelt differently: all of five patients', but the notes of one of them."""
+    strangers = copy.subjects["subject_id"].sort()[:5].to_list()
+    renamed = pl.col("subject_id").is_in(strangers) & ~(
+        (pl.col("subject_id") == strangers[0]) & pl.col("code").str.starts_with("NOTE//")
+    )
+    other = rewritten(
+        copy,
+        tmp_path / "other",
+        lambda events: events.with_columns(
+            code=pl.when(renamed).then(pl.lit("LAB//theirs//g")).otherwise("code"),
+            blob=pl.when(~renamed).then("blob"),
+        ),
+    )
+    out = tmp_path / "p.parquet"
+    words = ("predict", trained.folder, other.path, "--out", out)
+    done = polyclinic(*words)
+    assert done.code == 0
+    assert "caution: 4 of 72 were answered without any input, by what was usual in training" in done.err
+    written = pl.read_parquet(out)
+    assert written.filter(inputs="none")["subject_id"].to_list() == strangers[1:]
+    assert written.filter(subject_id=strangers[0])["inputs"].to_list() == ["note"]
+    assert written.filter(inputs="none")["predicted_boolean_probability"].n_unique() == 1
+    done = polyclinic(*words, "--json")
+    assert (done.json["asked"], done.json["without_input"]) == (72, 4)
+    assert "caution: 4 of 72" in done.err
 
 
 def test_predict_counts_what_training_never_showed(trained, copy, polyclinic, tmp_path):

@@ -6,7 +6,8 @@ import pytest
 
 from hospital import times_of
 from polyclinic.models.ensemble import FEW, Shown
-from polyclinic.tasks import number_samples
+from polyclinic.models.predictions import COLUMNS, with_inputs
+from polyclinic.tasks import label, number_samples
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +54,42 @@ def test_a_design_that_several_members_share_is_kept_once_and_shown_once(bundle,
     assert len({id(member.design) for member in members}) == len(bundle.ensemble.designs) < len(members)
     shown = Shown(bundle.arrays(hospital, samples[:1]))
     assert all(shown[member.design] is shown[member.design] for member in members)
+
+
+def test_each_row_names_the_inputs_that_its_answer_rests_on(bundle, hospital, samples):
+    arrays = bundle.arrays(hospital, samples)
+    expected = [
+        " + ".join(modality for modality in bundle.inputs if arrays[modality]["present"][row])
+        for row in range(samples.height)
+    ]
+    named = with_inputs(samples, arrays)
+    assert named["inputs"].to_list() == expected
+    assert named["inputs"].n_unique() > 1
+    absent = {modality: {"present": np.zeros(samples.height, dtype=bool)} for modality in arrays}
+    assert set(with_inputs(samples, absent)["inputs"]) == {"none"}
+    predictions = bundle.predict(hospital)
+    assert dict(predictions.frame.schema) == COLUMNS
+    told = predictions.frame.select("subject_id", "prediction_time", "inputs").unique()
+    assert told.sort("subject_id").equals(named.select(told.columns).sort("subject_id"))
+    assert (predictions.asked, predictions.without_input) == (samples.height, 0)
+
+
+MEDS_EVALUATION = {
+    "subject_id": pl.Int64(),
+    "prediction_time": pl.Datetime("us"),
+    "boolean_value": pl.Boolean(),
+    "predicted_boolean_value": pl.Boolean(),
+    "predicted_boolean_probability": pl.Float64(),
+}
+"""What the evaluation tools of MEDS read of binary predictions; other columns they leave alone."""
+
+
+def test_beside_the_labels_they_are_what_the_evaluation_tools_of_meds_read(bundle, hospital):
+    task = bundle.task("demo_deterioration")
+    labels = label(hospital, task).frame.select("subject_id", "prediction_time", "boolean_value")
+    predicted = bundle.predict(hospital, tasks=[task.name]).frame
+    joined = predicted.join(labels, on=["subject_id", "prediction_time"])
+    assert joined.height == labels.height
+    read = joined.select(list(MEDS_EVALUATION))
+    assert dict(read.schema) == MEDS_EVALUATION
+    assert read.null_count().row(0) == (0,) * len(MEDS_EVALUATION)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from polyclinic.cli.console import TerminalProgress, out, print_json
+from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json
 
 
@@ -35,9 +35,21 @@ def predict(
     predictions = loaded.predict(opened, subjects=subjects, tasks=task, progress=TerminalProgress())
     predictions.write(out_file)
     rows, people = predictions.frame.height, predictions.frame["subject_id"].n_unique()
+    if predictions.without_input:
+        err.print(
+            f"caution: {predictions.without_input:,} of {predictions.asked:,} were answered without any input, by what "
+            "was usual in training; their `inputs` are none"
+        )
     if json:
         print_json(
-            {"predictions": rows, "subjects": people, "file": str(out_file), "ignored_events": predictions.ignored}
+            {
+                "predictions": rows,
+                "subjects": people,
+                "asked": predictions.asked,
+                "without_input": predictions.without_input,
+                "file": str(out_file),
+                "ignored_events": predictions.ignored,
+            }
         )
         return
     out.print(f"{rows:,} predictions for {people:,} subjects → {out_file}")

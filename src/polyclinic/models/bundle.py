@@ -36,7 +36,7 @@ from polyclinic.models.calibration import Calibrator
 from polyclinic.models.classical import ClassicalModel, Design
 from polyclinic.models.config import ModelConfig
 from polyclinic.models.ensemble import Answers, Ensemble, Member, TaskEnsemble
-from polyclinic.models.predictions import Predictions, in_order, rows_of
+from polyclinic.models.predictions import Predictions, in_order, rows_of, with_inputs
 from polyclinic.models.stacking import Stacker
 from polyclinic.models.unified import UnifiedModel
 from polyclinic.progress import SILENT, Progress
@@ -102,7 +102,8 @@ class Bundle:
     ) -> Predictions:
         """Answer the tasks (all by default) for all subjects, or some, whom they can be asked of.
 
-        The cohort may be one never seen. No outcome is read. Codes that training did not show are ignored, and counted.
+        The cohort may be one never seen. No outcome is read. Codes that training did not show are ignored, and counted;
+        whoever has none of the inputs gets what was usual in training, and is marked.
 
         Raises:
             BundleError: a task is not one of the bundle's, or none can be asked of anyone.
@@ -117,7 +118,8 @@ class Bundle:
             names = ", ".join(task.name for task in wanted)
             raise BundleError(f"{names} can be asked of no such subject: see the task's prediction time and exclusions")
         known = record_of(cohort.events(), samples, self.tasks)
-        answers = self.ensemble.answer(self._transform(cohort.blob, known, samples, progress))
+        arrays = self._transform(cohort.blob, known, samples, progress)
+        samples, answers = with_inputs(samples, arrays), self.ensemble.answer(arrays)
         rows = []
         for task in wanted:
             asked = samples.join(
@@ -135,7 +137,7 @@ class Bundle:
         return features.transform(known, samples)
 
     def rows(self, task: Task, samples: pl.DataFrame, answers: np.ndarray) -> pl.DataFrame:
-        """Give answers `[sample, output]` to a task as the rows of a table."""
+        """Give answers `[sample, output]` to a task as the rows of a table; the samples have `inputs`."""
         return rows_of(task, samples, answers, self.ensemble.tasks[task.name].thresholds, self.ensemble.bins(task.name))
 
     def save(self, path: Path | str) -> Path:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from polyclinic.features import Arrays
 from polyclinic.files import replacing
 from polyclinic.tasks import Task
 
@@ -20,7 +22,9 @@ COLUMNS = {
     "predicted_boolean_probability": pl.Float64(),
     "predicted_boolean_value": pl.Boolean(),
     "predicted_float_value": pl.Float64(),
+    "inputs": pl.String(),
 }
+NO_INPUT = "none"
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,27 @@ class Predictions:
 
     `frame` has the columns of `COLUMNS`, named as MEDS' evaluation tools name them. `output` is `yes` for a binary
     task, the class or label, or the time by which an event is foretold. A probability comes with the call at the
-    operating threshold where there is one; a regression gives `predicted_float_value` and no probability. `ignored`
-    counts events of structured and series codes that training never showed, by code.
+    operating threshold where there is one; a regression gives `predicted_float_value` and no probability. `inputs`
+    names the modalities that the answer rests on, as the table by recorded inputs does: `structured + note`, or `none`.
+    `ignored` counts events of structured and series codes that training never showed, by code.
     """
 
     frame: pl.DataFrame
     ignored: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> int:
+        """How many subjects at how many times were answered; several tasks at one time count once."""
+        return self._asked.height
+
+    @property
+    def without_input(self) -> int:
+        """How many of those had none of the inputs: what is said of them is what is usual, and says nothing of them."""
+        return self._asked.filter(pl.col("inputs") == NO_INPUT).height
+
+    @property
+    def _asked(self) -> pl.DataFrame:
+        return self.frame.select("subject_id", "prediction_time", "inputs").unique()
 
     def write(self, path: Path | str) -> None:
         """Write the table as Parquet, atomically."""
@@ -42,12 +61,19 @@ class Predictions:
             self.frame.write_parquet(temporary)
 
 
+def with_inputs(samples: pl.DataFrame, arrays: Mapping[str, Arrays]) -> pl.DataFrame:
+    """Add the column `inputs` to samples: the modalities that each really has in its arrays."""
+    present = zip(*(np.asarray(one["present"]).tolist() for one in arrays.values()), strict=True)
+    named = [" + ".join(compress(arrays, here)) or NO_INPUT for here in present]
+    return samples.with_columns(inputs=pl.Series(named, dtype=pl.String()))
+
+
 def rows_of(
     task: Task, samples: pl.DataFrame, answers: np.ndarray, thresholds: Sequence[float], bins: Sequence[float]
 ) -> pl.DataFrame:
-    """Give the rows of one task: `answers` `[sample, output]` beside the samples they are of."""
+    """Give the rows of one task: `answers` `[sample, output]` beside the samples they are of, which have `inputs`."""
     outputs = [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
-    who = samples.select("subject_id", "prediction_time", task=pl.lit(task.name))
+    who = samples.select("subject_id", "prediction_time", "inputs", task=pl.lit(task.name))
     return pl.concat([_one(task, who, name, answers[:, k], thresholds[k : k + 1]) for k, name in enumerate(outputs)])
 
 

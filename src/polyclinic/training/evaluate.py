@@ -31,6 +31,7 @@ from polyclinic.features import Arrays
 from polyclinic.models import subsets
 from polyclinic.models.bundle import Bundle
 from polyclinic.models.ensemble import TaskEnsemble
+from polyclinic.models.predictions import with_inputs
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Targets, Task, samples
 from polyclinic.training.study import StudyError
@@ -57,7 +58,7 @@ class Measured:
 class Report:
     """What was measured of a bundle on a cohort."""
 
-    samples: pl.DataFrame
+    samples: pl.DataFrame  # with the `inputs` that each has
     tasks: dict[str, Measured]
     learnt: int = 0  # subjects of the same cohort that the bundle learnt from, so that figures on them flatter
 
@@ -123,7 +124,7 @@ def evaluate(
             given = {subset: answers[task.name] for subset, answers in partial.items()}
             measured[task.name] = sheet.measure(task, kind, targets[task.name], said[task.name].answers, members, given)
             advance(1)
-    return Report(frame, measured, learnt)
+    return Report(with_inputs(frame, arrays), measured, learnt)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from polyclinic.evaluation.pictures import save_pictures
 from polyclinic.features.cache import EncoderCache
 from polyclinic.files import sha256, write_json, write_text
 from polyclinic.models.bundle import INDEX, Bundle
+from polyclinic.models.predictions import Predictions, in_order, with_inputs
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Targets, Task, samples
 from polyclinic.training.configure import check_network
@@ -156,7 +157,7 @@ class _Pooled:
         }
         sheet = Sheet(cohort, frame, subgroups(cohort, frame, arrays), self.study.inputs, origin, where, Bootstrap())
         return Report(
-            frame,
+            with_inputs(frame, arrays),
             {
                 task.name: sheet.measure(
                     task,
@@ -206,8 +207,6 @@ def write_report(report: Report, bundle: Bundle, out: Path, lead: str) -> None:
         if _full(bundle, one.answers, one.task)
     ]
     if rows:
-        from polyclinic.models.predictions import Predictions, in_order
-
         Predictions(in_order(rows)).write(out / "predictions.parquet")
 
 
