@@ -25,13 +25,18 @@ from polyclinic.evaluation.figure import Figure
 from polyclinic.evaluation.record import Record
 
 RATES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
+Cut = float | Scores
+"""One threshold for all samples, or one for each."""
 WILSON = "Wilson, 95 %"
 WILSON_BY_SUBJECT = "Wilson by subject, 95 %"
 
 
 @dataclass(frozen=True)
 class Confusion(Record):
-    """How many samples fell where when a score of `threshold` or more was called positive."""
+    """How many samples fell where when a score of `threshold` or more was called positive.
+
+    Where samples have thresholds of their own, `threshold` is the one that is shown for all.
+    """
 
     threshold: float
     true_positive: int
@@ -40,16 +45,16 @@ class Confusion(Record):
     true_negative: int
 
 
-def confusion(y: Truth, p: Scores, threshold: float) -> Confusion:
-    """Count the four kinds of calls at `threshold`."""
-    true, false, missed, clear = (int(cell) for cell in cells(y, p, threshold))
+def confusion(y: Truth, p: Scores, threshold: float, own: Scores | None = None) -> Confusion:
+    """Count the four kinds of calls at `threshold`, or at each sample's `own`."""
+    true, false, missed, clear = (int(cell) for cell in cells(y, p, threshold if own is None else own))
     return Confusion(float(threshold), true, false, missed, clear)
 
 
 def cells(
     y: Truth,
     p: Scores,
-    threshold: float,
+    threshold: Cut,
     weights: Weights | None = None,
 ) -> Float[Array, "4 ..."]:
     """Weigh true positives, false positives, false negatives and true negatives."""
@@ -62,7 +67,7 @@ def cells(
 def f1(
     y: Truth,
     p: Scores,
-    threshold: float,
+    threshold: Cut,
     weights: Weights | None = None,
 ) -> Values:
     """Give the harmonic mean of sensitivity and PPV; NaN where nobody is positive nor called so."""
@@ -104,7 +109,7 @@ def proportion(
     return Figure.of(name, share, wilson(share, effective), n, WILSON_BY_SUBJECT)
 
 
-def threshold_figures(y: Truth, p: Scores, threshold: float, subjects: Labels | None = None) -> dict[str, Figure]:
+def threshold_figures(y: Truth, p: Scores, threshold: Cut, subjects: Labels | None = None) -> dict[str, Figure]:
     """Measure sensitivity, specificity, PPV, NPV and accuracy at `threshold`."""
     if not len(y):
         return {name: Figure.missing(name, 0, "no samples") for name in RATES}

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from sklearn import metrics
 
-from polyclinic.evaluation import evaluate_binary
+from polyclinic.evaluation import Binary, Bootstrap, compare, evaluate_binary
 from polyclinic.evaluation.kinds.binary import thinned
 
 from ..samples import binary
@@ -17,6 +18,38 @@ def test_without_a_threshold_nobody_is_called():
     }  # fmt: skip
     assert with_one.pictures.confusion.true_positive == ((p >= 0.3) & y).sum()
     assert without.pictures.confusion is None
+
+
+def test_each_sample_may_have_a_threshold_of_its_own():
+    y, p = binary(300)
+    own = np.where(np.arange(300) % 2, 0.2, 0.6)
+    found = evaluate_binary(y, np.column_stack([p, own]), 0.4, groups={"half": np.arange(300) % 2}, resamples=200)
+    called = p >= own
+    assert found["sensitivity"].value == metrics.recall_score(y, called)
+    assert found["specificity"].value == metrics.recall_score(~y, ~called)
+    assert found["f1"].value == pytest.approx(metrics.f1_score(y, called))
+    assert found.pictures.confusion.true_positive == (called & y).sum()
+    assert found.pictures.confusion.threshold == found.threshold == 0.4
+    halves = [evaluate_binary(y[k::2], p[k::2], cut, resamples=200) for k, cut in ((0, 0.6), (1, 0.2))]
+    for row, half in zip(found.groups, halves, strict=True):
+        assert row.figures == half.figures
+
+
+def test_one_threshold_for_each_is_the_same_as_one_for_all():
+    y, p = binary(200)
+    models = {"ours": p, "theirs": np.round(p, 1)}
+    beside = {name: np.column_stack([said, np.full(200, 0.3)]) for name, said in models.items()}
+    assert evaluate_binary(y, beside["ours"], 0.3, resamples=200) == evaluate_binary(y, p, 0.3, resamples=200)
+    quick = Bootstrap(200)
+    together = compare(Binary(0.3), y, beside, "ours", bootstrap=quick)
+    assert together == compare(Binary(0.3), y, models, "ours", bootstrap=quick)
+
+
+def test_thresholds_of_their_own_need_one_to_show():
+    with pytest.raises(ValueError, match="name one to show"):
+        evaluate_binary([0, 1], [[0.1, 0.5], [0.9, 0.5]])
+    with pytest.raises(ValueError, match="1 of 4 thresholds are not finite"):
+        evaluate_binary([0, 1], [[0.1, np.nan], [0.9, 0.5]], 0.5)
 
 
 def test_figures_do_not_depend_on_the_order_of_samples():

@@ -37,6 +37,21 @@ def test_unknown_labels_are_masked_one_by_one(sample):
     assert found.classes[1].figures == alone.figures
 
 
+def test_each_sample_may_have_thresholds_of_its_own(sample):
+    y, p, observed = sample
+    own = np.random.default_rng(2).uniform(0.2, 0.8, p.shape)
+    shown = (0.5, 0.4, 0.6)
+    found = evaluate_multilabel(y, np.stack([p, own], axis=2), NAMES, shown, observed=observed, resamples=200)
+    plain = evaluate_multilabel(y, p, NAMES, shown, observed=observed, resamples=200)
+    assert found.figures == plain.figures
+    for label, row in enumerate(found.classes):
+        seen = observed[:, label]
+        called = p[seen, label] >= own[seen, label]
+        assert row.figures["sensitivity"].value == metrics.recall_score(y[seen, label], called)
+        assert row.figures["ppv"].value == metrics.precision_score(y[seen, label], called)
+        assert row.figures["auroc"] == plain.classes[label].figures["auroc"]
+
+
 def test_unknown_is_not_negative(sample):
     y, p, observed = sample
     filled = np.where(observed, y, np.nan)

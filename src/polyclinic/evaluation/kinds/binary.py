@@ -1,6 +1,5 @@
 """Tasks with two answers: did it happen or not?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,14 +16,15 @@ from polyclinic.evaluation.arrays import (
     as_scores,
     as_truth,
     binary_obstacle,
+    finite,
 )
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.decision import decision_curve
 from polyclinic.evaluation.delong import auroc_figure, delong_test
 from polyclinic.evaluation.figure import Difference, Figure
-from polyclinic.evaluation.kinds.base import Kind, Known, Metric, kept_rows, no_samples
+from polyclinic.evaluation.kinds.base import Kind, Known, Metric, Obstacle, Statistic, kept_rows, no_samples
 from polyclinic.evaluation.results import Curve, Histogram, Pictures
-from polyclinic.evaluation.threshold import confusion, f1, threshold_figures
+from polyclinic.evaluation.threshold import Cut, confusion, f1, threshold_figures
 
 ORDER = (
     "auroc", "auprc", "min_se_ppv", "brier", "scaled_brier", "log_loss", "calibration_slope", "calibration_intercept",
@@ -36,7 +36,11 @@ HISTOGRAM_BINS = 25
 
 @dataclass(frozen=True)
 class Binary(Kind):
-    """Probabilities of the positive answer. Without a `threshold` nobody is called positive or negative."""
+    """Probabilities of the positive answer. Without a `threshold` nobody is called positive or negative.
+
+    Where every sample has a threshold of its own, as where several models answered, predictions are [sample, 2]: the
+    probability, then the threshold; `threshold` is the one to show for all of them.
+    """
 
     threshold: float | None = None
 
@@ -52,21 +56,24 @@ class Binary(Kind):
         """Keep the observed samples; truths are Booleans or 0 and 1, predictions probabilities."""
         rows = kept_rows(observed, len(y))
         scores = np.asarray(p, dtype=np.float64)
-        if scores.shape != rows.shape:
+        if scores.shape not in (rows.shape, (*rows.shape, 2)):
             raise ValueError(f"predictions of shape {scores.shape} for {len(rows)} samples: give one number per sample")
+        if scores.ndim == 2 and self.threshold is None:
+            raise ValueError("each sample has a threshold of its own: name one to show for all of them")
         truth = as_truth(np.asarray(y)[rows])
-        return Known(rows, truth, as_probabilities(as_scores(scores[rows], len(truth))))
+        as_probabilities(as_scores(chances(scores[rows]), len(truth)))
+        return Known(rows, truth, finite(scores[rows], "thresholds"))
 
     def figures(
         self, y: Array, p: Array, subjects: Labels | None, draws: Float[Array, "resample metric"]
     ) -> dict[str, Figure]:
         """Give discrimination, calibration and, at a threshold, the rates of right calls."""
-        found = self.bootstrapped(y, p, draws)
-        found["auroc"] = auroc_figure(y, p, subjects)
-        found["ece"] = calibration.ece_figure(y, p, subjects, draws[:, ECE])
-        found.update(calibration.calibration_figures(y, p, subjects))
+        found, chance = self.bootstrapped(y, p, draws), chances(p)
+        found["auroc"] = auroc_figure(y, chance, subjects)
+        found["ece"] = calibration.ece_figure(y, chance, subjects, draws[:, ECE])
+        found.update(calibration.calibration_figures(y, chance, subjects))
         if self.threshold is not None:
-            found.update(threshold_figures(y, p, self.threshold, subjects))
+            found.update(threshold_figures(y, chance, _cut(p, self.threshold), subjects))
         return {name: found[name] for name in ORDER if name in found}
 
     def cases(self, y: Array) -> int:
@@ -79,19 +86,39 @@ class Binary(Kind):
 
     def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:
         """Give ROC, precision–recall, reliability, histogram and decision curve."""
-        both = not binary_obstacle(y)
+        both, chance = not binary_obstacle(y), chances(p)
         return Pictures(
-            roc={"": thinned(*discrimination.roc_curve(y, p))} if both else {},
-            precision_recall={"": thinned(*discrimination.precision_recall_curve(y, p))} if both else {},
-            reliability={"": calibration.reliability(y, p)} if len(y) else {},
-            histogram=histogram(y, p),
-            decision=decision_curve(y, p, subjects=subjects, bootstrap=bootstrap) if both else (),
-            confusion=None if self.threshold is None else confusion(y, p, self.threshold),
+            roc={"": thinned(*discrimination.roc_curve(y, chance))} if both else {},
+            precision_recall={"": thinned(*discrimination.precision_recall_curve(y, chance))} if both else {},
+            reliability={"": calibration.reliability(y, chance)} if len(y) else {},
+            histogram=histogram(y, chance),
+            decision=decision_curve(y, chance, subjects=subjects, bootstrap=bootstrap) if both else (),
+            confusion=None if self.threshold is None else confusion(y, chance, self.threshold, _own(p)),
         )
 
     def paired(self, metric: str, y: Array, p: Array, reference: Array, subjects: Labels | None) -> Difference | None:
         """Test AUROC by DeLong's paired test."""
-        return delong_test(y, p, reference, subjects) if metric == "auroc" else None
+        return delong_test(y, chances(p), chances(reference), subjects) if metric == "auroc" else None
+
+
+def chances(p: Array) -> Scores:
+    """Give the probabilities alone, of predictions that may have thresholds beside them."""
+    return p if p.ndim == 1 else p[:, 0]
+
+
+def _own(p: Array) -> Scores | None:
+    """Give the threshold of each sample, where it has its own."""
+    return None if p.ndim == 1 else p[:, 1]
+
+
+def _cut(p: Array, threshold: float) -> Cut:
+    own = _own(p)
+    return threshold if own is None else own
+
+
+def _of_chances(name: str, statistic: Statistic, obstacle: Obstacle) -> Metric:
+    """Make a metric that looks at no threshold."""
+    return Metric(name, lambda y, p, weights: statistic(y, chances(p), weights), obstacle)
 
 
 def _obstacle(y: Array, p: Array) -> str:  # noqa: ARG001
@@ -99,30 +126,26 @@ def _obstacle(y: Array, p: Array) -> str:  # noqa: ARG001
 
 
 METRICS = (
-    Metric("auprc", discrimination.average_precision, _obstacle),
-    Metric("min_se_ppv", discrimination.min_se_ppv, _obstacle),
-    Metric("brier", calibration.brier, no_samples),
-    Metric("scaled_brier", calibration.scaled_brier, _obstacle),
-    Metric("log_loss", calibration.log_loss, no_samples),
-    Metric("ece", calibration.ece, no_samples),
+    _of_chances("auprc", discrimination.average_precision, _obstacle),
+    _of_chances("min_se_ppv", discrimination.min_se_ppv, _obstacle),
+    _of_chances("brier", calibration.brier, no_samples),
+    _of_chances("scaled_brier", calibration.scaled_brier, _obstacle),
+    _of_chances("log_loss", calibration.log_loss, no_samples),
+    _of_chances("ece", calibration.ece, no_samples),
 )
 ECE = next(column for column, metric in enumerate(METRICS) if metric.name == "ece")
 
 
-def _f1_at(threshold: float) -> Metric:
+def _f1_at(shown: float) -> Metric:
     def statistic(y: Array, p: Array, weights: Array) -> Array:
-        return f1(y, p, threshold, weights)
+        return f1(y, chances(p), _cut(p, shown), weights)
 
-    return Metric("f1", statistic, _f1_obstacle(threshold))
-
-
-def _f1_obstacle(threshold: float) -> Callable[[Array, Array], str]:
     def obstacle(y: Array, p: Array) -> str:
         if not len(y):
             return "no samples"
-        return "" if y.any() or (p >= threshold).any() else "nobody is positive nor called so"
+        return "" if y.any() or (chances(p) >= _cut(p, shown)).any() else "nobody is positive nor called so"
 
-    return obstacle
+    return Metric("f1", statistic, obstacle)
 
 
 def thinned(x: Array, y: Array, points: int = CURVE_POINTS) -> Curve:

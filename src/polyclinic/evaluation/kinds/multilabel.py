@@ -11,14 +11,17 @@ from polyclinic.evaluation.arrays import Array, Labels, as_probabilities, binary
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.figure import Figure
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, caution
-from polyclinic.evaluation.kinds.binary import Binary, thinned
+from polyclinic.evaluation.kinds.binary import Binary, chances, thinned
 from polyclinic.evaluation.kinds.macro import macro, say_how_many
 from polyclinic.evaluation.results import Pictures, Row
 
 
 @dataclass(frozen=True)
 class Multilabel(Kind):
-    """Probabilities of each of `labels`; inside, an unknown truth is NaN and its sample is left out for that label."""
+    """Probabilities of each of `labels`; inside, an unknown truth is NaN and its sample is left out for that label.
+
+    Where every sample has thresholds of its own, predictions are [sample, label, 2], as `Binary` says.
+    """
 
     labels: tuple[str, ...]
     thresholds: tuple[float, ...] | None = None
@@ -46,7 +49,7 @@ class Multilabel(Kind):
         """Keep samples with some known label; `observed` has one Boolean per sample, or per sample and label."""
         truth, predicted = np.array(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
         shape = (len(truth), len(self.labels))
-        if truth.shape != shape or predicted.shape != shape:
+        if truth.shape != shape or predicted.shape not in (shape, (*shape, 2)):
             raise ValueError(
                 f"truths {truth.shape}, predictions {predicted.shape}: expected one column per label, {shape}"
             )
@@ -59,7 +62,7 @@ class Multilabel(Kind):
             raise ValueError(
                 f"{int((~np.isfinite(predicted[seen])).sum())} predictions of observed labels are not finite"
             )
-        as_probabilities(predicted[seen])
+        as_probabilities(chances(predicted[seen]))
         rows = np.asarray(seen.any(axis=1))
         return Known(rows, truth[rows], predicted[rows])
 
@@ -94,8 +97,8 @@ class Multilabel(Kind):
         return tuple(self._row(number, y, p, subjects, bootstrap) for number in range(len(self.labels)))
 
     def _row(self, number: int, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Row:
-        rows, truth, scores = _label(y, p, number)
-        kind = Binary(None if self.thresholds is None else self.thresholds[number])
+        rows, truth, _ = _label(y, p, number)
+        scores, kind = p[rows, number], Binary(None if self.thresholds is None else self.thresholds[number])
         theirs = None if subjects is None else np.asarray(subjects)[rows]
         figures = kind.figures(truth, scores, theirs, kind.resample(truth, scores, theirs, bootstrap))
         count = subject_codes(theirs, len(truth))[1]
@@ -106,7 +109,7 @@ class Multilabel(Kind):
 
 def _label(y: Array, p: Array, number: int) -> tuple[Array, Array, Array]:
     rows = np.flatnonzero(np.isfinite(y[:, number]))
-    return rows, y[rows, number] == 1, p[rows, number]
+    return rows, y[rows, number] == 1, chances(p[rows, number])
 
 
 def _nobody(y: Array) -> str:
