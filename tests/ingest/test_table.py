@@ -2,14 +2,16 @@
 
 import struct
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
 from ingest.sinks import read_table
+from polyclinic.cohort import NOMINAL_ORIGIN
 from polyclinic.ingest import IngestError, Options, ingest
 from polyclinic.ingest.pictures import png, read_grey
 from polyclinic.ingest.table import read
@@ -199,6 +201,51 @@ columns:
     kept = read_table(table, mapping)
     assert [event[3] for event in kept.events] == [1.5, 2.5]
     assert kept.reasons == [(4, "not a number")]
+
+
+COMMAS = """
+subject: id
+separator: ";"
+decimal: ","
+time: {column: hours, unit: hours}
+columns:
+  crp: {code: LAB//CRP//mg/L, type: numeric}
+  stay: {code: OUTCOME//stay//days, type: label, time: {column: day, unit: days}}
+"""
+
+
+def test_numbers_with_a_comma_are_read_as_such_wherever_numbers_stand(tmp_path):
+    table = tmp_path / "x.csv"
+    table.write_text("id;hours;crp;day;stay\n1;3,5;1,5;1,25;4,5\n2;-0,5;2;2;dead\n")
+    kept = read_table(table, COMMAS)
+    assert kept.events == [
+        ("1", NOMINAL_ORIGIN + timedelta(hours=3, minutes=30), "LAB//CRP//mg/L", 1.5),
+        ("1", NOMINAL_ORIGIN + timedelta(days=1, hours=6), "OUTCOME//stay//days", 4.5),
+        ("2", NOMINAL_ORIGIN - timedelta(minutes=30), "LAB//CRP//mg/L", 2.0),
+        ("2", NOMINAL_ORIGIN + timedelta(days=2), "OUTCOME//stay//days", "dead"),
+    ]
+    assert kept.rejects == []
+
+
+def test_a_point_in_a_table_with_commas_may_be_one_or_a_thousand(tmp_path):
+    table = tmp_path / "x.csv"
+    table.write_text("id;hours;crp;day;stay\n1;1.000;2;;\n2;1;1.000;;\n3;1.000,5;2;;\n")
+    kept = read_table(table, COMMAS)
+    assert kept.events == []
+    assert kept.reasons == [(2, "impossible date"), (3, "not a number"), (4, "impossible date")]
+    remedy = next(reject.remedy for reject in kept.rejects if reject.line == 3)
+    assert remedy.startswith("column 'crp': correct the cell with ',' as the only sign in it")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".xlsx"])
+def test_true_numbers_are_numbers_whatever_the_mapping_says(suffix, tmp_path):
+    table = tmp_path / f"x{suffix}"
+    frame = pl.DataFrame({"id": ["1"], "hours": [3.5], "crp": [1.25], "day": ["1,5"], "stay": [4]})
+    frame.write_parquet(table) if suffix == ".parquet" else frame.write_excel(table)
+    assert read_table(table, COMMAS).events == [
+        ("1", NOMINAL_ORIGIN + timedelta(hours=3, minutes=30), "LAB//CRP//mg/L", 1.25),
+        ("1", NOMINAL_ORIGIN + timedelta(days=1, hours=12), "OUTCOME//stay//days", 4.0),
+    ]
 
 
 def bomb(width: int, height: int) -> bytes:

@@ -14,9 +14,10 @@ from polyclinic.ingest.reader import Options, Sink
 from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.sieve import Sieve
 from polyclinic.ingest.table_cells import Cells
-from polyclinic.ingest.table_files import SUFFIXES, Layout, is_table, read_rows
+from polyclinic.ingest.table_files import SUFFIXES, Layout, holds_values, is_table, read_rows
 from polyclinic.ingest.table_guess import guess_mapping
 from polyclinic.ingest.table_mapping import MISSING, Column, Long, TableMapping, Time, load_mapping
+from polyclinic.ingest.table_numbers import Numbers
 from polyclinic.ingest.table_time import in_century_before, parse_dates, since_origin
 from polyclinic.ingest.text import UnusableText
 from polyclinic.progress import Progress
@@ -49,6 +50,7 @@ class Table:
 
     def __init__(self, path: Path, mapping: TableMapping, sieve: Sieve) -> None:
         self.path, self.mapping, self.sieve = path, mapping, sieve
+        self._numbers = Numbers(mapping.decimal, holds_values(path))
         self._seen: set[str] = set()
 
     def read(self, progress: Progress) -> None:
@@ -120,7 +122,7 @@ class Table:
     def _converted(self, name: str, column: Column, cells: pl.DataFrame, value: str, unit: str | None) -> pl.DataFrame:
         text = pl.col(f"={unit}") if unit else pl.lit(None, dtype=pl.String)
         cells = cells.select("line", "source_id", "time", cell=f"={value}", unit=text)
-        return Cells(name, column, self.mapping, self.path.parent, self.sieve).events(cells)
+        return Cells(name, column, self._numbers, self.path.parent, self.sieve).events(cells)
 
     def _is_missing(self, name: str, column: Column) -> pl.Expr:
         return _is_one_of(name, (*self.mapping.missing, *column.missing))
@@ -132,13 +134,21 @@ class Table:
         name, where = f"={time.column}", f"column {time.column!r}"
         remedy = f"{where}: fill in the time, or map the fact as static with time: null"
         frame = self.sieve.keep(frame, ~_is_one_of(name, MISSING), "no time", remedy)
-        frame = frame.with_columns(time=_read_times(frame.get_column(name), time, time.column in dated))
+        frame = frame.with_columns(time=self._read_times(frame.select(name), time, time.column in dated))
         wanted = time.format or (f"a number of {time.unit}" if time.unit else "ISO 8601 (2023-01-31 13:45)")
         frame = self.sieve.keep(
             frame, pl.col("time").is_not_null(), "impossible date", f"{where}: write it as {wanted}"
         )
         remedy = f"{where}: correct it, or widen earliest ({time.earliest}) and latest ({time.latest}) of the time"
         return self.sieve.keep(frame, pl.col("time").is_between(time.earliest, time.latest), "implausible date", remedy)
+
+    def _read_times(self, texts: pl.DataFrame, time: Time, dated: bool) -> pl.Series:
+        if time.unit:
+            return since_origin(texts.select(self._numbers.read(pl.all())).to_series(), time.unit)
+        times = parse_dates(texts.to_series(), time.format)
+        if time.short_years:
+            times = in_century_before(times, time.latest)
+        return times.fill_null(parse_dates(texts.to_series())) if dated and time.format else times
 
 
 def _is_one_of(name: str, texts: Iterable[str]) -> pl.Expr:
@@ -151,12 +161,3 @@ def _by_time(columns: Mapping[str, Column], row: Time | None) -> dict[Time | Non
     for name, column in columns.items():
         grouped.setdefault(column.time if column.has_own_time else row, {})[name] = column
     return grouped
-
-
-def _read_times(texts: pl.Series, time: Time, dated: bool) -> pl.Series:
-    if time.unit:
-        return since_origin(texts.cast(pl.Float64, strict=False), time.unit)
-    times = parse_dates(texts, time.format)
-    if time.short_years:
-        times = in_century_before(times, time.latest)
-    return times.fill_null(parse_dates(texts)) if dated and time.format else times

@@ -12,7 +12,8 @@ import polars as pl
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
 from polyclinic.ingest.sieve import Sieve
-from polyclinic.ingest.table_mapping import Column, TableMapping
+from polyclinic.ingest.table_mapping import Column
+from polyclinic.ingest.table_numbers import Numbers
 from polyclinic.ingest.unusable import Unusable
 
 LONGEST_CATEGORY = 200  # characters
@@ -26,13 +27,13 @@ class Cells:
     Args:
         name: the column, or the parameter in the long form; remedies name it.
         column: what its cells become.
-        mapping: of the whole table.
+        numbers: how the table writes them.
         root: folder in which pictures and waveforms lie.
         sieve: takes the cells that cannot be used.
     """
 
-    def __init__(self, name: str, column: Column, mapping: TableMapping, root: Path, sieve: Sieve) -> None:
-        self.name, self.column, self.mapping, self.root, self.sieve = name, column, mapping, root, sieve
+    def __init__(self, name: str, column: Column, numbers: Numbers, root: Path, sieve: Sieve) -> None:
+        self.name, self.column, self.numbers, self.root, self.sieve = name, column, numbers, root, sieve
 
     def events(self, cells: pl.DataFrame) -> pl.DataFrame:
         """Give the events of the usable cells, with their `line`, and reject the others."""
@@ -55,8 +56,7 @@ class Cells:
         return self._keep(cells, single.is_finite(), "number too large", "correct the value").with_columns(single)
 
     def _number(self) -> pl.Expr:
-        text = _CELL if self.mapping.decimal == "." else _CELL.str.replace(",", ".", literal=True)
-        number = text.cast(pl.Float64, strict=False)
+        number = self.numbers.read(_CELL)
         known = {text: float(value) for text, value in (self.column.values or {}).items()}
         return (
             pl.coalesce(_CELL.replace_strict(known, default=None, return_dtype=pl.Float64), number) if known else number
@@ -95,7 +95,7 @@ class Cells:
         cells = self._categorical(cells)
         text = pl.col("text_value")
         said = text.str.to_lowercase().replace_strict(_YES_NO, default=None, return_dtype=pl.Float64)
-        number = pl.coalesce(text.cast(pl.Float64, strict=False), said)
+        number = pl.coalesce(self.numbers.read(text), said)
         single = number.cast(pl.Float32)
         cells = cells.with_columns(numeric_value=pl.when(single.is_finite()).then(single))
         return cells.with_columns(text_value=pl.when(pl.col("numeric_value").is_null()).then(text))
@@ -139,7 +139,8 @@ class Cells:
         return self.sieve.keep(cells, good, reason, f"{self._where}: {remedy}")
 
     def _remedy_number(self) -> str:
-        return "correct the cell, add its text to missing, or give it a number in the column's values"
+        sign = "" if self.numbers.decimal == "." else f" with {self.numbers.decimal!r} as the only sign in it"
+        return f"correct the cell{sign}, add its text to missing, or give it a number in the column's values"
 
 
 def _mapped(values: Mapping[str, str]) -> pl.Expr:

@@ -33,6 +33,11 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def holds_values(path: Path) -> bool:
+    """Whether the file may hold true numbers and dates, beside texts of them."""
+    return path.name.lower().endswith((*PARQUET, *WORKBOOKS))
+
+
 class Layout(NamedTuple):
     """What has to be known of a file to find its cells; None: as the reader finds it."""
 

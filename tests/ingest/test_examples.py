@@ -1,0 +1,14 @@
+"""The examples in the docstrings are true."""
+
+import doctest
+
+import pytest
+
+from polyclinic.ingest import masking, table_numbers
+
+
+@pytest.mark.parametrize("module", [masking, table_numbers])
+def test_examples(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
