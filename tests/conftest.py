@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
 
@@ -25,6 +27,21 @@ def real_data() -> Callable[[str], Path]:
         return REAL_DATA / name
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_reports(real_data, tmp_path_factory) -> Path:
+    """Give the real OpenI reports: in torchxrayvision, installed or as a wheel in the real data, or by themselves."""
+    within = "torchxrayvision/data/NLMCXR_reports.tgz"
+    installed = find_spec("torchxrayvision")
+    if installed and installed.origin:
+        return Path(installed.origin).parents[1] / within
+    folder = real_data("indiana")
+    for wheel in folder.glob("torchxrayvision-*.whl"):
+        with ZipFile(wheel) as packed:
+            return Path(packed.extract(within, tmp_path_factory.mktemp("indiana")))
+    archive = folder / "NLMCXR_reports.tgz"
+    return archive if archive.exists() else folder
 
 
 @pytest.fixture(scope="session")

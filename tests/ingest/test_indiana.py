@@ -2,9 +2,7 @@
 
 import io
 import tarfile
-import zipfile
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -157,19 +155,6 @@ def test_nothing_readable_is_an_error(tmp_path):
     (tmp_path / "reports.tgz").write_text("no archive")
     with pytest.raises(IngestError, match="damaged archive: 1"):
         ingest("indiana", tmp_path / "reports.tgz", tmp_path / "cohort")
-
-
-@pytest.fixture
-def real_reports(real_data, tmp_path) -> Path:
-    """Find the real reports: in torchxrayvision, installed or as a wheel in the real data, or by themselves there."""
-    installed = find_spec("torchxrayvision")
-    if installed and installed.origin:
-        return Path(installed.origin).parent / "data" / "NLMCXR_reports.tgz"
-    folder = real_data("indiana")
-    for wheel in folder.glob("torchxrayvision-*.whl"):
-        with zipfile.ZipFile(wheel) as packed:
-            return Path(packed.extract("torchxrayvision/data/NLMCXR_reports.tgz", tmp_path))
-    return folder / "NLMCXR_reports.tgz"
 
 
 @pytest.mark.real_data

@@ -7,7 +7,7 @@ from polyclinic.cohort import Cohort, known_at
 from polyclinic.demo import write_sources
 from polyclinic.ingest import ingest
 from polyclinic.tasks import BUILT_IN, label, number_samples, prediction_times
-from polyclinic.tasks.labels import UNRECORDED, UNUSABLE
+from polyclinic.tasks.labels import UNRECORDED
 
 DEMO = [name for name in BUILT_IN if name.startswith("demo_")]
 
@@ -103,15 +103,3 @@ def test_physionet_2012(cohort_of):
     assert label(cohort, BUILT_IN["physionet2012_stay"]).frame["float_value"].to_list() == [5, 9]
     survival = label(cohort, BUILT_IN["physionet2012_survival"]).frame
     assert survival.select("boolean_value", "float_value").rows() == [(True, 2.5), (False, 7.5)]
-
-
-@pytest.mark.real_data
-def test_physionet_2012_set_a(real_data, tmp_path):
-    ingest("physionet2012", real_data("physionet2012_a"), tmp_path / "cohort")
-    cohort = Cohort.open(tmp_path / "cohort")
-    death = label(cohort, BUILT_IN["physionet2012_death"])
-    assert (death.frame.height, death.frame["boolean_value"].sum()) == (3996, 554)
-    assert not death.unknown
-    survival = label(cohort, BUILT_IN["physionet2012_survival"])
-    assert survival.frame.height + sum(survival.unknown.values()) == 3996
-    assert set(survival.unknown) == {UNRECORDED, UNUSABLE}  # of those, some are said to end before hour 48
