@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=chosen.seed,
     )
     with tempfile.TemporaryDirectory(prefix="missing-modalities-") as folder:
-        learnt = demo_cohort(Path(folder) / "learnt", chosen.patients, chosen.seed)
-        unseen = demo_cohort(Path(folder) / "unseen", chosen.unseen, chosen.seed + UNSEEN_SEED)
+        pictures = "image" in study.inputs
+        learnt = demo_cohort(Path(folder) / "learnt", chosen.patients, chosen.seed, pictures)
+        unseen = demo_cohort(Path(folder) / "unseen", chosen.unseen, chosen.seed + UNSEEN_SEED, pictures)
         compare_subsets(study, learnt, unseen, EncoderCache(Path(folder) / "cache"))
 
 

@@ -46,7 +46,8 @@ class Committee:
         """Give what each network answers to each task: probabilities or estimates, without gradients."""
 
         def answers(own: dict[str, Tensor]) -> dict[str, Tensor]:
-            said: dict[str, Tensor] = functional_call(self._form, {**self._shared, **own}, (batch,))
+            weights = {**self._shared, **own}
+            said: dict[str, Tensor] = functional_call(self._form, weights, (batch,), tie_weights=False)
             return said
 
         # Of the ways to compute attention, only the plain one computes several networks' at once.
@@ -66,4 +67,5 @@ class _Answering(nn.Module):
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    parameters, buffers = (find(remove_duplicate=False) for find in (module.named_parameters, module.named_buffers))
+    return {**dict(parameters), **dict(buffers)}

@@ -1,0 +1,93 @@
+"""Each benchmark runs, on little; what it measures is not judged here."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.__main__ import BENCHMARKS, _chosen, _split
+from benchmarks.common import Table, alternated, clocked, median, only_some, ratio, verdict
+from benchmarks.crossvalidation import UNIFIED, out_of_fold
+
+from hospital import SIMPLE
+from polyclinic.tasks import samples
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(name: str, *options: str) -> None:
+    import_module(f"benchmarks.{name}").main(options)
+
+
+def test_the_list_names_every_benchmark_and_how_long_it_takes():
+    found = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "nonsense"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 1
+    assert all(name in found.stderr for name in BENCHMARKS)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_each_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        run(name, "--help")
+    assert left.value.code == 0
+    assert f"python -m benchmarks {name}" in capsys.readouterr().out
+
+
+def test_only_those_that_take_minutes_are_run_unasked():
+    assert set(_chosen([])) == {name for name, one in BENCHMARKS.items() if one.minutes <= 15}
+    assert _chosen(["all"]) == list(BENCHMARKS)
+    assert _split(["speed", "--repeats", "3"]) == (["speed"], ["--repeats", "3"])
+
+
+def test_a_cohorts_cost_per_event(capsys):
+    run("cohort_scale", "--millions", "0.01", "--repeats", "1", "--order", "time")
+    assert "10,000" in capsys.readouterr().out
+
+
+def test_start_up(capsys):
+    run("speed", "--parts", "startup", "--repeats", "1", "--patients", "8")
+    shown = capsys.readouterr().out
+    assert "import polyclinic, s" in shown
+    assert "polyclinic --help, s" in shown
+
+
+def test_one_model_beside_those_of_each_subset(capsys, cache):
+    run(
+        "missing_modalities",
+        *("--patients", "80", "--unseen", "60", "--folds", "2", "--epochs", "1", "--inputs", "structured", "series"),
+    )
+    shown = capsys.readouterr().out
+    assert "structured + series" in shown
+    assert "smallest difference" in shown
+
+
+def test_cross_validation_answers_everyone_once(hospital, cache):
+    found = out_of_fold(SIMPLE, hospital, 2, seed=0, cache=cache)
+    assert len(found.truth) == samples(hospital, SIMPLE.tasks).frame.height
+    assert len(found.seconds) == 2
+    for answers in found.answers.values():
+        assert np.isfinite(answers).all()
+    assert UNIFIED in found.answers
+
+
+def test_some_subjects_are_kept_whole(hospital, tmp_path):
+    few = only_some(hospital, 3, tmp_path / "few")
+    assert few.subjects.height == 3
+    for subject in few.subjects["subject_id"]:
+        assert few.subject(subject).equals(hospital.subject(subject))
+
+
+def test_figures(capsys):
+    seconds = alternated(4, lambda _: None, lambda _: clocked(lambda: sum(range(20_000))))
+    assert seconds.shape == (4, 2)
+    assert ratio(seconds[:, 1], seconds[:, 0]).value > 1
+    middle = median([3.0, 1.0, 2.0])
+    assert middle.value == 2
+    assert (middle.low, middle.high) == (1, 3)
+    table = Table("title", "what", "figure", "goal")
+    table.row("speed", f"{3.5:.1f}", verdict(met=False))
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["speed", "3.5", "MISSED"]
