@@ -52,3 +52,9 @@ def test_certainty_is_no_threshold():
     with pytest.raises(ValueError, match="strictly between"):
         net_benefit(np.array([True]), np.array([0.5]), [1.0])
     assert decision_curve(np.zeros(0, dtype=bool), np.zeros(0)) == ()
+
+
+def test_too_few_subjects_have_a_curve_without_a_band():
+    points = decision_curve(np.array([True, True, False]), np.array([0.2, 0.1, 0.3]), bootstrap=Bootstrap(100))
+    assert len(points) == 99
+    assert all(point.low is None and point.high is None for point in points)

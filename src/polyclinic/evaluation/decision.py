@@ -58,7 +58,7 @@ def decision_curve(
     band = [(np.nan, np.nan)] * len(model)
     if bootstrap is not None:
         draws = bootstrap.draws(lambda weights: net_benefit(y, p, thresholds, weights), len(y), subjects, strata=y)
-        band = [percentiles(draws[:, column])[:2] for column in range(draws.shape[1])]
+        band = [percentiles(column)[:2] for column in draws.T] if len(draws) else band  # too few subjects: none
     return tuple(
         DecisionPoint(float(cut), round(float(value), 6), _or_none(low), _or_none(high), round(float(all_), 6))
         for cut, value, (low, high), all_ in zip(thresholds, model, band, everyone, strict=True)
