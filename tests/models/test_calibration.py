@@ -186,6 +186,15 @@ def test_no_threshold_is_worth_more(p, seed, costs):
     assert all(best >= mean(threshold) - 1e-12 for threshold in [*p, 2.0])
 
 
+def test_calibrated_chances_are_best_called_at_the_odds_of_harm_to_benefit():
+    """The threshold's odds are those of harm to benefit (Vickers & Elkin 2006)."""
+    draw = np.random.default_rng(0)
+    p = draw.random(200_000)
+    y = draw.random(200_000) < p
+    for harm in (0.25, 1.0, 3.0):
+        assert threshold_for_utility(p, y, Utility.of(harm)) == pytest.approx(harm / (1 + harm), abs=0.02)
+
+
 def test_thresholds_need_a_positive_and_a_possible_sensitivity():
     with pytest.raises(ValueError, match="no validation sample is positive"):
         threshold_for_sensitivity(np.array([0.1, 0.2]), np.array([False, False]), 0.8)

@@ -144,6 +144,20 @@ def test_the_threshold_has_the_sensitivity_asked_for_on_out_of_fold_answers(hosp
     assert thresholds[0.9] < thresholds[0.5]
 
 
+def test_no_other_threshold_does_more_good_out_of_fold_by_the_weights_asked_for(hospital, cache):
+    thresholds = []
+    for harm in (0.1, 1.0):
+        study = Study.model_validate(SIMPLE.model_dump(exclude={"target_sensitivity"}) | {"harm_to_benefit": harm})
+        fitted = fit(study, hospital, cache=cache)
+        task, target = fitted.bundle.ensemble.tasks["demo_deterioration"], fitted.examples.targets["demo_deterioration"]
+        risk = task.combine(fitted.opinions["demo_deterioration"])[target.observed, 0]
+        worth = np.where(target.values[target.observed, 0] == 1, 1, -harm)
+        good = {cut: worth[risk >= cut].sum() for cut in (*risk, *task.thresholds)}
+        assert good[task.thresholds[0]] == pytest.approx(max(good.values()))
+        thresholds += task.thresholds
+    assert thresholds[0] < thresholds[1], "who fears false alarms calls fewer"
+
+
 def test_networks_of_other_encoders_and_fusions_are_fitted(hospital, cache):
     network = SMALL.model_copy(
         update={

@@ -1,5 +1,8 @@
 """Studies: what they refuse, and that they are read back as they were written."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 from pydantic import ValidationError
@@ -61,6 +64,22 @@ def test_a_study_without_a_network_survives(tmp_path):
     assert Study.load(tmp_path / "study.yaml") == SIMPLE
 
 
+def test_what_errors_cost_replaces_the_usual_sensitivity_and_survives(tmp_path):
+    study = Study(tasks="demo_deterioration", harm_to_benefit=0.25)
+    assert study.target_sensitivity is None
+    study.save(tmp_path / "study.yaml")
+    assert Study.load(tmp_path / "study.yaml") == study
+    assert "the harm of a false alarm being 0.25 times the benefit of a true one" in study.operating_rule
+    assert "80 % of those with the outcome" in Study(tasks="demo_deterioration").operating_rule
+
+
+def test_a_study_that_was_written_before_there_was_the_choice_is_read(tmp_path):
+    old = yaml.safe_load(SIMPLE.to_yaml())
+    del old["harm_to_benefit"]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(old))
+    assert Study.load(tmp_path / "study.yaml") == SIMPLE
+
+
 def test_one_task_needs_no_list():
     assert Study(tasks="demo_stay") == Study(tasks=["demo_stay"]) == Study(tasks=Task.load("demo_stay"))
 
@@ -87,6 +106,9 @@ def test_a_study_cannot_be_changed():
         ({"network": None, "tasks": ["demo_survival"]}, "only a network answers time to event.*demo_survival"),
         ({"folds": 1}, "folds: Input should be greater than or equal to 2"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
+        ({"target_sensitivity": None}, "target_sensitivity or on harm_to_benefit: give one"),
+        ({"target_sensitivity": 0.9, "harm_to_benefit": 0.5}, "target_sensitivity or on harm_to_benefit: give one"),
+        ({"harm_to_benefit": 0}, "harm_to_benefit: Input should be greater than 0"),
         ({"network": {"width": 4}}, "network.width: Input should be greater than or equal to 8"),
     ],
 )
@@ -189,3 +211,16 @@ def test_nothing_long_begins_and_no_checkpoint_is_touched_before_a_study_is_refu
         )
     assert watcher.begun == []
     assert checkpoint.read_bytes() == b"hours of work"
+
+
+def test_the_reference_gives_the_defaults_that_there_are():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "study.md").read_text()
+    defaults = {name: field.default for model in (Study, Network) for name, field in model.model_fields.items()}
+    checked = set()
+    for keys, told in re.findall(r"^\| (`[^|]*`) \|[^|]*\| ([^|]*?) ?\|$", page, re.MULTILINE):
+        names = re.findall(r"\w+", keys)
+        if all(isinstance(defaults[name], str | float | int) for name in names):
+            values = [yaml.safe_load(value.strip("` ")) for value in told.split(", ")]
+            assert values == [defaults[name] for name in names]
+            checked |= set(names)
+    assert checked == {name for name, value in defaults.items() if isinstance(value, str | float | int)}

@@ -182,6 +182,11 @@ class Utility:
     false_negative: float = -4.0
     true_negative: float = 0.0
 
+    @classmethod
+    def of(cls, harm_to_benefit: float) -> Utility:
+        """Weigh the harm of a false alarm against the benefit of a true one, which is 1 (Vickers & Elkin 2006)."""
+        return cls(true_positive=1.0, false_positive=-harm_to_benefit, false_negative=0.0)
+
 
 def threshold_for_sensitivity(
     p: Float[np.ndarray, " sample"], y: Bool[np.ndarray, " sample"], sensitivity: float

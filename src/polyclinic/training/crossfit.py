@@ -18,7 +18,12 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from polyclinic.models import ModelConfig, UnifiedModel
-from polyclinic.models.calibration import Calibrator, threshold_for_sensitivity
+from polyclinic.models.calibration import (
+    Calibrator,
+    Utility,
+    threshold_for_sensitivity,
+    threshold_for_utility,
+)
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
 from polyclinic.models.ensemble import NETWORK, Ensemble, Member, Opinion, Shown, TaskEnsemble, network_opinions
 from polyclinic.models.stacking import Stacker
@@ -161,7 +166,7 @@ class Crossfitter:
             task.kind, answers=combined, targets=target.values, observed=target.observed, method=self.study.calibration
         )
         calibrated = ensemble.calibrator(combined)[target.observed]
-        ensemble.thresholds = _thresholds(task, calibrated, target, self.study.target_sensitivity)
+        ensemble.thresholds = _thresholds(task, calibrated, target, self.study)
         return ensemble
 
     def _stacker(self, task: Task, said: Mapping[str, Opinion]) -> Stacker:
@@ -184,12 +189,20 @@ def _assembled(rows: Sequence[Int[np.ndarray, " row"]], said: Sequence[Opinion])
     )
 
 
-def _thresholds(task: Task, p: np.ndarray, target: Targets, sensitivity: float) -> tuple[float, ...]:
+def _thresholds(task: Task, p: np.ndarray, target: Targets, study: Study) -> tuple[float, ...]:
     """Give the operating threshold of each output that is a yes or no; 1 where nobody has said yes."""
     if task.kind not in ("binary", "multilabel"):
         return ()
-    truth = target.values[target.observed]
+    truth = target.values[target.observed] > 0.5
     return tuple(
-        threshold_for_sensitivity(p[:, k], truth[:, k] > 0.5, sensitivity) if truth[:, k].any() else 1.0
-        for k in range(p.shape[1])
+        _threshold(column, happened, study) if happened.any() else 1.0
+        for column, happened in zip(p.T, truth.T, strict=True)
     )
+
+
+def _threshold(p: np.ndarray, happened: np.ndarray, study: Study) -> float:
+    """Give the threshold that the study's rule chooses."""
+    if study.harm_to_benefit is not None:
+        return threshold_for_utility(p, happened, Utility.of(study.harm_to_benefit))
+    assert study.target_sensitivity is not None
+    return threshold_for_sensitivity(p, happened, study.target_sensitivity)

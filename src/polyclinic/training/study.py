@@ -76,13 +76,20 @@ class Study(BaseModel, frozen=True, extra="forbid"):
     folds: int = Field(5, ge=2)  # of the cross-fitting within the development subjects
     development: tuple[str, ...] = ("train", "tuning")  # splits learnt from; add held_out to use every subject
     calibration: Literal["platt", "temperature", "isotonic", "none"] = "platt"
-    target_sensitivity: float = Field(0.8, gt=0, lt=1)  # at the operating threshold of binary tasks
+    target_sensitivity: float | None = Field(0.8, gt=0, lt=1)  # at the operating threshold of yes-or-no questions
+    harm_to_benefit: float | None = Field(None, gt=0)  # of a false alarm to a true one; replaces target_sensitivity
     seed: int = Field(0, ge=0)
 
     @field_validator("tasks", mode="before")
     @classmethod
     def _one_task_is_a_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str | Path | Task | dict) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_rule_replaces_the_usual_other(cls, values: Any) -> Any:
+        weighed = isinstance(values, dict) and values.get("harm_to_benefit") is not None
+        return {"target_sensitivity": None} | values if weighed else values
 
     @model_validator(mode="after")
     def _is_answerable(self) -> Study:
@@ -95,10 +102,21 @@ class Study(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("inputs must name each modality once, and at least one")
         if self.network is None and not self.classical:
             raise ValueError("a study needs a network or at least one classical model")
+        if (self.target_sensitivity is None) == (self.harm_to_benefit is None):
+            raise ValueError("the operating threshold stands on target_sensitivity or on harm_to_benefit: give one")
         timed = [task.name for task in self.tasks if task.kind == "time_to_event"]
         if self.network is None and timed:
             raise ValueError(f"only a network answers time to event: give the study one, or leave out {timed[0]}")
         return self
+
+    @property
+    def operating_rule(self) -> str:
+        """Say which threshold of a yes-or-no question is the operating one."""
+        if self.harm_to_benefit is not None:
+            weighed = f"the harm of a false alarm being {self.harm_to_benefit:g} times the benefit of a true one"
+            return f"the threshold that did the most good in development, {weighed}"
+        found = f"at least {100 * (self.target_sensitivity or 0):g} % of those with the outcome"
+        return f"the highest threshold that found {found} in development"
 
     def fit(self, cohort: Cohort, **options: Any) -> Bundle:
         """Fit the study on a cohort's development subjects; see `polyclinic.training.fit.fit` for the options."""
