@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from lifelines import KaplanMeierFitter
@@ -12,8 +13,11 @@ from polyclinic.evaluation.survival import (
     horizon_reliability,
     integrated_brier,
     observed_over_expected,
+    risks_at,
     uno_c,
 )
+from polyclinic.models import HeadConfig
+from polyclinic.models.heads import build_head
 
 from .samples import quick, survival
 
@@ -166,3 +170,24 @@ def test_no_usable_pair_gives_nan(event):
     with np.errstate(all="raise"):
         assert np.isnan(harrell_c(np.array([1.0, 1.0]), np.array(event), np.array([1.0, 2.0])))
         assert np.isnan(harrell_c(np.zeros(0), np.zeros(0, dtype=bool), np.zeros(0)))
+
+
+@quick
+@given(
+    st.lists(st.floats(0.1, 50), min_size=1, max_size=6, unique=True).map(sorted),
+    st.lists(st.floats(0.01, 80), min_size=1, max_size=6).map(sorted),
+    st.integers(0, 2**16),
+)
+def test_risks_are_read_off_as_the_head_itself_would_read_them(ends, times, seed):
+    bins = tuple(float(end) for end in np.unique(np.float32(ends)))
+    head = build_head(HeadConfig(kind="time_to_event", outputs=len(bins), bins=bins), 8).double()
+    logits = torch.from_numpy(np.random.default_rng(seed).normal(size=(5, len(bins))))
+    found = risks_at(head.activate(logits).numpy(), bins, times)
+    expected = 1 - head.survival_at(logits, torch.tensor(times)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert (np.diff(found, axis=1) >= -1e-12).all()
+
+
+def test_a_risk_of_one_can_be_read_off():
+    found = risks_at(np.array([[0.5, 1.0]]), (1.0, 2.0), (0.5, 1.0, 2.0, 9.0))
+    np.testing.assert_allclose(found, [[1 - np.sqrt(0.5), 0.5, 1, 1]])

@@ -7,20 +7,25 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
 import polars as pl
 import pytest
+from lifelines.utils import concordance_index
 
-from hospital import SIMPLE, STUDY, files_of, rewritten
+from hospital import EVERY_KIND, SIMPLE, STUDY, files_of, rewritten
 from polyclinic import Bundle, Study
+from polyclinic.evaluation.figure import decimal
+from polyclinic.tasks import samples
 from polyclinic.training import run
 from polyclinic.training.evaluate import Report
 from polyclinic.training.fit import WORK
 from polyclinic.training.run import cross_validate, train_and_measure, write_report
 
 TASK = "demo_deterioration"
+THRESHOLDED = ("demo_deterioration", "demo_findings")
 DRAWN = ("plots/", "report.html", "logs/")
 """What a bundle is not made of."""
 
@@ -30,6 +35,8 @@ class Heard:
 
     def __init__(self, stop_at=None):
         self.steps = []
+        self.totals = {}
+        self.done = Counter()
         self.stop_at = stop_at
 
     @contextmanager
@@ -37,7 +44,13 @@ class Heard:
         self.steps.append(description)
         if description == self.stop_at:
             raise KeyboardInterrupt
-        yield lambda steps: None
+        if total is not None:
+            self.totals[description] = self.totals.get(description, 0) + total
+
+        def advance(steps):
+            self.done[description] += steps
+
+        yield advance
 
     def say(self, message):
         pass
@@ -104,7 +117,9 @@ def test_predictions_of_the_held_out_are_those_of_the_bundle(trained, hospital):
 def test_tasks_of_other_kinds_are_written_too(every_kind, tmp_path):
     kinds = ("demo_survival", "demo_stay")
     some = Report(every_kind.report.samples, {task: every_kind.report[task] for task in kinds})
-    write_report(some, every_kind.bundle(), tmp_path, "Some.")
+    heard = Heard()
+    write_report(some, tmp_path, "Some.", heard)
+    assert heard.steps == ["plots", "page"]
     assert set(json.loads((tmp_path / "metrics.json").read_text())) == set(kinds)
     assert set(pl.read_parquet(tmp_path / "predictions.parquet")["task"]) == set(kinds)
     for task in kinds:
@@ -175,16 +190,21 @@ def test_cross_validation_goes_on_but_not_with_other_folds(hospital, cache, tmp_
 @pytest.fixture(scope="module")
 def crossed(hospital, cache, tmp_path_factory):
     """A cross-validation in three folds, twice; and what each fit learnt from."""
+    return cross(SIMPLE, hospital, tmp_path_factory.mktemp("crossed"), folds=3, repeats=2, cache=cache)
+
+
+def cross(study, hospital, folder, **options):
+    """Cross-validate, and give the report, every fit on the way, and the folder."""
     fitted = []
 
     def fit(*arguments, **options):
         fitted.append(really(*arguments, **options))
         return fitted[-1]
 
-    really, folder = run.fit, tmp_path_factory.mktemp("crossed")
+    really = run.fit
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "fit", fit)
-        report = cross_validate(SIMPLE, hospital, folder, folds=3, repeats=2, cache=cache)
+        report = cross_validate(study, hospital, folder, **options)
     return report, fitted, folder
 
 
@@ -226,6 +246,89 @@ def test_predictions_of_a_cross_validation_are_those_out_of_fold(crossed):
     written = pl.read_parquet(folder / "predictions.parquet")
     assert written["predicted_boolean_probability"].to_numpy() == pytest.approx(report[TASK].answers[:, 0])
     assert "3-fold cross-validation" in (folder / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def crossed_kinds(hospital, cache, tmp_path_factory):
+    """A cross-validation of a task of each kind in two folds, that hears of every long step."""
+    study, heard = EVERY_KIND.model_copy(update={"inputs": ("structured", "note")}), Heard()
+    folder = tmp_path_factory.mktemp("kinds")
+    return *cross(study, hospital, folder, folds=2, cache=cache, progress=heard), heard
+
+
+def test_everyone_is_called_by_the_models_that_had_not_seen_them(crossed_kinds, hospital):
+    report, fitted, folder, _ = crossed_kinds
+    written = pl.read_parquet(folder / "predictions.parquet")
+    everyone, called = set(report.samples["subject_id"]), 0
+    for one in fitted[:2]:
+        strangers = sorted(everyone - set(one.samples["subject_id"]))
+        said = one.bundle.predict(hospital, subjects=strangers, tasks=THRESHOLDED).frame
+        theirs = written.filter(pl.col("subject_id").is_in(strangers) & pl.col("task").is_in(THRESHOLDED))
+        assert theirs["predicted_boolean_value"].to_list() == said["predicted_boolean_value"].to_list()
+        assert said["predicted_boolean_value"].null_count() == 0
+        called += said.height
+    assert called == written.filter(pl.col("task").is_in(THRESHOLDED)).height
+    thresholds = [one.bundle.ensemble.tasks[TASK].thresholds for one in fitted[:2]]
+    assert thresholds[0] != thresholds[1]
+
+
+def test_figures_at_the_threshold_are_those_of_the_calls_that_are_written(crossed_kinds, hospital):
+    report, _, folder, _ = crossed_kinds
+    written = pl.read_parquet(folder / "predictions.parquet")
+    sampled = samples(hospital, EVERY_KIND.tasks)
+    for task in THRESHOLDED:
+        rows, target = report[task].evaluation.classes or [report[task].evaluation], sampled.targets[task]
+        mine = written.filter(pl.col("task") == task)
+        for output, row in enumerate(rows):
+            name = getattr(row, "level", "yes")
+            called = mine.filter(pl.col("output") == name)["predicted_boolean_value"].to_numpy()[target.observed]
+            truth = target.values[target.observed, output] == 1
+            assert row.figures["sensitivity"].value == called[truth].mean()
+            assert row.figures["specificity"].value == (~called[~truth]).mean()
+
+
+def test_survival_of_all_folds_is_measured_at_the_same_times(crossed_kinds, hospital):
+    report, fitted, folder, _ = crossed_kinds
+    bins = [one.bundle.ensemble.bins("demo_survival") for one in fitted]
+    assert bins[0] != bins[1], "the folds have bins of their own"
+    written = pl.read_parquet(folder / "predictions.parquet").filter(pl.col("task") == "demo_survival")
+    assert set(written["output"]) == {f"by {end:g} d" for end in bins[-1]}, "those of the bundle that learnt from all"
+    measured = report["demo_survival"]
+    assert (np.diff(measured.answers, axis=1) >= 0).all(), "a risk never falls"
+    target = samples(hospital, EVERY_KIND.tasks).targets["demo_survival"]
+    duration, event = target.values[target.observed].T
+    survival = 1 - measured.answers[target.observed]
+    alive = np.trapezoid(np.column_stack([np.ones(len(survival)), survival]), [0, *bins[-1]], axis=1)
+    evaluation = measured.evaluation
+    assert evaluation["harrell_c"].value == pytest.approx(concordance_index(duration, alive, event))
+    assert evaluation[f"brier@{bins[-1][0]:g}"].estimable
+    assert "integrated_brier" in evaluation.figures
+    for ends, one in zip(bins[:2], fitted[:2], strict=True):
+        strangers = ~report.samples["subject_id"].is_in(one.samples["subject_id"].unique().implode()).to_numpy()
+        frame = report.samples.filter(strangers).drop("sample").with_row_index("sample")
+        own = one.bundle.ensemble.answer(one.bundle.arrays(hospital, frame))["demo_survival"].answers
+        for end, risks in zip(bins[-1], measured.answers[strangers].T, strict=True):
+            last = np.searchsorted(ends, end)  # the risk lies between those by the ends of the fold's bin around it
+            assert (risks <= own[:, min(last, len(ends) - 1)] + 1e-12).all()
+            assert (risks >= (own[:, last - 1] if last else 0) - 1e-12).all()
+
+
+def test_the_card_says_on_which_rule_the_thresholds_stand(crossed_kinds, trained):
+    report, _, folder, _ = crossed_kinds
+    rule = "the highest threshold that found at least 80 % of those with the outcome in development."
+    assert (folder / "card.md").read_text().count(rule) == len(THRESHOLDED)
+    assert "the models that had not seen them" in report[TASK].card.operating
+    assert report["demo_stay"].card.operating == ""
+    (threshold,) = trained.bundle().ensemble.tasks[TASK].thresholds
+    told = f"the threshold of {decimal(threshold)} was called positive: {rule}"
+    assert told in (trained.folder / "card.md").read_text()
+    assert rule in (trained.folder / "report.html").read_text()
+
+
+def test_every_long_step_shows_how_far_it_has_come(crossed_kinds):
+    *_, heard = crossed_kinds
+    assert {"cross-validation, repeat 1", "subsets of inputs", "measuring", "plots", "page"} <= set(heard.steps)
+    assert heard.done == heard.totals
 
 
 def test_learning_from_everyone_leaves_nobody_to_measure_on(hospital, cache, trained, tmp_path):

@@ -31,6 +31,7 @@ class Card(Record):
     splits: dict[str, int] = field(default_factory=dict)  # subjects by split
     comparison: Comparison | None = None
     subsets: Comparison | None = None
+    operating: str = ""  # at which threshold samples were called positive, and why, in a sentence
     intended_use: tuple[str, ...] = (RESEARCH,)
     not_for: tuple[str, ...] = NOT_FOR
     limits: tuple[str, ...] = ()
@@ -59,7 +60,7 @@ def card_blocks(card: Card) -> Iterator[Block]:
     yield from use_blocks(card)
     yield from data_blocks(card)
     yield Heading("Performance")
-    yield Paragraph(how_measured(card.evaluation))
+    yield Paragraph(how_measured(card))
     yield figures_table(card.evaluation)
     if card.evaluation.classes:
         yield rows_table(card.evaluation.classes)
@@ -86,12 +87,13 @@ def summary_lines(card: Card) -> Iterator[str]:
         yield f"Inputs: {', '.join(card.inputs)}; any of them may be absent."
 
 
-def how_measured(evaluation: Evaluation) -> str:
-    """Say in a paragraph what an interval here means."""
+def how_measured(card: Card) -> str:
+    """Say in a paragraph what an interval here means, and who was called positive."""
     text = "Every figure carries a 95 % interval whose unit is the subject, with all the samples of that subject."
-    if evaluation.threshold is not None:
-        text += f" Everyone at or above {decimal(evaluation.threshold)} was called positive."
-    return text
+    threshold = card.evaluation.threshold
+    if card.operating:
+        return f"{text} {card.operating}"
+    return text if threshold is None else f"{text} Everyone at or above {decimal(threshold)} was called positive."
 
 
 def use_blocks(card: Card) -> Iterator[Block]:

@@ -17,6 +17,7 @@ from polyclinic.evaluation.plot_style import svg
 from polyclinic.evaluation.tables import comparison_table, figures_table, rows_table, subsets_table
 from polyclinic.evaluation.vocabulary import term
 from polyclinic.files import write_text
+from polyclinic.progress import SILENT, Progress
 
 TILES = ("sensitivity", "ppv", "calibration_slope")
 WIDE = ("comparison", "subsets", "groups")
@@ -27,14 +28,16 @@ CAPTIONS = {
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def write_page(path: Path, cards: Sequence[Card], title: str = "Results", lead: str = "") -> None:
+def write_page(
+    path: Path, cards: Sequence[Card], title: str = "Results", lead: str = "", progress: Progress = SILENT
+) -> None:
     """Write the page of these cards to `path`, atomically."""
-    write_text(path, page(cards, title, lead))
+    write_text(path, page(cards, title, lead, progress))
 
 
-def page(cards: Sequence[Card], title: str = "Results", lead: str = "") -> str:
+def page(cards: Sequence[Card], title: str = "Results", lead: str = "", progress: Progress = SILENT) -> str:
     """Give the HTML page of one or more tasks, each measured as its card says."""
-    sections = "\n".join(_section(card, number) for number, card in enumerate(cards))
+    sections = "\n".join(_sections(cards, progress))
     style = files("polyclinic.evaluation").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
@@ -75,6 +78,13 @@ def _link(card: Card, number: int) -> str:
     first = next((card.evaluation.figures[name] for name in card.evaluation.headline), None)
     value = "" if first is None or first.value is None else f"<b>{escape(str(first).partition(' ')[0])}</b>"
     return f'<a href="#task-{number}">{escape(card.task)}{value}</a>'
+
+
+def _sections(cards: Sequence[Card], progress: Progress) -> Iterator[str]:
+    with progress.task("page", total=len(cards)) as advance:
+        for number, card in enumerate(cards):
+            yield _section(card, number)
+            advance(1)
 
 
 def _section(card: Card, number: int) -> str:
@@ -171,7 +181,7 @@ def _picture(card: Card, drawn: Mapping[str, Canvas], name: str) -> str:
 
 
 def _details(card: Card) -> Iterator[str]:
-    yield _fold("All figures", [figures_table(card.evaluation)], note=how_measured(card.evaluation))
+    yield _fold("All figures", [figures_table(card.evaluation)], note=how_measured(card))
     told = [*use_blocks(card), *data_blocks(card), *provenance_blocks(card)]
     yield _fold("Use, data and provenance", told)
 

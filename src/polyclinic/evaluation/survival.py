@@ -6,7 +6,7 @@ horizon. A higher risk means an earlier event; `survival[i, t]` is the predicted
 `times[t]`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -70,6 +70,21 @@ def _pairs(time: Array, event: Array, risk: Array, until: float) -> Iterator[tup
         higher = (risk[:, None] < risk[rows]).astype(np.float32)
         higher[risk[:, None] == risk[rows]] = 0.5
         yield rows, later.astype(np.float32), higher * later
+
+
+def risks_at(
+    risks: Float[Array, "sample bin"], ends: Sequence[float], times: Sequence[float]
+) -> Float[Array, "sample time"]:
+    """Read risks of the event by the ends of bins off at other times.
+
+    The hazard is constant within a bin, as in Kvamme & Borgan (2021, arXiv 1910.06724); after the last the risk stays.
+    """
+    edges = np.concatenate([[0.0], ends])
+    hazard = -np.log(np.clip(1 - np.column_stack([np.zeros(len(risks)), risks]), np.finfo(float).tiny, 1))
+    at = np.clip(times, 0, edges[-1])
+    right = np.searchsorted(edges, at).clip(1, len(edges) - 1)
+    share = (at - edges[right - 1]) / (edges[right] - edges[right - 1])
+    return np.asarray(-np.expm1(-(hazard[:, right - 1] * (1 - share) + hazard[:, right] * share)))
 
 
 def brier_at(

@@ -12,6 +12,7 @@ import polars as pl
 
 from polyclinic.features import Arrays
 from polyclinic.files import replacing
+from polyclinic.models.batch import in_order as ordered
 from polyclinic.tasks import Task
 
 COLUMNS = {
@@ -63,13 +64,18 @@ class Predictions:
 
 def with_inputs(samples: pl.DataFrame, arrays: Mapping[str, Arrays]) -> pl.DataFrame:
     """Add the column `inputs` to samples: the modalities that each really has in its arrays."""
-    present = zip(*(np.asarray(one["present"]).tolist() for one in arrays.values()), strict=True)
-    named = [" + ".join(compress(arrays, here)) or NO_INPUT for here in present]
+    modalities = ordered(arrays)
+    present = zip(*(np.asarray(arrays[modality]["present"]).tolist() for modality in modalities), strict=True)
+    named = [" + ".join(compress(modalities, here)) or NO_INPUT for here in present]
     return samples.with_columns(inputs=pl.Series(named, dtype=pl.String()))
 
 
 def rows_of(
-    task: Task, samples: pl.DataFrame, answers: np.ndarray, thresholds: Sequence[float], bins: Sequence[float]
+    task: Task,
+    samples: pl.DataFrame,
+    answers: np.ndarray,
+    thresholds: Sequence[float | np.ndarray],
+    bins: Sequence[float],
 ) -> pl.DataFrame:
     """Give the rows of one task: `answers` `[sample, output]` beside the samples they are of, which have `inputs`."""
     outputs = [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
@@ -77,7 +83,9 @@ def rows_of(
     return pl.concat([_one(task, who, name, answers[:, k], thresholds[k : k + 1]) for k, name in enumerate(outputs)])
 
 
-def _one(task: Task, who: pl.DataFrame, output: str, answer: np.ndarray, threshold: Sequence[float]) -> pl.DataFrame:
+def _one(
+    task: Task, who: pl.DataFrame, output: str, answer: np.ndarray, threshold: Sequence[float | np.ndarray]
+) -> pl.DataFrame:
     number = task.kind == "regression"
     said = pl.Series(answer, dtype=pl.Float64())
     nothing = pl.Series([None], dtype=pl.Float64()).new_from_index(0, len(said))

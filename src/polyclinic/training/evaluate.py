@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import yaml
 
 from polyclinic.cohort import SPLITS, Cohort
 from polyclinic.evaluation import (
@@ -20,26 +21,41 @@ from polyclinic.evaluation import (
     Multilabel,
     Regression,
     TimeToEvent,
-    age_bands,
     by_subset,
     compare,
-    modality_sets,
 )
 from polyclinic.evaluation import evaluate as measure
 from polyclinic.evaluation.card import Card
+from polyclinic.evaluation.figure import decimal
 from polyclinic.features import Arrays
 from polyclinic.models import subsets
 from polyclinic.models.bundle import Bundle
-from polyclinic.models.ensemble import TaskEnsemble
 from polyclinic.models.predictions import with_inputs
-from polyclinic.progress import SILENT, Progress
+from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.tasks import Targets, Task, samples
-from polyclinic.training.study import StudyError
+from polyclinic.training.study import Study, StudyError
+from polyclinic.training.subgroups import subgroups
 
 UNIFIED = "unified"
 """The name of the whole bundle among its members."""
 SYNTHETIC = "demo"
 """Prefix of the tasks of the synthetic cohort."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was said of one task: by the whole, by its members, and by the whole given only some inputs."""
+
+    answers: np.ndarray  # [sample, output]
+    members: Mapping[str, np.ndarray]
+    given: Mapping[tuple[str, ...], np.ndarray]
+    thresholds: tuple[float | np.ndarray, ...] = ()  # at which each output is called: of all samples, or of each
+    bins: tuple[float, ...] = ()  # ends of the bins of time to event
+
+    @property
+    def models(self) -> int:
+        """How many are to be measured."""
+        return 1 + len(self.members) + len(self.given)
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,12 @@ class Measured:
     comparison: Comparison  # of the whole bundle with each of its members
     subsets: Comparison | None  # of the bundle with itself when only some inputs are given
     card: Card
-    answers: np.ndarray  # [sample, output]
+    said: Said
+
+    @property
+    def answers(self) -> np.ndarray:
+        """What the whole said, [sample, output]."""
+        return self.said.answers
 
 
 @dataclass(frozen=True)
@@ -114,17 +135,20 @@ def evaluate(
         origin=bundle.origin,
         where=(split or "all subjects given")
         + (f" ({learnt} of them learnt from, so the figures flatter)" if learnt else ""),
+        rule=Study.model_validate(yaml.safe_load(bundle.study)).operating_rule,
         bootstrap=Bootstrap(resamples),
     )
-    measured: dict[str, Measured] = {}
-    with progress.task("measuring", total=len(wanted)) as advance:
-        for task in wanted:
-            kind = kind_of(task, bundle.ensemble.tasks[task.name], bundle.ensemble.bins(task.name))
-            members = {name: opinion.answers for name, opinion in said[task.name].members.items()}
-            given = {subset: answers[task.name] for subset, answers in partial.items()}
-            measured[task.name] = sheet.measure(task, kind, targets[task.name], said[task.name].answers, members, given)
-            advance(1)
-    return Report(with_inputs(frame, arrays), measured, learnt)
+    opinions = {
+        task.name: Said(
+            said[task.name].answers,
+            {name: opinion.answers for name, opinion in said[task.name].members.items()},
+            {subset: answers[task.name] for subset, answers in partial.items()},
+            bundle.ensemble.tasks[task.name].thresholds,
+            bundle.ensemble.bins(task.name),
+        )
+        for task in wanted
+    }
+    return Report(with_inputs(frame, arrays), sheet.measure(wanted, targets, opinions, progress), learnt)
 
 
 @dataclass(frozen=True)
@@ -137,18 +161,19 @@ class Sheet:
     inputs: tuple[str, ...]
     origin: Mapping[str, Any]
     where: str
+    rule: str  # which threshold is the operating one
     bootstrap: Bootstrap
 
     def measure(
-        self,
-        task: Task,
-        kind: Kind,
-        target: Targets,
-        answers: np.ndarray,
-        members: Mapping[str, np.ndarray],
-        given: Mapping[tuple[str, ...], np.ndarray],
-    ) -> Measured:
+        self, tasks: Sequence[Task], targets: Mapping[str, Targets], said: Mapping[str, Said], progress: Progress
+    ) -> dict[str, Measured]:
+        """Measure every task."""
+        with progress.task("measuring", total=sum(said[task.name].models for task in tasks)) as advance:
+            return {task.name: self._measure(task, targets[task.name], said[task.name], advance) for task in tasks}
+
+    def _measure(self, task: Task, target: Targets, said: Said, advance: Advance) -> Measured:
         """Measure one task: the whole, its members, and what it says when given only some inputs."""
+        kind = kind_of(task, said)
         truth = target.values[:, 0] if task.kind in ("binary", "regression") else target.values
         truth = truth.argmax(axis=1) if task.kind == "multiclass" else truth
         common: dict[str, Any] = {
@@ -156,16 +181,23 @@ class Sheet:
             "observed": target.observed,
             "bootstrap": self.bootstrap,
         }
-        whole = as_measured(task, kind, answers)
+        whole = as_measured(task, said, said.answers)
         evaluation = measure(kind, truth, whole, groups=self.groups, **common)
-        joint = {name: as_measured(task, kind, said) for name, said in members.items() if ":" not in name}
+        advance(1)
+        joint = {name: as_measured(task, said, answers) for name, answers in said.members.items() if ":" not in name}
         comparison = compare(kind, truth, {UNIFIED: whole} | joint, UNIFIED, **common)
-        partial: dict[Any, np.ndarray] = {subset: as_measured(task, kind, said) for subset, said in given.items()}
+        advance(len(said.members))
+        partial: dict[Any, np.ndarray] = {
+            subset: as_measured(task, said, answers) for subset, answers in said.given.items()
+        }
         found = by_subset(kind, truth, partial, **common) if partial else None
-        card = self._card(task, evaluation, comparison, found)
-        return Measured(task, evaluation, comparison, found, card, answers)
+        advance(len(partial))
+        card = self._card(task, said, evaluation, comparison, found)
+        return Measured(task, evaluation, comparison, found, card, said)
 
-    def _card(self, task: Task, evaluation: Evaluation, comparison: Comparison, found: Comparison | None) -> Card:
+    def _card(
+        self, task: Task, said: Said, evaluation: Evaluation, comparison: Comparison, found: Comparison | None
+    ) -> Card:
         summary, origin = self.cohort.summary(), self.origin
         return Card(
             model=UNIFIED,
@@ -188,87 +220,51 @@ class Sheet:
                 "development cohort": str(origin["cohort"])[:16],
                 "measured cohort": self.cohort.fingerprint[:16],
             },
+            operating=called_at(said, self.rule),
             synthetic=task.name.startswith(SYNTHETIC),
         )
 
 
-def as_measured(task: Task, kind: Kind, answers: np.ndarray) -> np.ndarray:
-    """Give answers as the evaluation reads them: for time to event the chances to be event-free, or one risk."""
-    if isinstance(kind, TimeToEvent):
-        return 1 - answers if kind.times else answers.mean(axis=1)
+def as_measured(task: Task, said: Said, answers: np.ndarray) -> np.ndarray:
+    """Give answers as the evaluation reads them: chances to be event-free; thresholds beside, where samples differ."""
+    if task.kind == "time_to_event":
+        return 1 - answers
+    if any(np.ndim(threshold) for threshold in said.thresholds):
+        answers = np.stack([answers, np.stack(said.thresholds, axis=1)], axis=2)
     return answers[:, 0] if task.kind in ("binary", "regression") else answers
 
 
-def kind_of(task: Task, ensemble: TaskEnsemble, bins: Sequence[float] = ()) -> Kind:
-    """Give how a task is measured, at the operating thresholds that were chosen in development."""
+def kind_of(task: Task, said: Said) -> Kind:
+    """Give how a task is measured, at the operating thresholds that were chosen in development (the median shown)."""
+    thresholds = tuple(float(np.median(threshold)) for threshold in said.thresholds)
     match task.kind:
         case "binary":
-            return Binary(ensemble.thresholds[0] if ensemble.thresholds else None)
+            return Binary(thresholds[0] if thresholds else None)
         case "multiclass":
             return Multiclass(task.classes)
         case "multilabel":
-            return Multilabel(task.classes, ensemble.thresholds or None)
+            return Multilabel(task.classes, thresholds or None)
         case "regression":
             return Regression()
         case _:
-            middle = bins[len(bins) // 2 - 1] if len(bins) > 1 else bins[0]
-            return TimeToEvent(tuple(bins), (middle,))
+            middle = said.bins[len(said.bins) // 2 - 1] if len(said.bins) > 1 else said.bins[0]
+            return TimeToEvent(said.bins, (middle,))
 
 
-def subgroups(
-    cohort: Cohort, frame: pl.DataFrame, arrays: Mapping[str, Arrays], codes: Sequence[str] = ()
-) -> dict[str, Sequence[object]]:
-    """Give for each sample its sex, age band, recorded inputs, and the value of each code."""
-    names = list(arrays)
-    present = np.stack([np.asarray(arrays[name]["present"]) for name in names], axis=1)
-    groups: dict[str, Sequence[object]] = {}
-    sex = _latest(cohort, frame, "DEMOGRAPHIC//sex")
-    if any(sex):
-        groups["sex"] = sex
-    ages = _latest(cohort, frame, "DEMOGRAPHIC//age//*", pl.col("numeric_value"))
-    if any(age is not None for age in ages):
-        groups["age"] = age_bands(ages)
-    if len(names) > 1:
-        groups["recorded inputs"] = modality_sets(present, names)
-    return groups | {code: _levels(cohort, frame, code) for code in codes}
-
-
-def _levels(cohort: Cohort, frame: pl.DataFrame, code: str) -> list[str]:
-    """Give each sample's latest text of a code, the third that its latest number lies in, or that there is none."""
-    known = cohort.summary().per_code["code"]
-    if code not in known:
-        raise StudyError(f"no event of the cohort has the code {code!r}: see `polyclinic summary --codes 1000`")
-    numbers = pl.Series(_latest(cohort, frame, code, pl.col("numeric_value")), dtype=pl.Float64())
-    if numbers.n_unique() <= MOST_LEVELS:
-        return [value or "not recorded" for value in _latest(cohort, frame, code)]
-    low, high = (float(numbers.quantile(share) or 0) for share in (1 / 3, 2 / 3))
-    bands = (f"up to {low:g}", f"{low:g} to {high:g}", f"above {high:g}")
-    return ["not recorded" if v is None else bands[(v > low) + (v > high)] for v in numbers.to_list()]
-
-
-MOST_LEVELS = 6
-"""Distinct numbers of a code beyond which its thirds are the groups."""
-TEXT = pl.coalesce("text_value", pl.col("numeric_value").cast(pl.String), pl.lit("recorded"))
-"""What an event says, as text."""
-
-
-def _latest(cohort: Cohort, frame: pl.DataFrame, pattern: str, value: pl.Expr = TEXT) -> list[Any]:
-    """Give the latest value of a code known at each prediction time; None where there is none."""
-    start = pattern.removesuffix("*")
-    match = pl.col("code").str.starts_with(start) if pattern.endswith("*") else pl.col("code") == pattern
-    asked = frame.lazy().select("sample", "subject_id", "prediction_time")
-    known = (
-        cohort.events()
-        .filter(match)
-        .select("subject_id", "time", value=value)
-        .join(asked, on="subject_id")
-        .filter(pl.col("time").is_null() | (pl.col("time") <= pl.col("prediction_time")))
-        .sort("sample", "time", nulls_last=False, maintain_order=True)
-        .group_by("sample")
-        .agg(pl.col("value").last())
-        .collect()
+def called_at(said: Said, rule: str) -> str:
+    """Say in a sentence at which threshold samples were called positive, and on which rule it stands."""
+    if not said.thresholds:
+        return ""
+    whose = "" if len(said.thresholds) == 1 else " of each label"
+    if not any(np.ndim(threshold) for threshold in said.thresholds):
+        at = f" of {decimal(float(said.thresholds[0]))}" if not whose else ""
+        return f"Everyone at or above the threshold{whose}{at} was called positive: {rule}."
+    low, high = (decimal(float(end(said.thresholds[0]))) for end in (np.min, np.max))
+    between = f" ({low} to {high})" if not whose else ""
+    return (
+        f"Everyone was called at the threshold{whose} of the models that had not seen them{between}, "
+        f"as `predictions.parquet` has it: {rule}."
     )
-    return frame.select("sample").join(known, on="sample", how="left", maintain_order="left")["value"].to_list()
 
 
 def answers_by_subset(

@@ -11,23 +11,25 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import SPLITS, Cohort
-from polyclinic.evaluation import Binary, Bootstrap, Kind, TimeToEvent
+from polyclinic.evaluation import Bootstrap
 from polyclinic.evaluation.card import model_card
 from polyclinic.evaluation.page import write_page
 from polyclinic.evaluation.pictures import save_pictures
+from polyclinic.evaluation.survival import risks_at
 from polyclinic.features.cache import EncoderCache
 from polyclinic.files import sha256, write_json, write_text
 from polyclinic.models.bundle import INDEX, Bundle
-from polyclinic.models.predictions import Predictions, in_order, with_inputs
+from polyclinic.models.predictions import Predictions, in_order, rows_of, with_inputs
 from polyclinic.progress import SILENT, Progress
-from polyclinic.tasks import Targets, Task, samples
-from polyclinic.training.configure import check_network
-from polyclinic.training.evaluate import Report, Sheet, answers_by_subset, evaluate, kind_of, subgroups
+from polyclinic.tasks import Targets, samples
+from polyclinic.training.configure import check_network, head_config
+from polyclinic.training.evaluate import Report, Said, Sheet, answers_by_subset, evaluate
 from polyclinic.training.fit import WORK, fit
 from polyclinic.training.folds import folds as split_into_folds
 from polyclinic.training.folds import groups_of, strata_of
 from polyclinic.training.network import LOG, check_logger
 from polyclinic.training.study import Study, StudyError
+from polyclinic.training.subgroups import subgroups
 
 MEASURED = ("metrics.json", "comparison.json", "repeats.json", "card.md", "report.html", "predictions.parquet")
 """What is written beside a bundle."""
@@ -56,7 +58,7 @@ def train_and_measure(
     report = None
     if "held_out" not in study.development:
         report = evaluate(bundle, cohort, "held_out", progress=progress)
-        write_report(report, bundle, out, "Held-out subjects, whom no part of the model has seen.")
+        write_report(report, out, "Held-out subjects, whom no part of the model has seen.", progress)
     _finish(work, out)
     return report
 
@@ -86,7 +88,7 @@ def cross_validate(
     groups, strata = groups_of(cohort, subjects), strata_of(study.tasks, sampled.targets)
     reports: list[Report] = []
     for repeat in range(repeats):
-        pooled = _Pooled(study, sampled.frame.height)
+        pooled = _Pooled(study, sampled.targets, sampled.frame.height)
         chosen = list(split_into_folds(groups, strata, folds, study.seed + repeat))
         with progress.task(f"cross-validation, repeat {repeat + 1}", total=folds) as advance:
             for number, fold in enumerate(chosen):
@@ -100,92 +102,89 @@ def cross_validate(
                     logger=logger,
                     progress=progress,
                 ).bundle
-                pooled.add(bundle, cohort, sampled.frame, fold.validation)
+                pooled.add(bundle, cohort, sampled.frame, fold.validation, progress)
                 advance(1)
-        reports.append(pooled.report(cohort, sampled.frame, sampled.targets, f"{folds}-fold cross-validation"))
+        reports.append(pooled.report(cohort, sampled.frame, f"{folds}-fold cross-validation", progress))
     everyone = study.model_copy(update={"development": SPLITS})
     bundle = fit(everyone, cohort, work=work / "everyone", cache=cache, logger=logger, progress=progress).bundle
     _save(bundle, out)
-    write_report(reports[0], bundle, out, f"{folds}-fold cross-validation by subject; the bundle learnt from everyone.")
+    lead = f"{folds}-fold cross-validation by subject; the bundle learnt from everyone."
+    write_report(reports[0], out, lead, progress)
     write_json(out / "repeats.json", _repeats(reports))
     _finish(work, out)
     return reports[0]
 
 
 class _Pooled:
-    """Collects what the models of all folds said of the subjects they had not seen."""
+    """Collects what the models of all folds said of the subjects they had not seen.
 
-    def __init__(self, study: Study, samples: int) -> None:
+    Everyone is called at the thresholds of the bundle that answered. The bins of time to event are those of the bundle
+    that learns from everyone: the risks by the ends of a fold's own are read off there.
+    """
+
+    def __init__(self, study: Study, targets: Mapping[str, Targets], samples: int) -> None:
         self.study = study
+        self.targets = targets
         self.samples = samples
+        self.bins = {task.name: head_config(task, targets[task.name], balance=False).bins for task in study.tasks}
         self.answers: dict[str, np.ndarray] = {}
+        self.thresholds: dict[str, np.ndarray] = {}
         self.members: dict[str, dict[str, np.ndarray]] = {task.name: {} for task in study.tasks}
         self.given: dict[str, dict[tuple[str, ...], np.ndarray]] = {task.name: {} for task in study.tasks}
         self.present = {modality: np.zeros(samples, dtype=bool) for modality in study.inputs}
-        self.thresholds: dict[str, list[float]] = {task.name: [] for task in study.tasks}
         self.developed = 0
 
-    def add(self, bundle: Bundle, cohort: Cohort, frame: pl.DataFrame, rows: np.ndarray) -> None:
+    def add(self, bundle: Bundle, cohort: Cohort, frame: pl.DataFrame, rows: np.ndarray, progress: Progress) -> None:
         """Ask a fold's bundle about its validation rows."""
-        arrays = bundle.arrays(cohort, frame[rows].drop("sample").with_row_index("sample"))
+        arrays = bundle.arrays(cohort, frame[rows].drop("sample").with_row_index("sample"), progress)
         for modality, present in self.present.items():
             present[rows] = arrays[modality]["present"]
         for name, said in bundle.ensemble.answer(arrays, every_member=True).items():
-            _put(self.answers, name, self._narrow(name, said.answers), rows, self.samples)
-            self.thresholds[name] += bundle.ensemble.tasks[name].thresholds[:1]
+            self._put(self.answers, name, self._read_off(bundle, name, said.answers), rows)
+            thresholds = np.array(bundle.ensemble.tasks[name].thresholds)
+            self._put(self.thresholds, name, np.tile(thresholds, (len(rows), 1)), rows)
             for member, opinion in said.members.items():
-                _put(self.members[name], member, self._narrow(name, opinion.answers), rows, self.samples)
+                self._put(self.members[name], member, self._read_off(bundle, name, opinion.answers), rows)
         if len(self.study.inputs) > 1:
-            for subset, answers in answers_by_subset(bundle, arrays, SILENT).items():
+            for subset, answers in answers_by_subset(bundle, arrays, progress).items():
                 for name, answer in answers.items():
-                    _put(self.given[name], subset, self._narrow(name, answer), rows, self.samples)
+                    self._put(self.given[name], subset, self._read_off(bundle, name, answer), rows)
         self.developed = max(self.developed, bundle.origin["development_subjects"])
 
-    def _narrow(self, name: str, answers: np.ndarray) -> np.ndarray:
-        """Give one risk for time to event, since the bins of each fold are its own."""
-        kinds = {task.name: task.kind for task in self.study.tasks}
-        return answers.mean(axis=1, keepdims=True) if kinds[name] == "time_to_event" else answers
+    def _put(self, into: dict[Any, np.ndarray], name: Any, answers: np.ndarray, rows: np.ndarray) -> None:
+        into.setdefault(name, np.zeros((self.samples, answers.shape[1])))[rows] = answers
 
-    def report(self, cohort: Cohort, frame: pl.DataFrame, targets: Mapping[str, Targets], where: str) -> Report:
+    def _read_off(self, bundle: Bundle, name: str, answers: np.ndarray) -> np.ndarray:
+        bins = self.bins[name]
+        return risks_at(answers, bundle.ensemble.bins(name), bins) if bins else answers
+
+    def report(self, cohort: Cohort, frame: pl.DataFrame, where: str, progress: Progress) -> Report:
         """Measure what was collected."""
         arrays: dict[str, Any] = {modality: {"present": present} for modality, present in self.present.items()}
-        origin = {
-            "polyclinic": _version(),
-            "seed": self.study.seed,
-            "cohort": cohort.fingerprint,
-            "development_subjects": f"up to {self.developed}",
-        }
-        sheet = Sheet(cohort, frame, subgroups(cohort, frame, arrays), self.study.inputs, origin, where, Bootstrap())
-        return Report(
-            with_inputs(frame, arrays),
-            {
-                task.name: sheet.measure(
-                    task,
-                    self._kind(task),
-                    targets[task.name],
-                    self.answers[task.name],
-                    self.members[task.name],
-                    self.given[task.name],
-                )
-                for task in self.study.tasks
+        sheet = Sheet(
+            cohort=cohort,
+            frame=frame,
+            groups=subgroups(cohort, frame, arrays),
+            inputs=self.study.inputs,
+            origin={
+                "polyclinic": _version(),
+                "seed": self.study.seed,
+                "cohort": cohort.fingerprint,
+                "development_subjects": f"up to {self.developed}",
             },
+            where=where,
+            rule=self.study.operating_rule,
+            bootstrap=Bootstrap(),
         )
+        said = {task.name: self._said(task.name) for task in self.study.tasks}
+        return Report(with_inputs(frame, arrays), sheet.measure(self.study.tasks, self.targets, said, progress))
 
-    def _kind(self, task: Task) -> Kind:
-        if task.kind == "binary":
-            return Binary(float(np.median(self.thresholds[task.name])) if self.thresholds[task.name] else None)
-        if task.kind == "time_to_event":
-            return TimeToEvent()
-        from polyclinic.models.ensemble import TaskEnsemble
-
-        return kind_of(task, TaskEnsemble(task.kind))
+    def _said(self, name: str) -> Said:
+        thresholds = tuple(self.thresholds[name].T)
+        return Said(self.answers[name], self.members[name], self.given[name], thresholds, self.bins[name])
 
 
-def _put(into: dict[Any, np.ndarray], name: Any, answers: np.ndarray, rows: np.ndarray, samples: int) -> None:
-    into.setdefault(name, np.zeros((samples, answers.shape[1])))[rows] = answers
-
-
-def write_report(report: Report, bundle: Bundle, out: Path, lead: str) -> None:
+def write_report(report: Report, out: Path, lead: str, progress: Progress = SILENT) -> None:
     """Write what was measured beside the bundle: card, figures, predictions, plots for each task, and one page."""
     write_json(out / "metrics.json", {name: one.evaluation.to_dict() for name, one in report.tasks.items()})
     write_json(
@@ -196,22 +195,18 @@ def write_report(report: Report, bundle: Bundle, out: Path, lead: str) -> None:
         },
     )
     write_text(out / "card.md", "\n\n".join(model_card(card) for card in report.cards))
-    for card in report.cards:
-        folder = out / "plots" / card.task
-        folder.mkdir(parents=True, exist_ok=True)
-        save_pictures(card, folder)
-    write_page(out / "report.html", report.cards, "Polyclinic: results", lead)
+    with progress.task("plots", total=len(report.cards)) as advance:
+        for card in report.cards:
+            folder = out / "plots" / card.task
+            folder.mkdir(parents=True, exist_ok=True)
+            save_pictures(card, folder)
+            advance(1)
+    write_page(out / "report.html", report.cards, "Polyclinic: results", lead, progress)
     rows = [
-        bundle.rows(one.task, report.samples, one.answers)
+        rows_of(one.task, report.samples, one.said.answers, one.said.thresholds, one.said.bins)
         for one in report.tasks.values()
-        if _full(bundle, one.answers, one.task)
     ]
-    if rows:
-        Predictions(in_order(rows)).write(out / "predictions.parquet")
-
-
-def _full(bundle: Bundle, answers: np.ndarray, task: Task) -> bool:
-    return task.kind != "time_to_event" or answers.shape[1] == len(bundle.ensemble.bins(task.name))
+    Predictions(in_order(rows)).write(out / "predictions.parquet")
 
 
 def _repeats(reports: Sequence[Report]) -> dict[str, Any]:
