@@ -62,6 +62,23 @@ def test_nothing_readable_is_an_error(table, text):
         run(table)
 
 
+def test_a_refusal_says_what_to_do_and_where(table):
+    with pytest.raises(IngestError, match=r"the first: line 4: not a number: column 'age': correct the cell"):
+        run(table, strict=True)
+    table.write_text("id,ages\n1,70\n")
+    with pytest.raises(IngestError, match=r"line 1: .*: the mapping names age; the table's columns are id, ages$"):
+        run(table)
+
+
+def test_a_refusal_names_no_other_file_than_was_named(table):
+    folder = table.parent / "films"
+    folder.mkdir()
+    (folder / "Doe^Jane.dcm").write_text("no DICOM")
+    with pytest.raises(IngestError, match="the first: not a DICOM file: ") as refused:
+        ingest("dicom", folder, table.parent / "cohort")
+    assert "Doe" not in str(refused.value)
+
+
 def test_many_subjects_keep_their_own_ids(table):
     rows = 60_000
     ids = [f"p{n}" if n % 2 else str(n) for n in range(rows)]

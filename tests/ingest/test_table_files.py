@@ -13,11 +13,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.sinks import read_table
-from polyclinic.ingest import table_files
+from polyclinic.ingest import table_workbook
 
 MAPPING = """
 subject: id
@@ -95,7 +96,7 @@ def test_a_damaged_file_is_read_or_rejected(tmp_path, name, changes):
 
 
 def test_a_workbook_that_unpacks_to_more_than_memory_bears(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_files, "_WORKBOOK_BYTES", 1 << 20)
+    monkeypatch.setattr(table_workbook, "_WORKBOOK_BYTES", 1 << 20)
     with zipfile.ZipFile(tmp_path / "t.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", bytes(1 << 20))
         archive.writestr("b", bytes(1))
@@ -168,3 +169,97 @@ def test_a_column_the_table_lacks_is_named_with_the_choices(tmp_path, suffix):
     table.write_csv(tmp_path / "t.csv") if suffix == ".csv" else table.write_parquet(tmp_path / "t.parquet")
     [reject] = read_table(tmp_path / f"t{suffix}", MAPPING).rejects
     assert reject.remedy == "the mapping names lactate; the table's columns are id, at, lactat, note"
+
+
+def workbook(path, rows, above: int = 0):
+    """Write rows of cells, from a formula's error on (`#DIV/0!`) as such, with empty rows above."""
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows, above):
+            for place, cell in enumerate(row):
+                if str(cell).startswith("#"):
+                    sheet.write_formula(number, place, "=1/0", None, cell)
+                elif cell is not None:
+                    sheet.write(number, place, cell)
+    return path
+
+
+def test_rows_of_a_workbook_have_the_numbers_they_have_in_the_sheet(tmp_path):
+    rows = [
+        ["id", "at", "lactate", "note"],
+        ["1", "2023-02-03 10:30", 1.5, None],
+        [None, None, None, None],
+        ["2", "2023-02-03 10:30", "high", None],
+        ["3", "yesterday", 1, None],
+    ]
+    for above in (0, 3):
+        kept = read_table(workbook(tmp_path / f"{above}.xlsx", rows, above), MAPPING)
+        assert kept.events == [("1", AT, "LAB//lactate//mmol/L", 1.5)]
+        assert kept.reasons == [(above + 4, "not a number"), (above + 5, "impossible date")]
+
+
+def test_errors_of_formulas_are_no_values_and_not_available_is_missing(tmp_path):
+    rows = [
+        ["id", "at", "lactate", "note", "other"],
+        ["1", "2023-02-03 10:30", "#DIV/0!", "a", "#DIV/0!"],
+        ["2", "2023-02-03 10:30", "#N/A", "b", None],
+    ]
+    kept = read_table(workbook(tmp_path / "t.xlsx", rows), MAPPING)
+    assert kept.events == [("1", AT, "NOTE//x", "a"), ("2", AT, "NOTE//x", "b")]
+    assert [(reject.line, reject.reason, reject.remedy) for reject in kept.rejects] == [
+        (2, "error of a formula", "column 'lactate': correct the formula, or empty the cell")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([], "empty file"),
+        ([["id", "at", "id"]], "column named twice"),
+        ([["a", "b"], [1, 2]], "column not in the table"),
+    ],
+)
+def test_a_workbook_without_the_table_is_rejected(tmp_path, rows, reason):
+    assert [r for _, r in read_table(workbook(tmp_path / "t.xlsx", rows), MAPPING).reasons] == [reason]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet", "t.xlsx"])
+def test_rows_that_a_spreadsheet_left_empty_are_passed_over(tmp_path, name):
+    nothing = dict.fromkeys(TABLE.columns[:4])
+    frame = pl.concat([TABLE, pl.DataFrame([nothing | {"other": 7}] * 2, TABLE.schema)])
+    if name == "t.csv":
+        frame.write_csv(tmp_path / name)
+    else:
+        frame.write_parquet(tmp_path / name) if name == "t.parquet" else frame.write_excel(tmp_path / name)
+    kept = read_table(tmp_path / name, MAPPING)
+    assert kept.events == EVENTS
+    assert [reason for _, reason in kept.reasons] == ["no time"]
+
+
+def test_of_a_packed_file_that_breaks_off_every_whole_line_is_kept(tmp_path):
+    chance = np.random.default_rng(0)
+    lines = [f"{number},2023-02-03 10:30,{chance.random()},x\n" for number in range(3000)]
+    packed = gzip.compress(("id,at,lactate,note\n" + "".join(lines)).encode())
+    (tmp_path / "t.csv.gz").write_bytes(packed[: len(packed) // 2])
+    kept = read_table(tmp_path / "t.csv.gz", MAPPING)
+    subjects = sorted(int(event[0]) for event in kept.events if event[2] == "NOTE//x")
+    assert subjects == list(range(len(subjects)))
+    assert 1000 < len(subjects) < 2000
+    whole = {event[0]: event[3] for event in kept.events if event[2] != "NOTE//x"}
+    assert whole == {line.split(",")[0]: pytest.approx(float(line.split(",")[2])) for line in lines[: len(subjects)]}
+    assert kept.reasons == [(len(subjects) + 2, "not UTF-8 text"), (None, "truncated file")]
+
+
+def test_a_packed_file_that_is_damaged_is_not_believed(tmp_path):
+    packed = bytearray(gzip.compress(TABLE.write_csv().encode()))
+    packed[-8] ^= 1  # of the checksum
+    (tmp_path / "t.csv.gz").write_bytes(packed)
+    kept = read_table(tmp_path / "t.csv.gz", MAPPING)
+    assert (kept.events, kept.reasons) == ([], [(None, "damaged file")])
+
+
+def test_a_first_line_that_may_be_a_patient_is_not_quoted(tmp_path):
+    for content in ("Jane Doe,1970-01-01,7\n", "Jane Doe,Jane Doe\n"):
+        (tmp_path / "t.csv").write_text(content)
+        [reject] = read_table(tmp_path / "t.csv", MAPPING).rejects
+        assert "Jane" not in reject.remedy

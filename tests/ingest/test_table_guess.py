@@ -110,3 +110,10 @@ def test_real_tables_are_ingested_by_their_guess(real_data, tmp_path, name, subj
     read(table, kept, Options(mapping=tmp_path / "guess.yaml"), SILENT)
     assert len({subject for frame in kept.frames for subject in frame.get_column("source_id")}) == subjects
     assert kept.rejects == []
+
+
+def test_what_is_no_file_has_no_mapping(tmp_path):
+    with pytest.raises(IngestError, match=r"t\.csv is not there: give the file of a table"):
+        guess_mapping(tmp_path / "t.csv")
+    with pytest.raises(IngestError, match="is a folder: give the file of a table"):
+        guess_mapping(tmp_path)

@@ -34,7 +34,7 @@ class Rows(NamedTuple):
 
 
 def read_delimited(
-    raw: io.BufferedIOBase, sieve: Sieve, separator: str | None = None, encoding: str | None = None
+    raw: io.RawIOBase | io.BufferedIOBase, sieve: Sieve, separator: str | None = None, encoding: str | None = None
 ) -> Iterator[Rows]:
     """Read a table with a header; its lines are counted from 1, the header's. The first rows are none, only columns.
 
@@ -63,13 +63,24 @@ def _header(text: TextIO, separator: str | None) -> tuple[list[str], str, int]:
     chosen = separator or max(SEPARATORS, key=first.count)
     parser = csv.reader(chain([first], text), delimiter=chosen, strict=True)
     try:
-        columns = [name.strip() or f"column_{place}" for place, name in enumerate(next(parser), 1)]
+        columns = column_names(next(parser), blank + 1)
     except csv.Error:
         raise UnusableText(BAD_QUOTES, "correct the quotes in the header", blank + 1) from None
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise UnusableText("column named twice", f"rename one of the columns {', '.join(twice)}", blank + 1)
     return columns, chosen, blank + parser.line_num + 1
+
+
+def column_names(header: Sequence[str | None], line: int) -> list[str]:
+    """Give the names in a header, and one to columns that have none.
+
+    Raises:
+        UnusableText: two columns have one name.
+    """
+    names = [(name or "").strip() or f"column_{place}" for place, name in enumerate(header, 1)]
+    repeated = [str(place) for place, name in enumerate(names, 1) if names.count(name) > 1]
+    if repeated:  # they are not named: the line may be no header
+        remedy = f"rename all but one of the alike among columns {', '.join(repeated)}, or give the table a header"
+        raise UnusableText("column named twice", remedy, line)
+    return names
 
 
 def _rest_of_line(text: TextIO) -> str:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from polyclinic.ingest.unusable import Unusable
 
 MAX_PIXELS = 64_000_000  # 8,000 x 8,000: twice the largest detector of a radiograph; 128 MB at 16 bits
+_REMEDY_SIZE = f"export the picture with at most {MAX_PIXELS // 1_000_000} million pixels"
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")  # no format whose decoder runs another program
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 
@@ -29,8 +30,7 @@ def check_size(width: int, height: int) -> None:
     if width <= 0 or height <= 0:
         raise UnusablePicture("picture without pixels", "export the picture again")
     if width * height > MAX_PIXELS:
-        limit = f"{MAX_PIXELS // 1_000_000} million pixels"
-        raise UnusablePicture("picture too large", f"export the picture with at most {limit}")
+        raise UnusablePicture("picture too large", _REMEDY_SIZE)
 
 
 def read_grey(source: Path | bytes) -> Pixels:
@@ -52,7 +52,7 @@ def read_grey(source: Path | bytes) -> Pixels:
     except UnusablePicture:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UnusablePicture("picture too large", "export the picture with fewer pixels") from None
+        raise UnusablePicture("picture too large", _REMEDY_SIZE) from None
     except Exception:  # decoders raise nearly everything on damaged files
         raise UnusablePicture("not a readable picture", f"export the picture as one of {', '.join(FORMATS)}") from None
 

@@ -23,6 +23,7 @@ class Tally:
         self._blobs: set[str] = set()
         self.events = 0
         self.rejects: Counter[str] = Counter()
+        self.first_reject: Reject | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
         """Count the events and their subjects, and pass them on."""
@@ -42,6 +43,7 @@ class Tally:
     def reject(self, *rejects: Reject) -> None:
         """Count the rejects by reason, and pass them on."""
         self.rejects.update(reject.reason for reject in rejects)
+        self.first_reject = self.first_reject or next(iter(rejects), None)
         self._sink.reject(*rejects)
 
     def report(self, source: str, seconds: float) -> IngestReport:
@@ -94,7 +96,14 @@ def ingest(
 
 def _refuse_if_useless(tally: Tally, name: str, strict: bool) -> None:
     reasons = "; ".join(f"{reason}: {count}" for reason, count in tally.rejects.most_common())
+    first = f"; the first: {_told(tally.first_reject, name)}" if tally.first_reject else ""
     if not tally.events:
-        raise IngestError(f"nothing readable in {name} ({reasons or 'it holds no records'})")
+        raise IngestError(f"nothing readable in {name} ({reasons or 'it holds no records'}){first}")
     if strict and reasons:
-        raise RejectsError(f"{name} has rejects ({reasons}): correct them, or leave out --strict")
+        raise RejectsError(f"{name} has rejects ({reasons}): correct them, or leave out --strict{first}")
+
+
+def _told(reject: Reject, name: str) -> str:
+    """Say what to do, and where in the file `name`; other files are not named, as patients may be in their names."""
+    line = f"line {reject.line}: " if reject.file == name and reject.line is not None else ""
+    return f"{line}{reject.reason}: {reject.remedy}"

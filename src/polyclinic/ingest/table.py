@@ -70,6 +70,9 @@ class Table:
         lacking = sorted(self.mapping.names() - set(columns))
         if lacking:
             remedy = f"the mapping names {', '.join(lacking)}; the table's columns are {', '.join(columns)}"
+            if not self.mapping.names() & set(columns):  # a line that may be no header is not quoted
+                remedy = f"the mapping names {', '.join(lacking)}: give the table a header with these columns, and see"
+                remedy += f" whether its separator is the mapping's: {len(columns)} columns were found"
             raise UnusableText("column not in the table", remedy, 1)
 
     def _events(self, rows: Rows) -> Iterator[pl.DataFrame]:
@@ -81,7 +84,10 @@ class Table:
     def _identified(self, rows: Rows) -> pl.DataFrame:
         """Give the rows whose subject is known, stripped, with `line` and `source_id`."""
         mapped = rows.cells.select(pl.col(name).str.strip_chars().alias(f"={name}") for name in self.mapping.names())
-        frame = mapped.with_columns(line=rows.line, source_id=pl.col(f"={self.mapping.subject}"))
+        blank = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))  # spreadsheets leave such rows behind
+        frame = mapped.with_columns(line=rows.line, source_id=pl.col(f"={self.mapping.subject}")).filter(
+            ~mapped.select(blank).to_series()
+        )
         known = ~_is_one_of("source_id", MISSING)
         frame = self.sieve.keep(frame, known, "no subject", f"fill in column {self.mapping.subject!r}")
         return self._without_repeats(frame) if self.mapping.one_row_per_subject else frame

@@ -1,11 +1,11 @@
 """Files of tables → rows of text cells: delimited text, Parquet, workbooks, by their suffix."""
 
 import gzip
-import zipfile
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -13,8 +13,12 @@ import pyarrow.parquet as pq
 
 from polyclinic.ingest.delimited import Rows, read_delimited
 from polyclinic.ingest.sieve import Sieve
-from polyclinic.ingest.text import UnusableText
+from polyclinic.ingest.table_workbook import read_workbook
+from polyclinic.ingest.text import DAMAGE, UnusableText
 from polyclinic.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 DELIMITED = (".csv", ".tsv", ".tab", ".txt", ".psv")
 PARQUET = (".parquet", ".pq")
@@ -25,7 +29,6 @@ _ODD = (
     pa.types.is_binary_view, pa.types.is_duration,
 )  # fmt: skip
 _BATCH = 65_536  # rows of Parquet at once
-_WORKBOOK_BYTES = 1 << 30  # unpacked; a workbook is read whole
 
 
 def is_table(path: Path) -> bool:
@@ -58,7 +61,7 @@ def read_rows(path: Path, layout: Layout, sieve: Sieve, progress: Progress = SIL
         if name.endswith(PARQUET):
             yield from _parquet(path, layout, progress)
         elif name.endswith(WORKBOOKS):
-            yield from _workbook(path, layout)
+            yield read_workbook(path, layout.sheet, layout.columns, sieve)
         else:
             yield from _text(path, layout, sieve, progress)
     except OSError:
@@ -67,15 +70,42 @@ def read_rows(path: Path, layout: Layout, sieve: Sieve, progress: Progress = SIL
 
 def _text(path: Path, layout: Layout, sieve: Sieve, progress: Progress) -> Iterator[Rows]:
     with path.open("rb") as stored, progress.task(f"Reading {path.name}", path.stat().st_size) as advance:
-        raw = gzip.GzipFile(fileobj=stored) if path.suffix.lower() == ".gz" else stored
+        unpacked = _Unpacked(stored) if path.suffix.lower() == ".gz" else None
         done = 0
         try:
-            for rows in read_delimited(raw, sieve, layout.separator, layout.encoding):
+            for rows in read_delimited(unpacked or stored, sieve, layout.separator, layout.encoding):
                 yield rows
                 advance(stored.tell() - done)
                 done = stored.tell()
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            sieve.reject_file("truncated file", "copy the file again: it breaks off or is damaged")
+        except (gzip.BadGzipFile, zlib.error):
+            sieve.reject_file("damaged file", "copy the file again: it cannot be unpacked, or not to what was packed")
+        except UnusableText:
+            if not (unpacked and unpacked.breaks_off):
+                raise
+        if unpacked and unpacked.breaks_off:
+            sieve.reject_file("truncated file", "copy the file again: it breaks off")
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds; where it breaks off, damage stands, so that half a line is no line."""
+
+    def __init__(self, stored: IO[bytes]) -> None:
+        self._file = gzip.GzipFile(fileobj=stored)
+        self.breaks_off = False
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        """Fill the buffer with what can be unpacked at once."""
+        view = memoryview(buffer).cast("B")
+        try:
+            content = b"" if self.breaks_off else self._file.read1(len(view))
+        except EOFError:
+            self.breaks_off, content = True, DAMAGE.encode()
+        view[: len(content)] = content
+        return len(content)
 
 
 def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
@@ -118,28 +148,3 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
         return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.String)
     return column.cast(pl.String)
-
-
-def _workbook(path: Path, layout: Layout) -> Iterator[Rows]:
-    import fastexcel
-
-    try:
-        if zipfile.is_zipfile(path):
-            _check_unpacked(path)
-        book = fastexcel.read_excel(path)
-        sheet = layout.sheet or book.sheet_names[0]
-        frame = book.load_sheet(sheet, dtypes="string").to_polars()
-    except UnusableText:
-        raise
-    except fastexcel.SheetNotFoundError:
-        raise UnusableText("no such sheet", f"name one of: {', '.join(book.sheet_names)}") from None
-    except Exception:  # a damaged archive raises nearly everything
-        raise UnusableText("not a readable workbook", "save the workbook again, or export the sheet as CSV") from None
-    line = pl.Series("line", range(2, 2 + frame.height), dtype=pl.Int64)
-    yield Rows(line, frame, frozenset(frame.columns))
-
-
-def _check_unpacked(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        if sum(part.file_size for part in archive.infolist()) > _WORKBOOK_BYTES:
-            raise UnusableText("workbook too large", "export the sheet as CSV: it unpacks to more than 1 GiB")

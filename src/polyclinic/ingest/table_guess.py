@@ -89,6 +89,8 @@ def guess_mapping(path: Path | str) -> str:
 
 
 def _sample(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        raise IngestError(f"{path.name} is {'a folder' if path.is_dir() else 'not there'}: give the file of a table")
     sieve = Sieve(path.name, _Nowhere())
     try:
         found = (rows.cells for rows in read_rows(path, Layout(), sieve))

@@ -39,7 +39,7 @@ def decode(content: bytes, encoding: str | None = None) -> str:
         raise UnusableText(WRONG_ENCODING, "save the file as UTF-8, or name its encoding", line) from None
 
 
-def open_text(raw: io.BufferedIOBase, encoding: str | None = None) -> TextIO:
+def open_text(raw: io.RawIOBase | io.BufferedIOBase, encoding: str | None = None) -> TextIO:
     r"""Open bytes as text to be streamed; every end of line becomes `\n`, and damage becomes `DAMAGE`.
 
     Raises:
