@@ -35,6 +35,15 @@ class Done:
         assert lines[0].startswith("error: ")
         return "\n".join(lines).removeprefix("error: ")
 
+    @property
+    def usage(self) -> str:
+        """The message of a command whose words do not go together, in one line; nothing on standard output."""
+        assert self.code == 2
+        assert self.out == ""
+        assert "Usage: polyclinic" in self.err
+        assert "Traceback" not in self.err
+        return " ".join(self.err.replace("│", " ").split())
+
 
 @pytest.fixture
 def polyclinic(capsys, monkeypatch, cache) -> Callable[..., Done]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -42,10 +43,42 @@ def test_every_verb_can_answer_a_machine(verb, polyclinic):
     assert "--json" in polyclinic(verb, "--help").out
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_names_values_by_what_they_are(verb, polyclinic):
+    helped = polyclinic(verb, "--help").out
+    options = helped[helped.index("─ Options ─") :]
+    assert not re.search(r"<|TEXT|INTEGER|Path\(|None", options)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "--patients", "0"],
+        ["demo", "--source-only", "--run"],
+        ["ingest", "table", "nowhere.csv", "--into", "nowhere"],
+        ["summary", "nowhere"],
+        ["tasks", "nowhere"],
+        ["train", "nowhere"],
+        ["train", "nowhere", "--task", "demo_stay"],
+        ["evaluate", "nowhere", "nowhere"],
+        ["predict", "nowhere", "nowhere", "--out", "nowhere.parquet"],
+        ["compare-classical", "nowhere", "--task", "demo_stay"],
+    ],
+    ids=" ".join,
+)
+def test_a_machine_gets_nothing_on_standard_output_from_a_command_that_failed(words, polyclinic, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = polyclinic(*words, "--json")
+    assert (done.code, done.out) == (2, "")
+    assert done.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_help_lists_every_verb(polyclinic):
     done = polyclinic("--help")
     assert done.code == 0
     assert all(f" {verb} " in done.out for verb in VERBS)
+    assert "Example: polyclinic demo --run" in done.out
 
 
 def test_no_verb_at_all_shows_the_help(polyclinic):

@@ -28,6 +28,12 @@ def test_sources_alone(polyclinic, tmp_path):
     assert not (tmp_path / "cohort").exists()
 
 
+def test_sources_alone_are_no_cohort_to_train_on(polyclinic, tmp_path):
+    refused = polyclinic("demo", "--patients", 3, "--into", tmp_path / "d", "--source-only", "--run").usage
+    assert "leaves no cohort to train on" in refused
+    assert not (tmp_path / "d").exists()
+
+
 def test_a_cohort_that_no_demo_made_is_not_removed(polyclinic, tmp_path):
     with CohortWriter(tmp_path / "cohort", source="a real hospital") as writer:
         writer.add(pl.DataFrame({"subject_id": [1], "code": ["DIAGNOSIS//gout"]}))

@@ -129,6 +129,22 @@ def test_a_mapping_is_guessed_once_and_never_written_over(polyclinic, table):
     assert done.json == {"mapping": str(table.parent / "other.yaml")}
 
 
+def test_a_guess_names_the_cohort_that_was_named_and_refuses_what_it_does_not_heed(polyclinic, table):
+    words = ("ingest", "table", table, "--guess")
+    for ignored in (["--strict"], ["--seed", 3], ["--outcomes", "x"], ["--images", "x"]):
+        assert f"leave out {ignored[0]}" in polyclinic(*words, *ignored).usage
+    assert not table.with_suffix(".mapping.yaml").exists()
+    assert polyclinic(*words, "--into", "cohorts/labs").out.endswith(" --into cohorts/labs\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--outcomes", "labs.csv"), ("--images", "pictures"), ("--mapping", "labs.yaml")]
+)
+def test_an_option_of_another_source_is_refused(option, value, polyclinic, table):
+    refusal = polyclinic("ingest", "dicom", table, "--into", table.parent / "cohort", option, value).refusal
+    assert refusal == f"source 'dicom' has no option {option[2:]}: its options are: none"
+
+
 def test_a_summary_counts_and_shows_codes_with_brackets_as_they_are(ingest, polyclinic, table):
     ingest()
     done = polyclinic("summary", table.parent / "cohort")
@@ -137,7 +153,9 @@ def test_a_summary_counts_and_shows_codes_with_brackets_as_they_are(ingest, poly
     assert "LAB//antithrombin//[iU]/L" in done.out
     assert "antithrombin" not in polyclinic("summary", table.parent / "cohort", "--codes", 0).out
     counted = polyclinic("summary", table.parent / "cohort", "--json").json
-    assert (counted["subjects"], counted["events"]) == (2, 4)
+    assert (counted["subjects"], counted["events"], len(counted["per_code"])) == (2, 4, 2)
+    few = polyclinic("summary", table.parent / "cohort", "--codes", 1, "--json").json
+    assert few["per_code"] == counted["per_code"][:1]
 
 
 def test_a_summary_tells_of_rejects(ingest, polyclinic, table):

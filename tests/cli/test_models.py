@@ -8,7 +8,9 @@ import pytest
 
 from hospital import SIMPLE, STUDY, rewritten
 from polyclinic import Bundle, Cohort
+from polyclinic.cli.compare import tree_rules
 from polyclinic.files import write_text
+from polyclinic.tasks import Task, label
 
 TASK = "demo_deterioration"
 
@@ -40,19 +42,53 @@ def test_train_leaves_a_bundle_and_prints_a_table(simple, hospital, polyclinic, 
 
 
 def test_train_on_everyone_measures_nobody(simple, hospital, polyclinic, tmp_path):
-    words = ("train", hospital.path, "--config", simple, "--everyone", "--out", tmp_path / "bundle")
+    bundle = tmp_path / "bundle"
+    people = label(hospital, Task.load(TASK)).frame["subject_id"]
+    noted = hospital.events().filter(pl.col("code") == "NOTE//indication").collect()["subject_id"].unique()
+    number, with_notes = len(people), people.is_in(noted.implode()).sum()
+    assert 0 < with_notes < number < 72, "some have no note, and some no answer"
+    words = ("train", hospital.path, "--config", simple, "--everyone", "--out", bundle)
     done = polyclinic(*words)
-    assert (done.code, done.out) == (0, "")
-    assert "learnt from every subject" in done.err
-    assert polyclinic(*words, "--json").json == {}
+    assert done.code == 0
+    present = Bundle.load(bundle).origin["present"]
+    assert present["note"] == with_notes
+    assert done.out == (
+        f"learnt from {number} samples of {number} subjects (train, tuning, held_out)\n"
+        f"answered: {TASK} {number}\n"
+        f"present: structured {present['structured']}, note {with_notes}\n"
+        f"→ {bundle}\n"
+    )
+    assert f"nobody is left to measure on: polyclinic evaluate {bundle} OTHER_COHORT --split all" in done.err
+    assert polyclinic(*words, "--json").json == {
+        "bundle": str(bundle),
+        "learnt_from": {
+            "splits": ["train", "tuning", "held_out"],
+            "subjects": number,
+            "samples": number,
+            "answered": {TASK: number},
+            "present": present,
+        },
+        "measured": None,
+    }
+
+
+def test_train_refuses_options_that_would_do_nothing(simple, hospital, polyclinic, tmp_path):
+    words = ("train", hospital.path, "--config", simple, "--out", tmp_path / "b")
+    assert "give --folds, too" in polyclinic(*words, "--repeats", 3).usage
+    assert "this study has no network" in polyclinic(*words, "--logger", "tensorboard").usage
+    assert "inputs must name each modality once, and at least one" in polyclinic(*words, "--inputs", "").refusal
+    assert not (tmp_path / "b").exists()
 
 
 def test_train_in_folds_for_machines(simple, hospital, polyclinic, tmp_path):
     words = ("--folds", 2, "--repeats", 2, "--out", tmp_path / "bundle", "--json")
     done = polyclinic("train", hospital.path, "--config", simple, *words)
     assert done.code == 0
-    assert done.json[TASK].keys() == {"evaluation", "comparison", "subsets"}
-    assert done.json[TASK]["evaluation"] == json.loads((tmp_path / "bundle" / "metrics.json").read_text())[TASK]
+    assert done.json["bundle"] == str(tmp_path / "bundle")
+    assert done.json["learnt_from"]["splits"] == ["train", "tuning", "held_out"]
+    measured = done.json["measured"][TASK]
+    assert measured.keys() == {"evaluation", "comparison", "subsets"}
+    assert measured["evaluation"] == json.loads((tmp_path / "bundle" / "metrics.json").read_text())[TASK]
     assert (tmp_path / "bundle" / "repeats.json").is_file()
 
 
@@ -202,6 +238,17 @@ def test_compare_classical_fits_four_methods_and_prints_the_tree(hospital, polyc
     assert compared == {"unified", "logistic_regression", "decision_tree", "random_forest", "gradient_boosting"}
     assert " ≤ " in done.json["rules"][TASK]
     assert Bundle.load(tmp_path / "bundle").ensemble.networks == []
+
+
+def test_where_no_tree_was_fitted_there_are_no_rules(trained, hospital, polyclinic, tmp_path, monkeypatch):
+    """A bundle of other methods in the place of the one that was fitted."""
+    other = trained.bundle()
+    assert tree_rules(other) == {TASK: None}
+    monkeypatch.setattr(Bundle, "load", lambda folder: other)
+    words = ("compare-classical", hospital.path, "--task", TASK, "--inputs", "note", "--rules", "--out", tmp_path / "b")
+    done = polyclinic(*words)
+    assert done.code == 0
+    assert "none: no decision tree was fitted to this task" in done.out
 
 
 def test_compare_classical_refuses_time_to_event(hospital, polyclinic, tmp_path):

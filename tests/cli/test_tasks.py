@@ -32,3 +32,10 @@ def test_an_unknown_task_is_refused_with_the_choices(polyclinic):
 def test_a_task_that_would_leak_is_refused(polyclinic, tmp_path):
     (tmp_path / "leak.yaml").write_text("name: leak\nkind: binary\ntarget: {codes: LAB//lactate//mmol/L, above: 2}\n")
     assert "is the outcome and an input as well" in polyclinic("tasks", tmp_path / "leak.yaml").refusal
+
+
+def test_options_that_would_do_nothing_are_refused(polyclinic, tmp_path):
+    assert "of which task? Name it first" in polyclinic("tasks", "--cohort", tmp_path).usage
+    assert "of which task? Name it first" in polyclinic("tasks", "--yaml").usage
+    assert "prints the task and nothing else" in polyclinic("tasks", "demo_stay", "--yaml", "--json").usage
+    assert "prints the task and nothing else" in polyclinic("tasks", "demo_stay", "--yaml", "--cohort", tmp_path).usage

@@ -12,7 +12,7 @@ import torch
 from polyclinic.training.examples import Batches
 from polyclinic.training.memory import estimate_memory
 from polyclinic.training.module import UnifiedModule
-from polyclinic.training.network import Rows, fit_network
+from polyclinic.training.network import LOG, Rows, fit_network
 from polyclinic.training.study import Network
 
 OPTIONS = Network(epochs=3, batch_size=32)
@@ -93,6 +93,19 @@ def test_a_killed_fit_goes_on_and_ends_with_the_same_bits(config, examples, tmp_
     assert not (tmp_path / "killed" / "network.safetensors").exists()
     resumed = fit_network(config, examples, ROWS, options, seed=1, folder=tmp_path / "killed")
     assert torch.equal(weights(whole), weights(resumed))
+
+
+@pytest.mark.parametrize("logger", ["csv", "mlflow", "tensorboard"])
+def test_a_log_lies_beside_the_fit_and_nowhere_else(logger, config, examples, tmp_path, monkeypatch):
+    if logger != "csv":
+        pytest.importorskip(logger)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    fit_network(config, examples, ROWS, OPTIONS, seed=1, folder=tmp_path / "study" / "fold0", logger=logger)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    files = [path for path in (tmp_path / "study" / "fold0" / LOG).rglob("*") if path.is_file()]
+    assert any("validation_loss" in path.name or b"validation_loss" in path.read_bytes() for path in files)
 
 
 def test_batches_cover_each_row_once_and_differ_by_epoch(examples):

@@ -1,7 +1,7 @@
 """The verbs, and how their errors become exit codes.
 
 0: done. 1: done, but the answer is no (a strict ingest had rejects). 2: the command or its input cannot be used; the
-message says what to change. 130: stopped by Ctrl-C.
+message says what to change. 130: stopped by Ctrl-C. With 2 and 130 nothing is on standard output, `--json` or not.
 """
 
 import os
@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from polyclinic.cli import compare, demo, evaluate, ingest, predict, summary, tasks, train
 from polyclinic.cli.console import err
@@ -16,6 +17,7 @@ from polyclinic.cli.console import err
 app = typer.Typer(
     name="polyclinic",
     help="One model of the whole patient: from mixed patient data to a trained, honestly measured multimodal model.",
+    epilog="Example: polyclinic demo --run",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -23,6 +25,22 @@ app = typer.Typer(
 )
 for module in (demo, ingest, summary, tasks, train, evaluate, predict, compare):
     module.register(app)
+
+
+class Verb(TyperCommand):
+    """A command whose help gives no type to what takes no value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Give the options and arguments, and `--help`."""
+        params: list[Any] = super().get_params(ctx)
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+for command in app.registered_commands:
+    command.cls = Verb
 
 
 USAGE: Any = typer.BadParameter.__base__

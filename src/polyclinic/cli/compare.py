@@ -1,14 +1,19 @@
 """`polyclinic compare-classical`: the simple models alone, in minutes, as the bar that a network has to pass."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polyclinic.cli.console import TerminalProgress, out, print_json
-from polyclinic.cli.options import CohortPath, Inputs, Json, Tasks
+from polyclinic.cli.options import CohortPath, Inputs, Json, Seed, Tasks
 from polyclinic.cli.tables import print_report, report_as_json
 from polyclinic.cli.train import chosen_study
+
+if TYPE_CHECKING:
+    from polyclinic.models.bundle import Bundle
+
+TREE = "decision_tree"
 
 
 def register(app: typer.Typer) -> None:
@@ -23,8 +28,10 @@ def compare_classical(
     task: Tasks = None,
     inputs: Inputs = None,
     rules: Annotated[bool, typer.Option("--rules", help="Print the decision tree's rules.")] = False,
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder of the bundle.")] = Path("runs/classical"),
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")] = 0,
+    out_folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the bundle.")] = Path(
+        "runs/classical"
+    ),
+    seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Fit logistic regression, decision tree, random forest and boosting on the same features and splits."""
@@ -36,12 +43,17 @@ def compare_classical(
     study = Study.model_validate(dict(chosen_study(None, task, inputs, seed)) | {"network": None})
     report = train_and_measure(study, Cohort.open(cohort), out_folder, progress=TerminalProgress())
     assert report is not None
-    trees = Bundle.load(out_folder).ensemble.tasks if rules else {}
-    decisions = {name: ensemble.members["decision_tree"].model.rules() for name, ensemble in trees.items()}
+    decisions = tree_rules(Bundle.load(out_folder)) if rules else {}
     if json:
         print_json(report_as_json(report) | ({"rules": decisions} if rules else {}))
         return
     print_report(report, "held-out subjects")
     for name, decided in decisions.items():
         out.print(f"\n{name}: the decision tree's rules", style="bold")
-        out.print(decided)
+        out.print(decided or "none: no decision tree was fitted to this task")
+
+
+def tree_rules(bundle: "Bundle") -> dict[str, str | None]:
+    """Give the rules of each task's decision tree; None where none was fitted."""
+    members = {name: ensemble.members for name, ensemble in bundle.ensemble.tasks.items()}
+    return {name: fitted[TREE].model.rules() if TREE in fitted else None for name, fitted in members.items()}

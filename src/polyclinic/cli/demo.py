@@ -19,11 +19,11 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    patients: Annotated[int, typer.Option(min=1, help="How many synthetic patients.")] = 800,
+    patients: Annotated[int, typer.Option(metavar="N", min=1, help="How many synthetic patients.")] = 800,
     seed: Seed = 0,
-    into: Annotated[Path, typer.Option("--into", "--out", help="Folder for sources, truth and cohort.")] = Path(
-        "runs/demo"
-    ),
+    into: Annotated[
+        Path, typer.Option("--into", "--out", metavar="FOLDER", help="Folder for sources, truth and cohort.")
+    ] = Path("runs/demo"),
     source_only: Annotated[bool, typer.Option("--source-only", help="Write the source files, and stop.")] = False,
     radiographs: Annotated[bool, typer.Option(help="Draw radiographs, too.")] = True,
     run: Annotated[bool, typer.Option("--run", help="Then train, measure, and write the report.")] = False,
@@ -32,6 +32,10 @@ def demo(
     """Write a synthetic hospital's files, and ingest them like any other."""
     from polyclinic.demo import write_sources
 
+    if source_only and run:
+        raise typer.BadParameter(
+            "leaves no cohort to train on: leave out one of the two", param_hint="--source-only with --run"
+        )
     say, progress, cohort = (err if json else out).print, TerminalProgress(), into / "cohort"
     if cohort.exists() and not (into / "sources" / "demo.json").is_file():
         raise ValueError(f"{cohort} is there and no demo made it: choose another folder with --into")

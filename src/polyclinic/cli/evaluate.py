@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import BundlePath, CohortPath, Json
+from polyclinic.cli.options import BundlePath, CohortPath, Json, TasksOfBundle
 from polyclinic.cli.tables import print_report, report_as_json
 
 
@@ -21,11 +21,14 @@ def evaluate(
     bundle: BundlePath,
     cohort: CohortPath,
     split: Annotated[
-        str, typer.Option(help="held_out, tuning, train, or all for a cohort never learnt from.")
+        str, typer.Option(metavar="SPLIT", help="held_out, tuning, train, or all for a cohort never learnt from.")
     ] = "held_out",
-    task: Annotated[list[str] | None, typer.Option(help="Only these tasks of the bundle; all by default.")] = None,
-    by: Annotated[list[str] | None, typer.Option(help="A code to give every figure by; may be repeated.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a self-contained page there.")] = None,
+    task: TasksOfBundle = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="A code to give every figure by; may be given several times."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a self-contained page there.")] = None,
     json: Json = False,
 ) -> None:
     """Measure a bundle, with intervals, by subgroup and for each subset of its inputs."""
@@ -33,16 +36,15 @@ def evaluate(
     from polyclinic.models.bundle import Bundle
     from polyclinic.training.evaluate import evaluate as measure
 
+    progress = TerminalProgress()
     whole = None if split == "all" else split
-    report = measure(
-        Bundle.load(bundle), Cohort.open(cohort), whole, tasks=task, by=by or (), progress=TerminalProgress()
-    )
+    report = measure(Bundle.load(bundle), Cohort.open(cohort), whole, tasks=task, by=by or (), progress=progress)
     if report.learnt:
         err.print(f"caution: the bundle learnt from {report.learnt} of these subjects, so the figures flatter")
     if html is not None:
         from polyclinic.evaluation.page import write_page
 
-        write_page(html, report.cards, f"{bundle.name} on {cohort.name}")
+        write_page(html, report.cards, f"{bundle.name} on {cohort.name}", progress=progress)
     if json:
         print_json(report_as_json(report))
         return

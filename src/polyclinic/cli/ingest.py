@@ -20,30 +20,40 @@ def register(app: typer.Typer) -> None:
 
 def ingest(
     source: Annotated[
-        str, typer.Argument(help="table, physionet2012, covid-cxr, indiana, dicom or wfdb.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="table, physionet2012, covid-cxr, indiana, dicom or wfdb.", show_default=False
+        ),
     ],
-    path: Annotated[Path, typer.Argument(help="The source's file or folder.", show_default=False)],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The source's file or folder.", show_default=False)],
     into: Annotated[
-        Path | None, typer.Option(help="Folder of the cohort, made or added to.", show_default=False)
+        Path | None,
+        typer.Option(metavar="COHORT", help="Folder of the cohort, made or added to.", show_default=False),
     ] = None,
-    mapping: Annotated[Path | None, typer.Option(help="YAML that says what a table's columns are.")] = None,
-    outcomes: Annotated[Path | None, typer.Option(help="physionet2012: the outcomes file.")] = None,
-    images: Annotated[Path | None, typer.Option(help="indiana: the folder of pictures.")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="table: YAML that says what its columns are.")
+    ] = None,
+    outcomes: Annotated[Path | None, typer.Option(metavar="FILE", help="physionet2012: the outcomes file.")] = None,
+    images: Annotated[Path | None, typer.Option(metavar="FOLDER", help="indiana: the folder of pictures.")] = None,
     guess: Annotated[bool, typer.Option("--guess", help="table: write a mapping for you to edit, and stop.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the source if anything in it is rejected.")] = False,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Of the split by subject; by default the cohort's own, or 0 for a new one."),
+        typer.Option(
+            metavar="N", min=0, help="Seed of the split by subject; by default the cohort's own, or 0 for a new one."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Read SOURCE files at PATH into a cohort.
 
-    What cannot be used is listed with file, line, reason and remedy in the cohort's metadata/rejects.parquet; the rest
-    goes in. Reading the same files again changes nothing. A strict ingest that had rejects ends with 1.
+    What cannot be used is listed with file, line, reason and remedy in the cohort's metadata/rejects.parquet.
+
+    Reading the same files again changes nothing. A strict ingest that had rejects ends with 1.
     """
     if guess:
-        _guess(source, path, mapping, json)
+        _refuse_beside_guess(outcomes=outcomes, images=images, strict=strict or None, seed=seed)
+        _guess(source, path, mapping, into, json)
         return
     if into is None:
         raise typer.BadParameter("say where the cohort is or shall be", param_hint="--into")
@@ -86,7 +96,13 @@ def _print(report: "IngestReport", into: Path) -> None:
         out.print(f"each with file, line and remedy in {into / 'metadata' / 'rejects.parquet'}")
 
 
-def _guess(source: str, path: Path, mapping: Path | None, json: bool) -> None:
+def _refuse_beside_guess(**said: object) -> None:
+    ignored = [f"--{name}" for name, value in said.items() if value is not None]
+    if ignored:
+        raise typer.BadParameter(f"reads nothing in: leave out {' and '.join(ignored)}", param_hint="--guess")
+
+
+def _guess(source: str, path: Path, mapping: Path | None, into: Path | None, json: bool) -> None:
     if source != "table":
         raise typer.BadParameter("only a table's mapping can be guessed", param_hint="--guess")
     from polyclinic.ingest.table import guess_mapping
@@ -99,4 +115,4 @@ def _guess(source: str, path: Path, mapping: Path | None, json: bool) -> None:
         print_json({"mapping": str(target)})
         return
     err.print(f"wrote {target}: read it, mend it, then run")
-    out.print(f"polyclinic ingest table {path} --mapping {target} --into COHORT")
+    out.print(f"polyclinic ingest table {path} --mapping {target} --into {into or 'COHORT'}")

@@ -8,19 +8,30 @@ import typer
 CohortPath = Annotated[Path, typer.Argument(metavar="COHORT", help="Folder of a cohort.", show_default=False)]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same result.")]
 Logger = Annotated[
-    str, typer.Option(metavar="csv|mlflow|tensorboard", help="Where losses are logged; the latter two are extras.")
+    str,
+    typer.Option(
+        metavar="csv|mlflow|tensorboard",
+        help="How the network's losses are logged, in the bundle's `logs/`; the latter two are extras.",
+    ),
 ]
 Tasks = Annotated[
     list[str] | None,
     typer.Option(
-        "--task", help="Built-in task or path of a task's YAML; may be given several times.", show_default=False
+        "--task",
+        metavar="TASK",
+        help="Name of a task (see `polyclinic tasks`) or path of its YAML; may be given several times.",
+        show_default=False,
     ),
+]
+TasksOfBundle = Annotated[
+    list[str] | None,
+    typer.Option("--task", metavar="TASK", help="Only this task of the bundle; may be given several times."),
 ]
 Inputs = Annotated[
     str | None,
-    typer.Option(metavar="LIST", help="Modalities to learn from, separated by commas; all four by default."),
+    typer.Option(metavar="LIST", help="Inputs among structured,series,note,image; all four by default."),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import BundlePath, CohortPath, Json
+from polyclinic.cli.options import BundlePath, CohortPath, Json, TasksOfBundle
 
 
 def register(app: typer.Typer) -> None:
@@ -19,9 +19,11 @@ def register(app: typer.Typer) -> None:
 def predict(
     bundle: BundlePath,
     cohort: CohortPath,
-    out_file: Annotated[Path, typer.Option("--out", help="Parquet file of the predictions.")],
-    split: Annotated[str | None, typer.Option(help="Only the subjects of this split; all by default.")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="Only these tasks of the bundle; all by default.")] = None,
+    out_file: Annotated[Path, typer.Option("--out", metavar="FILE", help="Parquet file of the predictions.")],
+    split: Annotated[
+        str | None, typer.Option(metavar="SPLIT", help="Only the subjects of this split; all by default.")
+    ] = None,
+    task: TasksOfBundle = None,
     json: Json = False,
 ) -> None:
     """Answer for every subject that the tasks can be asked of; no outcome is needed, nor read."""

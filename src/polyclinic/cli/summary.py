@@ -8,6 +8,9 @@ from rich.table import Table
 from polyclinic.cli.console import out, print_json
 from polyclinic.cli.options import CohortPath, Json
 
+FEW = 15
+"""Codes that people are shown unless they ask for more."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
@@ -16,7 +19,12 @@ def register(app: typer.Typer) -> None:
 
 def summary(
     cohort: CohortPath,
-    codes: Annotated[int, typer.Option(min=0, help="How many of the most common codes to list.")] = 15,
+    codes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help=f"How many of the most common codes to list; {FEW} by default, with --json all."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Count a cohort's subjects, events, modalities and codes, and what is missing."""
@@ -24,7 +32,8 @@ def summary(
 
     counted = Cohort.open(cohort).summary()
     if json:
-        print_json(counted.to_dict())
+        told = counted.to_dict()
+        print_json(told | {"per_code": told["per_code"][:codes]})
         return
     span = f"{counted.first:%Y-%m-%d} to {counted.last:%Y-%m-%d}" if counted.first and counted.last else "no dates"
     splits = ", ".join(f"{name} {n:,}" for name, n in counted.splits.items())
@@ -35,6 +44,7 @@ def summary(
         if count.events:
             table.add_row(name, f"{count.subjects:,}", f"{count.events:,}", f"{counted.missingness[name]:.1%}")
     out.print(table)
+    codes = FEW if codes is None else codes
     if codes:
         table = Table("code", "events", "subjects", "lack it")
         for row in counted.per_code.head(codes).iter_rows(named=True):

@@ -20,13 +20,20 @@ def register(app: typer.Typer) -> None:
 
 def tasks(
     name: Annotated[
-        str | None, typer.Argument(help="A built-in task or the path of a task's YAML.", show_default=False)
+        str | None,
+        typer.Argument(metavar="TASK", help="A built-in task or the path of a task's YAML.", show_default=False),
     ] = None,
-    cohort: Annotated[Path | None, typer.Option(help="Answer the task for this cohort, and keep the labels.")] = None,
+    cohort: Annotated[
+        Path | None, typer.Option(metavar="COHORT", help="Answer the task for this cohort, and keep the labels.")
+    ] = None,
     yaml: Annotated[bool, typer.Option("--yaml", help="Print the task as YAML, to start your own from.")] = False,
     json: Json = False,
 ) -> None:
-    """List the built-in tasks; with NAME, show one; with --cohort too, label the cohort's subjects."""
+    """List the built-in tasks; with TASK, show one; with --cohort too, label the cohort's subjects."""
+    if name is None and (cohort is not None or yaml):
+        raise typer.BadParameter("of which task? Name it first", param_hint="--cohort" if cohort else "--yaml")
+    if yaml and (cohort is not None or json):
+        raise typer.BadParameter("prints the task and nothing else", param_hint="--yaml with --cohort or --json")
     from polyclinic.tasks import BUILT_IN, Task
 
     if name is None:

@@ -1,7 +1,7 @@
 """`polyclinic train`: cohort + task → bundle, measured on the subjects it has not seen."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,18 +25,27 @@ def train(
     cohort: CohortPath,
     task: Tasks = None,
     inputs: Inputs = None,
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder of the bundle.")] = Path("runs/bundle"),
+    out_folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the bundle.")] = Path(
+        "runs/bundle"
+    ),
     config: Annotated[
-        Path | None, typer.Option(help="A study's YAML; --task, --inputs and --seed overrule it.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A study's YAML; --task, --inputs, --everyone and --seed overrule it."),
     ] = None,
     folds: Annotated[
-        int | None, typer.Option(min=2, help="Cross-validate by subject with this many folds, instead of one split.")
+        int | None,
+        typer.Option(metavar="N", min=2, help="Cross-validate by subject with this many folds, instead of one split."),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Of the cross-validation, each with other folds.")] = 1,
+    repeats: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Cross-validate so often, each time in other folds; 1 by default."),
+    ] = None,
     everyone: Annotated[
         bool, typer.Option("--everyone", help="Learn from all subjects; measure on another cohort, or with --folds.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same result.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="The same seed gives the same result; 0 by default.")
+    ] = None,
     logger: Logger = "csv",
     json: Json = False,
 ) -> None:
@@ -46,26 +55,54 @@ def train(
     """
     from polyclinic.cohort import Cohort
 
+    if repeats and not folds:
+        raise typer.BadParameter("only a cross-validation is repeated: give --folds, too", param_hint="--repeats")
     study = chosen_study(config, task, inputs, seed, everyone)
+    if study.network is None and logger != "csv":
+        raise typer.BadParameter("this study has no network, whose losses alone are logged", param_hint="--logger")
     opened, progress = Cohort.open(cohort), TerminalProgress()
     from polyclinic.training.run import cross_validate, train_and_measure  # slow, so not before a refusal
 
     report: "Report | None"
     if folds:
-        report = cross_validate(
-            study, opened, out_folder, folds=folds, repeats=repeats, logger=logger, progress=progress
-        )
-        title = f"{folds}-fold cross-validation by subject" + (f", {repeats} times" if repeats > 1 else "")
+        times = repeats or 1
+        report = cross_validate(study, opened, out_folder, folds=folds, repeats=times, logger=logger, progress=progress)
+        title = f"{folds}-fold cross-validation by subject" + (f", {times} times" if times > 1 else "")
     else:
         report = train_and_measure(study, opened, out_folder, logger=logger, progress=progress)
         title = "held-out subjects"
-    if report is None:
-        err.print(f"learnt from every subject, so nobody is left to measure on: {out_folder}")
+    learnt_from = _learnt_from(out_folder)
     if json:
-        print_json(report_as_json(report) if report else {})
+        measured = report_as_json(report) if report else None
+        print_json({"bundle": out_folder, "learnt_from": learnt_from, "measured": measured})
     elif report:
         print_report(report, title)
         out.print(f"→ {out_folder} (open {out_folder / 'report.html'})")
+    else:
+        _print_unmeasured(out_folder, learnt_from)
+
+
+def _learnt_from(bundle: Path) -> dict[str, Any]:
+    """Count what a bundle learnt from: subjects, samples, the answers to each task, the samples with each input."""
+    from polyclinic.models.bundle import Bundle
+
+    origin = Bundle.load(bundle).origin
+    return {
+        "splits": origin["development"],
+        "subjects": origin["development_subjects"],
+        "samples": origin["development_samples"],
+        "answered": origin["answered"],
+        "present": origin["present"],
+    }
+
+
+def _print_unmeasured(bundle: Path, learnt_from: dict[str, Any]) -> None:
+    splits = ", ".join(learnt_from["splits"])
+    out.print(f"learnt from {learnt_from['samples']:,} samples of {learnt_from['subjects']:,} subjects ({splits})")
+    for what in ("answered", "present"):
+        out.print(f"{what}: " + ", ".join(f"{name} {number:,}" for name, number in learnt_from[what].items()))
+    out.print(f"→ {bundle}")
+    err.print(f"nobody is left to measure on: polyclinic evaluate {bundle} OTHER_COHORT --split all")
 
 
 def chosen_study(
@@ -78,7 +115,7 @@ def chosen_study(
     base = dict(Study.load(config)) if config else {}
     said = {
         "tasks": tuple(tasks) if tasks else None,
-        "inputs": comma_separated(inputs) if inputs else None,
+        "inputs": None if inputs is None else comma_separated(inputs),
         "seed": seed,
         "development": SPLITS if everyone else None,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -149,6 +150,8 @@ def _train(
 def check_logger(name: str) -> None:
     """Refuse a logger that there is not; MLflow and TensorBoard come with the extras of their names.
 
+    MLflow's runs lie in the study's folder, unless `MLFLOW_TRACKING_URI` names a server.
+
     Raises:
         StudyError: it is unknown (with the choices), or its extra is not installed.
     """
@@ -162,7 +165,8 @@ def _logger(name: str, folder: Path) -> Logger:
     check_logger(name)
     match name:
         case "mlflow":
-            return MLFlowLogger("polyclinic")
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # else it refuses to log into a folder
+            return MLFlowLogger("polyclinic", run_name=folder.name, save_dir=str(folder / LOG / "mlruns"))
         case "tensorboard":
             return TensorBoardLogger(folder, name=LOG)
         case _:
