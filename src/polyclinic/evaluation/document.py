@@ -76,9 +76,9 @@ def _markdown(block: Block) -> str:
         case Heading(text, level):
             return "#" * level + " " + plain(text)
         case Paragraph(text):
-            return plain(text)
+            return _line(text)
         case Bullets(items):
-            return "\n".join(f"- {plain(item)}" for item in items)
+            return "\n".join(f"- {_line(item)}" for item in items)
         case Picture(source, alt):
             return f"![{plain(alt)}](<{source}>)"
         case Table():
@@ -90,7 +90,7 @@ def _markdown_table(table: Table) -> str:
     lines = [_markdown_row(table.header), "|" + "|".join(rule) + "|"]
     for number, row in enumerate(table.rows):
         cells = [_cell(cell) for cell in row] + [""] * (len(table.header) - len(row))
-        if number in table.strong or number in table.spans:
+        if cells[0] and (number in table.strong or number in table.spans):
             cells[0] = f"**{cells[0]}**"
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -111,11 +111,23 @@ def cell_text(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
+MARKUP = re.compile(r"[\\`*_{}\[\]|#]")
+OPENING = re.compile(r"^(?:[-+>]|\d+[.)](?=\s|$))")
+"""What begins a list, a quotation or a rule."""
+INTERVAL = re.compile(r"\\\[([-−+.,\d ]*\d)\\\](?![\[(:])")
+"""Escaped brackets around numbers alone, which cannot be read as a link."""
+ENTITIES = {"&": "&amp;", "<": "&lt;", "~": "&#126;"}
+
+
 def plain(text: str) -> str:
-    """Escape what Markdown (and the HTML within) would read as markup."""
-    text = " ".join(text.split())
-    text = re.sub(r"([\\`*_{}\[\]|#])", r"\\\1", text) if re.search(r"[\\`*_{}|#]", text) else text
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    """Escape what Markdown (and the HTML within) would read as markup; the brackets of intervals stay as they are."""
+    escaped = MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    return INTERVAL.sub(r"[\1]", escaped).translate(str.maketrans(ENTITIES))
+
+
+def _line(text: str) -> str:
+    """Escape text that begins a line, too."""
+    return OPENING.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", plain(text))
 
 
 def _html(block: Block) -> str:
