@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# torch comes first, with this exact pin, so that nothing else chooses its build (set PIP_INDEX_URL for the CPU build).
+# torch comes first, at the version of constraints.txt, so that its build is chosen here and not by what depends on it.
+# For Linux, PyPI's build brings CUDA, some gigabytes. A machine without an NVIDIA GPU does with the CPU build:
+#   make install PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 # Tests on real data read this folder, and say that they skip where it does not exist.
 export POLYCLINIC_DATA ?= $(abspath ../shared/data)
