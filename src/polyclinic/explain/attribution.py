@@ -1,0 +1,267 @@
+"""What an explanation of one answer holds: a score for each thing that was known, and how exact the scores are.
+
+Every object here is immutable, its arrays included. Scores are in units of the explained logit: positive ones speak for
+the output, negative ones against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from polyclinic.features.image_pixels import Placement
+
+CUES = """
+    absence absent can't cannot clear denied denies deny didn't doesn't free hasn't haven't isn't negative neither never
+    no none nor not unlikely unremarkable wasn't -ve without
+"""
+NEGATIONS = frozenset(CUES.split())
+"""Words that turn what follows them into its opposite, or rule it out."""
+
+
+class Frozen:
+    """A dataclass whose arrays cannot be written either."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+
+class CodeScore(NamedTuple):
+    """The scores of all that was read of one code, added up."""
+
+    code: str
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class StructuredAttribution(Frozen):
+    """Of the structured features, in the order of the featurizer; an unknown feature scores 0."""
+
+    names: tuple[str, ...]  # as shown to people: `LAB//lactate//mmol/L last`
+    codes: tuple[str, ...]  # of each feature
+    values: Float[np.ndarray, " feature"]  # in the record's own units; NaN: unknown
+    scores: Float[np.ndarray, " feature"]
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores."""
+        return float(self.scores.sum())
+
+    @property
+    def by_code(self) -> tuple[CodeScore, ...]:
+        """The codes, the weightiest first."""
+        return _added(zip(self.codes, self.scores.tolist(), strict=True))
+
+
+class Measurement(NamedTuple):
+    """One measurement of a series."""
+
+    code: str
+    hours: float  # before the prediction time
+    value: float  # in the unit of the code
+    score: float
+
+
+class ChannelGrid(NamedTuple):
+    """Scores by channel and time; the last column ends at the prediction time."""
+
+    codes: tuple[str, ...]
+    edges: Float[np.ndarray, " bin+1"]  # hours before the prediction time, descending to 0
+    scores: Float[np.ndarray, "code bin"]  # 0 where nothing was measured
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesAttribution(Frozen):
+    """Of the measurements of a series, the oldest first."""
+
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores."""
+        return float(sum(one.score for one in self.measurements))
+
+    @property
+    def by_code(self) -> tuple[CodeScore, ...]:
+        """The channels, the weightiest first."""
+        return _added((one.code, one.score) for one in self.measurements)
+
+    def grid(self, bin_hours: float) -> ChannelGrid:
+        """Add the scores up by channel and bins of `bin_hours`, as many as the oldest measurement needs."""
+        if not bin_hours > 0:
+            raise ValueError(f"a bin is longer than 0 hours, not {bin_hours:g}")
+        codes = tuple(sorted({one.code for one in self.measurements}))
+        back = [int(one.hours // bin_hours) for one in self.measurements]
+        bins = max(back, default=-1) + 1
+        scores = np.zeros((len(codes), bins))
+        rows = [codes.index(one.code) for one in self.measurements]
+        np.add.at(scores, (rows, [bins - 1 - one for one in back]), [one.score for one in self.measurements])
+        return ChannelGrid(codes, bin_hours * np.arange(bins, -1, -1.0), scores)
+
+
+class WordScore(NamedTuple):
+    """A word as it is written, and where it stands: in which note, from which character to which."""
+
+    text: str
+    section: str
+    note: int  # of the notes in reading order
+    start: int
+    end: int
+    score: float
+
+    @property
+    def negates(self) -> bool:
+        """Whether it is a cue of negation, such as `no` or `without`."""
+        return self.text.lower() in NEGATIONS
+
+
+class SectionScore(NamedTuple):
+    """The scores of the words of one section, added up."""
+
+    section: str
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class NoteAttribution(Frozen):
+    """Of the words of all notes, in reading order."""
+
+    words: tuple[WordScore, ...]
+    marks: float = 0.0  # of what is read beside words: punctuation, and the marks of a sentence's ends
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores, that of the marks included."""
+        return float(sum(word.score for word in self.words) + self.marks)
+
+    @property
+    def by_section(self) -> tuple[SectionScore, ...]:
+        """The sections, the weightiest first."""
+        return tuple(SectionScore(*one) for one in _added((word.section, word.score) for word in self.words))
+
+    @property
+    def negations(self) -> tuple[WordScore, ...]:
+        """The cues of negation among the words."""
+        return tuple(word for word in self.words if word.negates)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """How a picture lies on the square that the network sees; pixel coordinates are of pixels' centres."""
+
+    side: int  # of the square, in its pixels
+    placement: Placement  # of the whole picture on it
+    width: int  # of the picture, in its own pixels
+    height: int
+
+    @property
+    def pixels_per_cell(self) -> tuple[float, float]:
+        """How many of the picture's pixels, across and down, make one of the canvas."""
+        return self.width / self.placement.width, self.height / self.placement.height
+
+    def to_picture(self, x: float, y: float) -> tuple[float, float]:
+        """Give where a point of the canvas lies in the picture; outside it where the canvas is border."""
+        across, down = self.pixels_per_cell
+        return (x + 0.5 - self.placement.left) * across - 0.5, (y + 0.5 - self.placement.top) * down - 0.5
+
+    def to_canvas(self, x: float, y: float) -> tuple[float, float]:
+        """Give where a point of the picture lies on the canvas: the inverse of `to_picture`."""
+        across, down = self.pixels_per_cell
+        return (x + 0.5) / across + self.placement.left - 0.5, (y + 0.5) / down + self.placement.top - 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class PictureAttribution(Frozen):
+    """Of the pixels of one picture."""
+
+    blob: str  # name of the picture's content
+    view: str  # such as `CR//PA`
+    scores: Float[np.ndarray, "side side"]  # float32, on the canvas
+    canvas: Canvas
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores."""
+        return float(self.scores.sum(dtype=np.float64))
+
+    def on_picture(self) -> Float[np.ndarray, "height width"]:
+        """Give the scores at the picture's own size, float32, each pixel with the score of the cell that it lies in."""
+        left, top, width, height = self.canvas.placement
+        across, down = self.canvas.pixels_per_cell
+        columns = left + ((np.arange(self.canvas.width) + 0.5) / across).astype(np.int64).clip(max=width - 1)
+        rows = top + ((np.arange(self.canvas.height) + 0.5) / down).astype(np.int64).clip(max=height - 1)
+        full: np.ndarray = self.scores[np.ix_(rows, columns)]
+        return full
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """Whether the scores add up to what they are to explain: F(x) − F(x′) (axiom 1 of Sundararajan 2017)."""
+
+    value: float  # F(x): the explained logit
+    reference: float  # F(x′): the logit at the baseline
+    total: float  # sum of all scores
+    steps: int  # gradients along the path that the scores rest on
+    evaluations: int  # gradients computed altogether, those of earlier, coarser tries included
+
+    @property
+    def difference(self) -> float:
+        """F(x) − F(x′)."""
+        return self.value - self.reference
+
+    @property
+    def residual(self) -> float:
+        """Σ scores − (F(x) − F(x′))."""
+        return self.total - self.difference
+
+    @property
+    def gap(self) -> float:
+        """|residual| as a share of |F(x) − F(x′)|; infinite where these are equal and the scores are not 0."""
+        if self.residual == 0:
+            return 0.0
+        return abs(self.residual) / abs(self.difference) if self.difference else float("inf")
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution(Frozen):
+    """What one answer to one task rests on; a modality that the sample lacks is None (or no picture)."""
+
+    subject_id: int
+    prediction_time: datetime
+    task: str
+    output: str
+    method: str  # such as `integrated_gradients`
+    baseline: str | None  # where the path began: zero, blurred or mean; None: the method has none
+    completeness: Completeness | None  # None: the method's scores do not add up to anything
+    structured: StructuredAttribution | None = None
+    series: SeriesAttribution | None = None
+    note: NoteAttribution | None = None
+    pictures: tuple[PictureAttribution, ...] = ()
+
+    @property
+    def by_modality(self) -> dict[str, float]:
+        """The sum of the scores of each modality that is there."""
+        parts = {"structured": self.structured, "series": self.series, "note": self.note}
+        sums = {name: part.total for name, part in parts.items() if part is not None}
+        return sums | ({"image": sum(one.total for one in self.pictures)} if self.pictures else {})
+
+    @property
+    def total(self) -> float:
+        """The sum of all scores."""
+        return sum(self.by_modality.values())
+
+
+def _added(scores: Iterable[tuple[str, float]]) -> tuple[CodeScore, ...]:
+    """Add scores up by name, the largest in size first; of equals by name."""
+    sums: dict[str, float] = {}
+    for name, score in scores:
+        sums[name] = sums.get(name, 0.0) + score
+    return tuple(CodeScore(*one) for one in sorted(sums.items(), key=lambda one: (-abs(one[1]), one[0])))
