@@ -116,13 +116,13 @@ OPENING = re.compile(r"^(?:[-+>]|\d+[.)](?=\s|$))")
 """What begins a list, a quotation or a rule."""
 INTERVAL = re.compile(r"\\\[([-−+.,\d ]*\d)\\\](?![\[(:])")
 """Escaped brackets around numbers alone, which cannot be read as a link."""
-ENTITIES = {"&": "&amp;", "<": "&lt;", "~": "&#126;"}
+ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", "~": "&#126;"})
 
 
 def plain(text: str) -> str:
     """Escape what Markdown (and the HTML within) would read as markup; the brackets of intervals stay as they are."""
     escaped = MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
-    return INTERVAL.sub(r"[\1]", escaped).translate(str.maketrans(ENTITIES))
+    return INTERVAL.sub(r"[\1]", escaped).translate(ENTITIES)
 
 
 def _line(text: str) -> str:

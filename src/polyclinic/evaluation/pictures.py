@@ -12,6 +12,7 @@ from polyclinic.evaluation.figure import Figure
 from polyclinic.evaluation.plot_style import canvas, save, styled
 from polyclinic.evaluation.results import Contender
 from polyclinic.evaluation.vocabulary import term
+from polyclinic.progress import SILENT, Progress
 
 RIVALS = 3  # drawn beside the card's own model; more cannot be told apart
 CLASSES = 7  # of which the curves are drawn
@@ -26,12 +27,14 @@ def pictures(card: Card) -> dict[str, Canvas]:
         return {name: drawn for draw in DRAWINGS for name, drawn in draw(card)}
 
 
-def save_pictures(card: Card, folder: Path, suffix: str = ".png") -> dict[str, Path]:
+def save_pictures(card: Card, folder: Path, suffix: str = ".png", progress: Progress = SILENT) -> dict[str, Path]:
     """Write the card's pictures into `folder`, named as in `pictures`, and give their paths."""
-    paths = {}
-    for name, drawn in pictures(card).items():
-        paths[name] = folder / f"{name}{suffix}"
-        save(drawn, paths[name])
+    paths, drawn = {}, pictures(card)
+    with progress.task(f"plots of {card.task}", total=len(drawn)) as advance:
+        for name, figure in drawn.items():
+            paths[name] = folder / f"{name}{suffix}"
+            save(figure, paths[name])
+            advance(1)
     return paths
 
 

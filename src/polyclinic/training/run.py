@@ -195,12 +195,10 @@ def write_report(report: Report, out: Path, lead: str, progress: Progress = SILE
         },
     )
     write_text(out / "card.md", "\n\n".join(model_card(card) for card in report.cards))
-    with progress.task("plots", total=len(report.cards)) as advance:
-        for card in report.cards:
-            folder = out / "plots" / card.task
-            folder.mkdir(parents=True, exist_ok=True)
-            save_pictures(card, folder)
-            advance(1)
+    for card in report.cards:
+        folder = out / "plots" / card.task
+        folder.mkdir(parents=True, exist_ok=True)
+        save_pictures(card, folder, progress=progress)
     write_page(out / "report.html", report.cards, "Polyclinic: results", lead, progress)
     rows = [
         rows_of(one.task, report.samples, one.said.answers, one.said.thresholds, one.said.bins)
