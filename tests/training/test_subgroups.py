@@ -49,6 +49,12 @@ def test_ages_are_counted_from_birth_where_none_is_recorded(ages):
     assert found == [65, 36, None, None, None]
 
 
+def test_ages_are_in_years_whatever_their_unit(ages):
+    codes = {"age": 40, "Age//Years": 40, "age//a": 40, "age//months": 480, "age//d": 40 * 365.25, "age//furlongs": 3}
+    rows = [(subject, None, f"DEMOGRAPHIC//{code}", value) for subject, (code, value) in enumerate(codes.items(), 1)]
+    assert ages(rows) == [*[pytest.approx(40)] * 5, None]
+
+
 def test_a_birthday_is_reached_on_the_day_and_not_before(ages):
     births = {1: datetime(1997, 6, 1), 2: datetime(1997, 6, 3), 3: datetime(1975, 5, 31)}
     found = ages([(subject, birth, BIRTH, None) for subject, birth in births.items()])

@@ -16,6 +16,17 @@ from polyclinic.training.study import StudyError
 
 BIRTH = "MEDS_BIRTH"
 """MEDS' code of the birth; its time is the date."""
+UNITS = {
+    1: ("years", "year", "yr", "y", "a"),
+    12: ("months", "month", "mo"),
+    365.25 / 7: ("weeks", "week", "wk"),
+    365.25: ("days", "day", "d"),
+}
+"""Of an age, by how many of them are a year."""
+AGES = {"demographic//age": 1.0} | {
+    f"demographic//age//{unit}": 1 / number for number, units in UNITS.items() for unit in units
+}
+"""What a number of each code of an age, in small letters, is worth in years."""
 NEAR = timedelta(days=31)
 """Times in units such as hours since admission or days since the first symptom begin this near to their origin."""
 
@@ -27,7 +38,7 @@ def subgroups(
     names = list(arrays)
     present = np.stack([np.asarray(arrays[name]["present"]) for name in names], axis=1)
     groups: dict[str, Sequence[object]] = {}
-    sex = _latest(cohort, frame, "DEMOGRAPHIC//sex")
+    sex = _latest(cohort, frame, pl.col("code") == "DEMOGRAPHIC//sex")
     if any(sex):
         groups["sex"] = sex
     ages = ages_at(cohort, frame)
@@ -43,7 +54,9 @@ def ages_at(cohort: Cohort, frame: pl.DataFrame) -> list[float | None]:
 
     A record whose times are nominal (see `NOMINAL_ORIGIN`) has no date to count from: its age is what was recorded.
     """
-    recorded = _latest(cohort, frame, "DEMOGRAPHIC//age//*", pl.col("numeric_value"))
+    code = pl.col("code").str.to_lowercase()
+    years = pl.col("numeric_value").cast(pl.Float64) * code.replace_strict(AGES, default=None, return_dtype=pl.Float64)
+    recorded = _latest(cohort, frame, code.is_in(list(AGES)), years)
     if None not in recorded or _is_nominal(cohort):
         return recorded
     births = cohort.events().filter(pl.col("code") == BIRTH).group_by("subject_id").agg(birth=pl.col("time").min())
@@ -71,9 +84,10 @@ def _levels(cohort: Cohort, frame: pl.DataFrame, code: str) -> list[str]:
     known = cohort.summary().per_code["code"]
     if code not in known:
         raise StudyError(f"no event of the cohort has the code {code!r}: see `polyclinic summary --codes 1000`")
-    numbers = pl.Series(_latest(cohort, frame, code, pl.col("numeric_value")), dtype=pl.Float64())
+    match = pl.col("code") == code
+    numbers = pl.Series(_latest(cohort, frame, match, pl.col("numeric_value")), dtype=pl.Float64())
     if numbers.n_unique() <= MOST_LEVELS:
-        return [value or "not recorded" for value in _latest(cohort, frame, code)]
+        return [value or "not recorded" for value in _latest(cohort, frame, match)]
     low, high = (float(numbers.quantile(share) or 0) for share in (1 / 3, 2 / 3))
     bands = (f"up to {low:g}", f"{low:g} to {high:g}", f"above {high:g}")
     return ["not recorded" if v is None else bands[(v > low) + (v > high)] for v in numbers.to_list()]
@@ -85,10 +99,8 @@ TEXT = pl.coalesce("text_value", pl.col("numeric_value").cast(pl.String), pl.lit
 """What an event says, as text."""
 
 
-def _latest(cohort: Cohort, frame: pl.DataFrame, pattern: str, value: pl.Expr = TEXT) -> list[Any]:
-    """Give the latest value of a code known at each prediction time; None where there is none."""
-    start = pattern.removesuffix("*")
-    match = pl.col("code").str.starts_with(start) if pattern.endswith("*") else pl.col("code") == pattern
+def _latest(cohort: Cohort, frame: pl.DataFrame, match: pl.Expr, value: pl.Expr = TEXT) -> list[Any]:
+    """Give the latest value of the events that `match`, known at each prediction time; None where there is none."""
     asked = frame.lazy().select("sample", "subject_id", "prediction_time")
     known = (
         cohort.events()
