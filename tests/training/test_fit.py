@@ -7,9 +7,7 @@ import pytest
 from hospital import SIMPLE, SMALL, STUDY, rewritten
 from polyclinic import Study
 from polyclinic.tasks import TaskError
-from polyclinic.training import memory
 from polyclinic.training.fit import fit
-from polyclinic.training.memory import MIB, MemoryEstimate
 from polyclinic.training.study import StudyError
 
 
@@ -101,22 +99,6 @@ def test_a_cohort_without_the_outcome_is_refused(hospital, cache, tmp_path):
 def test_nobody_to_learn_from_is_refused(hospital, cache):
     with pytest.raises(StudyError, match="no development subject has an answer"):
         fit(SIMPLE, hospital, subjects=[-1], cache=cache)
-
-
-def test_what_memory_cannot_hold_is_refused_before_it_is_tried(hospital, cache, monkeypatch):
-    class Full:
-        available = 3 * MIB
-
-    monkeypatch.setattr(memory.psutil, "virtual_memory", Full)
-    with pytest.raises(StudyError, match=r"\d+ MiB needed .*, 3 MiB free: lower network.batch_size"):
-        fit(STUDY, hospital, cache=cache)
-
-
-def test_an_estimate_says_what_it_is_made_of():
-    estimate = MemoryEstimate(examples=2 * MIB, parameters=3 * MIB, activations=4 * MIB, available=9 * MIB)
-    assert estimate.fits
-    assert str(estimate) == "9 MiB needed (examples 2, parameters 3, step 4), 9 MiB free"
-    assert not MemoryEstimate(2 * MIB, 3 * MIB, 5 * MIB, 9 * MIB).fits
 
 
 def test_a_study_fits_itself(hospital, cache):

@@ -10,8 +10,6 @@ import pytest
 import torch
 
 from polyclinic.training.examples import Batches
-from polyclinic.training.memory import estimate_memory
-from polyclinic.training.module import UnifiedModule
 from polyclinic.training.network import LOG, Rows, fit_network
 from polyclinic.training.study import Network
 
@@ -124,19 +122,3 @@ def test_a_lonely_last_sample_is_left_out_of_training_only(examples):
     shuffled = Batches(examples, np.arange(13), 6, shuffle_seed=0)
     assert [len(labelled.batch) for labelled in shuffled] == [6, 6]
     assert [len(labelled.batch) for labelled in Batches(examples, np.arange(13), 6)] == [6, 6, 1]
-
-
-def test_memory_is_estimated_without_a_trace(config, examples):
-    from polyclinic.models import UnifiedModel
-
-    torch.manual_seed(0)
-    module = UnifiedModule(UnifiedModel(config), OPTIONS, seed=0)
-    before, random = weights(module.model), torch.get_rng_state()
-    estimate = estimate_memory(module, examples, ROWS.training)
-    assert torch.equal(before, weights(module.model))
-    assert torch.equal(random, torch.get_rng_state())
-    assert estimate.examples == sum(a.nbytes for m in examples.arrays.values() for a in m.values())
-    trained = sum(p.numel() for p in module.parameters())
-    assert estimate.parameters == trained * 4 * 4
-    assert estimate.activations > 32 * 2 * 384 * 4, "the note's sentences alone are kept for the backward pass"
-    assert "MiB needed" in str(estimate)

@@ -22,7 +22,7 @@ from polyclinic.training.configure import check_network, designs, feature_option
 from polyclinic.training.crossfit import Crossfitter, Opinions
 from polyclinic.training.examples import Examples
 from polyclinic.training.folds import folds, groups_of, strata_of
-from polyclinic.training.memory import MemoryEstimate, estimate_memory
+from polyclinic.training.memory import MemoryEstimate, classical_bytes, free_bytes, held_bytes, step_bytes
 from polyclinic.training.network import check_logger
 from polyclinic.training.study import Study, StudyError
 
@@ -77,15 +77,23 @@ def fit(
     return Fitted(bundle, frame, examples, opinions)
 
 
-def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> MemoryEstimate | None:
-    """Estimate the memory of the network's fit; None for a study without one."""
-    if crossfitter.config is None or study.network is None:
-        return None
-    from polyclinic.models import UnifiedModel
-    from polyclinic.training.module import UnifiedModule
+def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> MemoryEstimate:
+    """Estimate the memory of the fit: of the network's steps, and of the classical models' matrices."""
+    parameters, activations = 0, 0
+    if crossfitter.config is not None and study.network is not None:
+        from polyclinic.models import UnifiedModel
+        from polyclinic.training.module import UnifiedModule
 
-    module = UnifiedModule(UnifiedModel(crossfitter.config), study.network, study.seed)
-    return estimate_memory(module, crossfitter.network_examples, np.arange(len(examples)))
+        module = UnifiedModule(UnifiedModel(crossfitter.config), study.network, study.seed)
+        parameters, activations = step_bytes(module, crossfitter.network_examples, np.arange(len(examples)))
+    asked = any(task.kind != "time_to_event" for task in study.tasks)
+    return MemoryEstimate(
+        examples=held_bytes(examples),
+        parameters=parameters,
+        activations=activations,
+        classical=classical_bytes(crossfitter.designs.values(), len(examples)) if asked else 0,
+        available=free_bytes(),
+    )
 
 
 def _development(
@@ -129,10 +137,9 @@ def _crossfitter(
         study, examples, config, designs(study, features, examples.arrays), folder, logger, progress
     )
     needed = estimate(study, examples, crossfitter)
-    if needed is not None:
-        progress.say(f"memory: {needed}")
-    if needed is not None and not needed.fits:
-        raise StudyError(f"{needed}: lower network.batch_size or network.width, or leave out inputs")
+    progress.say(f"memory: {needed}")
+    if not needed.fits:
+        raise StudyError(f"{needed}: {needed.remedy}")
     return crossfitter
 
 
