@@ -1,7 +1,7 @@
 """The code blocks of a Markdown page, in their order.
 
-A block whose info string has `title="NAME"` is the content of that file. An HTML comment `<!-- not run: REASON -->`
-right before a block exempts it.
+A block whose info string has `title="NAME"` is the content of that file. Right before a block, an HTML comment
+`<!-- not run: REASON -->` exempts it, and `<!-- as printed -->` says that the shell block before it prints these lines.
 """
 
 import re
@@ -15,6 +15,7 @@ RUN = ("python", "sh")
 CHECKED = ("yaml",)
 SHOWN = ("text", "")
 _TITLE = re.compile(r'\btitle="(?P<title>[^"]+)"')
+_PRINTED = re.compile(r"<!--\s*as printed\s*-->\s*")
 _NOT_RUN = re.compile(r"<!--\s*not run:\s*(?P<reason>.+?)\s*-->\s*", re.DOTALL)
 
 
@@ -28,6 +29,7 @@ class Block:
     code: str
     title: str | None = None
     not_run: str | None = None
+    printed: bool = False
 
     @property
     def place(self) -> str:
@@ -53,6 +55,7 @@ def blocks(page: Path) -> list[Block]:
                     token.content,
                     titled["title"] if titled else None,
                     exempt["reason"] if exempt else None,
+                    bool(_PRINTED.fullmatch(comment or "")),
                 )
             )
         comment = token.content if token.type == "html_block" else None

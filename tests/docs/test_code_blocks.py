@@ -27,6 +27,7 @@ def _name(page: Path) -> str:
 @pytest.mark.parametrize("page", [page for page, found in BLOCKS.items() if found], ids=_name)
 def test_page(page, workplace):
     namespace: dict[str, Any] = {"__name__": page.stem}
+    output = ""
     for block in BLOCKS[page]:
         if block.language in CHECKED:
             _check_yaml(block)
@@ -34,7 +35,11 @@ def test_page(page, workplace):
             (workplace / block.title).parent.mkdir(parents=True, exist_ok=True)
             (workplace / block.title).write_text(block.code, encoding="utf-8")
         elif block.language in RUN and not block.not_run:
-            _run(block, namespace)
+            output = _run(block, namespace)
+        elif block.printed:
+            printed = {" ".join(line.split()) for line in output.splitlines()}
+            shown = {" ".join(line.split()) for line in block.code.splitlines()}
+            assert shown <= printed, block.place
 
 
 @pytest.mark.parametrize("block", NOT_RUN, ids=[block.place for block in NOT_RUN])
@@ -48,11 +53,12 @@ def test_every_block_says_its_language(page):
     assert [block.place for block in BLOCKS[page] if block.language not in known and not block.title] == []
 
 
-def _run(block: Block, namespace: dict[str, Any]) -> None:
+def _run(block: Block, namespace: dict[str, Any]) -> str:
+    """Run a block, and give what the command line printed."""
     if block.language == "python":
         above = "\n" * (block.line - 1)  # so that a traceback shows the line of the page
         exec(compile(above + block.code, str(block.page), "exec"), namespace)
-        return
+        return ""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.code],
         stdout=subprocess.PIPE,
@@ -64,6 +70,7 @@ def _run(block: Block, namespace: dict[str, Any]) -> None:
     print(done.stdout)
     if done.returncode:
         pytest.fail(f"{block.place} ends with {done.returncode}:\n{done.stdout}", pytrace=False)
+    return done.stdout
 
 
 def _check_yaml(block: Block) -> None:

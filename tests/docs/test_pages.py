@@ -26,6 +26,11 @@ fly()
 walk()
 ```
 
+<!-- as printed -->
+```text
+done
+```
+
     indented text
 """
 
@@ -38,4 +43,5 @@ def test_blocks_come_with_their_lines_titles_and_exemptions(tmp_path):
         Block(page, 10, "sh", 'echo "$HOME"\n'),
         Block(page, 16, "python", "fly()\n", not_run="needs\nthe moon"),
         Block(page, 21, "python", "walk()\n"),
+        Block(page, 26, "text", "done\n", printed=True),
     ]
