@@ -93,6 +93,31 @@ def test_pictures_and_second_dates(tmp_path):
     assert "# discharge: left out, a date" in text
 
 
+COMMAS = "id;hours;crp;kind\n1;0,5;12,4;a\n1;1,25;1,0;b\n2;3;7;a\n2;4,75;0,25;b\n"
+
+
+def test_decimal_commas_are_numbers(tmp_path):
+    mapping, text = guessed(tmp_path, COMMAS)
+    assert mapping.decimal == ","
+    assert (mapping.time.column, mapping.time.unit) == ("hours", "hours")
+    assert mapping.columns["crp"].type == "numeric"
+    assert sorted(event[3] for event in read_table(tmp_path / "t.csv", text).events if "crp" in event[2]) == [
+        0.25, 1, 7, pytest.approx(12.4),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["1;12,400;5", "2;1,000;6", "3;7,125;7"],  # may be thousands
+        ["1;12,4;5.5", "2;1,5;6.5", "3;7,25;7.5"],  # points beside them: which is decimal?
+    ],
+)
+def test_commas_that_may_be_something_else_are_not_taken_for_decimal(tmp_path, rows):
+    mapping, _ = guessed(tmp_path, "\n".join(["id;platelets;crp", *rows, ""]))
+    assert mapping.decimal == "."
+
+
 @pytest.mark.parametrize("text", ["", "id,x\n", "id\n1\n", "\x89PNG\0\0\0\0"])
 def test_what_holds_nothing_to_map_is_refused(tmp_path, text):
     with pytest.raises(IngestError):

@@ -76,14 +76,14 @@ def guess_mapping(path: Path | str) -> str:
         IngestError: the file cannot be read as a table, or has no rows.
     """
     path = Path(path)
-    cells = _sample(path)
+    cells, decimal = _with_points(_sample(path))
     profiles = {name: Profile.of(cells.get_column(name)) for name in cells.columns}
     subject = _subject(profiles)
     others = [profile for name, profile in profiles.items() if name != subject.name]
     time = _time(others, counted=profiles[subject.name or ""].repeats)
     rest = {name: profile for name, profile in profiles.items() if name not in (subject.name, time.name)}
     lines = [f"# A guess from {path.name}: check every line, above all codes, units, and what is an outcome."]
-    lines += [*subject.lines, *time.lines]
+    lines += [*decimal, *subject.lines, *time.lines]
     lines += _long(cells, rest) or [*_unique(profiles[subject.name or ""], time), *_wide(rest, path.parent)]
     return "\n".join([*lines, 'missing: ["", NA, N/A, NaN, nan, NULL, "null"]  # texts that mean not recorded', ""])
 
@@ -100,6 +100,20 @@ def _sample(path: Path) -> pl.DataFrame:
     except (UnusableText, OSError) as error:
         raise IngestError(f"{path.name} cannot be read as a table ({error})") from None
     return cells
+
+
+def _with_points(cells: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Give the cells with points for decimal commas, and the line of the mapping that says so, if there are any."""
+    text = pl.all().str.strip_chars()
+    commas = text.str.contains(r"^[+-]?\d+,\d+$")
+    pointed = cells.with_columns(pl.when(commas).then(text.str.replace(",", ".", literal=True)).otherwise(pl.all()))
+    numeric = {name for name in cells.columns if Profile.of(cells[name]).numeric}
+    gained = [name for name in cells.columns if name not in numeric and Profile.of(pointed[name]).numeric]
+    points = any(cells[name].str.contains(".", literal=True).any() for name in numeric)
+    thousands = not any(cells[name].str.contains(r",(\d{1,2}|\d{4,})\s*$").any() for name in gained)
+    if not gained or points or thousands:
+        return cells, []
+    return pointed, ['decimal: ","  # numbers are written like 1,5: is it so?']
 
 
 class _Nowhere:
