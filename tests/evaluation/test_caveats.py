@@ -115,6 +115,10 @@ def test_subsets_that_tell_nothing_or_more_than_all_are_named():
     found = " ".join(caveats(evaluate_binary(y, worse, resamples=200), subsets=subsets))
     assert "With b alone it is not shown to be better than chance" in found
     assert "It does better with a alone than with everything" in found
+    blinder = by_subset(Binary(), y, {("a", "b"): blind, ("a",): p}, bootstrap=Bootstrap(200))
+    found = caveats(evaluate_binary(y, blind, resamples=200), subsets=blinder)
+    assert not any("a + b alone" in caveat for caveat in found), "everything is not alone"
+    assert any(caveat.startswith("Not shown to be better than chance") for caveat in found)
 
 
 def test_other_kinds_are_warned_of_too():

@@ -1,11 +1,14 @@
 """A bundle measured on subjects it has not learnt from."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from sklearn.metrics import roc_auc_score
 
-from hospital import TASKS, rewritten
+from hospital import STUDY, TASKS, rewritten
 from polyclinic.tasks import Targets, samples
 from polyclinic.training.evaluate import UNIFIED, evaluate, keeping
 from polyclinic.training.study import StudyError
@@ -143,3 +146,21 @@ def test_the_card_says_that_the_patients_are_invented_and_where_it_was_measured(
     assert card.synthetic
     assert card.data["measured on"] == f"held_out, {card.evaluation.subjects} subjects"
     assert card.provenance["development cohort"] == card.provenance["measured cohort"] == hospital.fingerprint[:16]
+
+
+def test_the_card_says_on_which_rule_the_threshold_stands(trained, hospital):
+    """A bundle of a study that was written before there was `harm_to_benefit`, and one that has it."""
+    written = yaml.safe_load(STUDY.to_yaml())
+    old = {key: value for key, value in written.items() if key != "harm_to_benefit"}
+    weighed = written | {"target_sensitivity": None, "harm_to_benefit": 0.25}
+    told = [
+        evaluate(
+            replace(trained.bundle(), study=yaml.safe_dump(study, sort_keys=False)),
+            hospital,
+            every_subset=False,
+            resamples=100,
+        )["demo_deterioration"].card.operating
+        for study in (old, weighed)
+    ]
+    assert told[0].endswith("the highest threshold that found at least 80 % of those with the outcome in development.")
+    assert told[1].endswith("the harm of a false alarm being 0.25 times the benefit of a true one.")

@@ -318,10 +318,12 @@ def test_the_card_says_on_which_rule_the_thresholds_stand(crossed_kinds, trained
     report, _, folder, _ = crossed_kinds
     rule = "the highest threshold that found at least 80 % of those with the outcome in development."
     assert (folder / "card.md").read_text().count(rule) == len(THRESHOLDED)
-    assert "the models that had not seen them" in report[TASK].card.operating
+    assert "the threshold in the models that had not seen them (." in report[TASK].card.operating
+    findings = report["demo_findings"].card.operating
+    assert findings.startswith("Everyone at or above the label's threshold in the models that had not seen them ")
     assert report["demo_stay"].card.operating == ""
     (threshold,) = trained.bundle().ensemble.tasks[TASK].thresholds
-    told = f"the threshold of {decimal(threshold)} was called positive: {rule}"
+    told = f"Everyone at or above the threshold ({decimal(threshold)}) was called positive: {rule}"
     assert told in (trained.folder / "card.md").read_text()
     assert rule in (trained.folder / "report.html").read_text()
 

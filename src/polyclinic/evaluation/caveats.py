@@ -161,6 +161,8 @@ def _subsets(subsets: Comparison) -> Iterator[str]:
     name = subsets.headline[0]
     chance = CHANCE.get(name)
     for contender in subsets.contenders:
+        if contender.name == subsets.reference:
+            continue  # everything, of which `_chance` has told
         figure = contender.figures[name]
         if chance is not None and contender.members and figure.low is not None and figure.low <= chance:
             yield f"With {contender.name} alone it is not shown to be better than chance ({term(name).label} {figure})."

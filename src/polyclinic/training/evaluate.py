@@ -255,16 +255,12 @@ def called_at(said: Said, rule: str) -> str:
     """Say in a sentence at which threshold samples were called positive, and on which rule it stands."""
     if not said.thresholds:
         return ""
-    whose = "" if len(said.thresholds) == 1 else " of each label"
-    if not any(np.ndim(threshold) for threshold in said.thresholds):
-        at = f" of {decimal(float(said.thresholds[0]))}" if not whose else ""
-        return f"Everyone at or above the threshold{whose}{at} was called positive: {rule}."
+    own, several = bool(np.ndim(said.thresholds[0])), len(said.thresholds) > 1
     low, high = (decimal(float(end(said.thresholds[0]))) for end in (np.min, np.max))
-    between = f" ({low} to {high})" if not whose else ""
-    return (
-        f"Everyone was called at the threshold{whose} of the models that had not seen them{between}, "
-        f"as `predictions.parquet` has it: {rule}."
-    )
+    threshold = "the label's threshold" if several else "the threshold"
+    where = " in the models that had not seen them" if own else ""
+    value = "" if several else f" ({low} to {high})" if own else f" ({low})"
+    return f"Everyone at or above {threshold}{where}{value} was called positive: {rule}."
 
 
 def answers_by_subset(
