@@ -236,12 +236,12 @@ def test_no_table_entry_is_odd():
 
 def test_outcomes_that_are_not_there_are_an_error(folder):
     with pytest.raises(IngestError, match=r"none\.txt is no file: give the outcomes"):
-        ingest("physionet2012", folder, folder / "cohort", outcomes="none.txt")
+        ingest("physionet2012", folder, folder.parent / "cohort", outcomes="none.txt")
 
 
 def test_an_empty_folder_is_an_error(folder):
     with pytest.raises(IngestError, match="it holds no records"):
-        ingest("physionet2012", folder, folder / "cohort")
+        ingest("physionet2012", folder, folder.parent / "cohort")
 
 
 @pytest.mark.real_data

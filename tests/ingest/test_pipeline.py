@@ -79,6 +79,18 @@ def test_a_refusal_names_no_other_file_than_was_named(table):
     assert "Doe" not in str(refused.value)
 
 
+@pytest.mark.parametrize("into", [".", "cohort", "a/b/cohort", "link/cohort"])
+def test_a_cohort_within_the_source_would_be_read_with_it(table, into, tmp_path_factory):
+    (table.parent / "link").symlink_to(table.parent)
+    before = sorted(table.parent.rglob("*"))
+    for source, options in (("table", {"mapping": table.parent / "m.yaml"}), ("dicom", {})):
+        with pytest.raises(IngestError, match="lies in the source's folder"):
+            ingest(source, table.parent, table.parent / into, **options)
+    with pytest.raises(IngestError, match="lies in the source's folder"):
+        ingest("indiana", tmp_path_factory.mktemp("reports"), table.parent / into, images=table.parent)
+    assert sorted(table.parent.rglob("*")) == before
+
+
 def test_many_subjects_keep_their_own_ids(table):
     rows = 60_000
     ids = [f"p{n}" if n % 2 else str(n) for n in range(rows)]

@@ -76,13 +76,15 @@ def ingest(
         options: what else the reader understands, see `Options`.
 
     Raises:
-        IngestError: nothing was readable, or `strict` and something was rejected (then it is a RejectsError); the
-            cohort is then as it was.
+        IngestError: nothing was readable, the cohort lies in the source's folder, or `strict` and something was
+            rejected (then it is a RejectsError); the cohort is then as it was.
     """
     path, started = Path(path), perf_counter()
     chosen = options_for(source, mapping=mapping, **options)
     if not path.exists():
         raise IngestError(f"{path.name} does not exist: give the file or folder of the source")
+    for folder in filter(None, (path, chosen.images)):
+        _refuse_within(folder, Path(into))
     read = source_named(source).load()
     with CohortWriter(Path(into), source=source, progress=progress, seed=seed) as writer:
         tally = Tally(writer)
@@ -92,6 +94,11 @@ def ingest(
         _refuse_if_useless(tally, path.name, strict)
         writer.commit()
     return tally.report(source, perf_counter() - started)
+
+
+def _refuse_within(folder: Path, into: Path) -> None:
+    if folder.is_dir() and into.resolve().is_relative_to(folder.resolve()):
+        raise IngestError(f"{into} lies in the source's folder, and would be read with it: choose a folder outside")
 
 
 def _refuse_if_useless(tally: Tally, name: str, strict: bool) -> None:
