@@ -92,6 +92,17 @@ def test_a_column_called_like_a_key_is_no_key(load):
         load("subject: id\ncolumns:\n  time: {code: LAB//x, type: numeric, cod: 1}\n")
 
 
+def test_a_fact_that_is_meant_twice_can_be_written_once(load):
+    mapping = load("subject: id\ncolumns:\n  a: &same {code: LAB//x, type: numeric}\n  b: *same\n")
+    assert mapping.columns["a"] == mapping.columns["b"]
+
+
+def test_aliases_of_aliases_do_not_grow_without_end(load):
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    with pytest.raises(IngestError, match="line 2: a0: unknown key"):
+        load("\n".join(["subject: id", "a0: &a0 [x]", *levels, "missing: *a11", ""]))
+
+
 def test_a_mapping_that_is_not_there(tmp_path):
     with pytest.raises(IngestError, match=r"mapping none\.yaml cannot be read"):
         load_mapping(tmp_path / "none.yaml")

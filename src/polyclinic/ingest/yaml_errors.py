@@ -29,7 +29,7 @@ def parse(text: str, file: str) -> tuple[Any, Mapping[Key, int]]:
     try:
         loader = _TextLoader(text)
         node = loader.get_single_node()
-        lines = dict(_lines(node, (), file)) if node else {}
+        lines = dict(_lines(node, (), file, set())) if node else {}
         return (loader.construct_document(node) if node else {}), lines
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -38,11 +38,14 @@ def parse(text: str, file: str) -> tuple[Any, Mapping[Key, int]]:
         raise IngestError(f"{file}: not YAML: check that it is a text file in UTF-8") from None
 
 
-def _lines(node: yaml.Node, key: Key, file: str) -> Iterator[tuple[Key, int]]:
+def _lines(node: yaml.Node, key: Key, file: str, seen: set[int]) -> Iterator[tuple[Key, int]]:
     yield key, node.start_mark.line + 1
+    if id(node) in seen:  # an alias: aliases of aliases would grow without end
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
-            yield from _lines(item, (*key, str(position)), file)
+            yield from _lines(item, (*key, str(position)), file, seen)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for name, value in node.value:
@@ -52,7 +55,7 @@ def _lines(node: yaml.Node, key: Key, file: str) -> Iterator[tuple[Key, int]]:
             if name.value in seen:
                 raise IngestError(f"{file} line {line}: key {name.value!r} is there twice: remove one")
             seen.add(name.value)
-            yield from _lines(value, (*key, name.value), file)
+            yield from _lines(value, (*key, name.value), file, seen)
             yield (*key, name.value), line
 
 
