@@ -38,14 +38,14 @@ def parse(text: str, file: str) -> tuple[Any, Mapping[Key, int]]:
         raise IngestError(f"{file}: not YAML: check that it is a text file in UTF-8") from None
 
 
-def _lines(node: yaml.Node, key: Key, file: str, seen: set[int]) -> Iterator[tuple[Key, int]]:
+def _lines(node: yaml.Node, key: Key, file: str, visited: set[int]) -> Iterator[tuple[Key, int]]:
     yield key, node.start_mark.line + 1
-    if id(node) in seen:  # an alias: aliases of aliases would grow without end
+    if id(node) in visited:  # an alias: aliases of aliases would grow without end
         return
-    seen.add(id(node))
+    visited.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
-            yield from _lines(item, (*key, str(position)), file, seen)
+            yield from _lines(item, (*key, str(position)), file, visited)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for name, value in node.value:
@@ -55,7 +55,7 @@ def _lines(node: yaml.Node, key: Key, file: str, seen: set[int]) -> Iterator[tup
             if name.value in seen:
                 raise IngestError(f"{file} line {line}: key {name.value!r} is there twice: remove one")
             seen.add(name.value)
-            yield from _lines(value, (*key, name.value), file, seen)
+            yield from _lines(value, (*key, name.value), file, visited)
             yield (*key, name.value), line
 
 
