@@ -5,7 +5,7 @@ import pytest
 
 from hospital import times_of
 from polyclinic.models.calibration import Calibrator
-from polyclinic.models.ensemble import NETWORK, Opinion, TaskEnsemble, network_opinions
+from polyclinic.models.ensemble import NETWORK, Opinion, TaskEnsemble, network_opinions, presence_of
 from polyclinic.tasks import number_samples
 
 TASK = "demo_deterioration"
@@ -44,8 +44,10 @@ def test_every_member_is_asked_only_if_all_are_wanted(ensemble, arrays):
     assert {NETWORK, "gradient_boosting", "logistic_regression", "logistic_regression:image"} <= set(
         all_of_them.members
     )
-    stacker = ensemble.tasks[TASK].stacker
-    weighty = {name for name, weight in stacker.weights.items() if weight > 0}
+    combination, present = ensemble.tasks[TASK].combination, presence_of(arrays)
+    found = {tuple(name for name, there in present.items() if there[row]) for row in range(len(present["note"]))}
+    stackers = [combination.stackers[subset] for subset in found if subset]
+    weighty = {name for stacker in stackers for name, weight in stacker.weights.items() if weight > 0}
     assert set(needed.members) - {NETWORK} == weighty - {NETWORK}
     assert needed.answers == pytest.approx(all_of_them.answers, abs=1e-12)
 
@@ -62,13 +64,14 @@ def test_a_member_is_able_where_it_has_something_to_read(ensemble, arrays):
 def test_without_a_stacker_the_network_speaks_alone_and_is_calibrated():
     said = np.array([[0.2], [0.8]])
     network = {NETWORK: Opinion(said, np.array([True, True])), "other": Opinion(1 - said, np.array([True, True]))}
-    assert TaskEnsemble("binary").combine(network).tolist() == said.tolist()
+    present = {"note": np.array([True, True])}
+    assert TaskEnsemble("binary").combine(network, present).tolist() == said.tolist()
     target = (np.random.default_rng(0).random((400, 1)) < 0.9).astype(float)
     calibrator = Calibrator.fit(
         "binary", answers=np.full((400, 1), 0.5), targets=target, observed=np.ones(400, bool), method="platt"
     )
     calibrated = TaskEnsemble("binary", calibrator=calibrator).combine(
-        {NETWORK: Opinion(np.array([[0.5]]), np.array([True]))}
+        {NETWORK: Opinion(np.array([[0.5]]), np.array([True]))}, {"note": np.array([True])}
     )
     assert calibrated[0, 0] == pytest.approx(target.mean(), abs=0.02)
 

@@ -9,8 +9,9 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from hospital import STUDY, TASKS, rewritten
+from polyclinic.models.presence import keeping
 from polyclinic.tasks import Targets, samples
-from polyclinic.training.evaluate import UNIFIED, evaluate, keeping
+from polyclinic.training.evaluate import UNIFIED, evaluate
 from polyclinic.training.study import StudyError
 
 MODALITIES = ("structured", "series", "note", "image")

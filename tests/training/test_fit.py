@@ -6,6 +6,7 @@ import pytest
 
 from hospital import SIMPLE, SMALL, STUDY, rewritten
 from polyclinic import Study
+from polyclinic.models.ensemble import presence_of
 from polyclinic.tasks import TaskError
 from polyclinic.training.fit import fit
 from polyclinic.training.study import StudyError
@@ -101,6 +102,11 @@ def test_nobody_to_learn_from_is_refused(hospital, cache):
         fit(SIMPLE, hospital, subjects=[-1], cache=cache)
 
 
+def out_of_fold(fitted, task: str) -> np.ndarray:
+    """Give the calibrated answers of the members to examples that they were not fitted to."""
+    return fitted.bundle.ensemble.tasks[task].combine(fitted.opinions[task], presence_of(fitted.examples.arrays))
+
+
 def test_a_study_fits_itself(hospital, cache):
     assert SIMPLE.fit(hospital, cache=cache).predict(hospital).frame.height == 72
 
@@ -120,7 +126,10 @@ def test_the_threshold_has_the_sensitivity_asked_for_on_out_of_fold_answers(hosp
         task = fitted.bundle.ensemble.tasks["demo_deterioration"]
         target = fitted.examples.targets["demo_deterioration"]
         sick = target.observed & (target.values[:, 0] == 1)
-        called = task.combine(fitted.opinions["demo_deterioration"])[:, 0] >= task.thresholds[0]
+        called = (
+            task.combine(fitted.opinions["demo_deterioration"], presence_of(fitted.examples.arrays))[:, 0]
+            >= task.thresholds[0]
+        )
         assert called[sick].mean() >= sensitivity
         thresholds[sensitivity] = task.thresholds[0]
     assert thresholds[0.9] < thresholds[0.5]
@@ -132,7 +141,9 @@ def test_no_other_threshold_does_more_good_out_of_fold_by_the_weights_asked_for(
         study = Study.model_validate(SIMPLE.model_dump(exclude={"target_sensitivity"}) | {"harm_to_benefit": harm})
         fitted = fit(study, hospital, cache=cache)
         task, target = fitted.bundle.ensemble.tasks["demo_deterioration"], fitted.examples.targets["demo_deterioration"]
-        risk = task.combine(fitted.opinions["demo_deterioration"])[target.observed, 0]
+        risk = task.combine(fitted.opinions["demo_deterioration"], presence_of(fitted.examples.arrays))[
+            target.observed, 0
+        ]
         worth = np.where(target.values[target.observed, 0] == 1, 1, -harm)
         good = {cut: worth[risk >= cut].sum() for cut in (*risk, *task.thresholds)}
         assert good[task.thresholds[0]] == pytest.approx(max(good.values()))

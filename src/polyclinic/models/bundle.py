@@ -34,16 +34,16 @@ from polyclinic.features.image_encodings import Blobs
 from polyclinic.files import replacing, sha256, write_json, write_text
 from polyclinic.models.calibration import Calibrator
 from polyclinic.models.classical import ClassicalModel, Design
+from polyclinic.models.combination import Combination
 from polyclinic.models.config import ModelConfig
 from polyclinic.models.ensemble import Answers, Ensemble, Member, TaskEnsemble
 from polyclinic.models.predictions import Predictions, in_order, rows_of, with_inputs
-from polyclinic.models.stacking import Stacker
 from polyclinic.models.unified import UnifiedModel
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Task, number_samples, prediction_times
 from polyclinic.tasks.patterns import codes_of
 
-FORMAT = 1
+FORMAT = 2
 INDEX = "bundle.json"
 SEALED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
 
@@ -227,7 +227,7 @@ def _combination(ensemble: Ensemble, designs: Sequence[Design]) -> dict[str, Any
         name: {
             "kind": task.kind,
             "members": {member: number[id(fitted.design)] for member, fitted in task.members.items()},
-            "stacker": task.stacker.state() if task.stacker else None,
+            "combination": task.combination.state() if task.combination else None,
             "calibrator": task.calibrator.state() if task.calibrator else None,
             "thresholds": list(task.thresholds),
         }
@@ -243,7 +243,7 @@ def _task(folder: Path, name: str, state: Mapping[str, Any], designs: Sequence[D
     return TaskEnsemble(
         state["kind"],
         members,
-        Stacker.from_state(state["stacker"]) if state["stacker"] else None,
+        Combination.from_state(state["combination"]) if state["combination"] else None,
         Calibrator.from_state(state["calibrator"]) if state["calibrator"] else None,
         tuple(state["thresholds"]),
     )

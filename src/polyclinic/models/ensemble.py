@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, Self
@@ -17,8 +17,8 @@ from polyclinic.models.batch import Batch
 from polyclinic.models.calibration import Calibrator
 from polyclinic.models.classical.design import Design
 from polyclinic.models.classical.model import ClassicalModel
+from polyclinic.models.combination import Combination, Present
 from polyclinic.models.committee import Committee
-from polyclinic.models.stacking import Stacker
 from polyclinic.models.unified import UnifiedModel
 
 NETWORK = "network"
@@ -57,6 +57,14 @@ class Seen(NamedTuple):
         """Keep some samples."""
         return type(self)(None if self.matrix is None else self.matrix[rows], self.able[rows])
 
+    def keeping(self, design: Design, present: Present, members: Collection[str]) -> Self:
+        """Give what the samples show if only the modalities `members` had been recorded."""
+        kept = [present[modality] for modality in design.modalities if modality in members]
+        able = np.logical_or.reduce(kept) if kept else np.zeros_like(self.able)
+        if self.matrix is None or not able.any():
+            return type(self)(None, able)
+        return type(self)(design.without(self.matrix, set(design.modalities) - set(members)), able)
+
 
 @dataclass
 class Member:
@@ -82,20 +90,25 @@ class TaskEnsemble:
 
     kind: str
     members: dict[str, Member] = field(default_factory=dict)
-    stacker: Stacker | None = None
+    combination: Combination | None = None
     calibrator: Calibrator | None = None
     thresholds: tuple[float, ...] = ()  # operating point of each output, for binary and multilabel tasks
 
-    def combine(self, opinions: Mapping[str, Opinion]) -> Float[np.ndarray, "sample output"]:
+    def combine(self, opinions: Mapping[str, Opinion], present: Present) -> Float[np.ndarray, "sample output"]:
         """Combine the members' opinions and calibrate; whoever has no weight is not heard, asked or not."""
-        if self.stacker is None:
+        if self.combination is None:
             combined = next(iter(opinions.values())).answers
         else:
-            heard = self.stacker.weighty(opinions)
-            combined = self.stacker(
-                {name: opinions[name].answers for name in heard}, {name: opinions[name].able for name in heard}
-            )
+            heard = self.combination.weighty(opinions, present)
+            answers = {name: opinions[name].answers for name in heard}
+            combined = self.combination(answers, {name: opinions[name].able for name in heard}, present)
         return combined if self.calibrator is None else self.calibrator(combined)
+
+    def asked(self, present: Present, every_member: bool) -> list[str]:
+        """Give the classical members whose opinion is needed, or all that are there."""
+        if every_member or self.combination is None:
+            return list(self.members)
+        return self.combination.weighty(self.members, present)
 
 
 @dataclass
@@ -108,8 +121,11 @@ class Ensemble:
     def answer(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> dict[str, Answers]:
         """Answer every task for every sample; members without weight are asked only if `every_member`."""
         network = network_opinions(self.networks, arrays, self._committee) if self.networks else {}
-        shown = Shown(arrays)
-        return {name: self._answer(task, network.get(name), shown, every_member) for name, task in self.tasks.items()}
+        shown, present = Shown(arrays), presence_of(arrays)
+        return {
+            name: self._answer(task, network.get(name), shown, present, every_member)
+            for name, task in self.tasks.items()
+        }
 
     def bins(self, task: str) -> tuple[float, ...]:
         """Give the ends of the bins of a time-to-event task."""
@@ -126,13 +142,19 @@ class Ensemble:
         """The networks as one, where there are several and they can be asked so."""
         return Committee(self.networks) if len(self.networks) > 1 and Committee.can_be_made_of(self.networks) else None
 
-    def _answer(self, task: TaskEnsemble, network: Opinion | None, shown: Shown, every_member: bool) -> Answers:
-        wanted = task.members if every_member or task.stacker is None else task.stacker.weighty(task.members)
+    def _answer(
+        self, task: TaskEnsemble, network: Opinion | None, shown: Shown, present: Present, every_member: bool
+    ) -> Answers:
         opinions = {} if network is None else {NETWORK: network}
-        if every_member or task.stacker is not None or network is None:
-            members = {name: task.members[name] for name in wanted}
+        if every_member or task.combination is not None or network is None:
+            members = {name: task.members[name] for name in task.asked(present, every_member)}
             opinions |= {name: member.judge(shown[member.design]) for name, member in members.items()}
-        return Answers(task.combine(opinions), opinions)
+        return Answers(task.combine(opinions, present), opinions)
+
+
+def presence_of(arrays: Mapping[str, Arrays]) -> dict[str, Bool[np.ndarray, " sample"]]:
+    """Tell by modality which samples have it."""
+    return {modality: np.asarray(one["present"], dtype=bool) for modality, one in arrays.items()}
 
 
 class Shown:

@@ -1,11 +1,14 @@
 """Which modalities a sample has, and pretending that it had fewer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 
+import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
+
+from polyclinic.features import Arrays
 
 
 def modality_dropout(
@@ -30,3 +33,11 @@ def subsets(modalities: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Give each of the 2^M − 1 non-empty subsets, the smaller first."""
     for size in range(1, len(modalities) + 1):
         yield from combinations(modalities, size)
+
+
+def keeping(arrays: Mapping[str, Arrays], members: Collection[str]) -> dict[str, Arrays]:
+    """Give the arrays as if only the modalities `members` had been recorded."""
+    return {
+        modality: one if modality in members else one | {"present": np.zeros(len(one["present"]), dtype=bool)}
+        for modality, one in arrays.items()
+    }

@@ -81,7 +81,7 @@ class Stacker:
         members = _gather(kind, answers, able, names)
         what = seen(kind, targets, observed & members.anyone, bins)
         equal = np.full(len(names), 1 / len(names))
-        silent = _base(kind, seen(kind, targets, observed, bins), ~members.anyone)
+        silent = rates_of_silent(kind, targets, observed, ~members.anyone, bins)
         if not what.known.any():
             return cls(kind, dict(zip(names, equal.tolist(), strict=True)), 1.0, (0.0,) * len(silent), silent)
         weights, shift = _fit(kind, members, what)
@@ -96,8 +96,9 @@ class Stacker:
         members = _gather(self.kind, answers, able, list(answers))
         weights = np.array([self.weights[name] for name in answers])
         scores = self.strength * members.mean(weights) + np.array(self.shift)
-        answered = members.anyone[:, None]
-        return LINKS[self.kind].answers(np.where(answered, scores, np.array(self.silent)))
+        return np.where(
+            members.anyone[:, None], LINKS[self.kind].answers(scores), said_by_nobody(self.kind, self.silent)
+        )
 
     def weighty(self, members: Iterable[str]) -> list[str]:
         """Give those of `members` that have a weight."""
@@ -114,8 +115,15 @@ class Stacker:
         return cls(state["kind"], dict(state["weights"]), float(state["strength"]), shift, silent)
 
 
-def _base(kind: TaskKind, what: Seen, silent: Bool[np.ndarray, " sample"]) -> tuple[float, ...]:
+def rates_of_silent(
+    kind: TaskKind,
+    targets: Float[np.ndarray, "sample number"],
+    observed: Bool[np.ndarray, " sample"],
+    silent: Bool[np.ndarray, " sample"],
+    bins: Sequence[float] = (),
+) -> tuple[float, ...]:
     """Give the scores of what happened to the silent samples, with `PULL` samples' worth of what happened to all."""
+    what = seen(kind, targets, observed, bins)
     happened = np.where(what.known, what.happened, 0)
     overall = happened.sum(axis=0) / np.maximum(what.known.sum(axis=0), 1)
     number = what.known[silent].sum(axis=0)
@@ -123,6 +131,11 @@ def _base(kind: TaskKind, what: Seen, silent: Bool[np.ndarray, " sample"]) -> tu
     if kind == "multiclass":
         return tuple(map(float, LINKS[kind].scores(rates)))
     return tuple(map(float, rates if kind == "regression" else log_odds(rates)))
+
+
+def said_by_nobody(kind: TaskKind, silent: Sequence[float]) -> Float[np.ndarray, "1 output"]:
+    """Give the answer to a sample of which no member can say anything."""
+    return LINKS[kind].answers(np.array([silent]))
 
 
 def _gather(kind: TaskKind, answers: Answers, able: Able, names: Sequence[str]) -> Scores:

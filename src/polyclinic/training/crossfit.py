@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from polyclinic.models import ModelConfig, UnifiedModel
+from polyclinic.models.batch import in_order
 from polyclinic.models.calibration import (
     Calibrator,
     Utility,
@@ -25,8 +26,18 @@ from polyclinic.models.calibration import (
     threshold_for_utility,
 )
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
-from polyclinic.models.ensemble import NETWORK, Ensemble, Member, Opinion, Shown, TaskEnsemble, network_opinions
-from polyclinic.models.stacking import Stacker
+from polyclinic.models.combination import Combination, Present, Subset
+from polyclinic.models.ensemble import (
+    NETWORK,
+    Ensemble,
+    Member,
+    Opinion,
+    Shown,
+    TaskEnsemble,
+    network_opinions,
+    presence_of,
+)
+from polyclinic.models.presence import keeping, subsets
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.tasks import Targets, Task
 from polyclinic.training.examples import Examples
@@ -65,18 +76,26 @@ class Crossfitter:
         """What classical models read of every example."""
         return Shown(self.examples.arrays)
 
+    @cached_property
+    def present(self) -> Present:
+        """Which examples have each modality."""
+        return presence_of(self.examples.arrays)
+
+    @cached_property
+    def views(self) -> list[Subset]:
+        """The subsets of the inputs that members are asked about: all of them where members are combined."""
+        everything = in_order(self.examples.arrays)
+        combined = self.study.stack or self.config is None
+        timed = all(task.kind == "time_to_event" for task in self.study.tasks)
+        return list(subsets(everything)) if combined and not timed else [everything]
+
     def fit(self, folds: Sequence[Fold]) -> tuple[Ensemble, Opinions]:
         """Fit, and give also what each member said of every example out of fold."""
         networks = [self._network(number, fold) for number, fold in enumerate(folds)] if self.config else []
-        opinions: Opinions = {task.name: {} for task in self.study.tasks}
-        if networks:
-            for task, opinion in self._network_out_of_fold(networks, folds).items():
-                opinions[task][NETWORK] = opinion
-        members = self._classical(folds, opinions)
-        ensembles = {
-            task.name: self._combine(task, opinions[task.name], members[task.name]) for task in self.study.tasks
-        }
-        return Ensemble(networks, ensembles), opinions
+        said = {view: self._network_out_of_fold(networks, folds, view) for view in self.views}
+        members = self._classical(folds, said)
+        ensembles = {task.name: self._combine(task, said, members[task.name]) for task in self.study.tasks}
+        return Ensemble(networks, ensembles), said[self.views[-1]]
 
     def _network(self, number: int, fold: Fold) -> UnifiedModel:
         assert self.study.network is not None
@@ -93,25 +112,25 @@ class Crossfitter:
             description=f"network, fold {number + 1}",
         )
 
-    def _network_out_of_fold(self, networks: Sequence[UnifiedModel], folds: Sequence[Fold]) -> dict[str, Opinion]:
-        said = [
-            network_opinions([network], self.network_examples.arrays, rows=fold.validation)
-            for network, fold in zip(networks, folds, strict=True)
-        ]
-        rows = [fold.validation for fold in folds]
-        return {task: _assembled(rows, [one[task] for one in said]) for task in said[0]}
+    def _network_out_of_fold(self, networks: Sequence[UnifiedModel], folds: Sequence[Fold], view: Subset) -> Opinions:
+        """Ask each fold's network about the fold, as if only the modalities of the view had been recorded."""
+        if not networks:
+            return {task.name: {} for task in self.study.tasks}
+        arrays, rows = keeping(self.network_examples.arrays, view), [fold.validation for fold in folds]
+        said = [network_opinions([network], arrays, rows=one) for network, one in zip(networks, rows, strict=True)]
+        return {task: {NETWORK: _assembled(rows, [one[task] for one in said])} for task in said[0]}
 
-    def _classical(self, folds: Sequence[Fold], opinions: Opinions) -> dict[str, dict[str, Member]]:
-        """Fit every classical model without each fold and on everyone; note what it says out of fold."""
+    def _classical(self, folds: Sequence[Fold], said: Mapping[Subset, Opinions]) -> dict[str, dict[str, Member]]:
+        """Fit every classical model without each fold and on everyone; note in `said` what it says out of fold."""
         jobs = [(task, name) for task in self.study.tasks for name in self.designs if self._can(task, name, folds)]
         members: dict[str, dict[str, Member]] = {task.name: {} for task in self.study.tasks}
         with self.progress.task("classical models", total=len(jobs) * (len(folds) + 1)) as advance:
             for task, name in jobs:
-                opinion = self._judged(task, name, folds, advance)
+                for view, opinion in self._judged(task, name, folds, advance).items():
+                    said[view][task.name][name] = opinion
                 model = self._fitted(task, name, np.arange(len(self.examples)))
                 advance(1)
                 members[task.name][name] = Member(model, self.designs[name])
-                opinions[task.name][name] = opinion
         return members
 
     def _can(self, task: Task, name: str, folds: Sequence[Fold]) -> bool:
@@ -125,13 +144,17 @@ class Crossfitter:
         taught: np.ndarray = able & observed
         return taught
 
-    def _judged(self, task: Task, name: str, folds: Sequence[Fold], advance: Advance) -> Opinion:
+    def _judged(self, task: Task, name: str, folds: Sequence[Fold], advance: Advance) -> dict[Subset, Opinion]:
+        """Ask a model fitted without each fold about the fold, once for each view."""
         design, said = self.designs[name], []
         for fold in folds:
-            model = self._fitted(task, name, fold.training)
-            said.append(Member(model, design).judge(self.shown[design].some(fold.validation)))
+            member = Member(self._fitted(task, name, fold.training), design)
+            shown = self.shown[design].some(fold.validation)
+            present = {modality: there[fold.validation] for modality, there in self.present.items()}
+            said.append({view: member.judge(shown.keeping(design, present, view)) for view in self.views})
             advance(1)
-        return _assembled([fold.validation for fold in folds], said)
+        rows = [fold.validation for fold in folds]
+        return {view: _assembled(rows, [one[view] for one in said]) for view in self.views}
 
     def _fitted(self, task: Task, name: str, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
         """Fit one model on the rows that have any of its modalities and an answer."""
@@ -149,19 +172,20 @@ class Crossfitter:
         model = ClassicalModel(config, design.columns, design.blocks)
         return model.fit(matrix[rows], target.values[rows], target.observed[rows], self.examples.subjects[rows])
 
-    def _combine(self, task: Task, said: Mapping[str, Opinion], members: dict[str, Member]) -> TaskEnsemble:
+    def _combine(self, task: Task, said: Mapping[Subset, Opinions], members: dict[str, Member]) -> TaskEnsemble:
         """Learn from out-of-fold answers how the members are combined, what their odds mean, and where to act."""
-        if not said:
+        whole = said[self.views[-1]][task.name]
+        if not whole:
             raise StudyError(f"{task.name}: too few development samples with an answer have any of the inputs")
         target = self.examples.targets[task.name]
         ensemble = TaskEnsemble(kind=task.kind, members=members)
         if task.kind == "time_to_event":
             return ensemble
-        if self.study.stack or NETWORK not in said:
-            ensemble.stacker = self._stacker(task, said)
+        if self.study.stack or NETWORK not in whole:
+            ensemble.combination = self._combination(task, said)
         if task.kind == "regression":
             return ensemble
-        combined = ensemble.combine(said)
+        combined = ensemble.combine(whole, self.present)
         ensemble.calibrator = Calibrator.fit(
             task.kind, answers=combined, targets=target.values, observed=target.observed, method=self.study.calibration
         )
@@ -169,11 +193,17 @@ class Crossfitter:
         ensemble.thresholds = _thresholds(task, calibrated, target, self.study)
         return ensemble
 
-    def _stacker(self, task: Task, said: Mapping[str, Opinion]) -> Stacker:
+    def _combination(self, task: Task, said: Mapping[Subset, Opinions]) -> Combination:
         target = self.examples.targets[task.name]
-        answers = {name: opinion.answers for name, opinion in said.items()}
-        able = {name: opinion.able for name, opinion in said.items()}
-        return Stacker.fit(task.kind, answers, able, target.values, target.observed)
+        opinions = {view: of_tasks[task.name] for view, of_tasks in said.items()}
+        taught = {
+            view: (
+                {name: opinion.answers for name, opinion in of_members.items()},
+                {name: opinion.able for name, opinion in of_members.items()},
+            )
+            for view, of_members in opinions.items()
+        }
+        return Combination.fit(task.kind, taught, self.present, target.values, target.observed)
 
 
 def method_of(member: str) -> str:

@@ -31,6 +31,7 @@ from polyclinic.features import Arrays
 from polyclinic.models import subsets
 from polyclinic.models.bundle import Bundle
 from polyclinic.models.predictions import with_inputs
+from polyclinic.models.presence import keeping
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.tasks import Targets, Task, samples
 from polyclinic.training.study import Study, StudyError
@@ -275,14 +276,6 @@ def answers_by_subset(
             found[members] = {task: answers.answers for task, answers in said.items()}
             advance(1)
     return found
-
-
-def keeping(arrays: Mapping[str, Arrays], members: Sequence[str]) -> dict[str, Arrays]:
-    """Give the arrays as if only the modalities `members` had been recorded."""
-    return {
-        modality: one if modality in members else one | {"present": np.zeros(len(one["present"]), dtype=bool)}
-        for modality, one in arrays.items()
-    }
 
 
 def _subjects(cohort: Cohort, split: str | None, subjects: Sequence[int] | None, frame: pl.DataFrame) -> Sequence[int]:

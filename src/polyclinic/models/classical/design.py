@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,6 +29,12 @@ LINEAR = DesignOptions()
 """For linear models, which bear many columns."""
 TREES = DesignOptions(terms=200, sentence_components=16, image_components=16)
 """For trees, which look at one column at a time and are lost among many."""
+
+
+THERE = " present"
+"""What the name of the column ends with that tells whether a sample has a modality."""
+_MODALITIES = {"terms": "note", "sentence": "note"}
+"""Of the blocks that are not named after their modality."""
 
 
 class Part(NamedTuple):
@@ -96,6 +102,19 @@ class Design:
         """Give the matrix, float32, with NaN where something is unknown."""
         return np.hstack([part.values.astype(np.float32) for part in self._parts(arrays)])
 
+    def without(
+        self, matrix: Float[np.ndarray, "sample column"], absent: Collection[str]
+    ) -> Float[np.ndarray, "sample column"]:
+        """Give a copy of a matrix as if the modalities `absent` had not been recorded."""
+        result, start = matrix.copy(), 0
+        for block in self.blocks:
+            end = start + block.columns
+            source = block.name.removesuffix(THERE)
+            if _MODALITIES.get(source, source) in absent:
+                result[:, start:end] = 0 if block.name.endswith(THERE) else np.nan
+            start = end
+        return result
+
     def able(self, arrays: Mapping[str, Arrays]) -> Bool[np.ndarray, " sample"]:
         """Tell which samples have any of the modalities."""
         some: np.ndarray = np.any([arrays[modality]["present"] for modality in self.modalities], axis=0)
@@ -136,7 +155,7 @@ class Design:
             parts += made
             if modality in ("note", "image") and made:
                 there = given["present"][:, None].astype(np.float32)
-                parts.append(Part(Block(f"{modality} present", 1), [f"{modality} present"], there))
+                parts.append(Part(Block(f"{modality}{THERE}", 1), [f"{modality}{THERE}"], there))
         return parts
 
     def _structured(self, arrays: Arrays) -> list[Part]:
