@@ -49,6 +49,15 @@ def test_anchors(cohort_of, prediction, asked):
     assert hours(cohort_of(ROWS), task(prediction=prediction)) == asked
 
 
+@pytest.mark.parametrize("anchor", ["first_event", "last_event"])
+def test_a_record_does_not_begin_with_the_date_of_birth(cohort_of, anchor):
+    born = [(subject, -40 * 8766, "MEDS_BIRTH", None) for subject in (1, 2, 3)]
+    asked = hours(cohort_of([*ROWS, *born]), task(prediction={"anchor": anchor}))
+    assert asked == hours(cohort_of(ROWS), task(prediction={"anchor": anchor}))
+    long_enough = task(prediction={"anchor": "last_event"}, exclusions=[{"shorter_than": "5h"}])
+    assert hours(cohort_of([*ROWS, *born]), long_enough) == hours(cohort_of(ROWS), long_enough) == [(1, 9)]
+
+
 @pytest.mark.parametrize(
     ("exclusion", "asked"),
     [

@@ -2,6 +2,7 @@
 
 from polyclinic.cohort.as_of import SAMPLES, known_at
 from polyclinic.cohort.codes import (
+    BIRTH,
     MODALITIES,
     MODALITY_OF_KIND,
     OUTCOME,
@@ -21,6 +22,7 @@ from polyclinic.cohort.summary import ModalityCount, Summary
 from polyclinic.cohort.writer import CohortWriter, Commit
 
 __all__ = [
+    "BIRTH",
     "EVENTS",
     "MODALITIES",
     "MODALITY_OF_KIND",

@@ -9,6 +9,9 @@ SEPARATOR = "//"
 #: Answers to questions, never inputs by default.
 OUTCOME = "OUTCOME"
 
+#: MEDS' code of the birth; its time is the date. A date known of the subject, and not the beginning of its record.
+BIRTH = "MEDS_BIRTH"
+
 #: Kinds with a modality of their own; every other kind but OUTCOME is structured.
 MODALITY_OF_KIND: Mapping[str, str] = {"NOTE": "note", "IMAGE": "image", "WAVEFORM": "waveform"}
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import polars as pl
 
-from polyclinic.cohort import NOMINAL_ORIGIN, Cohort
+from polyclinic.cohort import BIRTH, NOMINAL_ORIGIN, Cohort
 from polyclinic.tasks.patterns import codes_of, matching
 from polyclinic.tasks.question import Exclusion
 from polyclinic.tasks.task import Task
@@ -74,11 +74,15 @@ def ask(record: Record, task: Task) -> Asked:
 
 
 def _spans(record: Record) -> pl.DataFrame:
-    """Give the first and last input time of every subject, and whether a static input is known of it."""
-    seen = pl.col("time").filter(record.is_input)
+    """Give the first and last input time of every subject, and whether a static input is known of it.
+
+    The date of birth counts as static: nobody's record begins with it.
+    """
+    seen, birth = pl.col("time").filter(record.is_input), pl.col("code").filter(record.is_input) == BIRTH
+    lived = seen.filter(~birth)
     return (
         record.events.group_by("subject_id")
-        .agg(first=seen.min(), last=seen.max(), static=seen.is_null().any())
+        .agg(first=lived.min(), last=lived.max(), static=seen.is_null().any() | birth.any())
         .collect(engine="streaming")
     )
 
@@ -116,7 +120,7 @@ def _excluded(exclusion: Exclusion, times: pl.DataFrame, record: Record) -> pl.D
         having = _known(record.having(exclusion.had or exclusion.lacks), times).unique().collect()
         return times.join(having, on=["subject_id", "prediction_time"], how="semi" if exclusion.had else "anti")
     known = (
-        _known(record.events.filter(record.is_input), times)
+        _known(record.events.filter(record.is_input & (pl.col("code") != BIRTH)), times)
         .group_by("subject_id", "prediction_time")
         .agg(events=pl.len(), span=(pl.col("time").max() - pl.col("time").min()).fill_null(pl.duration()))
         .collect()

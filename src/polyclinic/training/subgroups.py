@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from polyclinic.cohort import NOMINAL_ORIGIN, Cohort
+from polyclinic.cohort import BIRTH, NOMINAL_ORIGIN, Cohort
 from polyclinic.evaluation import age_bands, modality_sets
 from polyclinic.features import Arrays
 from polyclinic.training.study import StudyError
 
-BIRTH = "MEDS_BIRTH"
-"""MEDS' code of the birth; its time is the date."""
 UNITS = {
     1: ("years", "year", "yr", "y", "a"),
     12: ("months", "month", "mo"),
