@@ -26,6 +26,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "speed": Benchmark("training steps, one prediction, second epochs, start-up", 5),
     "demo": Benchmark("time and memory of `polyclinic demo --run`", 6),
     "feature_cache": Benchmark("what keeping the outputs of frozen encoders saves", 1),
+    "localisation": Benchmark("time from a heat map to its regions, at any setting of the dial", 1),
     "ingest_physionet": Benchmark("throughput of the PhysioNet 2012 reader, and its cost as data grow", 6),
     "cohort_scale": Benchmark("cost of writing and summarising a cohort of up to 20 million events", 8),
     "missing_modalities": Benchmark("one model given some inputs, against models trained on these alone", 40),

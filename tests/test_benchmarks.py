@@ -55,6 +55,13 @@ def test_start_up(capsys):
     assert "polyclinic --help, s" in shown
 
 
+def test_the_dial(capsys):
+    run("localisation", "--side", "96", "--repeats", "2")
+    shown = capsys.readouterr().out
+    assert "spiral, 1" in shown
+    assert "all 101 stops" in shown
+
+
 def test_one_model_beside_those_of_each_subset(capsys, cache):
     run(
         "missing_modalities",
