@@ -236,7 +236,7 @@ def test_compare_classical_fits_four_methods_and_prints_the_tree(hospital, polyc
     assert done.code == 0
     compared = {contender["name"] for contender in done.json[TASK]["comparison"]["contenders"]}
     assert compared == {"unified", "logistic_regression", "decision_tree", "random_forest", "gradient_boosting"}
-    assert " ≤ " in done.json["rules"][TASK]
+    assert " ≤ " in done.json[TASK]["rules"]
     assert Bundle.load(tmp_path / "bundle").ensemble.networks == []
 
 

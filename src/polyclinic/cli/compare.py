@@ -45,7 +45,8 @@ def compare_classical(
     assert report is not None
     decisions = tree_rules(Bundle.load(out_folder)) if rules else {}
     if json:
-        print_json(report_as_json(report) | ({"rules": decisions} if rules else {}))
+        told = report_as_json(report)
+        print_json({name: one | ({"rules": decisions[name]} if rules else {}) for name, one in told.items()})
         return
     print_report(report, "held-out subjects")
     for name, decided in decisions.items():

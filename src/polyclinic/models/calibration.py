@@ -76,12 +76,10 @@ class Calibrator:
         link = LINKS[self.kind]
         scores = link.scores(answers)
         if self.method == "isotonic":
-            bent = [
-                np.interp(scores[:, place], *self.steps[place % len(self.steps)]) for place in range(scores.shape[1])
-            ]
+            bent = self._bent(scores)
             if self.kind != "multiclass":
-                return link.answers(np.stack(bent, axis=1))
-            chances = np.exp(np.stack(bent, axis=1))
+                return link.answers(bent)
+            chances = np.exp(bent)
             return np.asarray(chances / chances.sum(axis=1, keepdims=True))
         return link.answers(scores * np.array(self.slope) + np.array(self.shift))
 

@@ -18,6 +18,7 @@ from polyclinic.evaluation.pictures import save_pictures
 from polyclinic.evaluation.survival import risks_at
 from polyclinic.features.cache import EncoderCache
 from polyclinic.files import sha256, write_json, write_text
+from polyclinic.models.batch import in_order as modalities_in_order
 from polyclinic.models.bundle import INDEX, Bundle
 from polyclinic.models.predictions import Predictions, in_order, rows_of, with_inputs
 from polyclinic.progress import SILENT, Progress
@@ -131,7 +132,7 @@ class _Pooled:
         self.thresholds: dict[str, np.ndarray] = {}
         self.members: dict[str, dict[str, np.ndarray]] = {task.name: {} for task in study.tasks}
         self.given: dict[str, dict[tuple[str, ...], np.ndarray]] = {task.name: {} for task in study.tasks}
-        self.present = {modality: np.zeros(samples, dtype=bool) for modality in study.inputs}
+        self.present = {modality: np.zeros(samples, dtype=bool) for modality in modalities_in_order(study.inputs)}
         self.developed = 0
 
     def add(self, bundle: Bundle, cohort: Cohort, frame: pl.DataFrame, rows: np.ndarray, progress: Progress) -> None:
