@@ -84,6 +84,23 @@ def test_each_region_against_its_pixels(drawn, s):
     assert order == sorted(order)
 
 
+@given(heat_maps(axes=(2,)), dials, st.floats(0.01, 5))
+@settings(deadline=None)
+def test_square_pixels_of_any_size_give_the_same_regions(drawn, s, size):
+    in_pixels, in_mm = localise(drawn[0], s), localise(drawn[0], s, (size, size))
+    assert [region.mask for region in in_pixels] == [region.mask for region in in_mm]
+    for one, other in zip(in_pixels, in_mm, strict=True):
+        np.testing.assert_allclose(other.circle.radius, one.circle.radius)
+        np.testing.assert_allclose(other.circle_mm.radius, one.circle.radius * size)
+
+
+def test_a_step_of_just_the_distance_is_taken_in_millimetres_too():
+    heat = np.zeros((224, 224))
+    heat[7, 7] = heat[7, 17] = heat[99, 99] = heat[105, 107] = 1
+    for size in (0.139, 0.143, 0.1, 0.175, 1 / 3):
+        assert len(localise(heat, 0, (size, size))) == len(localise(heat, 0)) == 2
+
+
 def test_a_known_answer_on_the_papers_grid():
     heat = np.zeros((224, 224))
     heat[100:110, 50:60] = 1  # a square,
@@ -106,7 +123,7 @@ def test_a_known_answer_on_the_papers_grid():
 def test_lengths_scale_with_the_map():
     assert link_distance((224, 224)) == link_distance((224, 100)) == LINK
     assert link_distance((1024, 1024)) == 10 * 1024 / 224
-    assert link_distance((64, 448, 448), (1, 0.5, 0.5)) == LINK
+    assert link_distance((64, 448, 448), (1, 0.5, 0.5)) == pytest.approx(LINK)
     coarse = np.zeros((7, 7))
     coarse[2, 2] = coarse[3, 3] = 1
     assert len(localise(coarse, 0)) == 1  # touching pixels are joined, though 32 pixels of the grid wide

@@ -42,6 +42,7 @@ MARGIN = 5
 LEAST_PIXELS = 2
 """Of a region: a pixel by itself is none."""
 SIGNED_THRESHOLD = 0.70
+_ROUNDING = 1 + 1e-9  # so that a step of just the distance is one in millimetres, too
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ def regions_of(strength: Heat, mask: Bool[Array, "*depth height width"], spacing
 def link_distance(shape: tuple[int, ...], spacing: Spacing = None) -> float:
     """Give the longest step within a region, in the unit of the spacing."""
     steps = steps_of(shape, spacing)
-    return max(LINK * _longer_side(shape, steps) / GRID, float(np.linalg.norm(steps)))
+    longest = max(LINK * _longer_side(shape, steps) / GRID, float(length(np.ones(len(shape)), steps)))
+    return longest if spacing is None else longest * _ROUNDING
 
 
 def clusters(strength: Heat, mask: Bool[Array, "*depth height width"], spacing: Spacing = None) -> Clusters:
@@ -166,18 +168,18 @@ def clusters(strength: Heat, mask: Bool[Array, "*depth height width"], spacing: 
     centre = _reduced(np.add, (first + last + 1) / 2 * lengths, begin) / pixels[shown]
     strongest = _reduced(np.maximum, runs.highest, begin)
     return Clusters(
-        labels,
-        shown,
-        centre,
-        _farthest((first, last), centre, begin, steps) + MARGIN * _longer_side(mask.shape, steps) / GRID,
-        _reduced(np.minimum, first, begin),
-        _reduced(np.maximum, last, begin) + 1,
-        _peaks(strength, runs, np.repeat(strongest, _counts(begin, len(runs.start)))),
-        strongest,
-        _reduced(np.add, runs.total, begin) / max(float(strength.sum()), np.finfo(float).tiny),
-        runs.start,
-        runs.stop,
-        begin,
+        labels=labels,
+        shown=shown,
+        centre=centre,
+        radius=_farthest((first, last), centre, begin, steps) + MARGIN * _longer_side(mask.shape, steps) / GRID,
+        start=_reduced(np.minimum, first, begin),
+        stop=_reduced(np.maximum, last, begin) + 1,
+        peak=_peaks(strength, runs, np.repeat(strongest, _counts(begin, len(runs.start)))),
+        strength=strongest,
+        share=_reduced(np.add, runs.total, begin) / max(float(strength.sum()), np.finfo(float).tiny),
+        run_start=runs.start,
+        run_stop=runs.stop,
+        first_run=begin,
     )
 
 
