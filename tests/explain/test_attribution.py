@@ -88,11 +88,11 @@ def test_scores_at_the_size_of_the_picture_lie_where_they_were():
 
 
 def test_the_gap_is_a_share_of_what_is_explained():
-    half = Completeness(value=3.0, reference=1.0, total=2.03, steps=8, evaluations=8)
+    half = Completeness(value=3.0, reference=1.0, total=2.03, steps=8)
     assert half.residual == pytest.approx(0.03)
     assert half.gap == pytest.approx(0.015)
-    assert Completeness(1.0, 1.0, 0.1, 8, 8).gap == np.inf
-    assert Completeness(1.0, 1.0, 0.0, 8, 8).gap == 0
+    assert Completeness(1.0, 1.0, 0.1, 8).gap == np.inf
+    assert Completeness(1.0, 1.0, 0.0, 8).gap == 0
 
 
 def test_nothing_can_be_changed():

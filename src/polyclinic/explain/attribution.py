@@ -209,8 +209,8 @@ class Completeness:
     value: float  # F(x): the explained logit
     reference: float  # F(x′): the logit at the baseline
     total: float  # sum of all scores
-    steps: int  # gradients along the path that the scores rest on
-    evaluations: int  # gradients computed altogether, those of earlier, coarser tries included
+    steps: int  # gradients along the path, all of which the scores rest on
+    unevenness: float = 0.0  # sum over the steps of each one's own |residual|, which may cancel out in the whole
 
     @property
     def difference(self) -> float:

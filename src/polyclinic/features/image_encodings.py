@@ -142,17 +142,18 @@ def frozen_maps(name: str, device: str, stored: np.ndarray) -> np.ndarray:
     pixels = torch.from_numpy(canonical(stored))[:, None].to(device)
     with torch.inference_mode():
         pictures = canonical_to_input(pixels).contiguous(memory_format=torch.channels_last)
-        maps: torch.Tensor = _frozen(name, device).features(pictures)
+        maps: torch.Tensor = frozen_network(name, device).features(pictures)
         return maps.flatten(2).transpose(1, 2).half().cpu().numpy()
 
 
 @once
-def _frozen(name: str, device: str) -> Any:
+def frozen_network(name: str, device: str) -> Any:
     """Load a network once per process, in the form that runs fastest: batch norms folded, channels last."""
     import torch
 
-    network: Any = backbone(name).load()
-    return network.fold().to(device, memory_format=torch.channels_last).requires_grad_(False)
+    with torch.inference_mode(False):  # whoever asks first: others will want gradients through its weights
+        network: Any = backbone(name).load()
+        return network.fold().to(device, memory_format=torch.channels_last).requires_grad_(False)
 
 
 def _with_channel(stored: np.ndarray) -> np.ndarray:

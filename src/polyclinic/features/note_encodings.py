@@ -43,7 +43,7 @@ class SentenceEncodings:
     def _encode(self, items: Mapping[str, str]) -> dict[str, np.ndarray]:
         from polyclinic.features.backbones.minilm import embed
 
-        return dict(zip(items, embed(*_frozen(self._device), list(items.values())), strict=True))
+        return dict(zip(items, embed(*frozen_network(self._device), list(items.values())), strict=True))
 
 
 def content_hash(sentence: str) -> str:
@@ -52,7 +52,7 @@ def content_hash(sentence: str) -> str:
 
 
 @once
-def _frozen(device: str) -> tuple[Any, Any]:
+def frozen_network(device: str) -> tuple[Any, Any]:
     """Load the network and its tokeniser once per process."""
     from polyclinic.features.backbones.minilm import SentenceTokenizer, load
 

@@ -152,6 +152,11 @@ class SentenceTokenizer:
         ids: list[int] = self._tokenizer.encode(text).ids
         return ids
 
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Give from which character to which each piece of `ids` stands in the text; (0, 0) for the marks."""
+        places: list[tuple[int, int]] = self._tokenizer.encode(text).offsets
+        return places
+
     def __call__(self, texts: Sequence[str]) -> Int[Tensor, "sentence piece"]:
         """Give the pieces of several texts, with padding after the shorter."""
         return padded([self.ids(text) for text in texts])

@@ -1,0 +1,73 @@
+"""From the numbers of one sample to the logit of one answer, differentiable all the way.
+
+F is the mean over the networks of the folds of the logit of one output; of a regression, of the estimate in the
+target's unit, since each fold has its own scale. Frozen encoders run once for all networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyclinic.explain.baseline import ZERO, Baseline
+from polyclinic.explain.sample import ExplanationError, Output, Sample
+from polyclinic.explain.stems import Stem, stems_of
+from polyclinic.models.batch import Batch
+from polyclinic.models.bundle import Bundle
+from polyclinic.models.heads import RegressionHead
+from polyclinic.models.unified import UnifiedModel
+
+Points = Mapping[str, Float[Tensor, "step ..."]]
+"""By modality: points between the starts and the ends of the stems."""
+
+
+class Pathway:
+    """F of one sample, as a function of all of its inputs.
+
+    Raises:
+        ExplanationError: the bundle has no network, or the sample has none of its inputs.
+    """
+
+    def __init__(self, bundle: Bundle, sample: Sample, output: Output, baseline: Baseline = ZERO) -> None:
+        if not bundle.ensemble.networks:
+            raise ExplanationError(
+                "the bundle has no network, through which alone gradients flow: explain its classical models instead"
+            )
+        sample.require_something()
+        self.networks = bundle.ensemble.networks
+        self.output = output
+        self.stems: dict[str, Stem] = stems_of(bundle, sample, baseline)
+
+    def between(self, shares: Float[Tensor, " step"]) -> dict[str, Tensor]:
+        """Give the points that lie some shares of the way from the starts to the ends, on one straight line."""
+        return {
+            modality: torch.lerp(
+                stem.start[None], stem.end[None], shares.view(-1, *(1 for _ in stem.end.shape)).to(stem.end)
+            )
+            for modality, stem in self.stems.items()
+        }
+
+    def __call__(self, points: Points) -> Float[Tensor, " step"]:
+        """Give F at some points."""
+        batch = self.batch(points)
+        return torch.stack([self.ask(network, points, batch) for network in self.networks]).mean(dim=0)
+
+    def batch(self, points: Points) -> Batch:
+        """Run what is frozen, and give what the networks' encoders read."""
+        inputs = {modality: stem.tensors(points[modality]) for modality, stem in self.stems.items()}
+        steps = len(next(iter(points.values())))
+        return Batch(inputs, torch.ones(steps, len(inputs), dtype=torch.bool))
+
+    def ask(self, network: UnifiedModel, points: Points, batch: Batch) -> Float[Tensor, " step"]:
+        """Give one network's logit."""
+        with ExitStack() as inside:
+            for modality, stem in self.stems.items():
+                inside.enter_context(stem.inside(network, points[modality]))
+            logits = network(batch).logits[self.output.task]
+        head = network.head(self.output.task)
+        said: Tensor = head.activate(logits) if isinstance(head, RegressionHead) else logits
+        return said[:, self.output.place]
