@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from polyclinic.evaluation import Bootstrap
 from polyclinic.explain.froc import RULES, STOPS, Case, Froc, Hit, froc, localisation_iou, pointing_game, sweep
 from polyclinic.explain.localisation import localise
-from polyclinic.explain.regions import Box, Canvas
+from polyclinic.explain.placing import box_on_map, canvas_of
+from polyclinic.explain.regions import Box
 
 from .maps import blob, heat_maps
 
@@ -256,8 +257,8 @@ def test_what_cannot_be_swept_is_refused():
 
 def test_a_lesion_of_the_picture_is_met_on_the_canvas():
     """The truth is in the stored picture's pixels, the map is the canvas's."""
-    lesion, canvas = Box.of_xyxy(300, 100, 360, 180), Canvas(400, 500)
-    on_map = canvas.to_map(lesion)
+    lesion, canvas = Box.of_xyxy(300, 100, 360, 180), canvas_of(400, 500)
+    on_map = box_on_map(lesion, canvas)
     middle = np.add(on_map.start, on_map.stop) / 2
     swept = sweep([Case(blob(SIDE, *middle), [on_map], "a")])
     assert swept.found[0, -1] == 1

@@ -59,7 +59,7 @@ class Case(NamedTuple):
     """A picture or volume whose lesions are all known."""
 
     heat: Heat
-    lesions: Sequence[Box]  # in pixels of the map (see `Canvas.to_map`); empty if it is known to have none
+    lesions: Sequence[Box]  # in pixels of the map (see `box_on_map`); empty if it is known to have none
     subject: Hashable
     spacing: Spacing = None
 

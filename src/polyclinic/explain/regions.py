@@ -1,4 +1,4 @@
-"""Regions: parts of a picture or volume, as a circle, a box and a mask, and the way back from the network's canvas.
+"""Regions: parts of a picture or volume, as a circle, a box and a mask.
 
 **Coordinates** are counted in pixels from the outer corner of the first pixel, in the order of the array's axes: (y, x)
 in a picture, (z, y, x) in a volume. Pixel i covers i to i + 1 and its centre is at i + ½; so a box of whole pixels and
@@ -6,16 +6,15 @@ one between pixels are the same thing, and no half pixel is lost when a grid is 
 column first (SCOORD, PS3.3 C.18.6): `Box.xyxy` and `Circle.xyr` give that order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, prod
-from typing import Literal, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from polyclinic.evaluation.record import Record
-from polyclinic.features.image_pixels import Fit, place
 
 Array = np.ndarray
 Point = tuple[float, ...]
@@ -167,107 +166,6 @@ class Region(Record):
         return replace(self, circle_mm=circle, box_mm=box)
 
 
-@dataclass(frozen=True)
-class Canvas:
-    """How a picture of `height` × `width` pixels lies on the square canvas that the network sees.
-
-    A map may be coarser or finer than the canvas; it covers all of it, black borders included.
-    """
-
-    height: int
-    width: int
-    side: int = 224
-    fit: Fit = "letterbox"
-
-    def __post_init__(self) -> None:
-        if min(self.height, self.width, self.side) < 1:
-            raise ValueError("a picture and its canvas have at least one pixel on each side")
-
-    def to_map(self, box: Box, shape: tuple[int, int] | None = None) -> Box:
-        """Give where a box of the picture lies on a map of the canvas, of the canvas's own size if not said."""
-        scale, offset = self._scale_and_offset(shape or (self.side, self.side))
-        return Box(_linear(box.start, scale, offset), _linear(box.stop, scale, offset))
-
-    def to_picture(self, region: Region, spacing_mm: Sequence[float] | None = None) -> Region | None:
-        """Give where a region of a map lies in the picture, in pixels and, if the spacing is known, in millimetres.
-
-        Its mask is the pixels whose centre falls in a pixel of the region, or that hold the centre of one. The box is
-        cut at the picture's edges; the circle covers what it covered on the map, and may reach beyond them.
-
-        Args:
-            region: as `localise` found it on a map of the whole canvas.
-            spacing_mm: of the picture's rows and columns.
-
-        Returns:
-            None for a region that lies in the canvas's black borders alone.
-        """
-        scale, offset = self._scale_and_offset(region.mask.shape)
-        back = tuple(1 / factor for factor in scale)
-        origin = tuple(-shift / factor for shift, factor in zip(offset, scale, strict=True))
-        whole = Box(_linear(region.box.start, back, origin), _linear(region.box.stop, back, origin))
-        box = whole.clipped((self.height, self.width))
-        mask = self._mask(region.mask, box, scale, offset) if box else None
-        if box is None or mask is None or not mask.runs:
-            return None
-        circle = Circle(_linear(region.circle.centre, back, origin), region.circle.radius * max(back))
-        peak = _linear(region.peak, back, origin)
-        found = replace(region, circle=circle, box=box, mask=mask, peak=peak, circle_mm=None, box_mm=None)
-        return found if spacing_mm is None else found.in_mm(spacing_mm)
-
-    def _scale_and_offset(self, shape: Sequence[int]) -> tuple[Point, Point]:
-        """Give map pixels per picture pixel, and where the picture starts on the map, along y and x."""
-        if len(shape) != 2 or shape[0] != shape[1]:
-            raise ValueError(f"a map of shape {tuple(shape)} cannot be of a square canvas: give one of all of it")
-        fine = shape[0] / self.side
-        lies = place(self.width, self.height, self.side, self.fit)
-        return (lies.height / self.height * fine, lies.width / self.width * fine), (lies.top * fine, lies.left * fine)
-
-    def _mask(self, mask: Mask, box: Box, scale: Point, offset: Point) -> Mask:
-        """Carry a mask over within the window of its box."""
-        kept = mask.array()
-        first = [int(at) for at in box.start]
-        last = [min(int(np.ceil(at)), most) for at, most in zip(box.stop, (self.height, self.width), strict=True)]
-        nearest = [
-            np.clip(((np.arange(begin, end) + 0.5) * factor + shift).astype(int), 0, most - 1)
-            for begin, end, factor, shift, most in zip(first, last, scale, offset, kept.shape, strict=True)
-        ]
-        window = kept[np.ix_(*nearest)]
-        pixels = np.argwhere(kept)
-        held = np.floor((pixels + 0.5 - offset) / scale).astype(int) - first
-        held = held[((held >= 0) & (held < window.shape)).all(axis=1)]
-        window[tuple(held.T)] = True
-        rows, columns = np.nonzero(np.diff(window.astype(np.int8), axis=1, prepend=0, append=0))
-        edges = (rows + first[0]) * self.width + columns + first[1]
-        return Mask.of_runs((self.height, self.width), edges[::2], edges[1::2])
-
-
-class Spacing(NamedTuple):
-    """The distance of neighbouring pixels of a picture, and where it was measured."""
-
-    mm: float
-    measured: Literal["patient", "detector"]
-
-
-def pixel_spacing(facts: Mapping[str, float | None]) -> Spacing | None:
-    """Find the spacing of pixels among a picture's events, as the DICOM reader keeps them (code → number).
-
-    `DICOM//pixel_spacing//mm` is in the patient, or calibrated. Most radiographs have only
-    `DICOM//imager_pixel_spacing//mm`, which is on the detector (PS3.3 10.7.1): lengths in the patient are smaller, by
-    the magnification. The reader keeps the spacing of rows, and pixels are taken for square.
-    """
-    for code, measured in _SPACINGS.items():
-        found = facts.get(code)
-        if found is not None and isfinite(found) and found > 0:
-            return Spacing(float(found), measured)
-    return None
-
-
-_SPACINGS: Mapping[str, Literal["patient", "detector"]] = {
-    "DICOM//pixel_spacing//mm": "patient",
-    "DICOM//imager_pixel_spacing//mm": "detector",
-}
-
-
 def _check_spacing(spacing: Sequence[float], axes: int) -> None:
     if len(spacing) != axes or not all(isfinite(step) and step > 0 for step in spacing):
         raise ValueError(f"the spacing must be {axes} finite numbers above 0, one per axis")
@@ -275,7 +173,3 @@ def _check_spacing(spacing: Sequence[float], axes: int) -> None:
 
 def _times(point: Point, factors: Sequence[float]) -> Point:
     return tuple(at * factor for at, factor in zip(point, factors, strict=True))
-
-
-def _linear(point: Point, scale: Point, offset: Point) -> Point:
-    return tuple(at * factor + shift for at, factor, shift in zip(point, scale, offset, strict=True))
