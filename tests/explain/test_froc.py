@@ -1,5 +1,8 @@
 """Lesion recall against false regions over the dial: that both are monotone, what they count, and their intervals."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -263,3 +266,13 @@ def test_a_lesion_of_the_picture_is_met_on_the_canvas():
     swept = sweep([Case(blob(SIDE, *middle), [on_map], "a")])
     assert swept.found[0, -1] == 1
     assert swept.false[0, -1] == 0
+
+
+def test_regions_and_their_measurement_need_neither_torch_nor_matplotlib_nor_polars():
+    code = (
+        "import sys, numpy as np, polyclinic.explain.placing; from polyclinic.explain.froc import *;"
+        "froc([Case(np.eye(9), [Box((0., 0.), (9., 9.))], 0)]);"
+        "print(*{'torch', 'matplotlib', 'polars', 'sklearn', 'pandas'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""

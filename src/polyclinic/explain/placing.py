@@ -16,7 +16,7 @@ from polyclinic.explain.regions import Box, Circle, Mask, Point, Region
 from polyclinic.features.image_pixels import Fit, place
 
 
-class Spacing(NamedTuple):
+class PixelSpacing(NamedTuple):
     """The distance of neighbouring pixels of a picture, and where it was measured."""
 
     mm: float
@@ -71,7 +71,7 @@ def region_in_picture(region: Region, canvas: Canvas, spacing_mm: Sequence[float
     return found if spacing_mm is None else found.in_mm(spacing_mm)
 
 
-def pixel_spacing(facts: Mapping[str, float | None]) -> Spacing | None:
+def pixel_spacing(facts: Mapping[str, float | None]) -> PixelSpacing | None:
     """Find the spacing of pixels among a picture's events, as the DICOM reader keeps them (code → number).
 
     `DICOM//pixel_spacing//mm` is in the patient, or calibrated. Most radiographs have only
@@ -81,7 +81,7 @@ def pixel_spacing(facts: Mapping[str, float | None]) -> Spacing | None:
     for code, measured in SPACINGS.items():
         found = facts.get(code)
         if found is not None and isfinite(found) and found > 0:
-            return Spacing(float(found), measured)
+            return PixelSpacing(float(found), measured)
     return None
 
 
