@@ -76,7 +76,7 @@ def test_learns(fitted, name, kind):
 def test_answers_are_scikit_learns_own(fitted, name, kind):
     """Ours walk all trees at once; the estimators' own methods are the reference."""
     model, (x, _, _) = fitted(name, kind), data(kind, seed=1)
-    prepared = model._prepared(x)
+    prepared = model.prepared(x)
     own = []
     for estimator in model._estimators:
         if kind == "regression":

@@ -64,7 +64,7 @@ class ClassicalModel:
         subjects = np.arange(len(x)) if subjects is None else subjects[observed]
         if FAMILIES[self.config.name].linear:
             self._preparation = Preparation.fit(x, self.blocks)
-        x = self._prepared(x)
+        x = self.prepared(x)
         targets = _targets(self.config, y)
         self.options = best_options(self.config, x, targets, subjects)
         self._set_estimators([fit_estimator(self.config, self.options, x, target) for target in targets])
@@ -77,7 +77,12 @@ class ClassicalModel:
         self._check(x)
         if not len(x):
             return np.zeros((0, self.config.outputs))
-        return task_answers(self.config, self._estimators, self._answers, self._prepared(x))
+        return task_answers(self.config, self._estimators, self._answers, self.prepared(x))
+
+    @property
+    def estimators(self) -> tuple[Estimator, ...]:
+        """The fitted estimators: one for each output, or one for all classes of a multiclass task."""
+        return tuple(self._estimators)
 
     def rules(self) -> str:
         """Give the decisions of a decision tree as text, with the names and units of the columns."""
@@ -112,7 +117,8 @@ class ClassicalModel:
         self._estimators = estimators
         self._answers = [answerer(estimator, len(self.columns)) for estimator in estimators]
 
-    def _prepared(self, x: np.ndarray) -> np.ndarray:
+    def prepared(self, x: Float[np.ndarray, "sample column"]) -> Float[np.ndarray, "sample column"]:
+        """Give a matrix as the estimators see it: filled, centred and scaled for linear ones."""
         return x if self._preparation is None else self._preparation(x)
 
     def _check(self, x: np.ndarray) -> None:
