@@ -1,0 +1,236 @@
+"""The smallest change of one measurement that would change the call (after Wachter 2018, arXiv 1711.00399).
+
+For each code whose numbers can change, the latest one is moved within what 98 % of training measurements were, the
+record is made into features anew, structured and series alike, and the bundle gives its whole answer. A change says
+what the model would say of another patient, not what would happen to this one if a doctor brought it about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from polyclinic.cohort import Cohort, kind, modality
+from polyclinic.explain.baseline import development_samples
+from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
+from polyclinic.features import Arrays, SeriesFeaturizer, StructuredFeaturizer
+from polyclinic.features.measurements import measure
+from polyclinic.features.series import NOT_SERIES
+from polyclinic.models.bundle import Bundle, record_of
+
+LOW, HIGH = 0.01, 0.99
+"""Quantiles of the training measurements within which a number is plausible."""
+TRIES = (1 / 4, 1 / 2, 3 / 4, 1.0)
+"""Shares of the way to either end of the range that are tried first."""
+HALVINGS = 6
+"""Of the part of the way in which the call changes."""
+
+
+class PlausibleRange(NamedTuple):
+    """Where the training measurements of a code lie."""
+
+    low: float  # quantile 1 %
+    high: float  # quantile 99 %
+    spread: float  # standard deviation within that range: what makes changes of several codes comparable
+    measurements: int
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """One measurement, and what it would have to be for the other call."""
+
+    output: Output
+    code: str
+    hours: float  # before the prediction time; NaN for a static number
+    recorded: float
+    changed: float
+    size: float  # of the change, in standard deviations of the code's training measurements
+    answer: float  # with what was recorded
+    changed_answer: float
+    threshold: float  # answers at or above it are called positive
+
+
+def plausible_ranges(bundle: Bundle, cohort: Cohort) -> dict[str, PlausibleRange]:
+    """Measure the codes whose numbers can change, on the development subjects of the training cohort.
+
+    Left out are what a patient is (demographics), what describes pictures, and codes that hardly vary.
+
+    Raises:
+        ExplanationError: the cohort is not that of the training.
+    """
+    codes = changeable_codes(bundle)
+    frame = development_samples(bundle, cohort)
+    events = measure(record_of(cohort.events(), frame, bundle.tasks), frame, codes)
+    found = {}
+    for place, of_code in events.by_code():
+        values = events.value[of_code]
+        low, high = (float(end) for end in np.quantile(values, [LOW, HIGH]))
+        spread = float(np.clip(values, low, high).std())
+        if high > low and spread > 0:
+            found[codes[place]] = PlausibleRange(low, high, spread, len(values))
+    return found
+
+
+def changeable_codes(bundle: Bundle) -> list[str]:
+    """Give the codes with numbers that the bundle reads and that may change within a patient, sorted."""
+    structured, series = (bundle.features.featurizers.get(name) for name in ("structured", "series"))
+    codes = set(structured.layout.limits) if isinstance(structured, StructuredFeaturizer) else set()
+    codes |= set(series.codes) if isinstance(series, SeriesFeaturizer) else set()
+    return sorted(code for code in codes if kind(code) not in NOT_SERIES)
+
+
+def counterfactuals(
+    bundle: Bundle,
+    sample: Sample,
+    task: str,
+    ranges: Mapping[str, PlausibleRange],
+    output: str | None = None,
+    codes: Collection[str] | None = None,
+) -> tuple[Counterfactual, ...]:
+    """Give, for each code that alone can turn the call, its smallest such change found; the smallest of all first.
+
+    None of them means that no single plausible change turns it. `ranges` are those of `plausible_ranges`, and may be
+    narrowed by who knows better; only `codes` are changed, if given.
+
+    Raises:
+        BundleError: the bundle does not answer the task.
+        ExplanationError: the task has no such output or no threshold, or the sample has no input at all.
+    """
+    asked = output_of(bundle, task, output)
+    thresholds = bundle.ensemble.tasks[task].thresholds
+    if asked.place >= len(thresholds):
+        raise ExplanationError(
+            f"{task} has no operating threshold that an answer could cross: ask a yes-or-no question"
+        )
+    sample.require_something()
+    search = _Search(bundle, sample, asked, float(thresholds[asked.place]))
+    wanted = {code: one for code, one in ranges.items() if codes is None or code in codes}
+    return tuple(sorted(search.smallest(wanted), key=lambda one: (one.size, one.code)))
+
+
+class _Latest(NamedTuple):
+    """The latest number of a code, and its row in the record."""
+
+    row: int
+    hours: float
+    value: float
+
+
+class _Way(NamedTuple):
+    """From the recorded value to one end of the range."""
+
+    code: str
+    latest: _Latest
+    end: float
+
+    def at(self, share: float) -> float:
+        return self.latest.value + share * (self.end - self.latest.value)
+
+
+class _Search:
+    """Asks the bundle of one sample with one number changed."""
+
+    def __init__(self, bundle: Bundle, sample: Sample, output: Output, threshold: float) -> None:
+        self.bundle, self.sample, self.output, self.threshold = bundle, sample, output, threshold
+        numbers = [code for code in sample.known["code"].unique().cast(pl.String) if modality(code) == "structured"]
+        self.known = sample.known.filter(pl.col("code").cast(pl.String).is_in(numbers))
+        self.answer = float(bundle.ensemble.answer(sample.arrays)[output.task].answers[0, output.place])
+        self.positive = self.answer >= threshold
+
+    def smallest(self, ranges: Mapping[str, PlausibleRange]) -> list[Counterfactual]:
+        """Try both ways of each code, then halve the part in which the call first changes."""
+        ways = self._ways(ranges)
+        tried = self._answers([(way, share) for way in ways for share in TRIES]).reshape(len(ways), len(TRIES))
+        turned = (tried >= self.threshold) != self.positive
+        crossing = [k for k in range(len(ways)) if turned[k].any()]
+        high = np.array([TRIES[int(turned[k].argmax())] for k in crossing])
+        low = np.array([(0.0, *TRIES)[int(turned[k].argmax())] for k in crossing])
+        answers = np.array([tried[k, int(turned[k].argmax())] for k in crossing])
+        for _ in range(HALVINGS if crossing else 0):
+            middle = (low + high) / 2
+            said = self._answers([(ways[k], share) for k, share in zip(crossing, middle.tolist(), strict=True)])
+            there = (said >= self.threshold) != self.positive
+            high, low = np.where(there, middle, high), np.where(there, low, middle)
+            answers = np.where(there, said, answers)
+        best: dict[str, Counterfactual] = {}
+        for k, share, said in zip(crossing, high.tolist(), answers.tolist(), strict=True):
+            one = self._counterfactual(ways[k], share, said, ranges[ways[k].code])
+            if one.code not in best or one.size < best[one.code].size:
+                best[one.code] = one
+        return list(best.values())
+
+    def _counterfactual(self, way: _Way, share: float, said: float, range_: PlausibleRange) -> Counterfactual:
+        changed = float(np.float32(way.at(share)))
+        return Counterfactual(
+            output=self.output,
+            code=way.code,
+            hours=way.latest.hours,
+            recorded=way.latest.value,
+            changed=changed,
+            size=abs(changed - way.latest.value) / range_.spread,
+            answer=self.answer,
+            changed_answer=said,
+            threshold=self.threshold,
+        )
+
+    def _ways(self, ranges: Mapping[str, PlausibleRange]) -> list[_Way]:
+        latest = self._latest(list(ranges))
+        return [
+            _Way(code, latest[code], end)
+            for code, one in ranges.items()
+            if code in latest
+            for end in (one.low, one.high)
+            if (end < latest[code].value) == (end == one.low) and end != latest[code].value
+        ]
+
+    def _latest(self, codes: Sequence[str]) -> dict[str, _Latest]:
+        """Find the latest number of each code, in the order of `measure`: of one time, the highest."""
+        numbered = (
+            self.known.with_row_index("row")
+            .filter(pl.col("code").cast(pl.String).is_in(list(codes)) & pl.col("numeric_value").is_finite())
+            .sort("time", "numeric_value", nulls_last=False, maintain_order=True)
+            .group_by("code", maintain_order=True)
+            .last()
+        )
+        at = self.sample.prediction_time
+        return {
+            row["code"]: _Latest(
+                row["row"],
+                np.nan if row["time"] is None else (at - row["time"]).total_seconds() / 3600,
+                float(row["numeric_value"]),
+            )
+            for row in numbered.select("row", "code", "time", "numeric_value").iter_rows(named=True)
+        }
+
+    def _answers(self, changes: Sequence[tuple[_Way, float]]) -> Float[np.ndarray, " change"]:
+        """Ask for the sample with each of some changes."""
+        if not changes:
+            return np.zeros(0)
+        count, length = len(changes), self.known.height
+        values = np.tile(self.known["numeric_value"].to_numpy().astype(np.float32), (count, 1))
+        for place, (way, share) in enumerate(changes):
+            values[place, way.latest.row] = way.at(share)
+        number = pl.Series(np.repeat(np.arange(count, dtype=np.uint32), length))
+        known = pl.concat([self.known] * count).with_columns(
+            sample=number, numeric_value=pl.Series(values.ravel()).fill_nan(None)
+        )
+        frame = pl.concat([self.sample.frame] * count).with_columns(sample=pl.Series(np.arange(count, dtype=np.uint32)))
+        said = self.bundle.ensemble.answer(self._arrays(known, frame))[self.output.task].answers
+        answers: np.ndarray = said[:, self.output.place]
+        return answers
+
+    def _arrays(self, known: pl.DataFrame, frame: pl.DataFrame) -> dict[str, Arrays]:
+        """Make the numbers anew, and repeat notes and pictures."""
+        arrays: dict[str, Arrays] = {}
+        for name, one in self.sample.arrays.items():
+            if name in ("structured", "series"):
+                arrays[name] = self.bundle.features.featurizers[name].transform(known, frame, True)
+                arrays[name] = arrays[name] | {"present": arrays[name]["present"] & bool(one["present"][0])}
+            else:
+                arrays[name] = {key: array[np.zeros(frame.height, dtype=np.int64)] for key, array in one.items()}
+        return arrays
