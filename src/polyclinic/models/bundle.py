@@ -7,6 +7,7 @@
     classical/<task>/    classical models (skops)
     designs.json         the matrices that classical models read
     calibration.json     members, combination, calibration and thresholds of each task
+    reference.json, reference.safetensors    what is remembered of development, to put an answer in proportion
     metrics.json, predictions.parquet, card.md    what was measured
 
 Nothing is ever unpickled.
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
@@ -38,6 +40,8 @@ from polyclinic.models.combination import Combination
 from polyclinic.models.config import ModelConfig
 from polyclinic.models.ensemble import Answers, Ensemble, Member, TaskEnsemble
 from polyclinic.models.predictions import Predictions, in_order, rows_of, with_inputs
+from polyclinic.models.reference import FILES as REFERENCE
+from polyclinic.models.reference import Reference
 from polyclinic.models.unified import UnifiedModel
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Task, number_samples, prediction_times
@@ -57,7 +61,7 @@ class Bundle:
     """A trained model with all that it needs: fitted features, weights, combination, calibration.
 
     Made by `Study.fit`; written by `save`, read by `load`. `origin` says where it comes from: version, cohort
-    fingerprint, seed, numbers of subjects.
+    fingerprint, seed, numbers of subjects. `folder` is where it was saved or read; what was measured lies there.
     """
 
     tasks: tuple[Task, ...]
@@ -65,11 +69,22 @@ class Bundle:
     ensemble: Ensemble
     study: str  # YAML
     origin: dict[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None  # None: saved before there was one
+    folder: Path | None = field(default=None, compare=False)
+    _digest: str = field(default="", repr=False, compare=False)
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The modalities that it reads."""
         return self.features.modalities
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its index, which holds that of every file it is read from."""
+        if not self._digest:
+            with TemporaryDirectory() as folder:
+                self._digest = self._write(Path(folder))
+        return self._digest
 
     def task(self, name: str) -> Task:
         """Give a task by name; raises BundleError with the choices."""
@@ -142,7 +157,12 @@ class Bundle:
 
     def save(self, path: Path | str) -> Path:
         """Write the bundle as a folder; a bundle already there is replaced."""
-        folder = Path(path)
+        self.folder = Path(path)
+        self._digest = self._write(self.folder)
+        return self.folder
+
+    def _write(self, folder: Path) -> str:
+        """Write the files, and give the digest of the index."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INDEX).unlink(missing_ok=True)
         shutil.rmtree(folder / "classical", ignore_errors=True)
@@ -158,7 +178,10 @@ class Bundle:
         designs = self.ensemble.designs
         write_json(folder / "designs.json", [design.state() for design in designs])
         write_json(folder / "calibration.json", _combination(self.ensemble, designs))
-        sealed = [*SEALED, *self._save_classical(folder)]
+        for name in REFERENCE:
+            (folder / name).unlink(missing_ok=True)
+        reference = self.reference.save(folder) if self.reference else ()
+        sealed = [*SEALED, *reference, *self._save_classical(folder)]
         networks = self.ensemble.networks
         index = {
             "format": FORMAT,
@@ -170,8 +193,9 @@ class Bundle:
             "files": {name: sha256((folder / name).read_bytes()) for name in sealed},
         }
         # Not sorted by key: the classes of a task stay in the order of the model's outputs.
-        write_text(folder / INDEX, json.dumps(index, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        return folder
+        text = json.dumps(index, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        write_text(folder / INDEX, text)
+        return sha256(text.encode())
 
     def _save_classical(self, folder: Path) -> Iterator[str]:
         for task, ensemble in self.ensemble.tasks.items():
@@ -204,6 +228,9 @@ class Bundle:
             ),
             study=(folder / "study.yaml").read_text(encoding="utf-8"),
             origin=index["origin"],
+            reference=Reference.load(folder) if REFERENCE[0] in index["files"] else None,
+            folder=folder,
+            _digest=sha256((folder / INDEX).read_bytes()),
         )
 
 

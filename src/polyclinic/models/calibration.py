@@ -99,6 +99,18 @@ class Calibrator:
         return cls(state["kind"], state["method"], tuple(state["slope"]), tuple(state["shift"]), steps)
 
 
+def calibrated_by_each(
+    calibrators: Sequence[Calibrator], answers: Float[np.ndarray, "sample output"]
+) -> Float[np.ndarray, "calibrator sample output"]:
+    """Calibrate the same answers by several calibrators of one kind and method."""
+    first = calibrators[0]
+    if first.method in ("none", "isotonic"):
+        return np.stack([one(answers) for one in calibrators])
+    link = LINKS[first.kind]
+    slopes, shifts = (np.array([getattr(one, name) for one in calibrators])[:, None] for name in ("slope", "shift"))
+    return np.asarray(link.answers(link.scores(answers) * slopes + shifts))
+
+
 def _outputs(kind: TaskKind, scores: np.ndarray, what: Seen) -> list[tuple[np.ndarray, np.ndarray]]:
     """Give scores and events of each output that is calibrated by itself; the bins of one curve are taken together."""
     if kind == "time_to_event":

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from threading import Lock
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from polyclinic.models.batch import Batch
 from polyclinic.models.unified import UnifiedModel
+
+
+class Spoken(NamedTuple):
+    """What several networks say of a batch, each for itself."""
+
+    answers: dict[str, Float[Tensor, "network batch output"]]  # by task: probabilities or estimates
+    latents: Float[Tensor, "network batch width"]
 
 
 class Committee:
@@ -44,10 +52,14 @@ class Committee:
 
     def __call__(self, batch: Batch) -> dict[str, Float[Tensor, "network batch output"]]:
         """Give what each network answers to each task: probabilities or estimates, without gradients."""
+        return self.hear(batch).answers
 
-        def answers(own: dict[str, Tensor]) -> dict[str, Tensor]:
+    def hear(self, batch: Batch) -> Spoken:
+        """Give what each network answers, and the latent that its answers rest on, without gradients."""
+
+        def answers(own: dict[str, Tensor]) -> Spoken:
             weights = {**self._shared, **own}
-            said: dict[str, Tensor] = functional_call(self._form, weights, (batch,), tie_weights=False)
+            said: Spoken = functional_call(self._form, weights, (batch,), tie_weights=False)
             return said
 
         # Of the ways to compute attention, only the plain one computes several networks' at once.
@@ -56,14 +68,15 @@ class Committee:
 
 
 class _Answering(nn.Module):
-    """A network whose call gives probabilities."""
+    """A network whose call gives probabilities, and its latent."""
 
     def __init__(self, network: UnifiedModel) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return self.network.probabilities(self.network(batch))
+    def forward(self, batch: Batch) -> Spoken:
+        outputs = self.network(batch)
+        return Spoken(self.network.probabilities(outputs), outputs.latent)
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

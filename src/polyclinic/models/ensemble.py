@@ -10,7 +10,6 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 from polyclinic.features import Arrays
 from polyclinic.models.batch import Batch
@@ -18,7 +17,7 @@ from polyclinic.models.calibration import Calibrator
 from polyclinic.models.classical.design import Design
 from polyclinic.models.classical.model import ClassicalModel
 from polyclinic.models.combination import Combination, Present
-from polyclinic.models.committee import Committee
+from polyclinic.models.committee import Committee, Spoken
 from polyclinic.models.unified import UnifiedModel
 
 NETWORK = "network"
@@ -39,6 +38,22 @@ class Answers(NamedTuple):
 
     answers: Float[np.ndarray, "sample output"]
     members: dict[str, Opinion]
+
+
+class Voices(NamedTuple):
+    """What each network says by itself, of which samples any can say something, and where each places them."""
+
+    answers: dict[str, Float[np.ndarray, "network sample output"]]  # by task
+    able: Bool[np.ndarray, " sample"]
+    latents: Float[np.ndarray, "network sample width"]
+
+
+class Heard(NamedTuple):
+    """What everyone who is asked says of some samples, before it is combined."""
+
+    opinions: dict[str, dict[str, Opinion]]  # by task, then member
+    present: Present
+    voices: Voices | None  # None: there is no network
 
 
 class Seen(NamedTuple):
@@ -96,13 +111,16 @@ class TaskEnsemble:
 
     def combine(self, opinions: Mapping[str, Opinion], present: Present) -> Float[np.ndarray, "sample output"]:
         """Combine the members' opinions and calibrate; whoever has no weight is not heard, asked or not."""
-        if self.combination is None:
-            combined = next(iter(opinions.values())).answers
-        else:
-            heard = self.combination.weighty(opinions, present)
-            answers = {name: opinions[name].answers for name in heard}
-            combined = self.combination(answers, {name: opinions[name].able for name in heard}, present)
+        combined = self.mix(opinions, present)
         return combined if self.calibrator is None else self.calibrator(combined)
+
+    def mix(self, opinions: Mapping[str, Opinion], present: Present) -> Float[np.ndarray, "sample output"]:
+        """Combine the members' opinions, without calibration."""
+        if self.combination is None:
+            return next(iter(opinions.values())).answers
+        heard = self.combination.weighty(opinions, present)
+        answers = {name: opinions[name].answers for name in heard}
+        return self.combination(answers, {name: opinions[name].able for name in heard}, present)
 
     def asked(self, present: Present, every_member: bool) -> list[str]:
         """Give the classical members whose opinion is needed, or all that are there."""
@@ -120,12 +138,22 @@ class Ensemble:
 
     def answer(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> dict[str, Answers]:
         """Answer every task for every sample; members without weight are asked only if `every_member`."""
-        network = network_opinions(self.networks, arrays, self._committee) if self.networks else {}
-        shown, present = Shown(arrays), presence_of(arrays)
+        heard = self.hear(arrays, every_member)
         return {
-            name: self._answer(task, network.get(name), shown, present, every_member)
+            name: Answers(task.combine(heard.opinions[name], heard.present), heard.opinions[name])
             for name, task in self.tasks.items()
         }
+
+    def hear(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> Heard:
+        """Ask the networks and the classical members, and combine nothing yet."""
+        voices = network_voices(self.networks, arrays, self._committee) if self.networks else None
+        network = averaged(voices) if voices else {}
+        shown, present = Shown(arrays), presence_of(arrays)
+        opinions = {
+            name: self._opinions(task, network.get(name), shown, present, every_member)
+            for name, task in self.tasks.items()
+        }
+        return Heard(opinions, present, voices)
 
     def bins(self, task: str) -> tuple[float, ...]:
         """Give the ends of the bins of a time-to-event task."""
@@ -142,14 +170,14 @@ class Ensemble:
         """The networks as one, where there are several and they can be asked so."""
         return Committee(self.networks) if len(self.networks) > 1 and Committee.can_be_made_of(self.networks) else None
 
-    def _answer(
+    def _opinions(
         self, task: TaskEnsemble, network: Opinion | None, shown: Shown, present: Present, every_member: bool
-    ) -> Answers:
+    ) -> dict[str, Opinion]:
         opinions = {} if network is None else {NETWORK: network}
         if every_member or task.combination is not None or network is None:
             members = {name: task.members[name] for name in task.asked(present, every_member)}
             opinions |= {name: member.judge(shown[member.design]) for name, member in members.items()}
-        return Answers(task.combine(opinions, present), opinions)
+        return opinions
 
 
 def presence_of(arrays: Mapping[str, Arrays]) -> dict[str, Bool[np.ndarray, " sample"]]:
@@ -180,20 +208,41 @@ def network_opinions(
 
     `committee` is the networks as one, to answer for few samples.
     """
+    return averaged(network_voices(networks, arrays, committee, rows))
+
+
+def averaged(voices: Voices) -> dict[str, Opinion]:
+    """Average what each network says."""
+    return {task: Opinion(answers.mean(axis=0), voices.able) for task, answers in voices.answers.items()}
+
+
+def network_voices(
+    networks: Sequence[UnifiedModel],
+    arrays: Mapping[str, Arrays],
+    committee: Committee | None = None,
+    rows: Int[np.ndarray, " row"] | None = None,
+) -> Voices:
+    """Ask each network about all samples or some; see `network_opinions`."""
     first = networks[0]
     read = {m: {name: arrays[m][name] for name in (*names, "present")} for m, names in first.reads.items()}
     able = np.logical_or.reduce([arrays["present"] for arrays in read.values()])
     rows = np.arange(len(able)) if rows is None else rows
-    sums: dict[str, list[np.ndarray]] = {task: [] for task in first.heads}
+    parts: list[Spoken] = []
     for start in range(0, len(rows), ROWS_AT_ONCE):
         batch = Batch.from_arrays(read, rows[start : start + ROWS_AT_ONCE])
-        said = committee(batch) if committee is not None and len(rows) <= FEW else _in_turn(networks, batch)
-        for task, parts in sums.items():
-            parts.append(said[task].double().mean(dim=0).numpy())
-    return {task: Opinion(np.concatenate(parts), able[rows]) for task, parts in sums.items() if parts}
+        few = committee is not None and len(rows) <= FEW
+        parts.append(committee.hear(batch) if committee is not None and few else _in_turn(networks, batch))
+    answers = {
+        task: torch.cat([part.answers[task] for part in parts], dim=1).double().numpy()
+        for task in (first.heads if parts else ())
+    }
+    latents = torch.cat([part.latents for part in parts], dim=1) if parts else torch.zeros(len(networks), 0, 0)
+    return Voices(answers, able[rows], latents.double().numpy())
 
 
-def _in_turn(networks: Sequence[UnifiedModel], batch: Batch) -> dict[str, Float[Tensor, "network batch output"]]:
+def _in_turn(networks: Sequence[UnifiedModel], batch: Batch) -> Spoken:
     with torch.inference_mode():
-        said = [network.probabilities(network(batch)) for network in networks]
-    return {task: torch.stack([one[task] for one in said]) for task in said[0]}
+        outputs = [network(batch) for network in networks]
+        said = [network.probabilities(one) for network, one in zip(networks, outputs, strict=True)]
+    answers = {task: torch.stack([one[task] for one in said]) for task in said[0]}
+    return Spoken(answers, torch.stack([one.latent for one in outputs]))

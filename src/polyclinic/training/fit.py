@@ -16,14 +16,16 @@ from polyclinic.features import Arrays
 from polyclinic.features.cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.models.bundle import Bundle, record_of
+from polyclinic.models.ensemble import presence_of
 from polyclinic.progress import SILENT, Progress
-from polyclinic.tasks import Samples, samples
+from polyclinic.tasks import Samples, Targets, samples
 from polyclinic.training.configure import check_network, designs, feature_options, head_config, model_config
 from polyclinic.training.crossfit import Crossfitter, Opinions
 from polyclinic.training.examples import Examples
 from polyclinic.training.folds import folds, groups_of, strata_of
 from polyclinic.training.memory import MemoryEstimate, classical_bytes, free_bytes, held_bytes, step_bytes
 from polyclinic.training.network import check_logger
+from polyclinic.training.reference import Development, Judged, usual_codes
 from polyclinic.training.study import Study, StudyError
 
 WORK = ".work"
@@ -54,7 +56,8 @@ def fit(
 
     Features, networks, classical models, their combination, calibration and thresholds all come from these subjects;
     the others are not read. `work` keeps checkpoints, so that a fit that was killed goes on where it was when it is
-    called again with the same study and cohort. `subjects` replaces the splits that `study.development` names.
+    called again with the same study and cohort. `subjects` replaces the splits that `study.development` names; those
+    of the split that `study.conformal` reserves are not learnt from either way.
 
     Raises:
         StudyError: the study names what there is not, there is nothing to learn from, or memory will not suffice.
@@ -63,9 +66,11 @@ def fit(
     check_network(study)
     check_logger(logger)
     sampled = samples(cohort, study.tasks)
-    frame, rows = _development(study, cohort, sampled, subjects)
-    features, arrays = _features(study, cohort, frame, cache or EncoderCache(), progress)
-    targets = {name: type(target)(*(part[rows] for part in target)) for name, target in sampled.targets.items()}
+    learnt, kept = _subjects(study, cohort, subjects)
+    frame, targets = _answered(sampled, learnt)
+    if not frame.height:
+        raise StudyError("no development subject has an answer to any of the tasks: nothing can be learnt")
+    features, codes, arrays = _features(study, cohort, frame, cache or EncoderCache(), progress)
     examples = Examples(arrays, targets, frame["subject_id"].to_numpy())
     _refuse_hopeless(study, examples)
     with TemporaryDirectory() as temporary:
@@ -74,6 +79,10 @@ def fit(
         chosen = list(folds(groups, strata_of(study.tasks, targets), study.folds, study.seed))
         ensemble, opinions = crossfitter.fit(chosen)
     bundle = Bundle(study.tasks, features, ensemble, study.to_yaml(), _origin(study, cohort, examples))
+    read = crossfitter.network_examples if crossfitter.config else None
+    development = Development(study, codes, examples, read, chosen, ensemble, opinions)
+    reserved = _reserved(study, bundle, cohort, *_answered(sampled, kept), progress) if study.conformal else None
+    bundle.reference = development.reference(reserved)
     return Fitted(bundle, frame, examples, opinions)
 
 
@@ -96,22 +105,38 @@ def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> Memo
     )
 
 
-def _development(
-    study: Study, cohort: Cohort, sampled: Samples, subjects: list[int] | None
-) -> tuple[pl.DataFrame, np.ndarray]:
-    """Give the samples to learn from, renumbered, and their rows among all."""
+def _subjects(study: Study, cohort: Cohort, subjects: list[int] | None) -> tuple[list[int], list[int]]:
+    """Give the subjects to learn from, and those kept for conformal sets."""
+    kept = set(cohort.subjects_in(study.conformal)) if study.conformal else set()
     if subjects is None:
-        subjects = [subject for split in study.development for subject in cohort.subjects_in(split)]
+        return [one for split in study.learnt_from for one in cohort.subjects_in(split)], sorted(kept)
+    return [one for one in subjects if one not in kept], [one for one in subjects if one in kept]
+
+
+def _answered(sampled: Samples, subjects: list[int]) -> tuple[pl.DataFrame, dict[str, Targets]]:
+    """Give the samples of some subjects, renumbered, and their answers."""
     rows = sampled.rows(subjects)
     frame = sampled.frame[rows].drop("sample").with_row_index("sample")
-    if not frame.height:
-        raise StudyError("no development subject has an answer to any of the tasks: nothing can be learnt")
-    return frame, rows
+    return frame, {name: Targets(*(part[rows] for part in target)) for name, target in sampled.targets.items()}
+
+
+def _reserved(
+    study: Study, bundle: Bundle, cohort: Cohort, frame: pl.DataFrame, targets: dict[str, Targets], progress: Progress
+) -> Judged:
+    """Ask the bundle about the subjects of whom it has learnt nothing."""
+    for task in study.tasks:
+        if not targets[task.name].observed.any():
+            whom = f"nobody in {study.conformal} has an answer to {task.name}"
+            raise StudyError(f"{whom}: reserve another split, or none")
+    arrays = bundle.arrays(cohort, frame, progress)
+    answers = {name: said.answers for name, said in bundle.ensemble.answer(arrays).items()}
+    able = np.logical_or.reduce(list(presence_of(arrays).values()))
+    return Judged(frame["subject_id"].to_numpy(), targets, answers, able)
 
 
 def _features(
     study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress
-) -> tuple[FeatureSet, dict[str, Arrays]]:
+) -> tuple[FeatureSet, dict[str, float], dict[str, Arrays]]:
     known = record_of(cohort.events(), frame, study.tasks)
     features = FeatureSet.of(study.inputs, feature_options(study), cache).reading(cohort.blob)
     features.fit(known, frame)
@@ -120,7 +145,7 @@ def _features(
     lacking = [modality for modality in study.inputs if not np.any(arrays[modality]["present"])]
     if lacking:
         raise StudyError(f"no development subject has {' or '.join(lacking)}: leave it out of the inputs")
-    return features, arrays
+    return features, usual_codes(known, frame.height), arrays
 
 
 def _crossfitter(
@@ -171,7 +196,7 @@ def _origin(study: Study, cohort: Cohort, examples: Examples) -> dict[str, Any]:
         "polyclinic": version("polyclinic"),
         "cohort": cohort.fingerprint,
         "seed": study.seed,
-        "development": list(study.development),
+        "development": list(study.learnt_from),
         "development_subjects": len(np.unique(examples.subjects)),
         "development_samples": len(examples),
         "answered": {name: int(target.observed.sum()) for name, target in examples.targets.items()},

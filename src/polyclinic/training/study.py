@@ -75,6 +75,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
     terms: tuple[Literal["word", "char"], ...] = ("word",)  # of notes, for logistic regression
     folds: int = Field(5, ge=2)  # of the cross-fitting within the development subjects
     development: tuple[str, ...] = ("train", "tuning")  # splits learnt from; add held_out to use every subject
+    conformal: Literal["train", "tuning"] | None = None  # a split kept for conformal sets, which is not learnt from
     calibration: Literal["platt", "temperature", "isotonic", "none"] = "platt"
     target_sensitivity: float | None = Field(0.8, gt=0, lt=1)  # at the operating threshold of yes-or-no questions
     harm_to_benefit: float | None = Field(None, gt=0)  # of a false alarm to a true one; replaces target_sensitivity
@@ -102,12 +103,19 @@ class Study(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("inputs must name each modality once, and at least one")
         if self.network is None and not self.classical:
             raise ValueError("a study needs a network or at least one classical model")
+        if not self.learnt_from:
+            raise ValueError(f"conformal reserves {self.conformal}, and no other split is left to learn from: add one")
         if (self.target_sensitivity is None) == (self.harm_to_benefit is None):
             raise ValueError("the operating threshold stands on target_sensitivity or on harm_to_benefit: give one")
         timed = [task.name for task in self.tasks if task.kind == "time_to_event"]
         if self.network is None and timed:
             raise ValueError(f"only a network answers time to event: give the study one, or leave out {timed[0]}")
         return self
+
+    @property
+    def learnt_from(self) -> tuple[str, ...]:
+        """The splits of `development` that are not kept for conformal sets."""
+        return tuple(split for split in self.development if split != self.conformal)
 
     @property
     def operating_rule(self) -> str:
