@@ -1,17 +1,19 @@
-"""Trained bundles, samples of them, and bundles of other encoders, whose networks need not have learnt much."""
+"""A trained bundle, samples as it sees them, and bundles of other encoders, whose networks need not have learnt."""
 
+import json
 from dataclasses import replace
 from functools import cache as once
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from hospital import times_of
-from polyclinic import Study
 from polyclinic.explain.sample import Sample
-from polyclinic.training.fit import fit
-from polyclinic.training.study import Network
+from polyclinic.features.feature_set import FeatureSet
+from polyclinic.models import UnifiedModel
+from polyclinic.models.ensemble import Ensemble, TaskEnsemble
 
 OTHER_ENCODERS = {
     "words": {"note": "cnn", "series": "gru_d", "image": "vit", "structured": "feature_tokens"},
@@ -53,17 +55,32 @@ def with_inputs(bundle, sample_of, hospital):
 
 
 @pytest.fixture(scope="session")
-def other_bundle(hospital, cache):
-    """Fit a bundle with encoders that are not the default, hardly."""
+def other_bundle(bundle, cache):
+    """Give a bundle with encoders that are not the default, and have learnt nothing, but speak loudly."""
 
     @once
-    def fitted(name: str):
+    def made(name: str):
+        state = json.loads(json.dumps({one: f.state() for one, f in bundle.features.featurizers.items()}))
+        state["note"]["options"]["outputs"] = ["words"]
+        state["image"]["options"]["outputs"] = ["pixels"]
+        state["series"]["options"]["forms"] = ["triplets", "grid"]
         options = {"image": {"live": True, "fine_tune": False}} if name == "live" else {}
-        network = Network(epochs=1, width=16, encoders=OTHER_ENCODERS[name], encoder_options=options, augment=False)
-        study = Study(tasks=("demo_deterioration",), network=network, folds=2, classical=())
-        return fit(study, hospital, cache=cache).bundle
+        config = bundle.ensemble.networks[0].config
+        encoders = {
+            modality: one.model_copy(
+                update={"name": OTHER_ENCODERS[name].get(modality, one.name), "options": options.get(modality, {})}
+            )
+            for modality, one in config.encoders.items()
+        }
+        torch.manual_seed(0)
+        networks = [UnifiedModel(config.model_copy(update={"encoders": encoders})).eval() for _ in range(2)]
+        for network in networks:
+            for head in network.heads.values():
+                head.linear.weight.data *= 20
+        tasks = {task: TaskEnsemble(one.kind, thresholds=(0.5,)) for task, one in bundle.ensemble.tasks.items()}
+        return replace(bundle, features=FeatureSet.from_state(state, cache), ensemble=Ensemble(networks, tasks))
 
-    return fitted
+    return made
 
 
 def without(sample: Sample, *modalities: str) -> Sample:

@@ -108,7 +108,7 @@ class SeriesAttribution(Frozen):
 
 
 class WordScore(NamedTuple):
-    """A word as it is written, and where it stands: in which note, from which character to which."""
+    """A word (or sentence) as it is written, and where it stands: in which note, from which character to which."""
 
     text: str
     section: str
@@ -132,20 +132,22 @@ class SectionScore(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NoteAttribution(Frozen):
-    """Of the words of all notes, in reading order."""
+    """Of the words of all notes, in reading order, or, where a method does not look into them, of whole sentences."""
 
     words: tuple[WordScore, ...]
     marks: float = 0.0  # of what is read beside words: punctuation, and the marks of a sentence's ends
+    sentences: tuple[WordScore, ...] = ()  # where there are no words
 
     @property
     def total(self) -> float:
         """The sum of the scores, that of the marks included."""
-        return float(sum(word.score for word in self.words) + self.marks)
+        return float(sum(one.score for one in (*self.words, *self.sentences)) + self.marks)
 
     @property
     def by_section(self) -> tuple[SectionScore, ...]:
         """The sections, the weightiest first."""
-        return tuple(SectionScore(*one) for one in _added((word.section, word.score) for word in self.words))
+        scores = _added((one.section, one.score) for one in (*self.words, *self.sentences))
+        return tuple(SectionScore(*one) for one in scores)
 
     @property
     def negations(self) -> tuple[WordScore, ...]:

@@ -75,14 +75,15 @@ class Attention(nn.Module):
         allowed: Bool[Tensor, "batch _ key"],
     ) -> Float[Tensor, "batch query width"]:
         """Let each query look at the keys of `context` that `allowed` gives it."""
-        key, value = self._split(self.key_value(context), 2)
-        (query,) = self._split(self.query(queries), 1)
+        key, value = self.split(self.key_value(context), 2)
+        (query,) = self.split(self.query(queries), 1)
         lonely = ~allowed.any(dim=2, keepdim=True)
         seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=(allowed | lonely)[:, None])
         result: Tensor = self.out(seen.transpose(1, 2).flatten(2))
         return result.masked_fill(lonely, 0)
 
-    def _split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
+    def split(self, projected: Float[Tensor, "batch token wide"], parts: int) -> tuple[Tensor, ...]:
+        """Give `parts` neighbours of a projection, each `[batch, head, token, width of a head]`."""
         batch, length, wide = projected.shape
         each = wide // parts // self.heads
         return projected.view(batch, length, parts, self.heads, each).permute(2, 0, 3, 1, 4).unbind(0)

@@ -78,11 +78,12 @@ class PixelEncoder(Encoder):
         view_code: Int[Tensor, "batch view"],
     ) -> Tokens:
         """Encode the pictures that the mask has; the others are never computed."""
-        maps = self.maps(self._prepared(pixels[view_mask]))
+        maps = self.maps(self.prepared(pixels[view_mask]))
         tokens: Tokens = self.tokens(maps, view_mask, view_code)
         return tokens
 
-    def _prepared(self, pictures: Float[Tensor, "picture 1 height width"]) -> Float[Tensor, "picture 1 side side"]:
+    def prepared(self, pictures: Float[Tensor, "picture 1 height width"]) -> Float[Tensor, "picture 1 side side"]:
+        """Give the pictures at the network's size; raises ValueError for another range of intensities."""
         if len(pictures) and (pictures.amin() < -0.01 or pictures.amax() > 1.01):
             raise ValueError("pictures must be canonical, 0 = black to 1 = white: read them with the image featurizer")
         if pictures.shape[2:] == (self.side, self.side):

@@ -44,9 +44,12 @@ class ViTEncoder(PixelEncoder):
 
     def maps(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture cell channel"]:
         """Give the last tokens of the patches, without the class token."""
-        colours = ((pixels - 0.5) / 0.5).expand(-1, self.colours, -1, -1)
-        hidden: Tensor = self.backbone(pixel_values=colours).last_hidden_state
+        hidden: Tensor = self.backbone(pixel_values=self.colours_of(pixels)).last_hidden_state
         return hidden[:, 1:]
+
+    def colours_of(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture colour side side"]:
+        """Give the pictures as the transformer reads them: from -1 to 1."""
+        return ((pixels - 0.5) / 0.5).expand(-1, self.colours, -1, -1)
 
     def start_from(self, path: Path) -> None:
         """Take the weights of the folder `path`; raises ValueError if they are of another shape."""
