@@ -49,6 +49,18 @@ def test_a_step_is_counted_without_a_trace(config, examples):
     assert held_bytes(examples) == sum(a.nbytes for m in examples.arrays.values() for a in m.values())
 
 
+def test_counting_steps_holds_no_memory(config, examples):
+    wide = config.model_copy(update={"width": 256})
+    many = np.arange(len(examples)).repeat(20)
+    module = UnifiedModule(UnifiedModel(wide), Network(batch_size=len(many)), seed=0)
+    _, activations = step_bytes(module, examples, many)
+    before = psutil.Process().memory_info().rss
+    for _ in range(10):
+        step_bytes(module, examples, many)
+        gc.collect()
+    assert psutil.Process().memory_info().rss - before < 3 * activations
+
+
 def test_an_estimate_says_what_it_is_made_of():
     estimate = MemoryEstimate(2 * MIB, parameters=3 * MIB, activations=4 * MIB, classical=5 * MIB, available=7 * MIB)
     assert estimate.fits

@@ -83,7 +83,7 @@ def step_bytes(module: UnifiedModule, examples: Examples, rows: np.ndarray) -> t
 
     def note(tensor: Tensor) -> Tensor:
         saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
+        return tensor.detach()  # the tensor itself would hold the graph that holds it, and never be freed
 
     state = {name: tensor.clone() for name, tensor in module.model.state_dict().items()}
     with torch.random.fork_rng(devices=[]), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
