@@ -31,7 +31,9 @@ TOLERANCE = 0.02
 CANCELLING = 10
 """Times the tolerance: what the steps' errors may add up to without their signs, lest they cancel out by luck."""
 FIRST_STEPS = 9
-STEPS_AT_ONCE = 8
+STEPS_MORE = 8
+PICTURES_AT_ONCE = 9
+"""Whose activations, some 50 MB each, are held for the way back."""
 MOST_STEPS = 128
 
 
@@ -95,7 +97,7 @@ def integrate(path: Pathway, tolerance: float = TOLERANCE, most_steps: int = MOS
         complete = abs(errors.sum()) <= tolerance * change and np.abs(errors).sum() <= CANCELLING * tolerance * change
         if complete or len(shares) >= most_steps:
             break
-        worst = np.sort(np.argsort(-np.abs(errors), kind="stable")[: min(STEPS_AT_ONCE, most_steps - len(shares))])
+        worst = np.sort(np.argsort(-np.abs(errors), kind="stable")[: min(STEPS_MORE, most_steps - len(shares))])
         middles = (shares[worst] + shares[worst + 1]) / 2
         seen = _inserted(seen, worst + 1, slopes(path, middles))
         shares = np.insert(shares, worst + 1, middles)
@@ -111,7 +113,9 @@ def integrate(path: Pathway, tolerance: float = TOLERANCE, most_steps: int = MOS
 
 def slopes(path: Pathway, shares: Float[np.ndarray, " step"]) -> Slopes:
     """Give F and its gradients some shares of the way along, a few at a time."""
-    parts = [_slopes(path, shares[start : start + STEPS_AT_ONCE]) for start in range(0, len(shares), STEPS_AT_ONCE)]
+    many = path.stems["image"].end.shape[0] if "image" in path.stems else 1
+    step = max(1, PICTURES_AT_ONCE // many)
+    parts = [_slopes(path, shares[start : start + step]) for start in range(0, len(shares), step)]
     return Slopes(
         np.concatenate([part.values for part in parts]),
         {modality: torch.cat([part.gradients[modality] for part in parts]) for modality in path.stems},

@@ -35,6 +35,8 @@ UNUSUAL = 1.0
 """Robust standard deviations from the training median at which a number is worth a word."""
 ALIKE = 1.0
 """Standard deviations by which two numbers that are alike may differ."""
+LEVELS = ("last", "first", "minimum", "maximum", "mean")
+"""Statistics that say how a patient was; others say how often he was looked at."""
 MOST_SHARED = 5
 
 
@@ -173,9 +175,10 @@ def _shared(featurizer: StructuredFeaturizer, mine: np.ndarray, theirs: np.ndarr
     layout = featurizer.layout
     here, there = ((values - layout.centres) / layout.spreads for values in (mine, theirs))
     scaled = np.array([is_scaled(column) for column in layout.columns])
+    telling = np.array([not is_scaled(one) or one.of in LEVELS or one.code in layout.bare for one in layout.columns])
     size = np.minimum(np.abs(here), np.abs(there))
     numbers = (here * there > 0) & (size >= UNUSUAL) & (np.abs(here - there) <= ALIKE)
-    alike = np.where(scaled, numbers, (mine == 1) & (theirs == 1))
+    alike = np.where(scaled, numbers, (mine == 1) & (theirs == 1)) & telling
     found: dict[str, Shared] = {}
     for place in np.argsort(-np.where(alike, size, -np.inf), kind="stable")[: int(alike.sum())]:
         column = layout.columns[place]
