@@ -1,0 +1,55 @@
+"""Bundle + subject + time → an immutable assessment, which every page, export and message is made of."""
+
+from polyclinic.assess.assessing import assess
+from polyclinic.assess.assessment import (
+    Abstention,
+    Answer,
+    Assessment,
+    AssessmentError,
+    CodeCount,
+    CodeShare,
+    ConformalSet,
+    Cost,
+    Fingerprints,
+    Operating,
+    Record,
+    Said,
+    Typicality,
+)
+from polyclinic.assess.explanation import (
+    Explanation,
+    FeatureScore,
+    InCommon,
+    MeasurementScore,
+    ModalityShare,
+    Outcome,
+    PictureRegions,
+    Similar,
+    WordScore,
+)
+
+__all__ = [
+    "Abstention",
+    "Answer",
+    "Assessment",
+    "AssessmentError",
+    "CodeCount",
+    "CodeShare",
+    "ConformalSet",
+    "Cost",
+    "Explanation",
+    "FeatureScore",
+    "Fingerprints",
+    "InCommon",
+    "MeasurementScore",
+    "ModalityShare",
+    "Operating",
+    "Outcome",
+    "PictureRegions",
+    "Record",
+    "Said",
+    "Similar",
+    "Typicality",
+    "WordScore",
+    "assess",
+]

@@ -1,0 +1,100 @@
+"""What an answer rests on, as an assessment keeps it: the weightiest scores, the words, the regions of pictures.
+
+Whole attributions, with a score for each pixel, come from `polyclinic.explain`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from polyclinic.assess.part import Part
+from polyclinic.explain.regions import Region
+
+
+class ModalityShare(Part):
+    """What one modality adds to the answer, in its unit: its exact Shapley value."""
+
+    modality: str
+    share: float
+
+
+class FeatureScore(Part):
+    """A structured feature, its value in the record's own unit, and its score."""
+
+    name: str
+    code: str
+    value: float | None
+    score: float
+
+
+class MeasurementScore(Part):
+    """A measurement of a series, so many hours before the prediction time, and its score."""
+
+    code: str
+    hours: float
+    value: float
+    score: float
+
+
+class WordScore(Part):
+    """A word of a note, from which character to which it stands, and its score."""
+
+    text: str
+    section: str
+    note: int  # of the notes in reading order
+    start: int
+    end: int
+    score: float
+    negates: bool  # a cue of negation, such as `no`
+
+
+class PictureRegions(Part):
+    """A picture, the sum of its pixels' scores, and where in it lies what speaks for the answer."""
+
+    blob: str
+    view: str
+    width: int
+    height: int
+    score: float
+    sensitivity: float  # of the dial, see `polyclinic.explain.localisation`
+    regions: tuple[Region, ...]  # in pixels of the picture
+
+
+class Explanation(Part):
+    """What one output rests on: modalities in the unit of the answer, all else in that of the networks' mean logit."""
+
+    output: str
+    without_inputs: float  # the answer if nothing were recorded; with the shares of the modalities, the answer
+    modalities: tuple[ModalityShare, ...]
+    method: str | None  # of the scores; None: the bundle has no network, and there are no scores
+    baseline: str | None = None
+    gap: float | None = None  # how far the scores are from adding up, as a share; None: no measure of it
+    features: tuple[FeatureScore, ...] = ()  # the weightiest
+    measurements: tuple[MeasurementScore, ...] = ()  # the weightiest
+    words: tuple[WordScore, ...] = ()  # all, in reading order
+    pictures: tuple[PictureRegions, ...] = ()
+
+
+class Outcome(Part):
+    """What became of someone: the class, the labels, the number, yes or no; None where it was not observed."""
+
+    task: str
+    value: str | float | None
+
+
+class InCommon(Part):
+    """Something unusual that two patients have in common."""
+
+    name: str
+    mine: float
+    theirs: float
+
+
+class Similar(Part):
+    """A patient whom the bundle learnt from and whom its networks place near."""
+
+    subject_id: int
+    prediction_time: datetime
+    likeness: float  # cosine: 1 in the same direction from the middle, 0 unlike, -1 opposite
+    outcomes: tuple[Outcome, ...]
+    shares: tuple[InCommon, ...]

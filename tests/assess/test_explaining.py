@@ -1,0 +1,85 @@
+"""What an assessment keeps of explanations."""
+
+import pytest
+
+from hospital import rewritten
+from polyclinic.assess import Assessment, assess
+from polyclinic.assess.explaining import MOST_FEATURES, MOST_MEASUREMENTS, SENSITIVITY
+from polyclinic.explain.baseline import development_samples
+
+TASK = "demo_deterioration"
+
+
+@pytest.fixture(scope="module")
+def explained(trained, hospital, held_out):
+    """A patient who has every input."""
+    bundle = trained.bundle()
+    subject = next(one for one in held_out if not assess(bundle, hospital, one, explain=False).records[0].missing)
+    return assess(bundle, hospital, subject)
+
+
+def test_the_parts_of_the_modalities_add_up_to_the_answer(explained):
+    answer = explained[TASK]
+    found = answer.explanation
+    assert {one.modality for one in found.modalities} == set(explained.records[0].present)
+    total = found.without_inputs + sum(one.share for one in found.modalities)
+    assert total == pytest.approx(answer.outputs[0].value, abs=1e-6)
+
+
+def test_the_weightiest_scores_are_kept(explained):
+    found = explained[TASK].explanation
+    assert found.method == "integrated_gradients"
+    assert found.gap is not None
+    assert 0 < len(found.features) <= MOST_FEATURES
+    assert 0 < len(found.measurements) <= MOST_MEASUREMENTS
+    assert [abs(one.score) for one in found.features] == sorted(
+        (abs(one.score) for one in found.features), reverse=True
+    )
+    assert found.words
+    assert all(one.text and one.end > one.start for one in found.words)
+
+
+def test_regions_lie_in_their_picture(explained):
+    for picture in explained[TASK].explanation.pictures:
+        assert picture.sensitivity == SENSITIVITY
+        for region in picture.regions:
+            assert region.mask.shape == (picture.height, picture.width)
+            assert 0 <= region.box.start[0] < region.box.stop[0] <= picture.height
+
+
+def test_similar_patients_are_those_learnt_from(explained, trained, hospital):
+    learnt = set(development_samples(trained.bundle(), hospital)["subject_id"])
+    similar = explained.records[0].similar
+    assert len(similar) == 5
+    assert {one.subject_id for one in similar} <= learnt
+    assert [one.likeness for one in similar] == sorted((one.likeness for one in similar), reverse=True)
+    assert {outcome.task for one in similar for outcome in one.outcomes} == {TASK}
+
+
+def test_it_survives_json(explained):
+    assert Assessment.from_json(explained.to_json()) == explained
+
+
+def test_explaining_changes_no_answer(explained, trained, hospital):
+    plain = assess(trained.bundle(), hospital, explained.subject_id, explain=False)
+    assert plain[TASK].explanation is None
+    assert plain[TASK] == explained[TASK].model_copy(update={"explanation": None})
+
+
+def test_without_a_network_modalities_alone_are_explained(simple, hospital, held_out):
+    found = assess(simple, hospital, held_out[0])
+    assert found[TASK].explanation.method is None
+    assert found[TASK].explanation.modalities
+    assert found.records[0].similar == ()
+
+
+def test_another_cohort_has_none_of_the_similar_patients(trained, hospital, held_out, tmp_path):
+    from polyclinic.assess.explaining import similar_to
+    from polyclinic.assess.reading import Reading
+
+    bundle = trained.bundle()
+    time = assess(bundle, hospital, held_out[0], explain=False).records[0].prediction_time
+    other = rewritten(hospital, tmp_path, lambda events: events.head(events.height - 1))
+    for cohort, number in ((hospital, 5), (other, 0)):
+        reading = Reading.of(bundle, cohort, hospital.subject(held_out[0]), held_out[0], time)
+        assert len(similar_to(bundle, cohort, reading.sample(cohort))) == number

@@ -1,0 +1,89 @@
+"""Conformal sets of one patient: what they hold, on whom they stand, and when they make an answer abstain."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hospital import SIMPLE
+from polyclinic.assess import assess
+from polyclinic.evaluation.conformal import conformal_quantile, coverage_interval
+from polyclinic.models.bundle import Bundle
+from polyclinic.models.reference import Conformity
+from polyclinic.training.fit import fit
+
+TASK = "demo_deterioration"
+
+
+def given(bundle, cache, scores, task=TASK, split=None):
+    """Load the bundle anew, with other conformal scores of a task."""
+    loaded = Bundle.load(bundle.folder, cache)
+    conformity = dict(loaded.reference.conformity) | {task: Conformity((np.array(scores),), split)}
+    loaded.reference = replace(loaded.reference, conformity=conformity)
+    return loaded
+
+
+def test_a_set_holds_what_fits_as_well_as_the_quantile_demands(simple, hospital, held_out):
+    quantile = conformal_quantile(simple.reference.conformity[TASK].scores[0], 0.1)
+    for subject in held_out[:5]:
+        answer = assess(simple, hospital, subject, explain=False)[TASK]
+        if answer.outputs:
+            p, (one,) = answer.outputs[0].value, answer.sets
+            expected = {name for name, fits in (("no", p <= quantile), ("yes", 1 - p <= quantile)) if fits}
+            assert set(one.answers) == expected
+            assert one.everything == (len(expected) == 2)
+
+
+def test_sets_of_every_kind(every_kind, hospital, held_out):
+    bundle = every_kind.bundle()
+    found = assess(bundle, hospital, held_out[0], explain=False)
+    assert found["demo_survival"].sets == (), "there are none of time to event"
+    assert [one.output for one in found["demo_findings"].sets] == list(bundle.task("demo_findings").classes)
+    (diagnosis,) = found["demo_diagnosis"].sets
+    assert set(diagnosis.answers) <= set(bundle.task("demo_diagnosis").classes)
+    (stay,) = found["demo_stay"].sets
+    reach = conformal_quantile(bundle.reference.conformity["demo_stay"].scores[0], 0.1)
+    value = found["demo_stay"].outputs[0].value
+    assert (stay.low, stay.high) == pytest.approx((value - reach, value + reach))
+    assert found["demo_stay"].unit == "days"
+
+
+def test_out_of_fold_they_are_approximate(simple, hospital, held_out):
+    (one,) = assess(simple, hospital, held_out[0])[TASK].sets
+    assert one.approximate
+    assert (one.split, one.coverage_low, one.coverage_high) == (None, None, None)
+
+
+def test_on_a_reserved_split_they_are_exact_and_say_how_exact(hospital, held_out, cache):
+    bundle = fit(SIMPLE.model_copy(update={"conformal": "tuning"}), hospital, cache=cache).bundle
+    (one,) = assess(bundle, hospital, held_out[0])[TASK].sets
+    assert not one.approximate
+    assert one.split == "tuning"
+    assert one.subjects == len(bundle.reference.conformity[TASK].scores[0])
+    assert (one.coverage_low, one.coverage_high) == coverage_interval(one.subjects, 0.1)
+
+
+def test_a_set_that_rules_nothing_out_makes_the_answer_abstain(simple, hospital, held_out, cache):
+    answer = assess(given(simple, cache, [0.99] * 50), hospital, held_out[0])[TASK]
+    assert answer.sets[0].everything
+    assert [one.reason for one in answer.abstentions] == ["undecided"]
+    assert answer.abstentions[0].text == "At 90 % confidence no answer can be ruled out."
+    assert answer.outputs
+
+
+def test_too_few_subjects_rule_nothing_out_and_it_says_so(simple, hospital, held_out, cache):
+    (reason,) = assess(given(simple, cache, [0.1] * 5), hospital, held_out[0])[TASK].abstentions
+    assert reason.text.endswith("(it stands on too few subjects to rule anything out).")
+
+
+def test_a_set_without_any_answer_makes_it_abstain(simple, hospital, held_out, cache):
+    answer = assess(given(simple, cache, [0.0] * 50), hospital, held_out[0])[TASK]
+    assert answer.sets[0].answers == ()
+    assert [one.reason for one in answer.abstentions] == ["nothing_fits"]
+
+
+def test_an_estimate_that_may_be_anything_abstains(every_kind, hospital, held_out):
+    bundle = given(every_kind.bundle(), every_kind.cache, [1.0] * 3, "demo_stay")
+    answer = assess(bundle, hospital, held_out[0], explain=False)["demo_stay"]
+    assert (answer.sets[0].low, answer.sets[0].high, answer.sets[0].everything) == (None, None, True)
+    assert "undecided" in [one.reason for one in answer.abstentions]
