@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from polyclinic.explain.baseline import BLURRED, ZERO, Baseline, training_means
 from polyclinic.explain.pathway import Pathway
-from polyclinic.explain.sample import ExplanationError, output_of
+from polyclinic.explain.sample import ExplanationError, Sample, output_of
 from polyclinic.models import Batch
 from polyclinic.models.bundle import BundleError
 from polyclinic.models.ensemble import NETWORK
@@ -69,12 +70,29 @@ def test_other_encoders_are_asked_as_the_bundle_asks_them(other_bundle, sample_o
     assert abs(start - end) > 1e-4
 
 
-def test_words_read_as_nothing_leave_no_hook_behind(other_bundle, sample_of):
+def test_who_else_asks_the_networks_meanwhile_gets_his_own_answer(bundle, other_bundle, sample_of):
     other = other_bundle("words")
     sample, output = sample_of(other, 0), output_of(other, TASK)
-    before = mean_logit(other, sample, output)
-    ends_of(Pathway(other, sample, output))
-    assert mean_logit(other, sample, output) == before
+    before, meanwhile = mean_logit(other, sample, output), []
+    path = Pathway(other, sample, output)
+    embedding = path.networks[0].encoder("note").embedding.word
+    forward = embedding.forward
+    embedding.forward = lambda codes: meanwhile.append(mean_logit(other, sample, output)) or forward(codes)
+    assert ends_of(path)[0] != pytest.approx(before, abs=1e-4)
+    assert meanwhile == [before]
+    assert Pathway(bundle, sample_of(bundle, 0), output_of(bundle, TASK)).networks is bundle.ensemble.networks
+
+
+def test_nothing_after_the_prediction_time_is_read(bundle, hospital, with_inputs):
+    sample = with_inputs()
+    events = hospital.subject(sample.subject_id)
+    known = events.filter(pl.col("time").is_null() | (pl.col("time") <= sample.prediction_time))
+    assert known.height < events.height
+    cut = Sample.of(bundle, known, sample.subject_id, sample.prediction_time, hospital.blob)
+    output = output_of(bundle, TASK)
+    here, there = (Pathway(bundle, one, output) for one in (sample, cut))
+    assert all(torch.equal(here.stems[name].end, there.stems[name].end) for name in here.stems)
+    assert ends_of(here) == ends_of(there)
 
 
 def test_every_kind_of_answer_has_its_logit(every_kind, sample_of):

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -46,7 +48,8 @@ def grad_cam(bundle: Bundle, sample: Sample, task: str, output: str | None = Non
         raise ExplanationError("Grad-CAM needs a convolutional network's last map: ask a ViT for attention_rollout")
     points = path.between(torch.ones(1))
     batch = path.batch(points)
-    heat = torch.stack([_cam(network, lambda: path.ask(network, points, batch)) for network in path.networks])  # noqa: B023
+    own = deepcopy(path.networks)  # others may be asking them at this moment
+    heat = torch.stack([cam(network, partial(path.ask, network, points, batch)) for network in own])
     return _of_pictures(bundle, sample, asked, path, _share(heat.mean(dim=0)), GRAD_CAM)
 
 
@@ -69,7 +72,7 @@ def attention_rollout(
         )
     with torch.no_grad():
         tensors = path.stems[modality].tensors(path.stems[modality].end[None])
-        encoders = [network.encoder(modality) for network in path.networks]
+        encoders = [deepcopy(network.encoder(modality)) for network in path.networks]
         looked = torch.stack([_rolled(encoder, tensors) for encoder in encoders]).mean(dim=0)
     if modality == "image":
         return _of_pictures(bundle, sample, asked, path, _share(looked), ROLLOUT)
@@ -83,7 +86,7 @@ def _path(bundle: Bundle, sample: Sample, output: Output, modality: str) -> Path
     return path
 
 
-def _cam(network: Any, ask: Callable[[], Tensor]) -> Float[Tensor, "picture h w"]:
+def cam(network: Any, ask: Callable[[], Tensor]) -> Float[Tensor, "picture h w"]:
     """Ask a network, and weigh the last maps of its pictures by the gradient of what it says."""
     with _maps_read(network.encoder("image").tokens) as read:
         (gradient,) = torch.autograd.grad(ask().sum(), read)
@@ -118,22 +121,18 @@ def _rolled(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Tensor:
 
 
 def _of_patches(encoder: ViTEncoder, pixels: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view h w"]:
-    """Roll the attention of a ViT out, and average what its patches, which alone are read on, looked at."""
+    """Roll the attention of a ViT (a copy) out, and average what its patches, which alone are read on, looked at."""
     backbone: Any = encoder.backbone
-    usual = backbone.config._attn_implementation
     backbone.set_attn_implementation("eager")  # the only one that gives the attention away
-    try:
-        prepared = encoder.colours_of(encoder.prepared(pixels))
-        layers = backbone(pixel_values=prepared, output_attentions=True).attentions
-    finally:
-        backbone.set_attn_implementation(usual)
+    prepared = encoder.colours_of(encoder.prepared(pixels))
+    layers = backbone(pixel_values=prepared, output_attentions=True).attentions
     looked = rollout([layer.mean(dim=1) for layer in layers])[:, 1:, 1:].mean(dim=1)
     side = round(looked.shape[1] ** 0.5)
     return looked.view(-1, side, side)
 
 
 def _of_sentences(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Float[Tensor, " sentence"]:
-    """Roll the attention of sentences among each other out."""
+    """Roll the attention of sentences among each other out, by an encoder (a copy)."""
     layers: list[Tensor] = []
 
     def look(attention: nn.Module, given: tuple[Any, ...]) -> None:
@@ -141,12 +140,9 @@ def _of_sentences(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Float[Tens
         layers.append(attention_weights(attention, *given).mean(dim=1))
 
     blocks = [block for block in encoder.modules() if isinstance(block, SelfBlock)]
-    handles = [block.attention.register_forward_pre_hook(look) for block in blocks]
-    try:
-        encoder(**tensors)
-    finally:
-        for handle in handles:
-            handle.remove()
+    for block in blocks:
+        block.attention.register_forward_pre_hook(look)
+    encoder(**tensors)
     return rollout(layers)[0].mean(dim=0)
 
 

@@ -30,6 +30,8 @@ TOLERANCE = 0.02
 """Of the gap, as a share of F(x) − F(x′)."""
 CANCELLING = 10
 """Times the tolerance: what the steps' errors may add up to without their signs, lest they cancel out by luck."""
+ROUNDING = 1e-5
+"""Share of F below which a difference is not told from rounding."""
 FIRST_STEPS = 9
 STEPS_MORE = 8
 PICTURES_AT_ONCE = 9
@@ -93,7 +95,7 @@ def integrate(path: Pathway, tolerance: float = TOLERANCE, most_steps: int = MOS
     while True:
         along = _along(seen, lengths)
         errors = np.diff(shares) * (along[1:] + along[:-1]) / 2 - np.diff(seen.values)
-        change = abs(seen.values[-1] - seen.values[0])
+        change = max(abs(seen.values[-1] - seen.values[0]), ROUNDING * np.abs(seen.values).max())
         complete = abs(errors.sum()) <= tolerance * change and np.abs(errors).sum() <= CANCELLING * tolerance * change
         if complete or len(shares) >= most_steps:
             break

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 
 import torch
 from jaxtyping import Float
@@ -38,9 +39,11 @@ class Pathway:
                 "the bundle has no network, through which alone gradients flow: explain its classical models instead"
             )
         sample.require_something()
-        self.networks = bundle.ensemble.networks
         self.output = output
         self.stems: dict[str, Stem] = stems_of(bundle, sample, baseline)
+        hooked = any(stem.hooks for stem in self.stems.values())
+        # Others may be asking the same networks at this moment.
+        self.networks = deepcopy(bundle.ensemble.networks) if hooked else bundle.ensemble.networks
 
     def between(self, shares: Float[Tensor, " step"]) -> dict[str, Tensor]:
         """Give the points that lie some shares of the way from the starts to the ends, on one straight line."""

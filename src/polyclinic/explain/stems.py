@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class Stem:
 
     start: Tensor
     end: Tensor
+    hooks: ClassVar[bool] = False  # whether `inside` puts hooks on the network, which then must be nobody else's
 
     def tensors(self, x: Float[Tensor, "step ..."]) -> dict[str, Tensor]:
         """Give what the encoder reads, for each of several points between `start` and `end`."""
@@ -191,6 +192,8 @@ class SentenceStem(Stem):
 
 class WordStem(Stem):
     """Notes as words: how far each is read as written, in the vocabulary of each network itself."""
+
+    hooks = True
 
     def __init__(self, arrays: Arrays, layout: NoteLayout, baseline: Baseline) -> None:
         self.codes, self.sections = (
