@@ -24,6 +24,7 @@ class Benchmark:
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     "speed": Benchmark("training steps, one prediction, second epochs, start-up", 5),
+    "assessment": Benchmark("time of one patient's assessment, from the files to the finished object", 3),
     "demo": Benchmark("time and memory of `polyclinic demo --run`", 6),
     "feature_cache": Benchmark("what keeping the outputs of frozen encoders saves", 1),
     "localisation": Benchmark("time from a heat map to its regions, at any setting of the dial", 1),

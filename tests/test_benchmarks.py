@@ -55,6 +55,13 @@ def test_start_up(capsys):
     assert "polyclinic --help, s" in shown
 
 
+def test_one_assessment(capsys):
+    run("assessment", "--patients", "40", "--repeats", "2", "--explained", "1")
+    shown = capsys.readouterr().out
+    assert "one assessment, ms" in shown
+    assert "one assessment, explained, s" in shown
+
+
 def test_the_dial(capsys):
     run("localisation", "--side", "96", "--repeats", "2")
     shown = capsys.readouterr().out
