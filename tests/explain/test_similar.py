@@ -116,6 +116,15 @@ def test_what_was_kept_is_read_again_but_not_of_another_network(bundle, hospital
     assert computed
 
 
+def test_a_torn_file_is_made_anew(bundle, hospital, neighbourhood, tmp_path):
+    kept = tmp_path / "neighbours.arrow"
+    Neighbourhood.of(bundle, hospital, kept)
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+    np.testing.assert_array_equal(Neighbourhood.of(bundle, hospital, kept).latents, neighbourhood.latents)
+    assert len(kept.read_bytes()) == len(whole)
+
+
 def test_refusals(bundle, hospital, neighbourhood, stranger):
     with pytest.raises(ExplanationError, match="not the cohort"):
         Neighbourhood.of(replace(bundle, origin=bundle.origin | {"cohort": "other"}), hospital)

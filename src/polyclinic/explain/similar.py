@@ -202,11 +202,12 @@ def _write(path: Path, cohort: Cohort, networks: str, frame: pl.DataFrame, laten
 
 
 def _read(path: Path, cohort: Cohort, networks: str, frame: pl.DataFrame) -> np.ndarray | None:
-    """Read what `_write` wrote; None where there is nothing, or it is of another cohort, network or set of samples."""
-    if not path.is_file():
+    """Read what `_write` wrote; None where nothing sound is, or it is of another cohort, network or set of samples."""
+    try:
+        with pa.OSFile(str(path), "rb") as file:
+            table = pa.ipc.open_file(file).read_all()
+    except (OSError, pa.ArrowInvalid):
         return None
-    with pa.OSFile(str(path), "rb") as file:
-        table = pa.ipc.open_file(file).read_all()
     about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     asked = frame.select("subject_id", "prediction_time").to_arrow()
     same = about.get("cohort") == cohort.fingerprint and about.get("networks") == networks
