@@ -11,6 +11,7 @@ from polyclinic.models.calibration import (
     METHODS,
     Calibrator,
     Utility,
+    calibrated_by_each,
     threshold_for_sensitivity,
     threshold_for_utility,
 )
@@ -204,3 +205,10 @@ def test_thresholds_need_a_positive_and_a_possible_sensitivity():
 
 def test_targets_may_be_numbers():
     assert threshold_for_sensitivity(np.array([0.1, 0.7, 0.4]), np.array([0.0, 1.0, 1.0]), 1.0) == 0.4
+
+
+@pytest.mark.parametrize(("kind", "method"), PAIRS)
+def test_several_at_once_say_what_each_says(kind, method):
+    answers, calibrators = simulated(kind, n=7)[0], [fitted(kind, method, seed) for seed in range(3)]
+    together = calibrated_by_each(calibrators, answers)
+    assert together == pytest.approx(np.stack([one(answers) for one in calibrators]), abs=1e-12)

@@ -69,6 +69,8 @@ def test_everything_promised_is_there(trained):
         "study.yaml",
         "features.json",
         "model.safetensors",
+        "reference.json",
+        "reference.safetensors",
         "designs.json",
         "calibration.json",
         "metrics.json",
@@ -347,6 +349,8 @@ def test_learning_from_everyone_leaves_nobody_to_measure_on(hospital, cache, tra
         "designs.json",
         "features.json",
         "model.safetensors",
+        "reference.json",
+        "reference.safetensors",
         "study.yaml",
         *(
             f"classical/{TASK}/{name}.skops"

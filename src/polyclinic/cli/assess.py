@@ -72,7 +72,8 @@ def _print(assessment: "Assessment") -> None:
             out.print(line)
     for answer in assessment.answers:
         out.print()
-        out.print(f"{answer.task}: {answer.question.partition('? ')[0].rstrip('?')}?", style="bold")
+        asked, mark, _ = answer.question.partition("?")
+        out.print(f"{answer.task}: {asked}{mark}", style="bold")
         _print_answer(answer)
     for lacking in assessment.lacks:
         out.print(f"\ncaution: {lacking}")

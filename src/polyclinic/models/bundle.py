@@ -69,7 +69,7 @@ class Bundle:
     ensemble: Ensemble
     study: str  # YAML
     origin: dict[str, Any] = field(default_factory=dict)
-    reference: Reference | None = None  # None: saved before there was one
+    reference: Reference | None = field(default=None, repr=False, compare=False)  # None: saved before there was one
     folder: Path | None = field(default=None, compare=False)
     _digest: str = field(default="", repr=False, compare=False)
 
@@ -104,7 +104,7 @@ class Bundle:
         `events` may be those of one patient (`cohort.subject(id)`); only what was known at the prediction times is
         read of them. `blobs` tells where pictures lie (`cohort.blob`).
         """
-        known = record_of(events.lazy(), samples, self.tasks)
+        known = record_of(events, samples, self.tasks)
         return self.ensemble.answer(self._transform(blobs, known, samples))
 
     def predict(
@@ -234,13 +234,14 @@ class Bundle:
         )
 
 
-def record_of(events: pl.LazyFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
+def record_of(events: pl.LazyFrame | pl.DataFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
     """Give what is known of the samples at their prediction times: events of the codes that every task may see."""
     visible = codes_of(events)
     for task in tasks:
         visible = task.inputs.among(visible)
     asked = pl.col("subject_id").is_in(samples["subject_id"].unique().implode())
-    return known_at(events.filter(asked & pl.col("code").is_in(visible)), samples).collect()
+    seen = events.lazy().filter(asked & pl.col("code").is_in(visible))
+    return known_at(seen, samples).collect()
 
 
 def file_name(member: str) -> str:

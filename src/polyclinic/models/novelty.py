@@ -28,7 +28,7 @@ Split = tuple[Int[np.ndarray, " row"], Int[np.ndarray, " row"]]
 """Rows that make a mean, and rows that are measured from it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gaussian:
     """A mean, and what makes the distance from it: `whiten` turns a difference into one of independent unit parts."""
 
@@ -69,7 +69,7 @@ class Place(NamedTuple):
     far: bool  # beyond the quantile `FAR` of the development samples
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Novelty:
     """Tells how unusual a sample is among the development samples.
 

@@ -22,7 +22,7 @@ from polyclinic.models.novelty import Novelty
 FILES = ("reference.json", "reference.safetensors")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conformity:
     """How badly the true answers of some subjects fitted what was said of them (see `evaluation.conformal`)."""
 
@@ -30,7 +30,7 @@ class Conformity:
     split: str | None  # that was reserved for them; None: answers out of fold, of whom the bundle learnt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """How development samples were answered, and what was recorded of them."""
 

@@ -82,7 +82,7 @@ def fit(
     read = crossfitter.network_examples if crossfitter.config else None
     development = Development(study, codes, examples, read, chosen, ensemble, opinions)
     reserved = _reserved(study, bundle, cohort, *_answered(sampled, kept), progress) if study.conformal else None
-    bundle.reference = development.reference(reserved)
+    bundle.reference = development.reference(reserved, progress)
     return Fitted(bundle, frame, examples, opinions)
 
 

@@ -20,6 +20,7 @@ from polyclinic.models.calibration import Calibrator
 from polyclinic.models.ensemble import Ensemble, TaskEnsemble, network_voices, presence_of
 from polyclinic.models.novelty import Gaussian, Novelty, out_of_fold
 from polyclinic.models.reference import Conformity, Reference
+from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Targets, Task
 from polyclinic.training.crossfit import Opinions
 from polyclinic.training.examples import Examples
@@ -56,14 +57,17 @@ class Development:
     ensemble: Ensemble
     opinions: Opinions
 
-    def reference(self, reserved: Judged | None = None) -> Reference:
+    def reference(self, reserved: Judged | None = None, progress: Progress = SILENT) -> Reference:
         """Remember what an answer is held against; conformal sets stand on the reserved subjects, if there are any."""
-        said = self.judged()
-        calibrators, operating = {}, {}
-        for task in self.study.tasks:
-            ensemble, target = self.ensemble.tasks[task.name], self.examples.targets[task.name]
-            calibrators[task.name] = self._calibrators(ensemble, task, target)
-            operating[task.name] = _operating(ensemble, said, task.name)
+        said, calibrators, operating = self.judged(), {}, {}
+        with progress.task("reference", total=len(self.study.tasks) + 1) as advance:
+            for task in self.study.tasks:
+                ensemble, target = self.ensemble.tasks[task.name], self.examples.targets[task.name]
+                calibrators[task.name] = self._calibrators(ensemble, task, target)
+                operating[task.name] = _operating(ensemble, said, task.name)
+                advance(1)
+            novelty = self._novelty()
+            advance(1)
         stands_on, split = (said, None) if reserved is None else (reserved, self.study.conformal)
         conformity = {task.name: conformity_of(task, stands_on, split) for task in self.study.tasks}
         return Reference(
@@ -73,7 +77,7 @@ class Development:
             calibrators=calibrators,
             conformity={name: found for name, found in conformity.items() if found is not None},
             operating={name: found for name, found in operating.items() if found},
-            novelty=self._novelty(),
+            novelty=novelty,
         )
 
     def judged(self) -> Judged:
