@@ -65,6 +65,8 @@ class Inputs(BaseModel, frozen=True, extra="forbid"):
         return sorted(code for code in codes if self.selects(code))
 
 
-def codes_of(events: pl.LazyFrame) -> list[str]:
+def codes_of(events: pl.LazyFrame | pl.DataFrame) -> list[str]:
     """Give the codes that occur in `events`, sorted."""
+    if isinstance(events, pl.DataFrame):
+        return events["code"].unique().sort().to_list()
     return events.select(pl.col("code").unique()).collect(engine="streaming")["code"].sort().to_list()
