@@ -1,0 +1,1 @@
+"""Assessments as others read them: pages, documents, messages."""

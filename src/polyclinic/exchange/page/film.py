@@ -1,0 +1,217 @@
+"""A picture with its heat map and circles: both can be dialled; without a script, and on paper, they stand still.
+
+The map is sent as one signed byte for each cell of the network's canvas, and drawn by the page's script. The circles of
+each stop of the dial are found here, by `explain.localisation`, so that the page shows what everyone else reports.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from polyclinic.evaluation.document import escape
+from polyclinic.exchange.page.marks import section, writer
+from polyclinic.explain.attribution import Canvas, PictureAttribution
+from polyclinic.explain.localisation import localise
+from polyclinic.explain.placing import region_in_picture
+from polyclinic.explain.regions import Region
+from polyclinic.explain.shown import AMBER, START, strength_of, tint
+from polyclinic.features.image_pixels import FORMATS
+
+STOPS = 21
+SIDE = 1024
+"""Pixels of the copy's longer side."""
+MOST = 12
+"""Circles drawn at one stop, the strongest."""
+LISTED = 5
+LETTERS = 36
+"""Of the longer side: how many times the circles' numbers fit."""
+QUALITY = 88
+OPACITY = 0.6
+CANCELS = 0.1
+"""Of what speaks for the output: a picture that adds less than this is hardly more than noise."""
+
+
+class Stop(NamedTuple):
+    """One stop of the dial, and the regions of the picture there, the strongest first."""
+
+    sensitivity: float
+    regions: tuple[Region, ...]
+
+
+def stops_of(picture: PictureAttribution, stops: int = STOPS) -> tuple[Stop, ...]:
+    """Find the regions of each stop, in the picture's own pixels."""
+    found = []
+    for place in range(stops):
+        sensitivity = place / (stops - 1)
+        regions = (region_in_picture(one, picture.canvas) for one in localise(picture.scores, sensitivity))
+        found.append(Stop(sensitivity, tuple(one for one in regions if one is not None)))
+    return tuple(found)
+
+
+def film_section(picture: PictureAttribution, content: bytes, shared: str, key: str, start: float = START) -> str:
+    """Give the section of one picture.
+
+    Args:
+        picture: of an attribution.
+        content: of the picture's file.
+        shared: id of the copy that `shared_film` put on the page.
+        key: makes the ids of this section unique.
+        start: the dial's first stop.
+    """
+    stops = stops_of(picture)
+    first = round(start * (len(stops) - 1))
+    film = _film(content)
+    lies, told = picture.canvas.placement, _alt(picture, stops[first])
+    drawn = (
+        f'<div class="film" data-map="{_bytes(picture)}" data-width="{lies.width}" data-height="{lies.height}">'
+        f'<figure><div class="layers">{_copy(film, shared, "bare", told)}'
+        f'<img class="still" src="{_still(picture, film, stops[first].sensitivity)}" alt="">'
+        f'<canvas class="live" hidden></canvas>{_circles(stops, first, picture.canvas)}</div>'
+        f"<figcaption>{_caption(picture, start)}</figcaption></figure>"
+        f'<div class="beside">{_dials(first, key)}{_lists(stops, first, picture.canvas)}'
+        f'<figure class="on-paper">{_copy(film, shared, "alone", "The picture alone")}'
+        "<figcaption>The picture alone.</figcaption></figure></div></div>"
+    )
+    return section("picture", _title(picture), drawn)
+
+
+def shared_film(content: bytes, name: str) -> str:
+    """Give the copy of a picture that the page shows several times, so that it is sent once; `name` is its id."""
+    film = _film(content)
+    image = f'<image id="{name}" width="{film.width}" height="{film.height}" href="{_address(film)}"/>'
+    return f'<svg class="patterns" width="0" height="0" aria-hidden="true"><defs>{image}</defs></svg>'
+
+
+def _title(picture: PictureAttribution) -> str:
+    return f"The picture, {picture.view.replace('//', ' ')}"
+
+
+def _caption(picture: PictureAttribution, start: float) -> str:
+    write = writer([picture.total])
+    pro = float(picture.scores[picture.scores > 0].sum(dtype=np.float64))
+    contra = float(picture.scores[picture.scores < 0].sum(dtype=np.float64))
+    told = f"The picture adds {write(picture.total)} log-odds: {write(pro)} for, {write(contra)} against. "
+    if abs(picture.total) < CANCELS * pro:
+        told += "These nearly cancel, so that where they lie says little. "
+    return (
+        f'{told}<span class="on-paper">Shown at sensitivity {start:.2f}. </span>'
+        "A reduced copy to see what the model looked at, not to read the film from."
+    )
+
+
+def _alt(picture: PictureAttribution, stop: Stop) -> str:
+    where = ", ".join(_where(one, picture.canvas) for one in stop.regions[:LISTED])
+    told = f"with circles around {len(stop.regions)} regions that spoke for the answer: {where}" if where else (
+        "on which nothing spoke for the answer"
+    )  # fmt: skip
+    return escape(f"Picture {picture.view.replace('//', ' ')} {told}")
+
+
+def _where(region: Region, canvas: Canvas) -> str:
+    """Say in which ninth of the picture a region's peak lies."""
+    y, x = region.peak
+    row = ("upper", "middle", "lower")[min(int(3 * y / canvas.height), 2)]
+    column = ("left", "centre", "right")[min(int(3 * x / canvas.width), 2)]
+    return "centre" if (row, column) == ("middle", "centre") else f"{row} {column}"
+
+
+def _dials(first: int, key: str) -> str:
+    opacity = f"{100 * OPACITY:.0f}"
+    return f"""<form class="dials" hidden>
+<p><label for="dial-{key}">Sensitivity <output for="dial-{key}">{first / (STOPS - 1):.2f}</output></label>
+<input class="dial" id="dial-{key}" type="range" min="0" max="{STOPS - 1}" step="1" value="{first}">
+<span class="ends"><span>only the peak</span><span>all that speaks for it</span></span></p>
+<p><label for="opacity-{key}">Opacity of the map <output for="opacity-{key}">{opacity} %</output></label>
+<input class="opacity" id="opacity-{key}" type="range" min="0" max="100" step="5" value="{opacity}">
+<span class="ends"><span>film alone</span><span>full</span></span></p>
+<p class="choices"><label><input class="circles" type="checkbox" checked> circles</label>
+<label><input class="contra" type="checkbox"> also what speaks against</label></p></form>"""
+
+
+def _lists(stops: Sequence[Stop], first: int, canvas: Canvas) -> str:
+    return "".join(_list(stop, place, place == first, canvas) for place, stop in enumerate(stops))
+
+
+def _list(stop: Stop, place: int, shown: bool, canvas: Canvas) -> str:
+    items = "".join(
+        f'<li><b>{_where(one, canvas)}</b> <span class="share">{_percent(one.share)} of what speaks for it</span></li>'
+        for one in stop.regions[:LISTED]
+    )
+    more = len(stop.regions) - LISTED
+    rest = f'<p class="more">and {more} weaker</p>' if more > 0 else ""
+    content = f"<ol>{items}</ol>{rest}" if items else '<p class="more">Nothing in the picture speaks for it.</p>'
+    hidden = "" if shown else " hidden"
+    return f'<div class="regions" data-stop="{place}"{hidden}><h4>Regions, as the picture is seen</h4>{content}</div>'
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"
+
+
+def _circles(stops: Sequence[Stop], first: int, canvas: Canvas) -> str:
+    drawn = "".join(_stop(stop, place, place == first, canvas) for place, stop in enumerate(stops))
+    box = f'viewBox="0 0 {canvas.width} {canvas.height}" font-size="{_letter(canvas):.1f}"'
+    return f'<svg class="rings" {box} aria-hidden="true">{drawn}</svg>'
+
+
+def _letter(canvas: Canvas) -> float:
+    return max(canvas.width, canvas.height) / LETTERS
+
+
+def _stop(stop: Stop, place: int, shown: bool, canvas: Canvas) -> str:
+    drawn = "".join(_ring(one, rank, canvas) for rank, one in enumerate(stop.regions[:MOST]))
+    return f'<g data-stop="{place}" display="{"inline" if shown else "none"}">{drawn}</g>'
+
+
+def _ring(region: Region, rank: int, canvas: Canvas) -> str:
+    x, y, radius = region.circle.xyr
+    ring = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"'
+    drawn = f'<circle class="halo" {ring}/><circle class="ring" {ring}/>'
+    if rank >= LISTED:
+        return drawn
+    letter = _letter(canvas)
+    reach = radius + 0.5 * letter
+    tag_x = min(max(x + 0.71 * reach, letter), canvas.width - letter)
+    tag_y = min(max(y - 0.71 * reach, letter), canvas.height - letter)
+    drawn += f'<circle class="tag" cx="{tag_x:.1f}" cy="{tag_y:.1f}" r="{0.8 * letter:.1f}"/>'
+    return drawn + f'<text x="{tag_x:.1f}" y="{tag_y + 0.36 * letter:.1f}">{rank + 1}</text>'
+
+
+def _bytes(picture: PictureAttribution) -> str:
+    """Give the map, one signed byte for each cell, row by row."""
+    return b64encode(np.round(127 * strength_of(picture)).astype(np.int8).tobytes()).decode("ascii")
+
+
+def _film(content: bytes) -> Image.Image:
+    """Give a grey copy of a picture of 8 or 16 bits, or of canonical floating point."""
+    with Image.open(BytesIO(content), formats=FORMATS) as opened:
+        white = 1.0 if opened.mode == "F" else 65535.0 if opened.mode.startswith("I") else 255.0
+        pixels = np.asarray(opened.convert("L" if white == 255.0 else "F"))
+    grey = Image.fromarray((pixels * (255 / white)).clip(0, 255).round().astype(np.uint8))
+    grey.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return grey
+
+
+def _still(picture: PictureAttribution, film: Image.Image, sensitivity: float) -> str:
+    """Lay the map over the picture: without transparency, which not every reader of PDF can do."""
+    map_ = Image.fromarray(tint(np.maximum(strength_of(picture), 0), sensitivity))
+    *_, opacity = map_.resize(film.size, Image.Resampling.BILINEAR).split()
+    amber = Image.new("RGB", film.size, AMBER)
+    return _address(Image.composite(amber, film.convert("RGB"), opacity.point(lambda one: round(OPACITY * one))))
+
+
+def _copy(film: Image.Image, shared: str, kind: str, told: str) -> str:
+    box = f'viewBox="0 0 {film.width} {film.height}"'
+    return f'<svg class="{kind}" {box} role="img" aria-label="{told}"><use href="#{shared}"/></svg>'
+
+
+def _address(image: Image.Image) -> str:
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{b64encode(buffer.getvalue()).decode('ascii')}"

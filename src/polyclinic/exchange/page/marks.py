@@ -1,0 +1,107 @@
+"""Shapes and words that the sections of the page share.
+
+Everything that is drawn is placed in per cent of its box, so that text keeps its size when the page is narrow. No
+element has a style of its own: the policy of the page forbids it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import floor, log10
+
+from polyclinic.evaluation.document import escape
+
+PATTERNS = """<svg class="patterns" width="0" height="0" aria-hidden="true" focusable="false"><defs>
+<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+<rect class="hatch-ground" width="6" height="6"/><rect class="hatch-line" width="2.6" height="6"/></pattern>
+<pattern id="dots" width="5" height="5" patternUnits="userSpaceOnUse">
+<circle class="dots-dot" cx="2.5" cy="2.5" r="1"/></pattern>
+</defs></svg>"""
+
+
+def at(share: float) -> str:
+    """Give a place as per cent of the box."""
+    return f"{100 * share:.2f}%"
+
+
+def side(score: float) -> str:
+    """Give the class of what speaks for the output, or against it."""
+    return "for" if score >= 0 else "against"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Write a score with its sign.
+
+    >>> signed(0.4249), signed(-1.2), signed(0.001)
+    ('+0.42', '−1.20', '0.00')
+    """
+    text = f"{abs(value):.{digits}f}"
+    if not text.strip("0."):
+        return text
+    return ("+" if value > 0 else "−") + text
+
+
+def digits_of(largest: float) -> int:
+    """Choose how many decimals scores need, so that the largest has two figures.
+
+    >>> digits_of(3.2), digits_of(0.61), digits_of(0.0153), digits_of(0.0)
+    (2, 2, 3, 2)
+    """
+    return min(max(2, 1 - floor(log10(largest))), 6) if largest > 0 else 2
+
+
+def writer(scores: Iterable[float]) -> Callable[[float], str]:
+    """Give what writes scores of one table, all with the same decimals."""
+    digits = digits_of(max(map(abs, scores), default=0.0))
+    return lambda value: signed(value, digits)
+
+
+def points(value: float) -> str:
+    """Write a difference of probabilities in percentage points.
+
+    >>> points(0.1824), points(-0.004)
+    ('+18.2', '−0.4')
+    """
+    return signed(100 * value, 1)
+
+
+def chance(value: float) -> str:
+    """Write a probability in per cent; never as certain.
+
+    >>> chance(0.724), chance(0.0312), chance(0.9996), chance(0.0001)
+    ('72 %', '3.1 %', '> 99.9 %', '< 0.1 %')
+    """
+    share = 100 * value
+    if share < 0.1:
+        return "< 0.1 %"
+    if share > 99.9:
+        return "> 99.9 %"
+    return f"{share:.0f} %" if 9.95 <= share <= 90.05 else f"{share:.1f} %"
+
+
+def ticks(low: float, high: float, most: int = 7) -> tuple[float, ...]:
+    """Give round numbers between two ends, at most about `most`.
+
+    >>> ticks(-0.3, 1.1)
+    (-0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
+    """
+    rough = (high - low) / max(most - 1, 1)
+    if not rough > 0:
+        return (low,)
+    power = 10.0 ** floor(log10(rough))
+    step = next(power * one for one in (1, 2, 2.5, 5, 10) if power * one >= rough * (1 - 1e-9))
+    first, last = -(-low // step), high // step
+    return tuple(round(step * number, 12) + 0.0 for number in range(int(first), int(last) + 1))
+
+
+def section(name: str, title: str, content: str, lead: str = "") -> str:
+    """Give a section with its heading; `lead` is a sentence of plain text."""
+    told = f'<p class="lead">{escape(lead)}</p>' if lead else ""
+    return f'<section class="{name}"><h3>{escape(title)}</h3>{told}{content}</section>'
+
+
+def chips(items: Sequence[tuple[str, str, str]]) -> str:
+    """Give a list of short facts: a class, a mark and a text each."""
+    told = "".join(
+        f'<li class="{kind}"><span class="mark" aria-hidden="true">{mark}</span>{escape(text)}</li>'
+        for kind, mark, text in items
+    )
+    return f'<ul class="chips">{told}</ul>'

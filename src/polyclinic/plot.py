@@ -1,0 +1,5 @@
+"""Pictures of what an answer rests on, for notebooks; each function returns axes."""
+
+from polyclinic.explain.plots import heat_map, modalities, series, waterfall, words
+
+__all__ = ["heat_map", "modalities", "series", "waterfall", "words"]
