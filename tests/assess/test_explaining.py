@@ -56,6 +56,13 @@ def test_similar_patients_are_those_learnt_from(explained, trained, hospital):
     assert {outcome.task for one in similar for outcome in one.outcomes} == {TASK}
 
 
+def test_what_is_kept_of_them_is_for_its_owner_alone(explained, cache):
+    folder = cache.folder / "neighbours"
+    assert folder.stat().st_mode & 0o077 == 0
+    assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())
+    assert list(folder.iterdir())
+
+
 def test_it_survives_json(explained):
     assert Assessment.from_json(explained.to_json()) == explained
 

@@ -92,8 +92,9 @@ def _neighbourhood(bundle: Bundle, cohort: Cohort) -> Neighbourhood:
     key = bundle.digest[:32], cohort.fingerprint[:32]
     if key not in _REMEMBERED:
         _REMEMBERED.clear()
-        kept = EncoderCache().folder / "neighbours" / f"{'-'.join(key)}.arrow"
-        _REMEMBERED[key] = Neighbourhood.of(bundle, cohort, kept)
+        folder = EncoderCache().folder / "neighbours"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it names patients
+        _REMEMBERED[key] = Neighbourhood.of(bundle, cohort, folder / f"{'-'.join(key)}.arrow")
     return _REMEMBERED[key]
 
 
