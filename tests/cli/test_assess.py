@@ -84,3 +84,19 @@ def test_what_cannot_be_assessed_is_refused(simple, hospital, subject, polyclini
     assert "not a time: write it as 2024-03-05T08:15" in polyclinic(*words, subject, "--at", "yesterday").usage
     assert polyclinic("assess", tmp_path, hospital.path, subject).refusal.startswith(f"no bundle at {tmp_path}")
     assert polyclinic("assess", simple, tmp_path, subject).refusal.startswith(f"no cohort at {tmp_path}")
+
+
+def test_a_page_is_written_beside_what_is_printed(simple, hospital, subject, polyclinic, tmp_path):
+    page = tmp_path / "page.html"
+    done = polyclinic("assess", simple, hospital.path, subject, "--html", page, "--json")
+    assert done.code == 0
+    assert Assessment.from_json(done.out)  # and nothing else is printed
+    text = page.read_text(encoding="utf-8")
+    assert f"<h1>Subject {subject}</h1>" in text
+    assert "What each kind of input adds" in text
+    done = polyclinic("assess", simple, hospital.path, subject, "--no-explain", "--html", page)
+    assert str(page) in "".join(done.out.split())
+    assert "What each kind of input adds" not in page.read_text(encoding="utf-8")
+    done = polyclinic("assess", simple, hospital.path, subject, "--html", tmp_path)
+    assert done.code != 0
+    assert "is a folder: name a file" in " ".join(done.err.split())

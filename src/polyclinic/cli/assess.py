@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,6 +41,9 @@ def assess(
     no_explain: Annotated[
         bool, typer.Option("--no-explain", help="Leave out what the answers rest on, which takes the most time.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a page to look at and to print.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say everything that a bundle can say of one patient; nothing after the time asked for is read.
@@ -47,15 +51,24 @@ def assess(
     An answer that should not be acted on says so, with the reason; that is a result, and the exit code is 0.
     """
     time = _time(at)
+    if html is not None and html.is_dir():
+        raise ValueError(f"{html} is a folder: name a file")
     from polyclinic.assess import assess as assessed
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle import Bundle
 
-    found = assessed(Bundle.load(bundle), Cohort.open(cohort), subject, time, explain=not no_explain)
+    loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
+    found = assessed(loaded, opened, subject, time, explain=not no_explain)
+    if html is not None:
+        from polyclinic.exchange.page import evidence_of, write_assessment_page
+
+        write_assessment_page(found, html, evidence_of(loaded, opened, found))
     if json:
         typer.echo(found.to_json())
-    else:
-        _print(found)
+        return
+    _print(found)
+    if html is not None:
+        out.print(f"→ {html}")
 
 
 def _time(text: str | None) -> datetime | None:
