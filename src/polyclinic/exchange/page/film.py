@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -165,22 +166,27 @@ def _letter(canvas: Canvas) -> float:
 
 
 def _stop(stop: Stop, place: int, shown: bool, canvas: Canvas) -> str:
-    drawn = "".join(_ring(one, rank, canvas) for rank, one in enumerate(stop.regions[:MOST]))
+    """Draw the circles, and above them all the numbers of the strongest."""
+    drawn = "".join(_ring(one) for one in stop.regions[:MOST])
+    drawn += "".join(_tag(one, rank, canvas) for rank, one in reversed(list(enumerate(stop.regions[:LISTED], 1))))
     return f'<g data-stop="{place}" display="{"inline" if shown else "none"}">{drawn}</g>'
 
 
-def _ring(region: Region, rank: int, canvas: Canvas) -> str:
+def _ring(region: Region) -> str:
     x, y, radius = region.circle.xyr
     ring = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"'
-    drawn = f'<circle class="halo" {ring}/><circle class="ring" {ring}/>'
-    if rank >= LISTED:
-        return drawn
+    return f'<circle class="halo" {ring}/><circle class="ring" {ring}/>'
+
+
+def _tag(region: Region, rank: int, canvas: Canvas) -> str:
+    """Put the number of a region at the upper right of its circle, within the picture."""
+    x, y, radius = region.circle.xyr
     letter = _letter(canvas)
-    reach = radius + 0.5 * letter
-    tag_x = min(max(x + 0.71 * reach, letter), canvas.width - letter)
-    tag_y = min(max(y - 0.71 * reach, letter), canvas.height - letter)
-    drawn += f'<circle class="tag" cx="{tag_x:.1f}" cy="{tag_y:.1f}" r="{0.8 * letter:.1f}"/>'
-    return drawn + f'<text x="{tag_x:.1f}" y="{tag_y + 0.36 * letter:.1f}">{rank + 1}</text>'
+    away = (radius + 0.5 * letter) / sqrt(2)
+    x = min(max(x + away, letter), canvas.width - letter)
+    y = min(max(y - away, letter), canvas.height - letter)
+    disc = f'<circle class="tag" cx="{x:.1f}" cy="{y:.1f}" r="{0.8 * letter:.1f}"/>'
+    return f'{disc}<text x="{x:.1f}" y="{y + 0.36 * letter:.1f}">{rank}</text>'
 
 
 def _bytes(picture: PictureAttribution) -> str:
