@@ -1,6 +1,7 @@
 import doctest
 import re
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
 from itertools import pairwise
@@ -10,10 +11,10 @@ import pytest
 from PIL import Image
 from tests.evaluation.test_page import outline
 
-from polyclinic.assess import Assessment, CodeCount
+from polyclinic.assess import Abstention, Assessment, CodeCount
 from polyclinic.evaluation.document import escape
 from polyclinic.exchange.page import Evidence, assessment_page, marks, write_assessment_page
-from polyclinic.exchange.page.film import stops_of
+from polyclinic.exchange.page.film import shared_film, stops_of
 from polyclinic.explain.localisation import localise
 from polyclinic.explain.placing import region_in_picture
 from polyclinic.explain.shown import strength_of
@@ -39,7 +40,7 @@ def values(html, name):
 
 def test_numbers_are_written_as_documented():
     found = doctest.testmod(marks)
-    assert found.attempted == 5
+    assert found.attempted == 3
     assert found.failed == 0
 
 
@@ -257,3 +258,30 @@ def luminance(colour):
     parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_question_that_is_not_asked_has_its_reason_and_no_number():
+    reason = Abstention(reason="not_asked", text="The question is not asked of this patient: it is over.")
+    answer = patients.answer(prediction_time=None, outputs=(), sets=(), explanation=None, abstentions=(reason,))
+    text = read(assessment_page(patients.assessment((answer,))))
+    assert "The question is not asked of this patient: it is over. No number is given." in text
+    assert "Not asked" in text
+
+
+def test_a_picture_in_which_nothing_speaks_for_it_has_no_circle():
+    silent = replace(patients.picture(), scores=-np.abs(patients.picture().scores))
+    evidence = Evidence(replace(patients.attribution(), pictures=(silent,)), {patients.BLOB: patients.film()})
+    html = assessment_page(patients.assessment(), {patients.TASK: evidence})
+    assert 'class="ring"' not in html
+    assert "Nothing in the picture speaks for it." in html
+
+
+@pytest.mark.parametrize(("mode", "scale"), [("L", 1.0), ("I;16", 257.0), ("F", 1 / 255)])
+def test_a_film_of_any_depth_is_shown_alike(mode, scale):
+    grey = np.linspace(0, 255, 64 * 48).reshape(64, 48)
+    kind = {"L": np.uint8, "I;16": np.uint16, "F": np.float32}[mode]
+    buffer = BytesIO()
+    Image.fromarray((grey * scale).astype(kind)).save(buffer, "TIFF")
+    (address,) = re.findall(r'href="data:image/jpeg;base64,([^"]*)"', shared_film(buffer.getvalue(), "film"))
+    with Image.open(BytesIO(b64decode(address))) as shown:
+        assert np.abs(np.asarray(shown).astype(float) - grey).max() < 6

@@ -48,7 +48,7 @@ from polyclinic.explain.shown import (
     structured_steps,
     tint,
 )
-from polyclinic.explain.wording import label_of, with_unit
+from polyclinic.explain.wording import label_of, signed, with_unit, writer
 from polyclinic.features.note_layout import Note
 
 ROW = 0.3
@@ -141,7 +141,7 @@ def waterfall(structured: StructuredAttribution, most: int = MOST_STEPS, *, axes
     steps = structured_steps(structured, most)
     with styled():
         axes = axes or _axes(7.2, 0.9 + ROW * (len(steps) + 1))
-        _waterfall(axes, steps, lambda score: f"{score:+.2f}".replace("-", "−"))
+        _waterfall(axes, steps, writer(step.score for step in steps))
         axes.set(xlabel="Log-odds", title="The structured record")
     return axes
 
@@ -152,8 +152,7 @@ def modalities(shapley: ModalityShapley, *, axes: Axes | None = None) -> Axes:
     chances = shapley.log_odds is not None
     with styled():
         axes = axes or _axes(7.2, 0.9 + ROW * (len(steps) + 1))
-        scale = 100 if chances else 1
-        _waterfall(axes, steps, lambda score: f"{scale * score:+.{1 if chances else 2}f}".replace("-", "−"))
+        _waterfall(axes, steps, (lambda score: signed(100 * score, 1)) if chances else writer(s.score for s in steps))
         for name, value in (("nothing", shapley.answer.nothing), ("all", shapley.answer.whole)):
             axes.axvline(value, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
             axes.annotate(

@@ -1,6 +1,7 @@
 """Codes and features as people read them: `LAB//crp//mg/L maximum` → “CRP, maximum” and “181 mg/L”."""
 
 import math
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from polyclinic.cohort.codes import name, unit
@@ -93,6 +94,33 @@ def number(value: float) -> str:
     """
     text = f"{abs(value):,.0f}" if abs(value) >= 100 else f"{abs(value):.3g}"
     return f"−{text}" if value < 0 and text != "0" else text
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Write a score with its sign.
+
+    >>> signed(0.4249), signed(-1.2), signed(0.001)
+    ('+0.42', '−1.20', '0.00')
+    """
+    text = f"{abs(value):.{digits}f}"
+    if not text.strip("0."):
+        return text
+    return ("+" if value > 0 else "−") + text
+
+
+def digits_of(largest: float) -> int:
+    """Choose how many decimals scores need, so that the largest has two figures.
+
+    >>> digits_of(3.2), digits_of(0.61), digits_of(0.0153), digits_of(0.0)
+    (2, 2, 3, 2)
+    """
+    return min(max(2, 1 - math.floor(math.log10(largest))), 6) if largest > 0 else 2
+
+
+def writer(scores: Iterable[float]) -> Callable[[float], str]:
+    """Give what writes scores of one table, all with the same decimals."""
+    digits = digits_of(max(map(abs, scores), default=0.0))
+    return lambda value: signed(value, digits)
 
 
 def _unit(of: str, code: str) -> str:

@@ -10,13 +10,13 @@ from polyclinic.exchange.page.answer import MODALITIES, cautions, completeness, 
 from polyclinic.exchange.page.bars import Write, waterfall
 from polyclinic.exchange.page.evidence import Evidence, kept_evidence
 from polyclinic.exchange.page.film import film_section
-from polyclinic.exchange.page.marks import chance, points, section, signed, writer
+from polyclinic.exchange.page.marks import chance, points, section
 from polyclinic.exchange.page.note import note_section
 from polyclinic.exchange.page.series import series_section
 from polyclinic.exchange.page.similar import similar_section
 from polyclinic.explain.attribution import StructuredAttribution
 from polyclinic.explain.shown import modality_steps, structured_steps
-from polyclinic.explain.wording import number
+from polyclinic.explain.wording import number, signed, writer
 
 METHODS = {"integrated_gradients": "Integrated gradients"}
 BASELINES = {"zero": "nothing at all", "blurred": "a blurred picture", "mean": "the average patient"}

@@ -16,12 +16,13 @@ import numpy as np
 from PIL import Image
 
 from polyclinic.evaluation.document import escape
-from polyclinic.exchange.page.marks import section, writer
+from polyclinic.exchange.page.marks import section
 from polyclinic.explain.attribution import Canvas, PictureAttribution
 from polyclinic.explain.localisation import localise
 from polyclinic.explain.placing import region_in_picture
 from polyclinic.explain.regions import Region
 from polyclinic.explain.shown import AMBER, START, strength_of, tint
+from polyclinic.explain.wording import writer
 from polyclinic.features.image_pixels import FORMATS
 
 STOPS = 21

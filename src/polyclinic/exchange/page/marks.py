@@ -4,10 +4,11 @@ Everything that is drawn is placed in per cent of its box, so that text keeps it
 element has a style of its own: the policy of the page forbids it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from math import floor, log10
 
 from polyclinic.evaluation.document import escape
+from polyclinic.explain.wording import signed
 
 PATTERNS = """<svg class="patterns" width="0" height="0" aria-hidden="true" focusable="false"><defs>
 <pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
@@ -25,33 +26,6 @@ def at(share: float) -> str:
 def side(score: float) -> str:
     """Give the class of what speaks for the output, or against it."""
     return "for" if score >= 0 else "against"
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """Write a score with its sign.
-
-    >>> signed(0.4249), signed(-1.2), signed(0.001)
-    ('+0.42', '−1.20', '0.00')
-    """
-    text = f"{abs(value):.{digits}f}"
-    if not text.strip("0."):
-        return text
-    return ("+" if value > 0 else "−") + text
-
-
-def digits_of(largest: float) -> int:
-    """Choose how many decimals scores need, so that the largest has two figures.
-
-    >>> digits_of(3.2), digits_of(0.61), digits_of(0.0153), digits_of(0.0)
-    (2, 2, 3, 2)
-    """
-    return min(max(2, 1 - floor(log10(largest))), 6) if largest > 0 else 2
-
-
-def writer(scores: Iterable[float]) -> Callable[[float], str]:
-    """Give what writes scores of one table, all with the same decimals."""
-    digits = digits_of(max(map(abs, scores), default=0.0))
-    return lambda value: signed(value, digits)
 
 
 def points(value: float) -> str:

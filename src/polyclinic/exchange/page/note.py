@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from polyclinic.evaluation.document import escape
-from polyclinic.exchange.page.marks import section, side, writer
+from polyclinic.exchange.page.marks import section, side
 from polyclinic.explain.attribution import NoteAttribution, WordScore
 from polyclinic.explain.shown import TotalOfWord, levels, weightiest
+from polyclinic.explain.wording import writer
 from polyclinic.features.note_layout import Note
 
 Write = Callable[[float], str]

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from polyclinic.evaluation.document import escape
-from polyclinic.exchange.page.marks import at, section, side, ticks, writer
+from polyclinic.exchange.page.marks import at, section, side, ticks
 from polyclinic.explain.attribution import SeriesAttribution
 from polyclinic.explain.shown import Lane, lanes
-from polyclinic.explain.wording import number, with_unit
+from polyclinic.explain.wording import number, with_unit, writer
 
 Write = Callable[[float], str]
 SHOWN = 8
