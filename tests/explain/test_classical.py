@@ -124,7 +124,7 @@ def test_what_is_unknown_goes_where_the_tree_sends_it_and_says_so(classical, sam
 
 def test_refusals_say_what_to_choose(classical, sample_of):
     sample = sample_of(classical, 0)
-    with pytest.raises(ExplanationError, match="no classical member .forest.: choose from decision_tree, gradient_boosting"):
+    with pytest.raises(ExplanationError, match=r"no classical member .forest.: choose from decision_tree, "):
         explain_member(classical, sample, "demo_stay", "forest")
     with pytest.raises(ExplanationError, match="has no rules to follow: choose a decision_tree"):
         rule_path(classical, sample, "demo_stay", member="random_forest")
