@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from polyclinic.cli import assess, compare, demo, evaluate, ingest, predict, summary, tasks, train
+from polyclinic.cli import assess, compare, demo, evaluate, explain_audit, ingest, predict, summary, tasks, train
 from polyclinic.cli.console import err
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (demo, ingest, summary, tasks, train, evaluate, predict, assess, compare):
+for module in (demo, ingest, summary, tasks, train, evaluate, predict, assess, compare, explain_audit):
     module.register(app)
 
 

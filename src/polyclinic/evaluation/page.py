@@ -25,6 +25,10 @@ CAPTIONS = {
     "groups": "Band: everyone. Hollow: too few to trust.",
     "subsets": "Dots: the inputs given. Lines: 95 % intervals.",
 }
+FOOTER = (
+    "Brackets hold 95 % intervals; the subject, with all samples of that subject, is the unit. Differences are paired; "
+    "p values are adjusted for the number of models (Holm). Unknown answers are left out, never counted as negative."
+)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -37,7 +41,11 @@ def write_page(
 
 def page(cards: Sequence[Card], title: str = "Results", lead: str = "", progress: Progress = SILENT) -> str:
     """Give the HTML page of one or more tasks, each measured as its card says."""
-    sections = "\n".join(_sections(cards, progress))
+    return shell(title, lead, _navigation(cards), "\n".join(_sections(cards, progress)), FOOTER)
+
+
+def shell(title: str, lead: str, navigation: str, sections: str, footer: str) -> str:
+    """Give a whole page around sections of HTML; the other texts but the navigation are plain."""
     style = files("polyclinic.evaluation").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
@@ -53,14 +61,13 @@ def page(cards: Sequence[Card], title: str = "Results", lead: str = "", progress
 <header>
 <h1>{escape(title)}</h1>
 {f'<p class="lead">{escape(lead)}</p>' if lead else ""}
-{_navigation(cards)}
+{navigation}
 </header>
 <main>
 {sections}
 </main>
 <footer>
-<p>Brackets hold 95 % intervals; the subject, with all samples of that subject, is the unit. Differences are paired; p
-values are adjusted for the number of models (Holm). Unknown answers are left out, never counted as negative.</p>
+<p>{escape(footer)}</p>
 </footer>
 </body>
 </html>
@@ -110,18 +117,19 @@ def _section(card: Card, number: int) -> str:
 def _tiles(card: Card) -> str:
     evaluation = card.evaluation
     shown = [*evaluation.headline, *(name for name in TILES if name in evaluation.figures)]
-    tiles = [_tile(term(name).label, html_cell(evaluation.figures[name])) for name in shown]
+    tiles = [tile(term(name).label, html_cell(evaluation.figures[name])) for name in shown]
     measured = f'<span class="value">{evaluation.subjects:,}</span>'
     if evaluation.cases is not None and evaluation.n:
         share = percent(evaluation.cases / evaluation.n, 1)
         measured += f'<span class="interval">{evaluation.cases:,} with the outcome ({share})</span>'
     elif evaluation.n != evaluation.subjects:
         measured += f'<span class="interval">{evaluation.n:,} samples</span>'
-    tiles.append(_tile("Subjects measured", measured))
+    tiles.append(tile("Subjects measured", measured))
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
 
-def _tile(name: str, content: str) -> str:
+def tile(name: str, content: str) -> str:
+    """Give a tile with a name and, as HTML, what it shows."""
     return f'<div class="tile"><span class="name">{escape(name)}</span>{content}</div>'
 
 
@@ -162,14 +170,14 @@ def _subsets(card: Card, drawn: Mapping[str, Canvas]) -> Iterator[str]:
         yield "<h3>When modalities are missing</h3>"
         yield '<p class="note">The same model on the same subjects, given only the inputs marked.</p>'
         yield _picture(card, drawn, "subsets")
-        yield _fold("Figures of every subset", [subsets_table(card.subsets)])
+        yield fold("Figures of every subset", [subsets_table(card.subsets)])
 
 
 def _groups(card: Card, drawn: Mapping[str, Canvas]) -> Iterator[str]:
     if card.evaluation.groups:
         yield "<h3>By group</h3>"
         yield _picture(card, drawn, "groups")
-        yield _fold("Figures of every group", [rows_table(card.evaluation.groups)])
+        yield fold("Figures of every group", [rows_table(card.evaluation.groups)])
 
 
 def _picture(card: Card, drawn: Mapping[str, Canvas], name: str) -> str:
@@ -181,12 +189,13 @@ def _picture(card: Card, drawn: Mapping[str, Canvas], name: str) -> str:
 
 
 def _details(card: Card) -> Iterator[str]:
-    yield _fold("All figures", [figures_table(card.evaluation)], note=how_measured(card))
+    yield fold("All figures", [figures_table(card.evaluation)], note=how_measured(card))
     told = [*use_blocks(card), *data_blocks(card), *provenance_blocks(card)]
-    yield _fold("Use, data and provenance", told)
+    yield fold("Use, data and provenance", told)
 
 
-def _fold(title: str, blocks: Sequence[Block], note: str = "") -> str:
+def fold(title: str, blocks: Sequence[Block], note: str = "") -> str:
+    """Give blocks that open at a click; nothing if there are none."""
     if not blocks:
         return ""
     lead = f'<p class="note">{escape(note)}</p>' if note else ""

@@ -1,0 +1,107 @@
+"""`polyclinic explain-audit`: whether a bundle's explanations are true."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from polyclinic.cli.console import TerminalProgress, err, out, print_json
+from polyclinic.cli.options import BundlePath, CohortPath, Json, Seed, TasksOfBundle
+
+if TYPE_CHECKING:
+    from polyclinic.evaluation.document import Table as Blocks
+    from polyclinic.explain.audit_record import Audit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        "explain-audit",
+        epilog="Example: polyclinic explain-audit runs/demo/bundle runs/demo/cohort --truth runs/demo/truth",
+    )(explain_audit)
+
+
+def explain_audit(
+    bundle: BundlePath,
+    cohort: CohortPath,
+    split: Annotated[
+        str, typer.Option(metavar="SPLIT", help="held_out, tuning, train, or all for a cohort never learnt from.")
+    ] = "held_out",
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Known lesions, trigger words and causes, such as the demo's; see the how-to."
+        ),
+    ] = None,
+    task: TasksOfBundle = None,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many subjects are explained, drawn by the seed.")
+    ] = 40,
+    seed: Seed = 0,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the page goes; explain_audit.html in the bundle by default."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure whether explanations are true: of the model, and of what is known. Exit code 1: those shown are not."""
+    from polyclinic.cohort import Cohort
+    from polyclinic.explain.audit import audit
+    from polyclinic.explain.audit_page import audit_page
+    from polyclinic.explain.audit_record import AUDIT, PAGE
+    from polyclinic.explain.integrated_gradients import METHOD
+    from polyclinic.files import write_text
+    from polyclinic.models.bundle import Bundle
+
+    loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
+    told = audit(
+        loaded,
+        opened,
+        None if split == "all" else split,
+        tasks=task,
+        truth=truth,
+        limit=limit,
+        seed=seed,
+        progress=TerminalProgress(),
+    )
+    told.save(bundle)
+    page = html or bundle / PAGE
+    write_text(page, audit_page(told, f"Are the explanations of {bundle.name} true?"))
+    for reason in told.skipped:
+        err.print(f"skipped: {reason}")
+    if json:
+        print_json(told.to_dict())
+    else:
+        _print(told)
+        out.print(f"→ {bundle / AUDIT}; open {page} in a browser")
+    if METHOD in told.failed:
+        raise typer.Exit(1)
+
+
+def _print(told: "Audit") -> None:
+    from polyclinic.explain.audit_page import courses_table, goals_table, known_table, located_table, verdict_table
+
+    out.print(f"{told.subjects} subjects of {told.split}; brackets hold 95 % intervals", style="bold")
+    shown = [goals_table(told), verdict_table(told), courses_table(told.courses)]
+    if told.froc:
+        shown.append(located_table(told))
+    if told.known:
+        shown.append(known_table(told))
+    for table in shown:
+        out.print(_table(table))
+    if told.dial is not None:
+        out.print(
+            f"dial: {told.dial.method} at s = {told.dial.sensitivity:g}, chosen on {told.dial.chosen_on}: finds "
+            f"{told.dial.recall} of the lesions with {told.dial.false_regions} false regions per picture there"
+        )
+
+
+def _table(block: "Blocks") -> object:
+    from rich.table import Table
+
+    from polyclinic.evaluation.document import cell_text
+
+    table = Table(*block.header)
+    for row in block.rows:
+        table.add_row(*map(cell_text, row))
+    return table
