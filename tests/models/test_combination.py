@@ -125,3 +125,40 @@ def test_a_matrix_without_a_modality_is_that_of_samples_without_it():
         limited, truth = shown.keeping(design, present, members), Seen.through(design, keeping(arrays, members))
         np.testing.assert_array_equal(limited.matrix, truth.matrix)
         np.testing.assert_array_equal(limited.able, truth.able)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
+@pytest.mark.parametrize("few", [5, 80])
+def test_a_few_who_were_alike_make_nobody_certain(kind, few):
+    random = np.random.default_rng(0)
+    present = {"structured": np.ones(N, dtype=bool), "note": np.arange(N) < few}
+    outputs = 1 if kind == "binary" else 2
+    y = np.zeros((N, outputs))
+    happened = (random.random(N) < 0.4) & ~present["note"]
+    y[np.arange(N), 0] = happened
+    if kind == "multiclass":
+        y[:, 1] = ~happened
+    chance = np.full((N, outputs), 0.4 if kind != "multiclass" else 0.5)
+    said = {
+        subset: ({"a": chance}, {"a": np.logical_or.reduce([present[one] for one in subset])})
+        for subset in subsets(INPUTS)
+    }
+    combination = Combination.fit(kind, said, present, y, np.ones(N, dtype=bool))
+    answer = combination.stackers["note",]({"a": chance[:1]}, {"a": np.array([True])})[0, 0]
+    assert 1 / (few + 20) / 2 < answer < chance[0, 0]
+
+
+def test_a_few_numbers_do_not_stretch_an_estimate():
+    random = np.random.default_rng(0)
+    y = random.normal(100, 20, size=(N, 1))
+    present = {"structured": np.ones(N, dtype=bool), "note": np.arange(N) < 3}
+    said = {subset: ({"a": y + 5}, {"a": present[subset[0]]}) for subset in subsets(INPUTS)}
+    combination = Combination.fit("regression", said, present, y, np.ones(N, dtype=bool))
+    answer = combination.stackers["note",]({"a": np.array([[120.0]])}, {"a": np.array([True])})[0, 0]
+    assert answer == pytest.approx(120, abs=15)
+
+
+def test_who_could_never_answer_has_no_weight():
+    said, _, _ = cohort()
+    assert not said["structured",][1]["note alone"].any()
+    assert fitted().stackers["structured",].weights["note alone"] == 0

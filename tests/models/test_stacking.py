@@ -84,7 +84,7 @@ def test_where_nobody_can_answer_the_base_rate_speaks():
 def test_few_samples_stay_near_the_plain_mean():
     answers, y = members(n=12)
     stacker = Stacker.fit("binary", answers, everyone(answers, 12), y, np.ones(12, dtype=bool))
-    assert stacker.strength == pytest.approx(1, abs=0.4)
+    assert stacker.strength == pytest.approx(1, abs=0.5)
     assert max(stacker.weights.values()) < 0.6
 
 

@@ -49,6 +49,16 @@ def test_anchors(cohort_of, prediction, asked):
     assert hours(cohort_of(ROWS), task(prediction=prediction)) == asked
 
 
+@pytest.mark.parametrize("exclusion", [{"fewer_events_than": 2}, {"shorter_than": "1h"}])
+def test_who_has_a_date_of_birth_and_nothing_else_has_too_little(cohort_of, exclusion):
+    born = (3, -40 * 8766, "MEDS_BIRTH", None)
+    asked = prediction_times(
+        cohort_of([*ROWS, born]), task(prediction={"anchor": "origin", "offset": "20h"}, exclusions=[exclusion])
+    )
+    assert 3 not in asked["subject_id"]
+    assert 2 in asked["subject_id"]
+
+
 @pytest.mark.parametrize("anchor", ["first_event", "last_event"])
 def test_a_record_does_not_begin_with_the_date_of_birth(cohort_of, anchor):
     born = [(subject, -40 * 8766, "MEDS_BIRTH", None) for subject in (1, 2, 3)]

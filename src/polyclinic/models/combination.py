@@ -51,11 +51,12 @@ class Combination:
 
         In `said` each subset has the answers to every sample as if it had no more than the subset.
         """
-        stackers = {}
+        stackers, spread = {}, float(targets[observed].std()) if kind == "regression" else None
         for subset, (answers, able) in said.items():
             whole = observed & np.all([present[modality] for modality in subset], axis=0)
             some = observed & np.any([present[modality] for modality in subset], axis=0)
-            stackers[subset] = Stacker.fit(kind, answers, able, targets, whole if whole.sum() >= ENOUGH else some)
+            taught = whole if whole.sum() >= ENOUGH else some
+            stackers[subset] = Stacker.fit(kind, answers, able, targets, taught, spread=spread)
         nothing = ~np.any(list(present.values()), axis=0)
         return cls(kind, stackers, rates_of_silent(kind, targets, observed, nothing))
 

@@ -20,7 +20,7 @@ from polyclinic.models.config import TaskKind
 from polyclinic.models.links import LINKS, Seen, log_odds, seen
 
 PULL = 10.0
-"""Towards equal weights, in samples' worth of evidence."""
+"""Towards equal weights and no shift, in samples' worth of evidence."""
 NEGLIGIBLE = 0.01
 """Share of the weights below which a member is not asked at all."""
 
@@ -73,20 +73,28 @@ class Stacker:
         targets: Float[np.ndarray, "sample number"],
         observed: Bool[np.ndarray, " sample"],
         bins: Sequence[float] = (),
+        spread: float | None = None,
     ) -> Stacker:
-        """Learn from answers to samples that the members were not fitted to; `bins` as for calibration."""
+        """Learn from answers to samples that the members were not fitted to; `bins` as for calibration.
+
+        `spread` is the standard deviation of the numbers that are estimated, if known better than from these targets.
+        """
         names = list(answers)
         if not names:
             raise ValueError("there is no member to stack")
         members = _gather(kind, answers, able, names)
-        what = seen(kind, targets, observed & members.anyone, bins)
-        equal = np.full(len(names), 1 / len(names))
+        taught = observed & members.anyone
+        what = seen(kind, targets, taught, bins)
         silent = rates_of_silent(kind, targets, observed, ~members.anyone, bins)
         if not what.known.any():
-            return cls(kind, dict(zip(names, equal.tolist(), strict=True)), 1.0, (0.0,) * len(silent), silent)
-        weights, shift = _fit(kind, members, what)
+            equal = dict.fromkeys(names, 1 / len(names))
+            return cls(kind, equal, 1.0, (0.0,) * len(silent), silent)
+        heard = members.able[:, taught].any(axis=1)
+        unit = (spread or float(targets[observed].std()) or 1.0) if kind == "regression" else 1.0
+        weights, shift = _fit(kind, Scores(members.scores[heard], members.able[heard]), what, unit)
         strength = float(weights.sum())
-        shares = weights / strength if strength > 0 else equal
+        shares = np.zeros(len(names))
+        shares[heard] = weights / strength if strength > 0 else 1 / heard.sum()
         shares = np.where(shares < NEGLIGIBLE, 0, shares)
         shares = shares / shares.sum()
         return cls(kind, dict(zip(names, shares.tolist(), strict=True)), strength, tuple(map(float, shift)), silent)
@@ -144,19 +152,24 @@ def _gather(kind: TaskKind, answers: Answers, able: Able, names: Sequence[str]) 
     return Scores(np.where(can[:, :, None], scores, 0), can)
 
 
-def _fit(kind: TaskKind, members: Scores, what: Seen) -> tuple[np.ndarray, np.ndarray]:
+def _fit(kind: TaskKind, members: Scores, what: Seen, unit: float) -> tuple[np.ndarray, np.ndarray]:
     """Minimise the loss over non-negative weights (the strength is their sum) and the shifts."""
     count, _, outputs = members.scores.shape
     start = np.concatenate([np.full(count, 1 / count), np.zeros(outputs)])
     bounds = [(0.0, None)] * count + [(None, None)] * outputs
-    found = minimize(objective(kind, members, what), start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    found = minimize(objective(kind, members, what, unit), start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return found[:count], found[count:]
 
 
-def objective(kind: TaskKind, members: Scores, what: Seen) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """Give the function from weights and shifts to the loss and its gradient."""
+def objective(
+    kind: TaskKind, members: Scores, what: Seen, unit: float = 1.0
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """Give the function from weights and shifts to the loss and its gradient; `unit` is that of the scores.
+
+    Weights are pulled to equal ones and shifts to none, so that a few samples who all had one outcome, or none of whom
+    had it, do not make anyone sure.
+    """
     count = len(members.scores)
-    spread = float(what.happened[what.known].std()) if kind == "regression" else 1.0
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         weights, shift = x[:count], x[count:]
@@ -164,12 +177,13 @@ def objective(kind: TaskKind, members: Scores, what: Seen) -> Callable[[np.ndarr
         total = np.maximum(share.sum(axis=0), 1e-9)
         mean = np.einsum("ms,mso->so", share / total, members.scores)
         fitted = weights.sum() * mean + shift
-        value, error = _losses(kind, fitted, what, max(spread, 1e-9))
-        away = weights - 1 / count
+        value, error = _losses(kind, fitted, what, unit)
+        away, far = weights - 1 / count, shift / unit
         # d mean / d weight: how far the member's score is from the mean, by its part in the total.
         turn = (members.able / total)[:, :, None] * (members.scores - mean)
-        by_weight = np.einsum("so,mso->m", error, weights.sum() * turn + mean)
-        return value + PULL / 2 * float(away @ away), np.concatenate([by_weight + PULL * away, error.sum(axis=0)])
+        by_weight = np.einsum("so,mso->m", error, weights.sum() * turn + mean) + PULL * away
+        by_shift = error.sum(axis=0) + PULL * far / unit
+        return value + PULL / 2 * float(away @ away + far @ far), np.concatenate([by_weight, by_shift])
 
     return loss
 

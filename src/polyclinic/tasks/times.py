@@ -119,11 +119,14 @@ def _excluded(exclusion: Exclusion, times: pl.DataFrame, record: Record) -> pl.D
     if exclusion.had or exclusion.lacks:
         having = _known(record.having(exclusion.had or exclusion.lacks), times).unique().collect()
         return times.join(having, on=["subject_id", "prediction_time"], how="semi" if exclusion.had else "anti")
-    known = (
+    counted = (
         _known(record.events.filter(record.is_input & (pl.col("code") != BIRTH)), times)
         .group_by("subject_id", "prediction_time")
-        .agg(events=pl.len(), span=(pl.col("time").max() - pl.col("time").min()).fill_null(pl.duration()))
+        .agg(events=pl.len(), span=pl.col("time").max() - pl.col("time").min())
         .collect()
+    )
+    known = times.join(counted, on=["subject_id", "prediction_time"], how="left").with_columns(
+        pl.col("events").fill_null(0), pl.col("span").fill_null(pl.duration())
     )
     if exclusion.shorter_than is not None:
         return known.filter(pl.col("span") < exclusion.shorter_than)

@@ -119,8 +119,9 @@ def cross_validate(
 class _Pooled:
     """Collects what the models of all folds said of the subjects they had not seen.
 
-    Everyone is called at the thresholds of the bundle that answered. The bins of time to event are those of the bundle
-    that learns from everyone: the risks by the ends of a fold's own are read off there.
+    Everyone is called at the thresholds of the bundle that answered. A member that some fold could not fit is left out.
+    The bins of time to event are those of the bundle that learns from everyone: the risks by the ends of a fold's own
+    are read off there.
     """
 
     def __init__(self, study: Study, targets: Mapping[str, Targets], samples: int) -> None:
@@ -153,7 +154,7 @@ class _Pooled:
         self.developed = max(self.developed, bundle.origin["development_subjects"])
 
     def _put(self, into: dict[Any, np.ndarray], name: Any, answers: np.ndarray, rows: np.ndarray) -> None:
-        into.setdefault(name, np.zeros((self.samples, answers.shape[1])))[rows] = answers
+        into.setdefault(name, np.full((self.samples, answers.shape[1]), np.nan))[rows] = answers
 
     def _read_off(self, bundle: Bundle, name: str, answers: np.ndarray) -> np.ndarray:
         bins = self.bins[name]
@@ -182,7 +183,8 @@ class _Pooled:
 
     def _said(self, name: str) -> Said:
         thresholds = tuple(self.thresholds[name].T)
-        return Said(self.answers[name], self.members[name], self.given[name], thresholds, self.bins[name])
+        members = {member: said for member, said in self.members[name].items() if not np.isnan(said).any()}
+        return Said(self.answers[name], members, self.given[name], thresholds, self.bins[name])
 
 
 def write_report(report: Report, out: Path, lead: str, progress: Progress = SILENT) -> None:
@@ -229,7 +231,10 @@ def _values(values: Sequence[float | None]) -> dict[str, Any]:
 
 
 def _refuse_foreign(out: Path) -> None:
-    """Refuse a folder with something in it that is neither a bundle nor an unfinished fit: it would be written over."""
+    """Refuse a file, and a folder that holds neither a bundle nor an unfinished fit: they would be written over."""
+    taken = next((place for place in (out, *out.parents) if place.exists()), None)
+    if taken is not None and not taken.is_dir():
+        raise StudyError(f"{taken} is a file, and no folder: name a new folder with --out")
     if out.is_dir() and any(out.iterdir()) and not (out / INDEX).is_file() and not (out / WORK).is_dir():
         raise StudyError(f"{out} holds something else than a bundle: name a new folder with --out")
 
@@ -244,13 +249,14 @@ def _save(bundle: Bundle, out: Path) -> None:
 
 
 def _work(study: Study, cohort: Cohort, out: Path, scheme: str) -> Path:
-    """Give the folder of checkpoints of this very study, cohort and scheme of folds; those of another are removed."""
+    """Name the folder of checkpoints of this very study, cohort and scheme of folds; those of another are removed.
+
+    The fit makes it with its first checkpoint, so that one which is refused leaves nothing behind.
+    """
     key = sha256(f"{study.to_yaml()}{cohort.fingerprint}{scheme}{_version()}".encode())[:16]
     work = out / WORK / key
-    for other in (out / WORK).glob("*"):
-        if other != work:
-            shutil.rmtree(other, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
+    if not work.is_dir():
+        shutil.rmtree(out / WORK, ignore_errors=True)
     return work
 
 

@@ -108,12 +108,18 @@ SMALL = 20_000_000
 
 
 def fit_estimator(config: ClassicalConfig, options: Options, x: np.ndarray, y: np.ndarray) -> Estimator:
-    """Fit one estimator: `y` holds classes from 0, or numbers. A single class gives its constant."""
+    """Fit one estimator: `y` holds classes from 0, or numbers.
+
+    A single class gives a constant: its share, had one more sample been seen of each other class, since a few who were
+    alike make nobody certain.
+    """
     family = FAMILIES[config.name]
     if config.kind == "regression":
         estimator = family.regressor(x.shape, config.seed, **options)
     elif len(np.unique(y)) < 2:
         estimator = DummyClassifier(strategy="prior")
+        others = np.setdiff1d(np.arange(config.outputs if config.kind == "multiclass" else 2), y)
+        x, y = np.concatenate([x, x[:1].repeat(len(others), axis=0)]), np.concatenate([y, others.astype(y.dtype)])
     else:
         weight = {"class_weight": "balanced"} if config.balanced else {}
         estimator = family.classifier(x.shape, config.seed, **options, **weight)
