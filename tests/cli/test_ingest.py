@@ -129,6 +129,25 @@ def test_a_mapping_is_guessed_once_and_never_written_over(polyclinic, table):
     assert done.json == {"mapping": str(table.parent / "other.yaml")}
 
 
+def test_a_mapping_of_a_folder_is_guessed_and_reads_it(polyclinic, table, monkeypatch):
+    (folder := table.parent / "tables").mkdir()
+    for name, day in (("may.csv", "2020-05-01"), ("june.csv", "2020-06-01")):
+        (folder / name).write_text(f"patient,taken_at,lactate\n{name},{day},1.5\n")
+    monkeypatch.chdir(folder)
+    done = polyclinic("ingest", "table", ".", "--guess")
+    assert done.code == 0
+    assert done.out == "polyclinic ingest table . --mapping mapping.yaml --into COHORT\n"
+    assert "the first by name of 2 tables in tables" in (folder / "mapping.yaml").read_text()
+    done = polyclinic(*done.out.split()[1:-1], table.parent / "cohort")
+    assert "2 events of 2 subjects" in done.out
+    assert "no table in empty" in polyclinic("ingest", "table", _empty(table.parent / "empty"), "--guess").refusal
+
+
+def _empty(folder):
+    folder.mkdir()
+    return folder
+
+
 def test_a_guess_names_the_cohort_that_was_named_and_refuses_what_it_does_not_heed(polyclinic, table):
     words = ("ingest", "table", table, "--guess")
     for ignored in (["--strict"], ["--seed", 3], ["--outcomes", "x"], ["--images", "x"]):

@@ -140,5 +140,9 @@ def test_real_tables_are_ingested_by_their_guess(real_data, tmp_path, name, subj
 def test_what_is_no_file_has_no_mapping(tmp_path):
     with pytest.raises(IngestError, match=r"t\.csv is not there: give the file of a table"):
         guess_mapping(tmp_path / "t.csv")
-    with pytest.raises(IngestError, match="is a folder: give the file of a table"):
+    with pytest.raises(IngestError, match=f"no table in {tmp_path.name}"):
+        guess_mapping(tmp_path)
+    (tmp_path / "Jane-Doe.csv").write_text("patient,lactate\n")
+    (tmp_path / "later.csv").write_text("patient,lactate\n1,2\n")
+    with pytest.raises(IngestError, match=r"^the first by name of 2 tables in .* has no rows"):
         guess_mapping(tmp_path)

@@ -107,7 +107,7 @@ def _guess(source: str, path: Path, mapping: Path | None, into: Path | None, jso
         raise typer.BadParameter("only a table's mapping can be guessed", param_hint="--guess")
     from polyclinic.ingest.table import guess_mapping
 
-    target = mapping or path.with_suffix(".mapping.yaml")
+    target = mapping or (path / "mapping.yaml" if path.is_dir() else path.with_suffix(".mapping.yaml"))
     if target.exists():
         raise ValueError(f"{target} exists: name another file with --mapping, or remove it")
     target.write_text(guess_mapping(path), encoding="utf-8")

@@ -13,10 +13,10 @@ import polars as pl
 
 from polyclinic.cohort import Reject
 from polyclinic.files import sha256
-from polyclinic.ingest.paths import UnusablePath, inside
+from polyclinic.ingest.paths import UnusablePath, files_under, inside
 from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.sieve import Sieve
-from polyclinic.ingest.table_files import Layout, read_rows
+from polyclinic.ingest.table_files import SUFFIXES, Layout, is_table, read_rows
 from polyclinic.ingest.table_profile import Profile, matches
 from polyclinic.ingest.text import UnusableText
 
@@ -72,33 +72,46 @@ class _Choice(NamedTuple):
 def guess_mapping(path: Path | str) -> str:
     """Give a mapping for the table at `path`, which `load_mapping` accepts, with remarks on what to check.
 
+    Of a folder, the first table by name is looked at.
+
     Raises:
-        IngestError: the file cannot be read as a table, or has no rows.
+        IngestError: the file cannot be read as a table, or has no rows; the folder has no table.
     """
-    path = Path(path)
-    cells, decimal = _with_points(_sample(path))
+    table, what = _looked_at(Path(path))
+    cells, decimal = _with_points(_sample(table, what))
     profiles = {name: Profile.of(cells.get_column(name)) for name in cells.columns}
     subject = _subject(profiles)
     others = [profile for name, profile in profiles.items() if name != subject.name]
     time = _time(others, counted=profiles[subject.name or ""].repeats)
     rest = {name: profile for name, profile in profiles.items() if name not in (subject.name, time.name)}
-    lines = [f"# A guess from {path.name}: check every line, above all codes, units, and what is an outcome."]
+    lines = [f"# A guess from {what}: check every line, above all codes, units, and what is an outcome."]
     lines += [*decimal, *subject.lines, *time.lines]
-    lines += _long(cells, rest) or [*_unique(profiles[subject.name or ""], time), *_wide(rest, path.parent)]
+    lines += _long(cells, rest) or [*_unique(profiles[subject.name or ""], time), *_wide(rest, table.parent)]
     return "\n".join([*lines, 'missing: ["", NA, N/A, NaN, nan, NULL, "null"]  # texts that mean not recorded', ""])
 
 
-def _sample(path: Path) -> pl.DataFrame:
-    if not path.is_file():
-        raise IngestError(f"{path.name} is {'a folder' if path.is_dir() else 'not there'}: give the file of a table")
+def _looked_at(path: Path) -> tuple[Path, str]:
+    """Give the table to look at, and words for it; the files of a folder are not named, as patients may be in them."""
+    if path.is_file():
+        return path, path.name
+    if not path.is_dir():
+        raise IngestError(f"{path.name} is not there: give the file of a table, or a folder of tables")
+    tables = [table for table in files_under(path, _Nowhere()) if is_table(table)]
+    folder = path.resolve().name
+    if not tables:
+        raise IngestError(f"no table in {folder}: its name must end in one of {', '.join(SUFFIXES)}")
+    return tables[0], f"the first by name of {len(tables):,} tables in {folder}" if len(tables) > 1 else tables[0].name
+
+
+def _sample(path: Path, what: str) -> pl.DataFrame:
     sieve = Sieve(path.name, _Nowhere())
     try:
         found = (rows.cells for rows in read_rows(path, Layout(), sieve))
         cells = next(cells for cells in found if not cells.is_empty()).head(_SAMPLE)
     except StopIteration:
-        raise IngestError(f"{path.name} has no rows: export the table again") from None
+        raise IngestError(f"{what} has no rows: export the table again") from None
     except (UnusableText, OSError) as error:
-        raise IngestError(f"{path.name} cannot be read as a table ({error})") from None
+        raise IngestError(f"{what} cannot be read as a table ({error})") from None
     return cells
 
 
