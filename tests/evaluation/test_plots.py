@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from polyclinic.evaluation import plots
+from polyclinic.evaluation import Contender, Difference, Figure, plots
 from polyclinic.evaluation.pictures import pictures, save_pictures
 from polyclinic.evaluation.plot_style import SERIES, canvas, save, styled, svg
+from polyclinic.evaluation.tables import comparison_table
 
 from .cards import EVERY, binary_card, multiclass_card, multilabel_card, one_class_card, regression_card, survival_card
 
@@ -92,6 +93,23 @@ def test_comparison_draws_what_was_compared():
     values = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
     rivals = [c for c in comparison.contenders if c.name != comparison.reference]
     np.testing.assert_allclose(values, [c.differences["auroc"].figure.value for c in rivals])
+
+
+def test_the_p_values_of_a_plot_are_those_of_its_table():
+    rivals = (_rival("tree", 0.02), _rival("linear", 0.03))
+    compared = dataclasses.replace(binary_card().comparison, reference="unified", headline=("auroc",),
+                                   contenders=(_rival("unified"), *rivals))  # fmt: skip
+    drawn, table = texts(draw(plots.comparison, compared)), comparison_table(compared)
+    assert table.header[-1] == "p (Holm)"
+    assert [row[-1] for row in table.rows] == ["", ".040", ".060"]
+    assert "p (Holm) = .040" in drawn
+    assert "p (Holm) = .060" in drawn
+
+
+def _rival(name, p=None):
+    """A model that is worse by .020, by an unadjusted p value and twice that, adjusted."""
+    less = Difference(Figure("auroc", -0.02, -0.05, 0.01, 99, "paired"), p, None if p is None else 2 * p)
+    return Contender(name, {"auroc": Figure("auroc", 0.7, 0.6, 0.8, 99, "m")}, {"auroc": less})
 
 
 def test_bars_stand_for_the_figures_of_the_subsets():

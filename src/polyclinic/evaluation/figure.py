@@ -84,12 +84,20 @@ class Figure(Record):
         return f"{decimal(self.value, digits)} [{decimal(self.low, digits)}, {decimal(self.high, digits)}]"
 
 
+P_ADJUSTED = "p (Holm)"
+"""What a p value is called that was adjusted for the number of comparisons."""
+
+
 @dataclass(frozen=True)
 class Difference(Record):
     """How far a model's figure lies from the reference's on the same subjects, with a two-sided p value.
 
+    Where the p value was adjusted for the number of comparisons, the adjusted one is written, and named so.
+
     >>> print(Difference(Figure("auroc", 0.021, 0.004, 0.038, 4000, "paired DeLong, 95 %"), p=0.0154))
     +.021 [+.004, +.038], p = .015
+    >>> print(Difference(Figure("auroc", 0.021, 0.004, 0.038, 4000, "paired DeLong, 95 %"), 0.0154, p_adjusted=0.0308))
+    +.021 [+.004, +.038], p (Holm) = .031
     """
 
     figure: Figure
@@ -107,6 +115,8 @@ class Difference(Record):
         digits = places(figure.value, figure.low, figure.high)
         value, low, high = (decimal(part, digits, sign=True) for part in (figure.value, figure.low, figure.high))
         text = f"{value} [{low}, {high}]"
+        if self.p_adjusted is not None:
+            return f"{text}, {p_text(self.p_adjusted, P_ADJUSTED)}"
         return text if self.p is None else f"{text}, {p_text(self.p)}"
 
 
@@ -140,12 +150,12 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def p_text(p: float) -> str:
+def p_text(p: float, name: str = "p") -> str:
     """Write a p value.
 
     >>> p_text(0.0004), p_text(0.031), p_text(0.9999)
     ('p < .001', 'p = .031', 'p > .999')
     """
     if p < 0.001:
-        return "p < .001"
-    return "p > .999" if p > 0.999 else f"p = {decimal(p)}"
+        return f"{name} < .001"
+    return f"{name} > .999" if p > 0.999 else f"{name} = {decimal(p)}"

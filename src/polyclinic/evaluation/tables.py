@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from polyclinic.evaluation.document import Cell, Table
-from polyclinic.evaluation.figure import Difference, decimal
+from polyclinic.evaluation.figure import P_ADJUSTED, Difference, decimal
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
 from polyclinic.evaluation.vocabulary import term
 
@@ -32,7 +32,7 @@ def comparison_table(comparison: Comparison, model: str = "") -> Table:
     """
     first = comparison.headline[0]
     header = ("Model", *(term(name).label for name in comparison.headline))
-    header = (*header, f"Difference in {term(first).label}", "p (Holm)")
+    header = (*header, f"Difference in {term(first).label}", P_ADJUSTED)
     rows = [_contender(contender, comparison, first) for contender in comparison.contenders]
     strong = frozenset(place for place, c in enumerate(comparison.contenders) if c.name == model)
     return Table(header, tuple(rows), strong=strong)
