@@ -110,6 +110,21 @@ def test_train_does_not_write_over_what_is_no_bundle(simple, hospital, polyclini
     refused = polyclinic("train", hospital.path, "--config", simple, "--out", tmp_path / "mine").refusal
     assert "holds something else than a bundle" in refused
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+    file = tmp_path / "mine" / "thesis.txt"
+    for out in (file, file / "bundle"):
+        refused = polyclinic("train", hospital.path, "--config", simple, "--out", out).refusal
+        assert refused == f"{file} is a file, and no folder: name a new folder with --out"
+    assert file.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("folds", [(), ("--folds", 2)])
+def test_a_train_that_is_refused_leaves_nothing_behind(folds, simple, hospital, polyclinic, tmp_path):
+    noted = pl.col("code").cast(pl.String).str.starts_with("NOTE//")
+    without = rewritten(hospital, tmp_path / "without", lambda events: events.filter(~noted))
+    words = ("train", without.path, "--config", simple, *folds, "--out", tmp_path / "bundle")
+    assert "no development subject has note" in polyclinic(*words, "--inputs", "structured,note").refusal
+    assert "no event of the cohort answers" in polyclinic(*words, "--task", "indiana_normal").refusal
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_evaluate_measures_the_held_out(trained, hospital, polyclinic, tmp_path):
