@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from ingest.sinks import read_table
-from polyclinic.cohort import NOMINAL_ORIGIN
+from polyclinic.cohort import BIRTH, NOMINAL_ORIGIN, Cohort
 from polyclinic.ingest import IngestError, Options, ingest
 from polyclinic.ingest.pictures import png, read_grey
 from polyclinic.ingest.table import read
 from polyclinic.progress import SILENT
+from polyclinic.tasks import Task, prediction_times
+from polyclinic.training.subgroups import ages_at
 
 TEN = datetime(2023, 2, 3, 10)
 WIDE = """
@@ -300,6 +302,42 @@ def test_waveforms_beside_the_table(tmp_path):
     assert [event[0] for event in kept.events] == ["1", "2"]
     assert len(kept.blobs) == 1
     assert kept.reasons == [(4, "path outside the source"), (5, "missing file")]
+
+
+BORN = "subject: id\nbirth: {column: dob, format: '%d.%m.%Y'}\n"
+
+
+def test_a_birth_becomes_one_event_of_its_code(tmp_path):
+    mapping = BORN + "time: at\ncolumns: {crp: {code: LAB//crp//mg/L, type: numeric}}\n"
+    rows = ["1,03.02.1950,2023-02-03,5", "1,03.02.1950,2023-02-04,6", "2,NA,2023-02-03,7", "3,31.02.1950,2023-02-03,8"]
+    rows += ["1,04.02.1950,2023-02-05,9", "4,03.02.1750,2023-02-03,4"]
+    (tmp_path / "labs.csv").write_text("id,dob,at,crp\n" + "\n".join(rows))
+    kept = read_table(tmp_path / "labs.csv", mapping)
+    births = [frame for frame in kept.frames if "MEDS_BIRTH" in frame.get_column("code", default=[])]
+    assert [row for frame in births for row in frame.select("source_id", "time").iter_rows()] == [
+        ("1", datetime(1950, 2, 3))
+    ]
+    assert kept.reasons == [(5, "impossible date"), (6, "two dates of birth"), (7, "implausible date")]
+    numbers = [x for frame in kept.frames if "numeric_value" in frame.columns for x in frame["numeric_value"]]
+    assert numbers == [5, 6, 7, 8, 9, 4], "the facts of a row do not hang on the date of birth"
+
+
+def test_the_record_does_not_begin_with_a_birth_that_was_ingested(tmp_path):
+    (tmp_path / "m.yaml").write_text(BORN)
+    (tmp_path / "people.csv").write_text("id,dob\n1,03.02.1950\n2,04.02.1960\n")
+    ingest("table", tmp_path / "people.csv", tmp_path / "cohort", mapping=tmp_path / "m.yaml")
+    (tmp_path / "stays.yaml").write_text(
+        "subject: id\ntime: at\ncolumns:\n  crp: {code: LAB//crp//mg/L, type: numeric}\n"
+        "  died: {code: OUTCOME//died, type: label}\n"
+    )
+    (tmp_path / "stays.csv").write_text("id,at,crp,died\n1,2023-02-03,5,\n1,2023-02-09,,1\n2,2023-03-03,6,0\n")
+    ingest("table", tmp_path / "stays.csv", tmp_path / "cohort", mapping=tmp_path / "stays.yaml")
+    cohort = Cohort.open(tmp_path / "cohort")
+    assert cohort.events().filter(pl.col("code") == BIRTH).collect().height == 2
+    task = Task(name="death", kind="binary", target={"codes": "OUTCOME//died"}, prediction={"offset": "1d"})
+    asked = prediction_times(cohort, task)
+    assert asked["prediction_time"].to_list() == [datetime(2023, 2, 4), datetime(2023, 3, 4)]
+    assert ages_at(cohort, asked.with_row_index("sample")) == [73, 63]
 
 
 def test_a_folder_of_tables(tmp_path):

@@ -137,6 +137,27 @@ def test_real_tables_are_ingested_by_their_guess(real_data, tmp_path, name, subj
     assert kept.rejects == []
 
 
+@pytest.mark.parametrize("name", ["dob", "birth_date", "DateOfBirth", "patient_dob", "Geburtsdatum", "geb"])
+def test_a_date_of_birth_is_no_time_of_a_fact(name, tmp_path):
+    rows = ["1,24.12.1950,03.02.2023,5.1", "1,24.12.1950,28.02.2023,6.2", "2,13.11.1960,04.02.2023,7.3"]
+    mapping, text = guessed(tmp_path, f"patient_id,{name},taken_at,crp\n" + "\n".join(rows))
+    assert (mapping.subject, mapping.time.column) == ("patient_id", "taken_at")
+    assert (mapping.birth.column, mapping.birth.format) == (name, "%d.%m.%Y")
+    assert list(mapping.columns) == ["crp"]
+    assert read_table(tmp_path / "t.csv", text).rejects == []
+
+
+def test_a_table_of_births_alone_is_mapped(tmp_path):
+    mapping, _ = guessed(tmp_path, "patient_id,birth_date,note\n1,1950-12-24,\n2,1960-11-13,\n")
+    assert (mapping.birth.column, mapping.time, mapping.columns) == ("birth_date", None, {})
+
+
+def test_a_number_of_births_is_a_number(tmp_path):
+    mapping, _ = guessed(tmp_path, "patient_id,birth_weight,year_of_birth\n1,3100,1950\n2,2900,1960\n")
+    assert mapping.birth is None
+    assert set(mapping.columns) == {"birth_weight", "year_of_birth"}
+
+
 def test_what_is_no_file_has_no_mapping(tmp_path):
     with pytest.raises(IngestError, match=r"t\.csv is not there: give the file of a table"):
         guess_mapping(tmp_path / "t.csv")

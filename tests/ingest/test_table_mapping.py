@@ -40,13 +40,18 @@ def test_a_null_time_is_said_and_an_unsaid_one_is_the_rows(load):
 
 def test_the_columns_in_use(load):
     assert load(GOOD).names() == {"id", "at", "sex", "lab", "u"}
+    assert load("subject: id\nbirth: dob\n").names() == {"id", "dob"}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("subject: id\n", "", "line 1: subject: Field required"),
-        ("subject:", "subjekt:", "line 1: subjekt: unknown key: choose from columns, decimal, encoding, long, missing"),
+        (
+            "subject:",
+            "subjekt:",
+            "line 1: subjekt: unknown key: choose from birth, columns, decimal, encoding, long",
+        ),
         ("format:", "fromat:", "line 2: time.fromat: unknown key: choose from column, earliest, format, latest, unit"),
         ("%d.%m.%Y", "%d.%m", "line 2: time.format: not a date format"),
         ("%d.%m.%Y", "%Q", "line 2: time.format: %Q is not understood: use %Y, %m, %d"),
@@ -70,6 +75,8 @@ def test_the_columns_in_use(load):
         ("missing: [", "missing: [[", "not YAML"),
         (GOOD, "just a text", "line 1: a mapping is keys with values"),
         (GOOD, "subject: id", "line 1: nothing is mapped"),
+        ("LAB//x//mmol/L", "MEDS_BIRTH", "line 5: columns.lab: a date of birth is no fact of a column"),
+        ("missing:", "birth: {column: dob, format: '%d.%m.%y'}\nmissing:", "line 6: birth: 45 may be 1945 or 2045"),
         (GOOD, "", "line 1"),
     ],
 )

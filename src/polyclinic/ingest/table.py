@@ -4,10 +4,12 @@ Every cell of a mapped column ends as one of three things: missing, an event, or
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
+from polyclinic.cohort import BIRTH
 from polyclinic.ingest.delimited import Rows
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.reader import Options, Sink
@@ -52,6 +54,7 @@ class Table:
         self.path, self.mapping, self.sieve = path, mapping, sieve
         self._numbers = Numbers(mapping.decimal, holds_values(path))
         self._seen: set[str] = set()
+        self._born: dict[str, datetime] = {}
 
     def read(self, progress: Progress) -> None:
         """Send the table's events to the sink and its rejects to the sieve.
@@ -77,6 +80,8 @@ class Table:
 
     def _events(self, rows: Rows) -> Iterator[pl.DataFrame]:
         frame = self._identified(rows)
+        if self.mapping.birth:
+            yield self._births(frame, self.mapping.birth, rows.dated)
         yield from self._wide(frame, rows.dated)
         if self.mapping.long:
             yield from self._long(frame, self.mapping.long, rows.dated)
@@ -101,6 +106,15 @@ class Table:
         seen = subject in self._seen
         self._seen.add(subject)
         return not seen
+
+    def _births(self, frame: pl.DataFrame, birth: Time, dated: frozenset[str]) -> pl.DataFrame:
+        """Give one event per subject; a second date of birth is rejected."""
+        known = ~_is_one_of(f"={birth.column}", (*MISSING, *self.mapping.missing))
+        timed = self._timed(frame.filter(known), birth, dated).select("line", "source_id", "time")
+        agrees = [self._born.setdefault(subject, time) == time for _, subject, time in timed.iter_rows()]
+        remedy = f"column {birth.column!r}: give all rows of the patient the same date"
+        timed = self.sieve.keep(timed, pl.lit(pl.Series(agrees, dtype=pl.Boolean)), "two dates of birth", remedy)
+        return timed.unique("source_id", keep="first", maintain_order=True).with_columns(code=pl.lit(BIRTH))
 
     def _wide(self, frame: pl.DataFrame, dated: frozenset[str]) -> Iterator[pl.DataFrame]:
         for time, facts in _by_time(self.mapping.columns, self.mapping.time).items():

@@ -24,6 +24,7 @@ _SAMPLE = 5_000  # rows
 _PARAMETERS = 300  # of a long table, the commonest
 
 _SUBJECT = ("(subject|patient|person|participant|case)(id)?", "mrn", "pid", "pidnum", "record")
+_BIRTHS = ("dob", "birth(day|date)?", "born", "geb(urtsdatum|urtstag)?")
 _TIMES = ("time", "date", "datetime", "timestamp", "charttime", "taken", "recorded", "day", "when")
 _OUTCOMES = (
     "outcomes?", "died", "dead", "death", "mortality", "surv\\w*", "deceased", "readmi(ssion|tted)", "labels?",
@@ -81,12 +82,14 @@ def guess_mapping(path: Path | str) -> str:
     cells, decimal = _with_points(_sample(table, what))
     profiles = {name: Profile.of(cells.get_column(name)) for name in cells.columns}
     subject = _subject(profiles)
-    others = [profile for name, profile in profiles.items() if name != subject.name]
+    birth = _birth([profile for name, profile in profiles.items() if name != subject.name])
+    others = [profile for name, profile in profiles.items() if name not in (subject.name, birth.name)]
     time = _time(others, counted=profiles[subject.name or ""].repeats)
-    rest = {name: profile for name, profile in profiles.items() if name not in (subject.name, time.name)}
+    rest = {profile.name: profile for profile in others if profile.name != time.name}
     lines = [f"# A guess from {what}: check every line, above all codes, units, and what is an outcome."]
-    lines += [*decimal, *subject.lines, *time.lines]
-    lines += _long(cells, rest) or [*_unique(profiles[subject.name or ""], time), *_wide(rest, table.parent)]
+    lines += [*decimal, *subject.lines, *time.lines, *birth.lines]
+    unique = _unique(profiles[subject.name or ""], time)
+    lines += _long(cells, rest) or [*unique, *_wide(rest, table.parent, alone=birth.name is None)]
     return "\n".join([*lines, 'missing: ["", NA, N/A, NaN, nan, NULL, "null"]  # texts that mean not recorded', ""])
 
 
@@ -144,7 +147,7 @@ class _Nowhere:
 
 
 def _subject(profiles: Mapping[str, Profile]) -> _Choice:
-    named = [name for name in profiles if matches(name, *_SUBJECT)]
+    named = [name for name, profile in profiles.items() if matches(name, *_SUBJECT) and not _is_birth(profile)]
     ids = [name for name in profiles if matches(name, "id")]
     whole = [name for name, profile in profiles.items() if name and not profile.prose and not profile.empty]
     chosen = [*[name for name in named if name in ids], *named, *ids, *whole, *profiles][0]
@@ -157,16 +160,31 @@ def _time(candidates: Sequence[Profile], counted: bool) -> _Choice:
     """Choose dates; or, where patients have several rows (`counted`), numbers of hours or days."""
     dated = [profile for profile in candidates if profile.date_formats and _is_date(profile)]
     for profile in sorted(dated, key=lambda profile: not matches(profile.name, *_TIMES)):
-        first, *others = profile.date_formats
-        said = f", format: {json.dumps(first)}" if first else ""
-        remark = f"  # or {', '.join(other or 'ISO 8601' for other in others)}?" if others else ""
-        return _Choice(profile.name, [f"time: {{column: {_quoted(profile.name)}{said}}}{remark}"])
+        return _Choice(profile.name, [_dated("time", profile)])
     for profile in candidates if counted else ():
         for unit in _NUMBERED_TIMES:
             if profile.numeric and matches(profile.name, unit, unit[:-1]) and not matches(profile.name, *_OUTCOMES):
                 line = f"time: {{column: {_quoted(profile.name)}, unit: {unit}}}"
                 return _Choice(profile.name, [f"{line}  # counted from each patient's own start: is this so?"])
     return _Choice(None, ["time: null  # no column looks like a time: every fact is static, known from the start"])
+
+
+def _birth(candidates: Sequence[Profile]) -> _Choice:
+    """Choose the date of birth, if there is one: it is no time of a fact, as the record does not begin with it."""
+    born = next((profile for profile in candidates if _is_birth(profile)), None)
+    return _Choice(None, []) if born is None else _Choice(born.name, [_dated("birth", born)])
+
+
+def _is_birth(profile: Profile) -> bool:
+    return matches(profile.name, *_BIRTHS) and bool(profile.date_formats)
+
+
+def _dated(key: str, profile: Profile) -> str:
+    """Give the line of a column of dates, with its format and the others that it may be in."""
+    first, *others = profile.date_formats
+    said = f", format: {json.dumps(first)}" if first else ""
+    remark = f"  # or {', '.join(other or 'ISO 8601' for other in others)}?" if others else ""
+    return f"{key}: {{column: {_quoted(profile.name)}{said}}}{remark}"
 
 
 def _is_date(profile: Profile) -> bool:
@@ -180,16 +198,18 @@ def _unique(subject: Profile, time: _Choice) -> list[str]:
     return []
 
 
-def _wide(profiles: Mapping[str, Profile], folder: Path) -> list[str]:
+def _wide(profiles: Mapping[str, Profile], folder: Path, alone: bool) -> list[str]:
+    """Give the lines of a wide table; unless its facts stand `alone`, it may have none."""
     units = {name: unit for name in profiles if (unit := _unit_column(name, profiles))}
     guesses = [
         _guess(profile, profiles.get(units.get(name, "")), folder)
         for name, profile in profiles.items()
         if name not in units.values()
     ]
-    if not any(guess.fields for guess in guesses):
+    mapped = any(guess.fields for guess in guesses)
+    if alone and not mapped:
         raise IngestError("no column could be mapped: the table needs a column beside the patient and the time")
-    return ["columns:", *(guess.line("  ") for guess in guesses)]
+    return ["columns:" if mapped else "columns: {}", *(guess.line("  ") for guess in guesses)]
 
 
 def _unit_column(name: str, profiles: Mapping[str, Profile]) -> str | None:

@@ -3,6 +3,7 @@
 ```yaml
 subject: patient_id                                   # column
 time: {column: taken_at, format: "%Y-%m-%d %H:%M"}    # a column name alone: ISO 8601
+birth: {column: dob, format: "%d.%m.%Y"}              # becomes an event of code MEDS_BIRTH
 columns:
   lactate: {code: LAB//lactate//mmol/L, type: numeric, units: {column: lactate_unit, mg/dL: 0.111}}
   sex: {code: DEMOGRAPHIC//sex, type: categorical, values: {F: female, M: male}, time: null}
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from polyclinic.cohort import BIRTH
 from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.table_time import check_format
 from polyclinic.ingest.yaml_errors import explain, parse
@@ -122,6 +124,8 @@ class Column(Strict):
     @model_validator(mode="after")
     def _code_fits(self) -> Self:
         kind, *rest = self.code.split("//")
+        if kind == BIRTH:
+            raise ValueError("a date of birth is no fact of a column: say birth: and its column, beside subject")
         if kind not in KINDS or not rest or not rest[0]:
             raise ValueError(f"code must be KIND//NAME or KIND//NAME//UNIT, with KIND one of {', '.join(KINDS)}")
         of_type, of_kind = _KIND_OF_TYPE.get(self.type), _TYPE_OF_KIND.get(kind)
@@ -169,6 +173,7 @@ class TableMapping(Strict):
 
     subject: str
     time: TimeOrColumn = None  # null: every fact is static
+    birth: TimeOrColumn = None  # of the patient: a date, not the time of a fact
     columns: dict[str, Column] = {}
     long: Long | None = None
     missing: tuple[str, ...] = MISSING
@@ -195,8 +200,8 @@ class TableMapping(Strict):
 
     @model_validator(mode="after")
     def _maps_something(self) -> Self:
-        if not self.columns and self.long is None:
-            raise ValueError("nothing is mapped: say columns (wide form) or long")
+        if not self.columns and self.long is None and self.birth is None:
+            raise ValueError("nothing is mapped: say columns (wide form), long or birth")
         return self
 
     @property
@@ -207,7 +212,7 @@ class TableMapping(Strict):
     def names(self) -> set[str]:
         """Give the columns of the table that the mapping uses."""
         facts = [*self.columns.values(), *(self.long.codes.values() if self.long else ())]
-        times = [self.time, *(fact.time for fact in facts)]
+        times = [self.time, self.birth, *(fact.time for fact in facts)]
         used = {self.subject, *self.columns, *(time.column for time in times if time)}
         used |= {fact.units.column for fact in facts if fact.units and fact.units.column}
         if self.long:
