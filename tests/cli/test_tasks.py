@@ -1,6 +1,10 @@
 """`polyclinic tasks`."""
 
-from polyclinic.tasks import BUILT_IN, Task
+import polars as pl
+import pytest
+
+from polyclinic.cohort import SPLITS
+from polyclinic.tasks import BUILT_IN, Labels, Task
 
 
 def test_the_built_in_tasks_are_listed(polyclinic):
@@ -23,6 +27,36 @@ def test_a_cohort_is_labelled(polyclinic, hospital):
     assert "labelled" in done.out
     counts = polyclinic("tasks", "demo_deterioration", "--cohort", hospital.path, "--json").json
     assert counts["labelled"] + sum(counts["unknown"].values()) + sum(counts["excluded"].values()) == 72
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        ("demo_deterioration", {"yes", "no"}),
+        ("demo_diagnosis", set(Task.load("demo_diagnosis").classes)),
+        ("demo_findings", set(Task.load("demo_findings").classes)),
+        ("demo_survival", {"event", "censored"}),
+        ("demo_stay", set()),
+    ],
+)
+def test_the_answers_are_counted_by_split(name, answers, polyclinic, hospital):
+    counts = polyclinic("tasks", name, "--cohort", hospital.path, "--json").json
+    frame = Labels.read(hospital, Task.load(name)).frame
+    assert list(counts["splits"]) == list(SPLITS)
+    for split, counted in counts["splits"].items():
+        inside = frame.filter(pl.col("subject_id").is_in(hospital.subjects_in(split)))
+        told = {answer: inside.filter(_says(answer, Task.load(name).kind)).height for answer in answers}
+        assert counted == {"labelled": inside.height, "answers": told}
+    shown = polyclinic("tasks", name, "--cohort", hospital.path).out
+    for answer in answers:
+        (row,) = [line.split() for line in shown.splitlines() if line.strip("│ ").startswith(f"{answer} ")]
+        assert str(sum(counted["answers"][answer] for counted in counts["splits"].values())) in row
+
+
+def _says(answer, kind):
+    if kind in ("binary", "time_to_event"):
+        return pl.col("boolean_value") == (answer in ("yes", "event"))
+    return pl.col("categorical_value").str.split("|").list.contains(answer)
 
 
 def test_an_unknown_task_is_refused_with_the_choices(polyclinic):

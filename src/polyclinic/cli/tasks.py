@@ -1,5 +1,6 @@
 """`polyclinic tasks`: the questions there are, and their answers in a cohort."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from polyclinic.cli.console import out, print_json
 from polyclinic.cli.options import Json
 
 if TYPE_CHECKING:
-    from polyclinic.tasks import Task
+    from polyclinic.tasks import Answers, Task
 
 
 def register(app: typer.Typer) -> None:
@@ -60,14 +61,16 @@ def _list(built_in: dict[str, "Task"], json: bool) -> None:
 
 def _label(task: "Task", cohort: Path, json: bool) -> None:
     from polyclinic.cohort import Cohort
-    from polyclinic.tasks import label
+    from polyclinic.tasks import count_answers, label
 
     opened = Cohort.open(cohort)
     labels = label(opened, task)
     folder = labels.write(opened)
+    splits = count_answers(labels, opened.splits)
     counts = {
         "task": task.name,
         "labelled": labels.frame.height,
+        "splits": {name: split._asdict() for name, split in splits.items()},
         "unknown": dict(labels.unknown),
         "excluded": dict(labels.excluded),
     }
@@ -75,6 +78,20 @@ def _label(task: "Task", cohort: Path, json: bool) -> None:
         print_json(counts | {"folder": str(folder)})
         return
     out.print(f"{task.name}: {labels.frame.height:,} labelled → {folder}")
+    out.print(_answers(splits))
     for kind, reasons in (("unknown", labels.unknown), ("not asked", labels.excluded)):
         for reason, number in reasons.items():
             out.print(f"{kind}: {number:,} × {reason}")
+
+
+def _answers(splits: Mapping[str, "Answers"]) -> Table:
+    """Give a row for each answer, a column for each split; more than one class of a multilabel task may hold."""
+    table = Table("answer", *splits, "all")
+    for answer in next(iter(splits.values())).answers:
+        _add(table, answer, [split.answers[answer] for split in splits.values()])
+    _add(table, "labelled", [split.labelled for split in splits.values()])
+    return table
+
+
+def _add(table: Table, name: str, counts: Sequence[int]) -> None:
+    table.add_row(name, *(f"{count:,}" for count in (*counts, sum(counts))))

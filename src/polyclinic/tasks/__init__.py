@@ -5,12 +5,13 @@ from polyclinic.tasks.errors import TaskError
 from polyclinic.tasks.labels import Labels, label
 from polyclinic.tasks.patterns import Inputs
 from polyclinic.tasks.question import Exclusion, Kind, Prediction, Target
-from polyclinic.tasks.targets import Samples, Targets, as_targets, number_samples, samples
+from polyclinic.tasks.targets import Answers, Samples, Targets, as_targets, count_answers, number_samples, samples
 from polyclinic.tasks.task import Task
 from polyclinic.tasks.times import prediction_times
 
 __all__ = [
     "BUILT_IN",
+    "Answers",
     "Exclusion",
     "Inputs",
     "Kind",
@@ -22,6 +23,7 @@ __all__ = [
     "Task",
     "TaskError",
     "as_targets",
+    "count_answers",
     "label",
     "number_samples",
     "prediction_times",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from polyclinic.cohort import Cohort
+from polyclinic.cohort import SPLITS, Cohort
 from polyclinic.tasks.checks import CLASS_SEPARATOR
 from polyclinic.tasks.labels import Labels, label
 from polyclinic.tasks.task import Task
@@ -75,3 +75,36 @@ def _columns(task: Task) -> list[pl.Expr]:
         return [held.list.contains(name).alias(name) for name in task.classes]
     column = "boolean_value" if task.kind == "binary" else "float_value"
     return [pl.col(column).alias(task.outputs[0])]
+
+
+class Answers(NamedTuple):
+    """How many samples of a split are labelled, and how many of them have each answer.
+
+    The answers are yes and no, the classes (several may hold in a multilabel task), event and censored for time to
+    event, and none for regression.
+    """
+
+    labelled: int
+    answers: Mapping[str, int]
+
+
+def count_answers(labels: Labels, splits: pl.DataFrame) -> dict[str, Answers]:
+    """Count the answers in each split of `splits` (`subject_id`, `split`), that of a cohort."""
+    held = _held(labels)
+    split = labels.frame.select("subject_id").join(splits, on="subject_id", how="left", maintain_order="left")["split"]
+    inside = {name: (split == name).to_numpy() for name in SPLITS}
+    return {
+        name: Answers(int(rows.sum()), {answer: int(holds[rows].sum()) for answer, holds in held.items()})
+        for name, rows in inside.items()
+    }
+
+
+def _held(labels: Labels) -> dict[str, np.ndarray]:
+    """Say of each answer to which labels it is given, Boolean [label]."""
+    if labels.task.kind == "regression":
+        return {}
+    given = as_targets(labels, labels.frame).values == 1
+    if labels.task.classes:
+        return dict(zip(labels.task.classes, given.T, strict=True))
+    yes, no = ("event", "censored") if labels.task.kind == "time_to_event" else ("yes", "no")
+    return {yes: given[:, -1], no: ~given[:, -1]}
