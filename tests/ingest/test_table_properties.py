@@ -34,7 +34,7 @@ LINES = st.lists(TEXT, min_size=1, max_size=3).map("\n".join)
 ROWS = st.fixed_dictionaries(
     {
         "id": TEXT.filter(lambda text: text not in MISSING),
-        "at": st.datetimes(datetime(1900, 1, 1), datetime(2199, 1, 1)),
+        "at": st.datetimes(datetime(1900, 1, 1), datetime(2199, 1, 1)).map(lambda at: at.replace(fold=0)),
         "number": st.none() | st.floats(width=32, allow_nan=False, allow_infinity=False),
         "kind": st.none() | TEXT,
         "text": st.none() | LINES,
@@ -60,7 +60,7 @@ def write(path, rows, suffix):
 def test_every_value_comes_back(tmp_path, suffix, rows):
     kept = read_table(write(tmp_path, rows, suffix), MAPPING)
     told = [
-        (row["id"], row["at"], code, np.float32(row[name]) if name == "number" else row[name])
+        (row["id"], row["at"], code, float(np.float32(row[name])) if name == "number" else row[name])
         for row in rows
         for name, code in CODES.items()
         if row[name] is not None
