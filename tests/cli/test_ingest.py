@@ -62,6 +62,16 @@ def test_rejects_are_counted_and_never_quoted(ingest, table):
     assert subjects(table) == [1, 2, 3]
 
 
+def test_the_share_of_rejected_rows_is_told(ingest, table):
+    table.write_text(BAD + "\n4,2020-01-04,1\n5,2020-02-30,,\n6,x,y,z\n,,,\n")
+    done = ingest()
+    assert "4 of 7 rows (57 %) were rejected, whole or in part: see" in " ".join(done.out.split())
+    counted = ingest("--json").json
+    assert (counted["rows"], counted["rejected_rows"]) == (7, 4)
+    table.write_text(GOOD + "".join(f"{patient},2020-01-01,1,1\n" for patient in range(9, 400)) + "8,x,1,1\n")
+    assert "1 of 394 rows (< 1 %)" in ingest().out
+
+
 def test_a_strict_ingest_with_rejects_ends_with_1_and_leaves_the_cohort(ingest, table):
     ingest()
     table.write_text(BAD)

@@ -20,6 +20,7 @@ class Kept:
         self.frames: list[pl.DataFrame] = []
         self.rejects: list[Reject] = []
         self.blobs: dict[str, bytes] = {}
+        self.rows: list[tuple[int, int]] = []
 
     def add(self, frame: pl.DataFrame) -> None:
         self.frames.append(frame)
@@ -31,6 +32,9 @@ class Kept:
 
     def reject(self, *rejects: Reject) -> None:
         self.rejects.extend(rejects)
+
+    def count_rows(self, rows: int, rejected: int) -> None:
+        self.rows.append((rows, rejected))
 
     @property
     def events(self) -> list[tuple]:

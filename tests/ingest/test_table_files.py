@@ -209,6 +209,7 @@ def test_errors_of_formulas_are_no_values_and_not_available_is_missing(tmp_path)
     assert [(reject.line, reject.reason, reject.remedy) for reject in kept.rejects] == [
         (2, "error of a formula", "column 'lactate': correct the formula, or empty the cell")
     ]
+    assert kept.rows == [(2, 1)], "a row of which a cell was rejected is one row"
 
 
 @pytest.mark.parametrize(

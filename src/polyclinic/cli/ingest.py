@@ -89,11 +89,21 @@ def _print(report: "IngestReport", into: Path) -> None:
         f"({report.events_per_second:,.0f} events/s), {report.blobs:,} pictures and waveforms → {into}"
     )
     if report.rejects:
+        rejects = into / "metadata" / "rejects.parquet"
+        out.print(f"{_rejected(report)}: see {rejects}, with file, line and remedy of each", style="bold red")
         table = Table("rejected because", "records", title="Rejected", title_justify="left")
         for reason, count in report.rejects.items():
             table.add_row(reason, f"{count:,}")
         out.print(table)
-        out.print(f"each with file, line and remedy in {into / 'metadata' / 'rejects.parquet'}")
+
+
+def _rejected(report: "IngestReport") -> str:
+    """Say how much was rejected; of tables, what share of the rows."""
+    if not report.rejected_rows:
+        return f"{report.rejected:,} records were rejected"
+    share = report.rejected_rows / report.rows
+    percent = "< 1" if share < 0.01 else "> 99" if 0.99 < share < 1 else f"{100 * share:.0f}"
+    return f"{report.rejected_rows:,} of {report.rows:,} rows ({percent} %) were rejected, whole or in part"
 
 
 def _refuse_beside_guess(**said: object) -> None:

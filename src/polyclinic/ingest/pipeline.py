@@ -22,6 +22,7 @@ class Tally:
         self._subjects: set[Any] = set()
         self._blobs: set[str] = set()
         self.events = 0
+        self.rows, self.rejected_rows = 0, 0
         self.rejects: Counter[str] = Counter()
         self.first_reject: Reject | None = None
 
@@ -46,10 +47,23 @@ class Tally:
         self.first_reject = self.first_reject or next(iter(rejects), None)
         self._sink.reject(*rejects)
 
+    def count_rows(self, rows: int, rejected: int) -> None:
+        """Count the rows of a table, and those of which all or a cell was rejected."""
+        self.rows += rows
+        self.rejected_rows += rejected
+
     def report(self, source: str, seconds: float) -> IngestReport:
         """Sum up."""
-        rejects = dict(self.rejects.most_common())
-        return IngestReport(source, self.events, len(self._subjects), len(self._blobs), rejects, seconds)
+        return IngestReport(
+            source=source,
+            events=self.events,
+            subjects=len(self._subjects),
+            blobs=len(self._blobs),
+            rejects=dict(self.rejects.most_common()),
+            seconds=seconds,
+            rows=self.rows,
+            rejected_rows=self.rejected_rows,
+        )
 
 
 def ingest(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import polars as pl
 
@@ -29,6 +29,15 @@ class Sink(Protocol):
 
     def reject(self, *rejects: Reject) -> None:
         """Take what could not be used."""
+        ...
+
+
+@runtime_checkable
+class CountsRows(Protocol):
+    """A sink that also wants to know how many rows a source of tables has."""
+
+    def count_rows(self, rows: int, rejected: int) -> None:
+        """Take the number of rows of one file, and that of the rows of which all or a cell was rejected."""
         ...
 
 

@@ -18,7 +18,8 @@ class IngestReport:
     """The counts of one ingest.
 
     `events`, `subjects` and `blobs` are what this source gave; `rejects` counts, by reason, what it gave in vain
-    (each one is listed with its file and line in the cohort's `metadata/rejects.parquet`).
+    (each one is listed with its file and line in the cohort's `metadata/rejects.parquet`). `rows` counts those of
+    tables, 0 for other sources, and `rejected_rows` those of them of which all or a cell was rejected.
     """
 
     source: str
@@ -27,6 +28,8 @@ class IngestReport:
     blobs: int
     rejects: Mapping[str, int]
     seconds: float
+    rows: int = 0
+    rejected_rows: int = 0
 
     @property
     def rejected(self) -> int:

@@ -12,7 +12,7 @@ import polars as pl
 from polyclinic.cohort import BIRTH
 from polyclinic.ingest.delimited import Rows
 from polyclinic.ingest.paths import files_under, name_within
-from polyclinic.ingest.reader import Options, Sink
+from polyclinic.ingest.reader import CountsRows, Options, Sink
 from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.sieve import Sieve
 from polyclinic.ingest.table_cells import Cells
@@ -53,6 +53,7 @@ class Table:
     def __init__(self, path: Path, mapping: TableMapping, sieve: Sieve) -> None:
         self.path, self.mapping, self.sieve = path, mapping, sieve
         self._numbers = Numbers(mapping.decimal, holds_values(path))
+        self._reading, self._rows = Sieve(sieve.file, sieve.sink), 0
         self._seen: set[str] = set()
         self._born: dict[str, datetime] = {}
 
@@ -64,10 +65,13 @@ class Table:
         """
         mapping = self.mapping
         layout = Layout(mapping.separator, mapping.encoding, mapping.sheet, frozenset(mapping.names()))
-        for rows in read_rows(self.path, layout, self.sieve, progress):
+        for rows in read_rows(self.path, layout, self._reading, progress):
             self._check_columns(rows.cells.columns)
             for events in self._events(rows):
                 self.sieve.sink.add(events.drop("line"))
+        if isinstance(self.sieve.sink, CountsRows):
+            unread = len(self._reading.lines)
+            self.sieve.sink.count_rows(self._rows + unread, len(self.sieve.lines) + unread)
 
     def _check_columns(self, columns: list[str]) -> None:
         lacking = sorted(self.mapping.names() - set(columns))
@@ -93,9 +97,17 @@ class Table:
         frame = mapped.with_columns(line=rows.line, source_id=pl.col(f"={self.mapping.subject}")).filter(
             ~mapped.select(blank).to_series()
         )
+        self._count(frame.get_column("line"))
         known = ~_is_one_of("source_id", MISSING)
         frame = self.sieve.keep(frame, known, "no subject", f"fill in column {self.mapping.subject!r}")
         return self._without_repeats(frame) if self.mapping.one_row_per_subject else frame
+
+    def _count(self, lines: pl.Series) -> None:
+        """Count rows that were read, those among them of which the file's reader rejected but a cell."""
+        self._rows += len(lines)
+        torn = set(lines.filter(lines.is_in(list(self._reading.lines))))
+        self.sieve.lines |= torn
+        self._reading.lines -= torn
 
     def _without_repeats(self, frame: pl.DataFrame) -> pl.DataFrame:
         remedy = "keep one row per subject, or give the rows a time, or say unique: false in the mapping"
