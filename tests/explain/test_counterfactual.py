@@ -89,7 +89,9 @@ def test_only_codes_asked_for_are_changed(bundle, sample_of, ranges):
     every = counterfactuals(near, sample, TASK, ranges)
     only = counterfactuals(near, sample, TASK, ranges, codes=[every[-1].code])
     assert [one.code for one in only] == [every[-1].code]
-    assert only[0] == every[-1]
+    # Asked together with others, the same answer may be rounded otherwise in its last bits.
+    assert replace(only[0], changed_answer=every[-1].changed_answer) == every[-1]
+    assert only[0].changed_answer == pytest.approx(every[-1].changed_answer)
 
 
 def test_ranges_are_of_training_measurements_that_can_change(bundle, hospital, ranges):
