@@ -1,14 +1,22 @@
 """The way from the canvas back to the picture, and millimetres."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from polyclinic.explain.localisation import localise
-from polyclinic.explain.placing import box_on_map, canvas_of, pixel_spacing, region_in_picture
+from polyclinic.explain.placing import box_on_map, canvas_of, pixel_spacing, region_in_picture, spacing_of
 from polyclinic.explain.regions import Box, Mask, box_iou
+from polyclinic.explain.sample import Sample
 from polyclinic.features.image_pixels import FITS, read_picture
 
 from .maps import blob
@@ -126,6 +134,59 @@ def test_its_codes_are_those_the_dicom_reader_writes():
 
     for keyword, measured in (("PixelSpacing", "patient"), ("ImagerPixelSpacing", "detector")):
         assert pixel_spacing({NUMBER_FACTS[keyword]: 0.2}) == (0.2, measured)
+
+
+AT = datetime(2024, 3, 5, 8)
+LATER = datetime(2024, 3, 5, 9)
+NOTHING: Mapping[str, Any] = {}
+
+
+def taken(*rows):
+    """Give a sample of whose pictures some events are known: time, code, number, blob."""
+    columns = {"time": pl.Datetime("us"), "code": pl.Categorical(), "numeric_value": pl.Float32(), "blob": pl.String()}
+    events = pl.DataFrame(list(rows), schema=columns, orient="row")
+    return Sample(1, LATER, events.clear(), NOTHING, Path, events)
+
+
+def picture(name, at=AT):
+    return at, "IMAGE//DX//PA", None, name
+
+
+def spaced(mm, at=AT, code="DICOM//imager_pixel_spacing//mm"):
+    return at, code, mm, None
+
+
+def test_the_spacing_of_a_picture_is_that_which_stands_at_its_time():
+    sample = taken(picture("a"), spaced(0.25), picture("b", LATER), spaced(0.5, LATER), picture("c", None))
+    assert spacing_of(sample, "a") == (0.25, "detector")
+    assert spacing_of(sample, "b") == (0.5, "detector")
+    assert spacing_of(sample, "c") is None
+    assert spacing_of(taken(picture("a"), spaced(None)), "a") is None
+    both = taken(picture("a"), spaced(0.25), spaced(0.125, code="DICOM//pixel_spacing//mm"))
+    assert spacing_of(both, "a") == (0.125, "patient")
+
+
+def test_an_undated_picture_has_the_undated_spacing():
+    assert spacing_of(taken(picture("a", None), spaced(0.25, None), spaced(0.5)), "a") == (0.25, "detector")
+
+
+def test_pictures_of_one_time_share_a_spacing_or_have_none():
+    assert spacing_of(taken(picture("a"), picture("b"), spaced(0.25)), "b") == (0.25, "detector")
+    assert spacing_of(taken(picture("a"), picture("b"), spaced(0.25), spaced(0.5)), "b") is None
+
+
+def test_a_sample_knows_the_spacing_though_its_tasks_may_not_see_it(bundle, with_inputs, hospital):
+    sample = with_inputs()
+    pictured = str(sample.arrays["image"]["blob"][0][0])
+    stated = sample.taken.filter(pl.col("code").cast(pl.String) == "DICOM//imager_pixel_spacing//mm")
+    assert spacing_of(sample, pictured) == (stated["numeric_value"][0], "detector")
+    assert not sample.known["code"].cast(pl.String).str.starts_with("DICOM//").any()
+    assert sample.taken["time"].max() <= sample.prediction_time
+    before = sample.taken["time"].min() - timedelta(minutes=1)
+    earlier = Sample.of(bundle, hospital.subject(sample.subject_id), sample.subject_id, before, hospital.blob)
+    assert earlier.taken.is_empty()
+    assert spacing_of(earlier, pictured) is None
+    assert spacing_of(replace(sample, taken=None), pictured) is None
 
 
 def test_a_map_that_is_not_of_the_canvas_is_refused():

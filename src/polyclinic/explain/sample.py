@@ -10,11 +10,14 @@ from typing import NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from polyclinic.cohort.as_of import SAMPLES
+from polyclinic.cohort.as_of import SAMPLES, known_at
 from polyclinic.features import Arrays
 from polyclinic.features.image_encodings import Blobs
 from polyclinic.models.batch import in_order
 from polyclinic.models.bundle import Bundle, record_of
+
+OF_PICTURES = ("IMAGE//", "DICOM//")
+"""The kinds of codes that name a picture, and tell how it was taken."""
 
 
 class ExplanationError(ValueError):
@@ -30,6 +33,7 @@ class Sample:
     known: pl.DataFrame  # the record as of the prediction time
     arrays: Mapping[str, Arrays]  # by modality
     blobs: Blobs  # where the pictures lie
+    taken: pl.DataFrame | None = None  # see `taken_of`; None: only what `known` says of how pictures were taken
 
     @classmethod
     def of(cls, bundle: Bundle, events: pl.DataFrame, subject_id: int, prediction_time: datetime, blobs: Blobs) -> Self:
@@ -39,7 +43,8 @@ class Sample:
         """
         frame = samples_of(subject_id, prediction_time)
         known = record_of(events.lazy(), frame, bundle.tasks)
-        return cls(subject_id, prediction_time, known, bundle.features.reading(blobs).transform(known, frame), blobs)
+        arrays = bundle.features.reading(blobs).transform(known, frame)
+        return cls(subject_id, prediction_time, known, arrays, blobs, taken_of(events, frame))
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -89,3 +94,12 @@ def samples_of(subject_id: int, prediction_time: datetime) -> pl.DataFrame:
     """Give the table of one sample."""
     row = {"sample": [0], "subject_id": [subject_id], "prediction_time": [prediction_time]}
     return pl.DataFrame(row, schema=SAMPLES)
+
+
+def taken_of(events: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """Give what is known of the samples' pictures: which there are, and how they were taken.
+
+    No model reads it: most tasks may not see how a picture was taken (`DICOM//…`), but who shows one needs its scale.
+    """
+    kinds = [pl.col("code").cast(pl.String).str.starts_with(kind) for kind in OF_PICTURES]
+    return known_at(events.filter(pl.any_horizontal(kinds)), frame)
