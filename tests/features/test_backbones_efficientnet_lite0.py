@@ -1,8 +1,5 @@
 """EfficientNet-lite0: golden outputs, TensorFlow's padding, folding, gradients."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from torch.nn import functional
@@ -14,8 +11,9 @@ from polyclinic.features.backbones.efficientnet_lite0 import (
     canonical_to_input,
     load,
 )
+from polyclinic.golden.encoders import expected
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "efficientnet_lite0.json").read_text())
+GOLDEN = expected("efficientnet_lite0")
 
 
 @pytest.fixture(scope="module")

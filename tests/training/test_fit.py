@@ -3,8 +3,9 @@
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
-from hospital import SIMPLE, SMALL, STUDY, rewritten
+from hospital import SIMPLE, SMALL, STUDY, files_of, rewritten
 from polyclinic import Study
 from polyclinic.models.ensemble import presence_of
 from polyclinic.tasks import TaskError
@@ -167,3 +168,25 @@ def test_networks_of_other_encoders_and_fusions_are_fitted(hospital, cache):
     answers = fit(study, hospital, cache=cache).bundle.predict(hospital).frame["predicted_boolean_probability"]
     assert np.isfinite(answers.to_numpy()).all()
     assert answers.n_unique() > 30
+
+
+def test_golden_outputs_change_nothing_of_the_fit(hospital, cache, tmp_path):
+    study = STUDY.model_copy(update={"inputs": ("structured", "note"), "classical": ("logistic_regression",)})
+    saved, drawn = {}, {}
+    for golden in (True, False):
+        torch.manual_seed(7)
+        bundle = fit(study, hospital, cache=cache, golden=golden).bundle
+        drawn[golden] = torch.get_rng_state()
+        saved[golden] = files_of(bundle.save(tmp_path / str(golden)))
+    assert torch.equal(drawn[True], drawn[False])
+    assert saved[True].pop("golden.json")
+    for files in saved.values():
+        del files["bundle.json"]  # which lists the files
+    assert saved[True] == saved[False]
+
+
+def test_golden_outputs_of_pictures_alone(hospital, cache):
+    study = STUDY.model_copy(update={"inputs": ("image",), "classical": ()})
+    _, members, _, attribution = fit(study, hospital, cache=cache).bundle.golden.parts
+    assert attribution.values["image"] != 0
+    assert members.values.keys() == {"network yes"}

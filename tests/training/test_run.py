@@ -71,6 +71,8 @@ def test_everything_promised_is_there(trained):
         "model.safetensors",
         "reference.json",
         "reference.safetensors",
+        "golden.json",
+        "golden.png",
         "designs.json",
         "calibration.json",
         "metrics.json",
@@ -230,6 +232,7 @@ def test_the_bundle_learnt_from_everyone(crossed, cache):
     assert len(fitted) == 2 * 3 + 1
     assert fitted[-1].samples["subject_id"].to_list() == report.samples["subject_id"].to_list()
     assert Bundle.load(folder, cache).origin == fitted[-1].bundle.origin
+    assert [one.bundle.golden is not None for one in fitted] == [False] * 6 + [True], "of the bundle that is kept"
 
 
 def test_repeats_have_other_folds_and_their_mean_is_written(crossed):

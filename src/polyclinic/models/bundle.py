@@ -8,6 +8,7 @@
     designs.json         the matrices that classical models read
     calibration.json     members, combination, calibration and thresholds of each task
     reference.json, reference.safetensors    what is remembered of development, to put an answer in proportion
+    golden.json, golden.png    a patient who is nobody, and what was computed of them
     metrics.json, predictions.parquet, card.md    what was measured
 
 Nothing is ever unpickled.
@@ -39,6 +40,8 @@ from polyclinic.models.classical import ClassicalModel, Design
 from polyclinic.models.combination import Combination
 from polyclinic.models.config import ModelConfig
 from polyclinic.models.ensemble import Answers, Ensemble, Member, TaskEnsemble
+from polyclinic.models.golden import FILES as GOLDEN
+from polyclinic.models.golden import Golden
 from polyclinic.models.predictions import Predictions, in_order, rows_of, with_inputs
 from polyclinic.models.reference import FILES as REFERENCE
 from polyclinic.models.reference import Reference
@@ -70,6 +73,7 @@ class Bundle:
     study: str  # YAML
     origin: dict[str, Any] = field(default_factory=dict)
     reference: Reference | None = field(default=None, repr=False, compare=False)  # None: saved before there was one
+    golden: Golden | None = field(default=None, repr=False, compare=False)  # likewise
     folder: Path | None = field(default=None, compare=False)
     _digest: str = field(default="", repr=False, compare=False)
 
@@ -178,10 +182,10 @@ class Bundle:
         designs = self.ensemble.designs
         write_json(folder / "designs.json", [design.state() for design in designs])
         write_json(folder / "calibration.json", _combination(self.ensemble, designs))
-        for name in REFERENCE:
+        for name in (*REFERENCE, *GOLDEN):
             (folder / name).unlink(missing_ok=True)
-        reference = self.reference.save(folder) if self.reference else ()
-        sealed = [*SEALED, *reference, *self._save_classical(folder)]
+        kept = [name for one in (self.reference, self.golden) if one for name in one.save(folder)]
+        sealed = [*SEALED, *kept, *self._save_classical(folder)]
         networks = self.ensemble.networks
         index = {
             "format": FORMAT,
@@ -214,7 +218,10 @@ class Bundle:
         """
         folder = Path(path)
         index = _index(folder)
-        _check_files(folder, index["files"])
+        for name, found in exchanged(folder).items():
+            if found is None:
+                raise BundleError(f"{folder / name} is missing: copy the whole bundle, or train it again")
+            raise BundleError(f"{folder / name} is not what was saved: copy the bundle anew, or train it again")
         features, designs, state = (
             json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             for name in ("features", "designs", "calibration")
@@ -229,9 +236,26 @@ class Bundle:
             study=(folder / "study.yaml").read_text(encoding="utf-8"),
             origin=index["origin"],
             reference=Reference.load(folder) if REFERENCE[0] in index["files"] else None,
+            golden=Golden.load(folder, GOLDEN[1] in index["files"]) if GOLDEN[0] in index["files"] else None,
             folder=folder,
             _digest=sha256((folder / INDEX).read_bytes()),
         )
+
+
+def sealed_files(folder: Path) -> dict[str, str]:
+    """Give the files that a bundle is read from, with the SHA-256 of each when it was saved.
+
+    Raises:
+        BundleError: there is no bundle, or another version wrote it.
+    """
+    files: dict[str, str] = _index(folder)["files"]
+    return files
+
+
+def exchanged(folder: Path) -> dict[str, str | None]:
+    """Give the files that are not as they were saved, with the SHA-256 of what is there; None of what is missing."""
+    found = {name: (saved, _digest_of(folder / name)) for name, saved in sealed_files(folder).items()}
+    return {name: here for name, (saved, here) in found.items() if here != saved}
 
 
 def record_of(events: pl.LazyFrame | pl.DataFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
@@ -303,11 +327,8 @@ def _index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def _check_files(folder: Path, files: Mapping[str, str]) -> None:
-    for name, digest in files.items():
-        try:
-            content = (folder / name).read_bytes()
-        except OSError as problem:
-            raise BundleError(f"{folder / name} is missing: copy the whole bundle, or train it again") from problem
-        if sha256(content) != digest:
-            raise BundleError(f"{folder / name} is not what was saved: copy the bundle anew, or train it again")
+def _digest_of(file: Path) -> str | None:
+    try:
+        return sha256(file.read_bytes())
+    except OSError:
+        return None

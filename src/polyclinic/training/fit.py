@@ -15,6 +15,7 @@ from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
 from polyclinic.features.cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
+from polyclinic.golden.computing import golden_of
 from polyclinic.models.bundle import Bundle, record_of
 from polyclinic.models.ensemble import presence_of
 from polyclinic.progress import SILENT, Progress
@@ -51,13 +52,15 @@ def fit(
     cache: EncoderCache | None = None,
     logger: str = "csv",
     progress: Progress = SILENT,
+    golden: bool = True,
 ) -> Fitted:
     """Fit a study on the development subjects of a cohort.
 
     Features, networks, classical models, their combination, calibration and thresholds all come from these subjects;
     the others are not read. `work` keeps checkpoints, so that a fit that was killed goes on where it was when it is
     called again with the same study and cohort. `subjects` replaces the splits that `study.development` names; those
-    of the split that `study.conformal` reserves are not learnt from either way.
+    of the split that `study.conformal` reserves are not learnt from either way. `golden` keeps golden outputs with the
+    bundle, by which an installation is verified; a bundle that nobody will keep does without.
 
     Raises:
         StudyError: the study names what there is not, there is nothing to learn from, or memory will not suffice.
@@ -83,6 +86,7 @@ def fit(
     development = Development(study, codes, examples, read, chosen, ensemble, opinions)
     reserved = _reserved(study, bundle, cohort, *_answered(sampled, kept), progress) if study.conformal else None
     bundle.reference = development.reference(reserved, progress)
+    bundle.golden = golden_of(bundle) if golden else None
     return Fitted(bundle, frame, examples, opinions)
 
 

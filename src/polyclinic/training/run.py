@@ -102,6 +102,7 @@ def cross_validate(
                     cache=cache,
                     logger=logger,
                     progress=progress,
+                    golden=False,
                 ).bundle
                 pooled.add(bundle, cohort, sampled.frame, fold.validation, progress)
                 advance(1)
