@@ -1,7 +1,8 @@
 """The verbs, and how their errors become exit codes.
 
-0: done. 1: done, but the answer is no (a strict ingest had rejects). 2: the command or its input cannot be used; the
-message says what to change. 130: stopped by Ctrl-C. With 2 and 130 nothing is on standard output, `--json` or not.
+0: done. 1: done, but the answer is no (a strict ingest had rejects, golden outputs differ). 2: the command or its input
+cannot be used; the message says what to change. 130: stopped by Ctrl-C. With 2 and 130 nothing is on standard output,
+`--json` or not.
 """
 
 import os
@@ -11,7 +12,19 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from polyclinic.cli import assess, compare, demo, evaluate, explain_audit, ingest, predict, summary, tasks, train
+from polyclinic.cli import (
+    assess,
+    compare,
+    demo,
+    evaluate,
+    explain_audit,
+    ingest,
+    predict,
+    summary,
+    tasks,
+    train,
+    verify,
+)
 from polyclinic.cli.console import err
 
 app = typer.Typer(
@@ -23,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (demo, ingest, summary, tasks, train, evaluate, predict, assess, compare, explain_audit):
+for module in (demo, ingest, summary, tasks, train, evaluate, predict, assess, compare, explain_audit, verify):
     module.register(app)
 
 
