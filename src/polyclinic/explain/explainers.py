@@ -6,6 +6,7 @@ from typing import Any
 from polyclinic.explain.attention import GRAD_CAM, ROLLOUT, attention_rollout, grad_cam
 from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.integrated_gradients import METHOD, integrated_gradients
+from polyclinic.explain.maps import MAP_GRADIENTS, mapped
 from polyclinic.explain.sample import ExplanationError, Sample
 from polyclinic.models.bundle import Bundle
 
@@ -13,6 +14,7 @@ EXPLAINERS: Mapping[str, Callable[..., Attribution]] = {
     METHOD: integrated_gradients,
     GRAD_CAM: grad_cam,
     ROLLOUT: attention_rollout,
+    MAP_GRADIENTS: mapped,
 }
 """The first is complete, and the default."""
 

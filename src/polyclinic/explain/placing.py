@@ -108,6 +108,14 @@ def spacing_of(sample: Sample, blob: str) -> PixelSpacing | None:
     return None if facts["code"].is_duplicated().any() else pixel_spacing(dict(facts.iter_rows()))
 
 
+def ninth_of(region: Region, canvas: Canvas) -> str:
+    """Say in which ninth of the picture a region's peak lies: `upper left`, `centre`. Left is the picture's."""
+    y, x = region.peak
+    row = ("upper", "middle", "lower")[min(int(3 * y / canvas.height), 2)]
+    column = ("left", "centre", "right")[min(int(3 * x / canvas.width), 2)]
+    return "centre" if (row, column) == ("middle", "centre") else f"{row} {column}"
+
+
 def _scale_and_offset(canvas: Canvas, shape: Sequence[int]) -> tuple[Point, Point]:
     """Give map pixels per picture pixel, and where the picture starts on the map, along y and x."""
     if len(shape) != 2 or shape[0] != shape[1]:

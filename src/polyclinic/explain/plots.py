@@ -56,7 +56,8 @@ PAGE, WRITTEN = 7.2, 0.97
 """Inches, and the share of them that is written on."""
 HATCH = "////"
 WORD_SIZE, LINE, GAP = 10.5, 25.0, 4.4
-"""Points."""
+DASH, BETWEEN = 5.0, 0.45
+"""Points; the space between dashes as a share of one."""
 HINTED = 1.03
 
 
@@ -316,13 +317,21 @@ def _width(piece: Piece) -> float:
     return HINTED * float(text_to_path.get_text_width_height_descent(piece.text, _font(piece), ismath=False)[0])
 
 
+def _dashes(width: float, thick: float) -> tuple[float, float]:
+    """Give dashes and the space between them, in thicknesses, so that a line begins and ends with a whole dash."""
+    spaces = max(round((width / DASH - 1) / (1 + BETWEEN)), 1)
+    dash = width / (spaces + 1 + spaces * BETWEEN)
+    return dash / thick, BETWEEN * dash / thick
+
+
 def _write(axes: Axes, x: float, y: float, piece: Piece) -> None:
     colour, level = MUTED if piece.heading else INK, piece.level
     axes.text(x, y, piece.text, fontproperties=_font(piece), color=colour, va="baseline", parse_math=False)
     end = x + _width(piece)
     if level:
-        axes.plot([x, end], [y + 4, y + 4], color=FOR if level > 0 else AGAINST, linewidth=0.6 + 0.75 * abs(level),
-                  linestyle="-" if level > 0 else (0, (2.5, 1.2)), solid_capstyle="butt",
+        thick = 0.6 + 0.75 * abs(level)
+        axes.plot([x, end], [y + 4, y + 4], color=FOR if level > 0 else AGAINST, linewidth=thick,
+                  linestyle="-" if level > 0 else (0, _dashes(end - x, thick)), solid_capstyle="butt",
                   dash_capstyle="butt")  # fmt: skip
     if piece.word is not None and piece.word.negates:
         box = Rectangle((x - 2, y - WORD_SIZE), end - x + 4, WORD_SIZE * 1.75, fill=False, edgecolor=INK, linewidth=0.9)

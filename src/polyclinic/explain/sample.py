@@ -80,14 +80,21 @@ def output_of(bundle: Bundle, task: str, name: str | None = None) -> Output:
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output, or several and none was named.
     """
+    outputs = outputs_of(bundle, task)
+    if name is None and len(outputs) == 1:
+        return outputs[0]
+    for one in outputs:
+        if one.name == name:
+            return one
+    wrong = "has several outputs" if name is None else f"has no output {name!r}"
+    raise ExplanationError(f"{task} {wrong}: choose from {', '.join(one.name for one in outputs)}")
+
+
+def outputs_of(bundle: Bundle, task: str) -> tuple[Output, ...]:
+    """Give all outputs of a task; raises BundleError if the bundle does not answer it."""
     asked, bins = bundle.task(task), bundle.ensemble.bins(task)
-    names = [f"by {end:g} {asked.target.unit}" for end in bins] if bins else list(asked.outputs)
-    if name is None and len(names) == 1:
-        name = names[0]
-    if name not in names:
-        wrong = "has several outputs" if name is None else f"has no output {name!r}"
-        raise ExplanationError(f"{task} {wrong}: choose from {', '.join(names)}")
-    return Output(task, name, names.index(name))
+    names = [f"by {end:g} {asked.target.unit}" for end in bins] if bins else asked.outputs
+    return tuple(Output(task, name, place) for place, name in enumerate(names))
 
 
 def samples_of(subject_id: int, prediction_time: datetime) -> pl.DataFrame:
