@@ -17,6 +17,7 @@ from polyclinic.cli import (
     compare,
     demo,
     evaluate,
+    explain,
     explain_audit,
     ingest,
     predict,
@@ -36,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (demo, ingest, summary, tasks, train, evaluate, predict, assess, compare, explain_audit, verify):
+for module in (demo, ingest, summary, tasks, train, evaluate, predict, assess, explain, compare, explain_audit, verify):
     module.register(app)
 
 

@@ -1,7 +1,6 @@
 """`polyclinic assess`: what a bundle says of one patient, with intervals, cautions and what it rests on."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ import typer
 from rich.table import Table
 
 from polyclinic.cli.console import out
-from polyclinic.cli.options import BundlePath, CohortPath, Json
+from polyclinic.cli.options import BundlePath, CohortPath, Json, time_of
 
 if TYPE_CHECKING:
     from polyclinic.assess import Answer, Assessment, ConformalSet, Explanation, Operating, Record, Said
@@ -50,7 +49,7 @@ def assess(
 
     An answer that should not be acted on says so, with the reason; that is a result, and the exit code is 0.
     """
-    time = _time(at)
+    time = time_of(at)
     if html is not None and html.is_dir():
         raise ValueError(f"{html} is a folder: name a file")
     from polyclinic.assess import assess as assessed
@@ -69,13 +68,6 @@ def assess(
     _print(found)
     if html is not None:
         out.print(f"→ {html}")
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else datetime.fromisoformat(text)
-    except ValueError as problem:
-        raise typer.BadParameter("not a time: write it as 2024-03-05T08:15", param_hint="--at") from problem
 
 
 def _print(assessment: "Assessment") -> None:

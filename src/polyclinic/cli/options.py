@@ -1,5 +1,6 @@
 """Arguments and options that several verbs share."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -38,3 +39,11 @@ Inputs = Annotated[
 def comma_separated(text: str) -> tuple[str, ...]:
     """Split `a,b` into its parts."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def time_of(text: str | None) -> datetime | None:
+    """Read what was given as `--at`."""
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise typer.BadParameter("not a time: write it as 2024-03-05T08:15", param_hint="--at") from problem
