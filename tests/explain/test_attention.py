@@ -29,12 +29,12 @@ def test_grad_cam_weighs_the_last_map_by_its_mean_gradient(bundle, with_inputs):
         batch = path.batch(points)
         batch.inputs["image"]["tokens"] = maps[None]
         (gradient,) = torch.autograd.grad(path.ask(network, points, batch).sum(), maps)
-        expected.append((gradient.mean(dim=1, keepdim=True) * maps.detach()).sum(dim=2).relu().view(-1, 7, 7))
+        expected.append((gradient.mean(dim=1, keepdim=True) * maps.detach()).sum(dim=2).relu().view(-1, 14, 14))
     heat = torch.stack(expected).mean(dim=0)
     heat = (heat / heat.sum()).numpy()
     for picture, cells in zip(found.pictures, heat, strict=True):
         assert picture.scores.min() >= 0
-        coarse = picture.scores.reshape(7, 32, 7, 32).sum(axis=(1, 3))
+        coarse = picture.scores.reshape(14, 16, 14, 16).sum(axis=(1, 3))
         assert np.corrcoef(coarse.ravel(), cells.ravel())[0, 1] > 0.95
         assert picture.total == pytest.approx(float(cells.sum()), abs=1e-5)
     assert found.total == pytest.approx(1, abs=1e-5)

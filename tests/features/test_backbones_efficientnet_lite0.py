@@ -71,6 +71,19 @@ def test_map_has_a_cell_for_every_32_pixels(network, side, cells):
     assert network.features(torch.zeros(1, 3, side, side)).shape == (1, 1280, cells, cells)
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize(("side", "cells"), [(160, 10), (250, 16)])
+def test_fine_map_has_a_cell_for_every_16_pixels(network, side, cells):
+    assert network.fine(torch.zeros(1, 3, side, side)).shape == (1, 112, cells, cells)
+
+
+@torch.inference_mode()
+def test_fine_map_is_what_the_later_stages_read(network, wave):
+    later = network.head(network.blocks[11:](network.fine(wave)))
+    torch.testing.assert_close(later, network.features(wave))
+    torch.testing.assert_close(load().cut().fine(wave), network.fine(wave))
+
+
 def test_gradient_reaches_the_picture_and_every_weight(network):
     picture = torch.rand(1, 1, 64, 64, requires_grad=True)
     tuned = load().train()

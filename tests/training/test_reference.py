@@ -141,3 +141,18 @@ def test_sets_hold_the_truth_of_new_patients_as_often_as_promised(tmp_path, cach
     above = left_out(n, 0.2)
     spread = beta(n + 1 - above, above).std() + math.sqrt(0.2 * 0.8 / (len(scores) - n))
     assert np.mean(covered) == pytest.approx(1 - above / (n + 1), abs=4 * spread / math.sqrt(20))
+
+
+def test_the_usual_picture_is_the_mean_of_the_maps_of_development(trained, hospital):
+    bundle = trained.bundle()
+    sampled = samples(hospital, bundle.tasks)
+    chosen = {subject for split in bundle.origin["development"] for subject in hospital.subjects_in(split)}
+    rows = np.flatnonzero([subject in chosen for subject in sampled.frame["subject_id"]])
+    frame = sampled.frame[rows].drop("sample").with_row_index("sample")
+    image = bundle.arrays(hospital, frame)["image"]
+    maps = np.asarray(image["tokens"])[np.asarray(image["view_mask"])]
+    np.testing.assert_allclose(bundle.reference.usual_picture, maps.mean(axis=0, dtype=np.float64), atol=1e-5)
+
+
+def test_who_reads_no_maps_has_no_usual_picture(reserving):
+    assert reserving.bundle.reference.usual_picture is None

@@ -17,7 +17,7 @@ from polyclinic.cohort import Cohort
 from polyclinic.evaluation import Figure
 from polyclinic.evaluation.results import Curve
 from polyclinic.explain.audit_record import Alike, Audit, Course, Goal, Sanity, judged
-from polyclinic.explain.audit_samples import Explained, chosen, mean, samples, spoken, usual_map
+from polyclinic.explain.audit_samples import Explained, chosen, mean, samples, spoken
 from polyclinic.explain.audit_truth import with_truth
 from polyclinic.explain.faithfulness import (
     FEWEST_UNITS,
@@ -132,11 +132,10 @@ def examine(
     """Explain one answer of each subject by every method, and measure what needs no truth."""
     found: list[Explained] = []
     random = {stage: redrawn(bundle.ensemble.networks, stage, seed) for stage in STAGES}
-    usual = usual_map(bundle, cohort)
     subjects = chosen(cohort, task, split, limit, seed)
     with progress.task(f"explaining {task.name}", total=len(subjects)) as advance:
         for sample in samples(bundle, cohort, subjects):
-            examined = Examined(bundle, sample, spoken(bundle, sample, task), usual)
+            examined = Examined(bundle, sample, spoken(bundle, sample, task))
             one = Explained(sample, examined, {name: METHODS[name](examined) for name in methods})
             _follow(measures, task.name, one, seed)
             _compare(measures, one)

@@ -19,7 +19,7 @@ from polyclinic.cohort import Cohort
 from polyclinic.evaluation import Figure
 from polyclinic.explain.attention import GRAD_CAM
 from polyclinic.explain.audit_record import Audit, Dial, Goal, Known, Located
-from polyclinic.explain.audit_samples import chosen, mean, samples, spoken, usual_map
+from polyclinic.explain.audit_samples import chosen, mean, samples, spoken
 from polyclinic.explain.froc import Case, Froc, froc, localisation_iou, pointing_game
 from polyclinic.explain.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.explain.methods import METHODS, SMOOTHING, edges, smoothed
@@ -86,7 +86,6 @@ class LesionHunt:
     locators: Mapping[str, Locator]
     limit: int  # subjects
     seed: int
-    usual: Float[Tensor, "channel h w"] | None = None  # see `usual_map`
     progress: Progress = SILENT
 
     def mapped(self, split: str | None) -> list[Mapped]:
@@ -111,7 +110,7 @@ class LesionHunt:
         names = sorted(known & set(self.task.outputs))
         asked = [output_of(self.bundle, self.task.name, name) for name in names]
         for output in asked or ([spoken(self.bundle, sample, self.task)] if seen else []):
-            examined = Examined(self.bundle, sample, output, self.usual)
+            examined = Examined(self.bundle, sample, output)
             stem = examined.path.stems["image"]
             assert isinstance(stem, PictureStem)
             featurizer = self.bundle.features.featurizers["image"]
@@ -151,7 +150,7 @@ def with_lesions(
     if task is None or not locators:
         why = "the bundle reads no pictures, or answers no task whose outputs are findings with boxes: no pointing game"
         return replace(told, skipped=(*told.skipped, why))
-    hunt = LesionHunt(bundle, cohort, truth, task, locators, limit, told.seed, usual_map(bundle, cohort), progress)
+    hunt = LesionHunt(bundle, cohort, truth, task, locators, limit, told.seed, progress)
     split = None if told.split == ALL else told.split
     unseen = hunt.mapped(split)
     if not unseen:

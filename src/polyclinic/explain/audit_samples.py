@@ -7,27 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from polyclinic.cohort import Cohort
 from polyclinic.evaluation import Figure
 from polyclinic.evaluation.arrays import weighted_mean
 from polyclinic.evaluation.bootstrap import METHOD as BOOTSTRAP
 from polyclinic.evaluation.bootstrap import Bootstrap, percentiles
-from polyclinic.explain.baseline import development_samples
 from polyclinic.explain.methods import Told
 from polyclinic.explain.sample import Output, Sample
-from polyclinic.explain.stems import inner_maps
 from polyclinic.explain.units import Examined
-from polyclinic.features import ImageFeaturizer
-from polyclinic.features.image_encodings import frozen_network
-from polyclinic.features.image_pixels import canonical, read_picture
-from polyclinic.models.bundle import Bundle, record_of
+from polyclinic.models.bundle import Bundle
 from polyclinic.tasks import Task, prediction_times
-
-USUAL_PICTURES = 96
 
 
 @dataclass
@@ -63,27 +53,6 @@ def spoken(bundle: Bundle, sample: Sample, task: Task) -> Output:
     answers = bundle.ensemble.answer(sample.arrays)[task.name].answers[0]
     place = int(answers.argmax())
     return Output(task.name, task.outputs[place], place)
-
-
-def usual_map(bundle: Bundle, cohort: Cohort) -> Float[Tensor, "channel h w"] | None:
-    """Average the inner maps of pictures that the bundle learnt from; None where it reads no maps, or from others."""
-    featurizer = bundle.features.featurizers.get("image")
-    reads = bundle.ensemble.networks[0].reads.get("image", ())
-    if not isinstance(featurizer, ImageFeaturizer) or "tokens" not in reads:
-        return None
-    if cohort.fingerprint != bundle.origin.get("cohort"):
-        return None
-    known = record_of(cohort.events(), development_samples(bundle, cohort), bundle.tasks)
-    names = known.filter(pl.col("blob").str.ends_with(".png"))["blob"].unique().sort().to_list()
-    names = names[:: max(len(names) // USUAL_PICTURES, 1)][:USUAL_PICTURES]
-    options = featurizer.options
-    network = frozen_network(options.backbone, "cpu")
-    total: Tensor | float = 0.0
-    with torch.no_grad():
-        for blob in names:
-            stored = read_picture(cohort.blob(blob).read_bytes(), blob, options.side, options.fit)
-            total = total + inner_maps(network, torch.from_numpy(canonical(stored))[None, None])[0]
-    return total / len(names) if isinstance(total, Tensor) else None
 
 
 def mean(name: str, values: Sequence[tuple[int, float]]) -> Figure:

@@ -3,8 +3,8 @@
 `integrated_gradients` is what is shown to people. `gradient_input` is one gradient, times the way from the baseline
 (Shrikumar 2017, arXiv 1605.01713); `occlusion` takes one unit away at a time (Zeiler & Fergus 2014, arXiv 1311.2901).
 Of pictures there are two more, on maps of a frozen backbone: `grad_cam` (Selvaraju 2017, arXiv 1610.02391), and
-`map_gradients`: integrated gradients along the line from the usual map of training pictures, at the depth where a cell
-is 16 pixels wide, to that of the picture. They ask what sets it apart from other pictures, as a lesion does.
+`map_gradients`: integrated gradients along the line from the usual map of training pictures to that of the picture.
+They ask what sets it apart from other pictures, as a lesion does, and need no gradient through the backbone.
 """
 
 from __future__ import annotations
@@ -63,16 +63,18 @@ def by_occlusion(examined: Examined) -> Told:
 
 
 def by_map_gradients(examined: Examined) -> Told:
-    """Integrate from the usual inner map (that of a black picture where none is known) to that of the pictures."""
+    """Integrate from the usual map (that of a black picture where none is known) to those of the pictures."""
     stem = examined.path.stems.get("image")
     if not isinstance(stem, PictureStem) or stem.frozen is None:
         return Told({})
+    end = examined.whole["image"]["tokens"][0]
     with torch.no_grad():
-        end = stem.inner_maps(stem.end)
-        start = stem.inner_maps(stem.start) if examined.usual is None else examined.usual.expand_as(end)
-    shares = ((torch.arange(MAP_STEPS) + 0.5) / MAP_STEPS).view(-1, 1, 1, 1, 1)
-    gradient = _map_slopes(examined, stem, torch.lerp(start[None], end[None], shares)).mean(dim=0)
-    return _coarse(examined, (gradient * (end - start)).sum(dim=1))
+        start = stem.tensors(stem.start[None])["tokens"][0] if examined.usual is None else examined.usual.expand_as(end)
+    shares = ((torch.arange(MAP_STEPS) + 0.5) / MAP_STEPS).view(-1, 1, 1, 1)
+    gradient = _map_slopes(examined, torch.lerp(start[None], end[None], shares)).mean(dim=0)
+    cells = (gradient * (end - start)).sum(dim=2)
+    side = round(cells.shape[1] ** 0.5)
+    return _coarse(examined, cells.view(len(cells), side, side))
 
 
 def by_grad_cam(examined: Examined) -> Told:
@@ -115,14 +117,11 @@ def _told(examined: Examined, scores: Mapping[str, Tensor]) -> Told:
 
 
 def _map_slopes(
-    examined: Examined, stem: PictureStem, maps: Float[Tensor, "step view channel h w"]
-) -> Float[Tensor, "step view channel h w"]:
+    examined: Examined, maps: Float[Tensor, "step view cell channel"]
+) -> Float[Tensor, "step view cell channel"]:
     maps = maps.detach().requires_grad_()
-    tokens = stem.tokens_of(maps.flatten(0, 1))
     whole = {name: one.expand(len(maps), *one.shape[1:]) for name, one in examined.whole["image"].items()}
-    values = examined.ask_all(
-        examined.batch({"image": whole | {"tokens": tokens.view(*maps.shape[:2], *tokens.shape[1:])}}, {})
-    )
+    values = examined.ask_all(examined.batch({"image": whole | {"tokens": maps}}, {}))
     gradient: Tensor = torch.autograd.grad(values.sum(), maps)[0]
     return gradient
 

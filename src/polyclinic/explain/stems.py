@@ -34,9 +34,6 @@ from polyclinic.models.encoders import Encoder
 from polyclinic.models.encoders.words import WordEmbedding
 from polyclinic.models.unified import UnifiedModel
 
-INNER_BLOCKS = 8
-"""Of EfficientNet-lite0, after which its maps have a cell per 16 pixels."""
-
 
 class Stem:
     """One modality of one sample; the path runs from `start` to `end`, tensors of one shape."""
@@ -140,26 +137,11 @@ class PictureStem(Stem):
         """Give the frozen network, where the encoder reads its maps."""
         return self._frozen
 
-    def inner_maps(self, pictures: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture channel h w"]:
-        """Run the first part of the frozen network, up to maps of a cell per 16 pixels."""
-        return inner_maps(self._frozen, pictures)
-
-    def tokens_of(self, inner: Float[Tensor, "picture channel h w"]) -> Float[Tensor, "picture cell channel"]:
-        """Run the rest of the frozen network."""
-        maps: Tensor = self._frozen.head(self._frozen.blocks[INNER_BLOCKS:](inner))  # type: ignore[union-attr]
-        return maps.flatten(2).transpose(1, 2)
-
     def maps(self, x: Float[Tensor, "step view 1 side side"]) -> Float[Tensor, "step*view channel h w"]:
         """Run the frozen network."""
         pictures = canonical_to_input(x.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
-        maps: Tensor = self._frozen.features(pictures)  # type: ignore[union-attr]
+        maps: Tensor = self._frozen.fine(pictures)  # type: ignore[union-attr]
         return maps
-
-
-def inner_maps(network: Any, pictures: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture channel h w"]:
-    """Run the first part of EfficientNet-lite0, up to maps of a cell per 16 pixels."""
-    maps: Tensor = network.blocks[:INNER_BLOCKS](network.stem(canonical_to_input(pictures)))
-    return maps
 
 
 class Span(NamedTuple):

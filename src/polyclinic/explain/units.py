@@ -187,11 +187,10 @@ class WordUnits(Units):
 class Examined:
     """One answer about one sample: its path, its units by modality, and F where some units are removed."""
 
-    def __init__(
-        self, bundle: Bundle, sample: Sample, output: Output, usual: Float[Tensor, "channel h w"] | None = None
-    ) -> None:
+    def __init__(self, bundle: Bundle, sample: Sample, output: Output) -> None:
         self.path = Pathway(bundle, sample, output, ZERO)
-        self.usual = usual  # the inner map of training pictures, on average; see `inner_maps`
+        usual = bundle.reference.usual_picture if bundle.reference else None
+        self.usual = None if usual is None else torch.from_numpy(usual)  # map [cell, channel] of training pictures
         self.units = _units(bundle, sample, self.path.stems)
         with torch.no_grad():
             self.whole = {name: stem.tensors(stem.end[None]) for name, stem in self.path.stems.items()}

@@ -23,7 +23,7 @@ Blobs = Callable[[str], Path]
 
 Kind = Literal["tokens", "pixels"]
 
-STRIDE = 32
+STRIDE = 16
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NAMED = 5  # pictures that an error names
 
@@ -37,7 +37,7 @@ class PictureSize:
 
     @property
     def cells(self) -> int:
-        """Cells of the network's last map."""
+        """Cells of the network's map."""
         return (-(-self.side // STRIDE)) ** 2
 
 
@@ -142,7 +142,7 @@ def frozen_maps(name: str, device: str, stored: np.ndarray) -> np.ndarray:
     pixels = torch.from_numpy(canonical(stored))[:, None].to(device)
     with torch.inference_mode():
         pictures = canonical_to_input(pixels).contiguous(memory_format=torch.channels_last)
-        maps: torch.Tensor = frozen_network(name, device).features(pictures)
+        maps: torch.Tensor = frozen_network(name, device).fine(pictures)
         return maps.flatten(2).transpose(1, 2).half().cpu().numpy()
 
 

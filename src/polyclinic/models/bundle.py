@@ -50,7 +50,7 @@ from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Task, number_samples, prediction_times
 from polyclinic.tasks.patterns import codes_of
 
-FORMAT = 2
+FORMAT = 3
 INDEX = "bundle.json"
 SEALED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
 

@@ -49,8 +49,8 @@ class ImageSizes(Frozen):
     """Of the image featurizer's arrays."""
 
     views: int = Field(1, ge=1)  # view codes known
-    channels: int = Field(1280, ge=1)  # of a cached token
-    cells: int = Field(49, ge=1)  # cached tokens of a picture
+    channels: int = Field(112, ge=1)  # of a cached token
+    cells: int = Field(196, ge=1)  # cached tokens of a picture
     pixels: int = Field(224, ge=32)  # side of a picture
 
 

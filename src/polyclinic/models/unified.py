@@ -37,6 +37,11 @@ class Voices(nn.Module):
         )
         self.biases = nn.ParameterDict({task: torch.zeros(modalities, head.outputs) for task, head in heads.items()})
 
+    def of(self, place: int, tokens: Tokens) -> dict[str, Float[Tensor, "batch output"]]:
+        """Read one modality out, by its place."""
+        pooled = self.dropout(self.pools[place](*tokens))
+        return {task: pooled @ weight[place] + self.biases[task][place] for task, weight in self.weights.items()}
+
     def forward(self, tokens: list[Tokens]) -> dict[str, Float[Tensor, "batch modality output"]]:
         """Read each modality out; one that is absent gives a constant."""
         pooled = self.dropout(torch.stack([pool(*one) for pool, one in zip(self.pools, tokens, strict=True)], dim=1))
@@ -101,6 +106,15 @@ class UnifiedModel(nn.Module):
             )
             for place, modality in enumerate(self.modalities)
         }
+
+    def alone(self, modality: str, batch: Batch) -> dict[str, Float[Tensor, "batch output"]]:
+        """Give what one modality alone says of each task; only with `config.shortcut`."""
+        place = self.modalities.index(modality)
+        assert self.voices is not None
+        tokens = encode_present(
+            self.encoder(modality), batch.inputs[modality], batch.presence(modality), self.config.width
+        )
+        return {task: voice + self.head(task).linear.bias for task, voice in self.voices.of(place, tokens).items()}
 
     def fuse(self, tokens: Mapping[str, Tokens], present: Bool[Tensor, "batch modality"]) -> Outputs:
         """Answer every task from the tokens of the modalities `present` (columns as in `self.modalities`)."""

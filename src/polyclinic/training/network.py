@@ -24,6 +24,7 @@ from safetensors.torch import load_model, save_model
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.heads import RegressionHead, TimeToEventHead
 from polyclinic.progress import SILENT, Advance, Progress
+from polyclinic.training.alone import learn_alone
 from polyclinic.training.examples import Batches, Examples
 from polyclinic.training.module import UnifiedModule
 from polyclinic.training.study import Network, StudyError
@@ -32,6 +33,7 @@ LOGGERS = ("csv", "mlflow", "tensorboard")
 METRIC = "validation_loss"
 FINISHED = "network.safetensors"
 LOG = "log"
+LAST = "last.ckpt"
 KEEP_AFTER_S = 10
 """Age of the latest checkpoint at which another one is written: what a kill may cost."""
 
@@ -71,6 +73,8 @@ def fit_network(
     if finished.is_file():
         load_model(model, finished)
         return model.eval()
+    if not (folder / LAST).is_file():
+        learn_alone(model, examples, rows.training, rows.validation, options, seed, progress)
     module = UnifiedModule(model, options, seed)
     best = _train(module, examples, rows, folder, logger, progress, description)
     module.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
@@ -119,7 +123,7 @@ def _train(
     stop = _Stop(METRIC, patience=options.patience, check_on_train_epoch_end=False)
     kept: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": False}
     best, latest = _Best(folder, "best", monitor=METRIC, **kept), _Latest(folder, "last", **kept)
-    last = folder / "last.ckpt"
+    last = folder / LAST
     with progress.task(description, total=options.epochs) as advance, _quiet():
         trainer = lightning.Trainer(
             accelerator="auto",

@@ -32,6 +32,7 @@ USUAL = 0.5
 RESAMPLES = 100
 MOST = 2000
 """Samples that make the mean of one network's latent."""
+PICTURES_AT_ONCE = 64
 KEPT = ("sensitivity", "specificity", "ppv", "npv")
 
 
@@ -78,6 +79,7 @@ class Development:
             conformity={name: found for name, found in conformity.items() if found is not None},
             operating={name: found for name, found in operating.items() if found},
             novelty=novelty,
+            usual_picture=usual_picture(self.read),
         )
 
     def judged(self) -> Judged:
@@ -150,6 +152,19 @@ class Development:
         there = np.zeros(len(self.examples), dtype=bool)
         there[rows] = voices.able
         return latents, there
+
+
+def usual_picture(read: Examples | None) -> Float[np.ndarray, "cell channel"] | None:
+    """Average the maps of all pictures that networks read, each counted once a sample; None where they read no maps."""
+    image = {} if read is None else read.arrays.get("image", {})
+    if "tokens" not in image:
+        return None
+    tokens, mask = image["tokens"], np.asarray(image["view_mask"])
+    total = np.zeros(tokens.shape[2:])
+    for start in range(0, len(mask), PICTURES_AT_ONCE):
+        rows = slice(start, start + PICTURES_AT_ONCE)
+        total += tokens[rows][mask[rows]].sum(axis=0, dtype=np.float64)
+    return (total / mask.sum()).astype(np.float32) if mask.any() else None
 
 
 def usual_codes(known: pl.DataFrame, samples: int) -> dict[str, float]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from polyclinic.features.image import pooled as pooled_maps
 from polyclinic.models.classical import LINEAR, TREES, Design, DesignOptions, design_options
 from polyclinic.models.classical.components import Components
 
@@ -146,7 +147,7 @@ def test_pooled_maps_may_be_given_instead_of_tokens():
     pooled = {
         "present": given["image"]["present"],
         "view_mask": given["image"]["view_mask"],
-        "pooled": given["image"]["tokens"].astype(np.float32).mean(axis=2),
+        "pooled": pooled_maps(given["image"]["tokens"]),
     }
     first = Design.fit({"image": given["image"]}, {}, options=SMALL)
     second = Design.fit({"image": pooled}, {}, options=SMALL)

@@ -10,7 +10,7 @@ from polyclinic.models.encoders.vit import ViTEncoder, vit_options
 
 from ..inputs import WIDTH, encode, encoder, inputs, pooled
 
-LIVE = ImageSizes(views=2, channels=1280, cells=4, pixels=64)
+LIVE = ImageSizes(views=2, channels=112, cells=16, pixels=64)
 
 
 def live(fine_tune: bool):
@@ -27,7 +27,7 @@ def test_live_pixels_give_what_cached_maps_give():
     frozen = efficientnet_lite0.load()
     with torch.no_grad():
         pixels = efficientnet_lite0.canonical_to_input(tensors["pixels"].flatten(0, 1))
-        maps = frozen.features(pixels).flatten(2).transpose(1, 2).unflatten(0, (2, 3))
+        maps = frozen.fine(pixels).flatten(2).transpose(1, 2).unflatten(0, (2, 3))
         torch.testing.assert_close(
             pooled(encode(network, tensors)), pooled(encode(cached, tensors | {"tokens": maps})), rtol=1e-4, atol=1e-4
         )
@@ -68,6 +68,23 @@ def test_a_view_never_seen_in_training_counts_as_the_first():
         pooled(encode(network, tensors | {"view_code": first})),
         pooled(encode(network, tensors | {"view_code": unseen})),
     )
+
+
+def test_a_lesion_in_one_cell_is_not_drowned_by_the_others():
+    tokens = encoder("image", "efficientnet_lite0").eval().tokens
+    cells, there = torch.zeros(1, 400, WIDTH), torch.ones(1, 400, dtype=torch.bool)
+    cells[0, 7, 3] = 20.0
+    with torch.no_grad():
+        tokens.tokens = torch.nn.Identity()
+        clearest = tokens.pooled(cells, there)[0, 0]
+        sharpest = tokens.pooled(cells[:, :8], there[:, :8])[0, 0]
+    assert clearest[3] > 10  # the mean is 0.05
+    assert clearest.argmax() == 3
+    assert sharpest[3] > clearest[3]
+    hidden = there.clone()
+    hidden[0, 7] = False
+    with torch.no_grad():
+        assert tokens.pooled(cells, hidden)[0].abs().max() < 1e-6
 
 
 def test_vit_starts_from_a_folder(tmp_path):

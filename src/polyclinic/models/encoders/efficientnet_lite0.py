@@ -3,7 +3,7 @@
 from typing import Self
 
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from polyclinic.features.backbones import efficientnet_lite0 as backbone
 from polyclinic.models.config import ImageSizes
@@ -13,10 +13,11 @@ from polyclinic.models.tokens import Tokens
 
 
 class CachedEfficientNet(Encoder):
-    """Projects the frozen network's last map, which the image featurizer computed once per picture and cached."""
+    """Projects the frozen network's fine map, which the image featurizer computed once per picture and cached."""
 
     modality = "image"
     reads = ("tokens", "view_mask", "view_code")
+    alone_first = True
 
     def __init__(self, sizes: ImageSizes, width: int, dropout: float) -> None:
         super().__init__()
@@ -40,13 +41,11 @@ class LiveEfficientNet(PixelEncoder):
     """
 
     def __init__(self, sizes: ImageSizes, width: int, dropout: float, fine_tune: bool = True) -> None:
-        side = -(-sizes.pixels // backbone.STRIDE)
-        super().__init__(sizes, width, dropout, channels=backbone.FEATURES, cells=side * side)
+        side = -(-sizes.pixels // backbone.FINE_STRIDE)
+        super().__init__(sizes, width, dropout, channels=backbone.FINE, cells=side * side)
         self.fine_tune = fine_tune
-        self.backbone = backbone.load()
-        self.backbone.classifier = nn.Linear(backbone.FEATURES, 1)
+        self.backbone = backbone.load().cut()
         self.backbone.requires_grad_(fine_tune)
-        self.backbone.classifier.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all but the network, whose batch norms keep their statistics."""
@@ -54,9 +53,9 @@ class LiveEfficientNet(PixelEncoder):
         self.backbone.eval()
         return self
 
-    def maps(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture cell 1280"]:
-        """Give the last feature map of each picture."""
-        features = self.backbone.features(backbone.canonical_to_input(pixels))
+    def maps(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture cell 112"]:
+        """Give the fine map of each picture."""
+        features = self.backbone.fine(backbone.canonical_to_input(pixels))
         return features.flatten(2).transpose(1, 2)
 
 

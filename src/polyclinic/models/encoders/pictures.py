@@ -10,17 +10,20 @@ from torch.nn import functional
 
 from polyclinic.models.config import ImageSizes
 from polyclinic.models.encoders.encoder import Encoder
-from polyclinic.models.layers import Dropout, Seeds, initialise, positions_of, used_length
+from polyclinic.models.layers import Dropout, initialise, masked_mean, positions_of, used_length
 from polyclinic.models.tokens import Tokens
 
-SEEDS = 8
+LEAST_SHARPNESS = 0.1
+"""Of a detector's pooling: at 0 it would be the mean."""
 
 
 class MapTokens(nn.Module):
-    """Feature maps of the pictures → a few tokens, which learnt queries gather from cells that know place and view.
+    """Feature maps of the pictures → two tokens: what is seen most clearly anywhere, and what is seen on the whole.
 
-    A patient's pictures have hundreds of cells; the fusion, whose cost grows with the square of its tokens, gets
-    `SEEDS` of them.
+    Each cell, which knows its place and the view, looks at its neighbours and becomes `width` detectors. A lesion is
+    seen in few of a picture's cells, and a mean over all would drown it. So each detector is also pooled by the
+    logarithm of the mean of exponentials (Pinheiro & Collobert 2015, arXiv 1411.6228), a maximum whose sharpness is
+    learnt: gradients of an answer then lead to the cells that it rests on.
     """
 
     def __init__(self, channels: int, cells: int, views: int, width: int, dropout: float) -> None:
@@ -31,8 +34,11 @@ class MapTokens(nn.Module):
         )
         self.cell = nn.Parameter(torch.zeros(cells, width))
         self.view = nn.Embedding(views, width)
-        self.norm = nn.LayerNorm(width)
-        self.seeds = Seeds(SEEDS, width, dropout)
+        self.look = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, groups=width), nn.Conv2d(width, width, 1), nn.GELU()
+        )
+        self.sharpness = nn.Parameter(torch.ones(width))
+        self.tokens = nn.Sequential(nn.LayerNorm(2 * width), Dropout(dropout), nn.Linear(2 * width, 2 * width))
         self.apply(initialise)
 
     def forward(
@@ -41,15 +47,36 @@ class MapTokens(nn.Module):
         view_mask: Bool[Tensor, "batch view"],
         view_code: Int[Tensor, "batch view"],
     ) -> Tokens:
-        """Project the maps of the pictures that the mask has; the cells of one view follow one another."""
+        """Detect in the maps of the pictures that the mask has, and pool over all of a sample's."""
         length = used_length(view_mask)
         view_mask, view_code = view_mask[:, :length], view_code[:, :length]
         views = self.view(positions_of(view_code[view_mask], self.view.num_embeddings))
-        pictures = self.norm(self.project(maps.float()) + self.cell + views[:, None])
-        values = pictures.new_zeros(*view_mask.shape, *pictures.shape[1:]).index_put((view_mask,), pictures)
+        found = self.detected(maps, views)
+        values = found.new_zeros(*view_mask.shape, *found.shape[1:]).index_put((view_mask,), found)
         cells = view_mask.repeat_interleave(maps.shape[1], dim=1)
-        gathered = self.seeds(values.flatten(1, 2), cells)
-        return Tokens(gathered, view_mask.any(dim=1, keepdim=True).expand(-1, gathered.shape[1]))
+        pooled = self.pooled(values.flatten(1, 2), cells)
+        return Tokens(pooled, view_mask.any(dim=1, keepdim=True).expand(-1, pooled.shape[1]))
+
+    def detected(
+        self, maps: Float[Tensor, "picture cell channel"], views: Float[Tensor, "picture width"]
+    ) -> Float[Tensor, "picture cell width"]:
+        """Give what is seen in each cell."""
+        cells = functional.gelu(self.project(maps.float()) + self.cell + views[:, None])
+        side = round(maps.shape[1] ** 0.5)
+        around: Tensor = self.look(cells.transpose(1, 2).reshape(len(cells), -1, side, side))
+        return cells + around.flatten(2).transpose(1, 2)
+
+    def pooled(
+        self, cells: Float[Tensor, "batch cell width"], there: Bool[Tensor, "batch cell"]
+    ) -> Float[Tensor, "batch 2 width"]:
+        """Pool the cells that are there; a sample without any gets what means nothing."""
+        sharpness = functional.softplus(self.sharpness) + LEAST_SHARPNESS
+        lonely = ~there.any(dim=1, keepdim=True)
+        hidden = (cells * sharpness).masked_fill(~(there | lonely)[..., None], -torch.inf)
+        count = there.sum(dim=1, keepdim=True).clamp_min(1)
+        clearest = (hidden.logsumexp(dim=1) - count.log()) / sharpness
+        tokens: Tensor = self.tokens(torch.cat([clearest, masked_mean(cells, there)], dim=1))
+        return tokens.view(len(tokens), 2, -1)
 
 
 class PixelEncoder(Encoder):
