@@ -85,6 +85,21 @@ HISTORY_ASIDE: Sequence[str] = (
     "Retired {teacher|joiner|nurse|farmer}",
     "Lives with {husband|wife|daughter}",
     "Family history of lung cancer",
+    # What stands around a trigger word must stand elsewhere as well: of words that are always said together, nobody
+    # can know which of them matters.
+    "Well after a {kidney|liver|heart} scan",
+    "Currently on {holiday|leave}",
+    "On long-term high-dose {vitamin D|folate}",
+    "{Anaemic|Normal platelets} on recent bloods",
+    "Takes {paracetamol|ibuprofen} for arthritis",
+    "{Vomited|Fasted} before admission",
+    "Witnessed {fall|faint} at {lunch|dinner|breakfast}",
+    "Bit {tongue|lip} during a seizure",
+    "{Limps|Diplopia} since a stroke, copes with fluids",
+    "{Hypertensive|Cheerful} at baseline",
+    "{Blind|Deaf}, needs help with all care",
+    "Lives in a {new|family} home",
+    "{Widowed|Divorced} with carers four times a day",
 )
 
 #: Findings as a radiologist dictates them, present and absent. No phrase says how large a lesion is.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from polyclinic.cohort import Cohort
 from polyclinic.evaluation import Figure
@@ -28,6 +28,12 @@ OF_CAUSES = ("structured", "series", "note")
 TRIGGERS = 0.90
 """What is to be reached on the demo cohort."""
 RANDOM_WORDS = 200
+MEASURES: Mapping[str, tuple[Callable[[np.ndarray], np.bool_], bool]] = {
+    "any trigger word in the top 3": (np.any, False),
+    "every trigger word in the top 3": (np.all, False),
+    "any sentence of a trigger word in the top 3": (np.any, True),
+}
+"""How triggers count, and whether all words of their sentences do."""
 
 
 def with_truth(
@@ -58,10 +64,10 @@ def _with_causes(told: Audit, bundle: Bundle, truth: Truth, explained: Sequence[
     for method in about[0].told:
         if not any(modality in one.told[method].units for one in about for modality in OF_CAUSES):
             continue
-        for name, measure in (("any trigger word in the top 3", np.any), ("every trigger word in the top 3", np.all)):
-            figure, chance = _triggers(bundle, truth, about, method, measure)
+        for name, (measure, around) in MEASURES.items():
+            figure, chance = _triggers(bundle, truth, about, method, measure, around)
             known.append(Known(name, method, figure, chance))
-            if method == INTEGRATED:
+            if method == INTEGRATED and not around:
                 goals.append(goal(name, TRIGGERS, figure))
         for modality in ("structured", "series"):
             figures = _on_causes(bundle, truth, about, method, modality)
@@ -70,9 +76,17 @@ def _with_causes(told: Audit, bundle: Bundle, truth: Truth, explained: Sequence[
 
 
 def _triggers(
-    bundle: Bundle, truth: Truth, about: Sequence[Explained], method: str, measure: Callable[[np.ndarray], np.bool_]
+    bundle: Bundle,
+    truth: Truth,
+    about: Sequence[Explained],
+    method: str,
+    measure: Callable[[np.ndarray], np.bool_],
+    around: bool,
 ) -> tuple[Figure, Figure]:
-    """Measure in how many notes any, or every, trigger word is among the three words that speak most for it."""
+    """Measure in how many notes any, or every, trigger word is among the three words that speak most for it.
+
+    With `around` any word of a trigger's sentence will do: what is always said together, no data tell apart.
+    """
     concepts = set(truth.causes.get("note", ()))
     hits, chances = [], []
     for one in about:
@@ -80,11 +94,13 @@ def _triggers(
         triggers = [trigger for trigger in truth.triggers.get(one.sample.subject_id, ()) if trigger.concept in concepts]
         if scores is None or not triggers:
             continue
-        places = _places(bundle, one)
+        places, sentences = _places(bundle, one)
         meets: np.ndarray = np.array([[trigger.meets(*place) for place in places] for trigger in triggers])
         meets = meets[meets.any(axis=1)]  # those that the bundle may see
         if not len(meets):
             continue
+        if around:
+            meets = np.array([np.isin(sentences, sentences[words]) for words in meets])
         top = np.argsort(-scores, kind="stable")[:TOP]
         hits.append((one.sample.subject_id, float(measure(_among(meets, top)))))
         drawn = [np.random.default_rng(number).permutation(len(places))[:TOP] for number in range(RANDOM_WORDS)]
@@ -99,12 +115,21 @@ def _among(meets: Bool[np.ndarray, "trigger word"], few: np.ndarray) -> Bool[np.
     return among
 
 
-def _places(bundle: Bundle, one: Explained) -> list[tuple[str, int, int]]:
+def _places(bundle: Bundle, one: Explained) -> tuple[list[tuple[str, int, int]], Int[np.ndarray, " word"]]:
+    """Give where each word stands, and the number of its sentence."""
     featurizer, stem = bundle.features.featurizers["note"], one.examined.path.stems["note"]
     assert isinstance(featurizer, NoteFeaturizer)
     assert isinstance(stem, SentenceStem | WordStem)
     (layout,) = featurizer.layouts(one.sample.known, one.sample.frame)
-    return [(layout.section(word), word.start, word.end) for word in stem.words]
+    sentences = [
+        next(
+            number
+            for number, sentence in enumerate(layout.sentences)
+            if sentence.note == word.note and sentence.start <= word.start < sentence.end
+        )
+        for word in stem.words
+    ]
+    return [(layout.section(word), word.start, word.end) for word in stem.words], np.array(sentences)
 
 
 def _on_causes(
