@@ -1,11 +1,22 @@
 """What an assessment keeps of explanations."""
 
+import shutil
+
+import numpy as np
 import pytest
 
 from hospital import rewritten
-from polyclinic.assess import Assessment, assess
+from polyclinic.assess import Assessment, MapSetting, Trust, assess, assess_with_evidence
 from polyclinic.assess.explaining import MOST_FEATURES, MOST_MEASUREMENTS, SENSITIVITY
+from polyclinic.evaluation import Figure
+from polyclinic.exchange.page import assessment_page, evidence_of
+from polyclinic.explain.audit_record import Audit, Dial, Verdict
 from polyclinic.explain.baseline import development_samples
+from polyclinic.explain.localisation import localise
+from polyclinic.explain.maps import blurred, mapped
+from polyclinic.explain.placing import region_in_picture
+from polyclinic.explain.sample import Sample
+from polyclinic.models.bundle import Bundle
 
 TASK = "demo_deterioration"
 
@@ -45,6 +56,60 @@ def test_regions_lie_in_their_picture(explained):
         for region in picture.regions:
             assert region.mask.shape == (picture.height, picture.width)
             assert 0 <= region.box.start[0] < region.box.stop[0] <= picture.height
+
+
+def test_unaudited_explanations_say_so_and_use_the_middle_of_the_dial(explained):
+    found = explained[TASK].explanation
+    assert found.trust == Trust(verdict="not_audited")
+    assert found.map == MapSetting(method="integrated_gradients", smoothing=0, sensitivity=SENSITIVITY, chosen_on=None)
+
+
+def test_lengths_are_told_in_millimetres_where_the_spacing_is_known(explained):
+    pictures = explained[TASK].explanation.pictures
+    assert pictures
+    for picture in pictures:
+        assert picture.spacing == "detector"
+        for region in picture.regions:
+            assert region.circle_mm.radius / region.circle.radius == pytest.approx(
+                region.box_mm.stop[0] / region.box.stop[0]
+            )
+
+
+@pytest.fixture
+def audited(trained, tmp_path):
+    """Give a bundle beside which an audit lies: it chose a dial, and integrated gradients failed."""
+    folder = tmp_path / "audited"
+    shutil.copytree(trained.folder, folder)
+    bundle = Bundle.load(folder, trained.cache)
+    recall = Figure("recall", 0.8, 0.7, 0.9, 40, "bootstrap")
+    dial = Dial(bundle.digest, "map_gradients", 0.05, 0.7, 1.0, recall, recall, "tuning")
+    verdict = Verdict("integrated_gradients", False, "stays alike")
+    Audit(bundle.digest, "", "held_out", (TASK,), 1, 1, 0, verdicts=(verdict,), dial=dial).save(folder)
+    return bundle
+
+
+def test_regions_are_found_on_the_map_and_at_the_setting_that_an_audit_chose(audited, explained, hospital):
+    evidenced = assess_with_evidence(audited, hospital, explained.subject_id)
+    found = evidenced.assessment[TASK].explanation
+    assert (found.map.method, found.map.sensitivity, found.map.chosen_on) == ("map_gradients", 0.7, "tuning")
+    assert found.map.recall.value == 0.8
+    sample = Sample.of(audited, hospital.subject(explained.subject_id), explained.subject_id,
+                       explained[TASK].prediction_time, hospital.blob)  # fmt: skip
+    maps = mapped(audited, sample, TASK, "yes").pictures
+    for picture, one, shown in zip(found.pictures, maps, evidenced.attributions[TASK].pictures, strict=True):
+        assert picture.sensitivity == 0.7
+        np.testing.assert_allclose(shown.scores, blurred(one, 0.05).scores, rtol=1e-4, atol=1e-7)
+        placed = [region_in_picture(region, one.canvas) for region in localise(shown.scores, 0.7)]
+        assert [region.box for region in picture.regions] == [region.box for region in placed if region]
+    assert Assessment.from_json(evidenced.assessment.to_json()) == evidenced.assessment
+
+
+def test_a_method_that_failed_is_marked_wherever_it_is_shown(audited, explained, hospital):
+    assessment, attributions = assess_with_evidence(audited, hospital, explained.subject_id)
+    assert assessment[TASK].explanation.trust == Trust(verdict="failed", reason="stays alike")
+    page = assessment_page(assessment, evidence_of(audited, hospital, assessment, attributions))
+    assert "failed the audit of this model" in page
+    assert "of the known lesions" in page
 
 
 def test_similar_patients_are_those_learnt_from(explained, trained, hospital):

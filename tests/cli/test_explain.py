@@ -128,7 +128,7 @@ def test_the_scores_of_each_kind_of_input_are_those_of_integrated_gradients(bund
     assert features == pytest.approx(known, abs=1e-6)
     done = explain(sample, "--modality", "note")
     assert f"a gap of {100 * found.completeness.gap:.1f} %" in done.out
-    assert "baseline: zero" in done.out
+    assert "baseline: usual" in done.out
     assert "integrated_gradients is not audited on this bundle; `polyclinic explain-audit` does it" in done.out
 
 
@@ -239,7 +239,7 @@ def test_changes_that_would_turn_the_call(explain, rules, hospital, sample_with)
         (["--modality", "smell"], "unknown modality 'smell': choose from all, structured, series, note, image"),
         (["--method", "lime"], "unknown method 'lime': choose from shapley"),
         (["--modality", "note", "--method", "grad_cam"], "grad_cam does not explain note: choose from"),
-        (["--modality", "note", "--baseline", "black"], "unknown baseline 'black': choose from zero, blurred, mean"),
+        (["--modality", "note", "--baseline", "black"], "unknown baseline 'black': choose from usual"),
         (["--baseline", "mean"], "only integrated_gradients begin somewhere"),
         (["--modality", "note", "--sensitivity", "0.5"], "only pictures have regions"),
         (["--modality", "image", "--sensitivity", "2"], "give one from 0"),

@@ -7,10 +7,11 @@ import pytest
 import torch
 from captum.attr import IntegratedGradients
 
-from polyclinic.explain.baseline import BLURRED, ZERO, Baseline, training_means
+from polyclinic.explain.baseline import BLURRED, ZERO, Baseline, training_means, usual_of
 from polyclinic.explain.integrated_gradients import METHOD, TOLERANCE, integrate, integrated_gradients
 from polyclinic.explain.pathway import Pathway
-from polyclinic.explain.sample import output_of
+from polyclinic.explain.sample import ExplanationError, output_of
+from polyclinic.explain.stems import MapStem
 from polyclinic.features.image_pixels import canonical, read_picture
 from polyclinic.features.measurements import measure
 
@@ -34,6 +35,12 @@ def telling(bundle, sample_of):
 
 @pytest.fixture(scope="module")
 def whole(bundle, telling):
+    return integrated_gradients(bundle, telling, TASK, baseline=ZERO)
+
+
+@pytest.fixture(scope="module")
+def shown(bundle, telling):
+    """Give what is shown to people: pictures begin at the usual map."""
     return integrated_gradients(bundle, telling, TASK)
 
 
@@ -158,8 +165,12 @@ def test_bins_of_a_grid_have_their_code_and_value(other_bundle, sample_of):
     assert all(one.hours % fitted.bin_hours == 0 for one in series.measurements)
 
 
-def test_features_have_their_own_units_and_unknown_ones_no_score(bundle, telling, whole):
-    sample, found = telling, whole.structured
+def test_features_have_their_own_units_and_unknown_ones_no_score(bundle, sample_of):
+    everyone = (sample_of(bundle, number) for number in range(24))
+    sample = next(
+        one for one in everyone if "structured" in one.present and not one.arrays["structured"]["known"][0].all()
+    )
+    found = integrated_gradients(bundle, without(sample, "image", "note"), TASK).structured
     np.testing.assert_array_equal(found.values, sample.arrays["structured"]["raw"][0])
     assert list(found.names) == bundle.features.names()["structured"]
     unknown = ~sample.arrays["structured"]["known"][0]
@@ -180,13 +191,60 @@ def test_pictures_have_maps_of_their_own_that_lead_back_to_their_pixels(bundle, 
         assert one.on_picture().shape == (one.canvas.height, one.canvas.width)
 
 
+def test_what_is_shown_begins_at_the_usual_picture_and_adds_up(bundle, telling, shown):
+    complete = shown.completeness
+    assert shown.baseline == "usual"
+    assert tuple(shown.by_modality) == telling.present
+    assert complete.gap < TOLERANCE
+    arrays = dict(telling.arrays)
+    tokens = np.broadcast_to(bundle.reference.usual_picture, np.asarray(arrays["image"]["tokens"]).shape)
+    path = Pathway(bundle, replace(telling, arrays=arrays | {"image": arrays["image"] | {"tokens": tokens}}),
+                   output_of(bundle, TASK), usual_of(bundle))  # fmt: skip
+    with torch.no_grad():
+        start, usual = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
+    assert complete.reference == pytest.approx(start, abs=1e-5)
+    assert usual != pytest.approx(complete.value, abs=1e-4)  # the picture matters
+
+
+def test_of_maps_captum_says_the_same(bundle, with_inputs):
+    sample = without(with_inputs(), "note", "structured", "series")
+    path = Pathway(bundle, sample, output_of(bundle, TASK), usual_of(bundle))
+    stem = path.stems["image"]
+    assert isinstance(stem, MapStem)
+    ours = integrate(path, tolerance=2e-3).scores["image"].sum(dim=2)
+    theirs = (
+        IntegratedGradients(lambda x: path({"image": x}))
+        .attribute(stem.end[None], stem.start[None], n_steps=32, method="gausslegendre")[0]
+        .sum(dim=2)
+    )
+    assert float((ours - theirs).abs().max()) < 0.03 * float(theirs.abs().max())
+
+
+def test_the_scores_of_a_cell_lie_on_its_pixels(bundle, telling, shown):
+    path = Pathway(bundle, telling, output_of(bundle, TASK), usual_of(bundle))
+    cells = integrate(path).scores["image"].sum(dim=2)
+    for one, of_picture in zip(shown.pictures, cells, strict=True):
+        assert one.scores.shape == (224, 224)
+        assert one.total == pytest.approx(float(of_picture.sum()), rel=1e-3, abs=1e-5)
+        coarse = one.scores.reshape(14, 16, 14, 16).sum(axis=(1, 3)).ravel()
+        assert np.corrcoef(coarse, of_picture)[0, 1] > 0.9
+
+
+def test_a_bundle_that_knows_no_usual_picture_begins_at_a_black_one(bundle, with_inputs):
+    unread = replace(bundle, reference=None)
+    found = integrated_gradients(unread, without(with_inputs(), "note"), TASK, most_steps=9)
+    assert found.baseline == "zero"
+    with pytest.raises(ExplanationError, match="needs the bundle's usual map"):
+        Baseline("usual")
+
+
 def test_two_pictures_of_a_sample_are_told_apart(bundle, with_inputs):
     sample = with_inputs()
     one = {name: np.asarray(sample.arrays["image"][name])[:, :1] for name in ("blob", "view_code", "view_mask")}
     twice = {name: np.repeat(array, 2, axis=1) for name, array in one.items()}
     image = sample.arrays["image"] | twice
     both = replace(sample, arrays={**without(sample, "note", "series", "structured").arrays, "image": image})
-    found = integrated_gradients(bundle, both, TASK, most_steps=9)
+    found = integrated_gradients(bundle, both, TASK, most_steps=9, baseline=ZERO)
     assert len(found.pictures) == 2
     np.testing.assert_allclose(found.pictures[0].scores, found.pictures[1].scores, atol=1e-4)
     assert found.total == pytest.approx(2 * found.pictures[0].total, rel=0.01)

@@ -1,6 +1,6 @@
 """Bundle + subject + time → an immutable assessment, which every page, export and message is made of."""
 
-from polyclinic.assess.assessing import assess
+from polyclinic.assess.assessing import Evidenced, assess, assess_with_evidence
 from polyclinic.assess.assessment import (
     Abstention,
     Answer,
@@ -20,11 +20,13 @@ from polyclinic.assess.explanation import (
     Explanation,
     FeatureScore,
     InCommon,
+    MapSetting,
     MeasurementScore,
     ModalityShare,
     Outcome,
     PictureRegions,
     Similar,
+    Trust,
     WordScore,
 )
 
@@ -37,10 +39,12 @@ __all__ = [
     "CodeShare",
     "ConformalSet",
     "Cost",
+    "Evidenced",
     "Explanation",
     "FeatureScore",
     "Fingerprints",
     "InCommon",
+    "MapSetting",
     "MeasurementScore",
     "ModalityShare",
     "Operating",
@@ -49,7 +53,9 @@ __all__ = [
     "Record",
     "Said",
     "Similar",
+    "Trust",
     "Typicality",
     "WordScore",
     "assess",
+    "assess_with_evidence",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
+from typing import TYPE_CHECKING, NamedTuple
 
 from polyclinic.assess.abstaining import abstentions_of
 from polyclinic.assess.asking import Asked, naive, refuse_before_first_event, when_asked
@@ -15,6 +16,9 @@ from polyclinic.assess.reading import Reading, refuse_foreign
 from polyclinic.cohort import Cohort
 from polyclinic.models.bundle import Bundle
 from polyclinic.tasks import Task
+
+if TYPE_CHECKING:
+    from polyclinic.explain.attribution import Attribution
 
 NO_REFERENCE = (
     "The bundle was made before development was remembered: no conformal set, no figures out of fold, not how usual "
@@ -47,6 +51,20 @@ def assess(
             event.
         PictureError: a picture is missing or damaged.
     """
+    return assess_with_evidence(bundle, cohort, subject, at, explain).assessment
+
+
+class Evidenced(NamedTuple):
+    """An assessment, and by task the whole attributions of which it keeps the weightiest scores."""
+
+    assessment: Assessment
+    attributions: dict[str, Attribution]
+
+
+def assess_with_evidence(
+    bundle: Bundle, cohort: Cohort, subject: int, at: datetime | None = None, explain: bool = True
+) -> Evidenced:
+    """Assess as `assess` does, and give what its explanations were made of, so that a page need not make it again."""
     events = cohort.subject(subject)
     if events.is_empty():
         raise AssessmentError(f"no such subject in {cohort.path}: the ids are in its metadata/subjects.parquet")
@@ -61,12 +79,13 @@ def assess(
     records = {time: reading.record(bundle) for time, reading in readings.items()}
     measurements = Measurements.beside(bundle)
     answers = [_answer(bundle, one, readings, records, measurements) for one in asked]
+    attributions: dict[str, Attribution] = {}
     if explain:
         # Loads much that answering does without.
         from polyclinic.assess.explaining import explained
 
-        records, answers = explained(bundle, cohort, readings, records, answers)
-    return Assessment(
+        records, answers, attributions = explained(bundle, cohort, readings, records, answers)
+    assessment = Assessment(
         subject_id=subject,
         at=at,
         records=tuple(records.values()),
@@ -74,6 +93,7 @@ def assess(
         lacks=_lacks(bundle, measurements),
         fingerprints=Fingerprints(bundle=bundle.digest, cohort=cohort.fingerprint, polyclinic=version("polyclinic")),
     )
+    return Evidenced(assessment, attributions)
 
 
 def _answer(

@@ -6,8 +6,10 @@ Whole attributions, with a score for each pixel, come from `polyclinic.explain`.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from polyclinic.assess.part import Part
+from polyclinic.evaluation import Figure
 from polyclinic.explain.regions import Region
 
 
@@ -48,6 +50,24 @@ class WordScore(Part):
     negates: bool  # a cue of negation, such as `no`
 
 
+class MapSetting(Part):
+    """On which map regions were looked for, and with which setting of the dial."""
+
+    method: str
+    smoothing: float  # of the map, as a share of its side; 0: none
+    sensitivity: float  # of the dial, see `polyclinic.explain.localisation`
+    chosen_on: str | None  # the split on whose known lesions an audit chose all three; None: nobody chose them
+    recall: Figure | None = None  # of the lesions there
+    false_regions: Figure | None = None  # a picture there
+
+
+class Trust(Part):
+    """Whether the method of an explanation passed the audit's check of random weights."""
+
+    verdict: Literal["passed", "failed", "not_audited"]
+    reason: str = ""
+
+
 class PictureRegions(Part):
     """A picture, the sum of its pixels' scores, and where in it lies what speaks for the answer."""
 
@@ -57,7 +77,8 @@ class PictureRegions(Part):
     height: int
     score: float
     sensitivity: float  # of the dial, see `polyclinic.explain.localisation`
-    regions: tuple[Region, ...]  # in pixels of the picture
+    spacing: Literal["patient", "detector"] | None = None  # where millimetres are measured; None: they are not known
+    regions: tuple[Region, ...]  # in pixels of the picture, and millimetres where known
 
 
 class Explanation(Part):
@@ -68,6 +89,8 @@ class Explanation(Part):
     modalities: tuple[ModalityShare, ...]
     method: str | None  # of the scores; None: the bundle has no network, and there are no scores
     baseline: str | None = None
+    trust: Trust = Trust(verdict="not_audited")
+    map: MapSetting | None = None  # None: there are no pictures
     gap: float | None = None  # how far the scores are from adding up, as a share; None: no measure of it
     features: tuple[FeatureScore, ...] = ()  # the weightiest
     measurements: tuple[MeasurementScore, ...] = ()  # the weightiest

@@ -13,7 +13,7 @@ import polars as pl
 from polyclinic.assess.assessment import AssessmentError, CodeCount, CodeShare, Record, Typicality
 from polyclinic.cohort import Cohort
 from polyclinic.cohort.digest import digest
-from polyclinic.explain.sample import Sample, samples_of
+from polyclinic.explain.sample import Sample, samples_of, taken_of
 from polyclinic.features import Arrays, SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.models.batch import in_order
 from polyclinic.models.bundle import Bundle, record_of
@@ -32,6 +32,7 @@ class Reading:
     known: pl.DataFrame
     arrays: Mapping[str, Arrays]  # by modality
     heard: Heard
+    taken: pl.DataFrame  # how its pictures were taken
 
     @classmethod
     def of(cls, bundle: Bundle, cohort: Cohort, events: pl.DataFrame, subject: int, time: datetime) -> Self:
@@ -43,7 +44,7 @@ class Reading:
         frame = samples_of(subject, time)
         known = record_of(events.lazy(), frame, bundle.tasks)
         arrays = bundle.features.reading(cohort.blob).transform(known, frame)
-        return cls(subject, time, known, arrays, bundle.ensemble.hear(arrays))
+        return cls(subject, time, known, arrays, bundle.ensemble.hear(arrays), taken_of(events, frame))
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ class Reading:
 
     def sample(self, cohort: Cohort) -> Sample:
         """Give what `polyclinic.explain` explains."""
-        return Sample(self.subject, self.time, self.known, self.arrays, cohort.blob)
+        return Sample(self.subject, self.time, self.known, self.arrays, cohort.blob, self.taken)
 
     def record(self, bundle: Bundle) -> Record:
         """Say how complete and how usual it is."""

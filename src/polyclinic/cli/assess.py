@@ -11,10 +11,15 @@ from polyclinic.cli.console import out
 from polyclinic.cli.options import BundlePath, CohortPath, Json, time_of
 
 if TYPE_CHECKING:
-    from polyclinic.assess import Answer, Assessment, ConformalSet, Explanation, Operating, Record, Said
+    from polyclinic.assess import Answer, Assessment, ConformalSet, Explanation, MapSetting, Operating, Record, Said
 
 MOST = 5
 """Codes, features or words that a line names."""
+TRUST = {
+    "passed": "the scores passed the audit: {}",
+    "failed": "DO NOT RELY ON THE SCORES: their method failed the audit: {}",
+    "not_audited": "nobody has audited the scores: see polyclinic explain-audit",
+}
 MEASURED = {
     "held_out": "on subjects kept apart",
     "cross_validation": "by cross-validation",
@@ -52,16 +57,16 @@ def assess(
     time = time_of(at)
     if html is not None and html.is_dir():
         raise ValueError(f"{html} is a folder: name a file")
-    from polyclinic.assess import assess as assessed
+    from polyclinic.assess import assess_with_evidence
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
-    found = assessed(loaded, opened, subject, time, explain=not no_explain)
+    found, attributions = assess_with_evidence(loaded, opened, subject, time, explain=not no_explain)
     if html is not None:
         from polyclinic.exchange.page import evidence_of, write_assessment_page
 
-        write_assessment_page(found, html, evidence_of(loaded, opened, found))
+        write_assessment_page(found, html, evidence_of(loaded, opened, found, attributions))
     if json:
         typer.echo(found.to_json())
         return
@@ -178,6 +183,20 @@ def _because(answer: "Answer", explanation: "Explanation") -> Iterator[str]:
             yield f"weightiest {what}, in log-odds of the networks: {', '.join(named)}"
     for picture in explanation.pictures:
         yield f"picture {picture.view}: {len(picture.regions)} regions speak for it"
+    if explanation.map is not None:
+        yield _dial(explanation.map)
+    if explanation.method is not None:
+        yield TRUST[explanation.trust.verdict].format(explanation.trust.reason)
+
+
+def _dial(setting: "MapSetting") -> str:
+    name = f"regions: {setting.method}{', smoothed' if setting.smoothing else ''}, at s = {setting.sensitivity:g}"
+    if setting.chosen_on is None:
+        return f"{name}; no audit has chosen them"
+    return (
+        f"{name}, chosen on {setting.chosen_on}: finds {setting.recall} of the lesions there with "
+        f"{setting.false_regions} false regions per picture"
+    )
 
 
 def _signed(answer: "Answer", share: float) -> str:

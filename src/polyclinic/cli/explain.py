@@ -20,7 +20,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "image": ("integrated_gradients", "map_gradients", "grad_cam", "attention_rollout"),
 }
 """By kind of input; written down here, too, so that `--help` and refusals need not load what explains."""
-BASELINES = ("zero", "blurred", "mean")
+BASELINES = ("usual", "zero", "blurred", "mean")
 PLOTS = (".png", ".svg", ".pdf")
 
 
@@ -56,7 +56,10 @@ def explain(
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(metavar="|".join(BASELINES), help="Where integrated gradients begin; zero by default."),
+        typer.Option(
+            metavar="|".join(BASELINES),
+            help="Where integrated gradients begin: usual by default, zero where the bundle knows no usual picture.",
+        ),
     ] = None,
     at: Annotated[
         str | None,

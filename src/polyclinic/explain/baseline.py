@@ -1,9 +1,11 @@
 """Where the path of integrated gradients begins: the input that is to mean "nothing in particular".
 
 `zero` is black pictures, words without meaning, and the training median of every number (to which features are
-scaled). `blurred` is the same, but for pictures without their detail. `mean` is the mean of training subjects in all
-inputs. What is present, when and of what kind, stays as it is: what it would mean to lack a modality altogether is
-asked by Shapley values of modalities instead.
+scaled). `usual` is the same, but pictures begin at the usual map of development pictures, as the frozen network gives
+them: the scores then lie on its cells, say what sets a picture apart from others, and need no gradient through it. It
+is what is shown to people, where the bundle knows the usual map. `blurred` is `zero`, but for pictures without their
+detail. `mean` is the mean of training subjects in all inputs. What is present, when and of what kind, stays as it is:
+what it would mean to lack a modality altogether is asked by Shapley values of modalities instead.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ from polyclinic.features.note_encodings import frozen_network
 from polyclinic.models.bundle import Bundle, record_of
 from polyclinic.tasks import number_samples, prediction_times
 
-Name = Literal["zero", "blurred", "mean"]
-NAMES: tuple[Name, ...] = ("zero", "blurred", "mean")
+Name = Literal["zero", "blurred", "mean", "usual"]
+NAMES: tuple[Name, ...] = ("usual", "zero", "blurred", "mean")
 BLUR = 1 / 16
 """Standard deviation of the blur, as a share of the picture's side."""
 MOST_PICTURES = 64
@@ -48,16 +50,19 @@ class TrainingMeans:
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """A choice of baseline; `mean` needs the means of training subjects, see `training_means`."""
+    """A choice of baseline; `mean` needs the means of training subjects, see `training_means`; `usual`, `usual_of`."""
 
     name: Name = "zero"
     means: TrainingMeans | None = None
+    map: Float[Tensor, "cell channel"] | None = None  # of the usual picture
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise ExplanationError(f"unknown baseline {self.name!r}: choose from {', '.join(NAMES)}")
         if (self.name == "mean") != (self.means is not None):
             raise ExplanationError("the baseline `mean`, and no other, needs training_means(bundle, cohort)")
+        if (self.name == "usual") != (self.map is not None):
+            raise ExplanationError("the baseline `usual`, and no other, needs the bundle's usual map: take usual_of")
 
     def structured(self, values: Float[Tensor, " feature"]) -> Float[Tensor, " feature"]:
         """Give the start of scaled values."""
@@ -88,6 +93,12 @@ class Baseline:
 
 ZERO = Baseline()
 BLURRED = Baseline("blurred")
+
+
+def usual_of(bundle: Bundle) -> Baseline:
+    """Give the baseline that is shown to people: `usual` where the bundle knows the usual map, else `zero`."""
+    known = bundle.reference.usual_picture if bundle.reference else None
+    return ZERO if known is None else Baseline("usual", map=torch.from_numpy(known))
 
 
 def blurred(pixels: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view 1 side side"]:

@@ -19,10 +19,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyclinic.explain.attribution import Attribution, Completeness
-from polyclinic.explain.baseline import ZERO, Baseline
+from polyclinic.explain.baseline import Baseline, usual_of
 from polyclinic.explain.parts import attributed
 from polyclinic.explain.pathway import Pathway
 from polyclinic.explain.sample import Sample, output_of
+from polyclinic.explain.stems import PictureStem
 from polyclinic.models.bundle import Bundle
 
 METHOD = "integrated_gradients"
@@ -59,13 +60,14 @@ def integrated_gradients(
     task: str,
     output: str | None = None,
     *,
-    baseline: Baseline = ZERO,
+    baseline: Baseline | None = None,
     tolerance: float = TOLERANCE,
     most_steps: int = MOST_STEPS,
 ) -> Attribution:
     """Attribute the logit of one answer to pixels, words, measurements and features.
 
-    Stops as soon as the scores add up to within `tolerance` of what they explain, or after `most_steps` gradients: the
+    The path begins at `baseline`, or where the bundle's explanations usually begin (see `baseline.usual_of`). It stops
+    as soon as the scores add up to within `tolerance` of what they explain, or after `most_steps` gradients: the
     attribution tells how far it came.
 
     Raises:
@@ -73,6 +75,7 @@ def integrated_gradients(
         ExplanationError: the task has no such output, nothing is present, or the bundle has no network.
     """
     asked = output_of(bundle, task, output)
+    baseline = usual_of(bundle) if baseline is None else baseline
     path = Pathway(bundle, sample, asked, baseline)
     scores, completeness = integrate(path, tolerance, most_steps)
     return Attribution(
@@ -115,7 +118,8 @@ def integrate(path: Pathway, tolerance: float = TOLERANCE, most_steps: int = MOS
 
 def slopes(path: Pathway, shares: Float[np.ndarray, " step"]) -> Slopes:
     """Give F and its gradients some shares of the way along, a few at a time."""
-    many = path.stems["image"].end.shape[0] if "image" in path.stems else 1
+    pictures = path.stems.get("image")
+    many = pictures.end.shape[0] if isinstance(pictures, PictureStem) else 1
     step = max(1, PICTURES_AT_ONCE // many)
     parts = [_slopes(path, shares[start : start + step]) for start in range(0, len(shares), step)]
     return Slopes(

@@ -5,8 +5,14 @@ Such a map says where, and of the scores of other inputs nothing.
 
 from __future__ import annotations
 
-from polyclinic.explain.attribution import Attribution
-from polyclinic.explain.methods import METHODS
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from polyclinic.explain.attribution import Attribution, PictureAttribution
+from polyclinic.explain.audit_record import Dial
+from polyclinic.explain.methods import METHODS, smoothed
 from polyclinic.explain.parts import picture_parts
 from polyclinic.explain.sample import ExplanationError, Sample, output_of
 from polyclinic.explain.units import Examined
@@ -47,3 +53,19 @@ def mapped(
         raise ExplanationError(f"{method} does not suit the image encoder of this bundle: use integrated_gradients")
     parts = picture_parts(bundle, sample, examined.path.stems["image"], maps.detach()[:, None])
     return Attribution(sample.subject_id, sample.prediction_time, task, asked.name, method, None, None, pictures=parts)
+
+
+def located(bundle: Bundle, sample: Sample, found: Attribution, dial: Dial | None) -> tuple[PictureAttribution, ...]:
+    """Give the maps on which regions are looked for: those of an attribution, or those that an audit chose instead."""
+    if dial is None or not found.pictures:
+        return found.pictures
+    pictures = found.pictures
+    if dial.method != found.method:
+        pictures = mapped(bundle, sample, found.task, found.output, method=dial.method).pictures
+    return tuple(blurred(one, dial.smoothing) for one in pictures) if dial.smoothing else pictures
+
+
+def blurred(picture: PictureAttribution, smoothing: float) -> PictureAttribution:
+    """Blur a map by a Gaussian, whose deviation is a share of its side."""
+    scores = torch.from_numpy(picture.scores.astype(np.float64))[None]
+    return replace(picture, scores=smoothed(scores, smoothing)[0].numpy().astype(np.float32))

@@ -22,7 +22,7 @@ from torch import Tensor
 from polyclinic.explain.attention import GRAD_CAM, cam
 from polyclinic.explain.integrated_gradients import METHOD, TOLERANCE, integrate, slopes
 from polyclinic.explain.parts import resized
-from polyclinic.explain.stems import PictureStem
+from polyclinic.explain.stems import MapStem, PictureStem
 from polyclinic.explain.units import BlockUnits, Examined
 from polyclinic.models.encoders.pictures import MapTokens
 
@@ -39,8 +39,12 @@ class Told(NamedTuple):
 
 
 def by_integrated_gradients(examined: Examined, tolerance: float = TOLERANCE, most_steps: int = 96) -> Told:
-    """Integrate along the straight path from the baseline."""
-    return _told(examined, integrate(examined.path, tolerance, most_steps).scores)
+    """Integrate along the straight path from the baseline that is shown to people."""
+    scores = integrate(examined.shown, tolerance, most_steps).scores
+    if not isinstance(examined.shown.stems.get("image"), MapStem):
+        return _told(examined, scores)
+    of_cells = _of_cells(examined, scores.pop("image").sum(dim=2))
+    return Told(_told(examined, scores).units | of_cells.units, of_cells.maps)
 
 
 def by_gradient(examined: Examined) -> Told:
@@ -69,12 +73,11 @@ def by_map_gradients(examined: Examined) -> Told:
         return Told({})
     end = examined.whole["image"]["tokens"][0]
     with torch.no_grad():
-        start = stem.tensors(stem.start[None])["tokens"][0] if examined.usual is None else examined.usual.expand_as(end)
+        usual = examined.usual.map
+        start = stem.tensors(stem.start[None])["tokens"][0] if usual is None else usual.expand_as(end)
     shares = ((torch.arange(MAP_STEPS) + 0.5) / MAP_STEPS).view(-1, 1, 1, 1)
     gradient = _map_slopes(examined, torch.lerp(start[None], end[None], shares)).mean(dim=0)
-    cells = (gradient * (end - start)).sum(dim=2)
-    side = round(cells.shape[1] ** 0.5)
-    return _coarse(examined, cells.view(len(cells), side, side))
+    return _of_cells(examined, (gradient * (end - start)).sum(dim=2))
 
 
 def by_grad_cam(examined: Examined) -> Told:
@@ -113,7 +116,7 @@ def smoothed(maps: Float[Tensor, "view side side"], share: float = SMOOTHING) ->
 
 def _told(examined: Examined, scores: Mapping[str, Tensor]) -> Told:
     maps = scores["image"][:, 0] if "image" in scores else None
-    return Told({name: units.gathered(scores[name]) for name, units in examined.units.items()}, maps)
+    return Told({name: examined.units[name].gathered(one) for name, one in scores.items()}, maps)
 
 
 def _map_slopes(
@@ -128,6 +131,11 @@ def _map_slopes(
 
 def _image_tokens(examined: Examined) -> object:
     return getattr(examined.path.networks[0].encoder("image"), "tokens", None)
+
+
+def _of_cells(examined: Examined, cells: Float[Tensor, "view cell"]) -> Told:
+    side = round(cells.shape[1] ** 0.5)
+    return _coarse(examined, cells.view(len(cells), side, side))
 
 
 def _coarse(examined: Examined, cells: Float[Tensor, "view h w"]) -> Told:

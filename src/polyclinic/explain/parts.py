@@ -22,7 +22,16 @@ from polyclinic.explain.attribution import (
     WordScore,
 )
 from polyclinic.explain.sample import Sample
-from polyclinic.explain.stems import FeatureStem, GridStem, PictureStem, SentenceStem, Stem, TripletStem, WordStem
+from polyclinic.explain.stems import (
+    FeatureStem,
+    GridStem,
+    MapStem,
+    PictureStem,
+    SentenceStem,
+    Stem,
+    TripletStem,
+    WordStem,
+)
 from polyclinic.features import ImageFeaturizer, NoteFeaturizer, SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.features.image_pixels import place
 from polyclinic.features.measurements import measure
@@ -133,9 +142,11 @@ def note_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> Not
 def picture_parts(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> tuple[PictureAttribution, ...]:
     """Give each picture its own map, and say how it lies on the canvas."""
     featurizer = bundle.features.featurizers["image"]
-    assert isinstance(stem, PictureStem)
+    assert isinstance(stem, PictureStem | MapStem)
     assert isinstance(featurizer, ImageFeaturizer)
     views = featurizer.views
+    if isinstance(stem, MapStem):
+        scores = cells_spread(scores.sum(dim=2), featurizer.options.side)
     return tuple(
         PictureAttribution(blob=name, view=views[code], scores=np.array(of_picture[0], dtype=np.float32), canvas=canvas)
         for name, code, of_picture, canvas in zip(
@@ -153,6 +164,12 @@ def canvases(sample: Sample, featurizer: ImageFeaturizer, names: list[str]) -> l
             width, height = picture.size
         found.append(Canvas(side, place(width, height, side, fit), width, height))
     return found
+
+
+def cells_spread(cells: Float[Tensor, "picture cell"], side: int) -> Float[Tensor, "picture 1 side side"]:
+    """Spread the scores of a map's cells, in reading order, over the canvas."""
+    across = round(cells.shape[1] ** 0.5)
+    return resized(cells.view(len(cells), across, across), side)
 
 
 def resized(maps: Float[Tensor, "picture h w"], side: int) -> Float[Tensor, "picture 1 side side"]:

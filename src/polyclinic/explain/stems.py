@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -144,6 +144,37 @@ class PictureStem(Stem):
         return maps
 
 
+class MapStem(Stem):
+    """Pictures as the frozen network gives them, `[view, cell, channel]`: the path begins at the usual map."""
+
+    def __init__(
+        self,
+        names: list[str],
+        codes: Int[Tensor, " view"],
+        maps: Float[Tensor, "view cell channel"],
+        usual: Float[Tensor, "cell channel"],
+    ) -> None:
+        self.names, self.codes = names, codes
+        self.end, self.start = maps, usual.expand_as(maps).clone()
+
+    @classmethod
+    def of(cls, arrays: Arrays, usual: Float[Tensor, "cell channel"]) -> Self:
+        """Take the maps that the cache holds."""
+        chosen = np.flatnonzero(arrays["view_mask"][0])
+        names = [str(arrays["blob"][0, view]) for view in chosen]
+        codes = torch.from_numpy(np.asarray(arrays["view_code"][0])[chosen])
+        return cls(names, codes, torch.from_numpy(np.asarray(arrays["tokens"][0])[chosen]).float(), usual)
+
+    def tensors(self, x: Float[Tensor, "step view cell channel"]) -> dict[str, Tensor]:
+        """Give `tokens`, `view_mask` and `view_code`."""
+        steps, views = x.shape[:2]
+        return {
+            "tokens": x,
+            "view_mask": torch.ones(steps, views, dtype=torch.bool),
+            "view_code": self.codes.expand(steps, -1),
+        }
+
+
 class Span(NamedTuple):
     """A piece of a sentence, and the place of the word that it is of; None for punctuation and marks."""
 
@@ -259,6 +290,8 @@ def _note(bundle: Bundle, sample: Sample, baseline: Baseline, encoder: Encoder) 
 def _image(bundle: Bundle, sample: Sample, baseline: Baseline, encoder: Encoder) -> Stem:
     featurizer = bundle.features.featurizers["image"]
     assert isinstance(featurizer, ImageFeaturizer)
+    if baseline.map is not None and "tokens" in encoder.reads:
+        return MapStem.of(sample.arrays["image"], baseline.map)
     return PictureStem(sample, featurizer, baseline, encoder)
 
 

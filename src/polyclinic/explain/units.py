@@ -17,10 +17,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from polyclinic.explain.baseline import ZERO
+from polyclinic.explain.baseline import ZERO, usual_of
 from polyclinic.explain.pathway import Pathway
 from polyclinic.explain.sample import Output, Sample
-from polyclinic.explain.stems import PictureStem, SentenceStem, Stem, WordStem
+from polyclinic.explain.stems import MapStem, PictureStem, SentenceStem, Stem, WordStem
 from polyclinic.features import NoteFeaturizer
 from polyclinic.features.backbones.minilm import padded
 from polyclinic.features.note_encodings import frozen_network
@@ -189,8 +189,8 @@ class Examined:
 
     def __init__(self, bundle: Bundle, sample: Sample, output: Output) -> None:
         self.path = Pathway(bundle, sample, output, ZERO)
-        usual = bundle.reference.usual_picture if bundle.reference else None
-        self.usual = None if usual is None else torch.from_numpy(usual)  # map [cell, channel] of training pictures
+        self.usual = usual_of(bundle)
+        self.shown = self._shown()
         self.units = _units(bundle, sample, self.path.stems)
         with torch.no_grad():
             self.whole = {name: stem.tensors(stem.end[None]) for name, stem in self.path.stems.items()}
@@ -198,9 +198,20 @@ class Examined:
     def asking(self, networks: list[UnifiedModel]) -> Self:
         """Give the same sample as other networks see it."""
         other = copy(self)
-        other.path = copy(self.path)
-        other.path.networks = networks
+        other.path, other.shown = copy(self.path), copy(self.shown)
+        other.path.networks = other.shown.networks = networks
         return other
+
+    def _shown(self) -> Pathway:
+        """Give the path of what is shown to people: the same, but pictures begin at the usual map."""
+        stem = self.path.stems.get("image")
+        if self.usual.map is None or not isinstance(stem, PictureStem):
+            return self.path
+        path = copy(self.path)
+        with torch.no_grad():
+            tokens = stem.tensors(stem.end[None])["tokens"][0]
+        path.stems = self.path.stems | {"image": MapStem(stem.names, stem.codes, tokens, self.usual.map)}
+        return path
 
     def shifted(self, stems: Mapping[str, Stem]) -> Self:
         """Give the sample with other inputs, whose units stay the same."""
@@ -210,6 +221,7 @@ class Examined:
         other.units = {name: copy(units) for name, units in self.units.items()}
         for name, units in other.units.items():
             units.stem = stems[name]
+        other.shown = other._shown()
         with torch.no_grad():
             other.whole = {name: stem.tensors(stem.end[None]) for name, stem in stems.items()}
         return other

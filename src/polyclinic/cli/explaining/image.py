@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 from rich.text import Text
@@ -19,7 +17,7 @@ from polyclinic.explain import plots
 from polyclinic.explain.attribution import PictureAttribution
 from polyclinic.explain.audit_record import Dial
 from polyclinic.explain.localisation import localise
-from polyclinic.explain.methods import smoothed
+from polyclinic.explain.maps import blurred
 from polyclinic.explain.placing import PixelSpacing, ninth_of, region_in_picture, spacing_of
 from polyclinic.explain.regions import Region
 from polyclinic.explain.sample import Sample
@@ -69,16 +67,13 @@ class Shown:
     @classmethod
     def of(cls, sample: Sample, found: PictureAttribution, setting: Setting) -> Shown:
         """Find the regions."""
-        scores = found.scores
-        if setting.smoothing:
-            blurred = smoothed(torch.from_numpy(scores.astype(np.float64))[None], setting.smoothing)[0]
-            scores = blurred.numpy().astype(np.float32)
+        shown = blurred(found, setting.smoothing) if setting.smoothing else found
         spacing = spacing_of(sample, found.blob)
         steps = None if spacing is None else (spacing.mm, spacing.mm)
-        placed = (region_in_picture(one, found.canvas, steps) for one in localise(scores, setting.sensitivity))
+        placed = (region_in_picture(one, found.canvas, steps) for one in localise(shown.scores, setting.sensitivity))
         regions = tuple(one for one in placed if one is not None)
         film = sample.blobs(found.blob).read_bytes()
-        return cls(replace(found, scores=scores), found.total, spacing, regions, film)
+        return cls(shown, found.total, spacing, regions, film)
 
 
 @dataclass(frozen=True)

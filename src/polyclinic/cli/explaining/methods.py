@@ -21,7 +21,7 @@ from polyclinic.cohort import Cohort
 from polyclinic.explain.attention import ROLLOUT
 from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.audit_record import stored_dial
-from polyclinic.explain.baseline import Baseline, training_means
+from polyclinic.explain.baseline import Baseline, training_means, usual_of
 from polyclinic.explain.classical import TREE, explain_member, rule_path
 from polyclinic.explain.counterfactual import counterfactuals, plausible_ranges
 from polyclinic.explain.explainers import EXPLAINERS
@@ -108,13 +108,21 @@ def _best(bundle: Bundle, wish: Wish) -> str:
 def _attribution(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish, method: str) -> Attribution:
     options: dict[str, Any] = {}
     if method == METHOD and wish.baseline is not None:
-        means = training_means(bundle, cohort) if wish.baseline == "mean" else None
-        options["baseline"] = Baseline(wish.baseline, means)  # type: ignore[arg-type]
+        options["baseline"] = _baseline(bundle, cohort, wish.baseline)
     elif method == ROLLOUT:
         options["modality"] = wish.modality
     elif EXPLAINERS.get(method, mapped) is mapped:
         options["method"] = method
     return EXPLAINERS.get(method, mapped)(bundle, question.sample, question.task.name, question.output.name, **options)
+
+
+def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:
+    if name != "usual":
+        return Baseline(name, training_means(bundle, cohort) if name == "mean" else None)  # type: ignore[arg-type]
+    usual = usual_of(bundle)
+    if usual.map is None:
+        raise ExplanationError("the bundle knows no usual picture: choose another baseline, or train it again")
+    return usual
 
 
 def _part(bundle: Bundle, question: Question, found: Attribution, wish: Wish, scale: str) -> Part:

@@ -19,7 +19,17 @@ from polyclinic.explain.shown import modality_steps, structured_steps
 from polyclinic.explain.wording import number, signed, writer
 
 METHODS = {"integrated_gradients": "Integrated gradients"}
-BASELINES = {"zero": "nothing at all", "blurred": "a blurred picture", "mean": "the average patient"}
+BASELINES = {
+    "zero": "nothing at all",
+    "usual": "the usual picture and nothing else",
+    "blurred": "a blurred picture",
+    "mean": "the average patient",
+}
+TRUSTED = {
+    "passed": " The method passed the audit of this model: with random weights it says something else.",
+    "failed": " The method FAILED the audit of this model.",
+    "not_audited": " Nobody has audited this model's explanations.",
+}
 COMPLETE = 0.02
 """Of the gap: what is more is told as a caution."""
 CAUSES = (
@@ -73,6 +83,12 @@ def _put(details: str) -> str:
 def _inexact(explanation: Explanation | None) -> Iterator[str]:
     if explanation is None or explanation.method is None:
         return
+    if explanation.trust.verdict == "failed":
+        name = METHODS.get(explanation.method, explanation.method).lower()
+        yield (
+            f"The contributions below come from {name}, which failed the audit of this model's explanations "
+            f"({explanation.trust.reason}): do not rely on them."
+        )
     if explanation.gap is None:
         yield "Whether the contributions below are complete is not known: read them as a rough guide."
     elif explanation.gap > COMPLETE:
@@ -93,7 +109,8 @@ def _explained(
     attribution = evidence.attribution
     for rank, picture in enumerate(attribution.pictures):
         if picture.blob in evidence.films:
-            yield film_section(picture, evidence.films[picture.blob], films[picture.blob], f"{place}-{rank}")
+            key, content = f"{place}-{rank}", evidence.films[picture.blob]
+            yield film_section(picture, content, films[picture.blob], key, answer.explanation.map)
     if attribution.note:
         yield note_section(attribution.note, evidence.notes)
     if attribution.series:
@@ -175,4 +192,5 @@ def _exactness(explanation: Explanation, evidence: Evidence | None) -> str:
     if explanation.gap is not None:
         text += f" {100 * explanation.gap:.1f} % is left unexplained."
     text += " They explain the networks; classical models and the calibration come after."
+    text += TRUSTED[explanation.trust.verdict]
     return f'<section class="exact"><h3>How exact this is</h3><p>{escape(text)}</p></section>'

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from polyclinic.assess import Answer, Assessment, Explanation
+from polyclinic.assess.explaining import explanation_of
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import (
     Attribution,
@@ -17,7 +18,6 @@ from polyclinic.explain.attribution import (
     StructuredAttribution,
     WordScore,
 )
-from polyclinic.explain.integrated_gradients import integrated_gradients
 from polyclinic.explain.sample import Sample
 from polyclinic.features import NoteFeaturizer
 from polyclinic.features.note_layout import Note
@@ -34,10 +34,13 @@ class Evidence:
     whole: bool = True  # no score was left out
 
 
-def evidence_of(bundle: Bundle, cohort: Cohort, assessment: Assessment) -> dict[str, Evidence]:
-    """Attribute the answers that an assessment explains, once more and in whole, by task.
+def evidence_of(
+    bundle: Bundle, cohort: Cohort, assessment: Assessment, attributions: Mapping[str, Attribution] | None = None
+) -> dict[str, Evidence]:
+    """Give the evidence of the answers that an assessment explains, by task.
 
-    Bundle and cohort are those of the assessment; the scores then are the same.
+    Bundle and cohort are those of the assessment. What is not among `attributions` (see `assess_with_evidence`) is
+    attributed once more; the scores then are the same.
 
     Raises:
         ValueError: they are others.
@@ -51,7 +54,8 @@ def evidence_of(bundle: Bundle, cohort: Cohort, assessment: Assessment) -> dict[
     for answer in assessment.answers:
         if answer.explanation and answer.explanation.method and answer.prediction_time:
             sample = Sample.of(bundle, events, assessment.subject_id, answer.prediction_time, cohort.blob)
-            found[answer.task] = _evidence(bundle, sample, answer.task, answer.explanation.output)
+            given = (attributions or {}).get(answer.task)
+            found[answer.task] = _evidence(bundle, sample, given or _attributed(bundle, sample, answer))
     return found
 
 
@@ -75,8 +79,13 @@ def kept_evidence(assessment: Assessment, answer: Answer) -> Evidence | None:
     return Evidence(attribution, whole=False)
 
 
-def _evidence(bundle: Bundle, sample: Sample, task: str, output: str) -> Evidence:
-    attribution = integrated_gradients(bundle, sample, task, output)
+def _attributed(bundle: Bundle, sample: Sample, answer: Answer) -> Attribution:
+    _, attribution = explanation_of(bundle, sample, answer.task, answer.outputs)
+    assert attribution is not None  # the explanation has a method
+    return attribution
+
+
+def _evidence(bundle: Bundle, sample: Sample, attribution: Attribution) -> Evidence:
     films = {picture.blob: sample.blobs(picture.blob).read_bytes() for picture in attribution.pictures}
     return Evidence(attribution, films, _notes(bundle, sample) if attribution.note else ())
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from polyclinic.assess import MapSetting
 from polyclinic.evaluation.document import escape
 from polyclinic.exchange.page.marks import section
 from polyclinic.explain.attribution import Canvas, PictureAttribution
@@ -56,7 +57,9 @@ def stops_of(picture: PictureAttribution, stops: int = STOPS) -> tuple[Stop, ...
     return tuple(found)
 
 
-def film_section(picture: PictureAttribution, content: bytes, shared: str, key: str, start: float = START) -> str:
+def film_section(
+    picture: PictureAttribution, content: bytes, shared: str, key: str, setting: MapSetting | None = None
+) -> str:
     """Give the section of one picture.
 
     Args:
@@ -64,8 +67,9 @@ def film_section(picture: PictureAttribution, content: bytes, shared: str, key: 
         content: of the picture's file.
         shared: id of the copy that `shared_film` put on the page.
         key: makes the ids of this section unique.
-        start: the dial's first stop.
+        setting: what the map is, and where the dial begins.
     """
+    start = START if setting is None else setting.sensitivity
     stops = stops_of(picture)
     first = round(start * (len(stops) - 1))
     film = _film(content)
@@ -75,7 +79,7 @@ def film_section(picture: PictureAttribution, content: bytes, shared: str, key: 
         f'<figure><div class="layers">{_copy(film, shared, "bare", told)}'
         f'<img class="still" src="{_still(picture, film, stops[first].sensitivity)}" alt="">'
         f'<canvas class="live" hidden></canvas>{_circles(stops, first, picture.canvas)}</div>'
-        f"<figcaption>{_caption(picture, start)}</figcaption></figure>"
+        f"<figcaption>{_caption(picture, start)}{_chosen(setting)}</figcaption></figure>"
         f'<div class="beside">{_dials(first, key)}{_lists(stops, first, picture.canvas)}'
         f'<figure class="on-paper">{_copy(film, shared, "alone", "The picture alone")}'
         "<figcaption>The picture alone.</figcaption></figure></div></div>"
@@ -105,6 +109,15 @@ def _caption(picture: PictureAttribution, start: float) -> str:
         f'{told}<span class="on-paper">Shown at sensitivity {start:.2f}. </span>'
         "A reduced copy to see what the model looked at, not to read the film from."
     )
+
+
+def _chosen(setting: MapSetting | None) -> str:
+    """Say what the setting of the dial is worth."""
+    if setting is None or setting.chosen_on is None:
+        return " Nobody has measured whether this map finds lesions."
+    found = f"{setting.recall} of the known lesions with {setting.false_regions} false regions a picture"
+    how = setting.method.replace("_", " ") + (", smoothed" if setting.smoothing else "")
+    return escape(f" The map is by {how}; at {setting.sensitivity:.2f} it finds {found} ({setting.chosen_on} split).")
 
 
 def _alt(picture: PictureAttribution, stop: Stop) -> str:
