@@ -23,8 +23,9 @@ from polyclinic.explain.explainers import EXPLAINERS, attribute
 from polyclinic.explain.integrated_gradients import integrated_gradients
 from polyclinic.explain.localisation import localise
 from polyclinic.explain.modality_shapley import modality_shapley
-from polyclinic.explain.placing import region_in_picture, spacing_of
+from polyclinic.explain.placing import region_in_picture
 from polyclinic.explain.sample import Sample
+from polyclinic.explain.spacing import spacing_of
 from polyclinic.tasks.times import NO_ANCHOR
 from polyclinic.training.fit import fit
 

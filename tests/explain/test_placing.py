@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from polyclinic.explain.localisation import localise
-from polyclinic.explain.placing import box_on_map, canvas_of, pixel_spacing, region_in_picture, spacing_of
+from polyclinic.explain.placing import box_on_map, canvas_of, pixel_spacing, region_in_picture
 from polyclinic.explain.regions import Box, Mask, box_iou
 from polyclinic.explain.sample import Sample
+from polyclinic.explain.spacing import spacing_of
 from polyclinic.features.image_pixels import FITS, read_picture
 
 from .maps import blob

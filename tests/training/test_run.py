@@ -351,6 +351,7 @@ def test_learning_from_everyone_leaves_nobody_to_measure_on(hospital, cache, tra
         "calibration.json",
         "designs.json",
         "features.json",
+        "golden.json",
         "model.safetensors",
         "reference.json",
         "reference.safetensors",

@@ -18,10 +18,11 @@ from polyclinic.explain.attribution import PictureAttribution
 from polyclinic.explain.audit_record import Dial
 from polyclinic.explain.localisation import localise
 from polyclinic.explain.maps import blurred
-from polyclinic.explain.placing import PixelSpacing, ninth_of, region_in_picture, spacing_of
+from polyclinic.explain.placing import PixelSpacing, ninth_of, region_in_picture
 from polyclinic.explain.regions import Region
 from polyclinic.explain.sample import Sample
 from polyclinic.explain.shown import START
+from polyclinic.explain.spacing import spacing_of
 from polyclinic.explain.wording import signed
 
 MOST = 8
