@@ -56,7 +56,7 @@ def test_start_up(capsys):
 
 
 def test_one_assessment(capsys):
-    run("assessment", "--patients", "40", "--repeats", "2", "--explained", "1")
+    run("assessment", "--patients", "40", "--repeats", "2", "--explained", "1", "--tasks", "demo_deterioration")
     shown = capsys.readouterr().out
     assert "one assessment, ms" in shown
     assert "one assessment, explained, s" in shown

@@ -10,6 +10,7 @@ from polyclinic.assess import Assessment, MapSetting, Trust, assess, assess_with
 from polyclinic.assess.explaining import MOST_FEATURES, MOST_MEASUREMENTS, SENSITIVITY
 from polyclinic.evaluation import Figure
 from polyclinic.exchange.page import assessment_page, evidence_of
+from polyclinic.explain import integrated_gradients
 from polyclinic.explain.audit_record import Audit, Dial, Verdict
 from polyclinic.explain.baseline import development_samples
 from polyclinic.explain.localisation import localise
@@ -83,8 +84,8 @@ def audited(trained, tmp_path):
     bundle = Bundle.load(folder, trained.cache)
     recall = Figure("recall", 0.8, 0.7, 0.9, 40, "bootstrap")
     dial = Dial(bundle.digest, "map_gradients", 0.05, 0.7, 1.0, recall, recall, "tuning")
-    verdict = Verdict("integrated_gradients", False, "stays alike")
-    Audit(bundle.digest, "", "held_out", (TASK,), 1, 1, 0, verdicts=(verdict,), dial=dial).save(folder)
+    verdicts = Verdict("integrated_gradients", False, "stays alike"), Verdict("map_gradients", True, "changes")
+    Audit(bundle.digest, "", "held_out", (TASK,), 1, 1, 0, verdicts=verdicts, dial=dial).save(folder)
     return bundle
 
 
@@ -93,6 +94,7 @@ def test_regions_are_found_on_the_map_and_at_the_setting_that_an_audit_chose(aud
     found = evidenced.assessment[TASK].explanation
     assert (found.map.method, found.map.sensitivity, found.map.chosen_on) == ("map_gradients", 0.7, "tuning")
     assert found.map.recall.value == 0.8
+    assert found.map.trust == Trust(verdict="passed", reason="changes")
     sample = Sample.of(audited, hospital.subject(explained.subject_id), explained.subject_id,
                        explained[TASK].prediction_time, hospital.blob)  # fmt: skip
     maps = mapped(audited, sample, TASK, "yes").pictures
@@ -110,6 +112,35 @@ def test_a_method_that_failed_is_marked_wherever_it_is_shown(audited, explained,
     page = assessment_page(assessment, evidence_of(audited, hospital, assessment, attributions))
     assert "failed the audit of this model" in page
     assert "of the known lesions" in page
+    assert "do not rely on where it points" not in page
+
+
+def test_a_page_of_what_was_assessed_attributes_nothing_anew(explained, trained, hospital, monkeypatch):
+    bundle = trained.bundle()
+    assessment, attributions = assess_with_evidence(bundle, hospital, explained.subject_id)
+    assert assessment == explained
+
+    def refused(*_):
+        raise AssertionError("attributed twice")
+
+    monkeypatch.setattr(integrated_gradients, "integrate_each", refused)
+    evidence = evidence_of(bundle, hospital, assessment, attributions)
+    assert evidence[TASK].attribution is attributions[TASK]
+    with pytest.raises(AssertionError, match="twice"):
+        evidence_of(bundle, hospital, assessment)
+
+
+def test_every_answer_is_explained(every_kind, hospital, held_out):
+    bundle = every_kind.bundle()
+    assessment, attributions = assess_with_evidence(bundle, hospital, held_out[0])
+    for answer in assessment.answers:
+        assert (answer.explanation is not None) == bool(answer.outputs)
+        if answer.outputs:
+            best = max(answer.outputs, key=lambda said: said.value)
+            whole = attributions[answer.task]
+            assert (answer.explanation.output, whole.output, whole.task) == (best.output, best.output, answer.task)
+            total = answer.explanation.without_inputs + sum(one.share for one in answer.explanation.modalities)
+            assert total == pytest.approx(best.value, rel=1e-6, abs=1e-6)
 
 
 def test_similar_patients_are_those_learnt_from(explained, trained, hospital):

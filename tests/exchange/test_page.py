@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from tests.evaluation.test_page import outline
 
-from polyclinic.assess import Abstention, Assessment, CodeCount
+from polyclinic.assess import Abstention, Assessment, CodeCount, MapSetting, Trust
 from polyclinic.evaluation.document import escape
 from polyclinic.exchange.page import Evidence, assessment_page, marks, write_assessment_page
-from polyclinic.exchange.page.film import shared_film, stops_of
+from polyclinic.exchange.page.film import film_section, shared_film, stops_of
 from polyclinic.explain.localisation import localise
 from polyclinic.explain.placing import region_in_picture
 from polyclinic.explain.shown import strength_of
@@ -40,7 +40,7 @@ def values(html, name):
 
 def test_numbers_are_written_as_documented():
     found = doctest.testmod(marks)
-    assert found.attempted == 3
+    assert found.attempted == 4
     assert found.failed == 0
 
 
@@ -145,6 +145,38 @@ def test_each_stop_has_the_circles_that_localise_finds(whole):
         circles = re.findall(r'class="ring" cx="([-\d.]+)" cy="([-\d.]+)" r="([\d.]+)"', group[2])
         expected = [one.circle.xyr for one in stop.regions[:12]]
         np.testing.assert_allclose(np.array(circles, dtype=float).ravel(), np.ravel(expected), atol=0.051)
+
+
+@pytest.mark.parametrize("sensitivity", [0.0, 0.37, 0.78, 1.0])
+def test_the_dial_begins_exactly_where_an_audit_set_it(sensitivity):
+    setting = MapSetting(method="map_gradients", smoothing=0.05, sensitivity=sensitivity, chosen_on="tuning")
+    html = film_section(patients.picture(), patients.film(), "film-0", "0-0", setting)
+    stops = [float(one) for one in values(html, "data-stops")[0].split()]
+    assert sensitivity in stops
+    assert stops == sorted(stops)
+    first = stops.index(sensitivity)
+    assert len(stops) == 21
+    assert f'max="20" step="1" value="{first}"' in html
+    assert f">{sensitivity:.2f}</output>" in html
+    found = localise(patients.picture().scores, sensitivity)
+    assert stops_of(patients.picture(), sensitivity)[first].regions == tuple(
+        filter(None, (region_in_picture(one, patients.picture().canvas) for one in found))
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [("passed", "which passed the audit"), ("failed", "do not rely on them"), ("not_audited", "nobody has audited")],
+)
+def test_whether_a_method_passed_the_audit_stands_beside_its_scores(verdict, told):
+    trust = Trust(verdict=verdict, reason="" if verdict == "not_audited" else "rank correlation .81")
+    setting = MapSetting(method="map_gradients", smoothing=0, sensitivity=0.5, chosen_on="tuning", trust=trust)
+    explanation = patients.explanation().model_copy(update={"trust": trust, "map": setting})
+    assessment = patients.assessment((patients.answer(explanation=explanation),))
+    html = assessment_page(assessment, {patients.TASK: patients.evidence()})
+    assert told in html
+    assert ("rank correlation .81" in html) == bool(trust.reason)
+    assert ("do not rely on where it points" in html) == (verdict == "failed")
 
 
 def test_without_a_script_the_map_lies_on_the_picture(whole):

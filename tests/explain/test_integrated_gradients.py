@@ -8,9 +8,17 @@ import torch
 from captum.attr import IntegratedGradients
 
 from polyclinic.explain.baseline import BLURRED, ZERO, Baseline, training_means, usual_of
-from polyclinic.explain.integrated_gradients import METHOD, TOLERANCE, integrate, integrated_gradients
+from polyclinic.explain.integrated_gradients import (
+    FIRST_STEPS,
+    METHOD,
+    STEPS_MORE,
+    TOLERANCE,
+    integrate,
+    integrated_gradients,
+    integrated_gradients_of_each,
+)
 from polyclinic.explain.pathway import Pathway
-from polyclinic.explain.sample import ExplanationError, output_of
+from polyclinic.explain.sample import ExplanationError, output_of, outputs_of
 from polyclinic.explain.stems import MapStem
 from polyclinic.features.image_pixels import canonical, read_picture
 from polyclinic.features.measurements import measure
@@ -83,13 +91,48 @@ def test_of_other_encoders_they_add_up(other_bundle, sample_of, name):
 
 def test_every_gradient_computed_is_used_and_no_more_than_allowed(bundle, with_inputs, monkeypatch):
     asked = []
-    forward = Pathway.__call__
-    monkeypatch.setattr(Pathway, "__call__", lambda self, points: asked.append(points) or forward(self, points))
+    forward = Pathway.each
+    monkeypatch.setattr(Pathway, "each", lambda self, points, *of: asked.append(points) or forward(self, points, *of))
     found = integrated_gradients(bundle, with_inputs(), TASK, most_steps=20)
     assert sum(len(points["note"]) for points in asked) == found.completeness.steps <= 20
     capped = integrated_gradients(bundle, with_inputs(), TASK, tolerance=1e-9, most_steps=12)
     assert capped.completeness.steps == 12
     assert capped.completeness.gap > 1e-9
+
+
+@pytest.fixture(scope="module")
+def questions(every_kind, sample_of):
+    """Give a bundle of several tasks, a sample with all inputs, and an output of each task."""
+    several = every_kind.bundle()
+    sample = next(one for one in (sample_of(several, n) for n in range(24)) if one.present == several.inputs)
+    return several, sample, tuple(outputs_of(several, task.name)[0] for task in several.tasks)
+
+
+def test_several_answers_at_once_are_each_as_complete_as_alone(questions):
+    several, sample, outputs = questions
+    assert len(outputs) > 3
+    together = integrated_gradients_of_each(several, sample, outputs, tolerance=0.005)
+    for output, found in zip(outputs, together, strict=True):
+        alone = integrated_gradients(several, sample, *output[:2], tolerance=0.005)
+        assert (found.task, found.output, found.baseline) == (output.task, output.name, alone.baseline)
+        assert found.completeness.value == pytest.approx(alone.completeness.value, abs=1e-5)
+        assert found.completeness.gap <= max(0.005, alone.completeness.gap)
+        assert found.by_modality == pytest.approx(
+            alone.by_modality, abs=0.02 * sum(map(abs, alone.by_modality.values()))
+        )
+
+
+def test_networks_run_once_for_several_answers_and_no_answer_takes_more_steps_than_it_needs(questions, monkeypatch):
+    several, sample, outputs = questions
+    run, back = [], []
+    batch, grad = Pathway.batch, torch.autograd.grad
+    monkeypatch.setattr(Pathway, "batch", lambda self, points: run.append(len(points["note"])) or batch(self, points))
+    monkeypatch.setattr(torch.autograd, "grad", lambda of, *rest, **told: back.append(1) or grad(of, *rest, **told))
+    steps = [one.completeness.steps for one in integrated_gradients_of_each(several, sample, outputs)]
+    assert sum(run) == max(steps)
+    rounds = {1 + (number - FIRST_STEPS + STEPS_MORE - 1) // STEPS_MORE for number in steps}
+    assert len(back) == sum(1 + (number - FIRST_STEPS + STEPS_MORE - 1) // STEPS_MORE for number in steps)
+    assert len(run) == max(rounds)
 
 
 def test_without_pictures_and_notes_captum_says_the_same(bundle, with_inputs):
@@ -257,8 +300,8 @@ def test_what_the_answer_does_not_read_scores_nothing(bundle, with_inputs):
     weights = torch.arange(path.stems["structured"].end.numel()).float() % 3 - 1
 
     class Linear(Pathway):
-        def __call__(self, points):
-            return points["structured"] @ weights
+        def each(self, points, outputs):
+            return [points["structured"] @ weights for _ in outputs]
 
     path.__class__ = Linear
     scores = integrate(path).scores["structured"]

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from hospital import times_of
-from polyclinic.explain.modality_shapley import cohort_shapley, modality_shapley, shapley_values, worths
-from polyclinic.explain.sample import ExplanationError, output_of
+from polyclinic.explain.modality_shapley import (
+    cohort_shapley,
+    modality_shapley,
+    modality_shapley_of_each,
+    shapley_values,
+    worths,
+)
+from polyclinic.explain.sample import ExplanationError, output_of, outputs_of
 from polyclinic.models.links import log_odds
 from polyclinic.models.presence import subsets
 from polyclinic.tasks import number_samples
@@ -126,3 +132,19 @@ def test_over_a_cohort_they_are_averaged_where_the_modality_is(bundle, hospital,
         assert one.mean.value == pytest.approx(np.mean(values), abs=1e-5)
         assert one.size.value == pytest.approx(np.mean(np.abs(values)), abs=1e-5)
         assert one.size.low <= one.size.value <= one.size.high
+
+
+def test_several_answers_are_asked_of_each_subset_once(every_kind, sample_of, monkeypatch):
+    several = every_kind.bundle()
+    sample = next(one for one in (sample_of(several, n) for n in range(24)) if one.present == several.inputs)
+    outputs = tuple(outputs_of(several, task.name)[-1] for task in several.tasks)
+    alone = [modality_shapley(several, sample, output.task, output.name) for output in outputs]
+    asked = []
+    answer = type(several.ensemble).answer
+    monkeypatch.setattr(type(several.ensemble), "answer", lambda self, arrays: asked.append(1) or answer(self, arrays))
+    together = modality_shapley_of_each(several, sample, outputs)
+    assert len(asked) == 1
+    for one, other in zip(together, alone, strict=True):
+        assert one.output == other.output
+        np.testing.assert_allclose(one.answer.values, other.answer.values, atol=1e-9)
+        assert (one.log_odds is None) == (other.log_odds is None)

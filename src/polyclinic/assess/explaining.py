@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from polyclinic.assess.assessment import Answer, Record, Said
+from polyclinic.assess.assessment import Answer, Record
 from polyclinic.assess.explanation import (
     Explanation,
     FeatureScore,
@@ -34,13 +34,14 @@ from polyclinic.explain.attribution import (
     StructuredAttribution,
 )
 from polyclinic.explain.audit_record import Dial, stored_dial, stored_verdicts
-from polyclinic.explain.integrated_gradients import integrated_gradients
+from polyclinic.explain.integrated_gradients import METHOD, integrated_gradients_of_each
 from polyclinic.explain.localisation import localise
 from polyclinic.explain.maps import located
-from polyclinic.explain.modality_shapley import modality_shapley
-from polyclinic.explain.placing import region_in_picture, spacing_of
-from polyclinic.explain.sample import Sample
+from polyclinic.explain.modality_shapley import ModalityShapley, modality_shapley_of_each
+from polyclinic.explain.placing import region_in_picture
+from polyclinic.explain.sample import Sample, output_of
 from polyclinic.explain.similar import Neighbourhood, SimilarPatient
+from polyclinic.explain.spacing import spacing_of
 from polyclinic.features.cache import EncoderCache
 from polyclinic.models.bundle import Bundle
 
@@ -50,6 +51,13 @@ SENSITIVITY = 0.5
 """Of the regions, where no audit chose one: what speaks at least half as strongly as the peak."""
 
 _REMEMBERED: dict[tuple[str, str], Neighbourhood] = {}
+
+
+class Explained(NamedTuple):
+    """What an assessment keeps of an explanation, and the whole; None where the bundle has no network."""
+
+    explanation: Explanation
+    attribution: Attribution | None = None
 
 
 def explained(
@@ -65,41 +73,56 @@ def explained(
     """
     samples = {time: reading.sample(cohort) for time, reading in readings.items()}
     near = {time: similar_to(bundle, cohort, sample) for time, sample in samples.items()}
-    told = {
-        answer.task: explanation_of(bundle, samples[answer.prediction_time], answer.task, answer.outputs)
-        for answer in answers
-        if answer.prediction_time is not None and answer.outputs
-    }
+    told: dict[str, Explained] = {}
+    for time, sample in samples.items():
+        told |= explanations_of(bundle, sample, [one for one in answers if one.prediction_time == time])
     return (
         {time: record.model_copy(update={"similar": near[time]}) for time, record in records.items()},
         [
-            answer.model_copy(update={"explanation": told[answer.task][0]} if answer.task in told else {})
+            answer.model_copy(update={"explanation": told[answer.task].explanation} if answer.task in told else {})
             for answer in answers
         ],
-        {task: attribution for task, (_, attribution) in told.items() if attribution is not None},
+        {task: one.attribution for task, one in told.items() if one.attribution is not None},
     )
 
 
-def explanation_of(
-    bundle: Bundle, sample: Sample, task: str, said: Sequence[Said]
-) -> tuple[Explanation, Attribution | None]:
-    """Explain the most probable output of an answer; the attribution is None where the bundle has no network."""
-    output = max(said, key=lambda one: one.value).output
-    shapley = modality_shapley(bundle, sample, task, output)
-    shares = tuple(ModalityShare(modality=name, share=share) for name, share in shapley.by_modality.items())
-    explained = {"output": output, "without_inputs": shapley.answer.nothing, "modalities": shares}
+def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> dict[str, Explained]:
+    """Explain the most probable output of each answer about one sample, by task; of one without numbers, nothing.
+
+    All are explained at once: what frozen encoders make of the sample serves them all.
+    """
+    outputs = [
+        output_of(bundle, answer.task, max(answer.outputs, key=lambda one: one.value).output)
+        for answer in answers
+        if answer.outputs
+    ]
+    if not outputs:
+        return {}
+    shares = [_shares(one) for one in modality_shapley_of_each(bundle, sample, outputs)]
     if not bundle.ensemble.networks:
-        return Explanation(**explained, method=None), None
-    found, dial = integrated_gradients(bundle, sample, task, output), stored_dial(bundle)
-    found = replace(found, pictures=located(bundle, sample, found, dial))
-    scores = _scores(found) | {"trust": _trust(bundle, found.method)}
-    if found.pictures:
-        setting = _setting(dial, found.method)
-        scores |= {
-            "map": setting,
-            "pictures": tuple(_picture(sample, one, setting.sensitivity) for one in found.pictures),
+        return {
+            one.task: Explained(Explanation(**share, method=None)) for one, share in zip(outputs, shares, strict=True)
         }
-    return Explanation(**explained, **scores), found
+    found, dial = integrated_gradients_of_each(bundle, sample, outputs), stored_dial(bundle)
+    maps = located(bundle, sample, found, dial)
+    found = tuple(replace(one, pictures=pictures) for one, pictures in zip(found, maps, strict=True))
+    trust, setting = _trust(bundle, METHOD), _setting(bundle, dial)
+    return {
+        one.task: Explained(Explanation(**share, **_scores(one), trust=trust, **_regions(sample, one, setting)), one)
+        for one, share in zip(found, shares, strict=True)
+    }
+
+
+def _shares(found: ModalityShapley) -> dict[str, Any]:
+    shares = tuple(ModalityShare(modality=name, share=share) for name, share in found.by_modality.items())
+    return {"output": found.output.name, "without_inputs": found.answer.nothing, "modalities": shares}
+
+
+def _regions(sample: Sample, found: Attribution, setting: MapSetting) -> dict[str, Any]:
+    if not found.pictures:
+        return {}
+    pictures = tuple(_picture(sample, one, setting.sensitivity) for one in found.pictures)
+    return {"map": setting, "pictures": pictures}
 
 
 def _trust(bundle: Bundle, method: str) -> Trust:
@@ -109,9 +132,10 @@ def _trust(bundle: Bundle, method: str) -> Trust:
     return Trust(verdict="passed" if verdict.passed else "failed", reason=verdict.reason)
 
 
-def _setting(dial: Dial | None, method: str) -> MapSetting:
+def _setting(bundle: Bundle, dial: Dial | None) -> MapSetting:
     if dial is None:
-        return MapSetting(method=method, smoothing=0.0, sensitivity=SENSITIVITY, chosen_on=None)
+        trust = _trust(bundle, METHOD)
+        return MapSetting(method=METHOD, smoothing=0.0, sensitivity=SENSITIVITY, chosen_on=None, trust=trust)
     return MapSetting(
         method=dial.method,
         smoothing=dial.smoothing,
@@ -119,6 +143,7 @@ def _setting(dial: Dial | None, method: str) -> MapSetting:
         chosen_on=dial.chosen_on,
         recall=dial.recall,
         false_regions=dial.false_regions,
+        trust=_trust(bundle, dial.method),
     )
 
 

@@ -50,6 +50,13 @@ class WordScore(Part):
     negates: bool  # a cue of negation, such as `no`
 
 
+class Trust(Part):
+    """Whether the method of an explanation passed the audit's check of random weights."""
+
+    verdict: Literal["passed", "failed", "not_audited"]
+    reason: str = ""
+
+
 class MapSetting(Part):
     """On which map regions were looked for, and with which setting of the dial."""
 
@@ -59,13 +66,7 @@ class MapSetting(Part):
     chosen_on: str | None  # the split on whose known lesions an audit chose all three; None: nobody chose them
     recall: Figure | None = None  # of the lesions there
     false_regions: Figure | None = None  # a picture there
-
-
-class Trust(Part):
-    """Whether the method of an explanation passed the audit's check of random weights."""
-
-    verdict: Literal["passed", "failed", "not_audited"]
-    reason: str = ""
+    trust: Trust = Trust(verdict="not_audited")  # in the method of the map
 
 
 class PictureRegions(Part):

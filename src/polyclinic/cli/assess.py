@@ -11,14 +11,24 @@ from polyclinic.cli.console import out
 from polyclinic.cli.options import BundlePath, CohortPath, Json, time_of
 
 if TYPE_CHECKING:
-    from polyclinic.assess import Answer, Assessment, ConformalSet, Explanation, MapSetting, Operating, Record, Said
+    from polyclinic.assess import (
+        Answer,
+        Assessment,
+        ConformalSet,
+        Explanation,
+        MapSetting,
+        Operating,
+        Record,
+        Said,
+        Trust,
+    )
 
 MOST = 5
 """Codes, features or words that a line names."""
 TRUST = {
-    "passed": "the scores passed the audit: {}",
-    "failed": "DO NOT RELY ON THE SCORES: their method failed the audit: {}",
-    "not_audited": "nobody has audited the scores: see polyclinic explain-audit",
+    "passed": "the method of the {} passed the audit: {}",
+    "failed": "DO NOT RELY ON THE {}: the method failed the audit: {}",
+    "not_audited": "nobody has audited the method of the {}: see polyclinic explain-audit",
 }
 MEASURED = {
     "held_out": "on subjects kept apart",
@@ -185,8 +195,15 @@ def _because(answer: "Answer", explanation: "Explanation") -> Iterator[str]:
         yield f"picture {picture.view}: {len(picture.regions)} regions speak for it"
     if explanation.map is not None:
         yield _dial(explanation.map)
+        if explanation.map.method != explanation.method:
+            yield _trust("map", explanation.map.trust)
     if explanation.method is not None:
-        yield TRUST[explanation.trust.verdict].format(explanation.trust.reason)
+        yield _trust("scores", explanation.trust)
+
+
+def _trust(what: str, trust: "Trust") -> str:
+    told = TRUST[trust.verdict]
+    return told.format(what.upper() if trust.verdict == "failed" else what, trust.reason)
 
 
 def _dial(setting: "MapSetting") -> str:

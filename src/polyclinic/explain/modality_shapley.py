@@ -85,16 +85,19 @@ def modality_shapley(bundle: Bundle, sample: Sample, task: str, output: str | No
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output, or the sample has no input at all.
     """
-    asked = output_of(bundle, task, output)
+    return modality_shapley_of_each(bundle, sample, (output_of(bundle, task, output),))[0]
+
+
+def modality_shapley_of_each(bundle: Bundle, sample: Sample, outputs: Sequence[Output]) -> tuple[ModalityShapley, ...]:
+    """Explain several answers about one sample: the bundle is asked of every subset once for all of them.
+
+    Raises:
+        ExplanationError: the sample has no input at all.
+    """
     sample.require_something()
-    present = sample.present
-    worth = {
-        s: said[0] for s, said in worths(bundle, sample.arrays, np.zeros(1, dtype=np.int64), asked, present).items()
-    }
-    answer = _shares(worth, present)
-    if bundle.ensemble.tasks[task].kind == "regression":
-        return ModalityShapley(asked, present, answer, None)
-    return ModalityShapley(asked, present, answer, _shares({s: log_odds(one) for s, one in worth.items()}, present))
+    row = np.zeros(1, dtype=np.int64)
+    found = worths_of_each(bundle, sample.arrays, row, outputs, sample.present)
+    return tuple(_shapley(bundle, sample, output, worth) for output, worth in zip(outputs, found, strict=True))
 
 
 def cohort_shapley(
@@ -135,6 +138,13 @@ def worths(
     bundle: Bundle, arrays: Mapping[str, Arrays], rows: np.ndarray, output: Output, players: Sequence[str]
 ) -> dict[frozenset[str], Float[np.ndarray, " row"]]:
     """Ask the bundle for some samples, of every subset of the modalities `players`, all at once."""
+    return worths_of_each(bundle, arrays, rows, (output,), players)[0]
+
+
+def worths_of_each(
+    bundle: Bundle, arrays: Mapping[str, Arrays], rows: np.ndarray, outputs: Sequence[Output], players: Sequence[str]
+) -> list[dict[frozenset[str], Float[np.ndarray, " row"]]]:
+    """Give the `worths` of several outputs."""
     chosen = [
         frozenset(p for place, p in enumerate(players) if number >> place & 1) for number in range(2 ** len(players))
     ]
@@ -146,8 +156,20 @@ def worths(
     for modality, one in repeated.items():
         asked: Bool[np.ndarray, " row"] = np.repeat([modality in subset for subset in chosen], len(rows))
         kept[modality] = one | {"present": np.asarray(one["present"]) & asked}
-    said = bundle.ensemble.answer(kept)[output.task].answers[:, output.place]
-    return dict(zip(chosen, said.astype(np.float64).reshape(len(chosen), len(rows)), strict=True))
+    answered = bundle.ensemble.answer(kept)
+    said = [answered[output.task].answers[:, output.place].astype(np.float64) for output in outputs]
+    return [dict(zip(chosen, one.reshape(len(chosen), len(rows)), strict=True)) for one in said]
+
+
+def _shapley(
+    bundle: Bundle, sample: Sample, output: Output, worth: Mapping[frozenset[str], Float[np.ndarray, "1"]]
+) -> ModalityShapley:
+    present = sample.present
+    v = {subset: said[0] for subset, said in worth.items()}
+    answer = _shares(v, present)
+    if bundle.ensemble.tasks[output.task].kind == "regression":
+        return ModalityShapley(output, present, answer, None)
+    return ModalityShapley(output, present, answer, _shares({s: log_odds(one) for s, one in v.items()}, present))
 
 
 def _shares(worth: Mapping[frozenset[str], np.ndarray], present: Sequence[str]) -> Shares:

@@ -1,12 +1,12 @@
-"""From the numbers of one sample to the logit of one answer, differentiable all the way.
+"""From the numbers of one sample to the logit of one answer, or of several, differentiable all the way.
 
 F is the mean over the networks of the folds of the logit of one output; of a regression, of the estimate in the
-target's unit, since each fold has its own scale. Frozen encoders run once for all networks.
+target's unit, since each fold has its own scale. Frozen encoders run once for all networks and all outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 
@@ -56,8 +56,13 @@ class Pathway:
 
     def __call__(self, points: Points) -> Float[Tensor, " step"]:
         """Give F at some points."""
+        return self.each(points, (self.output,))[0]
+
+    def each(self, points: Points, outputs: Sequence[Output]) -> list[Float[Tensor, " step"]]:
+        """Give the F of each of several outputs at some points, as if each were this path's own."""
         batch = self.batch(points)
-        return torch.stack([self.ask(network, points, batch) for network in self.networks]).mean(dim=0)
+        said = [self.ask_each(network, points, batch, outputs) for network in self.networks]
+        return [torch.stack(one).mean(dim=0) for one in zip(*said, strict=True)]
 
     def batch(self, points: Points) -> Batch:
         """Run what is frozen, and give what the networks' encoders read."""
@@ -67,10 +72,20 @@ class Pathway:
 
     def ask(self, network: UnifiedModel, points: Points, batch: Batch) -> Float[Tensor, " step"]:
         """Give one network's logit."""
+        return self.ask_each(network, points, batch, (self.output,))[0]
+
+    def ask_each(
+        self, network: UnifiedModel, points: Points, batch: Batch, outputs: Sequence[Output]
+    ) -> list[Float[Tensor, " step"]]:
+        """Give one network's logit of each output."""
         with ExitStack() as inside:
             for modality, stem in self.stems.items():
                 inside.enter_context(stem.inside(network, points[modality]))
-            logits = network(batch).logits[self.output.task]
-        head = network.head(self.output.task)
-        said: Tensor = head.activate(logits) if isinstance(head, RegressionHead) else logits
-        return said[:, self.output.place]
+            logits = network(batch).logits
+        return [_said(network, logits[output.task], output) for output in outputs]
+
+
+def _said(network: UnifiedModel, logits: Float[Tensor, "step output"], output: Output) -> Float[Tensor, " step"]:
+    head = network.head(output.task)
+    said: Tensor = head.activate(logits) if isinstance(head, RegressionHead) else logits
+    return said[:, output.place]

@@ -6,7 +6,7 @@ from polyclinic.assess import Answer, ConformalSet, Operating, Record, Said
 from polyclinic.evaluation.document import escape
 from polyclinic.evaluation.figure import percent
 from polyclinic.evaluation.vocabulary import term
-from polyclinic.exchange.page.marks import at, chance, chips
+from polyclinic.exchange.page.marks import at, chance, chips, outcome
 from polyclinic.explain.wording import label_of, number
 
 MODALITIES = {
@@ -114,7 +114,7 @@ def _interval(said: Said) -> str:
 
 
 def _outcome(said: Said, abstains: bool) -> str:
-    name, interval, called = said.output.replace("_", " "), "", ""
+    name, interval, called = outcome(said.output), "", ""
     if said.low is not None:
         interval = _interval(said)
     if said.operating is not None and not abstains:

@@ -10,7 +10,7 @@ from polyclinic.exchange.page.answer import MODALITIES, cautions, completeness, 
 from polyclinic.exchange.page.bars import Write, waterfall
 from polyclinic.exchange.page.evidence import Evidence, kept_evidence
 from polyclinic.exchange.page.film import film_section
-from polyclinic.exchange.page.marks import chance, points, section
+from polyclinic.exchange.page.marks import chance, outcome, points, section
 from polyclinic.exchange.page.note import note_section
 from polyclinic.exchange.page.series import series_section
 from polyclinic.exchange.page.similar import similar_section
@@ -26,10 +26,11 @@ BASELINES = {
     "mean": "the average patient",
 }
 TRUSTED = {
-    "passed": " The method passed the audit of this model: with random weights it says something else.",
-    "failed": " The method FAILED the audit of this model.",
-    "not_audited": " Nobody has audited this model's explanations.",
+    "passed": "✓ {}, which passed the audit of this model{}.",
+    "failed": "✕ {}, which failed the audit of this model{}: do not rely on them.",
+    "not_audited": "? {}, which nobody has audited on this model{}.",
 }
+"""Whether the method of the scores is to be trusted: the method is put in, and the reason."""
 COMPLETE = 0.02
 """Of the gap: what is more is told as a caution."""
 CAUSES = (
@@ -101,7 +102,7 @@ def _explained(
 ) -> Iterator[str]:
     if answer.explanation is None:
         return
-    yield _key(answer.explanation.output)
+    yield _key(answer.explanation)
     yield _modalities(answer, answer.explanation)
     evidence = given or kept_evidence(assessment, answer)
     if evidence is None:
@@ -119,9 +120,10 @@ def _explained(
         yield _structured(attribution.structured, evidence.whole)
 
 
-def _key(output: str) -> str:
-    """Say how to read the marks."""
-    what = "it" if output in ("yes", "value") else f"“{output}”"
+def _key(explanation: Explanation) -> str:
+    """Say how to read the marks, and whether the method is to be trusted."""
+    output = explanation.output
+    what = "it" if output in ("yes", "value") else f"“{outcome(output)}”"
     return (
         '<section class="key"><h3>What the answer rests on</h3><ul>'
         '<li><svg width="34" height="14" aria-hidden="true"><rect class="for" width="34" height="14"/></svg>'
@@ -131,8 +133,17 @@ def _key(output: str) -> str:
         '<li><span class="word for level-4">word</span><span>for: a solid line, thicker the more</span></li>'
         '<li><span class="word against level-4">word</span><span>against: a dashed line</span></li>'
         '<li><span class="word negation">no</span><span>a negation</span></li></ul>'
-        f'<p class="lead">{CAUSES}</p></section>'
+        f'{_trust(explanation)}<p class="lead">{CAUSES}</p></section>'
     )
+
+
+def _trust(explanation: Explanation) -> str:
+    if explanation.method is None:
+        return ""
+    trust, name = explanation.trust, METHODS.get(explanation.method, explanation.method).lower()
+    made = f"Maps, underlined words and log-odds are made by {name}"
+    reason = f" ({trust.reason})" if trust.reason else ""
+    return f'<p class="trust {trust.verdict}">{escape(TRUSTED[trust.verdict].format(made, reason))}</p>'
 
 
 def _modalities(answer: Answer, explanation: Explanation) -> str:
@@ -192,5 +203,4 @@ def _exactness(explanation: Explanation, evidence: Evidence | None) -> str:
     if explanation.gap is not None:
         text += f" {100 * explanation.gap:.1f} % is left unexplained."
     text += " They explain the networks; classical models and the calibration come after."
-    text += TRUSTED[explanation.trust.verdict]
     return f'<section class="exact"><h3>How exact this is</h3><p>{escape(text)}</p></section>'

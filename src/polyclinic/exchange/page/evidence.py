@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
 from polyclinic.assess import Answer, Assessment, Explanation
-from polyclinic.assess.explaining import explanation_of
+from polyclinic.assess.explaining import explanations_of
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import (
     Attribution,
@@ -50,13 +51,15 @@ def evidence_of(
     if (bundle.digest, cohort.fingerprint) != (prints.bundle, prints.cohort):
         raise ValueError("the assessment was made by another bundle or of another cohort: assess the patient again")
     events = cohort.subject(assessment.subject_id)
-    found = {}
+    asked: dict[datetime, list[Answer]] = {}
     for answer in assessment.answers:
         if answer.explanation and answer.explanation.method and answer.prediction_time:
-            sample = Sample.of(bundle, events, assessment.subject_id, answer.prediction_time, cohort.blob)
-            given = (attributions or {}).get(answer.task)
-            found[answer.task] = _evidence(bundle, sample, given or _attributed(bundle, sample, answer))
-    return found
+            asked.setdefault(answer.prediction_time, []).append(answer)
+    found: dict[str, Evidence] = {}
+    for time, answers in asked.items():
+        sample = Sample.of(bundle, events, assessment.subject_id, time, cohort.blob)
+        found |= _evidence(bundle, sample, answers, attributions or {})
+    return {answer.task: found[answer.task] for answer in assessment.answers if answer.task in found}
 
 
 def kept_evidence(assessment: Assessment, answer: Answer) -> Evidence | None:
@@ -79,15 +82,23 @@ def kept_evidence(assessment: Assessment, answer: Answer) -> Evidence | None:
     return Evidence(attribution, whole=False)
 
 
-def _attributed(bundle: Bundle, sample: Sample, answer: Answer) -> Attribution:
-    _, attribution = explanation_of(bundle, sample, answer.task, answer.outputs)
-    assert attribution is not None  # the explanation has a method
-    return attribution
-
-
-def _evidence(bundle: Bundle, sample: Sample, attribution: Attribution) -> Evidence:
-    films = {picture.blob: sample.blobs(picture.blob).read_bytes() for picture in attribution.pictures}
-    return Evidence(attribution, films, _notes(bundle, sample) if attribution.note else ())
+def _evidence(
+    bundle: Bundle, sample: Sample, answers: Sequence[Answer], given: Mapping[str, Attribution]
+) -> dict[str, Evidence]:
+    """Give the evidence of the answers about one sample."""
+    lacking = [answer for answer in answers if answer.task not in given]
+    made = {task: one.attribution for task, one in explanations_of(bundle, sample, lacking).items()}
+    films: dict[str, bytes] = {}
+    notes = _notes(bundle, sample) if "note" in sample.present and "note" in bundle.inputs else ()
+    found: dict[str, Evidence] = {}
+    for answer in answers:
+        attribution = given.get(answer.task) or made[answer.task]
+        assert attribution is not None  # the explanation has a method
+        names = [picture.blob for picture in attribution.pictures]
+        films |= {name: sample.blobs(name).read_bytes() for name in names if name not in films}
+        shown = {name: films[name] for name in names}
+        found[answer.task] = Evidence(attribution, shown, notes if attribution.note else ())
+    return found
 
 
 def _notes(bundle: Bundle, sample: Sample) -> tuple[Note, ...]:

@@ -47,14 +47,18 @@ class Stop(NamedTuple):
     regions: tuple[Region, ...]
 
 
-def stops_of(picture: PictureAttribution, stops: int = STOPS) -> tuple[Stop, ...]:
-    """Find the regions of each stop, in the picture's own pixels."""
+def stops_of(picture: PictureAttribution, start: float = START, stops: int = STOPS) -> tuple[Stop, ...]:
+    """Find the regions of each stop, in the picture's own pixels; the stop nearest to `start` lies at it exactly."""
     found = []
     for place in range(stops):
-        sensitivity = place / (stops - 1)
+        sensitivity = start if place == _nearest(start, stops) else place / (stops - 1)
         regions = (region_in_picture(one, picture.canvas) for one in localise(picture.scores, sensitivity))
         found.append(Stop(sensitivity, tuple(one for one in regions if one is not None)))
     return tuple(found)
+
+
+def _nearest(start: float, stops: int) -> int:
+    return round(start * (stops - 1))
 
 
 def film_section(
@@ -70,17 +74,18 @@ def film_section(
         setting: what the map is, and where the dial begins.
     """
     start = START if setting is None else setting.sensitivity
-    stops = stops_of(picture)
-    first = round(start * (len(stops) - 1))
+    stops = stops_of(picture, start)
+    first = _nearest(start, len(stops))
     film = _film(content)
     lies, told = picture.canvas.placement, _alt(picture, stops[first])
     drawn = (
-        f'<div class="film" data-map="{_bytes(picture)}" data-width="{lies.width}" data-height="{lies.height}">'
+        f'<div class="film" data-map="{_bytes(picture)}" data-width="{lies.width}" data-height="{lies.height}" '
+        f'data-stops="{" ".join(f"{one.sensitivity:.4g}" for one in stops)}">'
         f'<figure><div class="layers">{_copy(film, shared, "bare", told)}'
         f'<img class="still" src="{_still(picture, film, stops[first].sensitivity)}" alt="">'
         f'<canvas class="live" hidden></canvas>{_circles(stops, first, picture.canvas)}</div>'
         f"<figcaption>{_caption(picture, start)}{_chosen(setting)}</figcaption></figure>"
-        f'<div class="beside">{_dials(first, key)}{_lists(stops, first, picture.canvas)}'
+        f'<div class="beside">{_dials(first, start, key)}{_lists(stops, first, picture.canvas)}'
         f'<figure class="on-paper">{_copy(film, shared, "alone", "The picture alone")}'
         "<figcaption>The picture alone.</figcaption></figure></div></div>"
     )
@@ -112,12 +117,20 @@ def _caption(picture: PictureAttribution, start: float) -> str:
 
 
 def _chosen(setting: MapSetting | None) -> str:
-    """Say what the setting of the dial is worth."""
+    """Say what the map and the setting of the dial are worth."""
     if setting is None or setting.chosen_on is None:
-        return " Nobody has measured whether this map finds lesions."
-    found = f"{setting.recall} of the known lesions with {setting.false_regions} false regions a picture"
+        return " Nobody has measured whether this map finds lesions." + _doubt(setting)
     how = setting.method.replace("_", " ") + (", smoothed" if setting.smoothing else "")
-    return escape(f" The map is by {how}; at {setting.sensitivity:.2f} it finds {found} ({setting.chosen_on} split).")
+    found = f"{setting.recall} of the known lesions with {setting.false_regions} false regions a picture"
+    told = f" The map is by {how}; at {setting.sensitivity:.2f} it finds {found} ({setting.chosen_on} split)."
+    return escape(told) + _doubt(setting)
+
+
+def _doubt(setting: MapSetting | None) -> str:
+    if setting is None or setting.trust.verdict != "failed":
+        return ""
+    told = f"The map's method failed the audit of this model ({setting.trust.reason}): do not rely on where it points."
+    return f'<strong class="failed">{escape(told)}</strong>'
 
 
 def _alt(picture: PictureAttribution, stop: Stop) -> str:
@@ -136,10 +149,10 @@ def _where(region: Region, canvas: Canvas) -> str:
     return "centre" if (row, column) == ("middle", "centre") else f"{row} {column}"
 
 
-def _dials(first: int, key: str) -> str:
+def _dials(first: int, start: float, key: str) -> str:
     opacity = f"{100 * OPACITY:.0f}"
     return f"""<form class="dials" hidden>
-<p><label for="dial-{key}">Sensitivity <output for="dial-{key}">{first / (STOPS - 1):.2f}</output></label>
+<p><label for="dial-{key}">Sensitivity <output for="dial-{key}">{start:.2f}</output></label>
 <input class="dial" id="dial-{key}" type="range" min="0" max="{STOPS - 1}" step="1" value="{first}">
 <span class="ends"><span>only the peak</span><span>all that speaks for it</span></span></p>
 <p><label for="opacity-{key}">Opacity of the map <output for="opacity-{key}">{opacity} %</output></label>

@@ -4,6 +4,7 @@ Everything that is drawn is placed in per cent of its box, so that text keeps it
 element has a style of its own: the policy of the page forbids it.
 """
 
+import re
 from collections.abc import Sequence
 from math import floor, log10
 
@@ -49,6 +50,15 @@ def chance(value: float) -> str:
     if share > 99.9:
         return "> 99.9 %"
     return f"{share:.0f} %" if 9.95 <= share <= 90.05 else f"{share:.1f} %"
+
+
+def outcome(output: str) -> str:
+    """Write the name of an output: a class, a label, or the time by which something happens.
+
+    >>> outcome("heart_failure"), outcome("by 376.445 d")
+    ('heart failure', 'by 376.4 d')
+    """
+    return re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.4g}", output.replace("_", " "))
 
 
 def ticks(low: float, high: float, most: int = 7) -> tuple[float, ...]:

@@ -24,6 +24,7 @@ const stripes = (() => {
 for (const film of document.querySelectorAll(".film")) {
   const width = Number(film.dataset.width), height = Number(film.dataset.height);
   const bytes = Int8Array.from(atob(film.dataset.map), (one) => one.charCodeAt(0));
+  const stops = film.dataset.stops.split(" ").map(Number);
   const find = (name) => film.querySelector(name);
   const dial = find(".dial"), opacity = find(".opacity"), circles = find(".circles"), contra = find(".contra");
   const live = find(".live"), brush = live.getContext("2d");
@@ -44,7 +45,7 @@ for (const film of document.querySelectorAll(".film")) {
   };
 
   const draw = () => {
-    const stop = Number(dial.value), most = Number(dial.max), least = 127 * (1 - stop / most) - 0.5;
+    const stop = Number(dial.value), least = 127 * (1 - stops[stop]) - 0.5;
     const kept = (value) => (value >= least ? 0.55 + 0.45 * value / 127 : 0.6 * value / 127);
     brush.clearRect(0, 0, live.width, live.height);
     brush.globalAlpha = Number(opacity.value) / 100;
@@ -62,7 +63,7 @@ for (const film of document.querySelectorAll(".film")) {
       part.setAttribute("display", here ? "inline" : "none");
     }
     for (const part of film.querySelectorAll(".regions")) part.hidden = Number(part.dataset.stop) !== stop;
-    const sensitivity = (stop / most).toFixed(2);
+    const sensitivity = stops[stop].toFixed(2);
     film.querySelector(`output[for="${dial.id}"]`).value = sensitivity;
     film.querySelector(`output[for="${opacity.id}"]`).value = `${opacity.value} %`;
     dial.setAttribute("aria-valuetext", `sensitivity ${sensitivity}`);

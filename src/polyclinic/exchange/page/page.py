@@ -13,7 +13,7 @@ from polyclinic.evaluation.document import escape
 from polyclinic.exchange.page.article import article, title
 from polyclinic.exchange.page.evidence import Evidence
 from polyclinic.exchange.page.film import shared_film
-from polyclinic.exchange.page.marks import PATTERNS, chance
+from polyclinic.exchange.page.marks import PATTERNS, chance, outcome
 from polyclinic.explain.wording import number
 from polyclinic.files import write_text
 
@@ -90,7 +90,7 @@ def _short(answer: Answer) -> str:
     if answer.kind == "regression":
         return f"{number(answer.outputs[0].value)} {answer.unit or ''}".strip()
     best = max(answer.outputs, key=lambda said: said.value)
-    return chance(best.value) if len(answer.outputs) == 1 else f"{best.output} {chance(best.value)}"
+    return chance(best.value) if len(answer.outputs) == 1 else f"{outcome(best.output)} {chance(best.value)}"
 
 
 def _provenance(assessment: Assessment) -> str:
