@@ -320,3 +320,11 @@ finally:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ, check=True)
     assert done.stdout.splitlines()[-1].split() == ["LOADED"]
     assert "Example: polyclinic explain " in done.stdout
+
+
+def test_an_audit_says_nothing_of_another_baseline(audited, explain, sample_with):
+    sample = sample_with("image")
+    words = ("--modality", "image", "--method", "integrated_gradients", "--json")
+    usual, zero = (explain(sample, *words, "--baseline", name, folder=audited).json for name in ("usual", "zero"))
+    assert usual["sanity"]["checked"]
+    assert zero["sanity"] == {"checked": False, "passed": None, "reason": None}

@@ -5,6 +5,7 @@ from math import inf, nan
 
 import pytest
 
+from polyclinic.features.backbones import Backbone, WeightsError
 from polyclinic.files import sha256
 from polyclinic.golden.verifying import TOLERANCES, compared, verify
 from polyclinic.models.bundle import BundleError
@@ -51,6 +52,17 @@ def test_without_a_bundle_the_encoders_alone(darker_pictures):
     found = verify()
     assert differing(found) == {"EfficientNet-lite0, of a picture"}
     assert len(found.checks) == 5
+
+
+def test_a_bundle_is_not_asked_where_weights_are_not_installed(trained, monkeypatch):
+    def lacking(self):
+        raise WeightsError("install the package of the weights")
+
+    monkeypatch.setattr(Backbone, "weights_path", lacking)
+    found = verify(trained.folder)
+    assert not found.passed
+    assert differing(found) == {"encoders"}
+    assert any("not installed" in reason for reason in found.lacks)
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from polyclinic.explain.attribution import Attribution
 
 NO_REFERENCE = (
-    "The bundle was made before development was remembered: no conformal set, no figures out of fold, not how usual "
+    "The bundle remembers nothing of development: no conformal set, no figures out of fold, not how usual "
     "the record is, and intervals span the networks alone. Train it again."
 )
 NOT_MEASURED = (

@@ -104,13 +104,12 @@ def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -
             one.task: Explained(Explanation(**share, method=None)) for one, share in zip(outputs, shares, strict=True)
         }
     found, dial = integrated_gradients_of_each(bundle, sample, outputs), stored_dial(bundle)
-    maps = located(bundle, sample, found, dial)
-    found = tuple(replace(one, pictures=pictures) for one, pictures in zip(found, maps, strict=True))
-    trust, setting = _trust(bundle, METHOD), _setting(bundle, dial)
-    return {
-        one.task: Explained(Explanation(**share, **_scores(one), trust=trust, **_regions(sample, one, setting)), one)
-        for one, share in zip(found, shares, strict=True)
-    }
+    maps, trust, setting = located(bundle, sample, found, dial), _trust(bundle, METHOD), _setting(bundle, dial)
+    told = {}
+    for one, shown, share in zip(found, maps, shares, strict=True):
+        parts = _scores(one) | _regions(sample, one.pictures, shown, setting)
+        told[one.task] = Explained(Explanation(**share, **parts, trust=trust), replace(one, pictures=shown))
+    return told
 
 
 def _shares(found: ModalityShapley) -> dict[str, Any]:
@@ -118,11 +117,20 @@ def _shares(found: ModalityShapley) -> dict[str, Any]:
     return {"output": found.output.name, "without_inputs": found.answer.nothing, "modalities": shares}
 
 
-def _regions(sample: Sample, found: Attribution, setting: MapSetting) -> dict[str, Any]:
-    if not found.pictures:
+def _regions(
+    sample: Sample,
+    scored: Sequence[PictureAttribution],
+    shown: Sequence[PictureAttribution],
+    setting: MapSetting,
+) -> dict[str, Any]:
+    """Find the regions of pictures on the maps that are shown; their scores are those of the attribution."""
+    if not scored:
         return {}
-    pictures = tuple(_picture(sample, one, setting.sensitivity) for one in found.pictures)
-    return {"map": setting, "pictures": pictures}
+    pairs = zip(scored, shown, strict=True)
+    return {
+        "map": setting,
+        "pictures": tuple(_picture(sample, one, score.total, setting.sensitivity) for score, one in pairs),
+    }
 
 
 def _trust(bundle: Bundle, method: str) -> Trust:
@@ -210,7 +218,7 @@ def _words(found: NoteAttribution) -> tuple[WordScore, ...]:
     return tuple(WordScore(**word._asdict(), negates=word.negates) for word in found.words)
 
 
-def _picture(sample: Sample, found: PictureAttribution, sensitivity: float) -> PictureRegions:
+def _picture(sample: Sample, found: PictureAttribution, score: float, sensitivity: float) -> PictureRegions:
     spacing = spacing_of(sample, found.blob)
     mm = None if spacing is None else (spacing.mm, spacing.mm)
     regions = (region_in_picture(one, found.canvas, mm) for one in localise(found.scores, sensitivity))
@@ -219,7 +227,7 @@ def _picture(sample: Sample, found: PictureAttribution, sensitivity: float) -> P
         view=found.view,
         width=found.canvas.width,
         height=found.canvas.height,
-        score=found.total,
+        score=score,
         sensitivity=sensitivity,
         spacing=None if spacing is None else spacing.measured,
         regions=tuple(one for one in regions if one is not None),

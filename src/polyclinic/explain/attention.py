@@ -1,7 +1,7 @@
-"""Where a network looked: Grad-CAM on the last map of pictures, and attention rollout where there is attention.
+"""Where a network looked: Grad-CAM on the maps of pictures, and attention rollout where there is attention.
 
-Grad-CAM (Selvaraju 2017, arXiv 1610.02391): relu(Σ_c α_c A_c), with A the last map of a convolutional network and α_c
-the mean over its cells of ∂F/∂A_c. Rollout (Abnar & Zuidema 2020, arXiv 2005.00928): the product over the layers of
+Grad-CAM (Selvaraju 2017, arXiv 1610.02391): relu(Σ_c α_c A_c), with A the map of a convolutional network and α_c the
+mean over its cells of ∂F/∂A_c. Rollout (Abnar & Zuidema 2020, arXiv 2005.00928): the product over the layers of
 ½ (mean attention of the heads + identity). Both show places, not amounts: their scores are made to add up to 1 over all
 pictures (all sentences), are none below 0, and explain no difference of the answer. Rollout does not even know which
 answer is asked. Integrated gradients say more; these are quick, and give a second opinion.

@@ -241,7 +241,7 @@ class Attribution(Frozen):
     task: str
     output: str
     method: str  # such as `integrated_gradients`
-    baseline: str | None  # where the path began: zero, blurred or mean; None: the method has none
+    baseline: str | None  # where the path began: usual, zero, blurred or mean; None: the method has none
     completeness: Completeness | None  # None: the method's scores do not add up to anything
     structured: StructuredAttribution | None = None
     series: SeriesAttribution | None = None

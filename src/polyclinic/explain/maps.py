@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from polyclinic.explain.attribution import Attribution, PictureAttribution
-from polyclinic.explain.audit_record import Dial
 from polyclinic.explain.methods import METHODS, smoothed
 from polyclinic.explain.parts import picture_parts
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
@@ -21,6 +21,18 @@ from polyclinic.explain.units import Examined
 from polyclinic.models.bundle import Bundle
 
 MAP_GRADIENTS = "map_gradients"
+
+
+class Setting(Protocol):
+    """Of a map: an audit's `Dial`, or what an assessment keeps of it."""
+
+    @property
+    def method(self) -> str:
+        """Of `methods`."""
+
+    @property
+    def smoothing(self) -> float:
+        """As a share of the map's side; 0: none."""
 
 
 def mapped(
@@ -62,7 +74,7 @@ def mapped_each(bundle: Bundle, sample: Sample, outputs: Sequence[Output], metho
 
 
 def located(
-    bundle: Bundle, sample: Sample, found: Sequence[Attribution], dial: Dial | None
+    bundle: Bundle, sample: Sample, found: Sequence[Attribution], setting: Setting | None
 ) -> tuple[tuple[PictureAttribution, ...], ...]:
     """Give the maps on which regions are looked for: those of attributions, or those that an audit chose instead.
 
@@ -70,17 +82,17 @@ def located(
         bundle: that answers.
         sample: who is asked about.
         found: attributions of answers about the sample, by one method.
-        dial: of the audit; None where there is none.
+        setting: that the audit chose; None where there is none.
     """
     maps = [one.pictures for one in found]
-    if dial is None or not all(maps):
+    if setting is None or not all(maps):
         return tuple(maps)
-    if dial.method != found[0].method:
+    if setting.method != found[0].method:
         outputs = [output_of(bundle, one.task, one.output) for one in found]
-        maps = [one.pictures for one in mapped_each(bundle, sample, outputs, dial.method)]
-    if not dial.smoothing:
+        maps = [one.pictures for one in mapped_each(bundle, sample, outputs, setting.method)]
+    if not setting.smoothing:
         return tuple(maps)
-    return tuple(tuple(blurred(one, dial.smoothing) for one in pictures) for pictures in maps)
+    return tuple(tuple(blurred(one, setting.smoothing) for one in pictures) for pictures in maps)
 
 
 def blurred(picture: PictureAttribution, smoothing: float) -> PictureAttribution:

@@ -24,6 +24,7 @@ Blobs = Callable[[str], Path]
 Kind = Literal["tokens", "pixels"]
 
 STRIDE = 16
+"""Pixels of the canvas per cell: `FINE_STRIDE` of EfficientNet-lite0, whose module brings torch in."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NAMED = 5  # pictures that an error names
 

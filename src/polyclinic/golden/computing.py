@@ -39,7 +39,7 @@ STEPS = 9
 KEPT = 12
 """Scores of features, codes, words and blocks that are kept, of each: the largest."""
 COSTLY = ("note", "image")
-"""Modalities whose gradients pass through frozen networks."""
+"""Modalities whose gradients cost the most: of notes they pass through a frozen network."""
 BLOCKS = 7
 """Across and down a picture, over which its map is added up."""
 

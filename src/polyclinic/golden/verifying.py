@@ -32,9 +32,11 @@ FILES = "files of the bundle"
 SHOWN = 12
 """Characters of a fingerprint."""
 NO_GOLDEN = (
-    "the bundle was made before bundles held a reference input: what it answers and how it explains cannot be "
-    "verified; train it again"
+    "the bundle holds no reference input: what it answers and how it explains cannot be verified; train it again, with "
+    "`polyclinic train` or `Study.fit`"
 )
+LACKING = "encoders"
+WITHOUT_ENCODERS = "weights of an encoder are not installed, so the bundle was not asked: install what is named above"
 EXCHANGED = "files of the bundle are missing, damaged or exchanged, so it was not asked: copy the whole bundle anew"
 
 
@@ -94,6 +96,8 @@ def verify(folder: Path | None = None) -> Verification:
     checks = [*_files(folder), *_encoders()]
     if not all(check.same for check in checks if check.what == FILES):
         return Verification(tuple(checks), (EXCHANGED,))
+    if not all(check.same for check in checks if check.what == LACKING):
+        return Verification(tuple(checks), (WITHOUT_ENCODERS,))
     with TemporaryDirectory() as empty:
         bundle = Bundle.load(folder, EncoderCache(Path(empty)))
         if bundle.golden is None:
@@ -122,7 +126,7 @@ def _encoders() -> Iterator[Check]:
             yield Check(f"weights of {name}", "SHA-256", known[:SHOWN], here[:SHOWN], None, None, same=known == here)
         yield from (compared(*pair) for pair in encoded())
     except WeightsError as problem:
-        yield Check("encoders", "weights", "installed", str(problem), None, None, same=False)
+        yield Check(LACKING, "weights", "installed", str(problem), None, None, same=False)
 
 
 def compared(expected: Part, computed: Part | None) -> Check:

@@ -72,7 +72,7 @@ class Bundle:
     ensemble: Ensemble
     study: str  # YAML
     origin: dict[str, Any] = field(default_factory=dict)
-    reference: Reference | None = field(default=None, repr=False, compare=False)  # None: saved before there was one
+    reference: Reference | None = field(default=None, repr=False, compare=False)  # None: it remembers nothing
     golden: Golden | None = field(default=None, repr=False, compare=False)  # likewise
     folder: Path | None = field(default=None, compare=False)
     _digest: str = field(default="", repr=False, compare=False)

@@ -25,7 +25,6 @@ from polyclinic.training.study import Network
 EPOCHS = 32
 PACE = 5.0
 """Times the network's learning rate: nobody else is there to be disturbed."""
-CLIP = 1.0
 
 
 def learn_alone(
@@ -80,7 +79,7 @@ def _learn(
             for labelled in batches:
                 optimizer.zero_grad()
                 _loss(model, modality, labelled).backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_([*encoder.parameters(), *voices.parameters()], CLIP)
+                torch.nn.utils.clip_grad_norm_([*encoder.parameters(), *voices.parameters()], options.gradient_clip)
                 optimizer.step()
             loss = _held(model, modality, some, held, options.batch_size)
             advance(1)

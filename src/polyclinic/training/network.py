@@ -61,10 +61,11 @@ def fit_network(
     """Fit a network and give the weights of its best epoch, in evaluation mode.
 
     `folder` keeps a checkpoint of an epoch's end, some seconds old at most: a fit that was killed goes on from there,
-    and gives the same bits as one that was not. A finished fit is read back instead of repeated.
+    and gives the same bits as one that was not. What encoders learn alone (see `alone`) comes before the first of them,
+    and is done again. A finished fit is read back instead of repeated.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, with the checkpoint in place.
+        KeyboardInterrupt: after Ctrl-C, with the latest checkpoint in place.
     """
     torch.manual_seed(seed)
     model = UnifiedModel(config)

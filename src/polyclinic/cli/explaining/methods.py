@@ -16,7 +16,7 @@ from polyclinic.cli.explaining.note import NotePart
 from polyclinic.cli.explaining.question import Question
 from polyclinic.cli.explaining.series import SeriesPart
 from polyclinic.cli.explaining.structured import StructuredPart
-from polyclinic.cli.explaining.trust import Trust
+from polyclinic.cli.explaining.trust import Trust, audited
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attention import ROLLOUT
 from polyclinic.explain.attribution import Attribution
@@ -99,9 +99,11 @@ def explained(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish) ->
 
 def _best(bundle: Bundle, wish: Wish) -> str:
     """Choose integrated gradients; of pictures the method that the dial was chosen for; without a network, others."""
+    if wish.baseline is not None:
+        return METHOD
     if wish.modality == ALL or (wish.modality == "structured" and not bundle.ensemble.networks):
         return SHAPLEY
-    dial = stored_dial(bundle) if wish.modality == "image" and wish.baseline is None else None
+    dial = stored_dial(bundle) if wish.modality == "image" else None
     return METHOD if dial is None else dial.method
 
 
@@ -127,7 +129,8 @@ def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:
 
 def _part(bundle: Bundle, question: Question, found: Attribution, wish: Wish, scale: str) -> Part:
     if wish.modality == "image":
-        setting = Setting.of(stored_dial(bundle), found.method, wish.sensitivity)
+        dial = stored_dial(bundle) if audited(bundle, found) else None
+        setting = Setting.of(dial, found.method, wish.sensitivity)
         adds = scale if found.completeness else ""
         return ImagePart.of(question.sample, found.pictures, setting, adds)
     if found.structured is not None and wish.modality == "structured":

@@ -13,6 +13,7 @@ from polyclinic.cli.explaining.marks import WARNING
 from polyclinic.evaluation.figure import percent
 from polyclinic.explain.attribution import Attribution, Completeness
 from polyclinic.explain.audit_record import Verdict, stored_verdicts
+from polyclinic.explain.baseline import usual_of
 from polyclinic.explain.methods import METHODS
 from polyclinic.explain.wording import signed
 from polyclinic.models.bundle import Bundle
@@ -24,6 +25,11 @@ STARTS = {
     "mean": "the mean picture, word and numbers of training",
 }
 EXACT = "it asks the models themselves, and needs no check of random weights"
+
+
+def audited(bundle: Bundle, found: Attribution) -> bool:
+    """Tell whether an audit's figures are about such an attribution: it measures the baseline that is shown alone."""
+    return found.baseline in (None, usual_of(bundle).name)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Trust:
     @classmethod
     def of(cls, bundle: Bundle, found: Attribution) -> Trust:
         """Read it off an attribution, and off the audit beside the bundle."""
-        verdict = stored_verdicts(bundle).get(found.method)
+        verdict = stored_verdicts(bundle).get(found.method) if audited(bundle, found) else None
         return cls(found.method, found.baseline, found.completeness, None, verdict)
 
     @property

@@ -108,10 +108,13 @@ def _explained(
     if evidence is None:
         return
     attribution = evidence.attribution
+    scores = {one.blob: one.score for one in answer.explanation.pictures}
     for rank, picture in enumerate(attribution.pictures):
         if picture.blob in evidence.films:
             key, content = f"{place}-{rank}", evidence.films[picture.blob]
-            yield film_section(picture, content, films[picture.blob], key, answer.explanation.map)
+            yield film_section(
+                picture, content, films[picture.blob], key, answer.explanation.map, scores.get(picture.blob)
+            )
     if attribution.note:
         yield note_section(attribution.note, evidence.notes)
     if attribution.series:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 
 from polyclinic.assess import Answer, Assessment, Explanation
-from polyclinic.assess.explaining import explanations_of
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import (
     Attribution,
@@ -19,7 +18,9 @@ from polyclinic.explain.attribution import (
     StructuredAttribution,
     WordScore,
 )
-from polyclinic.explain.sample import Sample
+from polyclinic.explain.integrated_gradients import integrated_gradients_of_each
+from polyclinic.explain.maps import located
+from polyclinic.explain.sample import Sample, output_of
 from polyclinic.features import NoteFeaturizer
 from polyclinic.features.note_layout import Note
 from polyclinic.models.bundle import Bundle
@@ -86,19 +87,29 @@ def _evidence(
     bundle: Bundle, sample: Sample, answers: Sequence[Answer], given: Mapping[str, Attribution]
 ) -> dict[str, Evidence]:
     """Give the evidence of the answers about one sample."""
-    lacking = [answer for answer in answers if answer.task not in given]
-    made = {task: one.attribution for task, one in explanations_of(bundle, sample, lacking).items()}
+    made = _attributed(bundle, sample, [one for one in answers if one.task not in given])
     films: dict[str, bytes] = {}
     notes = _notes(bundle, sample) if "note" in sample.present and "note" in bundle.inputs else ()
     found: dict[str, Evidence] = {}
     for answer in answers:
         attribution = given.get(answer.task) or made[answer.task]
-        assert attribution is not None  # the explanation has a method
         names = [picture.blob for picture in attribution.pictures]
         films |= {name: sample.blobs(name).read_bytes() for name in names if name not in films}
         shown = {name: films[name] for name in names}
         found[answer.task] = Evidence(attribution, shown, notes if attribution.note else ())
     return found
+
+
+def _attributed(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> dict[str, Attribution]:
+    """Attribute what the answers explain once more, on the maps that their explanations name."""
+    explained = [(answer.task, answer.explanation) for answer in answers if answer.explanation]
+    if not explained:
+        return {}
+    outputs = [output_of(bundle, task, explanation.output) for task, explanation in explained]
+    found = integrated_gradients_of_each(bundle, sample, outputs)
+    setting = next((explanation.map for _, explanation in explained if explanation.map), None)
+    maps = located(bundle, sample, found, setting)
+    return {one.task: replace(one, pictures=pictures) for one, pictures in zip(found, maps, strict=True)}
 
 
 def _notes(bundle: Bundle, sample: Sample) -> tuple[Note, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
-from math import sqrt
+from math import isclose, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from polyclinic.evaluation.document import escape
 from polyclinic.exchange.page.marks import section
 from polyclinic.explain.attribution import Canvas, PictureAttribution
 from polyclinic.explain.localisation import localise
-from polyclinic.explain.placing import region_in_picture
+from polyclinic.explain.placing import ninth_of, region_in_picture
 from polyclinic.explain.regions import Region
 from polyclinic.explain.shown import AMBER, START, strength_of, tint
 from polyclinic.explain.wording import writer
@@ -36,6 +36,8 @@ LETTERS = 36
 """Of the longer side: how many times the circles' numbers fit."""
 QUALITY = 88
 OPACITY = 0.6
+SAME = 0.02
+"""Of the score: a map that adds up to something else tells places, and no amounts for and against."""
 CANCELS = 0.1
 """Of what speaks for the output: a picture that adds less than this is hardly more than noise."""
 
@@ -62,7 +64,12 @@ def _nearest(start: float, stops: int) -> int:
 
 
 def film_section(
-    picture: PictureAttribution, content: bytes, shared: str, key: str, setting: MapSetting | None = None
+    picture: PictureAttribution,
+    content: bytes,
+    shared: str,
+    key: str,
+    setting: MapSetting | None = None,
+    score: float | None = None,
 ) -> str:
     """Give the section of one picture.
 
@@ -72,6 +79,7 @@ def film_section(
         shared: id of the copy that `shared_film` put on the page.
         key: makes the ids of this section unique.
         setting: what the map is, and where the dial begins.
+        score: of the picture, in log-odds; None: what the map adds up to.
     """
     start = START if setting is None else setting.sensitivity
     stops = stops_of(picture, start)
@@ -84,7 +92,7 @@ def film_section(
         f'<figure><div class="layers">{_copy(film, shared, "bare", told)}'
         f'<img class="still" src="{_still(picture, film, stops[first].sensitivity)}" alt="">'
         f'<canvas class="live" hidden></canvas>{_circles(stops, first, picture.canvas)}</div>'
-        f"<figcaption>{_caption(picture, start)}{_chosen(setting)}</figcaption></figure>"
+        f"<figcaption>{_caption(picture, start, score)}{_chosen(setting)}</figcaption></figure>"
         f'<div class="beside">{_dials(first, start, key)}{_lists(stops, first, picture.canvas)}'
         f'<figure class="on-paper">{_copy(film, shared, "alone", "The picture alone")}'
         "<figcaption>The picture alone.</figcaption></figure></div></div>"
@@ -103,13 +111,16 @@ def _title(picture: PictureAttribution) -> str:
     return f"The picture, {picture.view.replace('//', ' ')}"
 
 
-def _caption(picture: PictureAttribution, start: float) -> str:
-    write = writer([picture.total])
+def _caption(picture: PictureAttribution, start: float, score: float | None) -> str:
+    total = picture.total if score is None else score
+    write = writer([total])
     pro = float(picture.scores[picture.scores > 0].sum(dtype=np.float64))
     contra = float(picture.scores[picture.scores < 0].sum(dtype=np.float64))
-    told = f"The picture adds {write(picture.total)} log-odds: {write(pro)} for, {write(contra)} against. "
-    if abs(picture.total) < CANCELS * pro:
-        told += "These nearly cancel, so that where they lie says little. "
+    told = f"The picture adds {write(total)} log-odds. "
+    if score is None or isclose(picture.total, score, rel_tol=SAME, abs_tol=SAME):
+        told = f"The picture adds {write(total)} log-odds: {write(pro)} for, {write(contra)} against. "
+        if abs(total) < CANCELS * pro:
+            told += "These nearly cancel, so that where they lie says little. "
     return (
         f'{told}<span class="on-paper">Shown at sensitivity {start:.2f}. </span>'
         "A reduced copy to see what the model looked at, not to read the film from."
@@ -134,19 +145,11 @@ def _doubt(setting: MapSetting | None) -> str:
 
 
 def _alt(picture: PictureAttribution, stop: Stop) -> str:
-    where = ", ".join(_where(one, picture.canvas) for one in stop.regions[:LISTED])
+    where = ", ".join(ninth_of(one, picture.canvas) for one in stop.regions[:LISTED])
     told = f"with circles around {len(stop.regions)} regions that spoke for the answer: {where}" if where else (
         "on which nothing spoke for the answer"
     )  # fmt: skip
     return escape(f"Picture {picture.view.replace('//', ' ')} {told}")
-
-
-def _where(region: Region, canvas: Canvas) -> str:
-    """Say in which ninth of the picture a region's peak lies."""
-    y, x = region.peak
-    row = ("upper", "middle", "lower")[min(int(3 * y / canvas.height), 2)]
-    column = ("left", "centre", "right")[min(int(3 * x / canvas.width), 2)]
-    return "centre" if (row, column) == ("middle", "centre") else f"{row} {column}"
 
 
 def _dials(first: int, start: float, key: str) -> str:
@@ -168,7 +171,8 @@ def _lists(stops: Sequence[Stop], first: int, canvas: Canvas) -> str:
 
 def _list(stop: Stop, place: int, shown: bool, canvas: Canvas) -> str:
     items = "".join(
-        f'<li><b>{_where(one, canvas)}</b> <span class="share">{_percent(one.share)} of what speaks for it</span></li>'
+        f"<li><b>{ninth_of(one, canvas)}</b> "
+        f'<span class="share">{_percent(one.share)} of what speaks for it</span></li>'
         for one in stop.regions[:LISTED]
     )
     more = len(stop.regions) - LISTED
