@@ -28,6 +28,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "demo": Benchmark("time and memory of `polyclinic demo --run`", 6),
     "feature_cache": Benchmark("what keeping the outputs of frozen encoders saves", 1),
     "lesions": Benchmark("whether maps of a trained demo find its lesions, and what the dial is worth", 3),
+    "triggers": Benchmark("whether the words that a trained demo calls weightiest are those that matter", 6),
     "localisation": Benchmark("time from a heat map to its regions, at any setting of the dial", 1),
     "ingest_physionet": Benchmark("throughput of the PhysioNet 2012 reader, and its cost as data grow", 6),
     "cohort_scale": Benchmark("cost of writing and summarising a cohort of up to 20 million events", 8),

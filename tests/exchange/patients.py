@@ -47,8 +47,7 @@ from polyclinic.explain.attribution import (
 from polyclinic.explain.modality_shapley import ModalityShapley, Shares
 from polyclinic.explain.placing import canvas_of
 from polyclinic.explain.sample import Output
-from polyclinic.features.note_layout import Note
-from polyclinic.features.note_text import words
+from polyclinic.features.note_layout import Note, NoteLayout
 from polyclinic.models.links import log_odds
 
 AT = datetime(2021, 3, 4, 9, 30)
@@ -121,12 +120,11 @@ def picture() -> PictureAttribution:
 
 @cache
 def note() -> NoteAttribution:
-    scored = []
-    for number, one in enumerate(NOTES):
-        for word in words(one.text):
-            score = WEIGHTS.get(word.text, 0.004)
-            text = one.text[word.start : word.end]
-            scored.append(WordScore(text, one.section, number, word.start, word.end, score))
+    layout, scored = NoteLayout.of(NOTES), []
+    for word in layout.words:
+        score = WEIGHTS.get(word.text, 0.004)
+        text, denied = NOTES[word.note].text[word.start : word.end], layout.is_denied(word)
+        scored.append(WordScore(text, layout.section(word), word.note, word.start, word.end, score, denied))
     return NoteAttribution(tuple(scored), marks=0.01)
 
 

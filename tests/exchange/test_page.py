@@ -114,6 +114,9 @@ def test_every_contribution_is_told_in_numbers(whole):
 def test_words_are_marked_where_they_stand(whole):
     assert re.search(r'<span class="word for level-5" title="\+0.42 log-odds">methotrexate</span>', whole)
     assert re.search(r'<span class="word against level-\d negation" title="[^"]*negation">No</span>', whole)
+    assert re.findall(r'class="word[^"]*denied" title="[^"]*denied">(\w+)</span>', whole)[:3] == [
+        "chemotherapy", "or", "steroids"
+    ]  # fmt: skip
     note = re.search(r"<h4>Indication</h4><p>(.*?)</p>", whole, flags=re.DOTALL)[1]
     assert re.sub(r"<[^>]*>", "", note) == escape(patients.NOTES[0].text)  # nothing is lost or moved
 
@@ -251,6 +254,17 @@ def test_every_kind_of_answer_has_its_numbers(kind, outputs, shown):
     unit = "days" if kind == "regression" else None
     answer = patients.answer(kind=kind, outputs=said, sets=(), explanation=None, unit=unit)
     assert shown in read(assessment_page(patients.assessment((answer,))))
+
+
+@pytest.mark.parametrize(("kind", "unit", "scale"), [("regression", "days", "days"), ("binary", None, "log-odds")])
+def test_contributions_have_the_unit_of_what_is_explained(kind, unit, scale):
+    said = (patients.Said(output="value", value=8.41),)
+    answer = patients.answer(kind=kind, outputs=said, sets=(), unit=unit)
+    html = assessment_page(patients.assessment((answer,)), {patients.TASK: patients.evidence()})
+    shown = read(html)
+    assert f"Adds, {scale}" in shown
+    assert f"0.42 {scale}" in html
+    assert ("log-odds" in html) == (scale == "log-odds")
 
 
 def test_several_answers_share_a_picture():

@@ -18,6 +18,7 @@ from polyclinic.models.ensemble import Ensemble, TaskEnsemble
 OTHER_ENCODERS = {
     "words": {"note": "cnn", "series": "gru_d", "image": "vit", "structured": "feature_tokens"},
     "live": {"note": "bilstm_attention", "series": "triplet", "image": "efficientnet_lite0"},
+    "sentences": {"note": "minilm"},
 }
 
 
@@ -61,9 +62,10 @@ def other_bundle(bundle, cache):
     @once
     def made(name: str):
         state = json.loads(json.dumps({one: f.state() for one, f in bundle.features.featurizers.items()}))
-        state["note"]["options"]["outputs"] = ["words"]
-        state["image"]["options"]["outputs"] = ["pixels"]
-        state["series"]["options"]["forms"] = ["triplets", "grid"]
+        if name != "sentences":
+            state["note"]["options"]["outputs"] = ["words"]
+            state["image"]["options"]["outputs"] = ["pixels"]
+            state["series"]["options"]["forms"] = ["triplets", "grid"]
         options = {"image": {"live": True, "fine_tune": False}} if name == "live" else {}
         config = bundle.ensemble.networks[0].config
         encoders = {

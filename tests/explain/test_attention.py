@@ -82,8 +82,9 @@ def test_rollout_of_patches(other_bundle, sample_of):
         torch.testing.assert_close(path(path.between(torch.ones(1))), before, rtol=0, atol=0)
 
 
-def test_rollout_of_sentences(bundle, with_inputs):
-    sample = with_inputs()
+def test_rollout_of_sentences(other_bundle, sample_of):
+    bundle = other_bundle("sentences")
+    sample = complete(bundle, sample_of)
     note = attention_rollout(bundle, sample, TASK, modality="note").note
     (layout,) = bundle.features.featurizers["note"].layouts(sample.known, sample.frame)
     assert [(one.note, one.start, one.end) for one in note.sentences] == [one[1:] for one in layout.sentences]

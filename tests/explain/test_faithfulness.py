@@ -22,7 +22,8 @@ from polyclinic.explain.faithfulness import (
 )
 from polyclinic.explain.methods import METHODS, edges, smoothed
 from polyclinic.explain.sample import Sample, output_of
-from polyclinic.explain.units import BLOCK, BlockUnits, Examined, WordUnits
+from polyclinic.explain.units import BLOCK, BlockUnits, CodeUnits, Examined, WordUnits
+from polyclinic.features.note_negation import is_cue
 
 from .conftest import without
 
@@ -61,11 +62,28 @@ def test_nothing_removed_changes_nothing_and_all_removed_is_the_baseline(examine
             assert examined.without(modality, all_of(units, value=False)) == pytest.approx(empty, abs=1e-4)
 
 
-def test_a_removed_word_is_as_if_it_had_not_been_written(bundle, few, sample, hospital):
+@pytest.fixture
+def read_as(bundle, other_bundle, sample_of):
+    """Give a bundle that reads notes in some way, and a sample that has all of its inputs."""
+
+    def read(way):
+        reader = bundle if way == "words" else other_bundle("sentences")
+        return reader, next(one for one in (sample_of(reader, n) for n in range(24)) if one.present == reader.inputs)
+
+    return read
+
+
+@pytest.mark.parametrize(("way", "kind"), [("words", CodeUnits), ("sentences", WordUnits)])
+def test_a_removed_word_is_as_if_it_had_not_been_written(read_as, hospital, way, kind):
+    bundle, sample = read_as(way)
+    few = Examined(bundle, without(sample, "image"), output_of(bundle, TASK))
     units = few.units["note"]
-    assert isinstance(units, WordUnits)
-    text = next(note.text for note in units.layout.notes if note.section == "indication")
-    chosen = next(n for n, word in enumerate(units.stem.words) if word.text.isalpha() and word.start > 0)
+    assert isinstance(units, kind)
+    (layout,) = bundle.features.featurizers["note"].layouts(sample.known, sample.frame)
+    text = next(note.text for note in layout.notes if note.section == "indication")
+    chosen = next(
+        n for n, word in enumerate(units.stem.words) if word.text.isalpha() and word.start > 0 and not is_cue(word.text)
+    )
     word = units.stem.words[chosen]
     rewritten = text[: word.start] + " " * (word.end - word.start) + text[word.end :]
     events = hospital.subject(sample.subject_id).with_columns(
@@ -183,10 +201,17 @@ def test_noise_is_small_and_leaves_the_border_and_the_sample_alone(examined):
     assert ((image > 0) <= (before["image"] > 0)).all()
     assert 0 < (image - before["image"]).abs().max() < 0.1
     assert all(torch.equal(stem.end, before[name]) for name, stem in examined.path.stems.items())
-    assert not torch.equal(shaken.path.stems["note"].embedded, examined.path.stems["note"].embedded)
     assert noisy(examined, 0).path.stems["series"].end.equal(shaken.path.stems["series"].end)
     changed = shaken.without("structured", all_of(shaken.units["structured"]))
     assert changed != pytest.approx(examined.without("structured", all_of(examined.units["structured"])), abs=1e-7)
+
+
+def test_of_sentences_the_embeddings_are_shaken(read_as):
+    bundle, sample = read_as("sentences")
+    examined = Examined(bundle, without(sample, "image"), output_of(bundle, TASK))
+    shaken = noisy(examined, 0)
+    assert not torch.equal(shaken.path.stems["note"].embedded, examined.path.stems["note"].embedded)
+    assert torch.equal(shaken.path.stems["note"].end, examined.path.stems["note"].end)
 
 
 def test_rank_correlation_is_spearmans():

@@ -70,7 +70,7 @@ def test_other_encoders_are_asked_as_the_bundle_asks_them(other_bundle, sample_o
     assert abs(start - end) > 1e-4
 
 
-def test_who_else_asks_the_networks_meanwhile_gets_his_own_answer(bundle, other_bundle, sample_of):
+def test_who_else_asks_the_networks_meanwhile_gets_his_own_answer(other_bundle, sample_of):
     other = other_bundle("words")
     sample, output = sample_of(other, 0), output_of(other, TASK)
     before, meanwhile = mean_logit(other, sample, output), []
@@ -80,7 +80,9 @@ def test_who_else_asks_the_networks_meanwhile_gets_his_own_answer(bundle, other_
     embedding.forward = lambda codes: meanwhile.append(mean_logit(other, sample, output)) or forward(codes)
     assert ends_of(path)[0] != pytest.approx(before, abs=1e-4)
     assert meanwhile == [before]
-    assert Pathway(bundle, sample_of(bundle, 0), output_of(bundle, TASK)).networks is bundle.ensemble.networks
+    unhooked = other_bundle("sentences")
+    asked = Pathway(unhooked, sample_of(unhooked, 0), output_of(unhooked, TASK))
+    assert asked.networks is unhooked.ensemble.networks
 
 
 def test_nothing_after_the_prediction_time_is_read(bundle, hospital, with_inputs):
@@ -134,7 +136,6 @@ def test_baselines_differ_only_where_they_say(bundle, hospital, with_inputs):
         assert bool(blurred[modality].start.any()) == (modality == "image")
     assert 0 < float(blurred["image"].start.std()) < float(blurred["image"].end.std())
     assert float(blurred["image"].start.mean()) == pytest.approx(float(blurred["image"].end.mean()), abs=0.05)
-    assert not torch.equal(mean["note"].empty, zero["note"].empty)
     arrays = sample.arrays["structured"]
     assert mean["structured"].start.shape == (int(arrays["known"].sum()),)
     assert len({round(ends_of(path)[0], 5) for path in paths.values()}) == 3

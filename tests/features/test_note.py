@@ -79,6 +79,24 @@ def test_vocabulary_has_the_words_of_two_training_notes(fitted):
     assert fitted.sections == ["", "unknown", "findings", "impression", "indication"]
 
 
+def test_numbers_are_no_words_of_the_vocabulary(cache):
+    record = [(one, 1.0, "NOTE//letter", "Aged 71, on 5 mg, T12 < 90 %") for one in (1, 2, 3)]
+    featurizer = NoteFeaturizer(cache=cache).fit(known_of(record, TRAIN), TRAIN)
+    assert featurizer.vocabulary[2:] == ["aged", "mg", "on", "t12"]
+
+
+def test_denied_words(fitted):
+    arrays = transform(fitted, RECORD)
+    layouts = fitted.layouts(known_of(RECORD, EVERYONE), EVERYONE)
+    told = [
+        [word.text for word, is_denied in zip(layout.words, row, strict=False) if is_denied]
+        for layout, row in zip(layouts, arrays["word_denied"], strict=True)
+    ]
+    assert told == [[], ["pneumothorax"], ["cough", "effusion", "pneumothorax"], ["effusion", "or", "pneumothorax"], []]
+    assert arrays["word_denied"].dtype == bool
+    assert not arrays["word_denied"][arrays["words"] == 0].any()
+
+
 def test_sentences_are_the_encoders_vectors(fitted):
     arrays = transform(fitted, RECORD)
     assert arrays["sentences"].dtype == np.float32
@@ -101,7 +119,7 @@ def test_the_newest_are_kept(cache):
     options = NoteOptions(max_words=4, max_sentences=2, outputs=("words",))
     featurizer = NoteFeaturizer(options, cache=cache).fit(known_of(RECORD, TRAIN), TRAIN)
     arrays = transform(featurizer, RECORD)
-    assert arrays.keys() == {"present", "words", "word_section"}
+    assert arrays.keys() == {"present", "words", "word_section", "word_denied"}
     assert [featurizer.vocabulary[code] for code in arrays["words"][1]] == ["no", "pneumothorax", "small", "effusion"]
     layout = featurizer.layouts(known_of(RECORD, EVERYONE), EVERYONE)[1]
     assert [one.text for one in layout.sentences] == ["No pneumothorax.", "Small effusion."]

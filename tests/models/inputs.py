@@ -90,6 +90,7 @@ def inputs(batch: int = 4, seed: int = 0) -> dict[str, dict[str, Tensor]]:
         "note": {
             "words": whole(20, batch, 11, least=1) * words,
             "word_section": whole(3, batch, 11),
+            "word_denied": torch.rand((batch, 11), generator=random) > 0.7,
             "sentences": normal(batch, 4, 12),
             "sentence_mask": sentences,
             "sentence_section": whole(3, batch, 4),

@@ -158,7 +158,7 @@ def test_learns_a_signal_split_between_modalities():
     first, second = torch.randint(0, 2, (2, 32)).bool()
     given.inputs["structured"]["known"][:, 0] = True
     given.inputs["structured"]["values"][:, 0] = first.float() * 2 - 1
-    given.inputs["note"]["sentences"][second, 0, :6] += 2
+    given.inputs["note"]["words"][:, 0] = 5 + 2 * second
     target = (first & second).float()
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3, weight_decay=0)
     for _ in range(60):

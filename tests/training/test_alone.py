@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.inputs import inputs, model_config
+from models.inputs import encoder_config, inputs, model_config
 from polyclinic.models import UnifiedModel
 from polyclinic.tasks import Targets
 from polyclinic.training import alone
@@ -34,10 +34,12 @@ def examples():
     return Examples(arrays, {"died": Targets(died[:, None].astype(float), everyone)}, np.arange(SAMPLES))
 
 
-def model(examples, **changes):
+def model(examples, note="minilm", **changes):
+    """Give a model whose pictures, and also whose notes where they are words, learn alone."""
     torch.manual_seed(0)
     every = model_config()
-    made = UnifiedModel(model_config(heads={"died": every.heads["died"]}, **changes))
+    encoders = every.encoders | {"note": encoder_config("note", note)}
+    made = UnifiedModel(model_config(heads={"died": every.heads["died"]}, encoders=encoders, **changes))
     start_heads(made, examples, np.arange(SAMPLES))
     return made
 
@@ -74,6 +76,13 @@ def test_other_encoders_the_fusion_and_other_voices_stay(examples):
     kept = [number for number in range(4) if number != place]
     assert torch.equal(before[weights][kept], after[weights][kept])
     assert not torch.equal(before[weights][place], after[weights][place])
+
+
+def test_each_that_learns_alone_learns(examples):
+    before, after = model(examples, "bag_of_words").state_dict(), taught(examples, note="bag_of_words").state_dict()
+    learnt = {name.split(".")[1] for name in before if name.startswith("encoders.")
+              and not torch.equal(before[name], after[name])}  # fmt: skip
+    assert learnt == {"note", "image"}
 
 
 def test_the_seed_alone_decides(examples):

@@ -142,11 +142,11 @@ UNKNOWN = {
     "fusion": (SMALL.model_copy(update={"fusion": "magic"}), "unknown fusion 'magic': choose from bottleneck, concat"),
     "encoder": (
         SMALL.model_copy(update={"encoders": {"note": "magic"}}),
-        "unknown note encoder 'magic': choose from minilm, cnn, bilstm_attention",
+        "unknown note encoder 'magic': choose from bag_of_words, minilm, cnn, bilstm_attention",
     ),
     "option": (
         SMALL.model_copy(update={"encoder_options": {"note": {"magic": 1}}}),
-        "minilm has no option magic: its options are",
+        "bag_of_words has no option magic: its options are none",
     ),
     "width": (SMALL.model_copy(update={"width": 100}), "width must be a multiple of 16"),
 }

@@ -119,6 +119,11 @@ class Answer(Part):
         """Whether there is any reason not to rely on it."""
         return bool(self.abstentions)
 
+    @property
+    def scale(self) -> str:
+        """What the scores of its explanation are in."""
+        return self.unit or "units of the answer" if self.kind == "regression" else "log-odds"
+
 
 class CodeShare(Part):
     """A code, and the share of development samples that have it."""

@@ -48,6 +48,7 @@ class WordScore(Part):
     end: int
     score: float
     negates: bool  # a cue of negation, such as `no`
+    denied: bool = False  # by its sentence, as in `no effusion`
 
 
 class Trust(Part):

@@ -187,10 +187,10 @@ def _because(answer: "Answer", explanation: "Explanation") -> Iterator[str]:
     features = [f"{one.name} {one.score:+.2f}" for one in explanation.features[:MOST]]
     measurements = [f"{one.code} {one.hours:.0f} h before {one.score:+.2f}" for one in explanation.measurements[:MOST]]
     weighty = sorted(explanation.words, key=lambda word: -abs(word.score))[:MOST]
-    words = [f"{word.text} {word.score:+.2f}" for word in weighty if word.score]
+    words = [f"{word.text}{' (denied)' * word.denied} {word.score:+.2f}" for word in weighty if word.score]
     for what, named in (("features", features), ("measurements", measurements), ("words", words)):
         if named:
-            yield f"weightiest {what}, in log-odds of the networks: {', '.join(named)}"
+            yield f"weightiest {what}, in {answer.scale} of the networks: {', '.join(named)}"
     for picture in explanation.pictures:
         yield f"picture {picture.view}: {len(picture.regions)} regions speak for it"
     if explanation.map is not None:

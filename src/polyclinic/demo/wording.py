@@ -88,14 +88,17 @@ HISTORY_ASIDE: Sequence[str] = (
     # What stands around a trigger word must stand elsewhere as well: of words that are always said together, nobody
     # can know which of them matters.
     "Well after a {kidney|liver|heart} scan",
+    "{Sister|Brother} had a {kidney|liver|heart} transplant",
     "Currently on {holiday|leave}",
     "On long-term high-dose {vitamin D|folate}",
     "{Anaemic|Normal platelets} on recent bloods",
     "Takes {paracetamol|ibuprofen} for arthritis",
     "{Vomited|Fasted} before admission",
+    "Eats {soft|spicy} food",
     "Witnessed {fall|faint} at {lunch|dinner|breakfast}",
     "Bit {tongue|lip} during a seizure",
     "{Limps|Diplopia} since a stroke, copes with fluids",
+    "Coughs on {waking|exertion}",
     "{Hypertensive|Cheerful} at baseline",
     "{Blind|Deaf}, needs help with all care",
     "Lives in a {new|family} home",

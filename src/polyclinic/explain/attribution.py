@@ -15,13 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from polyclinic.features.image_pixels import Placement
-
-CUES = """
-    absence absent can't cannot clear denied denies deny didn't doesn't free hasn't haven't isn't negative neither never
-    no none nor not unlikely unremarkable wasn't -ve without
-"""
-NEGATIONS = frozenset(CUES.split())
-"""Words that turn what follows them into its opposite, or rule it out."""
+from polyclinic.features.note_negation import is_cue
 
 
 class Frozen:
@@ -116,11 +110,12 @@ class WordScore(NamedTuple):
     start: int
     end: int
     score: float
+    denied: bool = False  # by its sentence, as in `no effusion`; see `features.note_negation`
 
     @property
     def negates(self) -> bool:
         """Whether it is a cue of negation, such as `no` or `without`."""
-        return self.text.lower() in NEGATIONS
+        return is_cue(self.text)
 
 
 class SectionScore(NamedTuple):
@@ -148,6 +143,11 @@ class NoteAttribution(Frozen):
         """The sections, the weightiest first."""
         scores = _added((one.section, one.score) for one in (*self.words, *self.sentences))
         return tuple(SectionScore(*one) for one in scores)
+
+    @property
+    def denied(self) -> tuple[WordScore, ...]:
+        """The words that are denied."""
+        return tuple(word for word in self.words if word.denied)
 
     @property
     def negations(self) -> tuple[WordScore, ...]:

@@ -1,11 +1,12 @@
 """Where the path of integrated gradients begins: the input that is to mean "nothing in particular".
 
 `zero` is black pictures, words without meaning, and the training median of every number (to which features are
-scaled). `usual` is the same, but pictures begin at the usual map of development pictures, as the frozen network gives
-them: the scores then lie on its cells, say what sets a picture apart from others, and need no gradient through it. It
-is what is shown to people, where the bundle knows the usual map. `blurred` is `zero`, but for pictures without their
-detail. `mean` is the mean of training subjects in all inputs. What is present, when and of what kind, stays as it is:
-what it would mean to lack a modality altogether is asked by Shapley values of modalities instead.
+scaled). `usual` is the same, but what sets a patient apart begins where patients usually are: pictures at the usual map
+of development pictures, as the frozen network gives them (the scores then lie on its cells, and need no gradient
+through it), and each word of a bag of words at the share of development notes that have it (what nearly every note says
+then weighs little). It is what is shown to people, where the bundle knows what is usual. `blurred` is `zero`, but for
+pictures without their detail. `mean` is the mean of training subjects in all inputs. What is present, when and of what
+kind, stays as it is: what it would mean to lack a modality altogether is asked by Shapley values of modalities instead.
 """
 
 from __future__ import annotations
@@ -55,14 +56,15 @@ class Baseline:
     name: Name = "zero"
     means: TrainingMeans | None = None
     map: Float[Tensor, "cell channel"] | None = None  # of the usual picture
+    rates: Float[Tensor, "2 word"] | None = None  # share of the notes in which each word is said, and is denied
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise ExplanationError(f"unknown baseline {self.name!r}: choose from {', '.join(NAMES)}")
         if (self.name == "mean") != (self.means is not None):
             raise ExplanationError("the baseline `mean`, and no other, needs training_means(bundle, cohort)")
-        if (self.name == "usual") != (self.map is not None):
-            raise ExplanationError("the baseline `usual`, and no other, needs the bundle's usual map: take usual_of")
+        if (self.name == "usual") != (self.map is not None or self.rates is not None):
+            raise ExplanationError("the baseline `usual`, and no other, needs what is usual: take usual_of")
 
     def structured(self, values: Float[Tensor, " feature"]) -> Float[Tensor, " feature"]:
         """Give the start of scaled values."""
@@ -96,9 +98,12 @@ BLURRED = Baseline("blurred")
 
 
 def usual_of(bundle: Bundle) -> Baseline:
-    """Give the baseline that is shown to people: `usual` where the bundle knows the usual map, else `zero`."""
-    known = bundle.reference.usual_picture if bundle.reference else None
-    return ZERO if known is None else Baseline("usual", map=torch.from_numpy(known))
+    """Give the baseline that is shown to people: `usual` where the bundle knows what is usual, else `zero`."""
+    known = bundle.reference
+    if known is None or (known.usual_picture is None and known.usual_words is None):
+        return ZERO
+    usual = (None if one is None else torch.from_numpy(one) for one in (known.usual_picture, known.usual_words))
+    return Baseline("usual", None, *usual)
 
 
 def blurred(pixels: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view 1 side side"]:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
+from torch import nn
 
 from polyclinic.explain.baseline import blurred
 from polyclinic.explain.methods import Told
@@ -79,7 +80,10 @@ def courses(
 
 
 def redrawn(networks: list[UnifiedModel], stage: str, seed: int) -> list[UnifiedModel]:
-    """Draw the weights of networks anew, as before training; the encoders' only at the last of `STAGES`."""
+    """Draw the weights of networks anew, as before training; the encoders' only at the last of `STAGES`.
+
+    What begins at zero, such as the embeddings of a bag of words, is drawn as well: of nothing, no order is to be seen.
+    """
     drawn = []
     with torch.random.fork_rng(devices=[]):
         for number, network in enumerate(networks):
@@ -87,8 +91,18 @@ def redrawn(networks: list[UnifiedModel], stage: str, seed: int) -> list[Unified
             other = UnifiedModel(network.config).eval()
             if stage == STAGES[0]:
                 other.encoders.load_state_dict(network.encoders.state_dict())
+            else:
+                _draw_zeros(other.encoders, network.encoders)
             drawn.append(other.requires_grad_(False))
     return drawn
+
+
+@torch.no_grad()
+def _draw_zeros(fresh: nn.Module, learnt: nn.Module) -> None:
+    """Draw the matrices that begin at zero, and would say nothing, as wide as those that were learnt."""
+    for begun, known in zip(fresh.parameters(), learnt.parameters(), strict=True):
+        if begun.ndim > 1 and not begun.any():
+            begun.copy_(torch.randn_like(known) * known.std() * (known != 0))
 
 
 def noisy(examined: Examined, seed: int) -> Examined | None:

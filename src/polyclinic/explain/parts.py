@@ -132,6 +132,7 @@ def note_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> Not
                 word.start,
                 word.end,
                 float(score),
+                layout.is_denied(word),
             )
             for word, score in zip(stem.words, of_words, strict=True)
         ),

@@ -309,7 +309,11 @@ def _flow(axes: Axes | None, pieces: Sequence[Piece], width: float) -> float:
 
 
 def _font(piece: Piece) -> FontProperties:
-    return FontProperties(size=WORD_SIZE, weight="bold" if piece.heading or abs(piece.level) == LEVELS else "normal")
+    return FontProperties(
+        size=WORD_SIZE,
+        weight="bold" if piece.heading or abs(piece.level) == LEVELS else "normal",
+        style="italic" if piece.word is not None and piece.word.denied else "normal",
+    )
 
 
 def _width(piece: Piece) -> float:

@@ -141,7 +141,7 @@ def levels(note: NoteAttribution) -> tuple[int, ...]:
 
 
 class TotalOfWord(NamedTuple):
-    """A word, in lower case, with the scores of all its places added up."""
+    """A word, in lower case, with the scores of all its places added up; by itself where it is denied."""
 
     word: str
     score: float
@@ -152,11 +152,12 @@ def weightiest(note: NoteAttribution, most: int = 5) -> tuple[tuple[TotalOfWord,
     """Give the words that speak most for the output, and most against it."""
     places: dict[str, list[float]] = {}
     for word in note.words:
-        places.setdefault(word.text.lower(), []).append(word.score)
+        told = f"{word.text.lower()} (denied)" if word.denied else word.text.lower()
+        places.setdefault(told, []).append(word.score)
     largest = max((abs(word.score) for word in note.words), default=0.0)
     totals = [TotalOfWord(word, sum(scores), len(scores)) for word, scores in places.items()]
-    told = sorted((one for one in totals if abs(one.score) >= FAINT * largest), key=lambda one: (-abs(one.score), one))
-    pro, contra = [one for one in told if one.score > 0], [one for one in told if one.score < 0]
+    said = sorted((one for one in totals if abs(one.score) >= FAINT * largest), key=lambda one: (-abs(one.score), one))
+    pro, contra = [one for one in said if one.score > 0], [one for one in said if one.score < 0]
     return tuple(pro[:most]), tuple(contra[:most])
 
 

@@ -9,8 +9,9 @@ networks of all folds; in the cache its outputs are rounded to 16 bits, here the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -31,7 +32,7 @@ from polyclinic.features.note_layout import NoteLayout, Piece
 from polyclinic.features.note_text import words
 from polyclinic.models.bundle import Bundle
 from polyclinic.models.encoders import Encoder
-from polyclinic.models.encoders.words import WordEmbedding
+from polyclinic.models.encoders.words import word_table
 from polyclinic.models.unified import UnifiedModel
 
 
@@ -231,29 +232,38 @@ class WordStem(Stem):
 
     hooks = True
 
-    def __init__(self, arrays: Arrays, layout: NoteLayout, baseline: Baseline) -> None:
-        self.codes, self.sections = (
-            torch.from_numpy(np.asarray(arrays[name][0]))[: len(layout.words)] for name in ("words", "word_section")
-        )
+    def __init__(self, arrays: Arrays, reads: Sequence[str], layout: NoteLayout, baseline: Baseline) -> None:
+        self.read = {name: torch.from_numpy(np.asarray(arrays[name][0]))[: len(layout.words)] for name in reads}
         self.words = layout.words
         self.baseline = baseline
-        self.start, self.end = torch.zeros(len(self.words)), torch.ones(len(self.words))
+        self.start, self.end = self.starting(baseline), torch.ones(len(self.words))
 
     def tensors(self, x: Float[Tensor, "step word"]) -> dict[str, Tensor]:
-        """Give `words` and `word_section`, which do not depend on the points: those enter by `inside`."""
-        return {"words": self.codes.expand(len(x), -1), "word_section": self.sections.expand(len(x), -1)}
+        """Give what is read of each word, which does not depend on the points: those enter by `inside`."""
+        return {name: one.expand(len(x), -1) for name, one in self.read.items()}
+
+    def starting(self, baseline: Baseline) -> Float[Tensor, " word"]:
+        """Give how far each word is read at the start; only where their order does not matter, it can be usual."""
+        if baseline.rates is None or "word_denied" not in self.read:
+            return torch.zeros(len(self.words))
+        return baseline.rates[self.read["word_denied"].long(), self.read["words"]]
+
+    def beginning(self, baseline: Baseline) -> Self:
+        """Give the same words, whose path begins elsewhere."""
+        other = copy(self)
+        other.baseline, other.start = baseline, self.starting(baseline)
+        return other
 
     @contextmanager
     def inside(self, network: UnifiedModel, x: Float[Tensor, "step word"]) -> Iterator[None]:
         """Draw the embeddings of the words to that of the baseline while the network is asked."""
-        embedding = network.encoder("note").embedding
-        assert isinstance(embedding, WordEmbedding)
-        empty = self.baseline.words(embedding.word.weight.detach())
+        table = word_table(network.encoder("note"))
+        empty = self.baseline.words(table.weight.detach())
 
         def drawn(_module: nn.Module, _codes: Any, embedded: Tensor) -> Tensor:
             return empty + x[..., None] * (embedded - empty)
 
-        handle = embedding.word.register_forward_hook(drawn)
+        handle = table.register_forward_hook(drawn)
         try:
             yield
         finally:
@@ -282,7 +292,7 @@ def _note(bundle: Bundle, sample: Sample, baseline: Baseline, encoder: Encoder) 
     assert isinstance(featurizer, NoteFeaturizer)
     (layout,) = featurizer.layouts(sample.known, sample.frame)
     if "words" in encoder.reads:
-        return WordStem(arrays, layout, baseline)
+        return WordStem(arrays, encoder.reads, layout, baseline)
     sections = np.asarray(arrays["sentence_section"][0])[: len(layout.sentences)]
     return SentenceStem(layout, sections, baseline)
 

@@ -110,16 +110,18 @@ class BlockUnits(Units):
 
 
 class CodeUnits(Units):
-    """The words of notes in the vocabulary of a network; those that are left move together."""
+    """The words of notes in the vocabulary of a network; those that are left move together.
+
+    A word that was denied stays denied when its cue is removed.
+    """
 
     stem: WordStem
 
     def tensors(self, kept: Kept) -> dict[str, Tensor]:
-        """Give `words` and `word_section`."""
+        """Give what is read of each word."""
         order = torch.argsort((~kept).int(), dim=1, stable=True)
         there = kept.gather(1, order)
-        codes, sections = (one.expand_as(kept).gather(1, order) for one in (self.stem.codes, self.stem.sections))
-        return {"words": codes * there, "word_section": sections * there}
+        return {name: one.expand_as(kept).gather(1, order) * there for name, one in self.stem.read.items()}
 
     def present(self, kept: Kept) -> Bool[Tensor, " step"]:
         """A note without words is none."""
@@ -203,14 +205,16 @@ class Examined:
         return other
 
     def _shown(self) -> Pathway:
-        """Give the path of what is shown to people: the same, but pictures begin at the usual map."""
-        stem = self.path.stems.get("image")
-        if self.usual.map is None or not isinstance(stem, PictureStem):
-            return self.path
+        """Give the path of what is shown to people: the same, but it begins at what is usual."""
         path = copy(self.path)
-        with torch.no_grad():
-            tokens = stem.tensors(stem.end[None])["tokens"][0]
-        path.stems = self.path.stems | {"image": MapStem(stem.names, stem.codes, tokens, self.usual.map)}
+        path.stems = dict(self.path.stems)
+        picture, note = path.stems.get("image"), path.stems.get("note")
+        if self.usual.map is not None and isinstance(picture, PictureStem):
+            with torch.no_grad():
+                tokens = picture.tensors(picture.end[None])["tokens"][0]
+            path.stems["image"] = MapStem(picture.names, picture.codes, tokens, self.usual.map)
+        if isinstance(note, WordStem):
+            path.stems["note"] = note.beginning(self.usual)
         return path
 
     def shifted(self, stems: Mapping[str, Stem]) -> Self:

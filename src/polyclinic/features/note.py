@@ -62,7 +62,8 @@ class NoteFeaturizer:
     """Puts all notes known of a sample after one another, the oldest first.
 
     Arrays, besides `present`, as `options.outputs` asks: `words` int64 `[sample, word]` (0 = none, 1 = unknown, others
-    as `vocabulary` lists them) and `word_section` alike (as `sections` lists them); `sentences` float32
+    as `vocabulary` lists them), `word_section` alike (as `sections` lists them) and `word_denied` Boolean (whether its
+    sentence denies it: see `note_negation`); `sentences` float32
     `[sample, sentence, 384]`, vectors of the frozen all-MiniLM-L6-v2 from the cache, with `sentence_mask` Boolean and
     `sentence_section` int64 `[sample, sentence]`. `layouts` says where each of them stands in the notes.
     """
@@ -97,7 +98,7 @@ class NoteFeaturizer:
         events = note_events(known).join(samples.select("sample"), on="sample", how="semi")
         layouts = [NoteLayout.of(notes) for notes in in_reading_order(events, samples)]
         notes = events.unique(["subject_id", "time", "code", "text_value"])  # a note of several samples counts once
-        counts = Counter(word.text for text in notes["text_value"] for word in words(text))
+        counts = Counter(word.text for text in notes["text_value"] for word in words(text) if _has_letters(word.text))
         frequent = sorted((-count, word) for word, count in counts.items() if count >= self.options.min_count)
         self._state = _State(
             words=_codes(word for _, word in frequent[: self.options.max_vocabulary]),
@@ -179,7 +180,13 @@ class NoteFeaturizer:
             [[fitted.words.get(word.text, UNKNOWN) for word in one.words] for one in layouts], fitted.word_columns
         )
         sections = [self._section_codes(one, one.words) for one in layouts]
-        return {"words": codes, "word_section": _columns(sections, fitted.word_columns)}
+        return {
+            "words": codes,
+            "word_section": _columns(sections, fitted.word_columns),
+            "word_denied": _columns(
+                [[one.is_denied(word) for word in one.words] for one in layouts], fitted.word_columns
+            ).astype(bool),
+        }
 
     def _sentences(self, layouts: Sequence[NoteLayout]) -> Arrays:
         sections = _columns(
@@ -202,6 +209,11 @@ class NoteFeaturizer:
         if self._state is None:
             raise NotFittedError(self)
         return self._state
+
+
+def _has_letters(word: str) -> bool:
+    """Tell whether a word is more than a number or a sign: of one number few notes tell."""
+    return any(letter.isalpha() for letter in word)
 
 
 def _codes(names: Iterable[str]) -> dict[str, int]:

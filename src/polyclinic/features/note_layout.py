@@ -1,7 +1,9 @@
 """The notes of a sample in reading order, and where their words and sentences stand."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -10,6 +12,7 @@ import polars as pl
 from polyclinic.cohort import name
 from polyclinic.features.featurizer import sample_rows
 from polyclinic.features.measurements import hours_before
+from polyclinic.features.note_negation import denied
 from polyclinic.features.note_text import sentences, words
 
 KIND = "NOTE//"
@@ -60,6 +63,24 @@ class NoteLayout:
     def section(self, piece: Piece) -> str:
         """Give the section of a word or sentence."""
         return self.notes[piece.note].section
+
+    def is_denied(self, word: Piece) -> bool:
+        """Tell whether a word is denied by its sentence; see `note_negation`."""
+        return (word.note, word.start) in self._denials
+
+    @cached_property
+    def _denials(self) -> frozenset[tuple[int, int]]:
+        """The notes and places of the words that are denied."""
+        return frozenset((number, start) for number, note in enumerate(self.notes) for start in _denied_in(note.text))
+
+
+def _denied_in(text: str) -> Iterator[int]:
+    found = words(text)
+    starts = [word.start for word in found]
+    for sentence in sentences(text):
+        inside = found[bisect_left(starts, sentence.start) : bisect_left(starts, sentence.end)]
+        are_denied = denied([word.text for word in inside])
+        yield from (word.start for word, is_denied in zip(inside, are_denied, strict=True) if is_denied)
 
 
 def note_events(known: pl.DataFrame) -> pl.DataFrame:

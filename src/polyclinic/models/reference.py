@@ -20,7 +20,7 @@ from polyclinic.models.calibration import Calibrator
 from polyclinic.models.novelty import Novelty
 
 FILES = ("reference.json", "reference.safetensors")
-USUAL_PICTURE = "usual_picture"
+USUAL = ("usual_picture", "usual_words")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,7 @@ class Reference:
     operating: Mapping[str, tuple[Mapping[str, Any], ...]]  # by task, of each output: figures at the threshold
     novelty: Novelty | None
     usual_picture: Float[np.ndarray, "cell channel"] | None = None  # mean of the maps that networks read of pictures
+    usual_words: Float[np.ndarray, "2 word"] | None = None  # share of the notes that say each word, and that deny it
 
     def save(self, folder: Path) -> tuple[str, ...]:
         """Write it into a bundle's folder, and give the names of its files."""
@@ -61,8 +62,7 @@ class Reference:
         }
         if self.novelty is not None:
             arrays |= {f"novelty/{name}": array for name, array in self.novelty.arrays().items()}
-        if self.usual_picture is not None:
-            arrays[USUAL_PICTURE] = self.usual_picture
+        arrays |= {name: getattr(self, name) for name in USUAL if getattr(self, name) is not None}
         write_json(folder / FILES[0], index)
         with replacing(folder / FILES[1]) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
@@ -90,5 +90,5 @@ class Reference:
             },
             operating={task: tuple(figures) for task, figures in index["operating"].items()},
             novelty=Novelty.from_arrays(novelty) if novelty else None,
-            usual_picture=arrays.get(USUAL_PICTURE),
+            **{name: arrays.get(name) for name in USUAL},
         )

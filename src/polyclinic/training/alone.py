@@ -1,10 +1,10 @@
 """Some encoders learn alone before they learn with the others.
 
-Modalities learn and overfit at different rates (Wang 2020, arXiv 1905.12681). The detectors of a picture's findings
-need many epochs, after which what reads numbers would long have learnt its patients by heart; a fit that is stopped
-when the whole begins to overfit leaves them blind. So an encoder with `alone_first` is trained by itself, as the voice
-of its modality, until its own validation loss is best. It draws from the seed alone: a fit that was killed does it
-again.
+Modalities learn and overfit at different rates (Wang 2020, arXiv 1905.12681). The detectors of a picture's findings and
+the meanings of words need many epochs, after which what reads numbers would long have learnt its patients by heart; a
+fit that is stopped when the whole begins to overfit leaves them blind. So an encoder with `alone_first` is trained by
+itself, as the voice of its modality, until its own validation loss is best. It draws from the seed alone: a fit that
+was killed does it again.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def _learn(
             else:
                 waited += 1
             if waited == options.patience:
+                advance(EPOCHS - 1 - epoch)
                 break
     encoder.load_state_dict(kept[0])
     voices.load_state_dict(kept[1])

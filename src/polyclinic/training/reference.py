@@ -16,6 +16,8 @@ from jaxtyping import Bool, Float, Int
 from polyclinic.evaluation import Bootstrap
 from polyclinic.evaluation.conformal import class_scores, residual_scores, yes_or_no
 from polyclinic.evaluation.threshold import threshold_figures
+from polyclinic.features import Arrays
+from polyclinic.models import NoteSizes
 from polyclinic.models.calibration import Calibrator
 from polyclinic.models.ensemble import Ensemble, TaskEnsemble, network_voices, presence_of
 from polyclinic.models.novelty import Gaussian, Novelty, out_of_fold
@@ -80,7 +82,17 @@ class Development:
             operating={name: found for name, found in operating.items() if found},
             novelty=novelty,
             usual_picture=usual_picture(self.read),
+            usual_words=self._usual_words(),
         )
+
+    def _usual_words(self) -> Float[np.ndarray, "2 word"] | None:
+        """Give how often notes have each word, where networks read words without their order."""
+        note = {} if self.read is None else self.read.arrays.get("note", {})
+        if "word_denied" not in note:
+            return None
+        sizes = self.ensemble.networks[0].config.encoders["note"].sizes
+        assert isinstance(sizes, NoteSizes)
+        return usual_words(note, sizes.words)
 
     def judged(self) -> Judged:
         """Give the answers out of fold."""
@@ -165,6 +177,15 @@ def usual_picture(read: Examples | None) -> Float[np.ndarray, "cell channel"] | 
         rows = slice(start, start + PICTURES_AT_ONCE)
         total += tokens[rows][mask[rows]].sum(axis=0, dtype=np.float64)
     return (total / mask.sum()).astype(np.float32) if mask.any() else None
+
+
+def usual_words(note: Arrays, vocabulary: int) -> Float[np.ndarray, "2 word"]:
+    """Give the share of the samples with notes whose notes say each word of the vocabulary, and that deny it."""
+    words, is_denied = (np.asarray(note[name])[note["present"]] for name in ("words", "word_denied"))
+    of_each = np.unique(np.stack([np.nonzero(words)[0], words[words != 0], is_denied[words != 0]]), axis=1)
+    counts = np.zeros((2, vocabulary))
+    np.add.at(counts, (of_each[2], of_each[1]), 1)
+    return (counts / max(len(words), 1)).astype(np.float32)
 
 
 def usual_codes(known: pl.DataFrame, samples: int) -> dict[str, float]:

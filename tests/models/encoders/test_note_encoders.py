@@ -48,3 +48,54 @@ def test_the_section_of_a_sentence_matters():
     network, tensors = encoder("note", "minilm").eval(), inputs(4)["note"]
     moved = tensors | {"sentence_section": (tensors["sentence_section"] + 1) % 3}
     assert not torch.allclose(pooled(encode(network, tensors)), pooled(encode(network, moved)))
+
+
+@pytest.fixture
+def bag():
+    """Give a bag of words that has learnt something."""
+    network = encoder("note", "bag_of_words").eval()
+    torch.nn.init.normal_(network.word.weight, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        network.word.weight[0] = 0
+    return network
+
+
+def said(network, words, denied=()):
+    """Read one note."""
+    places = torch.tensor([[place in denied for place in range(len(words))]])
+    return pooled(encode(network, {"words": torch.tensor([words]), "word_denied": places}))
+
+
+def test_a_bag_of_words_adds_words_up_in_any_order(bag):
+    both = said(bag, [5, 9])
+    torch.testing.assert_close(both, said(bag, [5]) + said(bag, [9]))
+    torch.testing.assert_close(both, said(bag, [9, 5]))
+    torch.testing.assert_close(both, said(bag, [0, 9, 0, 5, 0]))
+
+
+def test_a_denied_word_is_another_word(bag):
+    assert not torch.allclose(said(bag, [5]), said(bag, [5], denied=[0]))
+    torch.testing.assert_close(said(bag, [5, 9], denied=[1]), said(bag, [5]) + said(bag, [9], denied=[0]))
+
+
+def test_a_word_said_several_times_counts_once(bag):
+    torch.testing.assert_close(said(bag, [5, 9, 5, 5]), said(bag, [5, 9]))
+    torch.testing.assert_close(said(bag, [5, 5], denied=[1]), said(bag, [5]) + said(bag, [5], denied=[0]))
+
+
+def test_words_that_the_bag_does_not_know_are_unknown_words(bag):
+    torch.testing.assert_close(said(bag, [999, 5]), said(bag, [1, 5]))
+
+
+def test_a_bag_without_words_says_nothing(bag):
+    assert not said(bag, [0, 0], denied=[1]).any()
+
+
+def test_a_bag_begins_at_nothing_and_learns_of_the_words_that_it_saw(bag):
+    network = encoder("note", "bag_of_words").train()
+    assert not network.word.weight.any()
+    torch.manual_seed(0)
+    encode(
+        network, {"words": torch.tensor([[5, 9]] * 20), "word_denied": torch.zeros(20, 2, dtype=torch.bool)}
+    ).values.sum().backward()
+    assert network.word.weight.grad.any(dim=1).nonzero().ravel().tolist() == [5, 9]

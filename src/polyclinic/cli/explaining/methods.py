@@ -122,8 +122,8 @@ def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:
     if name != "usual":
         return Baseline(name, training_means(bundle, cohort) if name == "mean" else None)  # type: ignore[arg-type]
     usual = usual_of(bundle)
-    if usual.map is None:
-        raise ExplanationError("the bundle knows no usual picture: choose another baseline, or train it again")
+    if usual.name != "usual":
+        raise ExplanationError("the bundle knows no usual input: choose another baseline, or train it again")
     return usual
 
 

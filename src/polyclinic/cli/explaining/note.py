@@ -20,7 +20,7 @@ from polyclinic.features.note_layout import Note
 
 STRONG = 3
 """The level from which a word is marked twice."""
-LEGEND = "*for* **strongly for** [against] [[strongly against]] ¬negation"
+LEGEND = "*for* **strongly for** [against] [[strongly against]] ¬negation (slanted: what it denies)"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class NotePart:
     @property
     def legend(self) -> str:
         """What the marks of the plot mean."""
-        return "underlined: for; dashed: against; the thicker, the more; boxed: a negation"
+        return "underlined: for; dashed: against; the thicker, the more; boxed: a negation; slanted: denied"
 
     def _texts(self) -> Iterator[Text]:
         marked = list(zip(self.found.words, levels(self.found), strict=True))
@@ -71,7 +71,7 @@ class NotePart:
             line = Text.assemble((f"{label_of(self.notes[number].section)}: ", "bold"))
             for word, level in own:
                 line.append(text[done : word.start])
-                line.append(_marked(word, level), style=_style(level))
+                line.append(_marked(word, level), style=f"{_style(level)}{' italic' * word.denied}".strip())
                 done = word.end
             yield line.append(text[done:])
 

@@ -20,7 +20,7 @@ from polyclinic.models.bundle import Bundle
 
 STARTS = {
     "zero": "black pictures, words without meaning, numbers at the training median",
-    "usual": "the usual picture of development, words without meaning, numbers at the training median",
+    "usual": "the usual picture of development, words said as often as usual, numbers at the training median",
     "blurred": "blurred pictures, words without meaning, numbers at the training median",
     "mean": "the mean picture, word and numbers of training",
 }

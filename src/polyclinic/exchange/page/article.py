@@ -64,7 +64,7 @@ def article(
         completeness(record) if record else "",
         *_explained(assessment, answer, evidence, place, films),
         _similar(record, answer),
-        _exactness(answer.explanation, evidence) if answer.explanation else "",
+        _exactness(answer, answer.explanation, evidence) if answer.explanation else "",
         "</article>",
     ]
     return "\n".join(part for part in parts if part)
@@ -107,20 +107,19 @@ def _explained(
     evidence = given or kept_evidence(assessment, answer)
     if evidence is None:
         return
-    attribution = evidence.attribution
+    attribution, scale = evidence.attribution, answer.scale
     scores = {one.blob: one.score for one in answer.explanation.pictures}
     for rank, picture in enumerate(attribution.pictures):
         if picture.blob in evidence.films:
             key, content = f"{place}-{rank}", evidence.films[picture.blob]
-            yield film_section(
-                picture, content, films[picture.blob], key, answer.explanation.map, scores.get(picture.blob)
-            )
+            setting = answer.explanation.map
+            yield film_section(picture, content, films[picture.blob], key, setting, scores.get(picture.blob), scale)
     if attribution.note:
-        yield note_section(attribution.note, evidence.notes)
+        yield note_section(attribution.note, evidence.notes, scale)
     if attribution.series:
-        yield series_section(attribution.series, evidence.whole)
+        yield series_section(attribution.series, scale, evidence.whole)
     if attribution.structured:
-        yield _structured(attribution.structured, evidence.whole)
+        yield _structured(attribution.structured, scale, evidence.whole)
 
 
 def _key(explanation: Explanation) -> str:
@@ -135,7 +134,8 @@ def _key(explanation: Explanation) -> str:
         "<span><b>−</b> speaks against</span></li>"
         '<li><span class="word for level-4">word</span><span>for: a solid line, thicker the more</span></li>'
         '<li><span class="word against level-4">word</span><span>against: a dashed line</span></li>'
-        '<li><span class="word negation">no</span><span>a negation</span></li></ul>'
+        '<li><span class="word negation">no</span><span>a negation</span></li>'
+        '<li><span class="word denied">effusion</span><span>denied</span></li></ul>'
         f'{_trust(explanation)}<p class="lead">{CAUSES}</p></section>'
     )
 
@@ -144,7 +144,7 @@ def _trust(explanation: Explanation) -> str:
     if explanation.method is None:
         return ""
     trust, name = explanation.trust, METHODS.get(explanation.method, explanation.method).lower()
-    made = f"Maps, underlined words and log-odds are made by {name}"
+    made = f"Maps, underlined words and contributions are made by {name}"
     reason = f" ({trust.reason})" if trust.reason else ""
     return f'<p class="trust {trust.verdict}">{escape(TRUSTED[trust.verdict].format(made, reason))}</p>'
 
@@ -171,13 +171,13 @@ def _threshold(answer: Answer, output: str) -> float | None:
     return found.threshold if found and found.threshold <= 1 else None
 
 
-def _structured(structured: StructuredAttribution, whole: bool) -> str:
+def _structured(structured: StructuredAttribution, scale: str, whole: bool) -> str:
     steps = structured_steps(structured)
     if not steps:
         return ""
     known = int((structured.scores != 0).sum())
     ends = ("Nothing known", "The structured record" if whole else "With these")
-    heads = ("Feature", "Recorded", "Adds, log-odds")
+    heads = ("Feature", "Recorded", f"Adds, {scale}")
     lead = f"The weightiest of {known} features that are known, and all others as one bar."
     write = writer(step.score for step in steps)
     table = waterfall(steps, ends, heads, (write, write))
@@ -188,7 +188,7 @@ def _similar(record: Record | None, answer: Answer) -> str:
     return similar_section(record.similar, answer.task) if record else ""
 
 
-def _exactness(explanation: Explanation, evidence: Evidence | None) -> str:
+def _exactness(answer: Answer, explanation: Explanation, evidence: Evidence | None) -> str:
     if explanation.method is None:
         return ""
     told = [METHODS.get(explanation.method, explanation.method)]
@@ -199,7 +199,7 @@ def _exactness(explanation: Explanation, evidence: Evidence | None) -> str:
     if complete is not None:
         write = writer([complete.difference])
         text += (
-            f" The contributions add up to {write(complete.total)}; the networks' answer, in log-odds, moved by "
+            f" The contributions add up to {write(complete.total)}; the networks' answer, in {answer.scale}, moved by "
             f"{write(complete.difference)}, from {write(complete.reference)} to {write(complete.value)}, after "
             f"{complete.steps} gradients."
         )

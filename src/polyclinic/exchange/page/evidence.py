@@ -139,5 +139,5 @@ def _series(explanation: Explanation) -> SeriesAttribution | None:
 
 
 def _note(explanation: Explanation) -> NoteAttribution | None:
-    words = [WordScore(one.text, one.section, one.note, one.start, one.end, one.score) for one in explanation.words]
-    return NoteAttribution(tuple(words)) if words else None
+    words = tuple(WordScore(**one.model_dump(exclude={"negates"})) for one in explanation.words)
+    return NoteAttribution(words) if words else None

@@ -70,6 +70,7 @@ def film_section(
     key: str,
     setting: MapSetting | None = None,
     score: float | None = None,
+    scale: str = "log-odds",
 ) -> str:
     """Give the section of one picture.
 
@@ -79,7 +80,8 @@ def film_section(
         shared: id of the copy that `shared_film` put on the page.
         key: makes the ids of this section unique.
         setting: what the map is, and where the dial begins.
-        score: of the picture, in log-odds; None: what the map adds up to.
+        score: of the picture; None: what the map adds up to.
+        scale: of the scores.
     """
     start = START if setting is None else setting.sensitivity
     stops = stops_of(picture, start)
@@ -92,7 +94,7 @@ def film_section(
         f'<figure><div class="layers">{_copy(film, shared, "bare", told)}'
         f'<img class="still" src="{_still(picture, film, stops[first].sensitivity)}" alt="">'
         f'<canvas class="live" hidden></canvas>{_circles(stops, first, picture.canvas)}</div>'
-        f"<figcaption>{_caption(picture, start, score)}{_chosen(setting)}</figcaption></figure>"
+        f"<figcaption>{_caption(picture, start, score, scale)}{_chosen(setting)}</figcaption></figure>"
         f'<div class="beside">{_dials(first, start, key)}{_lists(stops, first, picture.canvas)}'
         f'<figure class="on-paper">{_copy(film, shared, "alone", "The picture alone")}'
         "<figcaption>The picture alone.</figcaption></figure></div></div>"
@@ -111,14 +113,14 @@ def _title(picture: PictureAttribution) -> str:
     return f"The picture, {picture.view.replace('//', ' ')}"
 
 
-def _caption(picture: PictureAttribution, start: float, score: float | None) -> str:
+def _caption(picture: PictureAttribution, start: float, score: float | None, scale: str) -> str:
     total = picture.total if score is None else score
     write = writer([total])
     pro = float(picture.scores[picture.scores > 0].sum(dtype=np.float64))
     contra = float(picture.scores[picture.scores < 0].sum(dtype=np.float64))
-    told = f"The picture adds {write(total)} log-odds. "
+    told = f"The picture adds {write(total)} {escape(scale)}. "
     if score is None or isclose(picture.total, score, rel_tol=SAME, abs_tol=SAME):
-        told = f"The picture adds {write(total)} log-odds: {write(pro)} for, {write(contra)} against. "
+        told = f"The picture adds {write(total)} {escape(scale)}: {write(pro)} for, {write(contra)} against. "
         if abs(total) < CANCELS * pro:
             told += "These nearly cancel, so that where they lie says little. "
     return (

@@ -1,6 +1,7 @@
 """Notes with their words marked: by colour, and by the thickness and kind of the line beneath.
 
-What speaks for the output is underlined, what speaks against it has a dashed line; cues of negation are boxed.
+What speaks for the output is underlined, what speaks against it has a dashed line; cues of negation are boxed, and what
+they deny is slanted.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,15 +17,19 @@ from polyclinic.features.note_layout import Note
 Write = Callable[[float], str]
 
 
-def note_section(note: NoteAttribution, notes: Sequence[Note]) -> str:
-    """Give the section of the notes; without their texts, the words stand by themselves."""
+def note_section(note: NoteAttribution, notes: Sequence[Note], scale: str) -> str:
+    """Give the section of the notes, with scores in `scale`; without their texts, the words stand by themselves."""
     write = writer(word.score for word in note.words)
+
+    def name(score: float) -> str:
+        return f"{write(score)} {scale}"
+
     marked = dict(zip(note.words, levels(note), strict=True))
     if notes:
-        parts = [_note(one, _of(marked, number), write) for number, one in enumerate(notes)]
+        parts = [_note(one, _of(marked, number), name) for number, one in enumerate(notes)]
     else:
         sections = groupby(marked.items(), key=lambda one: one[0].section)
-        parts = [_loose(name, dict(of), write) for name, of in sections]
+        parts = [_loose(of_section, dict(of), name) for of_section, of in sections]
     return section(
         "note", "The notes", f'<div class="two"><div class="text">{"".join(parts)}</div>{_told(note, write)}</div>'
     )
@@ -59,9 +64,10 @@ def _word(text: str, word: WordScore, level: int, write: Write) -> str:
     """Mark a word, or leave it plain."""
     names = [side(level), f"level-{abs(level)}"] if level else []
     names += ["negation"] if word.negates else []
+    names += ["denied"] if word.denied else []
     if not names:
         return escape(text)
-    told = f"{write(word.score)} log-odds" + (", negation" if word.negates else "")
+    told = write(word.score) + ", negation" * word.negates + ", denied" * word.denied
     return f'<span class="word {" ".join(names)}" title="{told}">{escape(text)}</span>'
 
 

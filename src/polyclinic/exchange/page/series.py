@@ -17,7 +17,7 @@ PALEST, DARKEST = 0.0, 0.85
 STEPS_OF_HOURS = (1, 2, 3, 6, 12, 24, 48, 72, 168)
 
 
-def series_section(series: SeriesAttribution, whole: bool = True) -> str:
+def series_section(series: SeriesAttribution, scale: str, whole: bool = True) -> str:
     """Give the section of a series; channels that matter less are folded away. Without `whole`, some are not there."""
     found = lanes(series)
     if not found:
@@ -25,23 +25,23 @@ def series_section(series: SeriesAttribution, whole: bool = True) -> str:
     span = max(float(lane.hours.max()) for lane in found) or 1.0
     largest = max(float(np.abs(lane.scores).max()) for lane in found)
     write = writer(float(lane.scores.sum()) for lane in found)
-    content = _table(found[:SHOWN], span, largest, write)
+    content = _table(found[:SHOWN], span, largest, write, scale)
     if found[SHOWN:]:
-        rest = _table(found[SHOWN:], span, largest, write)
+        rest = _table(found[SHOWN:], span, largest, write, scale)
         content += f"<details><summary>{len(found) - SHOWN} more that weigh less</summary>{rest}</details>"
     lead = "Shaded moments moved the answer: the darker, the more."
     lead += "" if whole else " Only the weightiest measurements are shown."
     return section("series", "Measurements over time", content, lead)
 
 
-def _table(shown: Sequence[Lane], span: float, largest: float, write: Write) -> str:
+def _table(shown: Sequence[Lane], span: float, largest: float, write: Write, scale: str) -> str:
     head = '<tr><th scope="col">Channel</th><th scope="col" class="bar"></th>'
-    head += '<th scope="col" class="value">Last</th><th scope="col" class="number">Adds, log-odds</th></tr>'
-    rows = "".join(_row(lane, span, largest, write) for lane in shown)
+    head += f'<th scope="col" class="value">Last</th><th scope="col" class="number">Adds, {escape(scale)}</th></tr>'
+    rows = "".join(_row(lane, span, largest, write, scale) for lane in shown)
     return f'<table class="lanes"><thead>{head}</thead><tbody>{rows}{_axis(span)}</tbody></table>'
 
 
-def _row(lane: Lane, span: float, largest: float, write: Write) -> str:
+def _row(lane: Lane, span: float, largest: float, write: Write, scale: str) -> str:
     low, high = float(lane.values.min()), float(lane.values.max())
     total = float(lane.scores.sum())
     told = f"{lane.label}: {len(lane.hours)} measurements, {number(low)} to {number(high)} {lane.unit}"
@@ -49,13 +49,13 @@ def _row(lane: Lane, span: float, largest: float, write: Write) -> str:
     return (
         f'<tr><th scope="row">{escape(lane.label)}<span class="range">{escape(limits)} {escape(lane.unit)}</span></th>'
         f'<td class="bar"><svg height="{HEIGHT}" role="img" aria-label="{escape(told)}">'
-        f"{_shades(lane, span, largest, write)}{_line(lane, span)}</svg></td>"
+        f"{_shades(lane, span, largest, write, scale)}{_line(lane, span)}</svg></td>"
         f'<td class="value">{escape(with_unit(float(lane.values[-1]), lane.unit))}</td>'
         f'<td class="number {side(total)}">{write(total)}</td></tr>'
     )
 
 
-def _shades(lane: Lane, span: float, largest: float, write: Write) -> str:
+def _shades(lane: Lane, span: float, largest: float, write: Write, scale: str) -> str:
     drawn = []
     for begin, end, score in zip(lane.begins.tolist(), lane.ends.tolist(), lane.scores.tolist(), strict=True):
         strength = abs(score) / largest if largest else 0.0
@@ -65,7 +65,7 @@ def _shades(lane: Lane, span: float, largest: float, write: Write) -> str:
         opacity = PALEST + (DARKEST - PALEST) * strength**0.7
         drawn.append(
             f'<rect class="{side(score)}" x="{at(1 - begin / span)}" width="{at((begin - end) / span)}" y="0" '
-            f'height="{HEIGHT}" opacity="{opacity:.2f}"><title>{write(score)} log-odds</title></rect>'
+            f'height="{HEIGHT}" opacity="{opacity:.2f}"><title>{write(score)} {escape(scale)}</title></rect>'
         )
     return "".join(drawn)
 

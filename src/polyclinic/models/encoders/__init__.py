@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 
 from polyclinic.models.config import EncoderConfig
+from polyclinic.models.encoders.bag_of_words import BagOfWords
 from polyclinic.models.encoders.bilstm_attention import BiLSTMAttention
 from polyclinic.models.encoders.code_attention import CodeAttention
 from polyclinic.models.encoders.densenet121 import DenseNetEncoder
@@ -22,7 +23,12 @@ __all__ = ["ENCODERS", "Encoder", "build_encoder", "encode_present"]
 ENCODERS: Mapping[str, Mapping[str, Callable[..., Encoder]]] = {
     "structured": {"mlp": StructuredMLP, "feature_tokens": FeatureTokens},
     "series": {"code_attention": CodeAttention, "gru_d": GRUD, "triplet": TripletTransformer},
-    "note": {"minilm": SentenceEncoder, "cnn": WordCNN, "bilstm_attention": BiLSTMAttention},
+    "note": {
+        "bag_of_words": BagOfWords,
+        "minilm": SentenceEncoder,
+        "cnn": WordCNN,
+        "bilstm_attention": BiLSTMAttention,
+    },
     "image": {"efficientnet_lite0": efficientnet_lite0, "densenet121": DenseNetEncoder, "vit": ViTEncoder},
 }
 """The first of each modality is its default."""

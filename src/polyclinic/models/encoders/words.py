@@ -7,9 +7,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from polyclinic.models.config import NoteSizes
+from polyclinic.models.encoders.encoder import Encoder
 from polyclinic.models.layers import positions_of, used_length
 
 UNKNOWN = 1
+
+
+def word_table(encoder: Encoder) -> nn.Embedding:
+    """Give the embeddings of the words that an encoder reads; raises TypeError if it reads none."""
+    table = getattr(encoder, "word", None) or getattr(getattr(encoder, "embedding", None), "word", None)
+    if not isinstance(table, nn.Embedding):
+        raise TypeError(f"{type(encoder).__name__} reads no words")
+    return table
 
 
 class WordVectors(NamedTuple):

@@ -1,0 +1,86 @@
+"""Whether the words that weigh most for an answer are those that change the outcome, on notes that nobody learnt from.
+
+Of a trained demo bundle: integrated gradients of deterioration in all inputs of unseen patients whose notes state a
+history that changes the outcome. Held-out patients of the demo are few, so that others, of another seed, are asked as
+well. After `make demo`, run it with
+
+    python -m benchmarks triggers --demo runs/demo --others 300
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import Table, parser, verdict
+from polyclinic import Bundle, Cohort
+from polyclinic.demo import write_sources
+from polyclinic.explain.attribution import WordScore
+from polyclinic.explain.audit_samples import mean
+from polyclinic.explain.audit_truth import TOP, TRIGGERS
+from polyclinic.explain.integrated_gradients import integrated_gradients
+from polyclinic.explain.sample import Sample
+from polyclinic.explain.truth import Trigger, Truth
+from polyclinic.ingest import ingest
+from polyclinic.tasks import prediction_times
+
+TASK = "demo_deterioration"
+OTHER_SEED = 20_000
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = parser(__doc__)
+    asked.add_argument("--demo", type=Path, default=Path("runs/demo"), help="folder of a demo with its bundle")
+    asked.add_argument("--others", type=int, default=300, help="further patients, of another seed; 0: none")
+    chosen = asked.parse_args(arguments)
+    if not (chosen.demo / "bundle").is_dir():
+        print(f"skipped: there is no bundle in {chosen.demo}; make one with `make demo`")
+        return
+    bundle, cohort = Bundle.load(chosen.demo / "bundle"), Cohort.open(chosen.demo / "cohort")
+    table = Table(f"trigger words among the {TOP} that weigh most for {TASK}", "notes of", "any", "chance", "goal", "")
+    show(table, "held-out patients", bundle, cohort, chosen.demo / "truth", cohort.subjects_in("held_out"))
+    if chosen.others:
+        with tempfile.TemporaryDirectory(prefix="triggers-") as folder:
+            written = write_sources(Path(folder), chosen.others, OTHER_SEED)
+            for step in written.steps:
+                ingest(step.reader, step.path, Path(folder) / "cohort", mapping=step.mapping)
+            others = Cohort.open(Path(folder) / "cohort")
+            show(table, "patients of another seed", bundle, others, written.truth, None)
+
+
+def show(table: Table, whose: str, bundle: Bundle, cohort: Cohort, truth: Path, subjects: Sequence[int] | None) -> None:
+    """Print in which share of the notes any trigger word is among the weightiest."""
+    hits, chances = [], []
+    for subject, words, triggers in stated(bundle, cohort, truth, subjects):
+        meets = np.array([any(one.meets(word.section, word.start, word.end) for one in triggers) for word in words])
+        top = np.argsort([-word.score for word in words], kind="stable")[:TOP]
+        hits.append((subject, float(meets[top].any())))
+        others = len(words) - meets.sum()
+        missed = np.prod([(others - k) / (len(words) - k) for k in range(min(TOP, len(words)))])
+        chances.append((subject, 1 - max(float(missed), 0.0)))
+    found = mean("triggers_in_top_3", hits)
+    met = verdict((found.value or 0) >= TRIGGERS)
+    table.row(f"{len(hits)} {whose}", found, mean("chance", chances), f"≥ {TRIGGERS}", met)
+
+
+def stated(
+    bundle: Bundle, cohort: Cohort, folder: Path, subjects: Sequence[int] | None
+) -> Iterator[tuple[int, Sequence[WordScore], list[Trigger]]]:
+    """Give the scored words of each note that states a cause, and where it does."""
+    truth = Truth.read(folder, cohort)
+    concepts = set(truth.causes["note"])
+    (task,) = (one for one in bundle.tasks if one.name == TASK)
+    for subject, at in prediction_times(cohort, task).select("subject_id", "prediction_time").rows():
+        triggers = [one for one in truth.triggers.get(subject, ()) if one.concept in concepts]
+        if not triggers or (subjects is not None and subject not in subjects):
+            continue
+        sample = Sample.of(bundle, cohort.subject(subject), subject, at, cohort.blob)
+        note = integrated_gradients(bundle, sample, TASK).note if sample.present else None
+        seen = {word.section for word in note.words} if note else set()
+        if note and (read := [one for one in triggers if one.section in seen]):
+            yield subject, note.words, read
+
+
+if __name__ == "__main__":
+    main()
