@@ -152,9 +152,8 @@ def _bare(bundle: Bundle, sample: Sample, asked: Sequence[tuple[Output, int]]) -
     for output, steps in asked:
         for shares in torch.split(torch.linspace(0, 1, steps), PICTURES_AT_ONCE):
             points = {name: point.requires_grad_() for name, point in path.between(shares).items()}
-            batch = path.batch(points)
-            logits = [network(batch).logits[output.task][:, output.place] for network in path.networks]
-            torch.autograd.grad(torch.stack(logits).mean(dim=0).sum(), list(points.values()))
+            (said,) = path.each(points, (output,))
+            torch.autograd.grad(said.sum(), list(points.values()))
 
 
 if __name__ == "__main__":

@@ -94,10 +94,10 @@ def _draw(curve: Froc, signed: Froc, sensitivity: float, path: Path) -> None:
             axes.annotate(
                 told,
                 (at.false_regions.value, at.recall.value),
-                (8, 6 if one is curve else -14),
+                (8, 10 if one is curve else -14),
                 textcoords="offset points",
             )
-        axes.set(xlabel="False regions per picture", ylabel="Share of the lesions found", ylim=(0, 1.02))
+        axes.set(xlabel="False regions per picture", ylabel="Share of the lesions found", ylim=(0, 1.1))
         axes.legend(loc="lower right")
         figure.savefig(path, dpi=150)
         plt.close(figure)
