@@ -249,6 +249,18 @@ def test_what_is_shown_begins_at_the_usual_picture_and_adds_up(bundle, telling, 
     assert usual != pytest.approx(complete.value, abs=1e-4)  # the picture matters
 
 
+def test_what_is_shown_of_words_begins_where_notes_usually_are(bundle, telling, whole, shown):
+    usual, arrays = bundle.reference.usual_words, telling.arrays["note"]
+    stem = Pathway(bundle, telling, output_of(bundle, TASK), usual_of(bundle)).stems["note"]
+    there = arrays["words"][0] != 0
+    rates = usual[arrays["word_denied"][0, there].astype(int), arrays["words"][0, there]]
+    np.testing.assert_allclose(stem.start.numpy(), rates)
+    common, rare = np.argmax(rates), np.argmin(rates)
+    assert rates[common] > 0.5 > rates[rare]
+    share = [abs(shown.note.words[k].score) / abs(whole.note.words[k].score) for k in (common, rare)]
+    assert share[0] < 0.7 * share[1]  # what nearly every note says weighs less than from nothing
+
+
 def test_of_maps_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "note", "structured", "series")
     path = Pathway(bundle, sample, output_of(bundle, TASK), usual_of(bundle))

@@ -154,5 +154,20 @@ def test_the_usual_picture_is_the_mean_of_the_maps_of_development(trained, hospi
     np.testing.assert_allclose(bundle.reference.usual_picture, maps.mean(axis=0, dtype=np.float64), atol=1e-5)
 
 
+def test_the_usual_words_are_the_share_of_development_notes_that_say_or_deny_them(trained, hospital):
+    bundle = trained.bundle()
+    sampled = samples(hospital, bundle.tasks)
+    chosen = {subject for split in bundle.origin["development"] for subject in hospital.subjects_in(split)}
+    rows = np.flatnonzero([subject in chosen for subject in sampled.frame["subject_id"]])
+    note = bundle.arrays(hospital, sampled.frame[rows].drop("sample").with_row_index("sample"))["note"]
+    usual, vocabulary = bundle.reference.usual_words, bundle.features.featurizers["note"].vocabulary
+    assert usual.shape == (2, len(vocabulary))
+    for word, denied in (("with", False), ("immunosuppressed", False), ("immunosuppressed", True), ("unknown", False)):
+        has = ((note["words"] == vocabulary.index(word)) & (note["word_denied"] == denied)).any(axis=1)
+        assert usual[int(denied), vocabulary.index(word)] == pytest.approx(has[note["present"]].mean(), abs=1e-6)
+    assert not usual[:, 0].any()
+    assert 0 < usual.max() <= 1
+
+
 def test_who_reads_no_maps_has_no_usual_picture(reserving):
     assert reserving.bundle.reference.usual_picture is None

@@ -58,7 +58,7 @@ def explain(
         str | None,
         typer.Option(
             metavar="|".join(BASELINES),
-            help="Where integrated gradients begin: usual by default, zero where the bundle knows no usual picture.",
+            help="Where integrated gradients begin: usual by default, zero where the bundle knows nothing usual.",
         ),
     ] = None,
     at: Annotated[

@@ -21,7 +21,7 @@ from polyclinic.explain.wording import number, signed, writer
 METHODS = {"integrated_gradients": "Integrated gradients"}
 BASELINES = {
     "zero": "nothing at all",
-    "usual": "the usual picture and nothing else",
+    "usual": "what pictures and notes usually show, and nothing else",
     "blurred": "a blurred picture",
     "mean": "the average patient",
 }
