@@ -19,19 +19,19 @@ from benchmarks.common import Interval, Table, alternated, demo_cohort, median, 
 from benchmarks.one_prediction import Patients
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.assess import assess, assess_with_evidence
-from polyclinic.exchange.page import assessment_page, evidence_of
+from polyclinic.exchange.html import assessment_page, evidence_of
 from polyclinic.explain.attribution import Attribution
-from polyclinic.explain.baseline import usual_of
-from polyclinic.explain.integrated_gradients import (
+from polyclinic.explain.inputs.baseline import usual_of
+from polyclinic.explain.inputs.logit_function import Pathway
+from polyclinic.explain.methods.integrated_gradients import (
     PICTURES_AT_ONCE,
     integrated_gradients,
     integrated_gradients_of_each,
 )
-from polyclinic.explain.pathway import Pathway
 from polyclinic.explain.sample import Output, Sample, output_of
-from polyclinic.features.cache import EncoderCache
-from polyclinic.training.fit import fit
-from polyclinic.training.study import Network
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.study import Network
+from polyclinic.training.fit import fit_study
 
 TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
 GOAL_MS = 60
@@ -68,7 +68,7 @@ def _trained(folder: Path, patients: int, tasks: Sequence[str]) -> tuple[Bundle,
     cohort = demo_cohort(folder / "demo", patients)
     cache = EncoderCache(folder / "cache")
     study = Study(tasks=tuple(tasks), network=Network(epochs=2))
-    return Bundle.load(fit(study, cohort, cache=cache).bundle.save(folder / "bundle"), cache), cohort
+    return Bundle.load(fit_study(study, cohort, cache=cache).bundle.save(folder / "bundle"), cache), cohort
 
 
 def _answers(table: Table, bundle: Bundle, cohort: Cohort, some: Patients, ids: Sequence[int]) -> None:

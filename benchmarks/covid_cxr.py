@@ -18,7 +18,7 @@ from benchmarks.common import Interval, Table, ingested, only_some, parser, real
 from benchmarks.crossvalidation import UNIFIED, out_of_fold
 from polyclinic import Cohort, Study
 from polyclinic.evaluation import Bootstrap, auroc
-from polyclinic.features.cache import EncoderCache
+from polyclinic.features.cache.encoder_cache import EncoderCache
 
 TASK = "covid_cxr_covid19"
 INPUTS = ("structured", "note", "image")

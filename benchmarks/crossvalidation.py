@@ -7,10 +7,10 @@ import numpy as np
 
 from benchmarks.common import clocked
 from polyclinic import Cohort, Study
-from polyclinic.features.cache import EncoderCache
+from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.tasks import Samples, samples
-from polyclinic.training.fit import fit
-from polyclinic.training.folds import Fold, folds, groups_of, strata_of
+from polyclinic.training.data.folds import Fold, folds, groups_of, strata_of
+from polyclinic.training.fit import fit_study
 
 UNIFIED = "unified"
 
@@ -35,7 +35,7 @@ def out_of_fold(study: Study, cohort: Cohort, number: int, seed: int, cache: Enc
     for fold in _folds(study, cohort, sampled, number, seed):
         learnt = np.unique(subjects[fold.training]).tolist()
         fitted = []
-        seconds.append(clocked(lambda: fitted.append(fit(study, cohort, subjects=learnt, cache=cache))))  # noqa: B023
+        seconds.append(clocked(lambda: fitted.append(fit_study(study, cohort, subjects=learnt, cache=cache))))  # noqa: B023
         bundle = fitted[0].bundle
         asked = sampled.frame[fold.validation].drop("sample").with_row_index("sample")
         said = bundle.ensemble.answer(bundle.arrays(cohort, asked), every_member=True)[task.name]

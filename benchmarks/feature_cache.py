@@ -25,8 +25,8 @@ from PIL import Image
 from polyclinic.cohort import POLARS_EVENTS, known_at
 from polyclinic.features import EncoderCache, ImageFeaturizer, NoteFeaturizer
 from polyclinic.features.backbones import efficientnet_lite0, minilm
-from polyclinic.features.cache import Encoding, Shelf
-from polyclinic.features.note_text import sentences
+from polyclinic.features.cache.encoder_cache import Encoding, Shelf
+from polyclinic.features.note.tokenizer import sentences
 from polyclinic.files import sha256
 
 START = datetime(2000, 1, 1)

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from benchmarks.common import Table, parser, verdict
 from polyclinic import Bundle, Cohort
-from polyclinic.explain.audit_lesions import (
+from polyclinic.explain.audit.froc import Case, Froc, froc, pointing_game
+from polyclinic.explain.audit.ground_truth import Truth
+from polyclinic.explain.audit.lesions import (
     LOCATORS,
     MOST_FALSE,
     POINTING,
@@ -23,9 +25,7 @@ from polyclinic.explain.audit_lesions import (
     Mapped,
     task_of_findings,
 )
-from polyclinic.explain.froc import Case, Froc, froc, pointing_game
-from polyclinic.explain.localisation import SIGNED_THRESHOLD, signed_min_max
-from polyclinic.explain.truth import Truth
+from polyclinic.explain.localisation.localisation import SIGNED_THRESHOLD, signed_min_max
 
 LOCATOR = "integrated_gradients, smoothed"
 EARLIER = round(1 - SIGNED_THRESHOLD, 2)
@@ -76,7 +76,7 @@ def _curve(pictures: Sequence[Mapped], signed: bool = False) -> Froc:
 
 
 def _draw(curve: Froc, signed: Froc, sensitivity: float, path: Path) -> None:
-    from polyclinic.evaluation.plot_style import styled
+    from polyclinic.evaluation.report.plot_style import styled
 
     with styled():
         import matplotlib.pyplot as plt

@@ -13,9 +13,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.common import Interval, Table, clocked, median, parser, verdict
-from polyclinic.explain.froc import Case, sweep
-from polyclinic.explain.localisation import clusters, kept, link_distance, localise, positive_share
-from polyclinic.explain.regions import Box
+from polyclinic.explain.audit.froc import Case, sweep
+from polyclinic.explain.localisation.localisation import clusters, kept, link_distance, localise, positive_share
+from polyclinic.explain.localisation.regions import Box
 
 GOAL_MS = 50
 SENSITIVITIES = (0.3, 0.7, 1.0)

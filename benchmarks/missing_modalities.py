@@ -21,10 +21,10 @@ from polyclinic.evaluation import auroc_figure, delong_test, subset_name
 from polyclinic.features import Arrays, EncoderCache
 from polyclinic.models import subsets
 from polyclinic.progress import SILENT
+from polyclinic.study import MODALITIES, Network
 from polyclinic.tasks import samples
-from polyclinic.training.evaluate import answers_by_subset
-from polyclinic.training.fit import fit
-from polyclinic.training.study import MODALITIES, Network
+from polyclinic.training.evaluation.evaluate import answers_by_subset
+from polyclinic.training.fit import fit_study
 
 TASK = "demo_deterioration"
 WITHIN = 0.01
@@ -59,7 +59,7 @@ def compare_subsets(study: Study, learnt: Cohort, unseen: Cohort, cache: Encoder
     """Fit the one model and those of each subset, and print their figures."""
     sampled = samples(unseen, study.tasks)
     frame, truth = sampled.frame, sampled.targets[TASK].values[:, 0] > 0.5
-    whole = fit(study, learnt, cache=cache).bundle
+    whole = fit_study(study, learnt, cache=cache).bundle
     arrays = whole.arrays(unseen, frame)
     given = answers_by_subset(whole, arrays, SILENT)
     table = Table(
@@ -72,7 +72,7 @@ def compare_subsets(study: Study, learnt: Cohort, unseen: Cohort, cache: Encoder
     for members in subsets(study.inputs):
         made: list[Bundle] = []
         alone = study.model_copy(update={"inputs": members})
-        seconds = clocked(lambda: made.append(fit(alone, learnt, cache=cache).bundle))  # noqa: B023
+        seconds = clocked(lambda: made.append(fit_study(alone, learnt, cache=cache).bundle))  # noqa: B023
         rows = there(arrays, members)
         one, own = given[members][TASK][rows, 0], answers(made[0], unseen, frame)[rows]
         gap = delong_test(truth[rows], one, own).figure

@@ -8,13 +8,13 @@ import torch
 from benchmarks.common import Interval, alternated, median, ratio
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.features.backbones import efficientnet_lite0, minilm
-from polyclinic.features.cache import EncoderCache
-from polyclinic.features.image_pixels import canonical, read_picture
-from polyclinic.features.note import NoteFeaturizer
-from polyclinic.models.bundle import record_of
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.image.preprocessing import canonical, read_picture
+from polyclinic.features.note.featurizer import NoteFeaturizer
+from polyclinic.models.bundle.bundle import record_of
+from polyclinic.study import Network
 from polyclinic.tasks import samples
-from polyclinic.training.fit import fit
-from polyclinic.training.study import Network
+from polyclinic.training.fit import fit_study
 
 TASK = "demo_deterioration"
 DEFAULT = Study(tasks=(TASK,), network=Network(epochs=2))
@@ -78,7 +78,7 @@ class Encoders:
 def uncached(cohort: Cohort, folder: Path, patients: int) -> dict[str, Interval]:
     """Give the ratios of one prediction to the encoders' passes, and its milliseconds, the cache being empty."""
     cache = EncoderCache(folder / "one prediction")
-    bundle = Bundle.load(fit(THREE_INPUTS, cohort, cache=cache).bundle.save(folder / "three inputs"), cache)
+    bundle = Bundle.load(fit_study(THREE_INPUTS, cohort, cache=cache).bundle.save(folder / "three inputs"), cache)
     some = Patients(cohort, bundle, patients)
     plain, folded = Encoders(some), Encoders(some, folded=True)
     ways = (lambda place: some.answer(bundle, place), plain, folded)
@@ -95,7 +95,7 @@ def uncached(cohort: Cohort, folder: Path, patients: int) -> dict[str, Interval]
 def cached(cohort: Cohort, folder: Path, patients: int) -> Interval:
     """Give the milliseconds of one prediction by a bundle as a study makes it by default, with everything cached."""
     cache = EncoderCache(folder / "cached")
-    bundle = Bundle.load(fit(DEFAULT, cohort, cache=cache).bundle.save(folder / "default"), cache)
+    bundle = Bundle.load(fit_study(DEFAULT, cohort, cache=cache).bundle.save(folder / "default"), cache)
     some = Patients(cohort, bundle, patients)
     alternated(len(some), lambda place: some.answer(bundle, place))
     seconds = [alternated(len(some), lambda place: some.answer(bundle, place))[:, 0] for _ in range(5)]

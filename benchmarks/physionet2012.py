@@ -15,8 +15,8 @@ from benchmarks.crossvalidation import UNIFIED, OutOfFold, out_of_fold
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.cohort import SPLITS
 from polyclinic.evaluation import Binary, compare
-from polyclinic.features.cache import EncoderCache
-from polyclinic.training.fit import fit
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.training.fit import fit_study
 
 INPUTS = ("structured", "series")
 """All that the stays have."""
@@ -77,7 +77,7 @@ def fit_everyone(study: Study, cohort: Cohort, cache: EncoderCache, out: Path | 
     """Fit on every stay, for its time, and keep the bundle if a folder is given."""
     everyone = study.model_copy(update={"development": SPLITS})
     made: list[Bundle] = []
-    seconds = clocked(lambda: made.append(fit(everyone, cohort, cache=cache).bundle))
+    seconds = clocked(lambda: made.append(fit_study(everyone, cohort, cache=cache).bundle))
     print(f"a fit on all stays: {seconds:.0f} s; goal {LONGEST} s: {verdict(seconds <= LONGEST)}")
     if out:
         print(f"→ {made[0].save(out)}")

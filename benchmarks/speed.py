@@ -18,8 +18,8 @@ import torch
 from benchmarks import one_prediction, training_steps
 from benchmarks.common import Interval, Table, clocked, demo_cohort, median, parser, verdict
 from polyclinic import Cohort
-from polyclinic.features.cache import EncoderCache
-from polyclinic.training.fit import fit
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.training.fit import fit_study
 
 PARTS = ("training", "prediction", "epochs", "startup")
 IMPORT = "import time; begin = time.perf_counter(); import polyclinic; print(time.perf_counter() - begin)"
@@ -54,7 +54,7 @@ class Figures:
 
 def training(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:
     """Fit beside a bare loop."""
-    fitted = fit(training_steps.STUDY, cohort, cache=EncoderCache(folder / "training"))
+    fitted = fit_study(training_steps.STUDY, cohort, cache=EncoderCache(folder / "training"))
     bare, ours = training_steps.steps_per_second(fitted, folder / "fits", repeats)
     figures.show("training steps per second of a bare loop", bare, ".1f")
     figures.show("training steps per second, ours / a bare loop", ours, least=0.9)

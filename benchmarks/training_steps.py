@@ -9,21 +9,21 @@ import torch
 
 from benchmarks.common import Interval, alternated, clocked, median, ratio
 from polyclinic import Cohort, Study
-from polyclinic.features.cache import EncoderCache
+from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.models import ModelConfig, UnifiedModel
-from polyclinic.training.examples import Batches, Examples
-from polyclinic.training.fit import Fitted, fit
-from polyclinic.training.losses import task_loss
-from polyclinic.training.module import UnifiedModule
-from polyclinic.training.network import Rows, fit_network, start_heads
-from polyclinic.training.study import Network
+from polyclinic.study import Network
+from polyclinic.training.data.dataset import Batches, Examples
+from polyclinic.training.fit import FittedStudy, fit_study
+from polyclinic.training.network.lightning_module import UnifiedModule
+from polyclinic.training.network.losses import task_loss
+from polyclinic.training.network.trainer import Rows, fit_network, start_heads
 
 TASK = "demo_deterioration"
 STUDY = Study(tasks=(TASK,), network=Network(epochs=1), classical=(), folds=2)
 LEARNT, EPOCHS = 1024, 4
 
 
-def steps_per_second(fitted: Fitted, folder: Path, repeats: int) -> tuple[Interval, Interval]:
+def steps_per_second(fitted: FittedStudy, folder: Path, repeats: int) -> tuple[Interval, Interval]:
     """Give the bare loop's steps per second, and the ratio of ours to them, of whole fits.
 
     Both learn the same network from the same batches with the same losses, validate at each epoch's end, and end with
@@ -92,7 +92,7 @@ def second_epoch(cohort: Cohort, folder: Path, repeats: int) -> Interval:
     ratios = []
     for turn in range(repeats):
         cache = EncoderCache(folder / f"epochs{turn}")
-        fitted = fit(STUDY, cohort, cache=cache)
+        fitted = fit_study(STUDY, cohort, cache=cache)
         known = fitted.samples.select("subject_id").height
         assert known == len(fitted.examples)
         cache.clear()
@@ -102,7 +102,7 @@ def second_epoch(cohort: Cohort, folder: Path, repeats: int) -> Interval:
     return median(ratios)
 
 
-def one_epoch(fitted: Fitted) -> float:
+def one_epoch(fitted: FittedStudy) -> float:
     """Give the seconds in which a network sees every example once, and learns."""
     network = fitted.bundle.ensemble.networks[0]
     module = UnifiedModule(UnifiedModel(network.config), Network(), seed=0)

@@ -17,11 +17,11 @@ from benchmarks.common import Table, parser, verdict
 from polyclinic import Bundle, Cohort
 from polyclinic.demo import write_sources
 from polyclinic.explain.attribution import WordScore
-from polyclinic.explain.audit_samples import mean
-from polyclinic.explain.audit_truth import TOP, TRIGGERS
-from polyclinic.explain.integrated_gradients import integrated_gradients
+from polyclinic.explain.audit.ground_truth import Trigger, Truth
+from polyclinic.explain.audit.known_causes import TOP, TRIGGERS
+from polyclinic.explain.audit.samples import mean
+from polyclinic.explain.methods.integrated_gradients import integrated_gradients
 from polyclinic.explain.sample import Sample
-from polyclinic.explain.truth import Trigger, Truth
 from polyclinic.ingest import ingest
 from polyclinic.tasks import prediction_times
 

@@ -10,9 +10,9 @@ from zipfile import ZipFile
 import pytest
 
 if TYPE_CHECKING:
-    from hospital import Trained
     from polyclinic import Cohort
-    from polyclinic.features.cache import EncoderCache
+    from polyclinic.features.cache.encoder_cache import EncoderCache
+    from tests.hospital import Trained
 
 REAL_DATA = Path(os.environ.get("POLYCLINIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")).resolve()
 
@@ -47,7 +47,7 @@ def real_reports(real_data, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> "Iterator[EncoderCache]":
     """Give a cache of encoders' outputs that all end-to-end tests share, and the processes that they start."""
-    from polyclinic.features.cache import EncoderCache
+    from polyclinic.features.cache.encoder_cache import EncoderCache
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POLYCLINIC_CACHE", str(tmp_path_factory.mktemp("cache")))
@@ -57,7 +57,7 @@ def cache(tmp_path_factory) -> "Iterator[EncoderCache]":
 @pytest.fixture(scope="session")
 def hospital(tmp_path_factory, cache) -> "Cohort":
     """Give a synthetic cohort of 72 patients with radiographs."""
-    from hospital import build_hospital
+    from tests.hospital import build_hospital
 
     return build_hospital(tmp_path_factory.mktemp("hospital"))
 
@@ -65,8 +65,8 @@ def hospital(tmp_path_factory, cache) -> "Cohort":
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, hospital, cache) -> "Trained":
     """Give a study of one task, trained and measured."""
-    from hospital import STUDY, Trained
-    from polyclinic.training.run import train_and_measure
+    from polyclinic.training.train import train_and_measure
+    from tests.hospital import STUDY, Trained
 
     folder = tmp_path_factory.mktemp("trained") / "bundle"
     report = train_and_measure(STUDY, hospital, folder, cache=cache)
@@ -77,10 +77,10 @@ def trained(tmp_path_factory, hospital, cache) -> "Trained":
 @pytest.fixture(scope="session")
 def every_kind(tmp_path_factory, hospital, cache) -> "Trained":
     """Give a study with a task of each kind, trained and measured with wide intervals."""
-    from hospital import EVERY_KIND, Trained
-    from polyclinic.training.evaluate import evaluate
-    from polyclinic.training.fit import fit
+    from polyclinic.training.evaluation.evaluate import evaluate
+    from polyclinic.training.fit import fit_study
+    from tests.hospital import EVERY_KIND, Trained
 
-    bundle = fit(EVERY_KIND, hospital, cache=cache).bundle
+    bundle = fit_study(EVERY_KIND, hospital, cache=cache).bundle
     report = evaluate(bundle, hospital, resamples=100)
     return Trained(bundle.save(tmp_path_factory.mktemp("every_kind")), report, cache)

@@ -13,13 +13,13 @@ from PIL import Image
 from polyclinic import Cohort, Study
 from polyclinic.cohort import POLARS_EVENTS, CohortWriter
 from polyclinic.demo import write_sources
-from polyclinic.features.cache import EncoderCache
+from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.files import sha256
 from polyclinic.ingest import ingest
-from polyclinic.models.bundle import Bundle
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.study import Network
 from polyclinic.tasks import prediction_times
-from polyclinic.training.evaluate import Report
-from polyclinic.training.study import Network
+from polyclinic.training.evaluation.evaluate import Report
 
 PATIENTS, SEED = 72, 1
 TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")

@@ -11,8 +11,8 @@ from benchmarks.__main__ import BENCHMARKS, _chosen, _split
 from benchmarks.common import Table, alternated, clocked, median, only_some, ratio, verdict
 from benchmarks.crossvalidation import UNIFIED, out_of_fold
 
-from hospital import SIMPLE
 from polyclinic.tasks import samples
+from tests.hospital import SIMPLE
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,6 +1,6 @@
 """One model of the whole patient: multimodal clinical machine learning, measured honestly.
 
-`Cohort`, `Task`, `Study`, `Bundle` and `plot` are loaded when first used, so that `import polyclinic` costs nothing.
+The names in `__all__` are loaded when first used, so that `import polyclinic` costs nothing.
 """
 
 from importlib import import_module
@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polyclinic import plot
     from polyclinic.cohort import Cohort
-    from polyclinic.models.bundle import Bundle
+    from polyclinic.models.bundle.bundle import Bundle
+    from polyclinic.study import Study
     from polyclinic.tasks import Task
-    from polyclinic.training.evaluate import evaluate
-    from polyclinic.training.study import Study
+    from polyclinic.training.evaluation.evaluate import evaluate
+    from polyclinic.training.fit import fit
 
 _HOME = {
-    "Bundle": "polyclinic.models.bundle",
+    "Bundle": "polyclinic.models.bundle.bundle",
     "Cohort": "polyclinic.cohort",
-    "Study": "polyclinic.training.study",
+    "Study": "polyclinic.study",
     "Task": "polyclinic.tasks",
-    "evaluate": "polyclinic.training.evaluate",
+    "evaluate": "polyclinic.training.evaluation.evaluate",
+    "fit": "polyclinic.training.fit",
 }
 
-__all__ = ["Bundle", "Cohort", "Study", "Task", "evaluate", "plot"]
+__all__ = ["Bundle", "Cohort", "Study", "Task", "evaluate", "fit", "plot"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,5 @@
 """Pictures of what an answer rests on, for notebooks; each function returns axes."""
 
-from polyclinic.explain.plots import heat_map, modalities, series, waterfall, words
+from polyclinic.explain.display.plots import heat_map, modalities, series, waterfall, words
 
 __all__ = ["heat_map", "modalities", "series", "waterfall", "words"]

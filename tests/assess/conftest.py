@@ -2,15 +2,15 @@
 
 import pytest
 
-from hospital import SIMPLE
 from polyclinic.tasks import prediction_times
-from polyclinic.training.fit import fit
+from polyclinic.training.fit import fit_study
+from tests.hospital import SIMPLE
 
 
 @pytest.fixture(scope="package")
 def simple(hospital, cache, tmp_path_factory):
     """A bundle of structured data and notes, without a network, and not measured."""
-    bundle = fit(SIMPLE, hospital, cache=cache).bundle
+    bundle = fit_study(SIMPLE, hospital, cache=cache).bundle
     bundle.save(tmp_path_factory.mktemp("simple") / "bundle")
     return bundle
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from hospital import NOISE, ONE_OF_EACH, added, rewritten, spoiled, times_of
 from polyclinic.assess import assess
+from tests.hospital import NOISE, ONE_OF_EACH, added, rewritten, spoiled, times_of
 
 JUST_AFTER = timedelta(microseconds=1)
 

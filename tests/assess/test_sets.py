@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hospital import SIMPLE
 from polyclinic.assess import assess
-from polyclinic.evaluation.conformal import conformal_quantile, coverage_interval
-from polyclinic.models.bundle import Bundle
-from polyclinic.models.reference import Conformity
-from polyclinic.training.fit import fit
+from polyclinic.evaluation.metrics.conformal import conformal_quantile, coverage_interval
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.bundle.development_reference import Conformity
+from polyclinic.training.fit import fit_study
+from tests.hospital import SIMPLE
 
 TASK = "demo_deterioration"
 
@@ -55,7 +55,7 @@ def test_out_of_fold_they_are_approximate(simple, hospital, held_out):
 
 
 def test_on_a_reserved_split_they_are_exact_and_say_how_exact(hospital, held_out, cache):
-    bundle = fit(SIMPLE.model_copy(update={"conformal": "tuning"}), hospital, cache=cache).bundle
+    bundle = fit_study(SIMPLE.model_copy(update={"conformal": "tuning"}), hospital, cache=cache).bundle
     (one,) = assess(bundle, hospital, held_out[0])[TASK].sets
     assert not one.approximate
     assert one.split == "tuning"

@@ -11,9 +11,9 @@ import pytest
 
 from polyclinic.cohort import Cohort, CohortError
 from polyclinic.ingest import IngestError
-from polyclinic.models.bundle import BundleError
+from polyclinic.models.bundle.bundle import BundleError
+from polyclinic.study import Study, StudyError
 from polyclinic.tasks import TaskError
-from polyclinic.training.study import Study, StudyError
 
 VERBS = ("demo", "ingest", "summary", "tasks", "train", "evaluate", "predict", "compare-classical")
 HEAVY = ("torch", "lightning", "polars", "pyarrow", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "transformers")

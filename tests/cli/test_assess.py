@@ -2,10 +2,10 @@
 
 import pytest
 
-from hospital import SIMPLE, rewritten
 from polyclinic import Bundle
 from polyclinic.assess import Assessment, assess
-from polyclinic.training.fit import fit
+from polyclinic.training.fit import fit_study
+from tests.hospital import SIMPLE, rewritten
 
 TASK = "demo_deterioration"
 
@@ -13,7 +13,7 @@ TASK = "demo_deterioration"
 @pytest.fixture(scope="module")
 def simple(hospital, cache, tmp_path_factory):
     """The folder of a bundle that explains itself at once."""
-    return fit(SIMPLE, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("simple") / "bundle")
+    return fit_study(SIMPLE, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("simple") / "bundle")
 
 
 @pytest.fixture(scope="module")

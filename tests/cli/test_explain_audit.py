@@ -2,17 +2,17 @@
 
 import pytest
 
-from hospital import SIMPLE, SMALL
 from polyclinic import Study
-from polyclinic.explain.audit_record import AUDIT, PAGE
-from polyclinic.training.fit import fit
+from polyclinic.explain.audit.record import AUDIT, PAGE
+from polyclinic.training.fit import fit_study
+from tests.hospital import SIMPLE, SMALL
 
 
 @pytest.fixture(scope="module")
 def bundle(hospital, cache, tmp_path_factory):
     """A bundle of few inputs, hardly trained."""
     study = Study(tasks=("demo_deterioration",), inputs=("structured",), network=SMALL, folds=2, classical=())
-    return fit(study, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("audited") / "bundle")
+    return fit_study(study, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("audited") / "bundle")
 
 
 def test_it_prints_tables_and_leaves_a_page_and_verdicts(bundle, hospital, polyclinic, tmp_path):

@@ -6,11 +6,11 @@ import shutil
 import polars as pl
 import pytest
 
-from hospital import SIMPLE, STUDY, rewritten
 from polyclinic import Bundle, Cohort
 from polyclinic.cli.compare import tree_rules
 from polyclinic.files import write_text
 from polyclinic.tasks import Task, label
+from tests.hospital import SIMPLE, STUDY, rewritten
 
 TASK = "demo_deterioration"
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyclinic.cohort import POLARS_EVENTS, SAMPLES, CohortError, known_at
-
-from .samples import steady
+from tests.cohort.samples import steady
 
 ORIGIN = datetime(2020, 1, 1)
 TIMES = st.integers(0, 5).map(lambda day: ORIGIN + timedelta(days=day)) | st.datetimes()

@@ -5,7 +5,8 @@ import doctest
 import pytest
 
 import polyclinic.cohort
-from polyclinic.cohort import codes, identity, splits
+from polyclinic.cohort import codes, splits
+from polyclinic.cohort.storage import subject_ids as identity
 
 
 @pytest.mark.parametrize("module", [codes, identity, splits])

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from polyclinic.cohort import SPLITS
 from polyclinic.cohort.splits import SCHEMA, SHARES, assign, connected
-
-from .samples import steady
+from tests.cohort.samples import steady
 
 NOBODY = pl.DataFrame(schema=SCHEMA)
 SUBJECTS = st.integers(0, 30)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from polyclinic.demo import DemoSources, write_sources
-from polyclinic.demo.clinic import Patients, draw_patients
+from polyclinic.demo.patients import Patients, draw_patients
 
 SEED = 3
 

@@ -6,10 +6,9 @@ import pytest
 from PIL import Image
 
 from polyclinic.cohort import Cohort
-from polyclinic.demo.films import films_of
+from polyclinic.demo.radiographs import films_of
 from polyclinic.ingest import ingest
-
-from .conftest import SEED
+from tests.demo.conftest import SEED
 
 
 @pytest.fixture(scope="module")

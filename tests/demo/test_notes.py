@@ -3,9 +3,9 @@ import random
 import polars as pl
 import pytest
 
-from polyclinic.demo.clinic import FINDINGS, HISTORIES
 from polyclinic.demo.notes import SECTIONS, Draft, Sentence, write_notes
-from polyclinic.demo.wording import ABSENT, HISTORY, PRESENT
+from polyclinic.demo.patients import FINDINGS, HISTORIES
+from polyclinic.demo.phrases import ABSENT, HISTORY, PRESENT
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,8 @@ import polars as pl
 import pytest
 
 from polyclinic.demo import write_sources
-from polyclinic.demo.clinic import CAUSES, FINDINGS, FIRST_PATIENT
-
-from .conftest import SEED, files_in
+from polyclinic.demo.patients import CAUSES, FINDINGS, FIRST_PATIENT
+from tests.demo.conftest import SEED, files_in
 
 
 class Interrupted(Exception):  # noqa: N818

@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from polyclinic.demo.clinic import FINDINGS, FIRST_OUTCOME_HOUR
+from polyclinic.demo.patients import FINDINGS, FIRST_OUTCOME_HOUR
 from polyclinic.demo.tables import demographics, outcomes, treatments
 
 

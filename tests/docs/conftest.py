@@ -43,13 +43,13 @@ def demo(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def trained_demo(demo, tmp_path_factory) -> Path:
     """The demo with a bundle, trained on little so that it takes seconds."""
-    from polyclinic import Cohort, Study
+    from polyclinic import Cohort, Study, fit
 
     folder = tmp_path_factory.mktemp("trained") / "demo"
     shutil.copytree(demo, folder, symlinks=True)
     little = {"network": {"epochs": 3}, "classical": ["logistic_regression"], "folds": 2}
     study = Study(tasks="demo_deterioration", inputs=("structured", "series"), **little)
-    study.fit(Cohort.open(folder / "cohort")).save(folder / "bundle")
+    fit(study, Cohort.open(folder / "cohort")).save(folder / "bundle")
     return folder
 
 

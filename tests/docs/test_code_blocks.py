@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from polyclinic.ingest.table_mapping import TableMapping
+from polyclinic.ingest.table.mapping import TableMapping
 from polyclinic.tasks import Task
-
-from .pages import CHECKED, ROOT, RUN, SHOWN, Block, blocks, pages
+from tests.docs.pages import CHECKED, ROOT, RUN, SHOWN, Block, blocks, pages
 
 LONGEST_S = 300
 BLOCKS = {page: blocks(page) for page in pages()}
@@ -82,6 +81,6 @@ def _check_yaml(block: Block) -> None:
     elif {"kind", "target"} <= keys:
         Task.from_yaml(block.code, where=block.place)
     elif "tasks" in keys:
-        from polyclinic.training.study import Study
+        from polyclinic.study import Study
 
         Study.model_validate(value)

@@ -1,6 +1,6 @@
 """The extraction itself: a block that is overlooked would never be run."""
 
-from .pages import Block, blocks
+from tests.docs.pages import Block, blocks
 
 PAGE = """\
 # Title

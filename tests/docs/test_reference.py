@@ -2,10 +2,9 @@
 
 import pytest
 
-from polyclinic.ingest.table_mapping import Column, Long, TableMapping, Time, Unit, Units
+from polyclinic.ingest.table.mapping import Column, Long, TableMapping, Time, Unit, Units
 from polyclinic.tasks import BUILT_IN, Exclusion, Inputs, Prediction, Target, Task
-
-from .pages import ROOT
+from tests.docs.pages import ROOT
 
 
 def _text(page: str) -> str:
@@ -32,7 +31,7 @@ def test_task_names_every_key_and_every_built_in_task():
 
 def test_study_names_every_key_and_every_choice():
     from polyclinic.models import ENCODERS, FUSIONS
-    from polyclinic.training.study import Network, Study
+    from polyclinic.study import Network, Study
 
     encoders = {name for names in ENCODERS.values() for name in names}
     assert _unnamed("study.md", _fields(Study, Network) | encoders | set(FUSIONS)) == []

@@ -19,9 +19,8 @@ from polyclinic.evaluation import (
     evaluate_regression,
     evaluate_time_to_event,
 )
-from polyclinic.evaluation.card import Card
-
-from .samples import binary, survival
+from polyclinic.evaluation.report.card import Card
+from tests.evaluation.samples import binary, survival
 
 QUICK = Bootstrap(200)
 MODALITIES = ("structured", "note", "image")

@@ -5,9 +5,8 @@ import pytest
 
 from polyclinic.evaluation.arrays import weighted_mean
 from polyclinic.evaluation.bootstrap import Bootstrap, percentiles, two_sided_p
-from polyclinic.evaluation.discrimination import auroc, average_precision
-
-from .samples import binary
+from polyclinic.evaluation.metrics.discrimination import auroc, average_precision
+from tests.evaluation.samples import binary
 
 
 def all_weights(bootstrap, n, subjects=None, strata=None):

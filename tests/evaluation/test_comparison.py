@@ -16,8 +16,7 @@ from polyclinic.evaluation import (
     holm,
 )
 from polyclinic.evaluation import comparison as module
-
-from .samples import binary
+from tests.evaluation.samples import binary
 
 QUICK = Bootstrap(300)
 
@@ -54,7 +53,7 @@ def test_auroc_is_tested_after_delong_and_the_rest_by_bootstrap():
 
 def test_bootstrap_and_delong_agree_on_a_difference_of_aurocs():
     from polyclinic.evaluation.bootstrap import percentiles
-    from polyclinic.evaluation.discrimination import auroc
+    from polyclinic.evaluation.metrics.discrimination import auroc
 
     y, p = binary(600, seed=2)
     q = noisy(p, 1, 3)

@@ -5,8 +5,7 @@ import pytest
 
 from polyclinic.evaluation import Binary, Bootstrap, age_bands, evaluate_binary
 from polyclinic.evaluation import groups as module
-
-from .samples import binary
+from tests.evaluation.samples import binary
 
 
 def rows_of(y, p, **groups):

@@ -33,7 +33,7 @@ from polyclinic.assess import (
 )
 from polyclinic.demo.phantom import Build, Lesion, Radiograph, render
 from polyclinic.evaluation import Difference, Figure
-from polyclinic.exchange.page import Evidence
+from polyclinic.exchange.html import Evidence
 from polyclinic.explain.attribution import (
     Attribution,
     Completeness,
@@ -44,11 +44,11 @@ from polyclinic.explain.attribution import (
     StructuredAttribution,
     WordScore,
 )
-from polyclinic.explain.modality_shapley import ModalityShapley, Shares
-from polyclinic.explain.placing import canvas_of
+from polyclinic.explain.localisation.coordinates import canvas_of
 from polyclinic.explain.sample import Output
-from polyclinic.features.note_layout import Note, NoteLayout
-from polyclinic.models.links import log_odds
+from polyclinic.explain.shapley.modalities import ModalityShapley, Shares
+from polyclinic.features.note.layout import Note, NoteLayout
+from polyclinic.models.ensemble.link_functions import log_odds
 
 AT = datetime(2021, 3, 4, 9, 30)
 TASK = "demo_deterioration"

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 import torch
 
-from hospital import times_of
 from polyclinic.explain.sample import Sample
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.models import UnifiedModel
-from polyclinic.models.ensemble import Ensemble, TaskEnsemble
+from polyclinic.models.ensemble.ensemble import Ensemble, TaskEnsemble
+from tests.hospital import times_of
 
 OTHER_ENCODERS = {
     "words": {"note": "cnn", "series": "gru_d", "image": "vit", "structured": "feature_tokens"},

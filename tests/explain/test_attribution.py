@@ -17,7 +17,7 @@ from polyclinic.explain.attribution import (
     StructuredAttribution,
     WordScore,
 )
-from polyclinic.features.image_pixels import Placement, place
+from polyclinic.features.image.preprocessing import Placement, place
 
 STRUCTURED = StructuredAttribution(
     ("LAB//a last", "LAB//b last", "LAB//a mean"),

@@ -9,8 +9,7 @@ import pytest
 from polyclinic.cohort import kind
 from polyclinic.explain.counterfactual import HALVINGS, TRIES, changeable_codes, counterfactuals, plausible_ranges
 from polyclinic.explain.sample import ExplanationError, Sample
-
-from .conftest import empty, without
+from tests.explain.conftest import empty, without
 
 TASK = "demo_deterioration"
 

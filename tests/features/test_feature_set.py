@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hospital import EVERY_KIND, times_of
 from polyclinic.features.feature_set import FEATURIZERS, FeatureSet
-from polyclinic.features.image import ImageOptions
-from polyclinic.features.note import NoteOptions
-from polyclinic.models.bundle import record_of
+from polyclinic.features.image.featurizer import ImageOptions
+from polyclinic.features.note.featurizer import NoteOptions
+from polyclinic.models.bundle.bundle import record_of
 from polyclinic.tasks import number_samples
+from tests.hospital import EVERY_KIND, times_of
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyclinic.features import NotFittedError, SeriesFeaturizer, SeriesOptions, StructuredFeaturizer
-
-from .records import ASKED, ROWS, SUBJECTS, TRAINING, events, known_of, row_of, samples_of
+from tests.features.records import ASKED, ROWS, SUBJECTS, TRAINING, events, known_of, row_of, samples_of
 
 MAKE = {
     "structured": lambda: StructuredFeaturizer(least_samples=2),

@@ -2,11 +2,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyclinic.features.categories import categorise, frequent_categories
 from polyclinic.features.featurizer import sample_rows
 from polyclinic.features.measurements import encode, measure, ordered
-
-from .records import known_of, samples_of
+from polyclinic.features.structured.categories import categorise, frequent_categories
+from tests.features.records import known_of, samples_of
 
 KEYS = st.lists(st.tuples(st.integers(0, 4), st.integers(-3, 3), st.integers(-2, 2)), max_size=40)
 

@@ -6,8 +6,8 @@ import polars as pl
 
 from polyclinic.cohort import Reject
 from polyclinic.files import sha256
-from polyclinic.ingest.reader import Options
-from polyclinic.ingest.table import read
+from polyclinic.ingest.readers import Options
+from polyclinic.ingest.table.reader import read
 from polyclinic.progress import SILENT
 
 EVENT = {"source_id": None, "time": None, "code": None, "numeric_value": None, "text_value": None, "blob": None}

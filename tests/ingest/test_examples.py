@@ -4,7 +4,8 @@ import doctest
 
 import pytest
 
-from polyclinic.ingest import masking, table_numbers
+from polyclinic.ingest import table_numbers
+from polyclinic.ingest.covid_cxr import diagnosis_mask as masking
 
 
 @pytest.mark.parametrize("module", [masking, table_numbers])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.sinks import Kept
 from polyclinic.ingest.paths import MISSING, OUTSIDE, UnusablePath, files_under, inside
+from tests.ingest.sinks import Kept
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from polyclinic.cohort import Cohort
 from polyclinic.ingest import READERS, IngestError, ingest
-from polyclinic.ingest.reader import source_named
+from polyclinic.ingest.readers import source_named
 
 MAPPING = "subject: id\ncolumns:\n  age: {code: DEMOGRAPHIC//age//years, type: numeric}\n"
 

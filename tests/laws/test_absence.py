@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from hospital import STUDY, times_of
 from polyclinic.tasks import number_samples
-from polyclinic.training.fit import fit
+from polyclinic.training.fit import fit_study
+from tests.hospital import STUDY, times_of
 
 MODALITIES = ("structured", "series", "note", "image")
 
@@ -80,7 +80,7 @@ def test_nothing_at_all_is_answered_alike_whatever_lies_there(which, arrays, req
 
 def test_series_without_a_table_beside_them(hospital, cache):
     study = STUDY.model_copy(update={"inputs": ("series", "note"), "classical": ("logistic_regression",)})
-    bundle = fit(study, hospital, cache=cache).bundle
+    bundle = fit_study(study, hospital, cache=cache).bundle
     here = without(bundle.arrays(hospital, number_samples(times_of(hospital))), "series")
     assert_same_answers(bundle.ensemble, here, here | {"series": spoiled(here["series"], ~here["series"]["present"])})
 

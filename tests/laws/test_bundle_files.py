@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from polyclinic.models.bundle import FORMAT, Bundle, BundleError
+from polyclinic.models.bundle.bundle import FORMAT, Bundle, BundleError
 
 PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npz")
 watching: list[str] = []

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from hospital import NOISE, ONE_OF_EACH, STUDY, added, files_of, rewritten, spoiled, times_of
-from polyclinic.models.bundle import Bundle
+from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.tasks import number_samples
-from polyclinic.training.fit import fit
+from polyclinic.training.fit import fit_study
+from tests.hospital import NOISE, ONE_OF_EACH, STUDY, added, files_of, rewritten, spoiled, times_of
 
 JUST_AFTER, JUST_BEFORE = timedelta(microseconds=1), timedelta(microseconds=-1)
 
@@ -96,7 +96,7 @@ def test_a_moment_earlier_the_same_events_do_change_the_answers(modality, traine
 def test_what_is_learnt_does_not_hang_on_later_inputs(trained, hospital, times, cache, tmp_path):
     inputs = list(ONE_OF_EACH)[:4]
     later = rewritten(hospital, tmp_path / "later", lambda events: added(events, times, JUST_AFTER, inputs), NOISE)
-    fit(STUDY, later, cache=cache).bundle.save(tmp_path / "bundle")
+    fit_study(STUDY, later, cache=cache).bundle.save(tmp_path / "bundle")
     learnt = files_of(tmp_path / "bundle")
     learnt.pop("bundle.json")  # names the cohort
     assert learnt.items() <= files_of(trained.folder).items()

@@ -5,9 +5,9 @@ import json
 import polars as pl
 import pytest
 
-from hospital import NOISE, SIMPLE, STUDY, files_of, rewritten, spoiled
 from polyclinic.tasks import Task
-from polyclinic.training.fit import fit
+from polyclinic.training.fit import fit_study
+from tests.hospital import NOISE, SIMPLE, STUDY, files_of, rewritten, spoiled
 
 
 def learnt(bundle, folder):
@@ -25,7 +25,7 @@ def usual(trained, tmp_path_factory):
 
 
 def test_same_seed_same_bits(trained, hospital, cache, tmp_path):
-    again = files_of(fit(STUDY, hospital, cache=cache).bundle.save(tmp_path))
+    again = files_of(fit_study(STUDY, hospital, cache=cache).bundle.save(tmp_path))
     before = files_of(trained.folder)
     assert {name for name in again if again[name] != before[name]} == set()
     assert "bundle.json" in again
@@ -33,7 +33,7 @@ def test_same_seed_same_bits(trained, hospital, cache, tmp_path):
 
 
 def test_another_seed_other_bits(usual, hospital, cache, tmp_path):
-    other = learnt(fit(STUDY.model_copy(update={"seed": 1}), hospital, cache=cache).bundle, tmp_path)
+    other = learnt(fit_study(STUDY.model_copy(update={"seed": 1}), hospital, cache=cache).bundle, tmp_path)
     assert other.keys() == usual.keys()
     for name in ("study.yaml", "model.safetensors", "calibration.json"):
         assert other[name] != usual[name], name
@@ -52,14 +52,14 @@ def test_held_out_subjects_change_nothing(usual, hospital, cache, tmp_path):
     other = rewritten(hospital, tmp_path / "cohort", change, NOISE)
     assert other.fingerprint != hospital.fingerprint
     assert other.splits.equals(hospital.splits)
-    assert learnt(fit(STUDY, other, cache=cache).bundle, tmp_path / "bundle") == usual
+    assert learnt(fit_study(STUDY, other, cache=cache).bundle, tmp_path / "bundle") == usual
 
 
 def test_a_training_subject_does_change_something(hospital, cache, tmp_path):
     one = pl.col("subject_id") == hospital.subjects_in("train")[0]
     other = rewritten(hospital, tmp_path / "cohort", lambda events: spoiled(events, one), NOISE)
     usual, changed = (
-        learnt(fit(SIMPLE, cohort, cache=cache).bundle, tmp_path / name)
+        learnt(fit_study(SIMPLE, cohort, cache=cache).bundle, tmp_path / name)
         for name, cohort in (("usual", hospital), ("changed", other))
     )
     for name in ("features.json", "calibration.json"):
@@ -75,10 +75,10 @@ def test_unknown_answers_are_left_out_and_never_no(hospital, cache, tmp_path):
         tmp_path / "untold",
         lambda events: events.filter(~(outcome & pl.col("subject_id").is_in(list(unknown)))),
     )
-    with_unknown = fit(SIMPLE, untold, cache=cache)
+    with_unknown = fit_study(SIMPLE, untold, cache=cache)
     assert not unknown & set(with_unknown.samples["subject_id"])
     known = [subject for subject in development if subject not in unknown]
-    without = fit(SIMPLE, hospital, subjects=known, cache=cache)
+    without = fit_study(SIMPLE, hospital, subjects=known, cache=cache)
     assert learnt(with_unknown.bundle, tmp_path / "a") == learnt(without.bundle, tmp_path / "b")
 
 
@@ -89,7 +89,7 @@ def test_an_answer_to_one_task_may_be_unknown_while_another_is_known(hospital, c
     untold = rewritten(
         hospital, tmp_path / "untold", lambda events: events.filter(~(outcome & pl.col("subject_id").is_in(unknown)))
     )
-    fitted = fit(study, untold, cache=cache)
+    fitted = fit_study(study, untold, cache=cache)
     observed = fitted.examples.targets[stay.name].observed
     assert (~observed).sum() == fitted.samples["subject_id"].is_in(unknown).sum() > 10
     assert fitted.examples.targets["demo_deterioration"].observed[~observed].mean() > 0.8

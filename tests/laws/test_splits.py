@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hospital import NOISE, NOISE_NAMES, rewritten, times_of
-from polyclinic.training.folds import folds, groups_of
+from polyclinic.training.data.folds import folds, groups_of
+from tests.hospital import NOISE, NOISE_NAMES, rewritten, times_of
 
 SHARED = 24
 """Subjects in couples who share a picture."""

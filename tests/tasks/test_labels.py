@@ -6,8 +6,7 @@ from meds.schema import LabelSchema
 
 from polyclinic.tasks import Labels, Task, TaskError, label
 from polyclinic.tasks.labels import NOT_FOLLOWED, TOO_EARLY, TOO_LATE, UNRECORDED, UNUSABLE, label_events
-
-from .conftest import events
+from tests.tasks.conftest import events
 
 AT_TEN = {"anchor": "origin", "offset": "10h"}
 

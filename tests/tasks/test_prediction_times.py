@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS
 from polyclinic.tasks import Task, prediction_times
-from polyclinic.tasks.times import NO_ANCHOR, NOTHING_KNOWN, Record, ask
+from polyclinic.tasks.prediction_times import NO_ANCHOR, NOTHING_KNOWN, Record, ask
 
 
 def task(**parts):

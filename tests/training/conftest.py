@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from polyclinic.models import EncoderConfig, HeadConfig, ModelConfig
-from polyclinic.models.config import NoteSizes, StructuredSizes
+from polyclinic.models.network.config import NoteSizes, StructuredSizes
 from polyclinic.tasks import Targets
-from polyclinic.training.examples import Examples
+from polyclinic.training.data.dataset import Examples
 
 WIDTH = 384
 

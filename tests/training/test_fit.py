@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 import torch
 
-from hospital import SIMPLE, SMALL, STUDY, files_of, rewritten
 from polyclinic import Study
-from polyclinic.models.ensemble import presence_of
+from polyclinic.models.ensemble.ensemble import presence_of
+from polyclinic.study import StudyError
 from polyclinic.tasks import TaskError
-from polyclinic.training.fit import fit
-from polyclinic.training.study import StudyError
+from polyclinic.training.fit import fit_study
+from tests.hospital import SIMPLE, SMALL, STUDY, files_of, rewritten
 
 
 def keeping(cohort, into, rows):
@@ -19,7 +19,7 @@ def keeping(cohort, into, rows):
 
 
 def test_only_development_subjects_are_learnt_from(hospital, cache):
-    fitted = fit(SIMPLE, hospital, cache=cache)
+    fitted = fit_study(SIMPLE, hospital, cache=cache)
     learnt = set(fitted.samples["subject_id"])
     assert not learnt & set(hospital.subjects_in("held_out"))
     assert learnt <= set(hospital.subjects_in("train") + hospital.subjects_in("tuning"))
@@ -27,29 +27,29 @@ def test_only_development_subjects_are_learnt_from(hospital, cache):
 
 
 def test_the_splits_to_learn_from_can_be_chosen(hospital, cache):
-    fitted = fit(SIMPLE.model_copy(update={"development": ("train",)}), hospital, cache=cache)
+    fitted = fit_study(SIMPLE.model_copy(update={"development": ("train",)}), hospital, cache=cache)
     assert set(fitted.samples["subject_id"]) <= set(hospital.subjects_in("train"))
 
 
 def test_out_of_fold_answers_are_given_for_every_sample(hospital, cache):
-    fitted = fit(SIMPLE, hospital, cache=cache)
+    fitted = fit_study(SIMPLE, hospital, cache=cache)
     for opinion in fitted.opinions["demo_deterioration"].values():
         assert opinion.answers.shape == (len(fitted.examples), 1)
         assert ((opinion.answers > 0) & (opinion.answers < 1))[opinion.able].all()
 
 
 def test_members_are_the_methods_and_logistic_regression_of_each_input(hospital, cache):
-    members = fit(SIMPLE, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members
+    members = fit_study(SIMPLE, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members
     assert list(members) == ["logistic_regression", "logistic_regression:note", "logistic_regression:structured"]
     alone = SIMPLE.model_copy(update={"stack": False})
-    assert list(fit(alone, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members) == [
+    assert list(fit_study(alone, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members) == [
         "logistic_regression"
     ]
 
 
 def test_a_network_alone_needs_no_classical_model(hospital, cache):
     study = STUDY.model_copy(update={"classical": (), "inputs": ("structured",)})
-    bundle = fit(study, hospital, cache=cache).bundle
+    bundle = fit_study(study, hospital, cache=cache).bundle
     assert bundle.ensemble.tasks["demo_deterioration"].members == {}
     assert bundle.predict(hospital).frame["predicted_boolean_probability"].is_between(0, 1).all()
 
@@ -59,20 +59,20 @@ def test_a_modality_that_hardly_anyone_has_is_no_obstacle(hospital, cache, tmp_p
     someone = hospital.events().filter(pl.col("code").str.starts_with("NOTE//")).collect()["subject_id"]
     only = someone.filter(someone.is_in(hospital.subjects_in("train")))[0]
     few = keeping(hospital, tmp_path, ~pl.col("code").str.starts_with("NOTE//") | (pl.col("subject_id") == only))
-    bundle = fit(SIMPLE, few, cache=cache).bundle
+    bundle = fit_study(SIMPLE, few, cache=cache).bundle
     assert list(bundle.ensemble.tasks["demo_deterioration"].members) == [
         "logistic_regression",
         "logistic_regression:structured",
     ]
     assert bundle.predict(few).frame.height == 72
     with pytest.raises(StudyError, match="too few development samples with an answer have any of the inputs"):
-        fit(SIMPLE.model_copy(update={"inputs": ("note",)}), few, cache=cache)
+        fit_study(SIMPLE.model_copy(update={"inputs": ("note",)}), few, cache=cache)
 
 
 def test_an_input_that_nobody_has_is_refused(hospital, cache, tmp_path):
     none = keeping(hospital, tmp_path, ~pl.col("code").str.starts_with("NOTE//"))
     with pytest.raises(StudyError, match="no development subject has note: leave it out of the inputs"):
-        fit(SIMPLE, none, cache=cache)
+        fit_study(SIMPLE, none, cache=cache)
 
 
 OUTCOME = pl.col("code") == "OUTCOME//deterioration"
@@ -81,7 +81,7 @@ OUTCOME = pl.col("code") == "OUTCOME//deterioration"
 def test_a_question_that_all_answer_alike_is_refused(hospital, cache, tmp_path):
     alike = keeping(hospital, tmp_path, ~(OUTCOME & (pl.col("numeric_value") == 1)))
     with pytest.raises(StudyError, match="demo_deterioration has the same answer for every development subject"):
-        fit(SIMPLE, alike, cache=cache)
+        fit_study(SIMPLE, alike, cache=cache)
 
 
 def test_too_few_answers_are_refused(hospital, cache, tmp_path):
@@ -89,18 +89,18 @@ def test_too_few_answers_are_refused(hospital, cache, tmp_path):
     known = sorted(set(hospital.subjects_in("train")) & set(noted))[:3]
     few = keeping(hospital, tmp_path, ~OUTCOME | pl.col("subject_id").is_in(known))
     with pytest.raises(StudyError, match="answered for 3 development samples: too few to learn from"):
-        fit(SIMPLE.model_copy(update={"inputs": ("note",)}), few, cache=cache)
+        fit_study(SIMPLE.model_copy(update={"inputs": ("note",)}), few, cache=cache)
 
 
 def test_a_cohort_without_the_outcome_is_refused(hospital, cache, tmp_path):
     none = keeping(hospital, tmp_path, ~OUTCOME)
     with pytest.raises(TaskError, match="no event of the cohort answers demo_deterioration"):
-        fit(SIMPLE, none, cache=cache)
+        fit_study(SIMPLE, none, cache=cache)
 
 
 def test_nobody_to_learn_from_is_refused(hospital, cache):
     with pytest.raises(StudyError, match="no development subject has an answer"):
-        fit(SIMPLE, hospital, subjects=[-1], cache=cache)
+        fit_study(SIMPLE, hospital, subjects=[-1], cache=cache)
 
 
 def out_of_fold(fitted, task: str) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_a_study_fits_itself(hospital, cache):
 @pytest.mark.parametrize("calibration", ["temperature", "isotonic", "none"])
 def test_every_calibration_can_be_chosen(calibration, hospital, cache):
     study = SIMPLE.model_copy(update={"calibration": calibration})
-    task = fit(study, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"]
+    task = fit_study(study, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"]
     assert task.calibrator is not None
     assert task.calibrator.method == calibration
 
@@ -123,7 +123,7 @@ def test_every_calibration_can_be_chosen(calibration, hospital, cache):
 def test_the_threshold_has_the_sensitivity_asked_for_on_out_of_fold_answers(hospital, cache):
     thresholds = {}
     for sensitivity in (0.5, 0.9):
-        fitted = fit(SIMPLE.model_copy(update={"target_sensitivity": sensitivity}), hospital, cache=cache)
+        fitted = fit_study(SIMPLE.model_copy(update={"target_sensitivity": sensitivity}), hospital, cache=cache)
         task = fitted.bundle.ensemble.tasks["demo_deterioration"]
         target = fitted.examples.targets["demo_deterioration"]
         sick = target.observed & (target.values[:, 0] == 1)
@@ -140,7 +140,7 @@ def test_no_other_threshold_does_more_good_out_of_fold_by_the_weights_asked_for(
     thresholds = []
     for harm in (0.1, 1.0):
         study = Study.model_validate(SIMPLE.model_dump(exclude={"target_sensitivity"}) | {"harm_to_benefit": harm})
-        fitted = fit(study, hospital, cache=cache)
+        fitted = fit_study(study, hospital, cache=cache)
         task, target = fitted.bundle.ensemble.tasks["demo_deterioration"], fitted.examples.targets["demo_deterioration"]
         risk = task.combine(fitted.opinions["demo_deterioration"], presence_of(fitted.examples.arrays))[
             target.observed, 0
@@ -165,7 +165,7 @@ def test_networks_of_other_encoders_and_fusions_are_fitted(hospital, cache):
     study = Study(
         tasks=("demo_deterioration",), inputs=("structured", "series", "note"), network=network, folds=2, classical=()
     )
-    answers = fit(study, hospital, cache=cache).bundle.predict(hospital).frame["predicted_boolean_probability"]
+    answers = fit_study(study, hospital, cache=cache).bundle.predict(hospital).frame["predicted_boolean_probability"]
     assert np.isfinite(answers.to_numpy()).all()
     assert answers.n_unique() > 30
 
@@ -175,7 +175,7 @@ def test_golden_outputs_change_nothing_of_the_fit(hospital, cache, tmp_path):
     saved, drawn = {}, {}
     for golden in (True, False):
         torch.manual_seed(7)
-        bundle = fit(study, hospital, cache=cache, golden=golden).bundle
+        bundle = fit_study(study, hospital, cache=cache, golden=golden).bundle
         drawn[golden] = torch.get_rng_state()
         saved[golden] = files_of(bundle.save(tmp_path / str(golden)))
     assert torch.equal(drawn[True], drawn[False])
@@ -187,6 +187,6 @@ def test_golden_outputs_change_nothing_of_the_fit(hospital, cache, tmp_path):
 
 def test_golden_outputs_of_pictures_alone(hospital, cache):
     study = STUDY.model_copy(update={"inputs": ("image",), "classical": ()})
-    _, members, _, attribution = fit(study, hospital, cache=cache).bundle.golden.parts
+    _, members, _, attribution = fit_study(study, hospital, cache=cache).bundle.golden.parts
     assert attribution.values["image"] != 0
     assert members.values.keys() == {"network yes"}

@@ -1,6 +1,5 @@
 """Bundle + subject + time → an immutable assessment, which every page, export and message is made of."""
 
-from polyclinic.assess.assessing import Evidenced, assess, assess_with_evidence
 from polyclinic.assess.assessment import (
     Abstention,
     Answer,
@@ -29,6 +28,7 @@ from polyclinic.assess.explanation import (
     Trust,
     WordScore,
 )
+from polyclinic.assess.pipeline import Evidenced, assess, assess_with_evidence
 
 __all__ = [
     "Abstention",

@@ -10,7 +10,7 @@ from typing import Literal
 
 from polyclinic.assess.part import Part
 from polyclinic.evaluation import Figure
-from polyclinic.explain.regions import Region
+from polyclinic.explain.localisation.regions import Region
 
 
 class ModalityShare(Part):
@@ -63,7 +63,7 @@ class MapSetting(Part):
 
     method: str
     smoothing: float  # of the map, as a share of its side; 0: none
-    sensitivity: float  # of the dial, see `polyclinic.explain.localisation`
+    sensitivity: float  # of the dial, see `polyclinic.explain.localisation.localisation`
     chosen_on: str | None  # the split on whose known lesions an audit chose all three; None: nobody chose them
     recall: Figure | None = None  # of the lesions there
     false_regions: Figure | None = None  # a picture there
@@ -78,7 +78,7 @@ class PictureRegions(Part):
     width: int
     height: int
     score: float
-    sensitivity: float  # of the dial, see `polyclinic.explain.localisation`
+    sensitivity: float  # of the dial, see `polyclinic.explain.localisation.localisation`
     spacing: Literal["patient", "detector"] | None = None  # where millimetres are measured; None: they are not known
     regions: tuple[Region, ...]  # in pixels of the picture, and millimetres where known
 

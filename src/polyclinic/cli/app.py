@@ -17,7 +17,6 @@ from polyclinic.cli import (
     compare,
     demo,
     evaluate,
-    explain,
     explain_audit,
     ingest,
     predict,
@@ -27,6 +26,7 @@ from polyclinic.cli import (
     verify,
 )
 from polyclinic.cli.console import err
+from polyclinic.cli.explain import command as explain
 
 app = typer.Typer(
     name="polyclinic",

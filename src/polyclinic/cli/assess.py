@@ -69,12 +69,12 @@ def assess(
         raise ValueError(f"{html} is a folder: name a file")
     from polyclinic.assess import assess_with_evidence
     from polyclinic.cohort import Cohort
-    from polyclinic.models.bundle import Bundle
+    from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
     found, attributions = assess_with_evidence(loaded, opened, subject, time, explain=not no_explain)
     if html is not None:
-        from polyclinic.exchange.page import evidence_of, write_assessment_page
+        from polyclinic.exchange.html import evidence_of, write_assessment_page
 
         write_assessment_page(found, html, evidence_of(loaded, opened, found, attributions))
     if json:

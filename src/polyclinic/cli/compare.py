@@ -11,7 +11,7 @@ from polyclinic.cli.tables import print_report, report_as_json
 from polyclinic.cli.train import chosen_study
 
 if TYPE_CHECKING:
-    from polyclinic.models.bundle import Bundle
+    from polyclinic.models.bundle.bundle import Bundle
 
 TREE = "decision_tree"
 
@@ -36,9 +36,9 @@ def compare_classical(
 ) -> None:
     """Fit logistic regression, decision tree, random forest and boosting on the same features and splits."""
     from polyclinic.cohort import Cohort
-    from polyclinic.models.bundle import Bundle
-    from polyclinic.training.run import train_and_measure
-    from polyclinic.training.study import Study
+    from polyclinic.models.bundle.bundle import Bundle
+    from polyclinic.study import Study
+    from polyclinic.training.train import train_and_measure
 
     study = Study.model_validate(dict(chosen_study(None, task, inputs, seed)) | {"network": None})
     report = train_and_measure(study, Cohort.open(cohort), out_folder, progress=TerminalProgress())

@@ -60,8 +60,8 @@ def demo(
 
 def _run(cohort: Path, into: Path, seed: int, json: bool) -> dict[str, Any]:
     from polyclinic.cohort import Cohort
-    from polyclinic.training.run import train_and_measure
-    from polyclinic.training.study import Study
+    from polyclinic.study import Study
+    from polyclinic.training.train import train_and_measure
 
     bundle = into / "bundle"
     report = train_and_measure(

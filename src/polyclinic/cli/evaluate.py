@@ -33,8 +33,8 @@ def evaluate(
 ) -> None:
     """Measure a bundle, with intervals, by subgroup and for each subset of its inputs."""
     from polyclinic.cohort import Cohort
-    from polyclinic.models.bundle import Bundle
-    from polyclinic.training.evaluate import evaluate as measure
+    from polyclinic.models.bundle.bundle import Bundle
+    from polyclinic.training.evaluation.evaluate import evaluate as measure
 
     progress = TerminalProgress()
     whole = None if split == "all" else split
@@ -42,7 +42,7 @@ def evaluate(
     if report.learnt:
         err.print(f"caution: the bundle learnt from {report.learnt} of these subjects, so the figures flatter")
     if html is not None:
-        from polyclinic.evaluation.page import write_page
+        from polyclinic.evaluation.report.page import write_page
 
         write_page(html, report.cards, f"{bundle.name} on {cohort.name}", progress=progress)
     if json:

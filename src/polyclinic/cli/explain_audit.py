@@ -9,8 +9,8 @@ from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json, Seed, TasksOfBundle
 
 if TYPE_CHECKING:
-    from polyclinic.evaluation.document import Table as Blocks
-    from polyclinic.explain.audit_record import Audit
+    from polyclinic.evaluation.report.document import Table as Blocks
+    from polyclinic.explain.audit.record import Audit
 
 
 def register(app: typer.Typer) -> None:
@@ -46,12 +46,12 @@ def explain_audit(
 ) -> None:
     """Measure whether explanations are true: of the model, and of what is known. Exit code 1: those shown are not."""
     from polyclinic.cohort import Cohort
-    from polyclinic.explain.audit import audit
-    from polyclinic.explain.audit_page import audit_page
-    from polyclinic.explain.audit_record import AUDIT, PAGE
-    from polyclinic.explain.integrated_gradients import METHOD
+    from polyclinic.explain.audit.audit import audit
+    from polyclinic.explain.audit.page import audit_page
+    from polyclinic.explain.audit.record import AUDIT, PAGE
+    from polyclinic.explain.methods.integrated_gradients import METHOD
     from polyclinic.files import write_text
-    from polyclinic.models.bundle import Bundle
+    from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
     told = audit(
@@ -79,7 +79,7 @@ def explain_audit(
 
 
 def _print(told: "Audit") -> None:
-    from polyclinic.explain.audit_page import courses_table, goals_table, known_table, located_table, verdict_table
+    from polyclinic.explain.audit.page import courses_table, goals_table, known_table, located_table, verdict_table
 
     out.print(f"{told.subjects} subjects of {told.split}; brackets hold 95 % intervals", style="bold")
     shown = [goals_table(told), verdict_table(told), courses_table(told.courses)]
@@ -99,7 +99,7 @@ def _print(told: "Audit") -> None:
 def _table(block: "Blocks") -> object:
     from rich.table import Table
 
-    from polyclinic.evaluation.document import cell_text
+    from polyclinic.evaluation.report.document import cell_text
 
     table = Table(*block.header)
     for row in block.rows:

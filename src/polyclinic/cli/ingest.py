@@ -115,7 +115,7 @@ def _refuse_beside_guess(**said: object) -> None:
 def _guess(source: str, path: Path, mapping: Path | None, into: Path | None, json: bool) -> None:
     if source != "table":
         raise typer.BadParameter("only a table's mapping can be guessed", param_hint="--guess")
-    from polyclinic.ingest.table import guess_mapping
+    from polyclinic.ingest.table.reader import guess_mapping
 
     target = mapping or (path / "mapping.yaml" if path.is_dir() else path.with_suffix(".mapping.yaml"))
     if target.exists():

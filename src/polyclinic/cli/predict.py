@@ -28,7 +28,7 @@ def predict(
 ) -> None:
     """Answer for every subject that the tasks can be asked of; no outcome is needed, nor read."""
     from polyclinic.cohort import Cohort
-    from polyclinic.models.bundle import Bundle
+    from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
     if out_file.is_dir():

@@ -8,7 +8,7 @@ from polyclinic.cli.console import out
 
 if TYPE_CHECKING:
     from polyclinic.evaluation import Comparison
-    from polyclinic.training.evaluate import Measured, Report
+    from polyclinic.training.evaluation.evaluate import Measured, Report
 
 FIGURES = 5
 """Columns of a table."""

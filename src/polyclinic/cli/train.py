@@ -10,8 +10,8 @@ from polyclinic.cli.options import CohortPath, Inputs, Json, Logger, Tasks, comm
 from polyclinic.cli.tables import print_report, report_as_json
 
 if TYPE_CHECKING:
-    from polyclinic.training.evaluate import Report
-    from polyclinic.training.study import Study
+    from polyclinic.study import Study
+    from polyclinic.training.evaluation.evaluate import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +61,7 @@ def train(
     if study.network is None and logger != "csv":
         raise typer.BadParameter("this study has no network, whose losses alone are logged", param_hint="--logger")
     opened, progress = Cohort.open(cohort), TerminalProgress()
-    from polyclinic.training.run import cross_validate, train_and_measure  # slow, so not before a refusal
+    from polyclinic.training.train import cross_validate, train_and_measure  # slow, so not before a refusal
 
     report: "Report | None"
     if folds:
@@ -84,7 +84,7 @@ def train(
 
 def _learnt_from(bundle: Path) -> dict[str, Any]:
     """Count what a bundle learnt from: subjects, samples, the answers to each task, the samples with each input."""
-    from polyclinic.models.bundle import Bundle
+    from polyclinic.models.bundle.bundle import Bundle
 
     origin = Bundle.load(bundle).origin
     return {
@@ -110,7 +110,7 @@ def chosen_study(
 ) -> "Study":
     """Build the study from its YAML and what the command line overrules."""
     from polyclinic.cohort import SPLITS
-    from polyclinic.training.study import Study
+    from polyclinic.study import Study
 
     base = dict(Study.load(config)) if config else {}
     said = {

@@ -9,7 +9,7 @@ from polyclinic.cli.console import err, out, print_json
 from polyclinic.cli.options import Json
 
 if TYPE_CHECKING:
-    from polyclinic.golden.verifying import Check, Verification
+    from polyclinic.verification.verify import Check, Verification
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Compute golden outputs anew, and hold them against those that were validated. Exit code 1: they differ."""
-    from polyclinic.golden.verifying import verify as verified
+    from polyclinic.verification.verify import verify as verified
 
     found = verified(bundle)
     if json:

@@ -18,8 +18,8 @@ from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.rejects import Reject
 from polyclinic.cohort.schema import EVENTS, NOMINAL_ORIGIN, POLARS_EVENTS
 from polyclinic.cohort.splits import SPLITS
+from polyclinic.cohort.storage.writer import CohortWriter, Commit
 from polyclinic.cohort.summary import ModalityCount, Summary
-from polyclinic.cohort.writer import CohortWriter, Commit
 
 __all__ = [
     "BIRTH",

@@ -8,10 +8,11 @@ from typing import Self
 
 import polars as pl
 
-from polyclinic.cohort import summary, tables, versions
-from polyclinic.cohort.blobs import BlobStore
+from polyclinic.cohort import summary
 from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.splits import SPLITS
+from polyclinic.cohort.storage import tables, versions
+from polyclinic.cohort.storage.blobs import BlobStore
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 writes the files; `oracle` says what could be known at best.
 """
 
-from polyclinic.demo.oracle import Oracle, oracle
+from polyclinic.demo.best_possible import Oracle, oracle
 from polyclinic.demo.sources import DemoSources, Step, write_sources
 
 __all__ = ["DemoSources", "Oracle", "Step", "oracle", "write_sources"]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int16
 
-from polyclinic.demo.clinic import Flags, Numbers, Patients
+from polyclinic.demo.patients import Flags, Numbers, Patients
 
 SAMPLING_HZ, SECONDS = 250, 10
 SAMPLES = SAMPLING_HZ * SECONDS

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from polyclinic.demo.clinic import CONDITIONS, FINDINGS, HISTORIES, Patients
-from polyclinic.demo.tables import at
-from polyclinic.demo.wording import (
+from polyclinic.demo.patients import CONDITIONS, FINDINGS, HISTORIES, Patients
+from polyclinic.demo.phrases import (
     ABSENT,
     ASIDE,
     BACKGROUND,
@@ -27,6 +26,7 @@ from polyclinic.demo.wording import (
     QUESTIONS,
     VAGUE,
 )
+from polyclinic.demo.tables import at
 
 Facts = Mapping[str, Any]  # one row of the truth
 

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from polyclinic.demo.clinic import BLOCK, CAUSES, INTERCEPT, Patients, draw_patients
 from polyclinic.demo.ecg import draw_ecgs, write_record
-from polyclinic.demo.measurements import draw_labs, draw_vitals
+from polyclinic.demo.labs_and_vitals import draw_labs, draw_vitals
 from polyclinic.demo.names import opaque_name
 from polyclinic.demo.notes import write_notes
+from polyclinic.demo.patients import BLOCK, CAUSES, INTERCEPT, Patients, draw_patients
 from polyclinic.demo.tables import at, demographics, outcomes, treatments
 from polyclinic.files import write_json
 from polyclinic.progress import SILENT, Progress
@@ -176,7 +176,12 @@ def _without_pictures(people: Patients) -> Patients:
 
 def _write_films(folder: Path, truth: Path, everyone: pl.DataFrame, seed: int, progress: Progress) -> int:
     """Draw every radiograph and write the truth about their lesions; gives their number."""
-    from polyclinic.demo.films import BoxRow, Picture, films_of, write_film  # only pictures need pydicom and scipy
+    from polyclinic.demo.radiographs import (  # only pictures need pydicom and scipy
+        BoxRow,
+        Picture,
+        films_of,
+        write_film,
+    )
 
     folder.mkdir()
     films = [film for facts in everyone.iter_rows(named=True) for film in films_of(seed, facts)]

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from polyclinic.demo.clinic import CONDITIONS, FINDINGS, Patients
-from polyclinic.demo.measurements import Moments, times
+from polyclinic.demo.labs_and_vitals import Moments, times
+from polyclinic.demo.patients import CONDITIONS, FINDINGS, Patients
 
 CHRONIC = ("diabetes", "hypertension", "kidney_disease")
 DOSE_MG = 50

@@ -5,11 +5,8 @@ beneath are plain functions of (truth, prediction, weights); `plots`, `card` and
 """
 
 from polyclinic.evaluation.bootstrap import RESAMPLES, Bootstrap
-from polyclinic.evaluation.calibration import brier, ece, log_loss, scaled_brier
 from polyclinic.evaluation.comparison import by_subset, compare, holm, subset_name
-from polyclinic.evaluation.decision import net_benefit
-from polyclinic.evaluation.delong import auroc_figure, delong_test
-from polyclinic.evaluation.discrimination import auroc, average_precision, min_se_ppv
+from polyclinic.evaluation.estimate import Difference, Figure
 from polyclinic.evaluation.evaluate import (
     evaluate,
     evaluate_binary,
@@ -18,12 +15,15 @@ from polyclinic.evaluation.evaluate import (
     evaluate_regression,
     evaluate_time_to_event,
 )
-from polyclinic.evaluation.figure import Difference, Figure
 from polyclinic.evaluation.groups import age_bands, by_group, modality_sets
 from polyclinic.evaluation.kinds import KINDS, Binary, Kind, Metric, Multiclass, Multilabel, Regression, TimeToEvent
-from polyclinic.evaluation.regression import mae, median_absolute_error, r2, rmse
+from polyclinic.evaluation.metrics.calibration import brier, ece, log_loss, scaled_brier
+from polyclinic.evaluation.metrics.decision_curve import net_benefit
+from polyclinic.evaluation.metrics.delong import auroc_figure, delong_test
+from polyclinic.evaluation.metrics.discrimination import auroc, average_precision, min_se_ppv
+from polyclinic.evaluation.metrics.regression import mae, median_absolute_error, r2, rmse
+from polyclinic.evaluation.metrics.survival import harrell_c, integrated_brier, uno_c
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
-from polyclinic.evaluation.survival import harrell_c, integrated_brier, uno_c
 
 __all__ = [
     "KINDS",

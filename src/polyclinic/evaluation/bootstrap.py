@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polyclinic.evaluation.arrays import CONFIDENCE, Array, Labels, subject_codes
-from polyclinic.evaluation.figure import percent
+from polyclinic.evaluation.estimate import percent
 
 RESAMPLES = 2000
 METHOD = f"bootstrap by subject, {percent(CONFIDENCE)}"

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from polyclinic.evaluation.arrays import Array, Labels, subject_codes
 from polyclinic.evaluation.bootstrap import Bootstrap, percentiles, two_sided_p
-from polyclinic.evaluation.figure import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Figure
 from polyclinic.evaluation.groups import NO_MODALITY
 from polyclinic.evaluation.kinds import Kind, Metric
 from polyclinic.evaluation.results import Comparison, Contender

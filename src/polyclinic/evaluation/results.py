@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from polyclinic.evaluation.calibration import ReliabilityBin
-from polyclinic.evaluation.decision import DecisionPoint
-from polyclinic.evaluation.figure import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Figure
+from polyclinic.evaluation.metrics.calibration import ReliabilityBin
+from polyclinic.evaluation.metrics.confusion import Confusion
+from polyclinic.evaluation.metrics.decision_curve import DecisionPoint
 from polyclinic.evaluation.record import Record
-from polyclinic.evaluation.threshold import Confusion
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from polyclinic.features.image_pixels import Placement
-from polyclinic.features.note_negation import is_cue
+from polyclinic.features.image.preprocessing import Placement
+from polyclinic.features.note.negation import is_cue
 
 
 class Frozen:

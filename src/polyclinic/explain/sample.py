@@ -12,9 +12,9 @@ import polars as pl
 
 from polyclinic.cohort.as_of import SAMPLES, known_at
 from polyclinic.features import Arrays
-from polyclinic.features.image_encodings import Blobs
-from polyclinic.models.batch import in_order
-from polyclinic.models.bundle import Bundle, record_of
+from polyclinic.features.image.embeddings import Blobs
+from polyclinic.models.bundle.bundle import Bundle, record_of
+from polyclinic.models.network.batch import in_order
 
 OF_PICTURES = ("IMAGE//", "DICOM//")
 """The kinds of codes that name a picture, and tell how it was taken."""

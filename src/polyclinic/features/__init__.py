@@ -7,22 +7,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polyclinic.features.cache import EncoderCache
+    from polyclinic.features.cache.encoder_cache import EncoderCache
     from polyclinic.features.featurizer import Arrays, Featurizer, NotFittedError, sample_rows
-    from polyclinic.features.image import ImageFeaturizer, ImageOptions
-    from polyclinic.features.note import NoteFeaturizer, NoteOptions
-    from polyclinic.features.samples import known_inputs
-    from polyclinic.features.series import SeriesFeaturizer, SeriesOptions
-    from polyclinic.features.structured import StructuredFeaturizer
+    from polyclinic.features.image.featurizer import ImageFeaturizer, ImageOptions
+    from polyclinic.features.known_record import known_inputs
+    from polyclinic.features.note.featurizer import NoteFeaturizer, NoteOptions
+    from polyclinic.features.series.featurizer import SeriesFeaturizer, SeriesOptions
+    from polyclinic.features.structured.featurizer import StructuredFeaturizer
 
 _NAMES_BY_MODULE = {
-    "cache": ("EncoderCache",),
+    "cache.encoder_cache": ("EncoderCache",),
     "featurizer": ("Arrays", "Featurizer", "NotFittedError", "sample_rows"),
-    "image": ("ImageFeaturizer", "ImageOptions"),
-    "note": ("NoteFeaturizer", "NoteOptions"),
-    "samples": ("known_inputs",),
-    "series": ("SeriesFeaturizer", "SeriesOptions"),
-    "structured": ("StructuredFeaturizer",),
+    "image.featurizer": ("ImageFeaturizer", "ImageOptions"),
+    "note.featurizer": ("NoteFeaturizer", "NoteOptions"),
+    "known_record": ("known_inputs",),
+    "series.featurizer": ("SeriesFeaturizer", "SeriesOptions"),
+    "structured.featurizer": ("StructuredFeaturizer",),
 }
 _HOME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 

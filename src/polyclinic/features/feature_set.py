@@ -8,13 +8,13 @@ from typing import Any, Self
 
 import polars as pl
 
-from polyclinic.features.cache import EncoderCache
+from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.featurizer import Arrays, Featurizer
-from polyclinic.features.image import ImageFeaturizer, ImageOptions
-from polyclinic.features.image_encodings import Blobs
-from polyclinic.features.note import NoteFeaturizer, NoteOptions
-from polyclinic.features.series import SeriesFeaturizer, SeriesOptions
-from polyclinic.features.structured import StructuredFeaturizer
+from polyclinic.features.image.embeddings import Blobs
+from polyclinic.features.image.featurizer import ImageFeaturizer, ImageOptions
+from polyclinic.features.note.featurizer import NoteFeaturizer, NoteOptions
+from polyclinic.features.series.featurizer import SeriesFeaturizer, SeriesOptions
+from polyclinic.features.structured.featurizer import StructuredFeaturizer
 from polyclinic.files import write_json
 from polyclinic.progress import SILENT, Progress
 

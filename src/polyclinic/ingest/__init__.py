@@ -5,8 +5,8 @@ reason and remedy, never with the value. A new source is one module with a `read
 """
 
 from polyclinic.ingest.pipeline import ingest
-from polyclinic.ingest.reader import READERS, Options, Sink
+from polyclinic.ingest.readers import READERS, Options, Sink
 from polyclinic.ingest.report import IngestError, IngestReport, RejectsError
-from polyclinic.ingest.table_guess import guess_mapping
+from polyclinic.ingest.table.guess import guess_mapping
 
 __all__ = ["READERS", "IngestError", "IngestReport", "Options", "RejectsError", "Sink", "guess_mapping", "ingest"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from polyclinic.cohort import Reject
-from polyclinic.ingest.reader import Sink
+from polyclinic.ingest.readers import Sink
 from polyclinic.ingest.unusable import Unusable
 
 OUTSIDE = "path outside the source"

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from polyclinic.cohort import CohortWriter, Reject
-from polyclinic.ingest.reader import Sink, options_for, source_named
+from polyclinic.ingest.readers import Sink, options_for, source_named
 from polyclinic.ingest.report import IngestError, IngestReport, RejectsError
 from polyclinic.progress import SILENT, Progress
 

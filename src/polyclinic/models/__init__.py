@@ -1,7 +1,7 @@
 """Encoders → fusion → latent → heads, the classical models beside them, and what makes their answers probabilities."""
 
-from polyclinic.models.batch import MODALITIES, Batch, concatenate
-from polyclinic.models.config import (
+from polyclinic.models.network.batch import MODALITIES, Batch, concatenate
+from polyclinic.models.network.config import (
     EncoderConfig,
     HeadConfig,
     ImageSizes,
@@ -11,12 +11,12 @@ from polyclinic.models.config import (
     StructuredSizes,
     TaskKind,
 )
-from polyclinic.models.encoders import ENCODERS, Encoder, build_encoder
-from polyclinic.models.fusions import FUSIONS, Fusion, build_fusion
-from polyclinic.models.heads import HEADS, Head, RegressionHead, TimeToEventHead, build_head
-from polyclinic.models.presence import modality_dropout, subsets
-from polyclinic.models.tokens import Tokens
-from polyclinic.models.unified import Outputs, UnifiedModel
+from polyclinic.models.network.encoders import ENCODERS, Encoder, build_encoder
+from polyclinic.models.network.fusions import FUSIONS, Fusion, build_fusion
+from polyclinic.models.network.heads import HEADS, Head, RegressionHead, TimeToEventHead, build_head
+from polyclinic.models.network.modality_dropout import modality_dropout, subsets
+from polyclinic.models.network.tokens import Tokens
+from polyclinic.models.network.unified import Outputs, UnifiedModel
 
 __all__ = [
     "ENCODERS",

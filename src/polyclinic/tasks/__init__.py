@@ -1,13 +1,13 @@
 """The clinical question → labels at prediction times."""
 
 from polyclinic.tasks.builtin import BUILT_IN
+from polyclinic.tasks.code_patterns import Inputs
+from polyclinic.tasks.definition import Exclusion, Kind, Prediction, Target
 from polyclinic.tasks.errors import TaskError
 from polyclinic.tasks.labels import Labels, label
-from polyclinic.tasks.patterns import Inputs
-from polyclinic.tasks.question import Exclusion, Kind, Prediction, Target
+from polyclinic.tasks.prediction_times import prediction_times
 from polyclinic.tasks.targets import Answers, Samples, Targets, as_targets, count_answers, number_samples, samples
 from polyclinic.tasks.task import Task
-from polyclinic.tasks.times import prediction_times
 
 __all__ = [
     "BUILT_IN",

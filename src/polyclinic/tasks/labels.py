@@ -12,14 +12,14 @@ from meds.schema import LabelSchema
 
 from polyclinic.cohort import Cohort
 from polyclinic.files import replacing, write_text
-from polyclinic.tasks.checks import refuse_visible_target
+from polyclinic.tasks.code_patterns import OUTCOMES, in_words, matching
+from polyclinic.tasks.definition import Kind
 from polyclinic.tasks.errors import TaskError
-from polyclinic.tasks.evidence import Evidence
-from polyclinic.tasks.patterns import OUTCOMES, in_words, matching
-from polyclinic.tasks.question import Kind
-from polyclinic.tasks.readings import read_answers
+from polyclinic.tasks.label_readers import read_answers
+from polyclinic.tasks.prediction_times import Record, ask
+from polyclinic.tasks.target_events import Evidence
 from polyclinic.tasks.task import Task
-from polyclinic.tasks.times import Record, ask
+from polyclinic.tasks.validation import refuse_visible_target
 
 TOO_EARLY = "outcome recorded only at or before the prediction time"
 TOO_LATE = "outcome recorded only after the horizon"

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import SPLITS, Cohort
-from polyclinic.tasks.checks import CLASS_SEPARATOR
 from polyclinic.tasks.labels import Labels, label
 from polyclinic.tasks.task import Task
+from polyclinic.tasks.validation import CLASS_SEPARATOR
 
 
 class Targets(NamedTuple):

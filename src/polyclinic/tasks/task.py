@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from polyclinic.tasks.checks import check_target, refuse_leaks
+from polyclinic.tasks.code_patterns import Inputs
+from polyclinic.tasks.definition import PICKS, READINGS, Exclusion, Kind, Prediction, Target
 from polyclinic.tasks.durations import Duration, duration_in_words
 from polyclinic.tasks.errors import TaskError
-from polyclinic.tasks.patterns import Inputs
-from polyclinic.tasks.question import PICKS, READINGS, Exclusion, Kind, Prediction, Target
+from polyclinic.tasks.validation import check_target, refuse_leaks
 
 _PACKAGED = files("polyclinic.tasks") / "builtin"
 

@@ -13,28 +13,28 @@ import polars as pl
 
 from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
-from polyclinic.features.cache import EncoderCache
+from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
-from polyclinic.golden.computing import golden_of
-from polyclinic.models.bundle import Bundle, record_of
-from polyclinic.models.ensemble import presence_of
+from polyclinic.models.bundle.bundle import Bundle, record_of
+from polyclinic.models.ensemble.ensemble import presence_of
 from polyclinic.progress import SILENT, Progress
+from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Samples, Targets, samples
-from polyclinic.training.configure import check_network, designs, feature_options, head_config, model_config
-from polyclinic.training.crossfit import Crossfitter, Opinions
-from polyclinic.training.examples import Examples
-from polyclinic.training.folds import folds, groups_of, strata_of
-from polyclinic.training.memory import MemoryEstimate, classical_bytes, free_bytes, held_bytes, step_bytes
-from polyclinic.training.network import check_logger
-from polyclinic.training.reference import Development, Judged, usual_codes
-from polyclinic.training.study import Study, StudyError
+from polyclinic.training.cross_fitting import Crossfitter, Opinions
+from polyclinic.training.data.dataset import Examples
+from polyclinic.training.data.folds import folds, groups_of, strata_of
+from polyclinic.training.development_reference import Development, Judged, usual_codes
+from polyclinic.training.memory_estimate import MemoryEstimate, classical_bytes, free_bytes, held_bytes, step_bytes
+from polyclinic.training.model_setup import check_network, designs, feature_options, head_config, model_config
+from polyclinic.training.network.trainer import check_logger
+from polyclinic.verification.golden_outputs import golden_of
 
 WORK = ".work"
 """Folder, within a bundle's, of the checkpoints of an unfinished fit."""
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedStudy:
     """A bundle, and what its members said of the development samples when they had not seen them."""
 
     bundle: Bundle
@@ -43,7 +43,12 @@ class Fitted:
     opinions: Opinions
 
 
-def fit(
+def fit(study: Study, cohort: Cohort, **options: Any) -> Bundle:
+    """Fit a study on the development subjects of a cohort; see `fit_study` for the options and errors."""
+    return fit_study(study, cohort, **options).bundle
+
+
+def fit_study(
     study: Study,
     cohort: Cohort,
     *,
@@ -53,7 +58,7 @@ def fit(
     logger: str = "csv",
     progress: Progress = SILENT,
     golden: bool = True,
-) -> Fitted:
+) -> FittedStudy:
     """Fit a study on the development subjects of a cohort.
 
     Features, networks, classical models, their combination, calibration and thresholds all come from these subjects;
@@ -87,7 +92,7 @@ def fit(
     reserved = _reserved(study, bundle, cohort, *_answered(sampled, kept), progress) if study.conformal else None
     bundle.reference = development.reference(reserved, progress)
     bundle.golden = golden_of(bundle) if golden else None
-    return Fitted(bundle, frame, examples, opinions)
+    return FittedStudy(bundle, frame, examples, opinions)
 
 
 def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> MemoryEstimate:
@@ -95,7 +100,7 @@ def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> Memo
     parameters, activations = 0, 0
     if crossfitter.config is not None and study.network is not None:
         from polyclinic.models import UnifiedModel
-        from polyclinic.training.module import UnifiedModule
+        from polyclinic.training.network.lightning_module import UnifiedModule
 
         module = UnifiedModule(UnifiedModel(crossfitter.config), study.network, study.seed)
         parameters, activations = step_bytes(module, crossfitter.network_examples, np.arange(len(examples)))

@@ -4,8 +4,7 @@ from sklearn import metrics
 
 from polyclinic.evaluation import Binary, Bootstrap, compare, evaluate_binary
 from polyclinic.evaluation.kinds.binary import thinned
-
-from ..samples import binary
+from tests.evaluation.samples import binary
 
 
 def test_without_a_threshold_nobody_is_called():

@@ -3,9 +3,8 @@ import pytest
 from lifelines.utils import concordance_index
 
 from polyclinic.evaluation import TimeToEvent, evaluate_time_to_event
-from polyclinic.evaluation.survival import integrated_brier
-
-from ..samples import survival
+from polyclinic.evaluation.metrics.survival import integrated_brier
+from tests.evaluation.samples import survival
 
 TIMES = (0.25, 0.5, 1.0, 50.0)
 

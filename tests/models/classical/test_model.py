@@ -7,13 +7,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from skops import io
 
-from polyclinic.models.classical import (
-    Block,
-    ClassicalConfig,
-    ClassicalModel,
-    NotFittedError,
-    UntrustedModelError,
-)
+from polyclinic.models.classical import Block, ClassicalConfig, ClassicalModel, NotFittedError, UntrustedModelError
 from polyclinic.models.classical.estimators import FAMILIES
 
 COLUMNS = tuple(f"LAB//analyte{place}//mmol/L last" for place in range(6))
@@ -166,7 +160,7 @@ def test_the_search_takes_what_is_best_for_noise():
 
 
 def test_the_samples_of_a_subject_stay_together():
-    from polyclinic.models.classical.search import _splits
+    from polyclinic.models.classical.hyperparameters import _splits
 
     target, subjects = np.arange(60) % 2, np.repeat(np.arange(20), 3)
     for kind in ("binary", "regression"):

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from polyclinic.demo.phantom.anatomy import Build, Frame, draw_anatomy, draw_pose, lay_frame
+from polyclinic.demo.phantom.detector import expose
 from polyclinic.demo.phantom.fields import Field, blurred, enlarged
-from polyclinic.demo.phantom.film import expose
 from polyclinic.demo.phantom.lesions import Box, Lesion, draw_lesions, heart_box
 from polyclinic.demo.phantom.skeleton import draw_ribs, draw_shoulders, draw_spine
 from polyclinic.demo.phantom.torso import AIR, Chest, Lungs, draw_heart, draw_lungs, draw_soft_tissue

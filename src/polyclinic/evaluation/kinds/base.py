@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from polyclinic.evaluation.arrays import Array, Labels
 from polyclinic.evaluation.bootstrap import METHOD, Bootstrap, percentiles
-from polyclinic.evaluation.figure import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Figure
 from polyclinic.evaluation.results import Pictures, Row
 
 SMALL = 50  # subjects below which a group's figures carry a caution

@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from polyclinic.evaluation import calibration, discrimination
 from polyclinic.evaluation.arrays import (
     Array,
     Labels,
@@ -19,12 +18,13 @@ from polyclinic.evaluation.arrays import (
     finite,
 )
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.decision import decision_curve
-from polyclinic.evaluation.delong import auroc_figure, delong_test
-from polyclinic.evaluation.figure import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Figure
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, Obstacle, Statistic, kept_rows, no_samples
+from polyclinic.evaluation.metrics import calibration, discrimination
+from polyclinic.evaluation.metrics.confusion import Cut, confusion, f1, threshold_figures
+from polyclinic.evaluation.metrics.decision_curve import decision_curve
+from polyclinic.evaluation.metrics.delong import auroc_figure, delong_test
 from polyclinic.evaluation.results import Curve, Histogram, Pictures
-from polyclinic.evaluation.threshold import Cut, confusion, f1, threshold_figures
 
 ORDER = (
     "auroc", "auprc", "min_se_ppv", "brier", "scaled_brier", "log_loss", "calibration_slope", "calibration_intercept",

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from polyclinic.evaluation.arrays import Array
-from polyclinic.evaluation.figure import Figure
+from polyclinic.evaluation.estimate import Figure
 from polyclinic.evaluation.kinds.base import Metric
 
 OneClass = Callable[[Array, Array, Array], Array]  # (y, p, weights) of one class → one value per row of weights

@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 
-from polyclinic.evaluation import calibration, discrimination
 from polyclinic.evaluation.arrays import (
     Array,
     Labels,
@@ -17,13 +16,14 @@ from polyclinic.evaluation.arrays import (
     subject_codes,
 )
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.delong import auroc_figure
-from polyclinic.evaluation.figure import Figure
+from polyclinic.evaluation.estimate import Figure
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, caution, kept_rows, no_samples
 from polyclinic.evaluation.kinds.binary import METRICS, thinned
 from polyclinic.evaluation.kinds.macro import macro, say_how_many
+from polyclinic.evaluation.metrics import calibration, discrimination
+from polyclinic.evaluation.metrics.confusion import proportion
+from polyclinic.evaluation.metrics.delong import auroc_figure
 from polyclinic.evaluation.results import Pictures, Row
-from polyclinic.evaluation.threshold import proportion
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from polyclinic.evaluation import calibration, discrimination
 from polyclinic.evaluation.arrays import Array, Labels, as_probabilities, binary_obstacle, subject_codes
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.figure import Figure
+from polyclinic.evaluation.estimate import Figure
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, caution
 from polyclinic.evaluation.kinds.binary import Binary, chances, thinned
 from polyclinic.evaluation.kinds.macro import macro, say_how_many
+from polyclinic.evaluation.metrics import calibration, discrimination
 from polyclinic.evaluation.results import Pictures, Row
 
 

@@ -6,12 +6,12 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from polyclinic.evaluation import regression
 from polyclinic.evaluation.arrays import Array, Labels, Z, as_scores
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.calibration import BINS, ReliabilityBin, equal_mass_bins
-from polyclinic.evaluation.figure import Figure
+from polyclinic.evaluation.estimate import Figure
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, kept_rows, no_samples
+from polyclinic.evaluation.metrics import regression
+from polyclinic.evaluation.metrics.calibration import BINS, ReliabilityBin, equal_mass_bins
 from polyclinic.evaluation.results import Pictures
 
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from polyclinic.evaluation import survival
 from polyclinic.evaluation.arrays import Array, Labels, Scores, as_matrix, as_probabilities, as_scores
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.figure import Figure
+from polyclinic.evaluation.estimate import Figure
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, kept_rows
+from polyclinic.evaluation.metrics import survival
 from polyclinic.evaluation.results import Pictures
 
 FOLLOWED = 10  # fewer samples than this still followed say too little of what comes after

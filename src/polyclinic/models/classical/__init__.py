@@ -1,11 +1,11 @@
 """Classical models on the same features and splits as the network, behind one interface."""
 
 from polyclinic.models.classical.config import ClassicalConfig, ClassicalKind, ClassicalName
-from polyclinic.models.classical.design import LINEAR, TREES, Design, DesignOptions
+from polyclinic.models.classical.design_matrix import LINEAR, TREES, Design, DesignOptions
 from polyclinic.models.classical.estimators import FAMILIES
+from polyclinic.models.classical.imputation_and_scaling import Block
 from polyclinic.models.classical.model import ClassicalModel, NotFittedError
-from polyclinic.models.classical.preparation import Block
-from polyclinic.models.classical.saving import UntrustedModelError
+from polyclinic.models.classical.persistence import UntrustedModelError
 
 __all__ = [
     "LINEAR",

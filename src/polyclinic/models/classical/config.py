@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from polyclinic.models.config import Frozen
+from polyclinic.models.network.config import Frozen
 
 ClassicalName = Literal["logistic_regression", "decision_tree", "random_forest", "gradient_boosting"]
 ClassicalKind = Literal["binary", "multiclass", "multilabel", "regression"]

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from polyclinic.models.classical.answering import Answer, answerer, task_answers
 from polyclinic.models.classical.config import ClassicalConfig
 from polyclinic.models.classical.estimators import FAMILIES, Estimator, Options, fit_estimator
 from polyclinic.models.classical.flat_trees import UnsoundTreeError
-from polyclinic.models.classical.preparation import Block, Preparation
+from polyclinic.models.classical.hyperparameters import best_options
+from polyclinic.models.classical.imputation_and_scaling import Block, Preparation
+from polyclinic.models.classical.persistence import SavedModel, UntrustedModelError, load_model, save_model
+from polyclinic.models.classical.prediction import Answer, answerer, task_answers
 from polyclinic.models.classical.rules import tree_rules
-from polyclinic.models.classical.saving import SavedModel, UntrustedModelError, load_model, save_model
-from polyclinic.models.classical.search import best_options
 
 
 class NotFittedError(RuntimeError):

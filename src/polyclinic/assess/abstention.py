@@ -1,0 +1,47 @@
+"""When an answer should not be acted on, and why. To abstain is a result, not an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from polyclinic.assess.assessment import Abstention, ConformalSet, Cost, Record
+from polyclinic.evaluation.estimate import percent
+from polyclinic.evaluation.report.metric_names import term
+from polyclinic.models.bundle.outliers import FAR
+
+
+def abstentions_of(
+    record: Record, cost: Cost | None, no_better_than_chance: bool, sets: Sequence[ConformalSet]
+) -> tuple[Abstention, ...]:
+    """Give every reason to abstain from an answer, the gravest first."""
+    if not record.present:
+        nothing = f"Nothing that the model reads ({', '.join(record.missing)}) was recorded by then."
+        return (Abstention(reason="nothing_recorded", text=nothing),)
+    return tuple(_reasons(record, cost, no_better_than_chance, sets))
+
+
+def _reasons(
+    record: Record, cost: Cost | None, no_better_than_chance: bool, sets: Sequence[ConformalSet]
+) -> Iterator[Abstention]:
+    typicality = record.typicality
+    if typicality is not None and typicality.far:
+        text = f"The record is unlike those of development: beyond {percent(FAR, 1)} of {typicality.samples:,}."
+        yield Abstention(reason="unlike_development", text=text)
+    if cost is not None and no_better_than_chance:
+        text = (
+            f"Only {' + '.join(record.present)} recorded; with no more than that the model was not shown to be better "
+            f"than chance ({term(cost.figure).label} {cost.given})."
+        )
+        yield Abstention(reason="too_little", text=text)
+    if sets and all(one.everything for one in sets):
+        level = percent(sets[0].level)
+        few = " (it stands on too few subjects to rule anything out)" if sets[0].low is None and _endless(sets) else ""
+        yield Abstention(reason="undecided", text=f"At {level} confidence no answer can be ruled out{few}.")
+    elif sets and all(not one.answers and one.low is None and not one.everything for one in sets):
+        text = f"No answer fits as well as the truth fits {percent(sets[0].level)} of patients."
+        yield Abstention(reason="nothing_fits", text=text)
+
+
+def _endless(sets: Sequence[ConformalSet]) -> bool:
+    """Tell whether the subjects are fewer than a set needs at its level."""
+    return all((one.subjects + 1) * (1 - one.level) < 1 for one in sets)

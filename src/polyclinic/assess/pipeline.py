@@ -1,0 +1,136 @@
+"""Bundle + subject + time → assessment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, NamedTuple
+
+from polyclinic.assess.abstention import abstentions_of
+from polyclinic.assess.assessment import Abstention, Answer, Assessment, AssessmentError, Fingerprints, Record
+from polyclinic.assess.bundle_performance import Measurements
+from polyclinic.assess.inference import Reading, refuse_foreign
+from polyclinic.assess.prediction_time import Asked, naive, refuse_before_first_event, when_asked
+from polyclinic.assess.uncertainty import said_of, sets_of
+from polyclinic.cohort import Cohort
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.tasks import Task
+
+if TYPE_CHECKING:
+    from polyclinic.explain.attribution import Attribution
+
+NO_REFERENCE = (
+    "The bundle remembers nothing of development: no conformal set, no figures out of fold, not how usual "
+    "the record is, and intervals span the networks alone. Train it again."
+)
+NOT_MEASURED = (
+    "The bundle was not measured on subjects kept apart: figures at thresholds come from those it was developed on, "
+    "and what a missing input costs is not known."
+)
+
+
+def assess(
+    bundle: Bundle, cohort: Cohort, subject: int, at: datetime | None = None, explain: bool = True
+) -> Assessment:
+    """Say everything that a bundle can say of one subject.
+
+    Args:
+        bundle: loaded once, it may answer for any number of subjects.
+        cohort: one that it learnt from, or any other.
+        subject: an id of the cohort.
+        at: the time to ask at; None: each task's own prediction time (of one that is asked several times, the latest).
+            Nothing after it is read. A time with a zone is turned to UTC; those of a cohort have none.
+        explain: add what each answer rests on, which takes longer than the answer itself.
+
+    Returns:
+        The assessment. What cannot or should not be answered abstains in it, with the reason.
+
+    Raises:
+        AssessmentError: the cohort has no such subject, or nothing that the bundle reads; `at` is before the first
+            event.
+        PictureError: a picture is missing or damaged.
+    """
+    return assess_with_evidence(bundle, cohort, subject, at, explain).assessment
+
+
+class Evidenced(NamedTuple):
+    """An assessment, and by task the whole attributions of which it keeps the weightiest scores."""
+
+    assessment: Assessment
+    attributions: dict[str, Attribution]
+
+
+def assess_with_evidence(
+    bundle: Bundle, cohort: Cohort, subject: int, at: datetime | None = None, explain: bool = True
+) -> Evidenced:
+    """Assess as `assess` does, and give what its explanations were made of, so that a page need not make it again."""
+    events = cohort.subject(subject)
+    if events.is_empty():
+        raise AssessmentError(f"no such subject in {cohort.path}: the ids are in its metadata/subjects.parquet")
+    at = naive(at)
+    if at is not None:
+        refuse_before_first_event(events, at)
+    asked = when_asked(events, bundle.tasks, at)
+    times = sorted({one.time for one in asked if one.time is not None})
+    readings = {time: Reading.of(bundle, cohort, events, subject, time) for time in times}
+    if not any(reading.present for reading in readings.values()):
+        refuse_foreign(bundle, cohort)
+    records = {time: reading.record(bundle) for time, reading in readings.items()}
+    measurements = Measurements.beside(bundle)
+    answers = [_answer(bundle, one, readings, records, measurements) for one in asked]
+    attributions: dict[str, Attribution] = {}
+    if explain:
+        # Loads much that answering does without.
+        from polyclinic.assess.explain_answers import explained
+
+        records, answers, attributions = explained(bundle, cohort, readings, records, answers)
+    assessment = Assessment(
+        subject_id=subject,
+        at=at,
+        records=tuple(records.values()),
+        answers=tuple(answers),
+        lacks=_lacks(bundle, measurements),
+        fingerprints=Fingerprints(bundle=bundle.digest, cohort=cohort.fingerprint, polyclinic=version("polyclinic")),
+    )
+    return Evidenced(assessment, attributions)
+
+
+def _answer(
+    bundle: Bundle,
+    asked: Asked,
+    readings: Mapping[datetime, Reading],
+    records: Mapping[datetime, Record],
+    measurements: Measurements,
+) -> Answer:
+    task = asked.task
+    about = {"task": task.name, "kind": task.kind, "question": task.describe(), "unit": _unit(task)}
+    if asked.time is None:
+        text = f"The question is not asked of this patient: {asked.refusal}."
+        return Answer(**about, prediction_time=None, abstentions=(Abstention(reason="not_asked", text=text),))
+    record, heard = records[asked.time], readings[asked.time].heard
+    cost = measurements.cost(task, bundle.inputs, record.present)
+    # Of who has nothing, the model says what is usual: that is no answer about this patient.
+    said = said_of(bundle, task, heard, measurements) if record.present else ()
+    sets = sets_of(bundle, task, said) if said else ()
+    return Answer(
+        **about,
+        prediction_time=asked.time,
+        outputs=said,
+        sets=sets,
+        cost=cost,
+        abstentions=abstentions_of(record, cost, measurements.no_better_than_chance(cost), sets),
+    )
+
+
+def _unit(task: Task) -> str | None:
+    """Give the unit of an estimate, if all codes that answer have the same."""
+    if task.kind != "regression":
+        return None
+    units = {code.split("//")[2] if code.count("//") == 2 else "" for code in task.target.codes}
+    return units.pop() or None if len(units) == 1 else None
+
+
+def _lacks(bundle: Bundle, measurements: Measurements) -> tuple[str, ...]:
+    found = [NO_REFERENCE] if bundle.reference is None else []
+    return (*found, NOT_MEASURED) if not measurements.metrics else tuple(found)

@@ -1,0 +1,136 @@
+"""The numbers of one answer: what is said, how well it is known, and which answers cannot be ruled out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from polyclinic.assess.assessment import Basis, ConformalSet, Said
+from polyclinic.assess.bundle_performance import Measurements
+from polyclinic.evaluation.arrays import CONFIDENCE
+from polyclinic.evaluation.metrics.conformal import class_set, conformal_quantile, coverage_interval, yes_or_no
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.bundle.development_reference import Conformity
+from polyclinic.models.ensemble.calibration import calibrated_by_each
+from polyclinic.models.ensemble.ensemble import NETWORK, Heard, Opinion
+from polyclinic.tasks import Task
+
+ALPHA = 0.1
+"""Share of the subjects whose conformal set may miss the truth."""
+TAIL = (1 - CONFIDENCE) / 2
+SAME = 1e-9
+"""Networks that differ by no more have no say."""
+
+
+def said_of(bundle: Bundle, task: Task, heard: Heard, measurements: Measurements) -> tuple[Said, ...]:
+    """Give the numbers of one sample, which `heard` is of."""
+    ensemble, bins = bundle.ensemble.tasks[task.name], bundle.ensemble.bins(task.name)
+    names = [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
+    answers = ensemble.combine(heard.opinions[task.name], heard.present)[0]
+    low, high, basis = interval_of(bundle, task, heard, answers)
+    return tuple(
+        Said(
+            output=name,
+            value=float(answers[place]),
+            low=None if basis is None else float(low[place]),
+            high=None if basis is None else float(high[place]),
+            basis=basis,
+            operating=measurements.operating(bundle, task, place, float(answers[place])),
+        )
+        for place, name in enumerate(names)
+    )
+
+
+def interval_of(
+    bundle: Bundle, task: Task, heard: Heard, answers: Float[np.ndarray, " output"]
+) -> tuple[Float[np.ndarray, " output"], Float[np.ndarray, " output"], Basis | None]:
+    """Give the ends of the interval of each number, which always hold the number itself, and what it spans.
+
+    What the combination makes of each network alone is calibrated by each calibration of resampled subjects; the
+    interval holds the middle 95 %. Without such calibrations it is the range over the networks, if they have a say.
+    """
+    mixed = _mixed(bundle, task, heard)
+    calibrators = bundle.reference.calibrators.get(task.name, ()) if bundle.reference else ()
+    if calibrators:
+        draws = calibrated_by_each(calibrators, mixed).reshape(-1, len(answers))
+        low, high = np.quantile(draws, [TAIL, 1 - TAIL], axis=0)
+        basis: Basis | None = "calibration_and_networks" if len(mixed) > 1 else "calibration"
+    else:
+        own = bundle.ensemble.tasks[task.name].calibrator
+        draws = mixed if own is None else own(mixed)
+        low, high = draws.min(axis=0), draws.max(axis=0)
+        basis = "networks" if np.any(high - low > SAME) else None
+    return np.minimum(low, answers), np.maximum(high, answers), basis
+
+
+def _mixed(bundle: Bundle, task: Task, heard: Heard) -> Float[np.ndarray, "network output"]:
+    """Combine the members once for each network, as if it alone spoke for all; uncalibrated."""
+    ensemble, opinions = bundle.ensemble.tasks[task.name], heard.opinions[task.name]
+    if heard.voices is None or NETWORK not in opinions:
+        return ensemble.mix(opinions, heard.present)
+    each = heard.voices.answers[task.name][:, 0]
+    times = len(each)
+    repeated = {
+        name: Opinion(np.repeat(one.answers, times, axis=0), np.repeat(one.able, times))
+        for name, one in opinions.items()
+    }
+    present = {modality: np.repeat(there, times) for modality, there in heard.present.items()}
+    return ensemble.mix(repeated | {NETWORK: Opinion(each, repeated[NETWORK].able)}, present)
+
+
+def sets_of(bundle: Bundle, task: Task, said: tuple[Said, ...]) -> tuple[ConformalSet, ...]:
+    """Give the conformal sets of an answer; none for time to event, nor from a bundle without scores."""
+    conformity = bundle.reference.conformity.get(task.name) if bundle.reference else None
+    if conformity is None:
+        return ()
+    values = np.array([one.value for one in said])
+    if task.kind == "regression":
+        return (_of_number(conformity, 0, float(values[0])),)
+    if task.kind == "multiclass":
+        return (_of_classes(conformity, 0, values, task.outputs, None),)
+    labels = task.classes if task.kind == "multilabel" else (None,)
+    return tuple(
+        _of_classes(conformity, place, yes_or_no(values[place]), ("no", "yes"), label)
+        for place, label in enumerate(labels)
+    )
+
+
+def _of_classes(
+    conformity: Conformity, place: int, p: Float[np.ndarray, " answer"], names: tuple[str, ...], label: str | None
+) -> ConformalSet:
+    held = class_set(p, conformal_quantile(conformity.scores[place], ALPHA))
+    return ConformalSet(
+        output=label,
+        answers=tuple(name for name, kept in zip(names, held.tolist(), strict=True) if kept),
+        everything=bool(held.all()),
+        **_promise(conformity, place),
+    )
+
+
+def _of_number(conformity: Conformity, place: int, value: float) -> ConformalSet:
+    reach = conformal_quantile(conformity.scores[place], ALPHA)
+    endless = math.isinf(reach)
+    return ConformalSet(
+        output=None,
+        answers=(),
+        low=None if endless else value - reach,
+        high=None if endless else value + reach,
+        everything=endless,
+        **_promise(conformity, place),
+    )
+
+
+def _promise(conformity: Conformity, place: int) -> dict[str, Any]:
+    """Say how often such sets hold the truth, and on whom that stands."""
+    subjects = len(conformity.scores[place])
+    low, high = coverage_interval(subjects, ALPHA) if conformity.split else (None, None)
+    return {
+        "level": 1 - ALPHA,
+        "subjects": subjects,
+        "split": conformity.split,
+        "coverage_low": low,
+        "coverage_high": high,
+    }

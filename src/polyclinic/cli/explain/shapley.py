@@ -1,0 +1,233 @@
+"""Exact values: what each kind of input adds, what classical models rest on, and what would turn the call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import RenderableType
+from rich.text import Text
+
+from polyclinic.cli.explain.formatting import BARS, bar, table_of
+from polyclinic.cli.explain.target import Question
+from polyclinic.evaluation.report.plot_style import styled
+from polyclinic.explain.attribution import StructuredAttribution
+from polyclinic.explain.counterfactual import Counterfactual
+from polyclinic.explain.display import plots
+from polyclinic.explain.display.labels import feature_of, label_of, number, signed, unit_of, with_unit, writer
+from polyclinic.explain.display.summaries import modality_steps
+from polyclinic.explain.shapley.classical_models import MemberAttribution, Rule, RulePath
+from polyclinic.explain.shapley.modalities import ModalityShapley
+from polyclinic.features.structured.summaries import STATISTICS
+
+MOST = 8
+ROW = 0.3
+"""Inches of a row of a plot."""
+
+
+@dataclass(frozen=True)
+class ModalitiesPart:
+    """What each kind of input adds to the whole answer."""
+
+    found: ModalityShapley
+    question: Question
+
+    def lines(self) -> Iterator[RenderableType]:
+        """Give one row for each kind of input."""
+        chances = self.found.log_odds is not None
+        steps = modality_steps(self.found.answer.nothing, self.found.by_modality)
+        write = (lambda value: signed(100 * value, 1)) if chances else writer(one.score for one in steps)
+        adds = "points" if chances else self.question.unit or "adds"
+        odds = dict(zip(self.found.modalities, self.found.log_odds.values, strict=True)) if self.found.log_odds else {}
+        numbers = (adds, *(["log-odds"] if chances else []))
+        table = table_of(("input", *numbers, "against │ for"), numbers)
+        largest = max((abs(one.score) for one in steps), default=0.0)
+        for one in steps:
+            also = [signed(float(odds[one.label.lower()]))] if chances else []
+            table.add_row(one.label.lower(), write(one.score), *also, bar(one.score, largest))
+        yield f"without any input: {self.question.said(self.found.answer.nothing)}"
+        yield table
+        yield f"with all of them: {self.question.said(self.found.answer.whole)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the values on both scales."""
+        scales = {"answer": self.found.answer, "log_odds": self.found.log_odds}
+        return {
+            name: None
+            if shares is None
+            else {
+                "nothing": shares.nothing,
+                "whole": shares.whole,
+                "values": dict(zip(self.found.modalities, shares.values.tolist(), strict=True)),
+            }
+            for name, shares in scales.items()
+        }
+
+    def draw(self) -> Figure:
+        """Draw a waterfall."""
+        axes = plots.modalities(self.found)
+        if self.question.unit:
+            axes.set_xlabel(self.question.unit.capitalize())
+        return axes.figure  # type: ignore[return-value]
+
+    @property
+    def legend(self) -> str:
+        """What the marks of the plot mean."""
+        return BARS
+
+
+@dataclass(frozen=True)
+class MembersPart:
+    """What each classical model says, and which structured columns that rests on."""
+
+    found: Sequence[MemberAttribution]
+    code_of: Mapping[str, str]  # of each structured feature, by its name
+    rules: RulePath | None  # of the decision tree
+
+    def lines(self) -> Iterator[RenderableType]:
+        """Give the weightiest features of each model, and the rules of the tree."""
+        for member, part in zip(self.found, self._parts(), strict=True):
+            yield Text()
+            yield Text.assemble(
+                (member.member, "bold"),
+                f": {signed(member.value)} {member.scale}, from {signed(member.base)} on average",
+            )
+            order = np.argsort(-np.abs(part.scores), kind="stable")
+            order = order[part.scores[order] != 0]
+            rest = float(member.scores.sum()) - part.total
+            write = writer([*part.scores.tolist(), rest])
+            largest = float(np.abs([*part.scores, rest]).max())
+            table = table_of(("feature", "value", member.scale, "against │ for"), ("value", member.scale))
+            for k in order[:MOST].tolist():
+                score, worded = float(part.scores[k]), feature_of(part.names[k], part.codes[k], float(part.values[k]))
+                table.add_row(worded.label, worded.value, write(score), bar(score, largest))
+            others = float(part.scores[order[MOST:]].sum())
+            if others:
+                table.add_row(f"the other {len(order) - MOST}", "", write(others), bar(others, largest))
+            if rest:
+                table.add_row("other inputs", "", write(rest), bar(rest, largest))
+            yield table
+        if self.rules is not None:
+            yield Text()
+            yield Text.assemble(("decision_tree", "bold"), ", its rules in turn:")
+            yield from map(self._rule, self.rules.rules)
+            yield f"→ {number(self.rules.value)} ({self.rules.samples:,} training samples)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every column that has a score."""
+        return {
+            "members": [
+                {
+                    "member": one.member,
+                    "scale": one.scale,
+                    "base": one.base,
+                    "value": one.value,
+                    "residual": one.residual,
+                    "columns": [row._asdict() | {"value": _known(row.value)} for row in one.weightiest],
+                }
+                for one in self.found
+            ],
+            "rules": None if self.rules is None else self._rules(self.rules),
+        }
+
+    def draw(self) -> Figure:
+        """Draw a waterfall of each model."""
+        from matplotlib import pyplot
+
+        heights = [1.2 + ROW * min(int(np.count_nonzero(part.scores)), MOST + 1) for part in self._parts()]
+        with styled():
+            figure, axes = pyplot.subplots(
+                len(heights), 1, figsize=(7.2, sum(heights)), height_ratios=heights, squeeze=False
+            )
+            for member, part, place in zip(self.found, self._parts(), axes[:, 0], strict=True):
+                plots.waterfall(part, MOST, axes=place)
+                place.set_title(member.member.replace("_", " ").capitalize(), loc="left")
+                place.set_xlabel(member.scale.capitalize())
+        return figure
+
+    @property
+    def legend(self) -> str:
+        """What the marks of the plot mean."""
+        return BARS
+
+    def _parts(self) -> list[StructuredAttribution]:
+        """Give what each model makes of the structured features that it reads."""
+        found = []
+        for member in self.found:
+            own = [place for place, name in enumerate(member.names) if name in self.code_of]
+            names = tuple(member.names[place] for place in own)
+            codes = tuple(self.code_of[name] for name in names)
+            found.append(StructuredAttribution(names, codes, member.values[own], member.scores[own]))
+        return found
+
+    def _rule(self, rule: Rule) -> str:
+        """Give a rule in words, if it asks about a structured feature."""
+        code = self.code_of.get(rule.name)
+        if code is None or np.isnan(rule.value):
+            return str(rule)
+        worded = feature_of(rule.name, code, rule.value)
+        if rule.name.removeprefix(code).strip() not in STATISTICS:
+            return f"{worded.label}: {worded.value}"
+        return f"{worded.label}: {worded.value} {'>' if rule.above else '≤'} {number(rule.threshold)}"
+
+    @staticmethod
+    def _rules(path: RulePath) -> dict[str, Any]:
+        steps = [rule._asdict() | {"value": _known(rule.value)} for rule in path.rules]
+        return {"rules": steps, "value": path.value, "samples": path.samples}
+
+
+@dataclass(frozen=True)
+class CounterfactualPart:
+    """The smallest plausible changes of single measurements that would turn the call."""
+
+    found: Sequence[Counterfactual]
+    question: Question
+    threshold: float
+
+    def lines(self) -> Iterator[RenderableType]:
+        """Give one row for each measurement, the smallest change first."""
+        called = "at or above" if self.question.answer >= self.threshold else "below"
+        yield (
+            f"the answer is {self.question.said(self.question.answer)}, {called} the threshold of "
+            f"{self.question.said(self.threshold)}"
+        )
+        if not self.found:
+            yield "no plausible change of a single measurement would turn the call"
+            return
+        numbers = ("hours before", "recorded", "would have to be", "change, SD", "answer then")
+        table = table_of(("measurement", *numbers), numbers)
+        for one in self.found:
+            unit = unit_of(one.code)
+            table.add_row(
+                label_of(one.code),
+                "static" if np.isnan(one.hours) else f"{one.hours:.1f}",
+                with_unit(one.recorded, unit),
+                with_unit(one.changed, unit),
+                f"{one.size:.2f}",
+                self.question.said(one.changed_answer),
+            )
+        yield table
+        yield "what the model would say of another patient; not that to change the number would change the outcome"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every change."""
+        changes = [asdict(one) | {"hours": _known(one.hours)} for one in self.found]
+        for one in changes:
+            del one["output"]
+        return {"threshold": self.threshold, "counterfactuals": changes}
+
+    def draw(self) -> Figure:
+        """Refuse."""
+        raise ValueError("counterfactual changes are a table, of which there is no plot: leave --out away")
+
+    @property
+    def legend(self) -> str:
+        """What the marks of the plot mean."""
+        return ""
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

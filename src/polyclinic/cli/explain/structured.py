@@ -1,0 +1,66 @@
+"""Structured features: what each adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import RenderableType
+
+from polyclinic.cli.explain.formatting import BARS, bar, table_of
+from polyclinic.explain.attribution import StructuredAttribution
+from polyclinic.explain.display import plots
+from polyclinic.explain.display.labels import feature_of, writer
+from polyclinic.explain.display.summaries import structured_steps
+
+MOST = 15
+
+
+@dataclass(frozen=True)
+class StructuredPart:
+    """The features of a record, with their scores."""
+
+    found: StructuredAttribution
+    scale: str  # of the scores
+
+    def lines(self) -> Iterator[RenderableType]:
+        """Give the weightiest, and all others in one row."""
+        steps = structured_steps(self.found, MOST)
+        write, largest = writer(one.score for one in steps), max((abs(one.score) for one in steps), default=0.0)
+        table = table_of(("feature", "value", self.scale, "against │ for"), ("value", self.scale))
+        for one in steps:
+            table.add_row(one.label, one.value, write(one.score), bar(one.score, largest))
+        table.add_section()
+        table.add_row("all of them", "", write(self.found.total))
+        yield table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every feature, the weightiest first."""
+        order = np.argsort(-np.abs(self.found.scores), kind="stable").tolist()
+        return {"score": self.found.total, "features": [self._feature(place) for place in order]}
+
+    def draw(self) -> Figure:
+        """Draw a waterfall."""
+        axes = plots.waterfall(self.found)
+        axes.set_xlabel(self.scale.capitalize())
+        return axes.figure  # type: ignore[return-value]
+
+    @property
+    def legend(self) -> str:
+        """What the marks of the plot mean."""
+        return BARS
+
+    def _feature(self, place: int) -> dict[str, Any]:
+        name, code, value = self.found.names[place], self.found.codes[place], float(self.found.values[place])
+        worded = feature_of(name, code, value)
+        return {
+            "name": name,
+            "code": code,
+            "value": None if np.isnan(value) else value,
+            "score": float(self.found.scores[place]),
+            "label": worded.label,
+            "written": worded.value,
+        }

@@ -1,0 +1,157 @@
+"""The next version of a cohort: shards that gain events are written anew, the others are linked."""
+
+import hashlib
+import os
+import shutil
+from datetime import UTC, datetime
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import polars as pl
+
+from polyclinic.cohort import rejects, splits
+from polyclinic.cohort.errors import CohortError
+from polyclinic.cohort.storage import digest, shards, statistics, tables, versions
+from polyclinic.cohort.storage.staging import Staging
+from polyclinic.progress import Progress
+
+
+class Totals(NamedTuple):
+    """Counts of a version."""
+
+    events: int
+    subjects: int
+
+
+class Before(NamedTuple):
+    """The version to start from, and its tables; no folder and empty tables for the first."""
+
+    folder: Path | None
+    subjects: pl.DataFrame
+    listed: pl.DataFrame
+    codes: pl.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path | None) -> Self:
+        """Read the tables of a version."""
+        return cls(folder, *(tables.read(folder, name) for name in ("subjects", "shards", "shard_codes")))
+
+    def file(self, piece: shards.Piece) -> Path | None:
+        """Give the file with the events that there are of a piece's subjects."""
+        return self.folder / "data" / piece.file if self.folder and piece.file else None
+
+
+class Counted(NamedTuple):
+    """A shard's row of `shards`, and the counts of its subjects and codes."""
+
+    shard: pl.DataFrame
+    subjects: pl.DataFrame
+    codes: pl.DataFrame
+
+
+def totals(version: Path | None) -> Totals:
+    """Count a version's events and subjects."""
+    listed = tables.read(version, "shards")
+    return Totals(int(listed["events"].sum()), int(listed["subjects"].sum()))
+
+
+def write_events(folder: Path | None, version: Path, staging: Staging, source: str, progress: Progress) -> None:
+    """Write the shards of `version`, and the tables that count them: `subjects`, `shards`, `shard_codes`, `codes`.
+
+    Args:
+        folder: the version to start from, None for the first.
+        version: the version to make.
+        staging: the events to add.
+        source: where they come from.
+        progress: shows how many shards are done.
+    """
+    before, staged = Before.read(folder), staging.subjects()
+    named, added = _named(before.subjects, staged, source), staged.get_column("subject_id")
+    pieces = shards.plan(before.listed, _weights(before.subjects, staged), added, shards.TARGET_BYTES)
+    counted: list[Counted] = []
+    with progress.task("Writing events", len(pieces)) as advance:
+        for index, piece in enumerate(pieces):
+            path, old = version / "data" / f"{index:05}.parquet", before.file(piece)
+            if piece.changed or old is None:
+                counted.append(_written(path, piece, shards.merged(staging.runs, old, piece)))
+            else:
+                counted.append(_linked(path, piece, old, before))
+            advance(1)
+    subjects = pl.concat([each.subjects for each in counted])
+    codes = pl.concat([each.codes for each in counted])
+    tables.write(version, "subjects", subjects.join(named, on="subject_id", how="left", maintain_order="left"))
+    tables.write(version, "shards", pl.concat([each.shard for each in counted]))
+    tables.write(version, "shard_codes", codes)
+    tables.write(version, "codes", statistics.add_codes(codes))
+
+
+def write_rest(before: Path | None, version: Path, refused: pl.DataFrame, seed: int) -> None:
+    """Write the splits and rejects of `version`, and `dataset.json`, once its events are there."""
+    subjects = tables.read(version, "subjects").get_column("subject_id")
+    sides = splits.assign(subjects, _pictures(version), seed, tables.read(before, "subject_splits"))
+    tables.write(version, "subject_splits", sides)
+    listed = pl.concat([tables.read(before, "rejects"), refused])
+    tables.write(version, "rejects", rejects.once(listed, pl.col("records").max()))
+    information = {
+        "dataset_name": "polyclinic cohort",
+        "dataset_version": version.name,
+        "etl_name": "polyclinic",
+        "etl_version": version_of("polyclinic"),
+        "meds_version": version_of("meds"),
+        "created_at": datetime.now(UTC).isoformat(),
+        "additional_value_modality_columns": ["blob"],
+        "polyclinic": {"layout": versions.LAYOUT, "seed": seed, "fingerprint": _fingerprint(version, sides)},
+    }
+    tables.write_information(version, information)
+
+
+def _named(known: pl.DataFrame, staged: pl.DataFrame, source: str) -> pl.DataFrame:
+    """Give `source` and `source_id` of old and added subjects."""
+    both = staged.join(known.select("subject_id", known="source_id"), on="subject_id", how="left")
+    if both.filter(pl.col("known") != pl.col("source_id")).height:
+        raise CohortError("two source ids map to one subject: rename one of them in the source")
+    own = pl.coalesce("source_id", pl.col("subject_id").cast(pl.String))
+    new = both.filter(pl.col("known").is_null()).select("subject_id", source=pl.lit(source), source_id=own)
+    return pl.concat([known.select("subject_id", "source", "source_id"), new])
+
+
+def _weights(known: pl.DataFrame, staged: pl.DataFrame) -> pl.DataFrame:
+    both = pl.concat([known.select("subject_id", "bytes"), staged.select("subject_id", "bytes")])
+    return both.group_by("subject_id").sum().sort("subject_id")
+
+
+def _written(path: Path, piece: shards.Piece, events: pl.DataFrame) -> Counted:
+    shards.write(path, events)
+    subjects = statistics.by_subject(events)
+    codes = statistics.by_code(events).with_columns(start=pl.lit(piece.start, pl.Int64))
+    row = (path.name, piece.start, subjects.height, events.height, f"{digest.digest(events):032x}")
+    shard = pl.DataFrame([row], schema=tables.TABLES["shards"], orient="row")
+    return Counted(shard, subjects, codes.select(list(tables.TABLES["shard_codes"])))
+
+
+def _linked(path: Path, piece: shards.Piece, old: Path, before: Before) -> Counted:
+    try:
+        os.link(old, path)
+    except OSError:  # a file system without links
+        shutil.copyfile(old, path)
+    mine = pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
+    same = pl.col("start") == piece.start
+    return Counted(
+        before.listed.filter(same).with_columns(file=pl.lit(path.name)),
+        before.subjects.filter(mine).select("subject_id", *statistics.SUBJECT_COUNTS),
+        before.codes.filter(same),
+    )
+
+
+def _pictures(version: Path) -> pl.DataFrame:
+    pairs = pl.scan_parquet(version / "data").filter(pl.col("blob").is_not_null()).select("subject_id", "blob")
+    return pairs.unique().collect(engine="streaming")
+
+
+def _fingerprint(version: Path, sides: pl.DataFrame) -> str:
+    """Stand for the events and splits of a version, however they came to be."""
+    events = digest.add([int(each, 16) for each in tables.read(version, "shards").get_column("digest").to_list()])
+    stamp = hashlib.sha256(f"{versions.LAYOUT} {events:032x} ".encode())
+    stamp.update(",".join(sides.get_column("split").to_list()).encode())
+    return stamp.hexdigest()

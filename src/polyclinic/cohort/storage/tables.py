@@ -1,0 +1,94 @@
+"""The tables beside a version's events, under `metadata/`, checked by MEDS' own schemas where MEDS names them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from meds.schema import CodeMetadataSchema, DatasetMetadataSchema, SubjectSplitSchema
+
+from polyclinic.cohort.errors import CohortError
+from polyclinic.cohort.rejects import REJECTS
+from polyclinic.cohort.storage.statistics import CODE_COUNTS, SUBJECT_COUNTS
+from polyclinic.cohort.storage.versions import LAYOUT
+from polyclinic.files import write_json
+
+#: Columns of each table. `shards` lists the files of `data/`, each with the smallest subject id that may be in it.
+TABLES: dict[str, dict[str, pl.DataType]] = {
+    "subjects": {"subject_id": pl.Int64(), "source": pl.String(), "source_id": pl.String()} | SUBJECT_COUNTS,
+    "subject_splits": {"subject_id": pl.Int64(), "split": pl.String()},
+    "codes": {"code": pl.String(), "description": pl.String(), "parent_codes": pl.List(pl.String)} | CODE_COUNTS,
+    "rejects": dict(REJECTS),
+    "shards": {
+        "file": pl.String(),
+        "start": pl.Int64(),
+        "subjects": pl.Int64(),
+        "events": pl.Int64(),
+        "digest": pl.String(),
+    },
+    "shard_codes": {"start": pl.Int64(), "code": pl.String()} | CODE_COUNTS,
+}
+
+_STANDARD: dict[str, Any] = {"codes": CodeMetadataSchema, "subject_splits": SubjectSplitSchema}
+
+
+def read(version: Path | None, name: str) -> pl.DataFrame:
+    """Give a table of a version; an empty one where there is no version yet."""
+    if version is None:
+        return pl.DataFrame(schema=TABLES[name])
+    return pl.read_parquet(version / "metadata" / f"{name}.parquet")
+
+
+def write(version: Path, name: str, frame: pl.DataFrame) -> None:
+    """Write a table of a version, its text as Arrow's `string`, which MEDS' schemas ask for."""
+    missing = [pl.lit(None, dtype).alias(column) for column, dtype in TABLES[name].items() if column not in frame]
+    table = frame.with_columns(missing).select(list(TABLES[name])).to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = table.cast(pa.schema([field.with_type(_plain(field.type)) for field in table.schema]))
+    if name in _STANDARD:
+        _STANDARD[name].validate(table)
+    pq.write_table(table, version / "metadata" / f"{name}.parquet", compression="zstd")
+
+
+def write_information(version: Path, information: dict[str, Any]) -> None:
+    """Write `metadata/dataset.json`."""
+    DatasetMetadataSchema.validate(information)
+    write_json(version / "metadata" / "dataset.json", information)
+
+
+def information(version: Path) -> dict[str, Any]:
+    """Give what `metadata/dataset.json` says under `polyclinic`: layout, seed and fingerprint.
+
+    Raises:
+        CohortError: it cannot be read, or was written by a newer Polyclinic.
+    """
+    path = version / "metadata" / "dataset.json"
+    try:
+        own: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["polyclinic"]
+        layout = int(own["layout"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CohortError(f"{path} is not that of a cohort: ingest its sources into an empty folder") from error
+    if layout > LAYOUT:
+        raise CohortError(f"the cohort has layout {layout}, newer than {LAYOUT}: update polyclinic to open it")
+    return own
+
+
+def seed_for(version: Path | None, asked: int | None) -> int:
+    """Give the seed of the splits: that of the version, or the one asked for in a new cohort (None: 0).
+
+    Raises:
+        CohortError: the version was split with another seed.
+    """
+    if version is None:
+        return asked or 0
+    seed: int = information(version)["seed"]
+    if asked not in (None, seed):
+        raise CohortError(f"this cohort was split with seed {seed}: use it, or ingest into another folder")
+    return seed
+
+
+def _plain(dtype: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_list(dtype):
+        return pa.list_(_plain(dtype.value_type))
+    return pa.string() if pa.types.is_large_string(dtype) else dtype

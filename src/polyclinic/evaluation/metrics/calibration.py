@@ -1,0 +1,220 @@
+"""Whether the predicted probabilities mean what they say: Brier score, log loss, ECE, slope, intercept, reliability.
+
+Slope and intercept are those of a logistic regression of the outcome on the logit of the prediction (Cox 1958; Van
+Calster et al. 2019): the slope with a free intercept (below 1: predictions too extreme), the intercept with the slope
+held at 1 ("in the large"; above 0: risks underestimated). ECE uses bins of equal mass (Nguyen & O'Connor 2015).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.special import expit, logit
+
+from polyclinic.evaluation.arrays import (
+    Array,
+    Labels,
+    Scores,
+    Truth,
+    Values,
+    Weights,
+    Z,
+    binary_obstacle,
+    ones_like,
+    ratio,
+    subject_codes,
+    weighted_mean,
+)
+from polyclinic.evaluation.bootstrap import percentiles
+from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.metrics.confusion import wilson
+from polyclinic.evaluation.metrics.delong import CONSTANT
+from polyclinic.evaluation.record import Record
+
+BINS = 10
+SURE = 1e-9  # predictions nearer to 0 or 1 are read as this, so that their logit is finite
+ONE_SIDED = 1.6448536269514722  # the normal quantile of 95 %
+REFLECTED = "reflected bootstrap by subject, 95 %"
+WALD = "Wald by subject, 95 %"
+SEPARATED = "the predictions separate the outcomes perfectly"
+
+
+def brier(y: Truth, p: Scores, weights: Weights | None = None) -> Values:
+    """Give the mean squared distance of the probability from what happened."""
+    return weighted_mean((p - y) ** 2, ones_like(p) if weights is None else weights)
+
+
+def scaled_brier(y: Truth, p: Scores, weights: Weights | None = None) -> Values:
+    """Give the share of the prevalence's own Brier score that the model removes; NaN without both classes."""
+    weights = ones_like(p) if weights is None else weights
+    prevalence = weighted_mean(y.astype(float), weights)
+    return 1 - ratio(brier(y, p, weights), prevalence * (1 - prevalence))
+
+
+def log_loss(y: Truth, p: Scores, weights: Weights | None = None) -> Values:
+    """Give the mean negative log likelihood, in nats; probabilities stay 2⁻⁵² away from 0 and 1."""
+    edge = np.finfo(float).eps
+    p = np.clip(p, edge, 1 - edge)
+    return weighted_mean(-np.where(y, np.log(p), np.log1p(-p)), ones_like(p) if weights is None else weights)
+
+
+def ece(
+    y: Truth,
+    p: Scores,
+    weights: Weights | None = None,
+    bins: int = BINS,
+) -> Values:
+    """Give the mean distance, over bins of equal mass, of the mean prediction from the rate observed."""
+    weights = ones_like(p) if weights is None else weights
+    if not len(p):
+        return np.full(weights.shape[:-1], np.nan)
+    order = np.argsort(p, kind="stable")
+    rows = np.atleast_2d(weights[..., order])
+    bin_of = equal_mass_bins(p[order], rows, bins) + bins * np.arange(len(rows))[:, None]
+    gaps = np.bincount(bin_of.ravel(), (rows * (y - p)[order]).ravel(), bins * len(rows)).reshape(len(rows), bins)
+    return ratio(np.abs(gaps).sum(axis=-1), rows.sum(axis=-1)).reshape(weights.shape[:-1])
+
+
+def ece_figure(y: Truth, p: Scores, subjects: Labels | None, draws: Float[Array, " resample"]) -> Figure:
+    """Measure the ECE. Noise can only raise it, resampling does so once more, and the interval takes that back.
+
+    It is the bootstrap's reflected about the estimate (Davison & Hinkley 1997, section 5.2), and reaches down to zero
+    where calibrated predictions would give as much in 1 of 20 samples.
+    """
+    if not len(y):
+        return Figure.missing("ece", 0, "no samples")
+    value = float(ece(y, p))
+    lowest, highest, reason = percentiles(draws)
+    if reason:
+        return Figure.of("ece", value, (np.nan, np.nan), len(y), REFLECTED, reason)
+    low = 0.0 if value <= _noise(y, p, subjects) else max(0.0, min(value, 2 * value - highest))
+    return Figure.of("ece", value, (low, max(value, 2 * value - lowest)), len(y), REFLECTED)
+
+
+def _noise(y: Truth, p: Scores, subjects: Labels | None) -> float:
+    """Give the ECE that 95 of 100 samples of calibrated predictions stay below: a sum of folded normals."""
+    codes, count = subject_codes(subjects, len(y))
+    order = np.argsort(p, kind="stable")
+    bin_of = np.empty(len(p), dtype=int)
+    bin_of[order] = equal_mass_bins(p[order], np.ones(len(p)), BINS)
+    gaps = np.bincount(bin_of, y - p, BINS) / np.maximum(np.bincount(bin_of, minlength=BINS), 1)
+    parts = np.bincount(codes * BINS + bin_of, y - p - gaps[bin_of], count * BINS).reshape(count, BINS)
+    variance = (parts**2).sum(axis=0)
+    mean, error = np.sqrt(2 * variance / np.pi).sum(), np.sqrt((1 - 2 / np.pi) * variance.sum())
+    return float(mean + ONE_SIDED * error) / len(y)
+
+
+def equal_mass_bins(ascending: Scores, weights: Weights, bins: int) -> Int[Array, "*resample sample"]:
+    """Number the bin of each sample, given in ascending order; equal predictions share the bin of their middle."""
+    reached = np.cumsum(weights, axis=-1)
+    total = reached[..., -1:]
+    first = np.flatnonzero(np.append(True, np.diff(ascending) != 0))
+    if len(first) == len(ascending):
+        middle = reached - weights / 2
+    else:
+        sizes = np.diff(np.append(first, len(ascending)))
+        ends = reached[..., first + sizes - 1]
+        starts = np.concatenate([np.zeros_like(total), ends[..., :-1]], axis=-1)
+        middle = np.repeat((starts + ends) / 2, sizes, axis=-1)
+    scaled = middle * (bins / np.where(total > 0, total, 1))
+    return np.asarray(np.minimum(scaled.astype(int), bins - 1))
+
+
+@dataclass(frozen=True)
+class ReliabilityBin(Record):
+    """The mean prediction of some samples, and what was observed of them with its interval (None: a single sample)."""
+
+    predicted: float
+    observed: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def reliability(y: Truth, p: Scores, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
+    """Compare predictions and observed rates in bins of equal mass, from the lowest; Wilson intervals."""
+    if not len(p):
+        return ()
+    order = np.argsort(p, kind="stable")
+    bin_of = equal_mass_bins(p[order], np.ones(len(p)), bins)
+    found = []
+    for number in np.unique(bin_of):
+        members = order[bin_of == number]
+        rate = float(y[members].mean())
+        found.append(ReliabilityBin(float(p[members].mean()), rate, *wilson(rate, len(members)), len(members)))
+    return tuple(found)
+
+
+def recalibration(y: Truth, x: Float[Array, "sample column"], offset: Array) -> Float[Array, " column"]:
+    """Fit a logistic regression of `y` on the columns of `x` beside a fixed `offset`, by Newton's method.
+
+    Raises `ArithmeticError` where it does not converge, as under perfect separation.
+    """
+    beta = np.zeros(x.shape[1])
+    for _ in range(100):
+        fitted = expit(offset + x @ beta)
+        gradient = x.T @ (y - fitted)
+        step = np.linalg.lstsq((x.T * (fitted * (1 - fitted))) @ x, gradient, rcond=None)[0]
+        step = _shorten(y, x, offset, beta, step)
+        beta = beta + step
+        if np.abs(step).max() < 1e-10:
+            return np.asarray(beta)
+    raise ArithmeticError("the logistic recalibration does not converge")
+
+
+def _shorten(y: Array, x: Array, offset: Array, beta: Array, step: Array) -> Array:
+    """Halve the step until the likelihood does not fall."""
+    start = _log_likelihood(y, offset + x @ beta)
+    for _ in range(30):
+        if _log_likelihood(y, offset + x @ (beta + step)) >= start - 1e-12 * abs(start):
+            break
+        step = step / 2
+    return step
+
+
+def _log_likelihood(y: Array, linear: Array) -> float:
+    return float(-np.logaddexp(0, np.where(y, -linear, linear)).sum())
+
+
+def calibration_figures(y: Truth, p: Scores, subjects: Labels | None = None) -> dict[str, Figure]:
+    """Measure the calibration slope and the calibration intercept, with intervals robust to repeated subjects."""
+    obstacle = binary_obstacle(y)
+    linear = logit(np.clip(p, SURE, 1 - SURE))
+    ones, zeros = np.ones((len(y), 1)), np.zeros(len(y))
+    if obstacle:
+        slope = Figure.missing("calibration_slope", len(y), obstacle)
+        return {
+            "calibration_slope": slope,
+            "calibration_intercept": Figure.missing("calibration_intercept", len(y), obstacle),
+        }
+    return {
+        "calibration_slope": _slope(y, linear, ones, zeros, subjects),
+        "calibration_intercept": _wald("calibration_intercept", y, ones, linear, subjects, target=0),
+    }
+
+
+def _slope(y: Array, linear: Array, ones: Array, zeros: Array, subjects: Labels | None) -> Figure:
+    name = "calibration_slope"
+    if np.ptp(linear) < 1e-9:
+        return Figure.missing(name, len(y), CONSTANT)
+    lowest, highest = linear[y].min(), linear[~y].max()
+    if lowest >= highest or linear[y].max() <= linear[~y].min():
+        return Figure.missing(name, len(y), SEPARATED)
+    design = np.column_stack([ones, linear - linear.mean()])
+    return _wald(name, y, design, zeros, subjects, target=1)
+
+
+def _wald(name: str, y: Array, x: Array, offset: Array, subjects: Labels | None, target: int) -> Figure:
+    try:
+        beta = recalibration(y, x, offset)
+    except ArithmeticError as failure:
+        return Figure.missing(name, len(y), str(failure))
+    codes, count = subject_codes(subjects, len(y))
+    if count < 2:
+        return Figure.of(name, beta[target], (np.nan, np.nan), len(y), WALD, "a single subject")
+    fitted = expit(offset + x @ beta)
+    bread = np.linalg.pinv((x.T * (fitted * (1 - fitted))) @ x)
+    scores = np.stack([np.bincount(codes, column * (y - fitted), count) for column in x.T], axis=1)
+    covariance = bread @ (scores.T @ scores) @ bread * count / (count - 1)
+    error = float(np.sqrt(covariance[target, target]))
+    return Figure.of(name, beta[target], (beta[target] - Z * error, beta[target] + Z * error), len(y), WALD)

@@ -1,0 +1,124 @@
+"""What happens to the subjects when everyone at or above a threshold is called positive.
+
+Intervals of proportions are Wilson's (1927); where subjects have several samples, at the effective number that the
+scatter between subjects leaves (Korn & Graubard 1998).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from polyclinic.evaluation.arrays import (
+    Array,
+    Labels,
+    Scores,
+    Truth,
+    Values,
+    Weights,
+    Z,
+    ones_like,
+    ratio,
+    subject_codes,
+)
+from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.record import Record
+
+RATES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
+Cut = float | Scores
+"""One threshold for all samples, or one for each."""
+WILSON = "Wilson, 95 %"
+WILSON_BY_SUBJECT = "Wilson by subject, 95 %"
+
+
+@dataclass(frozen=True)
+class Confusion(Record):
+    """How many samples fell where when a score of `threshold` or more was called positive.
+
+    Where samples have thresholds of their own, `threshold` is the one that is shown for all.
+    """
+
+    threshold: float
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
+
+
+def confusion(y: Truth, p: Scores, threshold: float, own: Scores | None = None) -> Confusion:
+    """Count the four kinds of calls at `threshold`, or at each sample's `own`."""
+    true, false, missed, clear = (int(cell) for cell in cells(y, p, threshold if own is None else own))
+    return Confusion(float(threshold), true, false, missed, clear)
+
+
+def cells(
+    y: Truth,
+    p: Scores,
+    threshold: Cut,
+    weights: Weights | None = None,
+) -> Float[Array, "4 ..."]:
+    """Weigh true positives, false positives, false negatives and true negatives."""
+    weights = ones_like(p) if weights is None else weights
+    called = p >= threshold
+    kinds = np.stack([y & called, ~y & called, y & ~called, ~y & ~called], axis=1).astype(float)
+    return np.moveaxis(weights @ kinds, -1, 0)
+
+
+def f1(
+    y: Truth,
+    p: Scores,
+    threshold: Cut,
+    weights: Weights | None = None,
+) -> Values:
+    """Give the harmonic mean of sensitivity and PPV; NaN where nobody is positive nor called so."""
+    true, false, missed, _ = cells(y, p, threshold, weights)
+    return ratio(2 * true, 2 * true + false + missed)
+
+
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """Give the 95 % score interval of a proportion observed among `n`; NaN twice for n = 0."""
+    if not n > 0:
+        return np.nan, np.nan
+    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    return max(0.0, min(float(middle - half), share)), min(1.0, max(float(middle + half), share))
+
+
+def proportion(
+    name: str,
+    hit: Truth,
+    among: Truth,
+    subjects: Labels | None = None,
+    nobody: str = "no samples",
+) -> Figure:
+    """Measure the share of `hit` in the samples `among`; `nobody` is the reason given if there are none."""
+    n = int(among.sum())
+    if n == 0:
+        return Figure.missing(name, 0, nobody)
+    share = float(hit[among].mean())
+    if subjects is None:
+        return Figure.of(name, share, wilson(share, n), n, WILSON)
+    codes, count = subject_codes(np.asarray(subjects)[among], n)
+    if count == n:
+        return Figure.of(name, share, wilson(share, n), n, WILSON)
+    if count == 1:
+        return Figure.of(name, share, (np.nan, np.nan), n, WILSON_BY_SUBJECT, "a single subject")
+    deviations = np.bincount(codes, hit[among] - share, count)
+    variance = count / (count - 1) * float(deviations @ deviations) / n**2
+    effective = min(share * (1 - share) / variance, n) if variance > 0 else count
+    return Figure.of(name, share, wilson(share, effective), n, WILSON_BY_SUBJECT)
+
+
+def threshold_figures(y: Truth, p: Scores, threshold: Cut, subjects: Labels | None = None) -> dict[str, Figure]:
+    """Measure sensitivity, specificity, PPV, NPV and accuracy at `threshold`."""
+    if not len(y):
+        return {name: Figure.missing(name, 0, "no samples") for name in RATES}
+    called = p >= threshold
+    everyone = np.ones(len(y), dtype=bool)
+    return {
+        "sensitivity": proportion("sensitivity", called, y, subjects, "no positives"),
+        "specificity": proportion("specificity", ~called, ~y, subjects, "no negatives"),
+        "ppv": proportion("ppv", y, called, subjects, "nobody is called positive"),
+        "npv": proportion("npv", ~y, ~called, subjects, "everyone is called positive"),
+        "accuracy": proportion("accuracy", y == called, everyone, subjects),
+    }

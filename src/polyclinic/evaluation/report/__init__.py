@@ -1,0 +1,1 @@
+"""Tables, plots, model card and page of what was measured."""

@@ -1,0 +1,183 @@
+"""What a reader must be told before trusting the figures, drawn from the figures themselves."""
+
+from collections.abc import Iterator
+
+from polyclinic.evaluation.estimate import Figure, decimal, percent, places
+from polyclinic.evaluation.report.metric_names import term
+from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
+
+ADVISED = 100  # with and without the outcome, to validate a model (Collins, Ogundimu & Altman 2016)
+WIDE = 0.1
+MANY_UNKNOWN = 0.1
+UNADJUSTED = " (not adjusted for the number of groups)"
+CHANCE = {"auroc": 0.5, "macro_auroc": 0.5, "harrell_c": 0.5, "uno_c": 0.5}
+BLIND = {"scaled_brier": "giving everyone the prevalence", "r2": "giving everyone the mean"}
+
+
+def caveats(
+    evaluation: Evaluation,
+    comparison: Comparison | None = None,
+    subsets: Comparison | None = None,
+    model: str = "",
+    synthetic: bool = False,
+) -> tuple[str, ...]:
+    """Say what limits the figures, the gravest first; an empty answer means that none of the checks found anything."""
+    found: list[str] = []
+    if synthetic:
+        found.append("The subjects are synthetic: nothing here tells how the model would do on patients.")
+    found += _numbers(evaluation)
+    found += _chance(evaluation)
+    found += _width(evaluation)
+    found += _calibration(evaluation)
+    found += _acting(evaluation)
+    if comparison is not None:
+        found += _rivals(comparison, model)
+    found += _groups(evaluation)
+    if subsets is not None:
+        found += _subsets(subsets)
+    return tuple(found)
+
+
+def _numbers(evaluation: Evaluation) -> Iterator[str]:
+    if evaluation.n == 0:
+        yield "No sample has a known answer: nothing could be measured."
+        return
+    cases = evaluation.cases
+    few = evaluation.subjects if cases is None else cases
+    if evaluation.kind == "binary" and cases is not None:
+        few = min(cases, evaluation.n - cases)
+    if few < ADVISED:
+        what = "subjects" if cases is None else "with the outcome" if few == cases else "without the outcome"
+        yield f"Small numbers: {few} {what}; at least {ADVISED} are advised to validate a model."
+    total = evaluation.n + evaluation.unobserved
+    if evaluation.unobserved > MANY_UNKNOWN * total:
+        share = percent(evaluation.unobserved / total)
+        yield f"The answer is unknown for {share} of {total:,} samples; these were left out and may differ."
+
+
+def _chance(evaluation: Evaluation) -> Iterator[str]:
+    for name, chance in CHANCE.items():
+        figure = evaluation.figures.get(name)
+        lowest = None if figure is None else figure.value if figure.low is None else figure.low
+        if lowest is not None and lowest <= chance:
+            yield f"Not shown to be better than chance: {term(name).label} {figure}."
+            break
+    for name, policy in BLIND.items():
+        figure = evaluation.figures.get(name)
+        if figure is not None and figure.low is not None and figure.low <= 0:
+            yield f"Not shown to be better than {policy}: {term(name).label} {figure}."
+
+
+def _width(evaluation: Evaluation) -> Iterator[str]:
+    for name in ("auroc", "macro_auroc", "harrell_c"):
+        figure = evaluation.figures.get(name)
+        if figure is not None and figure.width is not None and figure.width > WIDE:
+            yield f"{term(name).label} is known only roughly: {figure}."
+
+
+def _calibration(evaluation: Evaluation) -> Iterator[str]:
+    slope, intercept = evaluation.figures.get("calibration_slope"), evaluation.figures.get("calibration_intercept")
+    if slope is not None and _apart(slope, 1):
+        how = "too extreme: high risks are overstated, low ones understated" if _below(slope, 1) else "too timid"
+        yield f"The predictions are {how} (calibration slope {slope}): recalibrate before using the numbers."
+    if intercept is not None and _apart(intercept, 0):
+        how = "overestimated" if _below(intercept, 0) else "underestimated"
+        yield f"On the whole the risk is {how} (calibration intercept {intercept})."
+    for name, figure in evaluation.figures.items():
+        if name.startswith("observed_over_expected") and _apart(figure, 1):
+            how = "overestimated" if _below(figure, 1) else "underestimated"
+            yield f"On the whole the risk is {how} ({term(name).label} {figure})."
+
+
+def _acting(evaluation: Evaluation) -> Iterator[str]:
+    threshold = evaluation.threshold
+    points = evaluation.pictures.decision
+    if threshold is None or not points or not 0 < threshold < 1:
+        return
+    nearest = min(points, key=lambda point: abs(point.threshold - threshold))
+    if nearest.low is not None and nearest.low <= max(0.0, nearest.treat_all):
+        policy = "treating everyone" if nearest.treat_all > 0 else "treating no one"
+        yield f"At the threshold of {decimal(threshold, 2)} it is not shown to do more good than {policy}."
+
+
+def _rivals(comparison: Comparison, model: str) -> Iterator[str]:
+    """Compare the model with every other one, whichever of them is the reference."""
+    name = comparison.headline[0]
+    for contender in comparison.contenders:
+        if model not in (contender.name, comparison.reference) or contender.name == comparison.reference:
+            continue
+        ours = contender.name == model
+        rival = comparison.reference if ours else contender.name
+        verdict = _verdict(contender, name, ours)
+        if verdict:
+            yield f"{verdict} {rival} in {term(name).label} (paired difference {_gap(contender, name, ours)})."
+
+
+def _verdict(contender: Contender, name: str, ours: bool) -> str:
+    figure = contender.differences[name].figure
+    if figure.low is None:
+        return ""
+    sign = (1 if ours else -1) * (-1 if term(name).better == "lower" else 1)
+    if figure.contains(0):
+        return "Not shown to be better than"
+    return "Worse than" if _below(figure, 0) == (sign > 0) else ""
+
+
+def _gap(contender: Contender, name: str, ours: bool) -> str:
+    figure = contender.differences[name].figure
+    if figure.value is None or figure.low is None or figure.high is None:
+        return str(figure)
+    ends = (figure.value, figure.low, figure.high) if ours else (-figure.value, -figure.high, -figure.low)
+    value, low, high = (decimal(end, places(*ends), sign=True) for end in ends)
+    return f"{value} [{low}, {high}]"
+
+
+def _groups(evaluation: Evaluation) -> Iterator[str]:
+    rows = (*evaluation.classes, *evaluation.groups)
+    small = [f"{row.table} {row.level} ({row.caution})" for row in rows if row.small]
+    for row in evaluation.groups:
+        if not row.small:
+            yield from _gaps(row, evaluation)
+    for row in (*evaluation.classes, *evaluation.groups):
+        intercept = row.figures.get("calibration_intercept")
+        if not row.small and intercept is not None and _apart(intercept, 0):
+            how = "overestimated" if _below(intercept, 0) else "underestimated"
+            yield f"The risk is {how} in {row.table} {row.level} (calibration intercept {intercept})."
+    if small:
+        yield f"Too few to judge: {'; '.join(small)}."
+
+
+def _gaps(row: Row, evaluation: Evaluation) -> Iterator[str]:
+    for name in ("auroc", "macro_auroc", "harrell_c", "sensitivity"):
+        theirs, everyone = row.figures.get(name), evaluation.figures.get(name)
+        if theirs is None or everyone is None or everyone.value is None or theirs.high is None:
+            continue
+        if theirs.high < everyone.value:
+            both = f"{theirs}, against {everyone} in everyone{UNADJUSTED}"
+            yield f"{term(name).label} is lower in {row.table} {row.level}: {both}."
+
+
+def _subsets(subsets: Comparison) -> Iterator[str]:
+    name = subsets.headline[0]
+    chance = CHANCE.get(name)
+    for contender in subsets.contenders:
+        if contender.name == subsets.reference:
+            continue  # everything, of which `_chance` has told
+        figure = contender.figures[name]
+        if chance is not None and contender.members and figure.low is not None and figure.low <= chance:
+            yield f"With {contender.name} alone it is not shown to be better than chance ({term(name).label} {figure})."
+        difference = contender.differences.get(name)
+        better = term(name).better == "higher"
+        if difference is not None and difference.figure.low is not None and difference.figure.high is not None:
+            gained = difference.figure.low > 0 if better else difference.figure.high < 0
+            gain = f"{term(name).label} {difference}"
+            if gained:
+                yield f"It does better with {contender.name} alone than with everything ({gain})."
+
+
+def _apart(figure: Figure, value: float) -> bool:
+    return figure.low is not None and not figure.contains(value)
+
+
+def _below(figure: Figure, value: float) -> bool:
+    return figure.high is not None and figure.high < value

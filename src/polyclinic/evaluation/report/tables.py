@@ -1,0 +1,90 @@
+"""Tables of what was measured, for cards, pages and whoever else shows them."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from polyclinic.evaluation.estimate import P_ADJUSTED, Difference, decimal
+from polyclinic.evaluation.report.document import Cell, Table
+from polyclinic.evaluation.report.metric_names import term
+from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
+
+BY_GROUP = (  # the figures shown of groups and classes: the first set that has its first figure
+    ("auroc", "auprc", "sensitivity", "ppv", "calibration_intercept"),
+    ("macro_auroc", "macro_auprc", "accuracy", "log_loss", "macro_brier"),
+    ("harrell_c", "uno_c", "integrated_brier"),
+    ("mae", "rmse", "bias", "r2"),
+)
+
+
+def figures_table(evaluation: Evaluation) -> Table:
+    """List every figure with its interval, n and method."""
+    rows = [
+        (term(name).label, figure, figure.n, figure.method or "–", term(name).meaning)
+        for name, figure in evaluation.figures.items()
+    ]
+    return Table(("Figure", "Value [95 %]", "n", "Interval", "What it tells"), tuple(rows), frozenset({0, 3, 4}))
+
+
+def comparison_table(comparison: Comparison, model: str = "") -> Table:
+    """Compare models, one a row: the headline figures and the paired difference in the first of them.
+
+    The row of `model` is set off; p values are adjusted for the number of models.
+    """
+    first = comparison.headline[0]
+    header = ("Model", *(term(name).label for name in comparison.headline))
+    header = (*header, f"Difference in {term(first).label}", P_ADJUSTED)
+    rows = [_contender(contender, comparison, first) for contender in comparison.contenders]
+    strong = frozenset(place for place, c in enumerate(comparison.contenders) if c.name == model)
+    return Table(header, tuple(rows), strong=strong)
+
+
+def _contender(contender: Contender, comparison: Comparison, first: str) -> tuple[Cell, ...]:
+    figures = tuple(contender.figures.get(name) for name in comparison.headline)
+    if contender.name == comparison.reference:
+        return (contender.name, *figures, "reference", "")
+    difference = contender.differences[first]
+    return (contender.name, *figures, Difference(difference.figure, None), _p(difference))
+
+
+def _p(difference: Difference) -> str:
+    p = difference.p if difference.p_adjusted is None else difference.p_adjusted
+    if p is None:
+        return "–"
+    return "< .001" if p < 0.001 else decimal(p)
+
+
+def subsets_table(subsets: Comparison) -> Table:
+    """Compare what the model makes of each subset of its modalities with the fullest."""
+    ranked = sorted(subsets.contenders, key=lambda c: -len(c.members))
+    table = comparison_table(Comparison(**{**vars(subsets), "contenders": tuple(ranked)}), subsets.reference)
+    return Table(("Modalities", *table.header[1:]), table.rows, strong=table.strong)
+
+
+def rows_table(rows: Sequence[Row]) -> Table:
+    """Show groups or classes, one a row under their group's name; those too small to trust are faint and say so."""
+    shown = _shown(rows)
+    counted = any(row.cases is not None for row in rows)
+    lines: list[tuple[Cell, ...]] = []
+    spans, faint = set(), set()
+    several = len({row.table for row in rows}) > 1
+    for table, members in groupby(rows, key=lambda row: row.table):
+        if several:
+            spans.add(len(lines))
+            lines.append((table.capitalize(),))
+        for row in members:
+            if row.small:
+                faint.add(len(lines))
+            counts = (row.n, *((row.cases,) if counted else ()))
+            level = f"{row.level} ({row.caution})" if row.small else row.level
+            lines.append((level, *counts, *(row.figures.get(name) for name in shown)))
+    first = "" if several or not rows else rows[0].table.capitalize()
+    header = (first, "n", *(("With outcome",) if counted else ()), *(term(name).label for name in shown))
+    return Table(header, tuple(lines), faint=frozenset(faint), spans=frozenset(spans))
+
+
+def _shown(rows: Sequence[Row]) -> list[str]:
+    present = {name for row in rows for name in row.figures}
+    for names in BY_GROUP:
+        if names[0] in present:
+            return [name for name in names if name in present]
+    return sorted(present)

@@ -1,0 +1,143 @@
+"""What an assessment does not hold of what it rests on, and a page shows: maps, measurements, texts and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+
+from polyclinic.assess import Answer, Assessment, Explanation
+from polyclinic.cohort import Cohort
+from polyclinic.explain.attribution import (
+    Attribution,
+    Measurement,
+    NoteAttribution,
+    SeriesAttribution,
+    StructuredAttribution,
+    WordScore,
+)
+from polyclinic.explain.methods.integrated_gradients import integrated_gradients_of_each
+from polyclinic.explain.methods.saliency_maps import located
+from polyclinic.explain.sample import Sample, output_of
+from polyclinic.features import NoteFeaturizer
+from polyclinic.features.note.layout import Note
+from polyclinic.models.bundle.bundle import Bundle
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The whole attribution of one answer, and what to show it on."""
+
+    attribution: Attribution
+    films: Mapping[str, bytes] = field(default_factory=dict)  # content of the pictures' files, by blob
+    notes: tuple[Note, ...] = ()  # as the attribution numbers them
+    whole: bool = True  # no score was left out
+
+
+def evidence_of(
+    bundle: Bundle, cohort: Cohort, assessment: Assessment, attributions: Mapping[str, Attribution] | None = None
+) -> dict[str, Evidence]:
+    """Give the evidence of the answers that an assessment explains, by task.
+
+    Bundle and cohort are those of the assessment. What is not among `attributions` (see `assess_with_evidence`) is
+    attributed once more; the scores then are the same.
+
+    Raises:
+        ValueError: they are others.
+        PictureError: a picture is missing or damaged.
+    """
+    prints = assessment.fingerprints
+    if (bundle.digest, cohort.fingerprint) != (prints.bundle, prints.cohort):
+        raise ValueError("the assessment was made by another bundle or of another cohort: assess the patient again")
+    events = cohort.subject(assessment.subject_id)
+    asked: dict[datetime, list[Answer]] = {}
+    for answer in assessment.answers:
+        if answer.explanation and answer.explanation.method and answer.prediction_time:
+            asked.setdefault(answer.prediction_time, []).append(answer)
+    found: dict[str, Evidence] = {}
+    for time, answers in asked.items():
+        sample = Sample.of(bundle, events, assessment.subject_id, time, cohort.blob)
+        found |= _evidence(bundle, sample, answers, attributions or {})
+    return {answer.task: found[answer.task] for answer in assessment.answers if answer.task in found}
+
+
+def kept_evidence(assessment: Assessment, answer: Answer) -> Evidence | None:
+    """Give what the assessment itself keeps: the weightiest scores, and all words without their text."""
+    explanation = answer.explanation
+    if explanation is None or explanation.method is None or answer.prediction_time is None:
+        return None
+    attribution = Attribution(
+        assessment.subject_id,
+        answer.prediction_time,
+        answer.task,
+        explanation.output,
+        explanation.method,
+        explanation.baseline,
+        None,
+        _structured(explanation),
+        _series(explanation),
+        _note(explanation),
+    )
+    return Evidence(attribution, whole=False)
+
+
+def _evidence(
+    bundle: Bundle, sample: Sample, answers: Sequence[Answer], given: Mapping[str, Attribution]
+) -> dict[str, Evidence]:
+    """Give the evidence of the answers about one sample."""
+    made = _attributed(bundle, sample, [one for one in answers if one.task not in given])
+    films: dict[str, bytes] = {}
+    notes = _notes(bundle, sample) if "note" in sample.present and "note" in bundle.inputs else ()
+    found: dict[str, Evidence] = {}
+    for answer in answers:
+        attribution = given.get(answer.task) or made[answer.task]
+        names = [picture.blob for picture in attribution.pictures]
+        films |= {name: sample.blobs(name).read_bytes() for name in names if name not in films}
+        shown = {name: films[name] for name in names}
+        found[answer.task] = Evidence(attribution, shown, notes if attribution.note else ())
+    return found
+
+
+def _attributed(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> dict[str, Attribution]:
+    """Attribute what the answers explain once more, on the maps that their explanations name."""
+    explained = [(answer.task, answer.explanation) for answer in answers if answer.explanation]
+    if not explained:
+        return {}
+    outputs = [output_of(bundle, task, explanation.output) for task, explanation in explained]
+    found = integrated_gradients_of_each(bundle, sample, outputs)
+    setting = next((explanation.map for _, explanation in explained if explanation.map), None)
+    maps = located(bundle, sample, found, setting)
+    return {one.task: replace(one, pictures=pictures) for one, pictures in zip(found, maps, strict=True)}
+
+
+def _notes(bundle: Bundle, sample: Sample) -> tuple[Note, ...]:
+    featurizer = bundle.features.featurizers["note"]
+    assert isinstance(featurizer, NoteFeaturizer)
+    (layout,) = featurizer.layouts(sample.known, sample.frame)
+    return layout.notes
+
+
+def _structured(explanation: Explanation) -> StructuredAttribution | None:
+    rows = explanation.features
+    if not rows:
+        return None
+    values = [np.nan if row.value is None else row.value for row in rows]
+    return StructuredAttribution(
+        tuple(row.name for row in rows),
+        tuple(row.code for row in rows),
+        np.array(values, dtype=np.float64),
+        np.array([row.score for row in rows]),
+    )
+
+
+def _series(explanation: Explanation) -> SeriesAttribution | None:
+    rows = sorted(explanation.measurements, key=lambda one: (-one.hours, one.code))
+    kept = tuple(Measurement(one.code, one.hours, one.value, one.score) for one in rows)
+    return SeriesAttribution(kept) if kept else None
+
+
+def _note(explanation: Explanation) -> NoteAttribution | None:
+    words = tuple(WordScore(**one.model_dump(exclude={"negates"})) for one in explanation.words)
+    return NoteAttribution(words) if words else None

@@ -1,0 +1,151 @@
+"""Do explanations find what is known to be true: trigger words in notes, causes in numbers, lesions in pictures?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+
+from polyclinic.cohort import Cohort
+from polyclinic.evaluation import Figure
+from polyclinic.explain.audit.ground_truth import Truth
+from polyclinic.explain.audit.lesions import goal, with_lesions
+from polyclinic.explain.audit.record import Audit, Known
+from polyclinic.explain.audit.samples import Explained, mean
+from polyclinic.explain.inputs.aggregation import series_part, structured_part
+from polyclinic.explain.inputs.base import SentenceStem, WordStem
+from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
+from polyclinic.features import NoteFeaturizer
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.progress import SILENT, Progress
+from polyclinic.tasks import Task
+
+TOP = 3
+OF_CAUSES = ("structured", "series", "note")
+TRIGGERS = 0.90
+"""What is to be reached on the demo cohort."""
+RANDOM_WORDS = 200
+MEASURES: Mapping[str, tuple[Callable[[np.ndarray], np.bool_], bool]] = {
+    "any trigger word in the top 3": (np.any, False),
+    "every trigger word in the top 3": (np.all, False),
+    "any sentence of a trigger word in the top 3": (np.any, True),
+}
+"""How triggers count, and whether all words of their sentences do."""
+
+
+def with_truth(
+    told: Audit,
+    bundle: Bundle,
+    cohort: Cohort,
+    truth: Truth | None,
+    explained: Sequence[tuple[Task, Explained]],
+    methods: Sequence[str],
+    limit: int,
+    progress: Progress = SILENT,
+) -> Audit:
+    """Add what can be held against the truth, and say what cannot."""
+    if truth is None:
+        why = "no truth was given: pointing game, boxes, FROC, trigger words and causes were not measured"
+        return replace(told, skipped=(*told.skipped, why))
+    told = with_lesions(told, bundle, cohort, truth, methods, limit, progress)
+    return _with_causes(told, bundle, truth, explained)
+
+
+def _with_causes(told: Audit, bundle: Bundle, truth: Truth, explained: Sequence[tuple[Task, Explained]]) -> Audit:
+    """Hold the explanations of the outcome whose causes are known against these."""
+    about = [one for task, one in explained if truth.outcome and truth.outcome in task.target.codes]
+    if not about:
+        why = "none of the tasks asks for the outcome whose causes are known: no trigger words, no causes"
+        return replace(told, skipped=(*told.skipped, why))
+    known, goals = list(told.known), list(told.goals)
+    for method in about[0].told:
+        if not any(modality in one.told[method].units for one in about for modality in OF_CAUSES):
+            continue
+        for name, (measure, around) in MEASURES.items():
+            figure, chance = _triggers(bundle, truth, about, method, measure, around)
+            known.append(Known(name, method, figure, chance))
+            if method == INTEGRATED and not around:
+                goals.append(goal(name, TRIGGERS, figure))
+        for modality in ("structured", "series"):
+            figures = _on_causes(bundle, truth, about, method, modality)
+            known.append(Known(f"share of scores on causes, {modality}", method, *figures))
+    return replace(told, known=tuple(known), goals=tuple(goals))
+
+
+def _triggers(
+    bundle: Bundle,
+    truth: Truth,
+    about: Sequence[Explained],
+    method: str,
+    measure: Callable[[np.ndarray], np.bool_],
+    around: bool,
+) -> tuple[Figure, Figure]:
+    """Measure in how many notes any, or every, trigger word is among the three words that speak most for it.
+
+    With `around` any word of a trigger's sentence will do: what is always said together, no data tell apart.
+    """
+    concepts = set(truth.causes.get("note", ()))
+    hits, chances = [], []
+    for one in about:
+        scores = one.told[method].units.get("note")
+        triggers = [trigger for trigger in truth.triggers.get(one.sample.subject_id, ()) if trigger.concept in concepts]
+        if scores is None or not triggers:
+            continue
+        places, sentences = _places(bundle, one)
+        meets: np.ndarray = np.array([[trigger.meets(*place) for place in places] for trigger in triggers])
+        meets = meets[meets.any(axis=1)]  # those that the bundle may see
+        if not len(meets):
+            continue
+        if around:
+            meets = np.array([np.isin(sentences, sentences[words]) for words in meets])
+        top = np.argsort(-scores, kind="stable")[:TOP]
+        hits.append((one.sample.subject_id, float(measure(_among(meets, top)))))
+        drawn = [np.random.default_rng(number).permutation(len(places))[:TOP] for number in range(RANDOM_WORDS)]
+        chance = np.mean([measure(_among(meets, few)) for few in drawn])
+        chances.append((one.sample.subject_id, float(chance)))
+    return mean("triggers_in_top_3", hits), mean("triggers_in_top_3", chances)
+
+
+def _among(meets: Bool[np.ndarray, "trigger word"], few: np.ndarray) -> Bool[np.ndarray, " trigger"]:
+    """Tell which triggers are among a few words."""
+    among: np.ndarray = np.any(meets[:, few], axis=1)
+    return among
+
+
+def _places(bundle: Bundle, one: Explained) -> tuple[list[tuple[str, int, int]], Int[np.ndarray, " word"]]:
+    """Give where each word stands, and the number of its sentence."""
+    featurizer, stem = bundle.features.featurizers["note"], one.examined.path.stems["note"]
+    assert isinstance(featurizer, NoteFeaturizer)
+    assert isinstance(stem, SentenceStem | WordStem)
+    (layout,) = featurizer.layouts(one.sample.known, one.sample.frame)
+    sentences = [
+        next(
+            number
+            for number, sentence in enumerate(layout.sentences)
+            if sentence.note == word.note and sentence.start <= word.start < sentence.end
+        )
+        for word in stem.words
+    ]
+    return [(layout.section(word), word.start, word.end) for word in stem.words], np.array(sentences)
+
+
+def _on_causes(
+    bundle: Bundle, truth: Truth, about: Sequence[Explained], method: str, modality: str
+) -> tuple[Figure, Figure]:
+    """Measure which share of the scores, added up by code, lies on causes; by chance it is their share of the codes."""
+    causal, part = set(truth.causes.get(modality, ())), structured_part if modality == "structured" else series_part
+    shares, chances = [], []
+    for one in about:
+        scores = one.told[method].units.get(modality)
+        if scores is None or not causal:
+            continue
+        made = part(bundle, one.sample, one.examined.path.stems[modality], torch.from_numpy(scores))
+        sizes = {code: abs(score) for code, score in made.by_code if score}
+        if sizes:
+            on = sum(size for code, size in sizes.items() if code in causal)
+            shares.append((one.sample.subject_id, on / sum(sizes.values())))
+            chances.append((one.sample.subject_id, len(causal & sizes.keys()) / len(sizes)))
+    return mean("share_on_causes", shares), mean("share_on_causes", chances)

@@ -1,0 +1,1 @@
+"""Attributions as summaries, labels and plots for readers."""

@@ -1,0 +1,181 @@
+"""Scores of the numbers of a stem → scores of what a clinician knows: features, measurements, words, pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from polyclinic.explain.attribution import (
+    Canvas,
+    Measurement,
+    NoteAttribution,
+    PictureAttribution,
+    SeriesAttribution,
+    StructuredAttribution,
+    WordScore,
+)
+from polyclinic.explain.inputs.base import (
+    FeatureStem,
+    GridStem,
+    MapStem,
+    PictureStem,
+    SentenceStem,
+    Stem,
+    TripletStem,
+    WordStem,
+)
+from polyclinic.explain.sample import Sample
+from polyclinic.features import ImageFeaturizer, NoteFeaturizer, SeriesFeaturizer, StructuredFeaturizer
+from polyclinic.features.image.preprocessing import place
+from polyclinic.features.measurements import measure
+from polyclinic.features.scaling import QuantileScale, RobustScale
+from polyclinic.models.bundle.bundle import Bundle
+
+Scores = Float[Tensor, "..."]
+"""A score for each number of a stem, in its shape."""
+
+
+def attributed(
+    bundle: Bundle, sample: Sample, stems: Mapping[str, Stem], scores: Mapping[str, Scores]
+) -> dict[str, Any]:
+    """Give the parts of an `Attribution` by their names; a modality without a stem is not among them."""
+    makers = {"structured": structured_part, "series": series_part, "note": note_part, "image": picture_parts}
+    names = {"image": "pictures"}
+    return {
+        names.get(modality, modality): makers[modality](bundle, sample, stem, scores[modality].detach())
+        for modality, stem in stems.items()
+    }
+
+
+def structured_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> StructuredAttribution:
+    """Put the scores of known features among all."""
+    featurizer = bundle.features.featurizers["structured"]
+    assert isinstance(stem, FeatureStem)
+    assert isinstance(featurizer, StructuredFeaturizer)
+    spread = np.zeros(len(stem.known))
+    spread[stem.known.numpy()] = scores.double().numpy()
+    columns = featurizer.layout.columns
+    values = np.array(sample.arrays["structured"]["raw"][0], dtype=np.float64)
+    return StructuredAttribution(
+        tuple(column.name for column in columns), tuple(column.code for column in columns), values, spread
+    )
+
+
+def series_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> SeriesAttribution:
+    """Name the measurements behind triplets, or behind the bins of a grid, whose value then is their mean."""
+    featurizer = bundle.features.featurizers["series"]
+    assert isinstance(featurizer, SeriesFeaturizer)
+    found = _of_grid(featurizer, stem) if isinstance(stem, GridStem) else _of_triplets(featurizer, sample, stem)
+    return SeriesAttribution(tuple(Measurement(*one, score) for one, score in zip(found, scores.tolist(), strict=True)))
+
+
+class _Recorded(NamedTuple):
+    code: str
+    hours: float
+    value: float
+
+
+def _of_triplets(featurizer: SeriesFeaturizer, sample: Sample, stem: Stem) -> list[_Recorded]:
+    """Give what was recorded, in the order of the triplets: oldest first, then by code."""
+    assert isinstance(stem, TripletStem)
+    events = measure(sample.known, sample.frame, featurizer.codes)
+    events = events.where(~np.isnan(events.hours))
+    events = events.where(np.lexsort((events.code, -events.hours))[-len(stem.code) :])
+    rows = zip(events.code.tolist(), events.hours.tolist(), events.value.tolist(), strict=True)
+    return [_Recorded(featurizer.codes[code], hours, value) for code, hours, value in rows]
+
+
+def _of_grid(featurizer: SeriesFeaturizer, stem: GridStem) -> list[_Recorded]:
+    """Give the bins with measurements, the oldest first; their time is that of their end."""
+    fitted = featurizer.fitted
+    places = stem.mask.nonzero().tolist()
+    return [
+        _Recorded(
+            fitted.codes[code], (fitted.bins - 1 - step) * fitted.bin_hours, _unscaled(fitted.scales[code], value)
+        )
+        for (step, code), value in zip(places, stem.end.tolist(), strict=True)
+    ]
+
+
+def _unscaled(scale: RobustScale | QuantileScale, value: float) -> float:
+    if isinstance(scale, RobustScale):
+        return value * scale.spread + scale.centre
+    return float(np.interp(value, scale.ranks, scale.points))
+
+
+def note_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> NoteAttribution:
+    """Add the scores of the pieces of each word up, and say where it stands."""
+    featurizer = bundle.features.featurizers["note"]
+    assert isinstance(featurizer, NoteFeaturizer)
+    assert isinstance(stem, SentenceStem | WordStem)
+    (layout,) = featurizer.layouts(sample.known, sample.frame)
+    of_words, marks = np.zeros(len(stem.words)), 0.0
+    owners = range(len(stem.words)) if isinstance(stem, WordStem) else [span.word for span in stem.spans]
+    for owner, score in zip(owners, scores.tolist(), strict=True):
+        if owner is None:
+            marks += score
+        else:
+            of_words[owner] += score
+    return NoteAttribution(
+        tuple(
+            WordScore(
+                layout.notes[word.note].text[word.start : word.end],
+                layout.section(word),
+                word.note,
+                word.start,
+                word.end,
+                float(score),
+                layout.is_denied(word),
+            )
+            for word, score in zip(stem.words, of_words, strict=True)
+        ),
+        marks,
+    )
+
+
+def picture_parts(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> tuple[PictureAttribution, ...]:
+    """Give each picture its own map, and say how it lies on the canvas."""
+    featurizer = bundle.features.featurizers["image"]
+    assert isinstance(stem, PictureStem | MapStem)
+    assert isinstance(featurizer, ImageFeaturizer)
+    views = featurizer.views
+    if isinstance(stem, MapStem):
+        scores = cells_spread(scores.sum(dim=2), featurizer.options.side)
+    return tuple(
+        PictureAttribution(blob=name, view=views[code], scores=np.array(of_picture[0], dtype=np.float32), canvas=canvas)
+        for name, code, of_picture, canvas in zip(
+            stem.names, stem.codes.tolist(), scores.numpy(), canvases(sample, featurizer, stem.names), strict=True
+        )
+    )
+
+
+def canvases(sample: Sample, featurizer: ImageFeaturizer, names: list[str]) -> list[Canvas]:
+    """Say how each of some pictures lies on the canvas."""
+    side, fit = featurizer.options.side, featurizer.options.fit
+    found = []
+    for name in names:
+        with Image.open(BytesIO(sample.blobs(name).read_bytes())) as picture:
+            width, height = picture.size
+        found.append(Canvas(side, place(width, height, side, fit), width, height))
+    return found
+
+
+def cells_spread(cells: Float[Tensor, "picture cell"], side: int) -> Float[Tensor, "picture 1 side side"]:
+    """Spread the scores of a map's cells, in reading order, over the canvas."""
+    across = round(cells.shape[1] ** 0.5)
+    return resized(cells.view(len(cells), across, across), side)
+
+
+def resized(maps: Float[Tensor, "picture h w"], side: int) -> Float[Tensor, "picture 1 side side"]:
+    """Spread coarse maps over the canvas, bilinearly, so that each still adds up to what it did."""
+    sums = maps.sum(dim=(1, 2), keepdim=True)[:, None]
+    spread = torch.nn.functional.interpolate(maps[:, None], (side, side), mode="bilinear", align_corners=False)
+    total = spread.sum(dim=(2, 3), keepdim=True)
+    return torch.where(total == 0, spread, spread * (sums / total))

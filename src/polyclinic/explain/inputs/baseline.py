@@ -1,0 +1,192 @@
+"""Where the path of integrated gradients begins: the input that is to mean "nothing in particular".
+
+`zero` is black pictures, words without meaning, and the training median of every number (to which features are
+scaled). `usual` is the same, but what sets a patient apart begins where patients usually are: pictures at the usual map
+of development pictures, as the frozen network gives them (the scores then lie on its cells, and need no gradient
+through it), and each word of a bag of words at the share of development notes that have it (what nearly every note says
+then weighs little). It is what is shown to people, where the bundle knows what is usual. `blurred` is `zero`, but for
+pictures without their detail. `mean` is the mean of training subjects in all inputs. What is present, when and of what
+kind, stays as it is: what it would mean to lack a modality altogether is asked by Shapley values of modalities instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from polyclinic.cohort import Cohort
+from polyclinic.explain.sample import ExplanationError
+from polyclinic.features import Arrays, ImageFeaturizer, NoteFeaturizer
+from polyclinic.features.image.embeddings import content_hash
+from polyclinic.features.image.preprocessing import canonical, read_picture
+from polyclinic.features.note.embeddings import frozen_network
+from polyclinic.models.bundle.bundle import Bundle, record_of
+from polyclinic.tasks import number_samples, prediction_times
+
+Name = Literal["zero", "blurred", "mean", "usual"]
+NAMES: tuple[Name, ...] = ("usual", "zero", "blurred", "mean")
+BLUR = 1 / 16
+"""Standard deviation of the blur, as a share of the picture's side."""
+MOST_PICTURES = 64
+MOST_SENTENCES = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingMeans:
+    """The mean input of training subjects; None for what the bundle does not read."""
+
+    structured: Float[Tensor, " feature"] | None = None  # scaled; of those who have it
+    series: Float[Tensor, " code"] | None = None  # scaled; of all measurements of each code
+    piece: Float[Tensor, " width"] | None = None  # of a sentence, its embedding
+    picture: Float[Tensor, "side side"] | None = None  # canonical
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """A choice of baseline; `mean` needs the means of training subjects, see `training_means`; `usual`, `usual_of`."""
+
+    name: Name = "zero"
+    means: TrainingMeans | None = None
+    map: Float[Tensor, "cell channel"] | None = None  # of the usual picture
+    rates: Float[Tensor, "2 word"] | None = None  # share of the notes in which each word is said, and is denied
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ExplanationError(f"unknown baseline {self.name!r}: choose from {', '.join(NAMES)}")
+        if (self.name == "mean") != (self.means is not None):
+            raise ExplanationError("the baseline `mean`, and no other, needs training_means(bundle, cohort)")
+        if (self.name == "usual") != (self.map is not None or self.rates is not None):
+            raise ExplanationError("the baseline `usual`, and no other, needs what is usual: take usual_of")
+
+    def structured(self, values: Float[Tensor, " feature"]) -> Float[Tensor, " feature"]:
+        """Give the start of scaled values."""
+        mean = None if self.means is None else self.means.structured
+        return torch.zeros_like(values) if mean is None else mean.clone()
+
+    def series(self, codes: int) -> Float[Tensor, " code"]:
+        """Give the start of the scaled values of each code."""
+        mean = None if self.means is None else self.means.series
+        return torch.zeros(codes) if mean is None else mean.clone()
+
+    def piece(self, width: int) -> Float[Tensor, " width"]:
+        """Give the embedding from which every piece of a sentence starts."""
+        mean = None if self.means is None else self.means.piece
+        return torch.zeros(width) if mean is None else mean.clone()
+
+    def words(self, table: Float[Tensor, "word width"]) -> Float[Tensor, " width"]:
+        """Give the embedding from which every word starts, in a network's own vocabulary."""
+        return table.mean(dim=0) if self.name == "mean" else table.new_zeros(table.shape[1])
+
+    def pictures(self, pixels: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view 1 side side"]:
+        """Give the start of canonical pictures."""
+        if self.name == "blurred":
+            return blurred(pixels)
+        mean = None if self.means is None else self.means.picture
+        return torch.zeros_like(pixels) if mean is None else mean.expand_as(pixels).clone()
+
+
+ZERO = Baseline()
+BLURRED = Baseline("blurred")
+
+
+def usual_of(bundle: Bundle) -> Baseline:
+    """Give the baseline that is shown to people: `usual` where the bundle knows what is usual, else `zero`."""
+    known = bundle.reference
+    if known is None or (known.usual_picture is None and known.usual_words is None):
+        return ZERO
+    usual = (None if one is None else torch.from_numpy(one) for one in (known.usual_picture, known.usual_words))
+    return Baseline("usual", None, *usual)
+
+
+def blurred(pixels: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view 1 side side"]:
+    """Blur pictures by a Gaussian, the edges continued outwards."""
+    sigma = BLUR * pixels.shape[-1]
+    reach = min(round(3 * sigma), pixels.shape[-1] - 1)
+    bell = torch.exp(-torch.arange(-reach, reach + 1.0).square() / (2 * sigma**2))
+    bell = bell / bell.sum()
+    padded = functional.pad(pixels, (reach, reach, reach, reach), mode="replicate")
+    return functional.conv2d(functional.conv2d(padded, bell.view(1, 1, 1, -1)), bell.view(1, 1, -1, 1))
+
+
+def training_means(bundle: Bundle, cohort: Cohort) -> TrainingMeans:
+    """Average the inputs of the development subjects of the cohort on which the bundle was trained.
+
+    Raises:
+        ExplanationError: the cohort is another one.
+    """
+    samples = development_samples(bundle, cohort)
+    known = record_of(cohort.events(), samples, bundle.tasks)
+    arrays = bundle.features.reading(cohort.blob).transform(known, samples)
+    features = bundle.features.featurizers
+    note, image = features.get("note"), features.get("image")
+    return TrainingMeans(
+        structured=_mean_features(arrays["structured"]) if "structured" in arrays else None,
+        series=_mean_values(arrays["series"], len(features["series"].codes)) if "series" in arrays else None,  # type: ignore[attr-defined]
+        piece=_mean_piece(note, known, samples) if isinstance(note, NoteFeaturizer) else None,
+        picture=_mean_picture(image, arrays["image"]) if isinstance(image, ImageFeaturizer) else None,
+    )
+
+
+def development_samples(bundle: Bundle, cohort: Cohort) -> pl.DataFrame:
+    """Give the samples of the development subjects: everyone whom the bundle learnt from, at each prediction time.
+
+    Raises:
+        ExplanationError: the cohort is not the one on which the bundle was trained.
+    """
+    if cohort.fingerprint != bundle.origin.get("cohort"):
+        raise ExplanationError(
+            "this is not the cohort that the bundle was trained on: give that one, whose training subjects are meant"
+        )
+    chosen = sorted({subject for split in bundle.origin["development"] for subject in cohort.subjects_in(split)})
+    samples = number_samples(pl.concat([prediction_times(cohort, task) for task in bundle.tasks]))
+    return samples.filter(pl.col("subject_id").is_in(chosen)).drop("sample").with_row_index("sample")
+
+
+def _mean_features(arrays: Arrays) -> Tensor:
+    known = arrays["known"] & arrays["present"][:, None]
+    sums = np.where(known, arrays["values"], 0).sum(axis=0, dtype=np.float64)
+    return torch.from_numpy(sums / np.maximum(known.sum(axis=0), 1)).float()
+
+
+def _mean_values(arrays: Arrays, codes: int) -> Tensor:
+    form = "triplet" if "triplet_code" in arrays else "grid"
+    if form == "grid":
+        mask = arrays["grid_mask"]
+        sums, count = np.where(mask, arrays["grid_value"], 0).sum(axis=(0, 1)), mask.sum(axis=(0, 1))
+    else:
+        code = arrays["triplet_code"].ravel()
+        sums = np.bincount(code, arrays["triplet_value"].ravel(), codes + 1)[1:]
+        count = np.bincount(code, minlength=codes + 1)[1:]
+    return torch.from_numpy(sums / np.maximum(count, 1)).float()
+
+
+def _mean_piece(featurizer: NoteFeaturizer, known: pl.DataFrame, samples: pl.DataFrame) -> Tensor:
+    network, tokenizer = frozen_network("cpu")
+    sentences = sorted({one.text for layout in featurizer.layouts(known, samples) for one in layout.sentences})
+    pieces = [piece for text in _spread(sentences, MOST_SENTENCES) for piece in tokenizer.ids(text)[1:-1]]
+    table: Tensor = network.piece.weight
+    return table[torch.tensor(pieces, dtype=torch.int64)].mean(dim=0) if pieces else table.new_zeros(table.shape[1])
+
+
+def _mean_picture(featurizer: ImageFeaturizer, arrays: Arrays) -> Tensor:
+    side, blobs = featurizer.options.side, featurizer.blobs
+    names = sorted(set(arrays["blob"][arrays["blob"] != ""]), key=content_hash)
+    total = np.zeros((side, side))
+    chosen = _spread(names, MOST_PICTURES)
+    for name in chosen:
+        assert blobs is not None  # the arrays were made with them
+        total += canonical(read_picture(blobs(name).read_bytes(), name, side, featurizer.options.fit))
+    return torch.from_numpy(total / max(len(chosen), 1)).float()
+
+
+def _spread(items: Sequence[str], most: int) -> list[str]:
+    """Take at most `most` of the items, evenly spread."""
+    return [items[place] for place in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)]

@@ -1,0 +1,91 @@
+"""From the numbers of one sample to the logit of one answer, or of several, differentiable all the way.
+
+F is the mean over the networks of the folds of the logit of one output; of a regression, of the estimate in the
+target's unit, since each fold has its own scale. Frozen encoders run once for all networks and all outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from copy import deepcopy
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyclinic.explain.inputs.base import Stem, stems_of
+from polyclinic.explain.inputs.baseline import ZERO, Baseline
+from polyclinic.explain.sample import ExplanationError, Output, Sample
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.network.batch import Batch
+from polyclinic.models.network.heads import RegressionHead
+from polyclinic.models.network.unified import UnifiedModel
+
+Points = Mapping[str, Float[Tensor, "step ..."]]
+"""By modality: points between the starts and the ends of the stems."""
+
+
+class Pathway:
+    """F of one sample, as a function of all of its inputs.
+
+    Raises:
+        ExplanationError: the bundle has no network, or the sample has none of its inputs.
+    """
+
+    def __init__(self, bundle: Bundle, sample: Sample, output: Output, baseline: Baseline = ZERO) -> None:
+        if not bundle.ensemble.networks:
+            raise ExplanationError(
+                "the bundle has no network, through which alone gradients flow: explain its classical models instead"
+            )
+        sample.require_something()
+        self.output = output
+        self.stems: dict[str, Stem] = stems_of(bundle, sample, baseline)
+        hooked = any(stem.hooks for stem in self.stems.values())
+        # Others may be asking the same networks at this moment.
+        self.networks = deepcopy(bundle.ensemble.networks) if hooked else bundle.ensemble.networks
+
+    def between(self, shares: Float[Tensor, " step"]) -> dict[str, Tensor]:
+        """Give the points that lie some shares of the way from the starts to the ends, on one straight line."""
+        return {
+            modality: torch.lerp(
+                stem.start[None], stem.end[None], shares.view(-1, *(1 for _ in stem.end.shape)).to(stem.end)
+            )
+            for modality, stem in self.stems.items()
+        }
+
+    def __call__(self, points: Points) -> Float[Tensor, " step"]:
+        """Give F at some points."""
+        return self.each(points, (self.output,))[0]
+
+    def each(self, points: Points, outputs: Sequence[Output]) -> list[Float[Tensor, " step"]]:
+        """Give the F of each of several outputs at some points, as if each were this path's own."""
+        batch = self.batch(points)
+        said = [self.ask_each(network, points, batch, outputs) for network in self.networks]
+        return [torch.stack(one).mean(dim=0) for one in zip(*said, strict=True)]
+
+    def batch(self, points: Points) -> Batch:
+        """Run what is frozen, and give what the networks' encoders read."""
+        inputs = {modality: stem.tensors(points[modality]) for modality, stem in self.stems.items()}
+        steps = len(next(iter(points.values())))
+        return Batch(inputs, torch.ones(steps, len(inputs), dtype=torch.bool))
+
+    def ask(self, network: UnifiedModel, points: Points, batch: Batch) -> Float[Tensor, " step"]:
+        """Give one network's logit."""
+        return self.ask_each(network, points, batch, (self.output,))[0]
+
+    def ask_each(
+        self, network: UnifiedModel, points: Points, batch: Batch, outputs: Sequence[Output]
+    ) -> list[Float[Tensor, " step"]]:
+        """Give one network's logit of each output."""
+        with ExitStack() as inside:
+            for modality, stem in self.stems.items():
+                inside.enter_context(stem.inside(network, points[modality]))
+            logits = network(batch).logits
+        return [_said(network, logits[output.task], output) for output in outputs]
+
+
+def _said(network: UnifiedModel, logits: Float[Tensor, "step output"], output: Output) -> Float[Tensor, " step"]:
+    head = network.head(output.task)
+    said: Tensor = head.activate(logits) if isinstance(head, RegressionHead) else logits
+    return said[:, output.place]

@@ -1,0 +1,1 @@
+"""Attribution methods: integrated gradients, saliency maps, Grad-CAM, attention rollout."""

@@ -1,0 +1,33 @@
+"""The methods that attribute an answer to what was known, behind one interface. To add one: its module, this table."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from polyclinic.explain.attribution import Attribution
+from polyclinic.explain.methods.attention_rollout import GRAD_CAM, ROLLOUT, attention_rollout, grad_cam
+from polyclinic.explain.methods.integrated_gradients import METHOD, integrated_gradients
+from polyclinic.explain.methods.saliency_maps import MAP_GRADIENTS, mapped
+from polyclinic.explain.sample import ExplanationError, Sample
+from polyclinic.models.bundle.bundle import Bundle
+
+EXPLAINERS: Mapping[str, Callable[..., Attribution]] = {
+    METHOD: integrated_gradients,
+    GRAD_CAM: grad_cam,
+    ROLLOUT: attention_rollout,
+    MAP_GRADIENTS: mapped,
+}
+"""The first is complete, and the default."""
+
+
+def attribute(
+    bundle: Bundle, sample: Sample, task: str, output: str | None = None, *, method: str = METHOD, **options: Any
+) -> Attribution:
+    """Attribute one answer by the method that is named, with its own options.
+
+    Raises:
+        BundleError: the bundle does not answer the task.
+        ExplanationError: there is no such method or output, nothing is present, or the method does not suit the model.
+    """
+    if method not in EXPLAINERS:
+        raise ExplanationError(f"unknown method {method!r}: choose from {', '.join(EXPLAINERS)}")
+    return EXPLAINERS[method](bundle, sample, task, output, **options)

@@ -1,0 +1,145 @@
+"""The methods of explanation that an audit compares, all as scores of the same units.
+
+`integrated_gradients` is what is shown to people. `gradient_input` is one gradient, times the way from the baseline
+(Shrikumar 2017, arXiv 1605.01713); `occlusion` takes one unit away at a time (Zeiler & Fergus 2014, arXiv 1311.2901).
+Of pictures there are two more, on maps of a frozen backbone: `grad_cam` (Selvaraju 2017, arXiv 1610.02391), and
+`map_gradients`: integrated gradients along the line from the usual map of training pictures to that of the picture.
+They ask what sets it apart from other pictures, as a lesion does, and need no gradient through the backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from polyclinic.explain.inputs.aggregation import resized
+from polyclinic.explain.inputs.base import MapStem, PictureStem
+from polyclinic.explain.methods.attention_rollout import GRAD_CAM, cam
+from polyclinic.explain.methods.integrated_gradients import METHOD, TOLERANCE, integrate, slopes
+from polyclinic.explain.perturbation.units import BlockUnits, Examined
+from polyclinic.models.network.encoders.pictures import MapTokens
+
+MAP_STEPS = 8
+SMOOTHING = 1 / 20
+"""Standard deviation of the Gaussian by which maps are blurred, as a share of the picture's side."""
+
+
+class Told(NamedTuple):
+    """Scores of the units of each modality, and of each pixel."""
+
+    units: dict[str, Float[np.ndarray, " unit"]]
+    maps: Float[Tensor, "view side side"] | None = None  # None: there is no picture
+
+
+def by_integrated_gradients(examined: Examined, tolerance: float = TOLERANCE, most_steps: int = 96) -> Told:
+    """Integrate along the straight path from the baseline that is shown to people."""
+    scores = integrate(examined.shown, tolerance, most_steps).scores
+    if not isinstance(examined.shown.stems.get("image"), MapStem):
+        return _told(examined, scores)
+    of_cells = _of_cells(examined, scores.pop("image").sum(dim=2))
+    return Told(_told(examined, scores).units | of_cells.units, of_cells.maps)
+
+
+def by_gradient(examined: Examined) -> Told:
+    """Take the gradient at the sample itself."""
+    gradients = slopes(examined.path, np.ones(1)).gradients
+    stems = examined.path.stems
+    return _told(examined, {name: gradients[name][0] * (stem.end - stem.start) for name, stem in stems.items()})
+
+
+def by_occlusion(examined: Examined) -> Told:
+    """Ask again without each unit, or each patch of a picture."""
+    scores = {}
+    for name, units in examined.units.items():
+        patches = units.patches
+        kept = patches != np.arange(-1, patches.max(initial=-1) + 1)[:, None]
+        values = examined.without(name, kept)
+        scores[name] = ((values[0] - values[1:]) / np.bincount(patches))[patches]
+    blocks = examined.units.get("image")
+    return Told(scores, blocks.spread(scores["image"]) if isinstance(blocks, BlockUnits) else None)
+
+
+def by_map_gradients(examined: Examined) -> Told:
+    """Integrate from the usual map (that of a black picture where none is known) to those of the pictures."""
+    stem = examined.path.stems.get("image")
+    if not isinstance(stem, PictureStem) or stem.frozen is None:
+        return Told({})
+    end = examined.whole["image"]["tokens"][0]
+    with torch.no_grad():
+        usual = examined.usual.map
+        start = stem.tensors(stem.start[None])["tokens"][0] if usual is None else usual.expand_as(end)
+    shares = ((torch.arange(MAP_STEPS) + 0.5) / MAP_STEPS).view(-1, 1, 1, 1)
+    gradient = _map_slopes(examined, torch.lerp(start[None], end[None], shares)).mean(dim=0)
+    return _of_cells(examined, (gradient * (end - start)).sum(dim=2))
+
+
+def by_grad_cam(examined: Examined) -> Told:
+    """Weigh the channels of each network's map by their mean gradients, and keep what speaks for the output."""
+    if "image" not in examined.units or not isinstance(_image_tokens(examined), MapTokens):
+        return Told({})
+    batch = examined.batch({}, {})
+    heat = [cam(network, partial(examined.ask, network, batch)) for network in examined.path.networks]
+    return _coarse(examined, torch.stack(heat).mean(dim=0))
+
+
+METHODS: Mapping[str, Callable[[Examined], Told]] = {
+    METHOD: by_integrated_gradients,
+    "gradient_input": by_gradient,
+    "occlusion": by_occlusion,
+    "map_gradients": by_map_gradients,
+    GRAD_CAM: by_grad_cam,
+}
+
+
+def edges(pictures: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view side side"]:
+    """Give the size of the brightness's slope at each pixel (Sobel): an explanation that knows no model."""
+    down = torch.tensor([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])
+    kernels = torch.stack([down, down.T])[:, None]
+    padded = torch.nn.functional.pad(pictures, (1, 1, 1, 1), mode="replicate")
+    slopes_of: Tensor = torch.nn.functional.conv2d(padded, kernels)
+    steepness: Tensor = torch.linalg.vector_norm(slopes_of, dim=1)
+    return steepness
+
+
+def smoothed(maps: Float[Tensor, "view side side"], share: float = SMOOTHING) -> Float[Tensor, "view side side"]:
+    """Blur maps by a Gaussian, whose deviation is a share of their side."""
+    sigma = share * maps.shape[-1]
+    return torch.from_numpy(gaussian_filter(maps.double().numpy(), (0, sigma, sigma), mode="constant"))
+
+
+def _told(examined: Examined, scores: Mapping[str, Tensor]) -> Told:
+    maps = scores["image"][:, 0] if "image" in scores else None
+    return Told({name: examined.units[name].gathered(one) for name, one in scores.items()}, maps)
+
+
+def _map_slopes(
+    examined: Examined, maps: Float[Tensor, "step view cell channel"]
+) -> Float[Tensor, "step view cell channel"]:
+    maps = maps.detach().requires_grad_()
+    whole = {name: one.expand(len(maps), *one.shape[1:]) for name, one in examined.whole["image"].items()}
+    values = examined.ask_all(examined.batch({"image": whole | {"tokens": maps}}, {}))
+    gradient: Tensor = torch.autograd.grad(values.sum(), maps)[0]
+    return gradient
+
+
+def _image_tokens(examined: Examined) -> object:
+    return getattr(examined.path.networks[0].encoder("image"), "tokens", None)
+
+
+def _of_cells(examined: Examined, cells: Float[Tensor, "view cell"]) -> Told:
+    side = round(cells.shape[1] ** 0.5)
+    return _coarse(examined, cells.view(len(cells), side, side))
+
+
+def _coarse(examined: Examined, cells: Float[Tensor, "view h w"]) -> Told:
+    blocks = examined.units["image"]
+    assert isinstance(blocks, BlockUnits)
+    maps = resized(cells.detach(), blocks.stem.end.shape[-1])[:, 0]
+    return Told({"image": blocks.gathered(maps)}, maps)

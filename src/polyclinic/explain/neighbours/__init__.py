@@ -1,0 +1,1 @@
+"""Similar patients in the latent space."""

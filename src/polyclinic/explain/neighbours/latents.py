@@ -1,0 +1,45 @@
+"""Where the networks place samples: the shared latent of each network of the folds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from polyclinic.explain.sample import ExplanationError
+from polyclinic.features import Arrays
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.network.batch import Batch
+
+ROWS_AT_ONCE = 256
+
+
+def latents_of(bundle: Bundle, arrays: Mapping[str, Arrays]) -> Float[np.ndarray, "sample network width"]:
+    """Give each network's latent of samples, float32.
+
+    Raises:
+        ExplanationError: the bundle has no network.
+    """
+    networks = bundle.ensemble.networks
+    if not networks:
+        raise ExplanationError("the bundle has no network, and so no latent in which patients lie near each other")
+    read = {m: {name: arrays[m][name] for name in (*names, "present")} for m, names in networks[0].reads.items()}
+    count = len(next(iter(read.values()))["present"])
+    parts = []
+    for start in range(0, count, ROWS_AT_ONCE):
+        batch = Batch.from_arrays(read, np.arange(start, min(start + ROWS_AT_ONCE, count)))
+        with torch.inference_mode():
+            parts.append(torch.stack([network(batch).latent for network in networks], dim=1).numpy())
+    return np.concatenate(parts)
+
+
+def networks_digest(bundle: Bundle) -> str:
+    """Give the SHA-256 of the networks' weights: whose latents some latents are."""
+    digest = hashlib.sha256()
+    for network in bundle.ensemble.networks:
+        for name, tensor in sorted(network.state_dict().items()):
+            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,218 @@
+"""Patients whom the networks place near a patient, among those that the bundle learnt from, and what became of them.
+
+Their latents are computed from the cohort itself, which must be the one of the training: a bundle is handed on, and
+holds no patient. They may be kept as an Arrow file for the next time; it holds subject ids, and so belongs where the
+cohort does. Latents are standardised by the development samples'; likeness is the cosine, averaged over the networks
+of the folds. Networks have learnt from these patients, so that they lie a little nearer to their outcome than new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from jaxtyping import Float
+
+from polyclinic.cohort import Cohort
+from polyclinic.explain.attribution import Frozen
+from polyclinic.explain.inputs.baseline import development_samples
+from polyclinic.explain.neighbours.latents import latents_of, networks_digest
+from polyclinic.explain.sample import ExplanationError, Sample
+from polyclinic.features import StructuredFeaturizer
+from polyclinic.features.structured.columns import is_scaled
+from polyclinic.files import replacing
+from polyclinic.models.bundle.bundle import Bundle, record_of
+from polyclinic.progress import SILENT, Progress
+from polyclinic.tasks import Targets, Task, samples
+
+UNUSUAL = 1.0
+"""Robust standard deviations from the training median at which a number is worth a word."""
+ALIKE = 1.0
+"""Standard deviations by which two numbers that are alike may differ."""
+LEVELS = ("last", "first", "minimum", "maximum", "mean")
+"""Statistics that say how a patient was; others say how often he was looked at."""
+MOST_SHARED = 5
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Something unusual that two patients have in common."""
+
+    name: str  # of the structured feature
+    code: str
+    mine: float  # in the record's own unit; 1 for a category
+    theirs: float
+
+
+@dataclass(frozen=True)
+class SimilarPatient:
+    """One patient of the training cohort who is like the sample."""
+
+    subject_id: int
+    prediction_time: datetime
+    likeness: float  # 1: in the same direction from the middle; 0: unlike; -1: opposite
+    outcomes: dict[str, str | float | None]  # by task: the class, labels, number, yes or no; None: not observed
+    modalities: tuple[str, ...]  # that both have
+    shares: tuple[Shared, ...]  # the most unusual first, one of each code
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbourhood(Frozen):
+    """The development samples, their latents, and what became of them."""
+
+    cohort: Cohort
+    frame: pl.DataFrame  # sample, subject_id, prediction_time
+    latents: Float[np.ndarray, "sample network width"]
+    targets: Mapping[str, Targets]
+    rows: np.ndarray  # of each sample, in the targets
+    networks: str  # digest
+
+    @classmethod
+    def of(cls, bundle: Bundle, cohort: Cohort, kept: Path | None = None, progress: Progress = SILENT) -> Self:
+        """Compute the latents of the development samples, or read those `kept` of the same networks and cohort.
+
+        Raises:
+            ExplanationError: the cohort is not that of the training, or the bundle has no network.
+        """
+        frame, digest = development_samples(bundle, cohort), networks_digest(bundle)
+        latents = _read(kept, cohort, digest, frame) if kept else None
+        if latents is None:
+            latents = latents_of(bundle, bundle.arrays(cohort, frame, progress))
+            if kept:
+                _write(kept, cohort, digest, frame, latents)
+        labelled = samples(cohort, bundle.tasks)
+        number = labelled.frame.select("subject_id", "prediction_time", row="sample")
+        placed = frame.join(number, on=["subject_id", "prediction_time"], how="left", maintain_order="left")
+        rows = placed["row"].fill_null(-1).cast(pl.Int64).to_numpy().copy()
+        return cls(cohort, frame, latents, labelled.targets, rows, digest)
+
+    def nearest(self, bundle: Bundle, sample: Sample, most: int = 5) -> tuple[SimilarPatient, ...]:
+        """Give the `most` patients, each once, who are most like the sample, who is not among them.
+
+        Raises:
+            ExplanationError: the sample has none of the inputs, or the bundle is another one.
+        """
+        sample.require_something()
+        if networks_digest(bundle) != self.networks:
+            raise ExplanationError("these neighbours are of another bundle: make a Neighbourhood of this one")
+        likeness = self.likeness(latents_of(bundle, sample.arrays)[0])
+        subjects = self.frame["subject_id"].to_numpy()
+        likeness = np.where(subjects == sample.subject_id, -np.inf, likeness)
+        order = np.argsort(-likeness, kind="stable")
+        _, first = np.unique(subjects[order], return_index=True)
+        chosen = [int(row) for row in order[np.sort(first)] if np.isfinite(likeness[row])][:most]
+        described = _describe(bundle, sample, self.cohort, self.frame[chosen])
+        return tuple(
+            SimilarPatient(
+                int(subjects[row]),
+                self.frame["prediction_time"][row],
+                float(likeness[row]),
+                {task.name: self._outcome(task, row) for task in bundle.tasks},
+                modalities,
+                shares,
+            )
+            for row, (modalities, shares) in zip(chosen, described, strict=True)
+        )
+
+    def likeness(self, latent: Float[np.ndarray, "network width"]) -> Float[np.ndarray, " sample"]:
+        """Give the mean cosine between a latent and each of the development samples'."""
+        middle, spread = self.latents.mean(axis=0), self.latents.std(axis=0)
+        spread = np.where(spread > 0, spread, 1.0)
+        theirs, mine = (self.latents - middle) / spread, (latent - middle) / spread
+        lengths = np.linalg.norm(theirs, axis=2) * np.linalg.norm(mine, axis=1)
+        cosines = np.einsum("snw,nw->sn", theirs, mine) / np.maximum(lengths, np.finfo(np.float32).tiny)
+        mean: np.ndarray = cosines.mean(axis=1)
+        return mean
+
+    def _outcome(self, task: Task, row: int) -> str | float | None:
+        target, place = self.targets[task.name], int(self.rows[row])
+        if place < 0 or not target.observed[place]:
+            return None
+        values = target.values[place]
+        match task.kind:
+            case "binary":
+                return "yes" if values[0] > 0.5 else "no"
+            case "multiclass":
+                return task.outputs[int(values.argmax())]
+            case "multilabel":
+                return (
+                    ", ".join(name for name, value in zip(task.outputs, values, strict=True) if value > 0.5) or "none"
+                )
+            case "time_to_event":
+                return f"{'event' if values[1] > 0.5 else 'no event'} by {values[0]:.3g} {task.target.unit}"
+            case _:
+                return float(values[0])
+
+
+def _describe(
+    bundle: Bundle, sample: Sample, cohort: Cohort, frame: pl.DataFrame
+) -> list[tuple[tuple[str, ...], tuple[Shared, ...]]]:
+    """Say of each of a few samples which modalities and which unusual features it shares with the sample."""
+    frame = frame.drop("sample").with_row_index("sample")
+    known = record_of(cohort.events(), frame, bundle.tasks)
+    arrays = bundle.features.reading(cohort.blob).transform(known, frame)
+    both = [
+        tuple(modality for modality in sample.present if bool(arrays[modality]["present"][row]))
+        for row in range(frame.height)
+    ]
+    featurizer = bundle.features.featurizers.get("structured")
+    if not isinstance(featurizer, StructuredFeaturizer):
+        return [(modalities, ()) for modalities in both]
+    mine, theirs = sample.arrays["structured"], arrays["structured"]
+    return [
+        (modalities, _shared(featurizer, mine["raw"][0], theirs["raw"][row]) if "structured" in modalities else ())
+        for row, modalities in enumerate(both)
+    ]
+
+
+def _shared(featurizer: StructuredFeaturizer, mine: np.ndarray, theirs: np.ndarray) -> tuple[Shared, ...]:
+    layout = featurizer.layout
+    here, there = ((values - layout.centres) / layout.spreads for values in (mine, theirs))
+    scaled = np.array([is_scaled(column) for column in layout.columns])
+    telling = np.array([not is_scaled(one) or one.of in LEVELS or one.code in layout.bare for one in layout.columns])
+    size = np.minimum(np.abs(here), np.abs(there))
+    numbers = (here * there > 0) & (size >= UNUSUAL) & (np.abs(here - there) <= ALIKE)
+    alike = np.where(scaled, numbers, (mine == 1) & (theirs == 1)) & telling
+    found: dict[str, Shared] = {}
+    for place in np.argsort(-np.where(alike, size, -np.inf), kind="stable")[: int(alike.sum())]:
+        column = layout.columns[place]
+        found.setdefault(column.code, Shared(column.name, column.code, float(mine[place]), float(theirs[place])))
+    return tuple(list(found.values())[:MOST_SHARED])
+
+
+def _write(path: Path, cohort: Cohort, networks: str, frame: pl.DataFrame, latents: np.ndarray) -> None:
+    table = frame.select("subject_id", "prediction_time").to_arrow()
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(latents.reshape(-1)), int(np.prod(latents.shape[1:])))
+    table = table.append_column("latent", flat)
+    about = {"cohort": cohort.fingerprint, "networks": networks, "shape": ",".join(map(str, latents.shape))}
+    table = table.replace_schema_metadata(about)
+    with (
+        replacing(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as file,
+        pa.ipc.new_file(file, table.schema) as to,
+    ):
+        to.write_table(table)
+    path.chmod(0o600)  # it names patients
+
+
+def _read(path: Path, cohort: Cohort, networks: str, frame: pl.DataFrame) -> np.ndarray | None:
+    """Read what `_write` wrote; None where nothing sound is, or it is of another cohort, network or set of samples."""
+    try:
+        with pa.OSFile(str(path), "rb") as file:
+            table = pa.ipc.open_file(file).read_all()
+    except (OSError, pa.ArrowInvalid):
+        return None
+    about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    asked = frame.select("subject_id", "prediction_time").to_arrow()
+    same = about.get("cohort") == cohort.fingerprint and about.get("networks") == networks
+    if not same or not table.select(asked.column_names).equals(asked):
+        return None
+    shape = [int(size) for size in about["shape"].split(",")]
+    latents: np.ndarray = table["latent"].combine_chunks().flatten().to_numpy().reshape(shape).astype(np.float32)
+    return latents

@@ -1,0 +1,1 @@
+"""Remove parts of the inputs and observe the prediction."""

@@ -1,0 +1,277 @@
+"""What can be taken away of one modality of one sample, and what the networks then say.
+
+A unit is what a clinician would call one thing: a feature, a measurement, a word, a block of a picture. Features and
+measurements go back to the training median, blocks to other pixels; a word is truly gone: its sentence is written
+without it and read anew, and a note without words is no note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from polyclinic.explain.inputs.base import MapStem, PictureStem, SentenceStem, Stem, WordStem
+from polyclinic.explain.inputs.baseline import ZERO, usual_of
+from polyclinic.explain.inputs.logit_function import Pathway
+from polyclinic.explain.sample import Output, Sample
+from polyclinic.features import NoteFeaturizer
+from polyclinic.features.backbones.minilm import padded
+from polyclinic.features.note.embeddings import frozen_network
+from polyclinic.features.note.layout import NoteLayout
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.network.batch import Batch
+from polyclinic.models.network.unified import UnifiedModel
+
+BLOCK = 16
+"""Pixels of the canvas along the side of a block."""
+PATCH = 2
+"""Blocks along the side of what occlusion takes away at once."""
+AT_ONCE = 16
+"""Versions of a sample that the networks are asked together."""
+
+Kept = Bool[Tensor, "step unit"]
+
+
+class Units:
+    """The numbers of a stem, each a unit by itself."""
+
+    def __init__(self, stem: Stem) -> None:
+        self.stem = stem
+        self.count = stem.end.numel()
+        self.owner: Int[np.ndarray, " number"] = np.arange(self.count)  # unit of each number
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def patches(self) -> Int[np.ndarray, " unit"]:
+        """Give each unit the number of the patch that occlusion takes away at once."""
+        return np.arange(len(self))
+
+    def tensors(self, kept: Kept) -> dict[str, Tensor]:
+        """Give what the encoder reads where only some units are kept."""
+        return self.stem.tensors(torch.where(kept, self.stem.end, self.stem.start))
+
+    def present(self, kept: Kept) -> Bool[Tensor, " step"]:
+        """Tell where the modality is still there."""
+        return torch.ones(len(kept), dtype=torch.bool)
+
+    def gathered(self, scores: Float[Tensor, "..."]) -> Float[np.ndarray, " unit"]:
+        """Add the scores of the stem's numbers up by unit; numbers of no unit (owner −1) are left out."""
+        flat, there = scores.detach().double().numpy().ravel(), self.owner >= 0
+        return np.bincount(self.owner[there], flat[there], len(self))
+
+
+class BlockUnits(Units):
+    """Square blocks of pictures; those of the black border alone are none."""
+
+    def __init__(self, stem: PictureStem, removed: Float[Tensor, "view 1 side side"] | None = None) -> None:
+        super().__init__(stem)
+        self.removed = torch.zeros_like(stem.end) if removed is None else removed
+        views, _, side, _ = stem.end.shape
+        across = -(-side // BLOCK)
+        place = np.arange(side) // BLOCK
+        grid = place[:, None] * across + place + across**2 * np.arange(views)[:, None, None]
+        inside = np.bincount(grid.ravel(), stem.end.numpy().ravel(), views * across**2) > 0
+        number = np.where(inside, np.cumsum(inside) - 1, -1)
+        self.grid = torch.from_numpy(number[grid])
+        self.owner, self.count = self.grid.numpy().ravel(), int(inside.sum())
+        wide = place // PATCH
+        patches = wide[:, None] * across + wide + across**2 * np.arange(views)[:, None, None]
+        first = np.unique(number[grid].ravel(), return_index=True)[1][-self.count :]
+        self._patches: np.ndarray = np.unique(patches.ravel()[first], return_inverse=True)[1]
+
+    @property
+    def patches(self) -> Int[np.ndarray, " unit"]:
+        """Give each block the number of the square of `PATCH` × `PATCH` blocks that it lies in."""
+        return self._patches
+
+    def showing(self, removed: Float[Tensor, "view 1 side side"]) -> Self:
+        """Give the same blocks, in whose place others are shown when they are removed."""
+        other = copy(self)
+        other.removed = removed
+        return other
+
+    def tensors(self, kept: Kept) -> dict[str, Tensor]:
+        """Give what the encoder reads."""
+        shown = functional.pad(kept, (0, 1), value=True)[:, self.grid][:, :, None]
+        return self.stem.tensors(torch.where(shown, self.stem.end, self.removed))
+
+    def spread(self, scores: Float[np.ndarray, " unit"]) -> Float[Tensor, "view side side"]:
+        """Give each pixel the score of its block; 0 on the border."""
+        return torch.from_numpy(np.append(scores, 0.0)[self.grid.numpy()])
+
+
+class CodeUnits(Units):
+    """The words of notes in the vocabulary of a network; those that are left move together.
+
+    A word that was denied stays denied when its cue is removed.
+    """
+
+    stem: WordStem
+
+    def tensors(self, kept: Kept) -> dict[str, Tensor]:
+        """Give what is read of each word."""
+        order = torch.argsort((~kept).int(), dim=1, stable=True)
+        there = kept.gather(1, order)
+        return {name: one.expand_as(kept).gather(1, order) * there for name, one in self.stem.read.items()}
+
+    def present(self, kept: Kept) -> Bool[Tensor, " step"]:
+        """A note without words is none."""
+        return kept.any(dim=1)
+
+
+class WordUnits(Units):
+    """The words of sentences, which are read anew by the frozen network without those removed."""
+
+    stem: SentenceStem
+
+    def __init__(self, stem: SentenceStem, layout: NoteLayout) -> None:
+        super().__init__(stem)
+        self.layout = layout
+        self.owner = np.array([-1 if span.word is None else span.word for span in stem.spans])
+        self.count = len(stem.words)
+        owned = zip(self.owner.tolist(), (span.sentence for span in stem.spans), strict=True)
+        self.sentence_of = dict(one for one in owned if one[0] >= 0)
+        self._known: dict[str, Tensor] = {}
+
+    def tensors(self, kept: Kept) -> dict[str, Tensor]:
+        """Give `sentences`, `sentence_mask` and `sentence_section`."""
+        texts = [self._texts(row) for row in kept.numpy()]
+        self._read({text for row in texts for text in row if text})
+        width = self.stem.embedded.shape[1]
+        rows = [torch.stack([self._known[text] if text else torch.zeros(width) for text in row]) for row in texts]
+        return {
+            "sentences": torch.stack(rows),
+            "sentence_mask": torch.tensor([[bool(text) for text in row] for row in texts]),
+            "sentence_section": self.stem.sections.expand(len(kept), -1),
+        }
+
+    def present(self, kept: Kept) -> Bool[Tensor, " step"]:
+        """A note without words is none."""
+        return kept.any(dim=1)
+
+    def _texts(self, kept: Bool[np.ndarray, " unit"]) -> list[str]:
+        """Write each sentence without the words removed; nothing of one that has none left."""
+        lost: dict[int, list[int]] = {}
+        left = set()
+        for word, sentence in self.sentence_of.items():
+            if kept[word]:
+                left.add(sentence)
+            else:
+                lost.setdefault(sentence, []).append(word)
+        return [self._written(number, lost.get(number, ())) if number in left else ""
+                for number in range(len(self.layout.sentences))]  # fmt: skip
+
+    def _written(self, number: int, lost: list[int] | tuple[()]) -> str:
+        sentence = self.layout.sentences[number]
+        letters = list(self.layout.notes[sentence.note].text)
+        for word in lost:
+            place = self.stem.words[word]
+            letters[place.start : place.end] = " " * (place.end - place.start)
+        return " ".join("".join(letters[sentence.start : sentence.end]).split())
+
+    def _read(self, texts: set[str]) -> None:
+        new = sorted(texts - self._known.keys())
+        if new:
+            network, tokenizer = frozen_network("cpu")
+            vectors = network.sentence_vectors(padded([tokenizer.ids(text) for text in new]))
+            self._known |= dict(zip(new, vectors, strict=True))
+
+
+class Examined:
+    """One answer about one sample: its path, its units by modality, and F where some units are removed."""
+
+    def __init__(self, bundle: Bundle, sample: Sample, output: Output) -> None:
+        self.path = Pathway(bundle, sample, output, ZERO)
+        self.usual = usual_of(bundle)
+        self.shown = self._shown()
+        self.units = _units(bundle, sample, self.path.stems)
+        with torch.no_grad():
+            self.whole = {name: stem.tensors(stem.end[None]) for name, stem in self.path.stems.items()}
+
+    def asking(self, networks: list[UnifiedModel]) -> Self:
+        """Give the same sample as other networks see it."""
+        other = copy(self)
+        other.path, other.shown = copy(self.path), copy(self.shown)
+        other.path.networks = other.shown.networks = networks
+        return other
+
+    def _shown(self) -> Pathway:
+        """Give the path of what is shown to people: the same, but it begins at what is usual."""
+        path = copy(self.path)
+        path.stems = dict(self.path.stems)
+        picture, note = path.stems.get("image"), path.stems.get("note")
+        if self.usual.map is not None and isinstance(picture, PictureStem):
+            with torch.no_grad():
+                tokens = picture.tensors(picture.end[None])["tokens"][0]
+            path.stems["image"] = MapStem(picture.names, picture.codes, tokens, self.usual.map)
+        if isinstance(note, WordStem):
+            path.stems["note"] = note.beginning(self.usual)
+        return path
+
+    def shifted(self, stems: Mapping[str, Stem]) -> Self:
+        """Give the sample with other inputs, whose units stay the same."""
+        other = copy(self)
+        other.path = copy(self.path)
+        other.path.stems = dict(stems)
+        other.units = {name: copy(units) for name, units in self.units.items()}
+        for name, units in other.units.items():
+            units.stem = stems[name]
+        other.shown = other._shown()
+        with torch.no_grad():
+            other.whole = {name: stem.tensors(stem.end[None]) for name, stem in stems.items()}
+        return other
+
+    def batch(self, inputs: Mapping[str, Mapping[str, Tensor]], present: Mapping[str, Tensor]) -> Batch:
+        """Give what the encoders read where the tensors of some modalities are others, and some are absent."""
+        steps = len(next(iter(next(iter(inputs.values())).values()))) if inputs else 1
+        fixed = {
+            name: {key: one.expand(steps, *one.shape[1:]) for key, one in whole.items()}
+            for name, whole in self.whole.items()
+        }
+        tensors = fixed | {name: dict(given) for name, given in inputs.items()}
+        everywhere = torch.ones(steps, dtype=torch.bool)
+        return Batch(tensors, torch.stack([present.get(name, everywhere) for name in tensors], dim=1))
+
+    def ask(self, network: UnifiedModel, batch: Batch) -> Float[Tensor, " step"]:
+        """Give what one network says; words are read as they are written."""
+        return self.path.ask(network, dict.fromkeys(self.path.stems, torch.ones(1, 1)), batch)
+
+    def ask_all(self, batch: Batch) -> Float[Tensor, " step"]:
+        """Give F."""
+        return torch.stack([self.ask(network, batch) for network in self.path.networks]).mean(dim=0)
+
+    @torch.no_grad()
+    def without(self, modality: str, kept: Bool[np.ndarray, "step unit"], units: Units | None = None) -> np.ndarray:
+        """Give F [step] where only some units of one modality are kept, and all else is as it was recorded."""
+        units = units or self.units[modality]
+        parts = [
+            self.ask_all(self.batch({modality: units.tensors(some)}, {modality: units.present(some)}))
+            for some in torch.split(torch.from_numpy(kept), AT_ONCE)
+        ]
+        return torch.cat(parts).double().numpy()
+
+
+def _units(bundle: Bundle, sample: Sample, stems: Mapping[str, Stem]) -> dict[str, Units]:
+    return {name: _units_of(bundle, sample, stem) for name, stem in stems.items()}
+
+
+def _units_of(bundle: Bundle, sample: Sample, stem: Stem) -> Units:
+    if isinstance(stem, PictureStem):
+        return BlockUnits(stem)
+    if isinstance(stem, WordStem):
+        return CodeUnits(stem)
+    if isinstance(stem, SentenceStem):
+        featurizer = bundle.features.featurizers["note"]
+        assert isinstance(featurizer, NoteFeaturizer)
+        (layout,) = featurizer.layouts(sample.known, sample.frame)
+        return WordUnits(stem, layout)
+    return Units(stem)

@@ -1,0 +1,1 @@
+"""Shapley values: of modalities, and of the features of classical models."""

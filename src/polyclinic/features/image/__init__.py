@@ -1,0 +1,1 @@
+"""Images: preprocessing, augmentation, embeddings by the frozen backbone."""

@@ -1,0 +1,1 @@
+"""Clinical notes: words with negation, sentences, TF-IDF."""

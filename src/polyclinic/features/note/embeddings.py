@@ -1,0 +1,59 @@
+"""Sentences → vectors of the frozen encoder, computed once per sentence and kept in the cache."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache as once
+from typing import Any
+
+import numpy as np
+
+from polyclinic.features.backbones import BACKBONES
+from polyclinic.features.cache.encoder_cache import EncoderCache, Encoding, Shelf
+from polyclinic.files import sha256
+from polyclinic.progress import SILENT, Progress
+
+WIDTH = BACKBONES["minilm"].width
+
+_BATCH = 64
+
+
+class SentenceEncodings:
+    """Encodes sentences with all-MiniLM-L6-v2; torch comes in only if the cache lacks one."""
+
+    def __init__(self, cache: EncoderCache, device: str = "cpu") -> None:
+        self._cache = cache
+        self._device = device
+
+    def prepare(self, sentences: Sequence[str], progress: Progress = SILENT) -> int:
+        """Encode what the cache lacks, shorter sentences first, and give how many that were."""
+        items = {
+            content_hash(sentence): sentence for sentence in sorted(set(sentences), key=lambda text: (len(text), text))
+        }
+        return self._shelf().encode_pending(items, self._encode, batch=_BATCH, progress=progress)
+
+    def vectors(self, sentences: Sequence[str]) -> np.ndarray:
+        """Give each sentence's vector, float32 `[sentence, 384]`; what the cache lacks is encoded first."""
+        self.prepare(sentences)
+        return self._shelf().read([content_hash(sentence) for sentence in sentences]).astype(np.float32)
+
+    def _shelf(self) -> Shelf:
+        minilm = BACKBONES["minilm"]
+        fingerprint = minilm.fingerprint(self._cache.fingerprints)
+        return self._cache.shelf(Encoding(minilm.name, fingerprint, f"sentence.{minilm.revision}", (minilm.width,)))
+
+    def _encode(self, items: Mapping[str, str]) -> dict[str, np.ndarray]:
+        from polyclinic.features.backbones.minilm import embed
+
+        return dict(zip(items, embed(*frozen_network(self._device), list(items.values())), strict=True))
+
+
+def content_hash(sentence: str) -> str:
+    """Give the SHA-256 of a sentence's text."""
+    return sha256(sentence.encode())
+
+
+@once
+def frozen_network(device: str) -> tuple[Any, Any]:
+    """Load the network and its tokeniser once per process."""
+    from polyclinic.features.backbones.minilm import SentenceTokenizer, load
+
+    return load().to(device).requires_grad_(False), SentenceTokenizer()

@@ -1,0 +1,236 @@
+"""Notes of each sample: their words and sentences, each in its section, and a sparse view for classical models."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+
+import numpy as np
+import polars as pl
+
+from polyclinic.cohort import name
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.featurizer import Arrays, NotFittedError
+from polyclinic.features.note.embeddings import WIDTH, SentenceEncodings
+from polyclinic.features.note.layout import Note, NoteLayout, Piece, in_reading_order, note_events
+from polyclinic.features.note.tfidf import Terms, Tfidf
+from polyclinic.features.note.tokenizer import words
+from polyclinic.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+Output = Literal["words", "sentences"]
+OUTPUTS: tuple[Output, ...] = ("words", "sentences")
+
+PADDING, UNKNOWN = 0, 1
+"""Codes of no word or section, and of one that training subjects did not have."""
+
+
+@dataclass(frozen=True)
+class NoteOptions:
+    """What is made of the notes."""
+
+    outputs: tuple[Output, ...] = OUTPUTS
+    max_words: int = 512  # of a sample: the last, so that the newest notes are kept
+    max_sentences: int = 48  # likewise
+    min_count: int = 2  # of a word in training notes, to be in the vocabulary
+    max_vocabulary: int = 20_000  # the most frequent
+    tfidf: tuple[Terms, ...] = ("word",)  # terms of the sparse view: word, char, both or none
+
+    def __post_init__(self) -> None:
+        unknown = set(self.outputs) - set(OUTPUTS)
+        if unknown or not self.outputs:
+            raise ValueError(f"outputs of notes are {', '.join(OUTPUTS)}, not {', '.join(sorted(unknown)) or 'none'}")
+        if min(self.max_words, self.max_sentences, self.min_count) < 1:
+            raise ValueError("notes need max_words, max_sentences and min_count of at least 1")
+        Tfidf(self.tfidf)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What training subjects taught."""
+
+    words: dict[str, int]
+    sections: dict[str, int]
+    word_columns: int
+    sentence_columns: int
+    tfidf: Tfidf
+
+
+class NoteFeaturizer:
+    """Puts all notes known of a sample after one another, the oldest first.
+
+    Arrays, besides `present`, as `options.outputs` asks: `words` int64 `[sample, word]` (0 = none, 1 = unknown, others
+    as `vocabulary` lists them), `word_section` alike (as `sections` lists them) and `word_denied` Boolean (whether its
+    sentence denies it: see `note_negation`); `sentences` float32
+    `[sample, sentence, 384]`, vectors of the frozen all-MiniLM-L6-v2 from the cache, with `sentence_mask` Boolean and
+    `sentence_section` int64 `[sample, sentence]`. `layouts` says where each of them stands in the notes.
+    """
+
+    modality: ClassVar[str] = "note"
+
+    def __init__(
+        self, options: NoteOptions | None = None, *, cache: EncoderCache | None = None, device: str = "cpu"
+    ) -> None:
+        self.options = options or NoteOptions()
+        self.cache = cache or EncoderCache()
+        self.device = device
+        self._state: _State | None = None
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The words by their code: padding, unknown, and the most frequent of the training subjects'."""
+        return ["", "unknown", *self._fitted().words]
+
+    @property
+    def sections(self) -> list[str]:
+        """The sections by their code: padding, unknown, and those of the training subjects."""
+        return ["", "unknown", *self._fitted().sections]
+
+    @property
+    def terms(self) -> list[str]:
+        """The term of each column of `tfidf`."""
+        return self._fitted().tfidf.names
+
+    def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> Self:
+        """Learn vocabulary, sections, the sparse view's terms, and how long notes are."""
+        events = note_events(known).join(samples.select("sample"), on="sample", how="semi")
+        layouts = [NoteLayout.of(notes) for notes in in_reading_order(events, samples)]
+        notes = events.unique(["subject_id", "time", "code", "text_value"])  # a note of several samples counts once
+        counts = Counter(word.text for text in notes["text_value"] for word in words(text) if _has_letters(word.text))
+        frequent = sorted((-count, word) for word, count in counts.items() if count >= self.options.min_count)
+        self._state = _State(
+            words=_codes(word for _, word in frequent[: self.options.max_vocabulary]),
+            sections=_codes(sorted({name(code) for code in notes["code"]})),
+            word_columns=_longest(self.options.max_words, (layout.words for layout in layouts)),
+            sentence_columns=_longest(self.options.max_sentences, (layout.sentences for layout in layouts)),
+            tfidf=Tfidf(self.options.tfidf).fit([_texts(layout.notes) for layout in layouts]),
+        )
+        return self
+
+    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
+        """Give the arrays of `samples`, in their order; sentences that the cache lacks are encoded first.
+
+        With `classical` also `tfidf`, which is sparse, as `tfidf()` gives it.
+        """
+        layouts = self.layouts(known, samples)
+        arrays: Arrays = {"present": np.array([bool(layout.words) for layout in layouts], dtype=bool)}
+        if "words" in self.options.outputs:
+            arrays |= self._words(layouts)
+        if "sentences" in self.options.outputs:
+            arrays |= self._sentences(layouts)
+        if classical:
+            arrays["tfidf"] = cast(np.ndarray, self._tfidf([one.notes for one in layouts]))
+        return arrays
+
+    def prepare(self, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT) -> int:
+        """Encode beforehand, with progress, what `transform` will need, and give how many sentences that were."""
+        if "sentences" not in self.options.outputs:
+            return 0
+        sentences = [one.text for layout in self.layouts(known, samples) for one in layout.sentences]
+        return self._encodings().prepare(sentences, progress)
+
+    def layouts(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[NoteLayout]:
+        """Give each sample's notes, and the words and sentences of its arrays' columns with their places."""
+        fitted = self._fitted()
+        return [
+            NoteLayout.of(notes).last(fitted.word_columns, fitted.sentence_columns)
+            for notes in in_reading_order(note_events(known), samples)
+        ]
+
+    def tfidf(self, known: pl.DataFrame, samples: pl.DataFrame) -> "sparse.csr_array":
+        """Give the sparse view of whole notes, float32 `[sample, term]`; a sample without notes is a row of zeros."""
+        return self._tfidf(in_reading_order(note_events(known), samples))
+
+    def state(self) -> dict[str, Any]:
+        """Give options, vocabulary, sections, sizes and terms."""
+        fitted = self._fitted()
+        return {
+            "options": asdict(self.options)
+            | {"outputs": list(self.options.outputs), "tfidf": list(self.options.tfidf)},
+            "words": list(fitted.words),
+            "sections": list(fitted.sections),
+            "word_columns": fitted.word_columns,
+            "sentence_columns": fitted.sentence_columns,
+            "tfidf": fitted.tfidf.state(),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], *, cache: EncoderCache | None = None, device: str = "cpu") -> Self:
+        """Rebuild the featurizer that gave `state`."""
+        given = state["options"]
+        options = NoteOptions(**given | {"outputs": tuple(given["outputs"]), "tfidf": tuple(given["tfidf"])})
+        featurizer = cls(options, cache=cache, device=device)
+        featurizer._state = _State(
+            words=_codes(state["words"]),
+            sections=_codes(state["sections"]),
+            word_columns=state["word_columns"],
+            sentence_columns=state["sentence_columns"],
+            tfidf=Tfidf.from_state(state["tfidf"]),
+        )
+        return featurizer
+
+    def _tfidf(self, notes: Iterable[Iterable[Note]]) -> "sparse.csr_array":
+        return self._fitted().tfidf.transform([_texts(of_sample) for of_sample in notes])
+
+    def _words(self, layouts: Sequence[NoteLayout]) -> Arrays:
+        fitted = self._fitted()
+        codes = _columns(
+            [[fitted.words.get(word.text, UNKNOWN) for word in one.words] for one in layouts], fitted.word_columns
+        )
+        sections = [self._section_codes(one, one.words) for one in layouts]
+        return {
+            "words": codes,
+            "word_section": _columns(sections, fitted.word_columns),
+            "word_denied": _columns(
+                [[one.is_denied(word) for word in one.words] for one in layouts], fitted.word_columns
+            ).astype(bool),
+        }
+
+    def _sentences(self, layouts: Sequence[NoteLayout]) -> Arrays:
+        sections = _columns(
+            [self._section_codes(one, one.sentences) for one in layouts], self._fitted().sentence_columns
+        )
+        mask = sections != PADDING
+        vectors = np.zeros((*mask.shape, WIDTH), dtype=np.float32)
+        if mask.any():
+            vectors[mask] = self._encodings().vectors([piece.text for one in layouts for piece in one.sentences])
+        return {"sentences": vectors, "sentence_mask": mask, "sentence_section": sections}
+
+    def _section_codes(self, layout: NoteLayout, pieces: Iterable[Piece]) -> list[int]:
+        codes = [self._fitted().sections.get(note.section, UNKNOWN) for note in layout.notes]
+        return [codes[piece.note] for piece in pieces]
+
+    def _encodings(self) -> SentenceEncodings:
+        return SentenceEncodings(self.cache, self.device)
+
+    def _fitted(self) -> _State:
+        if self._state is None:
+            raise NotFittedError(self)
+        return self._state
+
+
+def _has_letters(word: str) -> bool:
+    """Tell whether a word is more than a number or a sign: of one number few notes tell."""
+    return any(letter.isalpha() for letter in word)
+
+
+def _codes(names: Iterable[str]) -> dict[str, int]:
+    return {name: code for code, name in enumerate(names, UNKNOWN + 1)}
+
+
+def _columns(rows: Sequence[Sequence[int]], columns: int) -> np.ndarray:
+    """Put rows of several lengths under one another, int64 `[row, columns]`, with padding after the shorter."""
+    codes = np.full((len(rows), columns), PADDING, dtype=np.int64)
+    for place, row in enumerate(rows):
+        codes[place, : len(row)] = row
+    return codes
+
+
+def _longest(limit: int, rows: Iterable[Sequence[Piece]]) -> int:
+    return min(max((len(row) for row in rows), default=0) or 1, limit)
+
+
+def _texts(notes: Iterable[Note]) -> list[str]:
+    return [note.text for note in notes]

@@ -1,0 +1,157 @@
+"""Timed measurements as they came: (time, code, value) triplets, and the same on a regular grid of hours."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, Field
+
+from polyclinic.cohort import kind, modality
+from polyclinic.features.featurizer import Arrays, NotFittedError, sample_rows
+from polyclinic.features.measurements import Measurements, count_events, measure
+from polyclinic.features.scaling import SCALES, QuantileScale, RobustScale, ScaleName, winsor_limits
+from polyclinic.features.series.representations import Form, grid, triplets
+
+NOT_SERIES = ("DEMOGRAPHIC", "DICOM")
+"""Kinds whose numbers do not make a course, even where they have a time."""
+BIN_HOURS = (0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336, 730)
+"""Widths of a bin that people can read."""
+MOST_BINS = 48
+
+
+class SeriesOptions(BaseModel, frozen=True, extra="forbid"):
+    """What is made of the series; what is None is derived from training samples."""
+
+    forms: tuple[Form, ...] = ("triplets", "grid")
+    scale: ScaleName = "robust"
+    longest: int = Field(768, ge=1)  # triplets kept of one sample, the newest
+    window_hours: float | None = Field(None, gt=0)  # of the grid; None: that of 99 % of the training records
+    bin_hours: float | None = Field(None, gt=0)  # None: such that there are at most 48 bins
+    least_share: float = Field(0.05, ge=0, le=1)  # of training samples that have a code
+    least_samples: int = Field(5, ge=1)
+
+
+class SeriesState(BaseModel, frozen=True, extra="forbid"):
+    """What is learnt from training samples."""
+
+    codes: tuple[str, ...]
+    limits: tuple[tuple[float, float], ...]  # of each code: lowest and highest value kept
+    scales: tuple[RobustScale | QuantileScale, ...]  # of each code
+    length: int  # triplets of one sample
+    bins: int
+    bin_hours: float
+    window_hours: float  # before the prediction time, that the grid covers
+
+
+class SeriesFeaturizer:
+    """Timed numbers → triplets and a grid, standardised per code.
+
+    Codes are those of which enough training samples have a timed number. Values beyond a code's extreme training
+    quantiles are winsorised, then standardised by its training distribution.
+
+    Arrays: `present` Boolean `[sample]`: whether any of the codes is recorded; and those of the forms `triplets` and
+    `grid`, see `series_forms`.
+    """
+
+    modality: ClassVar[str] = "series"
+
+    def __init__(self, options: SeriesOptions | None = None) -> None:
+        self.options = options or SeriesOptions()
+        self._fitted: SeriesState | None = None
+
+    @property
+    def fitted(self) -> SeriesState:
+        """What was learnt."""
+        if self._fitted is None:
+            raise NotFittedError(self)
+        return self._fitted
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The channels of the grid; code k + 1 of the triplets is the k-th of them."""
+        return self.fitted.codes
+
+    def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> SeriesFeaturizer:
+        """Learn codes, limits, scales, length and grid from training samples."""
+        options = self.options
+        least = max(options.least_samples, math.ceil(options.least_share * samples.height))
+        known = known.filter(pl.Series(sample_rows(known, samples) >= 0))
+        codes = _with_timed_numbers(known, least)
+        events = _timed(measure(known, samples, codes))
+        limits = winsor_limits(events, len(codes))
+        events = events.within(limits)
+        scales = {code: SCALES[options.scale].fit(events.value[places]) for code, places in events.by_code()}
+        longest = int(np.bincount(events.row, minlength=1).max())
+        window = options.window_hours or _usual_window(events)
+        width = options.bin_hours or next((w for w in BIN_HOURS if window / w <= MOST_BINS), window / MOST_BINS)
+        self._fitted = SeriesState(
+            codes=tuple(codes),
+            limits=tuple(limits),
+            scales=tuple(scales[code] for code in range(len(codes))),
+            length=max(1, min(longest, options.longest)),
+            bins=math.ceil(window / width),
+            bin_hours=width,
+            window_hours=window,
+        )
+        return self
+
+    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:  # noqa: ARG002
+        """Give `present` and the arrays of the forms; classical models read the same."""
+        fitted = self.fitted
+        events = _timed(measure(known, samples, fitted.codes)).within(fitted.limits)
+        values = np.empty(len(events.value))
+        for code, places in events.by_code():
+            values[places] = fitted.scales[code](events.value[places])
+        arrays: Arrays = {"present": np.bincount(events.row, minlength=samples.height) > 0}
+        if "triplets" in self.options.forms:
+            arrays |= triplets(events, values, samples.height, fitted.length)
+        if "grid" in self.options.forms:
+            shape = (samples.height, fitted.bins, len(fitted.codes))
+            arrays |= grid(events, values, shape, fitted.bin_hours, fitted.window_hours)
+        return arrays
+
+    def ignored(self, known: pl.DataFrame) -> dict[str, int]:
+        """Count the events of each code with timed numbers that training did not show, or not often enough."""
+        unseen = [code for code in _with_timed_numbers(known, 1) if code not in self.fitted.codes]
+        return count_events(known, unseen)
+
+    def state(self) -> dict[str, Any]:
+        """Give the options and the fitted state as JSON values."""
+        return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted.model_dump(mode="json")}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> SeriesFeaturizer:
+        """Rebuild the featurizer that gave `state`."""
+        made = cls(SeriesOptions.model_validate(state["options"]))
+        made._fitted = SeriesState.model_validate(state["fitted"])
+        return made
+
+
+def _timed(events: Measurements) -> Measurements:
+    return events.where(~np.isnan(events.hours))
+
+
+def _with_timed_numbers(known: pl.DataFrame, least: int) -> list[str]:
+    """Give the codes of which at least `least` samples have a timed number, sorted."""
+    counted = (
+        known.lazy()
+        .filter(pl.col("time").is_not_null() & pl.col("numeric_value").is_finite())
+        .group_by("code")
+        .agg(samples=pl.col("sample").n_unique())
+        .filter(pl.col("samples") >= least)
+        .collect()
+    )
+    codes = counted["code"].cast(pl.String).sort().to_list()
+    return [code for code in codes if modality(code) == "structured" and kind(code) not in NOT_SERIES]
+
+
+def _usual_window(events: Measurements) -> float:
+    """Give whole hours that cover the records of 99 % of the samples."""
+    if len(events.row) == 0:
+        return 1.0
+    oldest = np.zeros(events.row.max() + 1)
+    np.maximum.at(oldest, events.row, events.hours)
+    return float(max(1, math.ceil(np.quantile(oldest[np.unique(events.row)], 0.99))))

@@ -1,0 +1,1 @@
+"""Structured data: demographics, codes, and summaries of measurements as columns."""

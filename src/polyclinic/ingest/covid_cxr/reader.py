@@ -1,0 +1,228 @@
+"""The COVID-19 image data collection (Cohen et al. 2020, arXiv 2006.11988): `metadata.csv` with pictures and notes.
+
+One row is one picture of a patient. Its time is `NOMINAL_ORIGIN` plus `offset`, the days since the first symptoms
+(they may be negative); a row without an offset has that of the patient's row before it, and day 0 if there is none.
+At that time stand the picture (`IMAGE//CR//PA`), the clinical note with the diagnosis masked (`NOTE//clinical`, see
+`masking`), temperature, oxygen and cell counts; age and sex are static. `pO2_saturation` has no unit in its code, as
+the collection mixes saturations in % with pressures in mmHg.
+
+What came of the patient is `OUTCOME//finding` (the label as written, one event per row, because the rows of a patient
+may differ) and `OUTCOME//survival`, `OUTCOME//went_icu`, … (1 or 0, with the `Y` or `N` as text; no event where the
+row does not say). They come a day after the patient's last row, a minute apart in the order of the rows' times: after
+everything that is an input.
+
+The columns that say where a picture came from (`date`, `location`, `folder`, `filename`, `doi`, `url`, `license`) and
+`other_notes`, which hold the credits, are no part of the patient, tell the label (a site published one disease), and
+are not read.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from polyclinic.cohort import NOMINAL_ORIGIN
+from polyclinic.ingest.covid_cxr.diagnosis_mask import DiagnosisMask
+from polyclinic.ingest.event_buffer import EventBuffer
+from polyclinic.ingest.formats.delimited import read_delimited
+from polyclinic.ingest.formats.images import png, read_grey
+from polyclinic.ingest.parallel import in_order
+from polyclinic.ingest.paths import inside
+from polyclinic.ingest.readers import Options, Sink
+from polyclinic.ingest.report import IngestError
+from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.unusable import Unusable
+from polyclinic.progress import Progress
+
+METADATA = "metadata.csv"
+OUTCOMES = (
+    "survival",
+    "intubated",
+    "intubation_present",
+    "went_icu",
+    "in_icu",
+    "needed_supplemental_O2",
+    "extubated",
+    "RT_PCR_positive",
+)
+_YES_NO = {"Y": 1.0, "N": 0.0}
+_UNSTATED = {"", "Unclear"}
+_SEX = {"M": "male", "F": "female"}
+_MODALITY = {"X-ray": "CR", "CT": "CT"}
+_OUTCOMES_AFTER, _OUTCOMES_APART = timedelta(days=1), timedelta(minutes=1)
+_LONGEST_OFFSET = 36_500  # days: a life
+
+
+class Measured(NamedTuple):
+    """What a numeric column becomes, and the values a person can have."""
+
+    code: str
+    lowest: float
+    highest: float
+
+
+AGE = Measured("DEMOGRAPHIC//age//years", 0, 130)
+MEASURED: Mapping[str, Measured] = {
+    "temperature": Measured("VITAL//temperature//Cel", 25, 45),
+    "pO2_saturation": Measured("VITAL//pO2_saturation", 0, 760),
+    "leukocyte_count": Measured("LAB//leukocytes//10^3/uL", 0, 1000),
+    "neutrophil_count": Measured("LAB//neutrophils//10^3/uL", 0, 1000),
+    "lymphocyte_count": Measured("LAB//lymphocytes//10^3/uL", 0, 1000),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the metadata that can be placed: of whom, when, and its cells."""
+
+    line: int
+    patient: str
+    day: float | None  # since the first symptoms
+    cells: Mapping[str, str]
+
+    def cell(self, column: str) -> str:
+        """Give a cell without its padding; empty where there is no such column."""
+        return self.cells.get(column, "")
+
+
+def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:  # noqa: ARG001
+    """Read the collection in the folder `path`, or whose metadata is the file `path`.
+
+    Raises:
+        IngestError: there is no metadata, or it has no column `patientid`.
+    """
+    metadata = path / METADATA if path.is_dir() else path
+    if not metadata.is_file():
+        raise IngestError(f"no {METADATA} in {path.name}: give the folder that holds it")
+    sieve = Sieve(metadata.name, sink)
+    rows = list(_rows(metadata, sieve))
+    mask = DiagnosisMask(row.cell("finding") for row in rows)
+    with EventBuffer(sink) as events:
+        _add_pictures(rows_in_time(rows), metadata.parent, sieve, events, progress)
+        for patient_rows in rows_in_time(rows).values():
+            _add_facts(patient_rows, mask, sieve, events)
+            _add_outcomes(patient_rows, sieve, events)
+
+
+def _rows(metadata: Path, sieve: Sieve) -> Iterator[Row]:
+    try:
+        with metadata.open("rb") as raw:
+            for rows in read_delimited(raw, sieve, ","):
+                if "patientid" not in rows.cells.columns:
+                    raise IngestError(f"{metadata.name} has no column 'patientid': give the collection's own metadata")
+                for line, cells in zip(rows.line, rows.cells.iter_rows(named=True), strict=True):
+                    yield from _placed(line, {name: (cell or "").strip() for name, cell in cells.items()}, sieve)
+    except Unusable as error:
+        sieve.reject_file(error.reason, error.remedy, error.line)
+
+
+def _placed(line: int, cells: Mapping[str, str], sieve: Sieve) -> Iterator[Row]:
+    day = _number(cells.get("offset", ""))
+    if not cells["patientid"]:
+        sieve.reject_file("no subject", "fill in column 'patientid'", line)
+    elif day is not None and not abs(day) <= _LONGEST_OFFSET:  # NaN is a text that is not a number
+        sieve.reject_file("impossible date", "write column 'offset' as days since the first symptoms", line)
+    else:
+        yield Row(line, cells["patientid"], day, cells)
+
+
+def _number(text: str) -> float | None:
+    """Read a cell: None where it is empty, NaN where it is not a number."""
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return math.nan
+
+
+Timed = tuple[datetime, Row]
+
+
+def rows_in_time(rows: Sequence[Row]) -> dict[str, list[Timed]]:
+    """Give every patient's rows with their times, in the order of the times (and of the file at the same time)."""
+    patients: dict[str, list[Timed]] = {}
+    for row in rows:
+        before = patients.setdefault(row.patient, [])
+        if row.day is not None:
+            time = NOMINAL_ORIGIN + timedelta(days=row.day)
+        else:
+            time = before[-1][0] if before else NOMINAL_ORIGIN
+        before.append((time, row))
+    return {patient: sorted(timed, key=lambda pair: pair[0]) for patient, timed in patients.items()}
+
+
+def _add_pictures(
+    patients: Mapping[str, Sequence[Timed]], root: Path, sieve: Sieve, events: EventBuffer, progress: Progress
+) -> None:
+    timed = [pair for pairs in patients.values() for pair in pairs if picture_name(pair[1])]
+    with progress.task("Reading pictures", len(timed)) as advance:
+        contents = in_order(lambda pair: _picture(root, picture_name(pair[1])), timed)
+        for (time, row), content in zip(timed, contents, strict=True):
+            if isinstance(content, Unusable):
+                sieve.reject_file(content.reason, f"picture: {content.remedy}", row.line)
+            else:
+                events.add(row.patient, time, picture_code(row), blob=sieve.sink.add_blob(content, ".png"))
+            advance(1)
+
+
+def picture_name(row: Row) -> str:
+    """Name the row's picture relative to the metadata's folder; empty where it has none."""
+    if row.cell("image") or not row.cell("filename"):
+        return row.cell("image")
+    return f"{row.cell('folder') or 'images'}/{row.cell('filename')}"
+
+
+def picture_code(row: Row) -> str:
+    """Give the code of the row's picture: `IMAGE//CR//PA`, `IMAGE//CR//AP_SUPINE`, `IMAGE//CR//L`."""
+    view = "_".join(row.cell("view").upper().split()) or "UNKNOWN"
+    return f"IMAGE//{_MODALITY.get(row.cell('modality') or 'X-ray', 'OT')}//{view}"
+
+
+def _picture(root: Path, name: str) -> bytes | Unusable:
+    try:
+        return png(read_grey(inside(root, name)))
+    except Unusable as error:
+        return error
+
+
+def _add_facts(rows: Sequence[Timed], mask: DiagnosisMask, sieve: Sieve, events: EventBuffer) -> None:
+    for sex in dict.fromkeys(sex for _, row in rows if (sex := _sex(row, sieve))):
+        events.add(rows[0][1].patient, None, "DEMOGRAPHIC//sex", text=sex)
+    for age in dict.fromkeys(age for _, row in rows if (age := _measured(row, "age", AGE, sieve)) is not None):
+        events.add(rows[0][1].patient, None, AGE.code, number=age)
+    for time, row in rows:
+        for column, measured in MEASURED.items():
+            if (value := _measured(row, column, measured, sieve)) is not None:
+                events.add(row.patient, time, measured.code, number=value)
+        if note := mask(row.cell("clinical_notes")):
+            events.add(row.patient, time, "NOTE//clinical", text=note)
+
+
+def _sex(row: Row, sieve: Sieve) -> str | None:
+    if row.cell("sex") and row.cell("sex") not in _SEX:
+        sieve.reject_file("unknown category", f"write column 'sex' as one of {', '.join(_SEX)}", row.line)
+    return _SEX.get(row.cell("sex"))
+
+
+def _measured(row: Row, column: str, measured: Measured, sieve: Sieve) -> float | None:
+    value = _number(row.cell(column))
+    if value is None or measured.lowest <= value <= measured.highest:
+        return value
+    remedy = f"column {column!r}: write a number from {measured.lowest:g} to {measured.highest:g}"
+    sieve.reject_file("implausible value", remedy, row.line)
+    return None
+
+
+def _add_outcomes(rows: Sequence[Timed], sieve: Sieve, events: EventBuffer) -> None:
+    start = rows[-1][0] + _OUTCOMES_AFTER
+    for place, (_, row) in enumerate(rows):
+        time = start + place * _OUTCOMES_APART
+        if row.cell("finding"):
+            events.add(row.patient, time, "OUTCOME//finding", text=row.cell("finding"))
+        for column in OUTCOMES:
+            said = row.cell(column)
+            if said in _YES_NO:
+                events.add(row.patient, time, f"OUTCOME//{column}", number=_YES_NO[said], text=said)
+            elif said not in _UNSTATED:
+                sieve.reject_file("unknown category", f"write column {column!r} as Y or N, or leave it empty", row.line)

@@ -1,0 +1,191 @@
+"""Delimited text (CSV, TSV, …) → rows of text cells with their lines, streamed; bad lines are rejected by number.
+
+Blocks without quotes are split as columns at once. Where there are quotes, Python's strict CSV parser takes over: it
+knows cells of several lines, and refuses what other parsers guess at. It parses a block at once if every line of it is
+one good record, and record by record if not.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import NamedTuple, Self, TextIO
+
+import polars as pl
+
+from polyclinic.ingest.formats.text import DAMAGE, NOT_TEXT, WRONG_ENCODING, UnusableText, open_text
+from polyclinic.ingest.row_filter import Sieve
+
+SEPARATORS = (",", "\t", ";", "|")
+WRONG_COUNT = "wrong number of columns"
+BAD_QUOTES = "quotes out of balance"
+_BLOCK = 8_000_000  # characters split at once
+_LONGEST_LINE = 16_000_000
+_RECORDS = 50_000  # records parsed at once
+_REMEDY_ENCODING = "save the file as UTF-8, or name its encoding in the mapping"
+
+
+class Rows(NamedTuple):
+    """Some rows of a table: the line (or row number) of each, its cells as text, and which columns hold true dates."""
+
+    line: pl.Series
+    cells: pl.DataFrame
+    dated: frozenset[str] = frozenset()
+
+
+def read_delimited(
+    raw: io.RawIOBase | io.BufferedIOBase, sieve: Sieve, separator: str | None = None, encoding: str | None = None
+) -> Iterator[Rows]:
+    """Read a table with a header; its lines are counted from 1, the header's. The first rows are none, only columns.
+
+    Args:
+        raw: the file, opened as bytes.
+        sieve: takes the bad lines.
+        separator: between cells; None takes the one that is commonest in the header.
+        encoding: of the file; None means UTF-8, or what its byte-order mark says.
+
+    Raises:
+        UnusableText: the file is empty, binary, or its header cannot be read.
+    """
+    text = open_text(raw, encoding)
+    columns, separator, line = _header(text, separator)
+    return _Body(text, columns, separator, sieve, line).rows()
+
+
+def _header(text: TextIO, separator: str | None) -> tuple[list[str], str, int]:
+    first, blank = "\n", -1
+    while first == "\n":
+        first, blank = _rest_of_line(text), blank + 1
+    if not first.strip():
+        raise UnusableText("empty file", "export the table again, with its header")
+    if DAMAGE in first:
+        raise UnusableText(WRONG_ENCODING, _REMEDY_ENCODING, blank + 1)
+    chosen = separator or max(SEPARATORS, key=first.count)
+    parser = csv.reader(chain([first], text), delimiter=chosen, strict=True)
+    try:
+        columns = column_names(next(parser), blank + 1)
+    except csv.Error:
+        raise UnusableText(BAD_QUOTES, "correct the quotes in the header", blank + 1) from None
+    return columns, chosen, blank + parser.line_num + 1
+
+
+def column_names(header: Sequence[str | None], line: int) -> list[str]:
+    """Give the names in a header, and one to columns that have none.
+
+    Raises:
+        UnusableText: two columns have one name.
+    """
+    names = [(name or "").strip() or f"column_{place}" for place, name in enumerate(header, 1)]
+    repeated = [str(place) for place, name in enumerate(names, 1) if names.count(name) > 1]
+    if repeated:  # they are not named: the line may be no header
+        remedy = f"rename all but one of the alike among columns {', '.join(repeated)}, or give the table a header"
+        raise UnusableText("column named twice", remedy, line)
+    return names
+
+
+def _rest_of_line(text: TextIO) -> str:
+    rest = text.readline(_LONGEST_LINE)
+    if len(rest) == _LONGEST_LINE:
+        raise UnusableText(NOT_TEXT, "check that the file is a table of text: it has a line of 16 million characters")
+    return rest
+
+
+class _Body:
+    """What follows the header, from line `line` on."""
+
+    def __init__(self, text: TextIO, columns: Sequence[str], separator: str, sieve: Sieve, line: int) -> None:
+        self.text, self.columns, self.separator, self.sieve, self.line = text, columns, separator, sieve, line
+
+    def rows(self) -> Iterator[Rows]:
+        """Give the rows, a block at a time."""
+        yield self._unquoted("")
+        while block := self.text.read(_BLOCK):
+            block += _rest_of_line(self.text)
+            if '"' not in block:
+                yield self._unquoted(block)
+            elif records := self._one_per_line(block):
+                yield self._rows(range(self.line, self.line + len(records)), records)
+            else:
+                yield from self._one_by_one(block)
+                continue
+            self.line += block.count("\n")
+
+    def _unquoted(self, block: str) -> Rows:
+        lines = pl.DataFrame({"text": pl.Series(block.removesuffix("\n").split("\n"), dtype=pl.String)})
+        lines = lines.with_row_index("line", self.line).with_columns(pl.col("line").cast(pl.Int64))
+        text = pl.col("text")
+        lines = lines.filter(text.str.strip_chars(" ") != "")
+        if DAMAGE in block:
+            undamaged = ~text.str.contains(DAMAGE, literal=True)
+            lines = self.sieve.keep(lines, undamaged, WRONG_ENCODING, _REMEDY_ENCODING)
+        right = text.str.count_matches(self.separator, literal=True) == len(self.columns) - 1
+        lines = self.sieve.keep(lines, right, WRONG_COUNT, self._remedy_count)
+        cells = lines.get_column("text").str.split_exact(self.separator, len(self.columns) - 1)
+        return Rows(lines.get_column("line"), cells.struct.rename_fields(self.columns).struct.unnest())
+
+    def _one_per_line(self, block: str) -> list[list[str]] | None:
+        """Parse the block if every line of it is a record as it should be; None if one is not."""
+        lines = block.removesuffix("\n").split("\n")
+        try:
+            records = list(csv.reader(lines, delimiter=self.separator, strict=True))
+        except csv.Error:
+            return None
+        right = len(records) == len(lines) and set(map(len, records)) == {len(self.columns)}
+        return records if right and DAMAGE not in block else None
+
+    def _one_by_one(self, block: str) -> Iterator[Rows]:
+        """Parse the block, and what follows until the last record that it begins has ended."""
+        lines = _Watched(chain(io.StringIO(block), iter(self.text.readline, "")), self.line - 1)
+        records = self._records(lines, self.line + block.removesuffix("\n").count("\n"))
+        while some := list(islice(records, _RECORDS)):
+            yield self._rows(*zip(*some, strict=True))
+        self.line = lines.passed + 1
+
+    def _records(self, lines: "_Watched", last: int) -> Iterator[tuple[int, list[str]]]:
+        """Give the good records that begin up to line `last`, each with its first line."""
+        parser = csv.reader(lines, delimiter=self.separator, strict=True)
+        while (start := lines.passed + 1) <= last:
+            lines.damaged = False
+            try:
+                record = next(parser)
+            except StopIteration:
+                return
+            except csv.Error:
+                self.sieve.reject_file(BAD_QUOTES, _remedy_quotes(start, lines.passed), start)
+                continue
+            if lines.damaged:
+                self.sieve.reject_file(WRONG_ENCODING, _REMEDY_ENCODING, start)
+            elif len(record) == len(self.columns) and (len(record) > 1 or record[0].strip(" ")):
+                yield start, record
+            elif "".join(record).strip(" ") or len(record) > 1:
+                self.sieve.reject_file(WRONG_COUNT, self._remedy_count, start)
+
+    def _rows(self, numbers: Sequence[int], records: Sequence[Sequence[str]]) -> Rows:
+        by_column = zip(self.columns, zip(*records, strict=True), strict=True)
+        frame = pl.DataFrame([pl.Series(name, texts, dtype=pl.String) for name, texts in by_column])
+        return Rows(pl.Series("line", numbers, dtype=pl.Int64), frame)
+
+    @property
+    def _remedy_count(self) -> str:
+        return f"give the line {len(self.columns)} cells, as many as the header; quote cells that hold the separator"
+
+
+class _Watched:
+    """Lines on their way to the parser: how many have passed, and whether one of them was damaged."""
+
+    def __init__(self, lines: Iterator[str], passed: int) -> None:
+        self._lines, self.passed, self.damaged = lines, passed, False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.passed += 1
+        self.damaged |= DAMAGE in line
+        return line
+
+
+def _remedy_quotes(start: int, end: int) -> str:
+    longest = f"{csv.field_size_limit():,} characters"
+    return f"correct the quotes of lines {start} to {end}, or shorten a cell of more than {longest}"

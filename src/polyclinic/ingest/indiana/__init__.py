@@ -1,0 +1,1 @@
+"""The Indiana chest X-ray reports (OpenI)."""

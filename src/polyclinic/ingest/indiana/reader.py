@@ -1,0 +1,218 @@
+"""The Indiana University chest X-ray collection (OpenI; Demner-Fushman et al. 2016): XML reports, pictures if given.
+
+A report is a subject, under its `uId` (`CXR1`). Its dates are those of publication, so times count from
+`NOMINAL_ORIGIN` in the order in which things become known:
+
+- at once: `NOTE//indication`, `NOTE//comparison`, and the pictures (`IMAGE//CR//UNKNOWN`: the collection does not say
+  which picture is the frontal one);
+- an hour later: `NOTE//findings` and `NOTE//impression`;
+- two hours later, indexed from those: `FINDING//mesh` (major terms, one event each, as `Cardiomegaly/mild`) and
+  `FINDING//mesh_automatic`;
+- three hours later: `OUTCOME//normal`, 1 where the major term is `normal`, 0 where others are given. It is unknown
+  where the report was not indexed, or only the technique was criticised.
+
+Whoever predicts `normal` from what is known at once has an honest question; from the findings it is a reading exercise.
+
+The XML parser refuses entities and external references. `XXXX` is what the publisher put for names and dates.
+"""
+
+import tarfile
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+from xml.etree.ElementTree import Element  # only the type: defusedxml parses
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import ParseError, fromstring
+
+from polyclinic.cohort import NOMINAL_ORIGIN, Reject
+from polyclinic.ingest.event_buffer import EventBuffer
+from polyclinic.ingest.formats.images import UnusablePicture, png, read_grey
+from polyclinic.ingest.parallel import in_order
+from polyclinic.ingest.paths import files_under, name_within
+from polyclinic.ingest.readers import Options, Sink
+from polyclinic.ingest.report import IngestError
+from polyclinic.ingest.unusable import Unusable
+from polyclinic.progress import Progress
+
+_READ, _INDEXED, _JUDGED = (NOMINAL_ORIGIN + timedelta(hours=hours) for hours in (1, 2, 3))
+SECTIONS = {  # section's label → its code and time
+    "INDICATION": ("NOTE//indication", NOMINAL_ORIGIN),
+    "COMPARISON": ("NOTE//comparison", NOMINAL_ORIGIN),
+    "FINDINGS": ("NOTE//findings", _READ),
+    "IMPRESSION": ("NOTE//impression", _READ),
+}
+_NORMAL = "normal"
+_NO_FINDINGS = {"no indexing", "technical quality of image unsatisfactory"}  # terms that say nothing of the patient
+_PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg"}
+_MAX_BYTES = 10_000_000  # of one report; real ones have 10,000
+
+
+class Report(NamedTuple):
+    """What one XML file says."""
+
+    file: str
+    subject: str
+    sections: tuple[tuple[str, str], ...]  # label, text
+    major: tuple[str, ...]
+    automatic: tuple[str, ...]
+    pictures: tuple[str, ...]  # ids
+
+    @property
+    def normal(self) -> bool | None:
+        """Whether the radiograph was indexed as normal; None where that is not known."""
+        if [term.lower() for term in self.major] == [_NORMAL]:
+            return True
+        findings = [term for term in self.major if term.lower() not in {_NORMAL, *_NO_FINDINGS}]
+        return False if findings else None
+
+
+def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
+    """Read the reports in the folder or tar archive `path`, with the pictures of the folder `options.images`.
+
+    Without that option, pictures in the folder of the reports are taken. A report whose pictures are not there is used
+    without them: the collection is often kept as text alone.
+    """
+    folder = options.images or (path if path.is_dir() else None)
+    pictures = _pictures(folder, sink) if folder else {}
+    seen: set[str] = set()
+    with EventBuffer(sink) as events, progress.task("Reading reports") as advance:
+        reports = []
+        for name, content in _files(path, sink):
+            try:
+                report = parse(name, content)
+                _refuse_repeat(report, seen)
+            except Unusable as error:
+                sink.reject(Reject(name, None, error.reason, error.remedy))
+            else:
+                _add_text(report, events)
+                reports.append(report)
+            advance(1)
+        _add_pictures(reports, pictures, options.images is not None, sink, events)
+
+
+def parse(file: str, content: bytes) -> Report:
+    """Read one report.
+
+    Raises:
+        Unusable: broken XML, entities in it, another kind of document, no id, or no text at all.
+    """
+    root = _root(content)
+    identity = root.find("uId")
+    subject = (identity.get("id") or "").strip() if identity is not None else ""
+    if not subject:
+        raise Unusable("no subject", "give the report its <uId id=…>, or leave the file out if it is no OpenI report")
+    sections = tuple(
+        (label, text)
+        for part in root.iter("AbstractText")
+        if (label := (part.get("Label") or "").strip().upper()) in SECTIONS and (text := _text(part))
+    )
+    pictures = tuple(part.get("id", "").strip() for part in root.findall("parentImage"))
+    if not sections and not pictures:
+        raise Unusable("empty report", "leave the report out: it has neither text nor pictures")
+    return Report(file, subject, sections, _terms(root, "major"), _terms(root, "automatic"), pictures)
+
+
+def _root(content: bytes) -> Element:
+    try:
+        root: Element = fromstring(content)
+    except DefusedXmlException:
+        raise Unusable("forbidden XML", "remove the document's entities and external references") from None
+    except (ParseError, ValueError, LookupError, RecursionError):  # LookupError: an encoding that does not exist
+        raise Unusable("broken XML", "fetch the report again: it is cut off or damaged") from None
+    return root
+
+
+def _text(part: Element) -> str:
+    return " ".join("".join(part.itertext()).split())
+
+
+def _terms(root: Element, kind: str) -> tuple[str, ...]:
+    terms = (_text(term) for term in root.iterfind(f"MeSH/{kind}"))
+    return tuple(dict.fromkeys(term for term in terms if term))
+
+
+def _refuse_repeat(report: Report, seen: set[str]) -> None:
+    if report.subject in seen:
+        raise Unusable("duplicate subject", "keep one report of each uId")
+    seen.add(report.subject)
+
+
+def _files(path: Path, sink: Sink) -> Iterator[tuple[str, bytes]]:
+    if path.is_dir():
+        for file in files_under(path, sink, "*.xml"):
+            if file.stat().st_size > _MAX_BYTES:
+                sink.reject(_too_large(name_within(path, file)))
+            else:
+                yield name_within(path, file), file.read_bytes()
+    elif path.suffix.lower() == ".xml":
+        yield path.name, path.read_bytes()
+    else:
+        yield from _members(path, sink)
+
+
+def _members(path: Path, sink: Sink) -> Iterator[tuple[str, bytes]]:
+    """Read an archive as a stream, without unpacking it; what follows a damaged place is lost."""
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                if not member.isfile() or PurePosixPath(member.name).suffix.lower() != ".xml":
+                    continue
+                if member.size > _MAX_BYTES:
+                    sink.reject(_too_large(member.name))
+                elif (file := archive.extractfile(member)) is not None:
+                    yield member.name, file.read()
+    except (tarfile.TarError, EOFError, OSError):
+        sink.reject(Reject(path.name, None, "damaged archive", "fetch the archive again: it is cut off or no tar file"))
+
+
+def _too_large(name: str) -> Reject:
+    return Reject(name, None, "file too large", f"leave it out: no report has {_MAX_BYTES // 1_000_000} MB")
+
+
+def _pictures(folder: Path, sink: Sink) -> dict[str, Path]:
+    """Find the pictures in `folder`, by the id that is their name.
+
+    Raises:
+        IngestError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise IngestError(f"{folder.name} is no folder: give the folder of the pictures with --images")
+    files = files_under(folder, sink)
+    return {file.stem: file for file in files if file.suffix.lower() in _PICTURE_SUFFIXES}
+
+
+def _add_text(report: Report, events: EventBuffer) -> None:
+    for label, text in report.sections:
+        code, time = SECTIONS[label]
+        events.add(report.subject, time, code, text=text)
+    for code, terms in (("FINDING//mesh", report.major), ("FINDING//mesh_automatic", report.automatic)):
+        for term in terms:
+            if term.lower() not in {_NORMAL, *_NO_FINDINGS}:
+                events.add(report.subject, _INDEXED, code, text=term)
+    if report.normal is not None:
+        events.add(report.subject, _JUDGED, "OUTCOME//normal", number=float(report.normal))
+
+
+def _add_pictures(
+    reports: Sequence[Report], pictures: dict[str, Path], wanted: bool, sink: Sink, events: EventBuffer
+) -> None:
+    named = [(report, identity) for report in reports for identity in report.pictures]
+    found = [(report, pictures[identity]) for report, identity in named if identity in pictures]
+    if wanted:
+        remedy = "add the picture, named by its id, to the folder of the pictures"
+        lacking = [report for report, identity in named if identity not in pictures]
+        sink.reject(*(Reject(report.file, None, "missing file", remedy) for report in lacking))
+    for (report, _), content in zip(found, in_order(lambda pair: _picture(pair[1]), found), strict=True):
+        if isinstance(content, UnusablePicture):
+            sink.reject(Reject(report.file, None, content.reason, f"picture: {content.remedy}"))
+        else:
+            events.add(report.subject, NOMINAL_ORIGIN, "IMAGE//CR//UNKNOWN", blob=sink.add_blob(content, ".png"))
+
+
+def _picture(path: Path) -> bytes | UnusablePicture:
+    try:
+        return png(read_grey(path))
+    except UnusablePicture as error:
+        return error

@@ -1,0 +1,1 @@
+"""The PhysioNet/CinC Challenge 2012."""

@@ -1,0 +1,185 @@
+"""Read the PhysioNet/CinC Challenge 2012: one text file per stay in intensive care, and the outcomes of all stays.
+
+https://physionet.org/content/challenge-2012/. Hour 0 of every stay is the nominal origin. Thousands of records are
+parsed as one frame, which keeps of every row the record and the line it came from.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from polyclinic.cohort import NOMINAL_ORIGIN, Reject
+from polyclinic.ingest.formats.text import DAMAGE, WRONG_ENCODING, UnusableText
+from polyclinic.ingest.paths import name_within
+from polyclinic.ingest.physionet2012.archive import HEADER, Record, find, records
+from polyclinic.ingest.physionet2012.codes import PARAMETERS
+from polyclinic.ingest.physionet2012.outcomes import read_outcomes
+from polyclinic.ingest.readers import Options, Sink
+from polyclinic.ingest.row_filter import Sieve
+from polyclinic.progress import Progress
+
+_CHUNK = 8_000_000  # bytes of records parsed at once
+_MISSING = -1.0
+_ORIGIN = pl.lit(NOMINAL_ORIGIN, dtype=pl.Datetime("us"))
+_TABLE = pl.DataFrame(
+    [(name, entry.code, entry.lowest, entry.highest, entry.static) for name, entry in PARAMETERS.items()],
+    schema={"parameter": pl.String, "code": pl.String, "low": pl.Float64, "high": pl.Float64, "static": pl.Boolean},
+    orient="row",
+)
+_NAMES = pl.DataFrame(
+    [(name, float(value), text) for name, entry in PARAMETERS.items() for value, text in (entry.names or {}).items()],
+    schema={"parameter": pl.String, "value": pl.Float64, "text_value": pl.String},
+    orient="row",
+)
+
+
+def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
+    """Read the records in the folder or archive `path`, and the outcomes beside them (or in `options`)."""
+    sources, stays = find(path, options.outcomes, sink), set[str]()
+    for chunk in _chunks(records(sources, path, sink, progress)):
+        sink.add(_events(chunk, sink, stays))
+    for outcomes in sources.outcomes:
+        sieve = Sieve(name_within(path, outcomes), sink)
+        try:
+            for events in read_outcomes(outcomes, sieve, stays):
+                sink.add(events)
+        except UnusableText as error:
+            sieve.reject_file(error.reason, error.remedy, error.line)
+
+
+def _chunks(some: Iterable[Record]) -> Iterator[list[Record]]:
+    chunk: list[Record] = []
+    size = 0
+    for record in some:
+        chunk.append(record)
+        size += len(record.content)
+        if size >= _CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+class _RecordSieve(Sieve):
+    """A sieve for rows of many records, which have a column `record` with the number of theirs."""
+
+    def __init__(self, chunk: list[Record], sink: Sink) -> None:
+        super().__init__("", sink)
+        self._chunk = chunk
+
+    def files(self, frame: pl.DataFrame) -> Iterable[str]:
+        """Name the file of every row."""
+        return [self._chunk[record].name for record in frame.get_column("record")]
+
+
+def _events(chunk: list[Record], sink: Sink, stays: set[str]) -> pl.DataFrame:
+    """Parse records; `stays` are those read before, and takes those that are read now."""
+    sieve = _RecordSieve(chunk, sink)
+    rows = _with_numbers(_split(_lines(chunk), sieve), sieve)
+    rows = _with_stays(rows, chunk, sieve, stays).filter(pl.col("value") != _MISSING)
+    rows = rows.join(_TABLE, on="parameter", how="left", maintain_order="left")
+    rows = sieve.keep(rows, pl.col("code").is_not_null(), "unknown parameter", "leave the line out")
+    rows = _stated_once(_plausible(rows, sieve), sieve)
+    return rows.select(
+        "source_id",
+        pl.when(~pl.col("static")).then(_ORIGIN + pl.duration(minutes="minute")).alias("time"),
+        "code",
+        pl.when(pl.col("text_value").is_null()).then(pl.col("value").cast(pl.Float32)).alias("numeric_value"),
+        "text_value",
+    )
+
+
+def _lines(chunk: list[Record]) -> pl.DataFrame:
+    """Give every line but the headers, with its record, its number, and whether it ends as a line should."""
+    counts = np.array([record.content.count(b"\n") + (not record.content.endswith(b"\n")) for record in chunk])
+    ends = counts.cumsum()
+    text = b"".join(r.content if r.content.endswith(b"\n") else r.content + b"\n" for r in chunk)
+    lines = text.decode("utf-8", errors="polyclinic.damage")[:-1].split("\n")
+    whole = np.ones(len(lines), dtype=bool)
+    whole[[end - 1 for end, record in zip(ends, chunk, strict=True) if not record.content.endswith(b"\n")]] = False
+    frame = pl.DataFrame(
+        {
+            "record": np.repeat(np.arange(len(chunk), dtype=np.uint32), counts),
+            "line": np.arange(len(lines)) - np.repeat(ends - counts, counts) + 1,
+            "text": pl.Series(lines, dtype=pl.String),
+            "whole": whole,
+        }
+    )
+    return frame.filter((pl.col("line") > 1) & (pl.col("text") != ""))
+
+
+def _split(lines: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
+    """Give `clock`, `parameter` and `number` (texts) of the lines that have them."""
+    text = pl.col("text")
+    lines = sieve.keep(lines, ~text.str.contains(DAMAGE, literal=True), WRONG_ENCODING, "fetch the record again")
+    remedy = "fetch the record again; if it is whole, end it with a new line"
+    lines = sieve.keep(lines, pl.col("whole"), "truncated file", remedy)
+    three = text.str.count_matches(",", literal=True) == 2
+    lines = sieve.keep(lines, three, "wrong number of columns", f"give the line three cells: {HEADER.decode()}")
+    cells = text.str.split_exact(",", 2).struct.rename_fields(["clock", "parameter", "number"])
+    return lines.select("record", "line", cells).unnest("text")
+
+
+def _with_numbers(rows: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
+    """Read the clock as `minute` and the number as `value`."""
+    clocks = rows.select(pl.col("clock").unique()).with_columns(
+        minute=pl.when(pl.col("clock").str.contains(r"^\d{2,3}:[0-5]\d$")).then(
+            pl.col("clock").str.split_exact(":", 1).struct.field("field_0").cast(pl.Int64, strict=False) * 60
+            + pl.col("clock").str.tail(2).cast(pl.Int64, strict=False)
+        )
+    )
+    rows = rows.join(clocks, on="clock", how="left", maintain_order="left")
+    rows = sieve.keep(rows, pl.col("minute").is_not_null(), "impossible time", "write hours and minutes as 07:30")
+    rows = rows.with_columns(value=pl.col("number").cast(pl.Float64, strict=False))
+    return sieve.keep(
+        rows, pl.col("value").is_finite(), "not a number", "correct the value, or write -1 if it is missing"
+    )
+
+
+def _with_stays(rows: pl.DataFrame, chunk: list[Record], sieve: Sieve, stays: set[str]) -> pl.DataFrame:
+    """Give the rows of the records whose stay is known and new, with its id as `source_id`."""
+    stated = rows.filter(pl.col("parameter") == "RecordID").group_by("record").agg(pl.col("value").unique())
+    said = dict(stated.iter_rows())
+    names: list[str | None] = []
+    for number, record in enumerate(chunk):
+        ids = {f"{value:.0f}" for value in said.get(number, [])}
+        problem = _problem(ids, record.name, stays)
+        if problem:
+            sieve.sink.reject(Reject(record.name, None, *problem))
+        else:
+            stays |= ids
+        names.append(None if problem else ids.pop())
+    rows = rows.with_columns(source_id=pl.Series(names, dtype=pl.String).gather(rows.get_column("record")))
+    return rows.filter(pl.col("source_id").is_not_null() & (pl.col("parameter") != "RecordID"))
+
+
+def _problem(ids: set[str], name: str, stays: set[str]) -> tuple[str, str] | None:
+    stem = name.rsplit("/", 1)[-1].removesuffix(".txt")
+    if len(ids) != 1:
+        return "no record id", "give the record one line with its RecordID"
+    if stem.isdigit() and stem not in ids:
+        return "record id is not the file's", "find out which is right, and correct the RecordID or the file's name"
+    if ids & stays:
+        return "duplicate record", "keep one file of the stay"
+    return None
+
+
+def _plausible(rows: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
+    """Give the rows whose value a living adult can have, with `text_value` where the value stands for a name."""
+    rows = rows.join(_NAMES, on=["parameter", "value"], how="left", maintain_order="left")
+    unnamed = (
+        pl.col("parameter").is_in(_NAMES.get_column("parameter").unique().implode()) & pl.col("text_value").is_null()
+    )
+    possible = pl.col("value").is_between("low", "high") & ~unnamed
+    remedy = "correct the value, or write -1 if it is missing; the ranges are those of a living adult"
+    return sieve.keep(rows, possible, "implausible value", remedy)
+
+
+def _stated_once(rows: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
+    """Give the rows less the repeats of static facts: some records state several ages, and the first is taken."""
+    static = rows.filter("static")
+    remedy = "leave one line for the fact: the first was taken"
+    first = pl.struct("record", "parameter").is_first_distinct()
+    return pl.concat([sieve.keep(static, first, "repeated static fact", remedy), rows.filter(~pl.col("static"))])

@@ -1,0 +1,41 @@
+"""Rows that can be used pass; the others are rejected with their line."""
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from polyclinic.cohort import Reject
+from polyclinic.ingest.readers import Sink
+
+
+class Sieve:
+    """Rejects rows of frames with a column `line` (null: the whole file); `lines` are those rejected so far."""
+
+    def __init__(self, file: str, sink: Sink) -> None:
+        self.file, self.sink = file, sink
+        self.lines: set[int] = set()
+
+    def keep(self, frame: pl.DataFrame, good: pl.Expr, reason: str, remedy: str) -> pl.DataFrame:
+        """Give the rows for which `good` is true, and reject those for which it is false or null."""
+        mask = frame.select(good.fill_null(False)).to_series()
+        if mask.all():
+            return frame
+        self.reject(frame.filter(~mask), reason, remedy)
+        return frame.filter(mask)
+
+    def reject(self, frame: pl.DataFrame, reason: str, remedy: str) -> None:
+        """Reject every row of `frame`."""
+        lines = frame.get_column("line")
+        self.lines.update(lines.drop_nulls())
+        self.sink.reject(
+            *(Reject(file, line, reason, remedy) for file, line in zip(self.files(frame), lines, strict=True))
+        )
+
+    def files(self, frame: pl.DataFrame) -> Iterable[str]:
+        """Name the file of every row."""
+        return [self.file] * frame.height
+
+    def reject_file(self, reason: str, remedy: str, line: int | None = None) -> None:
+        """Reject the file, or one line of it."""
+        self.lines.update([] if line is None else [line])
+        self.sink.reject(Reject(self.file, line, reason, remedy))

@@ -1,0 +1,1 @@
+"""Tables (CSV, TSV, Parquet, Excel) described by a mapping."""

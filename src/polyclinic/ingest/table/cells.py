@@ -1,0 +1,157 @@
+"""Cells of one column → events, by the type that the mapping gives the column.
+
+A frame of cells has `line`, `source_id`, `time`, `cell` (text, not missing) and `unit` (text or null); one of events
+has `numeric_value`, `text_value` or `blob` instead of the last two.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from polyclinic.ingest.parallel import in_order
+from polyclinic.ingest.paths import inside
+from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.table.mapping import Column
+from polyclinic.ingest.table_numbers import Numbers
+from polyclinic.ingest.unusable import Unusable
+
+LONGEST_CATEGORY = 200  # characters
+_YES_NO = {"yes": 1.0, "true": 1.0, "y": 1.0, "no": 0.0, "false": 0.0, "n": 0.0}
+_CELL = pl.col("cell")
+
+
+class Cells:
+    """Turns cells into events.
+
+    Args:
+        name: the column, or the parameter in the long form; remedies name it.
+        column: what its cells become.
+        numbers: how the table writes them.
+        root: folder in which pictures and waveforms lie.
+        sieve: takes the cells that cannot be used.
+    """
+
+    def __init__(self, name: str, column: Column, numbers: Numbers, root: Path, sieve: Sieve) -> None:
+        self.name, self.column, self.numbers, self.root, self.sieve = name, column, numbers, root, sieve
+
+    def events(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Give the events of the usable cells, with their `line`, and reject the others."""
+        if cells.is_empty():
+            return cells.clear()
+        events = _BY_TYPE[self.column.type](self, cells)
+        return events.drop("cell", "unit").with_columns(code=pl.lit(self.column.code))
+
+    def _numeric(self, cells: pl.DataFrame) -> pl.DataFrame:
+        cells = self._in_known_units(cells)
+        cells = cells.with_columns(numeric_value=self._number())
+        cells = self._keep(cells, pl.col("numeric_value").is_finite(), "not a number", self._remedy_number())
+        cells = cells.with_columns(pl.col("numeric_value") * pl.col("factor") + pl.col("offset")).drop(
+            "factor", "offset"
+        )
+        if self.column.range:
+            plausible = pl.col("numeric_value").is_between(*self.column.range)
+            cells = self._keep(cells, plausible, "implausible value", "correct the value, or widen the column's range")
+        single = pl.col("numeric_value").cast(pl.Float32)
+        return self._keep(cells, single.is_finite(), "number too large", "correct the value").with_columns(single)
+
+    def _number(self) -> pl.Expr:
+        number = self.numbers.read(_CELL)
+        known = {text: float(value) for text, value in (self.column.values or {}).items()}
+        return (
+            pl.coalesce(_CELL.replace_strict(known, default=None, return_dtype=pl.Float64), number) if known else number
+        )
+
+    def _in_known_units(self, cells: pl.DataFrame) -> pl.DataFrame:
+        units = self.column.units
+        if units is None:
+            return cells.with_columns(factor=1.0, offset=0.0)
+        factors = {self.column.unit: (1.0, 0.0)} if self.column.unit else {}
+        factors |= {unit: (how.factor, how.offset) for unit, how in units.factors.items()}
+        table = pl.DataFrame(
+            [(unit, *how) for unit, how in factors.items()],
+            schema={"unit": pl.String, "factor": pl.Float64, "offset": pl.Float64},
+            orient="row",
+        )
+        cells = cells.with_columns(pl.col("unit").fill_null("").str.strip_chars())
+        cells = cells.join(table, on="unit", how="left", maintain_order="left")
+        remedy = (
+            f"known units are {', '.join(sorted(factors))}: correct the unit, or add it with its factor to the units"
+        )
+        return self._keep(cells, pl.col("factor").is_not_null(), "unknown unit", remedy)
+
+    def _categorical(self, cells: pl.DataFrame) -> pl.DataFrame:
+        text = _CELL if self.column.values is None else _mapped(self.column.values)
+        cells = cells.with_columns(text_value=text)
+        remedy = "correct the cell, or add its text to the column's values"
+        cells = self._keep(cells, pl.col("text_value").is_not_null(), "unknown category", remedy)
+        short = pl.col("text_value").str.len_chars() <= LONGEST_CATEGORY
+        return self._keep(cells, short, "too long for a category", "give the column the type text")
+
+    def _text(self, cells: pl.DataFrame) -> pl.DataFrame:
+        return cells.with_columns(text_value=_CELL)
+
+    def _label(self, cells: pl.DataFrame) -> pl.DataFrame:
+        cells = self._categorical(cells)
+        text = pl.col("text_value")
+        said = text.str.to_lowercase().replace_strict(_YES_NO, default=None, return_dtype=pl.Float64)
+        number = pl.coalesce(self.numbers.read(text), said)
+        single = number.cast(pl.Float32)
+        cells = cells.with_columns(numeric_value=pl.when(single.is_finite()).then(single))
+        return cells.with_columns(text_value=pl.when(pl.col("numeric_value").is_null()).then(text))
+
+    def _image(self, cells: pl.DataFrame) -> pl.DataFrame:
+        from polyclinic.ingest.formats.images import png, read_grey
+
+        return self._blobs(cells, lambda name: (png(read_grey(inside(self.root, name))), ".png"))
+
+    def _waveform(self, cells: pl.DataFrame) -> pl.DataFrame:
+        from polyclinic.ingest.wfdb.reader import UnusableRecord, read_record
+
+        def load(name: str) -> tuple[bytes, str]:
+            header = inside(self.root, f"{name.removesuffix('.hea')}.hea")
+            try:
+                return read_record(header, self.root).to_blob()
+            except UnusableRecord as error:
+                raise Unusable(error.reason, error.remedy) from None
+
+        return self._blobs(cells, load)
+
+    def _blobs(self, cells: pl.DataFrame, load: Callable[[str], tuple[bytes, str]]) -> pl.DataFrame:
+        def attempt(cell: str) -> tuple[bytes, str] | Unusable:
+            try:
+                return load(cell)
+            except Unusable as error:
+                return error
+
+        names: list[str | None] = []
+        for line, loaded in zip(cells.get_column("line"), in_order(attempt, cells.get_column("cell")), strict=True):
+            if isinstance(loaded, Unusable):
+                self.sieve.reject_file(loaded.reason, f"{self._where}: {loaded.remedy}", line)
+            names.append(None if isinstance(loaded, Unusable) else self.sieve.sink.add_blob(*loaded))
+        return cells.with_columns(blob=pl.Series(names, dtype=pl.String)).drop_nulls("blob")
+
+    @property
+    def _where(self) -> str:
+        return f"column {self.name!r}"
+
+    def _keep(self, cells: pl.DataFrame, good: pl.Expr, reason: str, remedy: str) -> pl.DataFrame:
+        return self.sieve.keep(cells, good, reason, f"{self._where}: {remedy}")
+
+    def _remedy_number(self) -> str:
+        sign = "" if self.numbers.decimal == "." else f" with {self.numbers.decimal!r} as the only sign in it"
+        return f"correct the cell{sign}, add its text to missing, or give it a number in the column's values"
+
+
+def _mapped(values: Mapping[str, str]) -> pl.Expr:
+    return _CELL.replace_strict(dict(values), default=None, return_dtype=pl.String)
+
+
+_BY_TYPE: Mapping[str, Callable[[Cells, pl.DataFrame], pl.DataFrame]] = {
+    "numeric": Cells._numeric,
+    "categorical": Cells._categorical,
+    "text": Cells._text,
+    "label": Cells._label,
+    "image": Cells._image,
+    "waveform": Cells._waveform,
+}

@@ -1,0 +1,239 @@
+"""The mapping of a table: which columns hold the subject, the time and the facts, written as YAML by the user.
+
+```yaml
+subject: patient_id                                   # column
+time: {column: taken_at, format: "%Y-%m-%d %H:%M"}    # a column name alone: ISO 8601
+birth: {column: dob, format: "%d.%m.%Y"}              # becomes an event of code MEDS_BIRTH
+columns:
+  lactate: {code: LAB//lactate//mmol/L, type: numeric, units: {column: lactate_unit, mg/dL: 0.111}}
+  sex: {code: DEMOGRAPHIC//sex, type: categorical, values: {F: female, M: male}, time: null}
+  report: {code: NOTE//findings, type: text}
+missing: ["", NA, "-1"]
+```
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from polyclinic.cohort import BIRTH
+from polyclinic.ingest.report import IngestError
+from polyclinic.ingest.table.datetimes import check_format
+from polyclinic.ingest.table.yaml_errors import explain, parse
+
+KINDS = (
+    "DEMOGRAPHIC", "LAB", "VITAL", "SCORE", "DIAGNOSIS", "PROCEDURE", "MEDICATION", "FINDING", "DICOM",
+    "NOTE", "IMAGE", "WAVEFORM", "OUTCOME",
+)  # fmt: skip
+MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
+_KIND_OF_TYPE = {"image": "IMAGE", "waveform": "WAVEFORM", "label": "OUTCOME"}
+_TYPE_OF_KIND = {"IMAGE": "image", "WAVEFORM": "waveform"}  # an OUTCOME may be a number or a category, too
+# De-identified sources move dates into the 22nd century and births before 1900.
+EARLIEST, LATEST = date(1800, 1, 1), date(2300, 1, 1)
+
+
+class Strict(BaseModel):
+    """Frozen, and refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+
+class Time(Strict):
+    """When the facts of a row were recorded."""
+
+    column: str
+    format: str | None = None  # as in strptime; None: ISO 8601
+    unit: Literal["seconds", "minutes", "hours", "days", "years"] | None = (
+        None  # numbers of this unit since the nominal origin
+    )
+    earliest: date = EARLIEST
+    latest: date = LATEST
+
+    @property
+    def short_years(self) -> bool:
+        """Whether years are written with two digits."""
+        return self.format is not None and "%y" in self.format
+
+    @field_validator("format")
+    @classmethod
+    def _readable(cls, text: str | None) -> str | None:
+        return None if text is None else check_format(text)
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Self:
+        if self.format and self.unit:
+            raise ValueError("give either a format (dates) or a unit (numbers), not both")
+        if self.short_years and "latest" not in self.model_fields_set:
+            raise ValueError("45 may be 1945 or 2045: say latest, the last possible date, with years of two digits")
+        if self.earliest >= self.latest:
+            raise ValueError("earliest must be before latest")
+        return self
+
+
+class Unit(Strict):
+    """How a number in some unit becomes one in the code's unit: number x factor + offset."""
+
+    factor: float = Field(default=1.0, allow_inf_nan=False)
+    offset: float = Field(default=0.0, allow_inf_nan=False)
+
+
+class Units(Strict):
+    """The units in which a number may come."""
+
+    column: str | None = None  # of the unit; in the long form it is the mapping's `long.unit`
+    factors: dict[str, Annotated[Unit, BeforeValidator(lambda v: v if isinstance(v, dict | Unit) else {"factor": v})]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "factors" in value:
+            return value
+        return {"column": value.get("column"), "factors": {key: v for key, v in value.items() if key != "column"}}
+
+
+def _as_time(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+TimeOrColumn = Annotated[Time | None, BeforeValidator(_as_time)]
+
+
+class Column(Strict):
+    """What the cells of a column (or of a parameter in the long form) become."""
+
+    code: str
+    type: Literal["numeric", "categorical", "text", "image", "waveform", "label"]
+    values: dict[str, str] | None = None  # cell text -> category, or -> number
+    units: Units | None = None
+    range: tuple[float, float] | None = None  # of plausible numbers, in the code's unit, both ends included
+    missing: tuple[str, ...] = ()  # further texts that mean not recorded, in this column only
+    time: TimeOrColumn = None  # if said: this column's own time, or null for a static fact; else the row's
+
+    @property
+    def has_own_time(self) -> bool:
+        """Whether the mapping says a time for this column (null included)."""
+        return "time" in self.model_fields_set
+
+    @property
+    def unit(self) -> str:
+        """The unit of the code, empty if it has none."""
+        return self.code.split("//", 2)[2] if self.code.count("//") >= 2 else ""
+
+    @model_validator(mode="after")
+    def _code_fits(self) -> Self:
+        kind, *rest = self.code.split("//")
+        if kind == BIRTH:
+            raise ValueError("a date of birth is no fact of a column: say birth: and its column, beside subject")
+        if kind not in KINDS or not rest or not rest[0]:
+            raise ValueError(f"code must be KIND//NAME or KIND//NAME//UNIT, with KIND one of {', '.join(KINDS)}")
+        of_type, of_kind = _KIND_OF_TYPE.get(self.type), _TYPE_OF_KIND.get(kind)
+        if of_type not in (None, kind) or of_kind not in (None, self.type):
+            raise ValueError(
+                "type image goes with kind IMAGE, waveform with WAVEFORM, label with OUTCOME; this is type "
+                f"{self.type} with kind {kind}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_fit(self) -> Self:
+        for key in ("units", "range"):
+            if getattr(self, key) is not None and self.type != "numeric":
+                raise ValueError(f"{key} is for type numeric only")
+        if self.values is not None and self.type not in ("numeric", "categorical", "label"):
+            raise ValueError("values is for types numeric, categorical and label only")
+        if self.range is not None and not self.range[0] <= self.range[1]:
+            raise ValueError("range must be [lowest, highest]")
+        if self.type == "numeric":
+            _check_numbers(self.values or {})
+        return self
+
+
+def _check_numbers(values: dict[str, str]) -> None:
+    for text, number in values.items():
+        try:
+            float(number)
+        except ValueError:
+            raise ValueError(f"values of a numeric column must be numbers, that of {text!r} is not") from None
+
+
+class Long(Strict):
+    """A table with one parameter and its value per row."""
+
+    code: str  # column of the parameter
+    value: str  # column of the value
+    unit: str | None = None  # column of the unit
+    codes: dict[str, Column]
+    ignore: tuple[str, ...] = ()  # parameters that are deliberately left out
+
+
+class TableMapping(Strict):
+    """Everything the table reader has to be told."""
+
+    subject: str
+    time: TimeOrColumn = None  # null: every fact is static
+    birth: TimeOrColumn = None  # of the patient: a date, not the time of a fact
+    columns: dict[str, Column] = {}
+    long: Long | None = None
+    missing: tuple[str, ...] = MISSING
+    unique: bool | None = None  # one row per subject; unsaid: of static wide tables
+    separator: str | None = Field(default=None, min_length=1, max_length=1)  # unsaid: the commonest in the header
+    encoding: str | None = None  # unsaid: UTF-8
+    decimal: Literal[".", ","] = "."
+    sheet: str | None = None  # of a workbook; unsaid: the first
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _null_is_a_text(cls, texts: Any) -> Any:
+        return ["null" if text is None else text for text in texts] if isinstance(texts, list) else texts
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                "".encode(name)
+            except LookupError:
+                raise ValueError("unknown encoding; utf-8, latin-1, cp1252 and utf-16 are usual ones") from None
+        return name
+
+    @model_validator(mode="after")
+    def _maps_something(self) -> Self:
+        if not self.columns and self.long is None and self.birth is None:
+            raise ValueError("nothing is mapped: say columns (wide form), long or birth")
+        return self
+
+    @property
+    def one_row_per_subject(self) -> bool:
+        """Whether a second row of a subject is an error."""
+        return self.unique if self.unique is not None else self.long is None and self.time is None
+
+    def names(self) -> set[str]:
+        """Give the columns of the table that the mapping uses."""
+        facts = [*self.columns.values(), *(self.long.codes.values() if self.long else ())]
+        times = [self.time, self.birth, *(fact.time for fact in facts)]
+        used = {self.subject, *self.columns, *(time.column for time in times if time)}
+        used |= {fact.units.column for fact in facts if fact.units and fact.units.column}
+        if self.long:
+            used |= {self.long.code, self.long.value, *([self.long.unit] if self.long.unit else [])}
+        return used
+
+
+def load_mapping(path: Path) -> TableMapping:
+    """Read a mapping.
+
+    Raises:
+        IngestError: with the file, the line and the key of everything wrong in it, and the choices there are.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise IngestError(f"mapping {path.name} cannot be read: give a YAML file in UTF-8") from None
+    value, lines = parse(text, path.name)
+    if not isinstance(value, dict):
+        raise IngestError(f"{path.name} line 1: a mapping is keys with values: subject, time, columns")
+    try:
+        return TableMapping.model_validate(value)
+    except ValidationError as error:
+        raise IngestError(explain(error, TableMapping, lines, path.name)) from None

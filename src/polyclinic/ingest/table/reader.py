@@ -1,0 +1,195 @@
+"""Read a table of any hospital, in wide or long form, by a mapping that the user writes.
+
+Every cell of a mapped column ends as one of three things: missing, an event, or rejected, alone or with its row.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from polyclinic.cohort import BIRTH
+from polyclinic.ingest.formats.delimited import Rows
+from polyclinic.ingest.formats.tabular import SUFFIXES, Layout, holds_values, is_table, read_rows
+from polyclinic.ingest.formats.text import UnusableText
+from polyclinic.ingest.paths import files_under, name_within
+from polyclinic.ingest.readers import CountsRows, Options, Sink
+from polyclinic.ingest.report import IngestError
+from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.table.cells import Cells
+from polyclinic.ingest.table.datetimes import in_century_before, parse_dates, since_origin
+from polyclinic.ingest.table.guess import guess_mapping
+from polyclinic.ingest.table.mapping import MISSING, Column, Long, TableMapping, Time, load_mapping
+from polyclinic.ingest.table_numbers import Numbers
+from polyclinic.progress import Progress
+
+__all__ = ["Table", "guess_mapping", "read"]
+
+
+def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
+    """Read the table at `path`, or every table in the folder `path`, by the mapping in `options`.
+
+    Raises:
+        IngestError: no mapping is given, or it is wrong.
+    """
+    if options.mapping is None:
+        raise IngestError("a table needs a mapping: let --guess write one for you to edit, and give it with --mapping")
+    mapping = load_mapping(options.mapping)
+    tables = [table for table in files_under(path, sink) if is_table(table)] if path.is_dir() else [path]
+    if not tables:
+        raise IngestError(f"no table in {path.name}: its name must end in one of {', '.join(SUFFIXES)}")
+    for table in tables:
+        sieve = Sieve(name_within(path, table), sink)
+        try:
+            Table(table, mapping, sieve).read(progress)
+        except UnusableText as error:
+            sieve.reject_file(error.reason, error.remedy, error.line)
+
+
+class Table:
+    """One file on its way to events. Inside, a column of the user's is called by its name after an equals sign."""
+
+    def __init__(self, path: Path, mapping: TableMapping, sieve: Sieve) -> None:
+        self.path, self.mapping, self.sieve = path, mapping, sieve
+        self._numbers = Numbers(mapping.decimal, holds_values(path))
+        self._reading, self._rows = Sieve(sieve.file, sieve.sink), 0
+        self._seen: set[str] = set()
+        self._born: dict[str, datetime] = {}
+
+    def read(self, progress: Progress) -> None:
+        """Send the table's events to the sink and its rejects to the sieve.
+
+        Raises:
+            UnusableText: nothing of the file can be read.
+        """
+        mapping = self.mapping
+        layout = Layout(mapping.separator, mapping.encoding, mapping.sheet, frozenset(mapping.names()))
+        for rows in read_rows(self.path, layout, self._reading, progress):
+            self._check_columns(rows.cells.columns)
+            for events in self._events(rows):
+                self.sieve.sink.add(events.drop("line"))
+        if isinstance(self.sieve.sink, CountsRows):
+            unread = len(self._reading.lines)
+            self.sieve.sink.count_rows(self._rows + unread, len(self.sieve.lines) + unread)
+
+    def _check_columns(self, columns: list[str]) -> None:
+        lacking = sorted(self.mapping.names() - set(columns))
+        if lacking:
+            remedy = f"the mapping names {', '.join(lacking)}; the table's columns are {', '.join(columns)}"
+            if not self.mapping.names() & set(columns):  # a line that may be no header is not quoted
+                remedy = f"the mapping names {', '.join(lacking)}: give the table a header with these columns, and see"
+                remedy += f" whether its separator is the mapping's: {len(columns)} columns were found"
+            raise UnusableText("column not in the table", remedy, 1)
+
+    def _events(self, rows: Rows) -> Iterator[pl.DataFrame]:
+        frame = self._identified(rows)
+        if self.mapping.birth:
+            yield self._births(frame, self.mapping.birth, rows.dated)
+        yield from self._wide(frame, rows.dated)
+        if self.mapping.long:
+            yield from self._long(frame, self.mapping.long, rows.dated)
+
+    def _identified(self, rows: Rows) -> pl.DataFrame:
+        """Give the rows whose subject is known, stripped, with `line` and `source_id`."""
+        mapped = rows.cells.select(pl.col(name).str.strip_chars().alias(f"={name}") for name in self.mapping.names())
+        blank = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))  # spreadsheets leave such rows behind
+        frame = mapped.with_columns(line=rows.line, source_id=pl.col(f"={self.mapping.subject}")).filter(
+            ~mapped.select(blank).to_series()
+        )
+        self._count(frame.get_column("line"))
+        known = ~_is_one_of("source_id", MISSING)
+        frame = self.sieve.keep(frame, known, "no subject", f"fill in column {self.mapping.subject!r}")
+        return self._without_repeats(frame) if self.mapping.one_row_per_subject else frame
+
+    def _count(self, lines: pl.Series) -> None:
+        """Count rows that were read, those among them of which the file's reader rejected but a cell."""
+        self._rows += len(lines)
+        torn = set(lines.filter(lines.is_in(list(self._reading.lines))))
+        self.sieve.lines |= torn
+        self._reading.lines -= torn
+
+    def _without_repeats(self, frame: pl.DataFrame) -> pl.DataFrame:
+        remedy = "keep one row per subject, or give the rows a time, or say unique: false in the mapping"
+        new = pl.Series([self._is_new(subject) for subject in frame.get_column("source_id")], dtype=pl.Boolean)
+        return self.sieve.keep(frame, pl.lit(new), "duplicate subject", remedy)
+
+    def _is_new(self, subject: str) -> bool:
+        seen = subject in self._seen
+        self._seen.add(subject)
+        return not seen
+
+    def _births(self, frame: pl.DataFrame, birth: Time, dated: frozenset[str]) -> pl.DataFrame:
+        """Give one event per subject; a second date of birth is rejected."""
+        known = ~_is_one_of(f"={birth.column}", (*MISSING, *self.mapping.missing))
+        timed = self._timed(frame.filter(known), birth, dated).select("line", "source_id", "time")
+        agrees = [self._born.setdefault(subject, time) == time for _, subject, time in timed.iter_rows()]
+        remedy = f"column {birth.column!r}: give all rows of the patient the same date"
+        timed = self.sieve.keep(timed, pl.lit(pl.Series(agrees, dtype=pl.Boolean)), "two dates of birth", remedy)
+        return timed.unique("source_id", keep="first", maintain_order=True).with_columns(code=pl.lit(BIRTH))
+
+    def _wide(self, frame: pl.DataFrame, dated: frozenset[str]) -> Iterator[pl.DataFrame]:
+        for time, facts in _by_time(self.mapping.columns, self.mapping.time).items():
+            present = {name: ~self._is_missing(f"={name}", column) for name, column in facts.items()}
+            timed = self._timed(frame.filter(pl.any_horizontal(*present.values())), time, dated)
+            for name, column in facts.items():
+                unit = column.units.column if column.units else None
+                yield self._converted(name, column, timed.filter(present[name]), name, unit)
+
+    def _long(self, frame: pl.DataFrame, long: Long, dated: frozenset[str]) -> Iterator[pl.DataFrame]:
+        code, value = f"={long.code}", f"={long.value}"
+        frame = frame.filter(
+            ~_is_one_of(value, self.mapping.missing) & ~pl.col(code).is_in(long.ignore).fill_null(False)
+        )
+        remedy = f"column {long.code!r}: add the parameter to the mapping's long.codes, or to long.ignore"
+        frame = self.sieve.keep(frame, pl.col(code).is_in(list(long.codes)), "unknown parameter", remedy)
+        for name, column in long.codes.items():
+            if column.missing:
+                frame = frame.filter((pl.col(code) != name) | ~self._is_missing(value, column))
+        for time, facts in _by_time(long.codes, self.mapping.time).items():
+            timed = self._timed(frame.filter(pl.col(code).is_in(list(facts))), time, dated)
+            for (name,), cells in timed.partition_by(code, as_dict=True, maintain_order=True).items():
+                yield self._converted(str(name), facts[str(name)], cells, long.value, long.unit)
+
+    def _converted(self, name: str, column: Column, cells: pl.DataFrame, value: str, unit: str | None) -> pl.DataFrame:
+        text = pl.col(f"={unit}") if unit else pl.lit(None, dtype=pl.String)
+        cells = cells.select("line", "source_id", "time", cell=f"={value}", unit=text)
+        return Cells(name, column, self._numbers, self.path.parent, self.sieve).events(cells)
+
+    def _is_missing(self, name: str, column: Column) -> pl.Expr:
+        return _is_one_of(name, (*self.mapping.missing, *column.missing))
+
+    def _timed(self, frame: pl.DataFrame, time: Time | None, dated: frozenset[str]) -> pl.DataFrame:
+        """Give the rows whose time is known, with `time`; null for static facts."""
+        if time is None:
+            return frame.with_columns(time=pl.lit(None, dtype=pl.Datetime("us")))
+        name, where = f"={time.column}", f"column {time.column!r}"
+        remedy = f"{where}: fill in the time, or map the fact as static with time: null"
+        frame = self.sieve.keep(frame, ~_is_one_of(name, MISSING), "no time", remedy)
+        frame = frame.with_columns(time=self._read_times(frame.select(name), time, time.column in dated))
+        wanted = time.format or (f"a number of {time.unit}" if time.unit else "ISO 8601 (2023-01-31 13:45)")
+        frame = self.sieve.keep(
+            frame, pl.col("time").is_not_null(), "impossible date", f"{where}: write it as {wanted}"
+        )
+        remedy = f"{where}: correct it, or widen earliest ({time.earliest}) and latest ({time.latest}) of the time"
+        return self.sieve.keep(frame, pl.col("time").is_between(time.earliest, time.latest), "implausible date", remedy)
+
+    def _read_times(self, texts: pl.DataFrame, time: Time, dated: bool) -> pl.Series:
+        if time.unit:
+            return since_origin(texts.select(self._numbers.read(pl.all())).to_series(), time.unit)
+        times = parse_dates(texts.to_series(), time.format)
+        if time.short_years:
+            times = in_century_before(times, time.latest)
+        return times.fill_null(parse_dates(texts.to_series())) if dated and time.format else times
+
+
+def _is_one_of(name: str, texts: Iterable[str]) -> pl.Expr:
+    return pl.col(name).is_null() | pl.col(name).is_in(["", *texts])
+
+
+def _by_time(columns: Mapping[str, Column], row: Time | None) -> dict[Time | None, dict[str, Column]]:
+    """Group the facts by when they were recorded, so that each time is read once."""
+    grouped: dict[Time | None, dict[str, Column]] = {}
+    for name, column in columns.items():
+        grouped.setdefault(column.time if column.has_own_time else row, {})[name] = column
+    return grouped

@@ -1,0 +1,334 @@
+"""What a study's fit leaves behind: everything needed to answer for a subject never seen, as a folder of files.
+
+    bundle.json          format, versions, tasks, the network's configuration, fingerprints of the files below
+    study.yaml           what was asked for
+    features.json        fitted featurizers
+    model.safetensors    weights of the network of each fold
+    classical/<task>/    classical models (skops)
+    designs.json         the matrices that classical models read
+    calibration.json     members, combination, calibration and thresholds of each task
+    reference.json, reference.safetensors    what is remembered of development, to put an answer in proportion
+    golden.json, golden.png    a patient who is nobody, and what was computed of them
+    metrics.json, predictions.parquet, card.md    what was measured
+
+Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from safetensors.torch import load_file, save_file
+
+from polyclinic.cohort import Cohort, known_at
+from polyclinic.features import Arrays
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.feature_set import FeatureSet
+from polyclinic.features.image.embeddings import Blobs
+from polyclinic.files import replacing, sha256, write_json, write_text
+from polyclinic.models.bundle.development_reference import FILES as REFERENCE
+from polyclinic.models.bundle.development_reference import Reference
+from polyclinic.models.bundle.golden import FILES as GOLDEN
+from polyclinic.models.bundle.golden import Golden
+from polyclinic.models.bundle.predictions import Predictions, in_order, rows_of, with_inputs
+from polyclinic.models.classical import ClassicalModel, Design
+from polyclinic.models.ensemble.calibration import Calibrator
+from polyclinic.models.ensemble.ensemble import Answers, Ensemble, Member, TaskEnsemble
+from polyclinic.models.ensemble.stacker_by_subset import Combination
+from polyclinic.models.network.config import ModelConfig
+from polyclinic.models.network.unified import UnifiedModel
+from polyclinic.progress import SILENT, Progress
+from polyclinic.tasks import Task, number_samples, prediction_times
+from polyclinic.tasks.code_patterns import codes_of
+
+FORMAT = 3
+INDEX = "bundle.json"
+SEALED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
+
+
+class BundleError(ValueError):
+    """A folder is not a bundle that this version can use; says why and what to do."""
+
+
+@dataclass
+class Bundle:
+    """A trained model with all that it needs: fitted features, weights, combination, calibration.
+
+    Made by `polyclinic.fit`; written by `save`, read by `load`. `origin` says where it comes from: version, cohort
+    fingerprint, seed, numbers of subjects. `folder` is where it was saved or read; what was measured lies there.
+    """
+
+    tasks: tuple[Task, ...]
+    features: FeatureSet
+    ensemble: Ensemble
+    study: str  # YAML
+    origin: dict[str, Any] = field(default_factory=dict)
+    reference: Reference | None = field(default=None, repr=False, compare=False)  # None: it remembers nothing
+    golden: Golden | None = field(default=None, repr=False, compare=False)  # likewise
+    folder: Path | None = field(default=None, compare=False)
+    _digest: str = field(default="", repr=False, compare=False)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The modalities that it reads."""
+        return self.features.modalities
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its index, which holds that of every file it is read from."""
+        if not self._digest:
+            with TemporaryDirectory() as folder:
+                self._digest = self._write(Path(folder))
+        return self._digest
+
+    def task(self, name: str) -> Task:
+        """Give a task by name; raises BundleError with the choices."""
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise BundleError(f"the bundle does not answer {name!r}: it answers {', '.join(t.name for t in self.tasks)}")
+
+    def arrays(self, cohort: Cohort, samples: pl.DataFrame, progress: Progress = SILENT) -> dict[str, Arrays]:
+        """Give the features of samples (`sample`, `subject_id`, `prediction_time`) from what was known then."""
+        known = record_of(cohort.events(), samples, self.tasks)
+        return self._transform(cohort.blob, known, samples, progress)
+
+    def answer(self, events: pl.DataFrame, samples: pl.DataFrame, blobs: Blobs) -> dict[str, Answers]:
+        """Answer every task for samples (`sample`, `subject_id`, `prediction_time`) from events in memory.
+
+        `events` may be those of one patient (`cohort.subject(id)`); only what was known at the prediction times is
+        read of them. `blobs` tells where pictures lie (`cohort.blob`).
+        """
+        known = record_of(events, samples, self.tasks)
+        return self.ensemble.answer(self._transform(blobs, known, samples))
+
+    def predict(
+        self,
+        cohort: Cohort,
+        *,
+        subjects: Sequence[int] | None = None,
+        tasks: Sequence[str] | None = None,
+        progress: Progress = SILENT,
+    ) -> Predictions:
+        """Answer the tasks (all by default) for all subjects, or some, whom they can be asked of.
+
+        The cohort may be one never seen. No outcome is read. Codes that training did not show are ignored, and counted;
+        whoever has none of the inputs gets what was usual in training, and is marked.
+
+        Raises:
+            BundleError: a task is not one of the bundle's, or none can be asked of anyone.
+        """
+        wanted = self.tasks if tasks is None else tuple(self.task(name) for name in tasks)
+        times = {task.name: prediction_times(cohort, task) for task in wanted}
+        if subjects is not None:
+            chosen = pl.Series(list(subjects), dtype=pl.Int64())
+            times = {name: frame.filter(pl.col("subject_id").is_in(chosen.implode())) for name, frame in times.items()}
+        samples = number_samples(pl.concat(list(times.values())))
+        if not samples.height:
+            names = ", ".join(task.name for task in wanted)
+            raise BundleError(f"{names} can be asked of no such subject: see the task's prediction time and exclusions")
+        known = record_of(cohort.events(), samples, self.tasks)
+        arrays = self._transform(cohort.blob, known, samples, progress)
+        samples, answers = with_inputs(samples, arrays), self.ensemble.answer(arrays)
+        rows = []
+        for task in wanted:
+            asked = samples.join(
+                times[task.name], on=["subject_id", "prediction_time"], how="semi", maintain_order="left"
+            )
+            rows.append(self.rows(task, asked, answers[task.name].answers[asked["sample"].to_numpy()]))
+        return Predictions(in_order(rows), self.features.ignored(known))
+
+    def _transform(
+        self, blobs: Blobs, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT
+    ) -> dict[str, Arrays]:
+        features = self.features.reading(blobs)
+        if progress is not SILENT:
+            features.prepare(known, samples, progress)
+        return features.transform(known, samples)
+
+    def rows(self, task: Task, samples: pl.DataFrame, answers: np.ndarray) -> pl.DataFrame:
+        """Give answers `[sample, output]` to a task as the rows of a table; the samples have `inputs`."""
+        return rows_of(task, samples, answers, self.ensemble.tasks[task.name].thresholds, self.ensemble.bins(task.name))
+
+    def save(self, path: Path | str) -> Path:
+        """Write the bundle as a folder; a bundle already there is replaced."""
+        self.folder = Path(path)
+        self._digest = self._write(self.folder)
+        return self.folder
+
+    def _write(self, folder: Path) -> str:
+        """Write the files, and give the digest of the index."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / INDEX).unlink(missing_ok=True)
+        shutil.rmtree(folder / "classical", ignore_errors=True)
+        write_text(folder / "study.yaml", self.study)
+        self.features.save(folder / "features.json")
+        weights = {
+            f"{number}.{name}": tensor.contiguous()
+            for number, network in enumerate(self.ensemble.networks)
+            for name, tensor in network.state_dict().items()
+        }
+        with replacing(folder / "model.safetensors") as temporary:
+            save_file(weights, temporary)
+        designs = self.ensemble.designs
+        write_json(folder / "designs.json", [design.state() for design in designs])
+        write_json(folder / "calibration.json", _combination(self.ensemble, designs))
+        for name in (*REFERENCE, *GOLDEN):
+            (folder / name).unlink(missing_ok=True)
+        kept = [name for one in (self.reference, self.golden) if one for name in one.save(folder)]
+        sealed = [*SEALED, *kept, *self._save_classical(folder)]
+        networks = self.ensemble.networks
+        index = {
+            "format": FORMAT,
+            "polyclinic": version("polyclinic"),
+            "tasks": [task.model_dump(mode="json", exclude_unset=True) for task in self.tasks],
+            "network": networks[0].config.model_dump(mode="json") if networks else None,
+            "networks": len(networks),
+            "origin": self.origin,
+            "files": {name: sha256((folder / name).read_bytes()) for name in sealed},
+        }
+        # Not sorted by key: the classes of a task stay in the order of the model's outputs.
+        text = json.dumps(index, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        write_text(folder / INDEX, text)
+        return sha256(text.encode())
+
+    def _save_classical(self, folder: Path) -> Iterator[str]:
+        for task, ensemble in self.ensemble.tasks.items():
+            for member, fitted in ensemble.members.items():
+                name = f"classical/{task}/{file_name(member)}"
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                fitted.model.save(folder / name)
+                yield name
+
+    @classmethod
+    def load(cls, path: Path | str, cache: EncoderCache | None = None) -> Self:
+        """Read a bundle.
+
+        Raises:
+            BundleError: there is none, another version wrote it, or a file is missing, damaged or exchanged.
+        """
+        folder = Path(path)
+        index = _index(folder)
+        for name, found in exchanged(folder).items():
+            if found is None:
+                raise BundleError(f"{folder / name} is missing: copy the whole bundle, or train it again")
+            raise BundleError(f"{folder / name} is not what was saved: copy the bundle anew, or train it again")
+        features, designs, state = (
+            json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("features", "designs", "calibration")
+        )
+        shared = [Design.from_state(design) for design in designs]
+        return cls(
+            tasks=tuple(Task.model_validate(task) for task in index["tasks"]),
+            features=FeatureSet.from_state(features, cache or EncoderCache()),
+            ensemble=Ensemble(
+                _networks(folder, index), {name: _task(folder, name, one, shared) for name, one in state.items()}
+            ),
+            study=(folder / "study.yaml").read_text(encoding="utf-8"),
+            origin=index["origin"],
+            reference=Reference.load(folder) if REFERENCE[0] in index["files"] else None,
+            golden=Golden.load(folder, GOLDEN[1] in index["files"]) if GOLDEN[0] in index["files"] else None,
+            folder=folder,
+            _digest=sha256((folder / INDEX).read_bytes()),
+        )
+
+
+def sealed_files(folder: Path) -> dict[str, str]:
+    """Give the files that a bundle is read from, with the SHA-256 of each when it was saved.
+
+    Raises:
+        BundleError: there is no bundle, or another version wrote it.
+    """
+    files: dict[str, str] = _index(folder)["files"]
+    return files
+
+
+def exchanged(folder: Path) -> dict[str, str | None]:
+    """Give the files that are not as they were saved, with the SHA-256 of what is there; None of what is missing."""
+    found = {name: (saved, _digest_of(folder / name)) for name, saved in sealed_files(folder).items()}
+    return {name: here for name, (saved, here) in found.items() if here != saved}
+
+
+def record_of(events: pl.LazyFrame | pl.DataFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
+    """Give what is known of the samples at their prediction times: events of the codes that every task may see."""
+    visible = codes_of(events)
+    for task in tasks:
+        visible = task.inputs.among(visible)
+    asked = pl.col("subject_id").is_in(samples["subject_id"].unique().implode())
+    seen = events.lazy().filter(asked & pl.col("code").is_in(visible))
+    return known_at(seen, samples).collect()
+
+
+def file_name(member: str) -> str:
+    """Give the file of a member: `logistic_regression:note` → `logistic_regression-note.skops`."""
+    return member.replace(":", "-") + ".skops"
+
+
+def _combination(ensemble: Ensemble, designs: Sequence[Design]) -> dict[str, Any]:
+    number = {id(design): number for number, design in enumerate(designs)}
+    return {
+        name: {
+            "kind": task.kind,
+            "members": {member: number[id(fitted.design)] for member, fitted in task.members.items()},
+            "combination": task.combination.state() if task.combination else None,
+            "calibrator": task.calibrator.state() if task.calibrator else None,
+            "thresholds": list(task.thresholds),
+        }
+        for name, task in ensemble.tasks.items()
+    }
+
+
+def _task(folder: Path, name: str, state: Mapping[str, Any], designs: Sequence[Design]) -> TaskEnsemble:
+    members = {
+        member: Member(ClassicalModel.load(folder / "classical" / name / file_name(member)), designs[design])
+        for member, design in state["members"].items()
+    }
+    return TaskEnsemble(
+        state["kind"],
+        members,
+        Combination.from_state(state["combination"]) if state["combination"] else None,
+        Calibrator.from_state(state["calibrator"]) if state["calibrator"] else None,
+        tuple(state["thresholds"]),
+    )
+
+
+def _networks(folder: Path, index: Mapping[str, Any]) -> list[UnifiedModel]:
+    weights = load_file(folder / "model.safetensors")
+    networks = []
+    for number in range(index["networks"]):
+        network = UnifiedModel(ModelConfig.model_validate(index["network"]))
+        own = f"{number}."
+        network.load_state_dict({k.removeprefix(own): v for k, v in weights.items() if k.startswith(own)})
+        networks.append(network.eval())
+    return networks
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    try:
+        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise BundleError(f"no bundle at {folder}: make one with `polyclinic train`") from problem
+    if not isinstance(index, dict) or "format" not in index:
+        raise BundleError(f"{folder / INDEX} is not that of a bundle: make one with `polyclinic train`")
+    if index["format"] != FORMAT:
+        raise BundleError(
+            f"{folder} is a bundle of format {index['format']}, written by Polyclinic {index.get('polyclinic')}; "
+            f"this version reads format {FORMAT}: train it again, or use that version"
+        )
+    return index
+
+
+def _digest_of(file: Path) -> str | None:
+    try:
+        return sha256(file.read_bytes())
+    except OSError:
+        return None

@@ -1,0 +1,94 @@
+"""What a bundle remembers of its development samples, so that one more answer can be put in proportion.
+
+It holds sums, quantiles and scores: no sample's record, and no identity. A bundle without it answers all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float
+from safetensors.numpy import load_file, save_file
+
+from polyclinic.files import replacing, write_json
+from polyclinic.models.bundle.outliers import Novelty
+from polyclinic.models.ensemble.calibration import Calibrator
+
+FILES = ("reference.json", "reference.safetensors")
+USUAL = ("usual_picture", "usual_words")
+
+
+@dataclass(frozen=True, eq=False)
+class Conformity:
+    """How badly the true answers of some subjects fitted what was said of them (see `evaluation.conformal`)."""
+
+    scores: tuple[Float[np.ndarray, " subject"], ...]  # of each output that has a set of its own; ascending
+    split: str | None  # that was reserved for them; None: answers out of fold, of whom the bundle learnt
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """How development samples were answered, and what was recorded of them."""
+
+    subjects: int
+    samples: int
+    codes: Mapping[str, float]  # that are usually recorded: share of the samples that have them
+    calibrators: Mapping[str, tuple[Calibrator, ...]]  # by task: the calibration, learnt on resampled subjects
+    conformity: Mapping[str, Conformity]  # by task
+    operating: Mapping[str, tuple[Mapping[str, Any], ...]]  # by task, of each output: figures at the threshold
+    novelty: Novelty | None
+    usual_picture: Float[np.ndarray, "cell channel"] | None = None  # mean of the maps that networks read of pictures
+    usual_words: Float[np.ndarray, "2 word"] | None = None  # share of the notes that say each word, and that deny it
+
+    def save(self, folder: Path) -> tuple[str, ...]:
+        """Write it into a bundle's folder, and give the names of its files."""
+        index = {
+            "subjects": self.subjects,
+            "samples": self.samples,
+            "codes": dict(self.codes),
+            "calibrators": {task: [one.state() for one in some] for task, some in self.calibrators.items()},
+            "conformity": {task: {"split": c.split, "sets": len(c.scores)} for task, c in self.conformity.items()},
+            "operating": {task: list(map(dict, figures)) for task, figures in self.operating.items()},
+        }
+        arrays = {
+            f"conformity/{task}/{place}": scores
+            for task, of_task in self.conformity.items()
+            for place, scores in enumerate(of_task.scores)
+        }
+        if self.novelty is not None:
+            arrays |= {f"novelty/{name}": array for name, array in self.novelty.arrays().items()}
+        arrays |= {name: getattr(self, name) for name in USUAL if getattr(self, name) is not None}
+        write_json(folder / FILES[0], index)
+        with replacing(folder / FILES[1]) as temporary:
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+        return FILES
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        index = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
+        arrays = load_file(folder / FILES[1])
+        novelty = {name.removeprefix("novelty/"): a for name, a in arrays.items() if name.startswith("novelty/")}
+        return cls(
+            subjects=index["subjects"],
+            samples=index["samples"],
+            codes=index["codes"],
+            calibrators={
+                task: tuple(Calibrator.from_state(one) for one in states)
+                for task, states in index["calibrators"].items()
+            },
+            conformity={
+                task: Conformity(
+                    tuple(arrays[f"conformity/{task}/{place}"] for place in range(one["sets"])), one["split"]
+                )
+                for task, one in index["conformity"].items()
+            },
+            operating={task: tuple(figures) for task, figures in index["operating"].items()},
+            novelty=Novelty.from_arrays(novelty) if novelty else None,
+            **{name: arrays.get(name) for name in USUAL},
+        )

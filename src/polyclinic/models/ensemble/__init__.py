@@ -1,0 +1,1 @@
+"""From the predictions of members to one calibrated prediction."""

@@ -1,0 +1,1 @@
+"""The unified network: encoders → fusion → shared latent → heads."""

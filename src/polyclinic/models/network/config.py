@@ -1,0 +1,111 @@
+"""What rebuilds a network; frozen, and saved beside its weights."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from polyclinic.models.network.batch import in_order
+
+TaskKind = Literal["binary", "multiclass", "multilabel", "regression", "time_to_event"]
+
+
+class Frozen(BaseModel):
+    """Cannot be changed, and refuses words it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StructuredSizes(Frozen):
+    """Of the structured featurizer's arrays."""
+
+    features: int = Field(ge=1)
+    groups: tuple[int, ...] = ()  # of each feature, from 0; features of one code share a token. Empty: one token each
+
+    @model_validator(mode="after")
+    def _groups_every_feature(self) -> "StructuredSizes":
+        if self.groups and (len(self.groups) != self.features or set(self.groups) != set(range(max(self.groups) + 1))):
+            raise ValueError(
+                f"groups must give each of the {self.features} features a group, numbered from 0 without gaps"
+            )
+        return self
+
+
+class SeriesSizes(Frozen):
+    """Of the series featurizer's arrays."""
+
+    codes: int = Field(ge=1)  # of the triplets, with the padding code 0
+    channels: int = Field(ge=1)  # of the grid
+
+
+class NoteSizes(Frozen):
+    """Of the note featurizer's arrays."""
+
+    words: int = Field(ge=2)  # in the vocabulary, with padding 0 and unknown 1
+    sections: int = Field(ge=1)
+    sentence_width: int = Field(384, ge=1)
+
+
+class ImageSizes(Frozen):
+    """Of the image featurizer's arrays."""
+
+    views: int = Field(1, ge=1)  # view codes known
+    channels: int = Field(112, ge=1)  # of a cached token
+    cells: int = Field(196, ge=1)  # cached tokens of a picture
+    pixels: int = Field(224, ge=32)  # side of a picture
+
+
+Sizes = StructuredSizes | SeriesSizes | NoteSizes | ImageSizes
+
+
+class EncoderConfig(Frozen):
+    """Which encoder reads a modality, the sizes of its inputs, and its own options."""
+
+    name: str
+    sizes: Sizes
+    options: dict[str, Any] = {}
+
+
+class HeadConfig(Frozen):
+    """What one task asks of the latent."""
+
+    kind: TaskKind
+    outputs: int = Field(1, ge=1)  # classes, labels, numbers or bins
+    bins: tuple[float, ...] = ()  # of time_to_event: the end of each bin, in the task's unit of time, ascending
+    positive_weight: float = Field(1.0, gt=0)  # of a positive against a negative in the loss of a binary task
+
+    @model_validator(mode="after")
+    def _outputs_fit_the_kind(self) -> "HeadConfig":
+        if self.kind == "binary" and self.outputs != 1:
+            raise ValueError("a binary head has one output")
+        if self.kind == "multiclass" and self.outputs < 2:
+            raise ValueError("a multiclass head needs at least two outputs, one for each class")
+        if (self.kind == "time_to_event") != bool(self.bins) or (self.bins and len(self.bins) != self.outputs):
+            raise ValueError("a time_to_event head, and no other, needs the end of each bin: one for each output")
+        if any(end <= start for start, end in zip((0.0, *self.bins), self.bins, strict=False)):
+            raise ValueError("the ends of the bins must be positive and ascend")
+        return self
+
+
+class ModelConfig(Frozen):
+    """Rebuilds the network; saved beside its weights.
+
+    Example:
+        >>> config = ModelConfig(
+        ...     encoders={"structured": EncoderConfig(name="mlp", sizes=StructuredSizes(features=12))},
+        ...     heads={"died": HeadConfig(kind="binary")},
+        ... )
+        >>> ModelConfig.model_validate_json(config.model_dump_json()) == config
+        True
+    """
+
+    encoders: dict[str, EncoderConfig] = Field(min_length=1)  # by modality
+    heads: dict[str, HeadConfig] = Field(min_length=1)  # by task
+    fusion: str = "cross_attention"
+    width: int = Field(64, ge=8)  # of the tokens and of the shared latent; the number of attention heads follows
+    dropout: float = Field(0.3, ge=0, lt=1)
+    shortcut: bool = True  # each modality also speaks for itself; see UnifiedModel
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities in their fixed order."""
+        return in_order(self.encoders)

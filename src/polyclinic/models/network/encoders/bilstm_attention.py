@@ -1,0 +1,45 @@
+"""Words of notes through a bidirectional LSTM with attention (Zhou 2016, ACL P16-2034)."""
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from polyclinic.models.network.config import NoteSizes
+from polyclinic.models.network.encoders.encoder import Encoder
+from polyclinic.models.network.encoders.words import WordEmbedding
+from polyclinic.models.network.layers import AttentionPool, Dropout, initialise
+from polyclinic.models.network.tokens import Tokens
+
+
+class BiLSTMAttention(Encoder):
+    """Reads the note in both directions; gives what attention finds along the way, and where both readings end."""
+
+    modality = "note"
+    reads = ("words", "word_section")
+    stackable = False  # sequences that are packed have no such form
+
+    def __init__(self, sizes: NoteSizes, width: int, dropout: float) -> None:
+        super().__init__()
+        if width % 2:
+            raise ValueError(f"bilstm_attention halves the width between its two directions: {width} is odd")
+        self.embedding = WordEmbedding(sizes, width, dropout / 3)
+        self.dropout = Dropout(dropout)
+        self.lstm = nn.LSTM(width, width // 2, batch_first=True, bidirectional=True)
+        self.pool = AttentionPool(width)
+        self.norm = nn.LayerNorm(width)
+        self.embedding.apply(initialise)
+
+    def forward(self, words: Int[Tensor, "batch word"], word_section: Int[Tensor, "batch word"]) -> Tokens:
+        """Encode; word 0 is padding, which neither direction reads."""
+        vectors, mask = self.embedding(words, word_section)
+        lengths = mask.sum(dim=1)
+        packed = pack_padded_sequence(
+            self.dropout(vectors), lengths.clamp_min(1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        read, (last, _) = self.lstm(packed)
+        states, _ = pad_packed_sequence(read, batch_first=True, total_length=mask.shape[1])
+        found = self.pool(torch.tanh(states), mask)
+        ends = last.transpose(0, 1).flatten(1)
+        tokens = self.norm(torch.stack([found, ends], dim=1))
+        return Tokens(tokens, (lengths > 0)[:, None].expand(-1, 2))

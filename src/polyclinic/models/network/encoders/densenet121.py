@@ -1,0 +1,33 @@
+"""Pictures through DenseNet-121 (Huang 2017, arXiv 1608.06993), as MONAI builds it."""
+
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from polyclinic.models.network.config import ImageSizes
+from polyclinic.models.network.encoders.pictures import PixelEncoder, load_weights
+
+CHANNELS = 1024
+STRIDE = 32
+
+
+class DenseNetEncoder(PixelEncoder):
+    """The network on one grey channel; starts at random, or from a safetensors file of MONAI's `features`."""
+
+    def __init__(self, sizes: ImageSizes, width: int, dropout: float) -> None:
+        from monai.networks.nets.densenet import DenseNet121  # five seconds to import, for one encoder
+
+        side = sizes.pixels // STRIDE
+        super().__init__(sizes, width, dropout, channels=CHANNELS, cells=side * side)
+        self.backbone = DenseNet121(spatial_dims=2, in_channels=1, out_channels=1).features
+
+    def maps(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture cell 1024"]:
+        """Give the last feature map of each picture."""
+        features: Tensor = functional.relu(self.backbone((pixels - 0.5) / 0.25))
+        return features.flatten(2).transpose(1, 2)
+
+    def start_from(self, path: Path) -> None:
+        """Take the weights of a safetensors file; raises ValueError if they are another network's."""
+        load_weights(self.backbone, path)

@@ -1,0 +1,49 @@
+"""What every encoder promises."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from polyclinic.models.network.tokens import Tokens
+
+
+class Encoder(nn.Module):
+    """One modality's tensors → tokens of the model's width.
+
+    Built as `Encoder(sizes, width, dropout, **options)`. Called with the tensors named in `reads`, by name. What a
+    mask among them hides cannot change anything; a sample's tokens depend on that sample alone (in evaluation mode).
+    """
+
+    modality: ClassVar[str]
+    reads: tuple[str, ...] = ()  # names of the featurizer's arrays
+    stackable: ClassVar[bool] = True  # whether `torch.func.vmap` can run several at once over their stacked weights
+    alone_first: ClassVar[bool] = False  # whether it learns alone before it learns with the others
+    forward: Callable[..., Any]
+
+    def start_from(self, path: Path) -> None:
+        """Take pretrained weights, which the saved model then holds; most encoders have none to take."""
+        raise ValueError(f"{type(self).__name__} takes no pretrained weights: leave {path.name} out")
+
+
+def encode_present(encoder: Encoder, inputs: dict[str, Tensor], present: Bool[Tensor, " batch"], width: int) -> Tokens:
+    """Encode the samples that have the modality; the others are never computed, and have no tokens."""
+    missing = [name for name in encoder.reads if name not in inputs]
+    if missing and present.any():
+        raise ValueError(
+            f"{type(encoder).__name__} reads {', '.join(missing)}, which the {encoder.modality} input lacks"
+        )
+    if present.all() and len(present):
+        tokens: Tokens = encoder(**{name: inputs[name] for name in encoder.reads})
+        return tokens
+    rows = present.nonzero()[:, 0]
+    if not len(rows):
+        parameter = next(encoder.parameters())
+        empty = torch.zeros(len(present), 1, width, dtype=parameter.dtype, device=parameter.device)
+        return Tokens(empty, torch.zeros(len(present), 1, dtype=torch.bool, device=parameter.device))
+    values, mask = encoder(**{name: inputs[name][rows] for name in encoder.reads})
+    scattered = values.new_zeros(len(present), *values.shape[1:]).index_copy(0, rows, values)
+    return Tokens(scattered, mask.new_zeros(len(present), mask.shape[1]).index_copy(0, rows, mask))

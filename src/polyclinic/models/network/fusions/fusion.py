@@ -1,0 +1,52 @@
+"""What every fusion promises."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from polyclinic.models.network.layers import AttentionPool
+from polyclinic.models.network.tokens import Tokens, emptied
+
+
+class Fusion(nn.Module):
+    """Tokens of the *present* modalities → the shared latent.
+
+    Built as `Fusion(modalities, width, dropout)`. Column i of `present` belongs to `modalities[i]`. Any subset may be
+    absent, all of them included: the latent is then a constant. What an absent modality's tokens hold cannot change
+    anything, since every fusion receives them emptied.
+    """
+
+    def __init__(self, modalities: Sequence[str], width: int, dropout: float) -> None:  # noqa: ARG002
+        super().__init__()
+        self.modalities = tuple(modalities)
+
+    def forward(
+        self, tokens: Mapping[str, Tokens], present: Bool[Tensor, "batch modality"]
+    ) -> Float[Tensor, "batch width"]:
+        """Fuse what is present."""
+        return self.fuse(*emptied(tokens, self.modalities, present))
+
+    def fuse(self, tokens: list[Tokens], present: Bool[Tensor, "batch modality"]) -> Float[Tensor, "batch width"]:
+        """Fuse tokens that are 0 wherever there is none."""
+        raise NotImplementedError
+
+
+class PooledFusion(Fusion):
+    """A fusion of one latent for each modality: the pooled tokens."""
+
+    def __init__(self, modalities: Sequence[str], width: int, dropout: float) -> None:
+        super().__init__(modalities, width, dropout)
+        self.pools = nn.ModuleList(AttentionPool(width) for _ in modalities)
+
+    def fuse(self, tokens: list[Tokens], present: Bool[Tensor, "batch modality"]) -> Float[Tensor, "batch width"]:
+        """Pool each modality, then combine."""
+        pooled = [pool(*one) for pool, one in zip(self.pools, tokens, strict=True)]
+        return self.combine(torch.stack(pooled, dim=1), present)
+
+    def combine(
+        self, latents: Float[Tensor, "batch modality width"], present: Bool[Tensor, "batch modality"]
+    ) -> Float[Tensor, "batch width"]:
+        """Combine the latents of the present modalities; those of the others are 0."""
+        raise NotImplementedError

@@ -1,0 +1,48 @@
+"""A head that answers with a survival curve: discrete-time hazards (Gensheimer & Narasimhan 2019, arXiv 1805.00917)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from polyclinic.models.network.config import HeadConfig
+from polyclinic.models.network.heads.head import Head, log_odds
+
+
+class TimeToEventHead(Head):
+    """One logit for each bin of time: the odds of the event in that bin for those who reach it without one.
+
+    Bin i runs from the end of bin i − 1 (0 for the first) to `bins[i]`, in the task's unit of time.
+    """
+
+    ends: Tensor
+
+    def __init__(self, config: HeadConfig, width: int) -> None:
+        super().__init__(config, width)
+        self.register_buffer("ends", torch.tensor(config.bins), persistent=False)
+
+    def activate(self, logits: Float[Tensor, "... bin"]) -> Float[Tensor, "... bin"]:
+        """Give the risk: the probability that the event has happened by the end of each bin; it never falls."""
+        return 1 - self.survival(logits)
+
+    def survival(self, logits: Float[Tensor, "... bin"]) -> Float[Tensor, "... bin"]:
+        """Give the probability of no event by the end of each bin: S = Π (1 − hazard), in logarithms for precision."""
+        return functional.logsigmoid(-logits).cumsum(dim=-1).exp()
+
+    def survival_at(self, logits: Float[Tensor, "... bin"], times: Float[Tensor, " time"]) -> Float[Tensor, "... time"]:
+        """Give the survival curve at any times: the hazard is constant within a bin; after the last bin it stays."""
+        log_survival = functional.logsigmoid(-logits).cumsum(dim=-1)
+        log_survival = functional.pad(log_survival, (1, 0))
+        edges = functional.pad(self.ends, (1, 0))
+        times = times.to(edges).clamp(edges[0], edges[-1])
+        right = torch.searchsorted(edges, times).clamp(1, len(edges) - 1)
+        share = (times - edges[right - 1]) / (edges[right] - edges[right - 1])
+        return torch.lerp(log_survival[..., right - 1], log_survival[..., right], share).exp()
+
+    def risk_by(self, logits: Float[Tensor, "... bin"], horizon: float) -> Float[Tensor, "..."]:
+        """Give the probability that the event has happened by `horizon`, one number to rank and calibrate by."""
+        return 1 - self.survival_at(logits, torch.tensor([horizon]))[..., 0]
+
+    def logits_of(self, rates: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+        """Give the logits of hazards."""
+        return log_odds(rates)

@@ -1,0 +1,149 @@
+"""The parts of a task: when it is asked, of whom not, and which events answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+
+from polyclinic.tasks.code_patterns import Patterns, in_words
+from polyclinic.tasks.durations import Duration, duration_in_words
+
+Kind = Literal["binary", "multiclass", "multilabel", "regression", "time_to_event"]
+Reading = Literal["value", "category", "presence", "time"]
+Pick = Literal["first", "last", "any", "all", "minimum", "maximum", "mean"]
+
+READINGS: Mapping[Kind, tuple[Reading, ...]] = {
+    "binary": ("value", "category", "presence"),
+    "multiclass": ("category", "presence"),
+    "multilabel": ("category", "value", "presence"),
+    "regression": ("value",),
+    "time_to_event": ("time", "value"),
+}
+"""How the target of each kind of task may be read, the usual way first."""
+
+PICKS: Mapping[Kind, tuple[Pick, ...]] = {
+    "binary": ("any", "all", "first", "last"),
+    "multiclass": ("first", "last"),
+    "multilabel": ("any",),
+    "regression": ("first", "last", "minimum", "maximum", "mean"),
+    "time_to_event": ("first",),
+}
+"""Which of several answers may count for each kind of task, the usual choice first."""
+
+
+def _instant(anchor: Any) -> Any:
+    """Read a date and time where one is written; the times of a cohort have no zone, and zones are turned to UTC."""
+    if isinstance(anchor, str):
+        try:
+            anchor = datetime.fromisoformat(anchor)
+        except ValueError:
+            return anchor
+    if isinstance(anchor, datetime) and anchor.tzinfo is not None:
+        return anchor.astimezone(UTC).replace(tzinfo=None)
+    return anchor
+
+
+class Prediction(BaseModel, frozen=True, extra="forbid"):
+    """When the question is asked: `offset` after the anchor.
+
+    The anchor is the subject's `first_event` or `last_event` (among the inputs), `origin` (the nominal admission of
+    sources without dates), a date and time, or else a pattern of codes, of which one `occurrence` counts.
+    """
+
+    anchor: Annotated[datetime | str, BeforeValidator(_instant)] = "first_event"
+    occurrence: Literal["first", "last", "every"] = "first"
+    offset: Duration = timedelta(0)
+
+    @property
+    def anchor_code(self) -> str | None:
+        """The pattern of codes that anchors the question, where one does."""
+        named = ("first_event", "last_event", "origin")
+        return self.anchor if isinstance(self.anchor, str) and self.anchor not in named else None
+
+    def in_words(self) -> str:
+        """Say when, as in `48 hours after admission`."""
+        anchors = {"first_event": "the first recorded event", "last_event": "the last input", "origin": "admission"}
+        anchor = f"{self.anchor:%Y-%m-%d %H:%M}" if isinstance(self.anchor, datetime) else anchors.get(self.anchor)
+        anchor = anchor or f"the {self.occurrence} {self.anchor}".replace("the every", "every")
+        if not self.offset:
+            return f"at {anchor}"
+        side = "after" if self.offset > timedelta(0) else "before"
+        return f"{duration_in_words(abs(self.offset))} {side} {anchor}"
+
+
+class Exclusion(BaseModel, frozen=True, extra="forbid"):
+    """One reason not to ask, judged by what is recorded up to the prediction time. Exactly one field is given."""
+
+    had: Patterns = ()  # such an event was recorded
+    lacks: Patterns = ()  # no such event was recorded
+    shorter_than: Duration | None = None  # from the first input event to the latest
+    fewer_events_than: int | None = Field(None, ge=1)  # among the inputs
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Exclusion:
+        if len(self.model_dump(exclude_defaults=True)) != 1:
+            raise ValueError(f"an exclusion holds exactly one of {', '.join(type(self).model_fields)}")
+        return self
+
+    def in_words(self) -> str:
+        """Say who is left out, as in `had DIAGNOSIS//I21*`; also the reason under which they are counted."""
+        if self.had:
+            return f"had {in_words(self.had)}"
+        if self.lacks:
+            return f"had no {in_words(self.lacks)}"
+        if self.shorter_than is not None:
+            return f"a record shorter than {duration_in_words(self.shorter_than)}"
+        return f"fewer than {self.fewer_events_than} events"
+
+
+class Target(BaseModel, frozen=True, extra="forbid"):
+    """Which events answer the question, and how they are read.
+
+    Events strictly after the prediction time are read, and those without a time; with `when: any` also earlier ones
+    (a diagnosis that explains a picture already taken). `read` says what of an event counts: its numeric `value`
+    (0/1 for yes or no; a duration in `unit` for time to event), the `category` in its text, its mere `presence`, or
+    its `time`. Classes are patterns: on the text when categories are read, on the code otherwise.
+    """
+
+    codes: Patterns = ()
+    read: Reading = "value"  # what is usual for the kind of task, where it is not given
+    pick: Pick = "first"  # where several events answer; likewise
+    when: Literal["after", "any"] = "after"
+    positive: Patterns = ()  # categories that mean yes
+    negative: Patterns = ()  # categories that mean no; none given: every other
+    above: float | None = None  # a number above this means yes
+    below: float | None = None
+    classes: Mapping[str, Patterns] = {}
+    complete: bool = False  # the source records every such event, so that none recorded means no
+    closed_by: Patterns = ()  # events after which the answer is final (discharge, death)
+    censored_by: Patterns = ()  # events that end the follow-up, or hold its duration
+    observed_by: Patterns = ()  # events whose 0/1 tells whether the duration ended in the event or was censored
+    since: Literal["anchor", "prediction"] = "prediction"  # where recorded durations count from
+    unit: Literal["min", "h", "d", "w", "y"] = "d"  # of durations
+    rounded_down: bool = False  # recorded durations are whole units: half a one is added
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Every pattern of codes that tells the outcome."""
+        return (*self.codes, *self.class_codes, *self.censored_by, *self.observed_by)
+
+    @property
+    def class_codes(self) -> tuple[str, ...]:
+        """The patterns of codes that classes are read from; none where they are read from the text."""
+        return () if self.read == "category" else tuple(p for patterns in self.classes.values() for p in patterns)
+
+    def in_words(self) -> str:
+        """Say how the answer is read, as in `the value of OUTCOME//died`."""
+        source = in_words((*self.codes, *self.class_codes))
+        how = "the presence" if self.read == "presence" else f"the {self.read}"
+        bounds = [f"above {self.above:g}"] if self.above is not None else []
+        bounds += [f"below {self.below:g}"] if self.below is not None else []
+        words = f"{how} of {source}" + (f" ({' or '.join(bounds)})" if bounds else "")
+        if self.positive:
+            words += f", positive for {in_words(self.positive)}"
+        if self.censored_by:
+            words += f", censored by {in_words(self.censored_by)}"
+        return words + (", at any time" if self.when == "any" else "")

@@ -1,0 +1,151 @@
+"""From a study and fitted features to what is to be fitted: the network's configuration and the classical designs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from polyclinic.features import Arrays
+from polyclinic.features.feature_set import FeatureSet
+from polyclinic.features.image.featurizer import ImageOptions
+from polyclinic.features.note.featurizer import NoteOptions
+from polyclinic.features.series.featurizer import SeriesOptions
+from polyclinic.models import (
+    ENCODERS,
+    EncoderConfig,
+    HeadConfig,
+    ImageSizes,
+    ModelConfig,
+    NoteSizes,
+    SeriesSizes,
+    StructuredSizes,
+    UnifiedModel,
+    build_encoder,
+)
+from polyclinic.models.classical import Design, design_options
+from polyclinic.study import Study, StudyError
+from polyclinic.tasks import Targets, Task
+
+MOST_BINS = 20
+ALONE = "logistic_regression"
+"""The classical method that also speaks for each modality alone."""
+
+
+def check_network(study: Study) -> None:
+    """Build the study's network as small as it can be, so that it is refused before anything is read or encoded.
+
+    Raises:
+        StudyError: an encoder, one of its options, or the fusion is unknown (with the choices), or cannot be built.
+    """
+    if study.network is None:
+        return
+    try:
+        encoders = {modality: encoder_config(study, modality, SMALLEST[modality]) for modality in study.inputs}
+        options = study.network.model_dump(include={"fusion", "width", "dropout"})
+        UnifiedModel(ModelConfig(encoders=encoders, heads={"any": HeadConfig(kind="binary")}, **options))
+    except (TypeError, ValueError) as problem:
+        raise StudyError(f"network: {problem}") from problem
+
+
+def feature_options(study: Study) -> dict[str, Any]:
+    """Give what the study's models read of each modality, so that nothing else is computed."""
+    pixels = "pixels" in _reads(study, "image") if "image" in study.inputs else False
+    outputs: tuple[Any, ...] = (
+        ("tokens", "pixels") if pixels and study.classical else ("pixels",) if pixels else ("tokens",)
+    )
+    scale: Any = study.network.series_scale if study.network else "robust"
+    return {
+        "series": SeriesOptions(scale=scale),
+        "note": NoteOptions(tfidf=study.terms),
+        "image": ImageOptions(outputs=outputs),
+    }
+
+
+def _reads(study: Study, modality: Any) -> tuple[str, ...]:
+    """Name the arrays that the study's encoder of a modality reads."""
+    if study.network is None:
+        return ()
+    config = encoder_config(study, modality, SMALLEST[modality])
+    return build_encoder(modality, config, 16, 0.0).reads
+
+
+SMALLEST: Mapping[str, Any] = {
+    "structured": StructuredSizes(features=1),
+    "series": SeriesSizes(codes=2, channels=1),
+    "note": NoteSizes(words=2, sections=1),
+    "image": ImageSizes(),
+}
+
+
+def encoder_config(study: Study, modality: Any, sizes: Any) -> EncoderConfig:
+    """Give the encoder that the study names for a modality, or its usual one."""
+    assert study.network is not None
+    name = study.network.encoders.get(modality) or next(iter(ENCODERS[modality]))
+    options = study.network.encoder_options.get(modality, {})
+    return EncoderConfig(name=name, sizes=sizes, options=options)
+
+
+def model_config(
+    study: Study, features: FeatureSet, arrays: Mapping[str, Arrays], heads: Mapping[str, HeadConfig]
+) -> ModelConfig:
+    """Give what rebuilds the study's network."""
+    assert study.network is not None
+    sizes = {modality: _sizes(modality, features, arrays[modality]) for modality in study.inputs}
+    return ModelConfig(
+        encoders={modality: encoder_config(study, modality, size) for modality, size in sizes.items()},
+        heads=dict(heads),
+        fusion=study.network.fusion,
+        width=study.network.width,
+        dropout=study.network.dropout,
+    )
+
+
+def _sizes(modality: str, features: FeatureSet, arrays: Arrays) -> Any:
+    featurizer: Any = features.featurizers[modality]
+    match modality:
+        case "structured":
+            return StructuredSizes(features=arrays["values"].shape[1], groups=featurizer.groups)
+        case "series":
+            return SeriesSizes(codes=len(featurizer.codes) + 1, channels=len(featurizer.codes))
+        case "note":
+            return NoteSizes(words=len(featurizer.vocabulary), sections=len(featurizer.sections))
+        case _:
+            return ImageSizes(views=len(featurizer.views), pixels=featurizer.options.side)
+
+
+def head_config(task: Task, target: Targets, balance: bool) -> HeadConfig:
+    """Give the head of a task; the bins of time to event hold as many observed events each."""
+    values = target.values[target.observed]
+    if task.kind == "time_to_event":
+        bins = survival_bins(values[:, 0], values[:, 1] > 0.5)
+        return HeadConfig(kind=task.kind, outputs=len(bins), bins=bins)
+    weight = 1.0
+    if task.kind == "binary" and balance and 0 < values.mean() < 1:
+        weight = float((1 - values.mean()) / values.mean())
+    return HeadConfig(kind=task.kind, outputs=values.shape[1], positive_weight=weight)
+
+
+def survival_bins(duration: np.ndarray, event: np.ndarray) -> tuple[float, ...]:
+    """Give the ends of the bins: quantiles of the event times, and the longest follow-up."""
+    times = duration[event & (duration > 0)]
+    number = int(np.clip(len(times) // 10, 1, MOST_BINS))
+    inner = np.quantile(times, np.linspace(0, 1, number + 1)[1:]) if len(times) else np.array([])
+    ends = np.unique(np.concatenate([inner, [max(float(duration.max()), 1e-3)]]).astype(np.float32))
+    return tuple(float(end) for end in ends if end > 0)
+
+
+def designs(study: Study, features: FeatureSet, arrays: Mapping[str, Arrays]) -> dict[str, Design]:
+    """Fit the design of each classical member: all inputs for each method; each input alone for logistic regression.
+
+    They are sorted by name, as a bundle is read back, so that members are always added up in the same order.
+    """
+    names = features.names()
+    kinds = {design_options(method) for method in study.classical}
+    joint = {options: Design.fit(arrays, names, options=options) for options in kinds}
+    found = {str(method): joint[design_options(method)] for method in study.classical}
+    if study.stack and ALONE in study.classical and len(study.inputs) > 1:
+        for modality in study.inputs:
+            found[f"{ALONE}:{modality}"] = Design.fit({modality: arrays[modality]}, names)
+    return dict(sorted(found.items()))

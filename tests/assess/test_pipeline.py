@@ -1,0 +1,274 @@
+"""What an assessment says: the bundle's own answers, with time, intervals, completeness and fingerprints."""
+
+from datetime import UTC, timedelta, timezone
+
+import numpy as np
+import polars as pl
+import pytest
+
+from polyclinic.assess import Assessment, AssessmentError, assess
+from polyclinic.cohort.storage.digest import digest
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.image.preprocessing import PictureError
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.ensemble.ensemble import Ensemble
+from polyclinic.tasks import Exclusion
+from tests.hospital import rewritten
+
+TASK = "demo_deterioration"
+
+
+def of_subjects(cohort, subjects, into, change):
+    """Write a cohort in which only the events of some subjects are changed."""
+    return rewritten(
+        cohort, into, lambda events: change(events, pl.col("subject_id").is_in(pl.Series(list(subjects)).implode()))
+    )
+
+
+def renamed(events, rows):
+    return events.with_columns(
+        code=pl.when(rows).then(pl.lit("LAB//theirs//g")).otherwise("code"), blob=pl.when(~rows).then("blob")
+    )
+
+
+def test_it_says_what_the_bundle_predicts_of_many(every_kind, hospital, held_out):
+    bundle = every_kind.bundle()
+    predicted = bundle.predict(hospital, subjects=held_out).frame
+    for subject in held_out[:4]:
+        found = assess(bundle, hospital, subject, explain=False)
+        said = {(a.task, o.output): (a.prediction_time, o.value) for a in found.answers for o in a.outputs}
+        for row in predicted.filter(subject_id=subject).iter_rows(named=True):
+            p, number = row["predicted_boolean_probability"], row["predicted_float_value"]
+            time, value = said.pop((row["task"], row["output"]))
+            assert time == row["prediction_time"]
+            assert value == pytest.approx(number if p is None else p, abs=1e-6)
+        assert not said
+
+
+def test_one_patient_alone_is_answered_to_the_bit_as_by_predict(every_kind, hospital, held_out):
+    bundle = every_kind.bundle()
+    found = assess(bundle, hospital, held_out[0], explain=False)
+    frame = bundle.predict(hospital, subjects=held_out[:1]).frame
+    predicted = frame.select(pl.coalesce("predicted_boolean_probability", "predicted_float_value")).to_series()
+    assert [one.value for answer in found.answers for one in answer.outputs] == predicted.to_list()
+
+
+def test_the_calls_are_those_at_the_threshold(trained, hospital, held_out):
+    bundle = trained.bundle()
+    threshold = bundle.ensemble.tasks[TASK].thresholds[0]
+    for subject in held_out:
+        (said,) = assess(bundle, hospital, subject, explain=False)[TASK].outputs
+        assert said.operating.threshold == threshold
+        assert said.operating.positive == (said.value >= threshold)
+
+
+def test_it_survives_json(every_kind, hospital, held_out):
+    found = assess(every_kind.bundle(), hospital, held_out[0], explain=False)
+    assert Assessment.from_json(found.to_json()) == found
+    assert Assessment.from_json(found.to_json(indent=None).encode()) == found
+
+
+def test_it_cannot_be_changed(simple, hospital, held_out):
+    found = assess(simple, hospital, held_out[0])
+    with pytest.raises(ValueError, match="frozen"):
+        found.subject_id = 3
+    with pytest.raises(ValueError, match="frozen"):
+        found[TASK].outputs[0].value = 0.5
+
+
+def test_another_format_and_a_damaged_one_are_refused(simple, hospital, held_out):
+    text = assess(simple, hospital, held_out[0]).to_json()
+    with pytest.raises(AssessmentError, match="an assessment of format 2: this version reads format 1; assess"):
+        Assessment.from_json(text.replace('"format": 1', '"format": 2'))
+    with pytest.raises(AssessmentError, match="this is no assessment"):
+        Assessment.from_json("[]")
+    with pytest.raises(AssessmentError, match="this is not JSON"):
+        Assessment.from_json("{")
+    with pytest.raises(AssessmentError, match="damaged at subject_id") as refused:
+        Assessment.from_json(text.replace(f'"subject_id": {held_out[0]}', '"subject_id": "Mary"'))
+    assert "Mary" not in str(refused.value)
+
+
+def test_an_unknown_task_is_told_with_the_choices(simple, hospital, held_out):
+    with pytest.raises(KeyError, match="no answer to 'demo_stay': there are demo_deterioration"):
+        assess(simple, hospital, held_out[0])["demo_stay"]
+
+
+def test_its_own_time_may_be_named_in_any_zone(simple, hospital, held_out, times):
+    subject = held_out[0]
+    found, at = assess(simple, hospital, subject), times[subject]
+    named = assess(simple, hospital, subject, at)
+    assert named.model_copy(update={"at": None}) == found
+    elsewhere = at.replace(tzinfo=UTC).astimezone(timezone(timedelta(hours=-5)))
+    assert assess(simple, hospital, subject, elsewhere) == named
+
+
+def test_an_earlier_time_knows_less(simple, hospital, held_out, times):
+    subject = held_out[0]
+    now = assess(simple, hospital, subject).records[0]
+    earlier = assess(simple, hospital, subject, times[subject] - timedelta(hours=24)).records[0]
+    assert earlier.events < now.events
+    assert earlier.digest != now.digest
+
+
+def test_who_is_not_in_the_cohort_is_refused(simple, hospital):
+    with pytest.raises(AssessmentError, match=r"no such subject in .*metadata/subjects\.parquet"):
+        assess(simple, hospital, 7)
+
+
+def test_a_time_before_the_first_event_is_refused(simple, hospital, held_out, times):
+    with pytest.raises(AssessmentError, match="before the subject's first event: give a later one") as refused:
+        assess(simple, hospital, held_out[0], times[held_out[0]] - timedelta(days=3))
+    assert str(held_out[0]) not in str(refused.value)
+    assert assess(simple, hospital, held_out[0], times[held_out[0]] - timedelta(hours=48)).records[0].events > 0
+
+
+def test_a_cohort_of_other_codes_is_refused(simple, hospital, held_out, tmp_path):
+    foreign = of_subjects(hospital, hospital.subjects["subject_id"], tmp_path, renamed)
+    with pytest.raises(AssessmentError, match="has no code that the bundle reads, such as DEMOGRAPHIC//"):
+        assess(simple, foreign, held_out[0])
+
+
+def test_a_damaged_picture_is_refused_and_located(trained, hospital, held_out, tmp_path):
+    copy = rewritten(hospital, tmp_path / "copy", lambda events: events)
+    bundle = Bundle.load(trained.folder, EncoderCache(tmp_path / "empty cache"))
+    subject = next(one for one in held_out if copy.subject(one)["blob"].drop_nulls().str.ends_with("png").any())
+    for name in copy.subject(subject)["blob"].drop_nulls():
+        copy.blob(name).write_bytes(b"no picture")
+    with pytest.raises(PictureError, match="damaged: its content is not what its name says; ingest it again"):
+        assess(bundle, copy, subject, explain=False)
+
+
+def test_the_fingerprints_are_those_of_what_was_read(simple, hospital, held_out, times):
+    subject = held_out[0]
+    found = assess(simple, hospital, subject)
+    assert found.fingerprints.cohort == hospital.fingerprint
+    assert found.fingerprints.bundle == Bundle.load(simple.folder).digest
+    codes = simple.tasks[0].inputs.among(hospital.subject(subject)["code"].unique().to_list())
+    read = hospital.subject(subject).filter(
+        pl.col("code").is_in(codes) & (pl.col("time").is_null() | (pl.col("time") <= times[subject]))
+    )
+    assert found.records[0].events == read.height
+    assert found.records[0].digest == f"{digest(read.with_columns(pl.col('code').cast(pl.Categorical))):032x}"
+
+
+def test_what_is_recorded_and_what_is_missing(every_kind, hospital, held_out):
+    bundle = every_kind.bundle()
+    inputs = dict(bundle.predict(hospital).frame.select("subject_id", "inputs").unique().iter_rows())
+    some = [subject for subject in inputs if inputs[subject].count("+") < 3][:2] + held_out[:1]
+    for subject in some:
+        record = assess(bundle, hospital, subject, explain=False).records[0]
+        assert " + ".join(record.present) == inputs[subject]
+        assert set(record.present) | set(record.missing) == set(bundle.inputs)
+        assert not set(record.present) & set(record.missing)
+
+
+def test_codes_that_are_usually_there_and_codes_never_seen(simple, hospital, held_out, tmp_path):
+    subject = held_out[0]
+    other = of_subjects(
+        hospital,
+        [subject],
+        tmp_path,
+        lambda events, rows: events.with_columns(
+            code=pl.when(rows & (pl.col("code") == "DEMOGRAPHIC//sex")).then(pl.lit("LAB//new//g")).otherwise("code"),
+            numeric_value=pl.when(rows & (pl.col("code") == "DEMOGRAPHIC//sex")).then(1.0).otherwise("numeric_value"),
+            text_value=pl.when(~(rows & (pl.col("code") == "DEMOGRAPHIC//sex"))).then("text_value"),
+        ),
+    )
+    before, after = (assess(simple, cohort, subject).records[0] for cohort in (hospital, other))
+    lacking = {one.code: one.share for one in after.usually_there}
+    assert lacking["DEMOGRAPHIC//sex"] == simple.reference.codes["DEMOGRAPHIC//sex"] > 0.5
+    assert set(lacking) - {one.code for one in before.usually_there} == {"DEMOGRAPHIC//sex"}
+    assert [(one.code, one.events) for one in after.unknown] == [("LAB//new//g", 1)]
+
+
+def test_an_unheard_of_record_is_told_and_abstained_from(simple, hospital, held_out, tmp_path):
+    subject = held_out[0]
+    strange = of_subjects(
+        hospital,
+        [subject],
+        tmp_path,
+        lambda events, rows: events.with_columns(
+            numeric_value=pl.when(rows).then(pl.col("numeric_value") * 1000 + 1000).otherwise("numeric_value")
+        ),
+    )
+    usual, odd = (assess(simple, cohort, subject) for cohort in (hospital, strange))
+    assert not usual.records[0].typicality.far
+    assert odd.records[0].typicality.far
+    assert odd.records[0].typicality.quantile == 1
+    assert odd[TASK].abstentions[0].reason == "unlike_development"
+    assert odd[TASK].outputs, "the numbers are there, and marked"
+
+
+def test_what_nothing_was_recorded_of_is_not_answered(simple, hospital, held_out, tmp_path):
+    blind = of_subjects(hospital, held_out[:1], tmp_path, renamed)
+    found = assess(simple, blind, held_out[0])
+    answer = found[TASK]
+    assert (answer.outputs, answer.sets, answer.explanation) == ((), (), None)
+    assert [one.reason for one in answer.abstentions] == ["nothing_recorded"]
+    assert "Nothing that the model reads (structured, note) was recorded" in answer.abstentions[0].text
+    assert found.record_of(answer).missing == ("structured", "note")
+    assert Assessment.from_json(found.to_json()) == found
+
+
+def test_whom_the_question_is_not_asked_of_is_told_why(simple, hospital, held_out, cache):
+    bundle = Bundle.load(simple.folder, cache)
+    exclusion = Exclusion(had=("DEMOGRAPHIC//sex",))
+    bundle.tasks = (bundle.tasks[0].model_copy(update={"exclusions": (exclusion,)}),)
+    found = assess(bundle, hospital, held_out[0])
+    (reason,) = found[TASK].abstentions
+    assert reason.reason == "not_asked"
+    assert reason.text == "The question is not asked of this patient: had DEMOGRAPHIC//sex."
+    assert found[TASK].prediction_time is None
+    assert found.records == ()
+    assert found.record_of(found[TASK]) is None
+
+
+def test_a_bundle_without_a_memory_says_what_it_lacks(trained, hospital, held_out, tmp_path):
+    bundle = trained.bundle()
+    bundle.reference = None
+    bundle.save(tmp_path / "old")
+    found = assess(bundle, hospital, held_out[0], explain=False)
+    (said,) = found[TASK].outputs
+    assert said.basis == "networks"
+    assert found[TASK].sets == ()
+    assert found.records[0].typicality is None
+    assert said.operating is None, "it was not measured either"
+    assert len(found.lacks) == 2
+    assert "Train it again" in found.lacks[0]
+
+
+def test_intervals_span_what_each_network_would_say(every_kind, hospital, held_out):
+    """Time to event is not calibrated: the range is that of the networks, each answering alone."""
+    bundle = every_kind.bundle()
+    said = assess(bundle, hospital, held_out[0], explain=False)["demo_survival"].outputs
+    alone = []
+    for network in bundle.ensemble.networks:
+        bundle.ensemble = Ensemble([network], bundle.ensemble.tasks)
+        predicted = bundle.predict(hospital, subjects=held_out[:1], tasks=["demo_survival"]).frame
+        alone.append(predicted["predicted_boolean_probability"].to_list())
+    assert [one.low for one in said] == pytest.approx(np.min(alone, axis=0), abs=1e-5)
+    assert [one.high for one in said] == pytest.approx(np.max(alone, axis=0), abs=1e-5)
+    assert {one.basis for one in said} == {"networks"}
+
+
+def test_intervals_span_what_other_calibrations_would_say(simple, hospital, held_out):
+    (said,) = assess(simple, hospital, held_out[2])[TASK].outputs
+    assert said.basis == "calibration"
+    p = []
+    own = simple.ensemble.tasks[TASK].calibrator
+    for calibrator in simple.reference.calibrators[TASK]:
+        simple.ensemble.tasks[TASK].calibrator = calibrator
+        p.append(assess(simple, hospital, held_out[2], explain=False)[TASK].outputs[0].value)
+    simple.ensemble.tasks[TASK].calibrator = own
+    assert (said.low, said.high) == pytest.approx(tuple(np.quantile(p, [0.025, 0.975])))
+
+
+def test_every_interval_holds_its_number(every_kind, hospital, held_out):
+    bundle = every_kind.bundle()
+    spans = []
+    for subject in held_out:
+        for answer in assess(bundle, hospital, subject, explain=False).answers:
+            spans += [(one.low, one.value, one.high, one.basis) for one in answer.outputs if one.basis]
+    assert all(low <= value <= high for low, value, high, _ in spans)
+    assert {basis for *_, basis in spans} >= {"calibration_and_networks", "networks"}

@@ -1,0 +1,186 @@
+"""How `polyclinic explain` shows each kind of input: marks that read without colour, and nothing lost."""
+
+from datetime import datetime
+from io import StringIO
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from rich.console import Console
+
+from polyclinic.cli.explain.formatting import bar
+from polyclinic.cli.explain.image import ImagePart, Setting
+from polyclinic.cli.explain.note import NotePart
+from polyclinic.cli.explain.reliability import Trust
+from polyclinic.cli.explain.series import MOST_BINS, SeriesPart
+from polyclinic.cli.explain.structured import StructuredPart
+from polyclinic.explain.attribution import (
+    Completeness,
+    Measurement,
+    NoteAttribution,
+    PictureAttribution,
+    SeriesAttribution,
+    StructuredAttribution,
+    WordScore,
+)
+from polyclinic.explain.audit.record import Verdict
+from polyclinic.explain.localisation.coordinates import canvas_of
+from polyclinic.explain.sample import Sample
+from polyclinic.features.note.layout import Note
+
+AT = datetime(2024, 3, 5, 8)
+
+
+def printed(part) -> str:
+    """Give what is printed without any colour."""
+    console = Console(file=StringIO(), width=120, markup=False, highlight=False, soft_wrap=True)
+    for line in part.lines():
+        console.print(line)
+    return console.file.getvalue()
+
+
+def test_bars_for_and_against_differ_without_colour():
+    assert bar(1.0, 1.0, 4).plain == "    │████"
+    assert bar(-1.0, 1.0, 4).plain == "░░░░│    "
+    assert bar(0.125, 1.0, 4).plain == "    │▌   "
+    assert bar(0.0, 0.0, 4).plain == "    │    "
+
+
+@given(st.floats(-9, 9), st.floats(0.1, 9))
+def test_bars_are_all_as_wide(score, largest):
+    assert len(bar(score, largest).plain) == 21
+
+
+def test_the_text_of_a_note_is_kept_and_its_words_marked():
+    text = "Severe  cough, no fever."
+    places = {"Severe": 1.0, "cough": 0.3, "no": -0.9, "fever": -0.2}
+    words = tuple(
+        WordScore(word, "indication", 0, text.index(word), text.index(word) + len(word), score)
+        for word, score in places.items()
+    )
+    part = NotePart(NoteAttribution(words, marks=0.1), (Note("indication", text),), "log-odds")
+    shown = printed(part)
+    assert "Indication: **Severe**  *cough*, [[¬no]] [fever]." in shown
+    assert "cues of negation: no −0.90 (Indication)" in shown
+    assert "weightiest words for: severe +1.00, cough +0.30" in shown
+    assert "punctuation, ends of sentences" in shown
+    told = part.to_dict()
+    assert told["score"] == pytest.approx(0.3)
+    assert [word["negates"] for word in told["words"]] == [False, False, True, False]
+
+
+def test_sentences_are_told_with_their_shares_and_not_drawn():
+    sentences = tuple(WordScore(f"Sentence {n}.", "findings", 0, 0, 11, share) for n, share in ((1, 0.25), (2, 0.75)))
+    part = NotePart(NoteAttribution((), sentences=sentences), (Note("findings", ""),), "share")
+    assert "75.0 %" in printed(part)
+    with pytest.raises(ValueError, match="leave --out away"):
+        part.draw()
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 20000), st.floats(-1, 1)), min_size=1, max_size=20))
+def test_the_grid_of_a_series_holds_every_score_in_few_bins(rows):
+    found = SeriesAttribution(tuple(Measurement(f"LAB//{code}//g", hours, 1.0, score) for code, hours, score in rows))
+    grid = SeriesPart(found, "log-odds").to_dict()["grid"]
+    assert len(grid["edges_hours"]) - 1 <= MOST_BINS
+    known = [cell for row in grid["scores"] for cell in row if cell is not None]
+    assert sum(known) == pytest.approx(found.total, abs=1e-9)
+    assert len(known) == len({(one.code, int(one.hours // width(grid))) for one in found.measurements})
+
+
+def width(grid) -> float:
+    return grid["edges_hours"][-2]
+
+
+def test_a_series_shows_where_nothing_was_measured():
+    measurements = (Measurement("LAB//crp//mg/L", 5.5, 90.0, -0.4), Measurement("VITAL//spo2//%", 0.5, 91.0, 0.8))
+    shown = printed(SeriesPart(SeriesAttribution(measurements), "log-odds"))
+    (crp,) = [line for line in shown.splitlines() if line.startswith("│ CRP") and "·" in line]
+    assert crp.count("·") == 5
+    assert "−0.40" in crp
+    assert "│ SpO₂" in shown
+    assert "91%" in shown.replace(" ", "")
+
+
+def test_features_beyond_the_weightiest_are_added_up():
+    names = tuple(f"LAB//x{n}//g last" for n in range(30))
+    codes = tuple(f"LAB//x{n}//g" for n in range(30))
+    scores = np.linspace(1, 0.1, 30)
+    part = StructuredPart(StructuredAttribution(names, codes, np.full(30, 2.0), scores), "log-odds")
+    shown = printed(part)
+    assert "X0, last" in shown
+    assert "2 g" in shown
+    assert "The other 15" in shown
+    assert f"+{scores.sum():.2f}" in shown
+    assert len(part.to_dict()["features"]) == 30
+
+
+@pytest.fixture
+def pictured(tmp_path):
+    """Give a sample with two pictures, of one of which the spacing is known, and a map of each."""
+    for name, size in (("one", (200, 100)), ("two", (64, 64))):
+        Image.fromarray(np.full(size, 90, dtype=np.uint8)).save(tmp_path / name, "PNG")
+    columns = {"time": pl.Datetime("us"), "code": pl.String(), "numeric_value": pl.Float32(), "blob": pl.String()}
+    rows = [
+        (AT, "IMAGE//DX//PA", None, "one"),
+        (AT, "DICOM//pixel_spacing//mm", 0.5, None),
+        (AT.replace(hour=9), "IMAGE//DX//LATERAL", None, "two"),
+    ]
+    taken = pl.DataFrame(rows, schema=columns, orient="row")
+    maps = {"one": np.zeros((64, 64), np.float32), "two": np.zeros((64, 64), np.float32)}
+    maps["one"][10:20, 30:34] = 1
+    maps["two"][40:50, 8:12] = 3
+    canvases = {"one": canvas_of(200, 100, 64), "two": canvas_of(64, 64, 64)}
+    found = tuple(PictureAttribution(name, f"DX//{name}", maps[name], canvases[name]) for name in maps)
+    return Sample(1, AT, taken.clear(), {}, lambda name: tmp_path / name, taken), found
+
+
+def test_each_picture_has_its_own_regions_and_millimetres_where_they_are_known(pictured):
+    part = ImagePart.of(*pictured, Setting(0.5, 0.0, "as asked for"), "log-odds")
+    first, second = part.to_dict()["pictures"]
+    assert first["spacing"] == {"mm": 0.5, "measured": "patient"}
+    assert first["regions"][0]["circle_mm"]["radius"] == pytest.approx(first["regions"][0]["circle"]["radius"] / 2)
+    assert second["spacing"] is None
+    assert second["regions"][0]["circle_mm"] is None
+    assert second["regions"][0]["box"] == {"start": [40.0, 8.0], "stop": [50.0, 12.0]}
+    shown = printed(part)
+    assert "picture 1 of 2, DX one: 100 × 200 pixels, adds +40.00 log-odds" in shown
+    assert "one pixel is 0.5 mm in the patient, or calibrated" in shown
+    assert "picture 2 of 2, DX two: 64 × 64 pixels" in shown
+    assert "millimetres are not known" in shown
+    assert "middle left" in shown
+    assert len(part.draw().axes) == 2
+
+
+def test_maps_are_smoothed_as_the_dial_was_chosen_on_them(pictured):
+    bare, blurred = (ImagePart.of(*pictured, Setting(0.5, share, ""), "") for share in (0.0, 0.05))
+    assert blurred.pictures[0].found.scores.max() < bare.pictures[0].found.scores.max()
+    assert blurred.pictures[0].score == bare.pictures[0].score
+    assert "on maps smoothed by 5 % of their side" in printed(blurred)
+
+
+def test_a_map_on_which_nothing_speaks_for_it_has_no_region(pictured):
+    sample, (one, _) = pictured
+    against = PictureAttribution(one.blob, one.view, -one.scores, one.canvas)
+    part = ImagePart.of(sample, [against], Setting(0.5, 0.0, ""), "log-odds")
+    assert "no region speaks for it" in printed(part)
+    assert part.to_dict()["pictures"][0]["regions"] == []
+
+
+def test_a_method_that_failed_is_marked_so_in_words_and_plots():
+    whole = Completeness(value=2.0, reference=1.0, total=1.01, steps=9)
+    failed = Trust("occlusion", "zero", whole, verdict=Verdict("occlusion", False, "stays alike"))
+    assert failed.failed
+    assert "occlusion FAILED the audit's sanity check: do not rely on it; it stays alike" in printed(failed)
+    assert failed.in_short == "occlusion from zero, gap 1.0 %; FAILED the audit's sanity check"
+    assert failed.to_dict()["completeness"]["gap"] == pytest.approx(0.01)
+
+
+def test_a_gap_that_cannot_be_told_is_null():
+    trust = Trust("integrated_gradients", "zero", Completeness(1.0, 1.0, 0.5, 9))
+    assert trust.gap is None
+    assert trust.to_dict()["completeness"]["gap"] is None
+    assert "a gap of more than can be told" in printed(trust)
+    assert "no audit checks this method" in printed(Trust("attention_rollout"))

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from polyclinic.evaluation import (
+    Binary,
+    Bootstrap,
+    by_subset,
+    compare,
+    evaluate_binary,
+    evaluate_regression,
+    evaluate_time_to_event,
+)
+from polyclinic.evaluation.report.caveats import caveats
+from tests.evaluation.samples import binary, survival
+
+
+def told(y, p, threshold=None, **options):
+    return caveats(evaluate_binary(y, p, threshold, resamples=300, **options))
+
+
+def test_a_good_model_on_many_subjects_draws_no_warning():
+    y, p = binary(4000, seed=2, shift=1.5)
+    sex = np.random.default_rng(0).choice(["f", "m"], 4000)
+    assert told(y, p, 0.3, groups={"sex": sex}) == ()
+
+
+@pytest.mark.parametrize(
+    ("y", "p", "expected"),
+    [
+        (*binary(120, seed=1), "Small numbers: 2"),
+        (np.arange(400) < 200, np.random.default_rng(0).uniform(0.4, 0.6, 400), "better than chance: AUROC"),
+        (np.arange(400) < 200, np.full(400, 0.5), "better than chance: AUROC .500"),
+        (*binary(120, seed=1), "known only roughly"),
+        ([], [], "nothing could be measured"),
+    ],
+)  # fmt: skip
+def test_weak_evidence_is_named(y, p, expected):
+    assert any(expected in caveat for caveat in told(y, p))
+
+
+def test_the_rarer_side_counts():
+    y = np.arange(1000) >= 30
+    assert "30 without the outcome" in told(y, np.random.default_rng(0).random(1000))[0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda x: 2 * x, "too extreme"),
+        (lambda x: 0.5 * x, "too timid"),
+        (lambda x: x + 0.7, "risk is overestimated"),
+        (lambda x: x - 0.7, "risk is underestimated"),
+    ],
+)
+def test_bad_calibration_is_named_with_its_direction(spoil, expected):
+    y, p = binary(3000, seed=3, shift=1.3)
+    assert any(expected in caveat for caveat in told(y, expit(spoil(logit(p)))))
+
+
+def test_a_threshold_that_does_no_good_is_named():
+    y, p = binary(600, seed=3)
+    assert any("not shown to do more good than treating everyone" in caveat for caveat in told(y, p, 0.02))
+
+
+def test_groups_that_fare_worse_are_named_and_small_ones_too():
+    y, p = binary(2000, seed=1, shift=1.5)
+    ward = np.where(np.arange(2000) < 600, "b", "a").astype(object)
+    ward[:7] = "c"
+    spoilt = p.copy()
+    spoilt[7:600] = np.random.default_rng(0).permutation(p[7:600])
+    found = " ".join(told(y, spoilt, groups={"ward": ward}))
+    assert "AUROC is lower in ward b" in found
+    assert "ward a:" not in found
+    assert "Too few to judge: ward c (only 7 subjects)" in found
+
+
+def test_unknown_answers_are_named():
+    y, p = binary(1000)
+    observed = np.arange(1000) % 4 > 0
+    assert any("unknown for 25 % of 1,000 samples" in caveat for caveat in told(y, p, observed=observed))
+
+
+def rivals(first, second, reference):
+    y, p = binary(800, seed=6)
+    noise = np.random.default_rng(0)
+    models = {"good": p, "poor": expit(logit(p) + noise.normal(0, 2, 800)), "twin": p * 0.99}
+    evaluation = evaluate_binary(y, models[first], resamples=200)
+    chosen = {name: models[name] for name in (first, second)}
+    compared = compare(Binary(), y, chosen, reference, bootstrap=Bootstrap(200))
+    return [caveat for caveat in caveats(evaluation, compared, model=first) if " in AUROC (paired" in caveat]
+
+
+@pytest.mark.parametrize("reference", ["good", "poor"])
+def test_a_rival_that_is_better_is_named_whichever_is_the_reference(reference):
+    (caveat,) = rivals("poor", "good", reference)
+    assert caveat.startswith("Worse than good in AUROC (paired difference −")
+    assert rivals("good", "poor", reference) == []
+
+
+def test_a_rival_that_is_as_good_is_named():
+    y, p = binary(200, seed=6)
+    other = expit(logit(p) + np.random.default_rng(1).normal(0, 0.2, 200))
+    compared = compare(Binary(), y, {"net": p, "tree": other}, "tree", bootstrap=Bootstrap(200))
+    found = caveats(evaluate_binary(y, p, resamples=200), compared, model="net")
+    assert any(caveat.startswith("Not shown to be better than tree") for caveat in found)
+
+
+def test_subsets_that_tell_nothing_or_more_than_all_are_named():
+    y, p = binary(600, seed=7)
+    blind = np.random.default_rng(0).uniform(0.2, 0.3, 600)
+    worse = expit(logit(p) + np.random.default_rng(1).normal(0, 2, 600))
+    subsets = by_subset(Binary(), y, {("a", "b"): worse, ("a",): p, ("b",): blind}, bootstrap=Bootstrap(200))
+    found = " ".join(caveats(evaluate_binary(y, worse, resamples=200), subsets=subsets))
+    assert "With b alone it is not shown to be better than chance" in found
+    assert "It does better with a alone than with everything" in found
+    blinder = by_subset(Binary(), y, {("a", "b"): blind, ("a",): p}, bootstrap=Bootstrap(200))
+    found = caveats(evaluate_binary(y, blind, resamples=200), subsets=blinder)
+    assert not any("a + b alone" in caveat for caveat in found), "everything is not alone"
+    assert any(caveat.startswith("Not shown to be better than chance") for caveat in found)
+
+
+def test_other_kinds_are_warned_of_too():
+    generator = np.random.default_rng(0)
+    found = caveats(evaluate_regression(generator.normal(size=150), generator.normal(size=150), resamples=200))
+    assert any("R²" in caveat for caveat in found)
+    time, event, _ = survival(400, 1)
+    y = np.column_stack([time, event])
+    flat = np.full((400, 2), 0.95)
+    found = " ".join(caveats(evaluate_time_to_event(y, flat, (0.5, 1.0), (0.5,), resamples=200)))
+    assert "risk is underestimated (Observed / expected at 0.5" in found
+    assert "better than chance: Harrell's C" in found
+
+
+def test_synthetic_subjects_are_named_first():
+    y, p = binary(300)
+    assert "synthetic" in caveats(evaluate_binary(y, p, resamples=200), synthetic=True)[0]

@@ -1,0 +1,267 @@
+"""What is taken away is truly gone, curves and correlations are what they say, and random weights are random."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from polyclinic.explain.audit.faithfulness import (
+    KINDS,
+    SHARES,
+    STAGES,
+    courses,
+    likenesses,
+    noisy,
+    random_orders,
+    rank_correlation,
+    redrawn,
+    strongest_first,
+)
+from polyclinic.explain.methods.unit_scores import METHODS, edges, smoothed
+from polyclinic.explain.perturbation.units import BLOCK, BlockUnits, CodeUnits, Examined, WordUnits
+from polyclinic.explain.sample import Sample, output_of
+from polyclinic.features.note.negation import is_cue
+from tests.explain.conftest import without
+
+TASK = "demo_deterioration"
+
+
+@pytest.fixture(scope="module")
+def sample(with_inputs):
+    return with_inputs()
+
+
+@pytest.fixture(scope="module")
+def examined(bundle, sample):
+    return Examined(bundle, sample, output_of(bundle, TASK))
+
+
+@pytest.fixture(scope="module")
+def few(bundle, sample):
+    """The same without its picture, which takes longest."""
+    return Examined(bundle, without(sample, "image"), output_of(bundle, TASK))
+
+
+def all_of(units, value=True):
+    return np.full((1, len(units)), value)
+
+
+def test_nothing_removed_changes_nothing_and_all_removed_is_the_baseline(examined):
+    (whole,) = examined.path(examined.path.between(torch.ones(1))).tolist()
+    for modality, units in examined.units.items():
+        assert examined.without(modality, all_of(units)) == pytest.approx(whole, abs=1e-4)
+        if modality != "note":
+            stems = examined.path.stems
+            points = {name: (stem.start if name == modality else stem.end)[None] for name, stem in stems.items()}
+            with torch.no_grad():
+                (empty,) = examined.path(points).tolist()
+            assert examined.without(modality, all_of(units, value=False)) == pytest.approx(empty, abs=1e-4)
+
+
+@pytest.fixture
+def read_as(bundle, other_bundle, sample_of):
+    """Give a bundle that reads notes in some way, and a sample that has all of its inputs."""
+
+    def read(way):
+        reader = bundle if way == "words" else other_bundle("sentences")
+        return reader, next(one for one in (sample_of(reader, n) for n in range(24)) if one.present == reader.inputs)
+
+    return read
+
+
+@pytest.mark.parametrize(("way", "kind"), [("words", CodeUnits), ("sentences", WordUnits)])
+def test_a_removed_word_is_as_if_it_had_not_been_written(read_as, hospital, way, kind):
+    bundle, sample = read_as(way)
+    few = Examined(bundle, without(sample, "image"), output_of(bundle, TASK))
+    units = few.units["note"]
+    assert isinstance(units, kind)
+    (layout,) = bundle.features.featurizers["note"].layouts(sample.known, sample.frame)
+    text = next(note.text for note in layout.notes if note.section == "indication")
+    chosen = next(
+        n for n, word in enumerate(units.stem.words) if word.text.isalpha() and word.start > 0 and not is_cue(word.text)
+    )
+    word = units.stem.words[chosen]
+    rewritten = text[: word.start] + " " * (word.end - word.start) + text[word.end :]
+    events = hospital.subject(sample.subject_id).with_columns(
+        pl.when(pl.col("code") == "NOTE//indication")
+        .then(pl.lit(rewritten))
+        .otherwise("text_value")
+        .alias("text_value")
+    )
+    other = Sample.of(bundle, events, sample.subject_id, sample.prediction_time, hospital.blob)
+    asked = Examined(bundle, without(other, "image"), output_of(bundle, TASK))
+    (expected,) = asked.without("note", all_of(asked.units["note"]))
+    kept = all_of(units)
+    kept[0, chosen] = False
+    assert few.without("note", kept)[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_note_without_words_is_absent(bundle, few, sample):
+    nothing = few.without("note", all_of(few.units["note"], value=False))
+    absent = Examined(bundle, without(sample, "image", "note"), output_of(bundle, TASK))
+    assert nothing == pytest.approx(absent.without("series", all_of(absent.units["series"])), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["words", "live"])
+def test_units_of_other_encoders_lose_what_is_removed(other_bundle, sample_of, name):
+    other = other_bundle(name)
+    sample = next(one for one in (sample_of(other, n) for n in range(24)) if one.present == other.inputs)
+    examined = Examined(other, without(sample, "image"), output_of(other, TASK))
+    (whole,) = examined.path(examined.path.between(torch.ones(1))).tolist()
+    units = examined.units["note"]
+    assert examined.without("note", all_of(units)) == pytest.approx(whole, abs=1e-4)
+    lost = examined.without("note", ~np.eye(len(units), dtype=bool))
+    assert np.isfinite(lost).all()
+    assert len(set(lost.round(9))) > 1
+
+
+def test_blocks_cover_the_picture_and_leave_the_border_out(examined):
+    units = examined.units["image"]
+    assert isinstance(units, BlockUnits)
+    pixels = units.stem.end[:, 0]
+    assert (pixels[units.grid < 0] == 0).all()
+    assert set(units.grid.unique().tolist()) - {-1} == set(range(len(units)))
+    block = (units.grid == 0).sum().item()
+    assert block == BLOCK**2
+    scores = np.arange(1.0, len(units) + 1)
+    assert units.gathered(units.spread(scores)[:, None]) == pytest.approx(scores * BLOCK**2)
+    assert np.bincount(units.patches).max() <= 4
+
+
+def test_occlusion_is_the_change_when_a_unit_is_gone(few):
+    scores = METHODS["occlusion"](few).units
+    for modality, units in few.units.items():
+        kept = all_of(units)
+        kept[0, 0] = False
+        lost = few.without(modality, all_of(units)) - few.without(modality, kept)
+        assert scores[modality][0] == pytest.approx(lost[0], abs=1e-5)
+
+
+def test_curves_begin_and_end_where_they_must_and_the_best_order_beats_chance(few):
+    truth = METHODS["occlusion"](few).units["structured"]
+    orders = {"best": strongest_first(truth), "worst": strongest_first(-truth)}
+    orders |= {f"random {n}": order for n, order in enumerate(random_orders(len(truth), 3, seed=1))}
+    units = few.units["structured"]
+    whole, empty = (few.without("structured", all_of(units, value))[0] for value in (True, False))
+    found = {kind: courses(few, "structured", orders, kind) for kind in KINDS}
+    for name in orders:
+        down, up = found["deletion"][name], found["insertion"][name]
+        assert (down.values[0], down.values[-1]) == pytest.approx((whole, empty), abs=1e-5)
+        assert (up.values[0], up.values[-1]) == pytest.approx((empty, whole), abs=1e-5)
+        assert min(down.values) <= down.area <= max(down.values)
+        assert len(down.values) == len(SHARES)
+    random = [f"random {n}" for n in range(3)]
+    assert found["deletion"]["best"].area < min(found["deletion"][name].area for name in random)
+    assert found["insertion"]["best"].area > max(found["insertion"][name].area for name in random)
+    assert found["deletion"]["worst"].area > max(found["deletion"][name].area for name in random)
+
+
+def test_weights_are_drawn_anew_and_the_encoders_only_at_the_last_stage(bundle):
+    networks, state = bundle.ensemble.networks, torch.random.get_rng_state()
+    for stage in STAGES:
+        drawn, again = redrawn(networks, stage, 0), redrawn(networks, stage, 0)
+        other = redrawn(networks, stage, 1)
+        heads = [one.voices.weights[TASK] for one in (drawn[0], networks[0], other[0], drawn[1])]
+        assert all(not torch.allclose(heads[0], one, atol=1e-3) for one in heads[1:])
+        assert torch.equal(heads[0], again[0].voices.weights[TASK])
+        encoders = zip(drawn[0].encoders.parameters(), networks[0].encoders.parameters(), strict=True)
+        assert all(torch.equal(*pair) for pair in encoders) == (stage == STAGES[0])
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_weights_drawn_with_the_seed_of_training_are_not_its_beginning(bundle):
+    for seed in range(4):
+        begun = []
+        with torch.random.fork_rng(devices=[]):
+            for number in range(4):
+                torch.manual_seed(number)
+                begun.append(type(bundle.ensemble.networks[0])(bundle.ensemble.networks[0].config))
+        (drawn, *_) = redrawn(bundle.ensemble.networks, STAGES[-1], seed)
+        assert all(not torch.allclose(drawn.voices.weights[TASK], one.voices.weights[TASK]) for one in begun)
+
+
+def test_gradients_of_random_networks_are_other_ones_and_of_the_same_are_the_same(bundle, few):
+    told = METHODS["gradient_input"](few)
+    same = METHODS["gradient_input"](few.asking(bundle.ensemble.networks))
+    assert {like.modality: like.shown for like in likenesses(told, same)} == pytest.approx(
+        dict.fromkeys(few.units, 1.0)
+    )
+    random = METHODS["gradient_input"](few.asking(redrawn(bundle.ensemble.networks, STAGES[-1], 0)))
+    assert all(like.shown < 0.9 for like in likenesses(told, random))
+
+
+def test_noise_is_small_and_leaves_the_border_and_the_sample_alone(examined):
+    before = {name: stem.end.clone() for name, stem in examined.path.stems.items()}
+    shaken = noisy(examined, 0)
+    image = shaken.path.stems["image"].end
+    assert ((image > 0) <= (before["image"] > 0)).all()
+    assert 0 < (image - before["image"]).abs().max() < 0.1
+    assert all(torch.equal(stem.end, before[name]) for name, stem in examined.path.stems.items())
+    assert noisy(examined, 0).path.stems["series"].end.equal(shaken.path.stems["series"].end)
+    changed = shaken.without("structured", all_of(shaken.units["structured"]))
+    assert changed != pytest.approx(examined.without("structured", all_of(examined.units["structured"])), abs=1e-7)
+
+
+def test_of_sentences_the_embeddings_are_shaken(read_as):
+    bundle, sample = read_as("sentences")
+    examined = Examined(bundle, without(sample, "image"), output_of(bundle, TASK))
+    shaken = noisy(examined, 0)
+    assert not torch.equal(shaken.path.stems["note"].embedded, examined.path.stems["note"].embedded)
+    assert torch.equal(shaken.path.stems["note"].end, examined.path.stems["note"].end)
+
+
+def test_rank_correlation_is_spearmans():
+    generator = np.random.default_rng(0)
+    one, other = generator.integers(0, 5, 40).astype(float), generator.normal(size=40)
+    assert rank_correlation(one, other) == pytest.approx(spearmanr(one, other).statistic)
+    assert np.isnan(rank_correlation(one[:2], other[:2]))
+    assert np.isnan(rank_correlation(np.ones(40), other))
+
+
+def test_coarse_maps_lie_over_the_canvas_and_of_pictures_there_are_two_more_methods(examined):
+    side = examined.path.stems["image"].end.shape[-1]
+    views = len(examined.path.stems["image"].end)
+    for name in ("map_gradients", "grad_cam"):
+        told = METHODS[name](examined)
+        assert told.maps.shape == (views, side, side)
+        assert set(told.units) == {"image"}
+    assert (METHODS["grad_cam"](examined).maps >= 0).all()
+
+
+def test_edges_are_where_brightness_changes_and_blurring_keeps_the_sum():
+    picture = torch.zeros(1, 1, 64, 64)
+    picture[..., 32:] = 1
+    found = edges(picture)[0]
+    assert found[:, 31:33].min() > 0
+    assert found[:, :30].max() == found[:, 34:].max() == 0
+    point = torch.zeros(1, 64, 64)
+    point[0, 32, 32] = 2
+    blurred = smoothed(point)
+    assert blurred.sum() == pytest.approx(2, abs=1e-3)
+    assert blurred[0].argmax() == 32 * 64 + 32
+
+
+def test_map_gradients_tell_what_sets_a_picture_apart_from_the_usual(bundle, sample):
+    examined = Examined(bundle, sample, output_of(bundle, TASK))
+    usual = torch.from_numpy(bundle.reference.usual_picture)
+    end = examined.whole["image"]["tokens"][0]
+    tokens = torch.stack([usual.expand_as(end), end])
+    whole = {name: one.expand(2, *one.shape[1:]) for name, one in examined.whole["image"].items()}
+    with torch.no_grad():
+        start, end = examined.ask_all(examined.batch({"image": whole | {"tokens": tokens}}, {})).tolist()
+    told = METHODS["map_gradients"](examined)
+    assert told.maps.sum() == pytest.approx(end - start, rel=0.1, abs=0.02)
+
+
+def test_without_a_usual_map_they_begin_at_a_black_picture(bundle, sample):
+    unread = replace(bundle, reference=None)
+    examined = Examined(unread, sample, output_of(unread, TASK))
+    stem = examined.path.stems["image"]
+    with torch.no_grad():
+        black = stem.tensors(torch.zeros_like(stem.end)[None])["tokens"]
+        batch = examined.batch({"image": {**examined.whole["image"], "tokens": black}}, {})
+        start, end = float(examined.ask_all(batch)[0]), float(examined.ask_all(examined.batch({}, {}))[0])
+    assert METHODS["map_gradients"](examined).maps.sum() == pytest.approx(end - start, rel=0.1, abs=0.05)

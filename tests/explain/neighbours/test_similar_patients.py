@@ -1,0 +1,139 @@
+"""Similar patients are the nearest in the latent, from the training cohort alone, with what became of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from polyclinic.explain.neighbours.latents import latents_of
+from polyclinic.explain.neighbours.similar_patients import Neighbourhood
+from polyclinic.explain.sample import ExplanationError, Sample
+from polyclinic.tasks import label, number_samples
+from tests.explain.conftest import empty
+from tests.hospital import times_of
+
+TASK = "demo_deterioration"
+
+
+@pytest.fixture(scope="module")
+def neighbourhood(bundle, hospital):
+    return Neighbourhood.of(bundle, hospital)
+
+
+@pytest.fixture(scope="module")
+def stranger(bundle, hospital):
+    """Read a subject of the split that nobody learnt from."""
+    times = times_of(hospital)
+    held_out = set(hospital.subjects_in("held_out"))
+    row = next(row for row in times.iter_rows(named=True) if row["subject_id"] in held_out)
+    subject, at = row["subject_id"], row["prediction_time"]
+    return Sample.of(bundle, hospital.subject(subject), subject, at, hospital.blob)
+
+
+def test_they_are_the_nearest_by_a_search_of_all(bundle, hospital, neighbourhood, stranger):
+    found = neighbourhood.nearest(bundle, stranger, most=4)
+    latents = latents_of(bundle, bundle.arrays(hospital, neighbourhood.frame))
+    mine = latents_of(bundle, stranger.arrays)[0]
+    scores = []
+    for theirs in latents:
+        a = (theirs - latents.mean(axis=0)) / latents.std(axis=0)
+        b = (mine - latents.mean(axis=0)) / latents.std(axis=0)
+        scores.append(np.mean([x @ y / np.linalg.norm(x) / np.linalg.norm(y) for x, y in zip(a, b, strict=True)]))
+    order = np.argsort(-np.array(scores))[:4]
+    assert [one.subject_id for one in found] == neighbourhood.frame["subject_id"].gather(order).to_list()
+    np.testing.assert_allclose([one.likeness for one in found], np.array(scores)[order], atol=1e-5)
+    assert all(-1 <= one.likeness <= 1 for one in found)
+
+
+def test_only_subjects_that_the_bundle_learnt_from_are_given(hospital, bundle, neighbourhood, stranger):
+    learnt = {s for split in bundle.origin["development"] for s in hospital.subjects_in(split)}
+    found = neighbourhood.nearest(bundle, stranger, most=1000)
+    assert {one.subject_id for one in found} <= learnt
+    assert len({one.subject_id for one in found}) == len(found)
+    assert [one.likeness for one in found] == sorted((one.likeness for one in found), reverse=True)
+
+
+def test_nobody_is_similar_to_himself(bundle, neighbourhood, hospital):
+    subject, at = neighbourhood.frame["subject_id"][0], neighbourhood.frame["prediction_time"][0]
+    sample = Sample.of(bundle, hospital.subject(subject), subject, at, hospital.blob)
+    likeness = neighbourhood.likeness(latents_of(bundle, sample.arrays)[0])
+    assert likeness[0] == pytest.approx(1, abs=1e-5)
+    assert subject not in {one.subject_id for one in neighbourhood.nearest(bundle, sample, most=1000)}
+
+
+def test_their_outcomes_are_the_cohorts(bundle, hospital, neighbourhood, stranger):
+    labels = label(hospital, bundle.task(TASK)).frame
+    for one in neighbourhood.nearest(bundle, stranger, most=20):
+        row = labels.filter(pl.col("subject_id") == one.subject_id, pl.col("prediction_time") == one.prediction_time)
+        expected = None if not row.height else "yes" if row["boolean_value"][0] else "no"
+        assert one.outcomes == {TASK: expected}
+
+
+def test_every_kind_of_outcome_is_told(every_kind, hospital, sample_of):
+    bundle = every_kind.bundle()
+    found = Neighbourhood.of(bundle, hospital).nearest(bundle, sample_of(bundle, 0), most=5)
+    outcomes = {task.name: [one.outcomes[task.name] for one in found] for task in bundle.tasks}
+    assert set(outcomes["demo_deterioration"]) <= {"yes", "no", None}
+    assert set(outcomes["demo_diagnosis"]) <= {*bundle.task("demo_diagnosis").outputs, None}
+    assert all(isinstance(one, float | None) for one in outcomes["demo_stay"])
+    assert any("event by" in one for one in outcomes["demo_survival"] if one)
+
+
+def test_what_they_share_is_known_of_both_and_unusual(bundle, hospital, neighbourhood, stranger):
+    layout = bundle.features.featurizers["structured"].layout
+    place = {column.name: k for k, column in enumerate(layout.columns)}
+    found = neighbourhood.nearest(bundle, stranger, most=10)
+    assert any(one.shares for one in found)
+    for one in found:
+        assert set(one.modalities) <= set(stranger.present)
+        row = number_samples(times_of(hospital).filter(pl.col("subject_id") == one.subject_id))
+        theirs = bundle.arrays(hospital, row)["structured"]["raw"][0]
+        assert len({shared.code for shared in one.shares}) == len(one.shares)
+        for shared in one.shares:
+            column = layout.columns[place[shared.name]]
+            assert shared.theirs == theirs[place[shared.name]]
+            assert shared.mine == stranger.arrays["structured"]["raw"][0][place[shared.name]]
+            assert column.of not in ("count", "hours since last", "sd", "slope") or column.code in layout.bare
+            if column.spread != 1.0:
+                mine_away, their_away = ((v - column.centre) / column.spread for v in (shared.mine, shared.theirs))
+                assert min(abs(mine_away), abs(their_away)) >= 1
+                assert mine_away * their_away > 0
+
+
+def test_what_was_kept_is_read_again_but_not_of_another_network(bundle, hospital, neighbourhood, tmp_path, monkeypatch):
+    kept = tmp_path / "neighbours.arrow"
+    Neighbourhood.of(bundle, hospital, kept)
+    assert kept.stat().st_mode & 0o077 == 0
+    computed = []
+    monkeypatch.setattr(
+        "polyclinic.explain.neighbours.similar_patients.latents_of",
+        lambda *args: computed.append(1) or latents_of(*args),
+    )
+    again = Neighbourhood.of(bundle, hospital, kept)
+    assert not computed
+    np.testing.assert_array_equal(again.latents, neighbourhood.latents)
+    fewer = replace(bundle, ensemble=replace(bundle.ensemble, networks=bundle.ensemble.networks[:1]))
+    assert Neighbourhood.of(fewer, hospital, kept).latents.shape[1] == 1
+    assert computed
+
+
+def test_a_torn_file_is_made_anew(bundle, hospital, neighbourhood, tmp_path):
+    kept = tmp_path / "neighbours.arrow"
+    Neighbourhood.of(bundle, hospital, kept)
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+    np.testing.assert_array_equal(Neighbourhood.of(bundle, hospital, kept).latents, neighbourhood.latents)
+    assert len(kept.read_bytes()) == len(whole)
+
+
+def test_refusals(bundle, hospital, neighbourhood, stranger):
+    with pytest.raises(ExplanationError, match="not the cohort"):
+        Neighbourhood.of(replace(bundle, origin=bundle.origin | {"cohort": "other"}), hospital)
+    with pytest.raises(ExplanationError, match="no network"):
+        Neighbourhood.of(replace(bundle, ensemble=replace(bundle.ensemble, networks=[])), hospital)
+    with pytest.raises(ExplanationError, match="nothing is known"):
+        neighbourhood.nearest(bundle, empty(stranger))
+    fewer = replace(bundle, ensemble=replace(bundle.ensemble, networks=bundle.ensemble.networks[:1]))
+    with pytest.raises(ExplanationError, match="of another bundle"):
+        neighbourhood.nearest(fewer, stranger)

@@ -1,0 +1,132 @@
+"""Explanations of classical members add up to what they say, and agree with their definition."""
+
+from itertools import chain, combinations
+from math import factorial
+
+import numpy as np
+import pytest
+
+from polyclinic import Bundle, Study
+from polyclinic.explain.sample import ExplanationError
+from polyclinic.explain.shapley.classical_models import explain_member, rule_path
+from polyclinic.models.ensemble.link_functions import log_odds
+from polyclinic.training.fit import fit_study
+from tests.explain.conftest import without
+
+TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay")
+MEMBERS = ("logistic_regression", "decision_tree", "random_forest", "gradient_boosting")
+UNKNOWN = -1
+
+
+@pytest.fixture(scope="module")
+def classical(hospital, cache, tmp_path_factory):
+    """Fit every classical member to every kind of task, and read them back through skops."""
+    study = Study(tasks=TASKS, inputs=("structured", "note"), network=None, folds=2, classical=MEMBERS)
+    folder = fit_study(study, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("classical"))
+    return Bundle.load(folder, cache)
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+@pytest.mark.parametrize("task", TASKS)
+def test_scores_add_up_to_what_the_member_says(classical, sample_of, task, member):
+    for number in (0, 2, 5):
+        sample = sample_of(classical, number)
+        for place, output in enumerate(classical.task(task).outputs):
+            found = explain_member(classical, sample, task, member, output)
+            said = classical.ensemble.tasks[task].members[member].opinion(sample.arrays).answers[0, place]
+            assert abs(found.residual) < 1e-6 * max(1, abs(found.value))
+            if found.scale == "log-odds" and classical.task(task).kind != "multiclass":
+                said = float(log_odds(np.array(said)))
+            if found.scale != "log-odds" or classical.task(task).kind != "multiclass":
+                assert found.value == pytest.approx(said, rel=1e-5, abs=1e-6)
+            assert found.names == classical.ensemble.tasks[task].members[member].design.columns
+
+
+@pytest.mark.parametrize("member", ["logistic_regression", "gradient_boosting"])
+def test_classes_are_weighed_on_the_scale_whose_softmax_they_are(classical, sample_of, member):
+    sample, task = sample_of(classical, 0), "demo_diagnosis"
+    outputs = classical.task(task).outputs
+    scores = np.array([explain_member(classical, sample, task, member, output).value for output in outputs])
+    said = classical.ensemble.tasks[task].members[member].opinion(sample.arrays).answers[0]
+    np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(), said, atol=1e-6)
+
+
+def expected(tree, x, known, place, node=0):
+    """What a tree says where only some columns are known: of the others it takes both ways, as training samples did."""
+    left, right = tree.children_left[node], tree.children_right[node]
+    if left == UNKNOWN:
+        return tree.value[node, 0, place] / tree.value[node, 0].sum()
+    column = tree.feature[node]
+    if column in known:
+        goes_left = tree.missing_go_to_left[node] if np.isnan(x[column]) else x[column] <= tree.threshold[node]
+        return expected(tree, x, known, place, left if goes_left else right)
+    weights = tree.weighted_n_node_samples
+    parts = [weights[child] / weights[node] * expected(tree, x, known, place, child) for child in (left, right)]
+    return sum(parts)
+
+
+@pytest.mark.parametrize("number", [0, 2, 5, 7])
+def test_of_a_tree_they_are_shapleys_values_by_definition(classical, sample_of, number):
+    sample = sample_of(classical, number)
+    found = explain_member(classical, sample, "demo_deterioration", "decision_tree")
+    member = classical.ensemble.tasks["demo_deterioration"].members["decision_tree"]
+    tree, x = member.model.estimators[0].tree_, member.design.matrix(sample.arrays)[0]
+    used = sorted({int(c) for c in tree.feature if c >= 0})
+    assert 1 <= len(used) <= 12
+    assert set(np.flatnonzero(found.scores)) <= set(used)
+    for column in used:
+        others = [c for c in used if c != column]
+        total = 0.0
+        for known in chain.from_iterable(combinations(others, size) for size in range(len(others) + 1)):
+            weight = factorial(len(known)) * factorial(len(others) - len(known)) / factorial(len(used))
+            total += weight * (expected(tree, x, {*known, column}, 1) - expected(tree, x, set(known), 1))
+        assert found.scores[column] == pytest.approx(total, abs=1e-9)
+
+
+def test_of_a_linear_model_they_are_coefficients_times_values(classical, sample_of):
+    sample = sample_of(classical, 0)
+    found = explain_member(classical, sample, "demo_deterioration", "logistic_regression")
+    member = classical.ensemble.tasks["demo_deterioration"].members["logistic_regression"]
+    estimator, x = member.model.estimators[0], member.design.matrix(sample.arrays)
+    assert found.scale == "log-odds"
+    np.testing.assert_allclose(found.scores, estimator.coef_[0] * member.model.prepared(x)[0])
+    assert found.value == pytest.approx(float(estimator.decision_function(member.model.prepared(x))[0]))
+    sizes = [abs(one.score) for one in found.weightiest]
+    assert sizes == sorted(sizes, reverse=True)
+    np.testing.assert_array_equal(found.values, x[0].astype(float))
+
+
+@pytest.mark.parametrize("task", ["demo_deterioration", "demo_stay"])
+@pytest.mark.parametrize("number", range(6))
+def test_the_rules_lead_to_the_leaf_that_answers(classical, sample_of, task, number):
+    sample = sample_of(classical, number)
+    path = rule_path(classical, sample, task)
+    member = classical.ensemble.tasks[task].members["decision_tree"]
+    estimator, x = member.model.estimators[0], member.design.matrix(sample.arrays)
+    leaf = int(estimator.apply(x)[0])
+    assert path.samples == estimator.tree_.n_node_samples[leaf]
+    assert len(path.rules) == int(estimator.decision_path(x).sum()) - 1
+    assert path.value == pytest.approx(member.opinion(sample.arrays).answers[0, 0])
+    text = str(path)
+    assert all(rule.name in text for rule in path.rules)
+    whole = member.model.rules()
+    assert all(f"{rule.name} {'>' if rule.above else '≤'} {rule.threshold:.4g}" in whole for rule in path.rules)
+
+
+def test_what_is_unknown_goes_where_the_tree_sends_it_and_says_so(classical, sample_of):
+    samples = [sample_of(classical, number) for number in range(12)]
+    paths = [rule_path(classical, sample, task) for sample in samples for task in ("demo_deterioration", "demo_stay")]
+    unknown = [str(rule) for path in paths for rule in path.rules if np.isnan(rule.value)]
+    assert unknown
+    assert all("unknown, taken as" in rule for rule in unknown)
+
+
+def test_refusals_say_what_to_choose(classical, sample_of):
+    sample = sample_of(classical, 0)
+    with pytest.raises(ExplanationError, match=r"no classical member .forest.: choose from decision_tree, "):
+        explain_member(classical, sample, "demo_stay", "forest")
+    with pytest.raises(ExplanationError, match="has no rules to follow: choose a decision_tree"):
+        rule_path(classical, sample, "demo_stay", member="random_forest")
+    nothing = without(sample, "structured", "note")
+    with pytest.raises(ExplanationError, match="decision_tree cannot answer: nothing is known of structured, note"):
+        rule_path(classical, nothing, "demo_stay")

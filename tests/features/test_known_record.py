@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+import polyclinic.features
+from polyclinic.features import known_inputs
+from polyclinic.tasks import Inputs
+from tests.features.records import events, samples_of
+
+ROWS = [
+    (1, None, "DEMOGRAPHIC//sex", "female"),
+    (1, 48, "LAB//a", 1.0),
+    (1, 48.1, "LAB//a", 2.0),
+    (1, 3, "NOTE//impression", "Normal."),
+    (1, 3, "OUTCOME//died", 1.0),
+    (2, 3, "LAB//a", 3.0),
+    (3, 3, "LAB//a", 4.0),
+]
+
+
+def test_what_is_known_of_the_inputs():
+    known = known_inputs(events(ROWS).lazy(), samples_of([2, 1]), Inputs(exclude="NOTE//*"))
+    assert known.select("sample", "code", "numeric_value").rows() == [
+        (100, "LAB//a", 3.0),
+        (101, "DEMOGRAPHIC//sex", None),
+        (101, "LAB//a", 1.0),
+    ]
+
+
+def test_the_package_brings_no_torch_in():
+    program = (
+        "import sys, polyclinic.features as features; features.StructuredFeaturizer, features.SeriesFeaturizer;"
+        "print([name for name in ('torch', 'sklearn', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="WaveformFeaturizer"):
+        polyclinic.features.WaveformFeaturizer  # noqa: B018
+
+
+@pytest.mark.parametrize("name", polyclinic.features.__all__)
+def test_every_name_is_there(name):
+    assert getattr(polyclinic.features, name) is not None

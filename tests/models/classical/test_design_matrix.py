@@ -1,0 +1,186 @@
+import json
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from polyclinic.features.image.featurizer import pooled as pooled_maps
+from polyclinic.models.classical import LINEAR, TREES, Design, DesignOptions, design_options
+from polyclinic.models.classical.principal_components import Components
+
+N = 30
+NAMES = {"structured": ["age last", "lactate last"], "series": ["HR", "MAP"], "note": ["word fever", "word cough"]}
+
+
+def arrays(seed: int = 0) -> dict:
+    random = np.random.default_rng(seed)
+    present = random.random((4, N)) < 0.8
+    present[:, :4] = True
+    raw = random.normal(size=(N, 2)) * 50
+    raw[random.random(raw.shape) < 0.2] = np.nan
+    code = random.integers(1, 3, (N, 6)) * (np.arange(6) < random.integers(2, 7, (N, 1)))
+    mask = random.random((N, 3)) < 0.7
+    mask[:, 0] = True
+    tfidf = sparse.csr_array((random.random((N, 2)) < 0.5) * random.random((N, 2)).astype(np.float32))
+    return {
+        "structured": {"present": present[0], "raw": raw, "values": raw / 50, "known": ~np.isnan(raw)},
+        "series": {
+            "present": present[1],
+            "triplet_code": code,
+            "triplet_value": random.normal(size=(N, 6)).astype(np.float32) * (code > 0),
+            "triplet_time": np.sort(random.random((N, 6)), axis=1)[:, ::-1],
+        },
+        "note": {
+            "present": present[2],
+            "tfidf": tfidf,
+            "sentences": random.normal(size=(N, 3, 8)).astype(np.float32),
+            "sentence_mask": mask,
+        },
+        "image": {
+            "present": present[3],
+            "tokens": random.normal(size=(N, 3, 4, 10)).astype(np.float16),
+            "view_mask": mask,
+        },
+    }
+
+
+SMALL = DesignOptions(terms=5, sentence_components=3, image_components=2)
+
+
+def test_every_column_has_a_name_and_a_block():
+    design = Design.fit(arrays(), NAMES, options=SMALL)
+    matrix = design.matrix(arrays())
+    assert matrix.shape == (N, len(design.columns))
+    assert matrix.dtype == np.float32
+    assert sum(block.columns for block in design.blocks) == len(design.columns)
+    assert design.columns == (
+        "age last",
+        "lactate last",
+        "note word fever",
+        "note word cough",
+        *(f"sentence component {place}" for place in (1, 2, 3)),
+        "note present",
+        *(f"image component {place}" for place in (1, 2)),
+        "image present",
+    )
+
+
+def test_structured_features_come_in_their_own_units():
+    given = arrays()
+    there = given["structured"]["present"]
+    column = Design.fit(given, NAMES, options=SMALL).matrix(given)[there, 1]
+    np.testing.assert_allclose(column, given["structured"]["raw"][there, 1], rtol=1e-6)
+
+
+def test_without_raw_values_the_scaled_ones_serve():
+    given = {"structured": {k: v for k, v in arrays()["structured"].items() if k != "raw"}}
+    matrix = Design.fit(given, NAMES).matrix(given)
+    assert np.array_equal(np.isnan(matrix[:, 0]), ~given["structured"]["known"][:, 0] | ~given["structured"]["present"])
+
+
+def test_series_are_summarised_when_nothing_else_does():
+    given = {"series": arrays()["series"]}
+    design = Design.fit(given, NAMES)
+    matrix = dict(zip(design.columns, design.matrix(given).T, strict=True))
+    row = int(np.flatnonzero(given["series"]["present"])[0])
+    values = given["series"]["triplet_value"][row][given["series"]["triplet_code"][row] == 1]
+    expected = {
+        "last": values[-1],
+        "first": values[0],
+        "minimum": values.min(),
+        "maximum": values.max(),
+        "mean": values.mean(),
+        "sd": values.std(),
+        "count": len(values),
+    }
+    for name, value in expected.items():
+        assert matrix[f"HR {name}"][row] == pytest.approx(value, abs=1e-5)
+
+
+def test_an_absent_modality_is_unknown_and_its_values_do_not_matter():
+    given, spoilt = arrays(), arrays()
+    design = Design.fit(given, NAMES, options=SMALL)
+    for modality, of_modality in spoilt.items():
+        absent = ~given[modality]["present"]
+        for name, array in of_modality.items():
+            if name not in ("present", "tfidf") and array.dtype.kind == "f":
+                array[absent] = np.nan
+    matrix = design.matrix(given)
+    assert np.array_equal(matrix, design.matrix(spoilt), equal_nan=True)
+    place = design.columns.index("image component 1")
+    assert np.array_equal(np.isnan(matrix[:, place]), ~given["image"]["present"])
+    assert np.array_equal(matrix[:, design.columns.index("image present")] == 1, given["image"]["present"])
+
+
+def test_only_training_rows_teach():
+    given, other = arrays(), arrays()
+    rows = np.arange(15)
+    for array in (other["note"]["sentences"], other["image"]["tokens"]):
+        array[15:] *= 10
+    first, second = (Design.fit(one, NAMES, rows, SMALL) for one in (given, other))
+    assert json.dumps(first.state()) == json.dumps(second.state())
+
+
+def test_the_state_survives_json_to_the_bit():
+    design = Design.fit(arrays(), NAMES, options=SMALL)
+    again = Design.from_state(json.loads(json.dumps(design.state())))
+    assert again.columns == design.columns
+    assert again.blocks == design.blocks
+    assert np.array_equal(again.matrix(arrays(1)), design.matrix(arrays(1)), equal_nan=True)
+
+
+def test_a_sample_does_not_depend_on_the_others():
+    given = arrays()
+    design = Design.fit(given, NAMES, options=SMALL)
+    one = {modality: {name: array[3:4] for name, array in of.items()} for modality, of in given.items()}
+    np.testing.assert_allclose(design.matrix(one)[0], design.matrix(given)[3], rtol=1e-5, atol=1e-6)
+
+
+def test_able_is_who_has_any_of_the_modalities():
+    given = arrays()
+    design = Design.fit({"note": given["note"], "image": given["image"]}, NAMES, options=SMALL)
+    assert np.array_equal(design.able(given), given["note"]["present"] | given["image"]["present"])
+
+
+def test_pooled_maps_may_be_given_instead_of_tokens():
+    given = arrays()
+    pooled = {
+        "present": given["image"]["present"],
+        "view_mask": given["image"]["view_mask"],
+        "pooled": pooled_maps(given["image"]["tokens"]),
+    }
+    first = Design.fit({"image": given["image"]}, {}, options=SMALL)
+    second = Design.fit({"image": pooled}, {}, options=SMALL)
+    np.testing.assert_allclose(first.matrix(given), second.matrix({"image": pooled}), rtol=1e-4, atol=1e-4)
+
+
+def test_terms_in_too_few_or_all_documents_are_left_out():
+    tfidf = sparse.csr_array(np.array([[1, 1, 0, 1], [1, 1, 0, 0], [1, 0, 1, 1], [1, 1, 0, 1]], dtype=np.float32))
+    note = {"note": {"present": np.ones(4, dtype=bool), "tfidf": tfidf}}
+    names = {"note": ["everywhere", "often", "once", "sometimes"]}
+    assert Design.fit(note, names).columns == ("note often", "note sometimes", "note present")
+    assert Design.fit(note, names, options=DesignOptions(terms=1)).columns == ("note often", "note present")
+
+
+def test_each_family_has_its_design():
+    assert design_options("logistic_regression") == LINEAR
+    assert design_options("gradient_boosting") == TREES
+
+
+def test_wrong_names_are_refused():
+    with pytest.raises(ValueError, match="1 names were given for the 2 structured features"):
+        Design.fit({"structured": arrays()["structured"]}, {"structured": ["age"]})
+
+
+def test_components_are_the_principal_ones():
+    random = np.random.default_rng(0)
+    rows = (random.normal(size=(200, 12)) * np.geomspace(10, 0.1, 12)).astype(np.float32)
+    components = Components.fit(rows, 4)
+    _, singular, directions = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(components.directions @ directions[:4].T), np.eye(4), atol=1e-3)
+    np.testing.assert_allclose(components(rows).std(axis=0), singular[:4] / np.sqrt(200), rtol=1e-3)
+
+
+def test_few_samples_have_few_components():
+    assert Components.fit(np.ones((1, 5)), 4)(np.ones((3, 5))).shape == (3, 0)
+    assert Components.fit(np.zeros((0, 5)), 4)(np.ones((3, 5))).shape == (3, 0)

@@ -1,0 +1,71 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from polyclinic.models import ENCODERS, FUSIONS, UnifiedModel
+from polyclinic.models.ensemble.stacked_networks import Committee
+from tests.models.inputs import SMALL, batch, encoder_config, model_config
+
+DEFAULTS = {modality: encoder_config(modality, next(iter(names))) for modality, names in ENCODERS.items()}
+MIXED = torch.tensor(
+    [[True, True, True, True], [True, False, True, False], [False, True, False, False], [False, False, False, False]]
+)
+
+
+def networks(number=3, **changes):
+    made = []
+    for seed in range(number):
+        torch.manual_seed(seed)
+        made.append(UnifiedModel(model_config(**changes)).eval())
+        made[-1].head("stay").location.fill_(seed)  # of the training targets of each fold
+    return made
+
+
+def assert_says_what_they_say(members, asked):
+    said = Committee(members)(asked)
+    with torch.inference_mode():
+        alone = [member.probabilities(member(asked)) for member in members]
+    assert said.keys() == alone[0].keys()
+    for task, together in said.items():
+        torch.testing.assert_close(together, torch.stack([one[task] for one in alone]), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_says_what_its_members_say(fusion):
+    members = networks(fusion=fusion)
+    assert_says_what_they_say(members, batch(4, present=MIXED))
+    for row in range(4):
+        assert_says_what_they_say(members, batch(1, seed=row, present=MIXED[row : row + 1]))
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+@pytest.mark.parametrize(("modality", "name"), SMALL)
+def test_encoders_that_say_so_can_be_asked_at_once(modality, name):
+    members = networks(encoders=DEFAULTS | {modality: encoder_config(modality, name)})
+    if Committee.can_be_made_of(members):
+        assert_says_what_they_say(members, batch(4, present=MIXED))
+    else:
+        with pytest.raises(RuntimeError, match="vmap"):
+            Committee(members)(batch(4))
+
+
+def test_threads_take_turns():
+    members = networks()
+    committee, asked = Committee(members), [batch(1, seed=seed) for seed in range(8)]
+    alone = [committee(one)["died"] for one in asked]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda one: committee(one)["died"], asked * 4))
+    assert all(torch.equal(one, other) for one, other in zip(alone * 4, together, strict=True))
+
+
+def test_what_is_frozen_is_kept_once():
+    members = networks()
+    for member in members:
+        member.encoder("structured").requires_grad_(False)
+    state = members[0].encoder("structured").state_dict()
+    for member in members:
+        member.encoder("structured").load_state_dict(state)
+    stacked = {name for name in Committee(members)._stacked if "structured" in name}
+    assert not stacked
+    assert_says_what_they_say(members, batch(2))

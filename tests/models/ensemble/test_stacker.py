@@ -1,0 +1,163 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from scipy.special import expit, logit, softmax
+from sklearn.metrics import log_loss, roc_auc_score
+
+from polyclinic.models.ensemble.link_functions import Seen
+from polyclinic.models.ensemble.stacker import Scores, Stacker, objective
+
+N = 600
+
+
+def members(seed: int = 0, n: int = N):
+    """Two members that each see half of the truth, and one that sees nothing."""
+    random = np.random.default_rng(seed)
+    first, second, noise = random.normal(size=(3, n))
+    y = (random.random(n) < expit(1.5 * first + 1.5 * second - 1)).astype(float)[:, None]
+    said = {"first": expit(1.5 * first - 0.7), "second": expit(1.5 * second - 0.7), "noise": expit(noise)}
+    return {name: chances[:, None] for name, chances in said.items()}, y
+
+
+def everyone(answers, n: int = N):
+    return {name: np.ones(n, dtype=bool) for name in answers}
+
+
+def fitted(seed: int = 0) -> Stacker:
+    answers, y = members(seed)
+    return Stacker.fit("binary", answers, everyone(answers), y, np.ones(N, dtype=bool))
+
+
+def test_together_they_are_better_than_the_best():
+    answers, y = members(seed=1)
+    combined = fitted()(answers, everyone(answers))
+    assert roc_auc_score(y, combined) > max(roc_auc_score(y, one) for one in answers.values()) + 0.05
+    assert log_loss(y, combined) < log_loss(y, np.mean(list(answers.values()), axis=0))
+
+
+def test_weights_are_shares_and_noise_has_little():
+    weights = fitted().weights
+    assert sum(weights.values()) == pytest.approx(1)
+    assert all(weight >= 0 for weight in weights.values())
+    assert weights["noise"] < 0.1
+
+
+def test_a_harmful_member_gets_nothing_and_need_not_be_asked():
+    answers, y = members()
+    answers["liar"] = 1 - answers["first"]
+    stacker = Stacker.fit("binary", answers, everyone(answers), y, np.ones(N, dtype=bool))
+    assert stacker.weights["liar"] == 0
+    assert "liar" not in stacker.weighty(answers)
+    asked = {name: answers[name] for name in stacker.weighty(answers)}
+    np.testing.assert_allclose(stacker(asked, everyone(asked)), stacker(answers, everyone(answers)))
+
+
+def test_what_an_abstaining_member_says_changes_nothing():
+    answers, _ = members()
+    able = everyone(answers)
+    able["first"] = np.arange(N) % 2 == 0
+    spoilt = answers | {"first": np.where(able["first"][:, None], answers["first"], np.nan)}
+    assert np.array_equal(fitted()(answers, able), fitted()(spoilt, able))
+
+
+def test_the_rest_make_up_for_who_abstains():
+    stacker = Stacker("binary", {"a": 0.5, "b": 0.5}, 1.0, (0.0,), (0.0,))
+    answers = {"a": np.array([[0.9], [0.9]]), "b": np.array([[0.3], [0.3]])}
+    combined = stacker(answers, {"a": np.array([True, True]), "b": np.array([True, False])})
+    assert combined[0, 0] == pytest.approx(expit((logit(0.9) + logit(0.3)) / 2))
+    assert combined[1, 0] == pytest.approx(0.9)
+
+
+def test_weightless_members_speak_where_nobody_else_can():
+    stacker = Stacker("binary", {"a": 1.0, "b": 0.0}, 1.0, (0.0,), (0.0,))
+    answers = {"a": np.array([[0.9]]), "b": np.array([[0.3]])}
+    assert stacker(answers, {"a": np.array([False]), "b": np.array([True])})[0, 0] == pytest.approx(0.3)
+
+
+def test_where_nobody_can_answer_the_base_rate_speaks():
+    stacker = Stacker("binary", {"a": 1.0}, 1.0, (0.0,), (logit(0.14),))
+    assert stacker({"a": np.array([[0.9]])}, {"a": np.array([False])})[0, 0] == pytest.approx(0.14)
+
+
+def test_few_samples_stay_near_the_plain_mean():
+    answers, y = members(n=12)
+    stacker = Stacker.fit("binary", answers, everyone(answers, 12), y, np.ones(12, dtype=bool))
+    assert stacker.strength == pytest.approx(1, abs=0.5)
+    assert max(stacker.weights.values()) < 0.6
+
+
+def test_unobserved_samples_teach_nothing():
+    answers, y = members()
+    observed = np.arange(N) % 3 > 0
+    spoilt = np.where(observed[:, None], y, np.nan)
+    first, second = (Stacker.fit("binary", answers, everyone(answers), given, observed) for given in (y, spoilt))
+    assert first == second
+    nothing = Stacker.fit("binary", answers, everyone(answers), y, np.zeros(N, dtype=bool))
+    assert nothing.weights == pytest.approx({"first": 1 / 3, "second": 1 / 3, "noise": 1 / 3})
+
+
+def test_the_state_survives_json_to_the_bit():
+    stacker, (answers, _) = fitted(), members(seed=1)
+    again = Stacker.from_state(json.loads(json.dumps(stacker.state())))
+    assert again == stacker
+    assert np.array_equal(again(answers, everyone(answers)), stacker(answers, everyone(answers)))
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regression", "time_to_event"])
+def test_every_kind_can_be_stacked(kind):
+    random = np.random.default_rng(0)
+    truth, bins = random.normal(size=(N, 3)), (1.0, 2.0, 4.0)
+    if kind == "multiclass":
+        y = np.eye(3)[(softmax(2 * truth, axis=1).cumsum(axis=1) > random.random((N, 1))).argmax(axis=1)]
+        said = {name: softmax(2 * truth + noise * random.normal(size=truth.shape), axis=1) for name, noise in NOISE}
+    elif kind == "regression":
+        y = 30 + 10 * truth
+        said = {name: y + 10 * noise * random.normal(size=truth.shape) for name, noise in NOISE}
+    elif kind == "multilabel":
+        y = (random.random(truth.shape) < expit(truth)).astype(float)
+        said = {name: expit(truth + noise * random.normal(size=truth.shape)) for name, noise in NOISE}
+    else:
+        died = random.random(truth.shape) < expit(truth)
+        place = np.where(died.any(axis=1), died.argmax(axis=1), 2)
+        y = np.stack([np.array(bins)[place], died.any(axis=1)], axis=1).astype(float)
+        said = {
+            name: 1 - np.cumprod(expit(-truth - noise * random.normal(size=truth.shape)), axis=1)
+            for name, noise in NOISE
+        }
+    stacker = Stacker.fit(kind, said, everyone(said), y, np.ones(N, dtype=bool), bins)
+    assert stacker(said, everyone(said)).shape == (N, 3)
+    assert stacker.weights["good"] > stacker.weights["bad"]
+
+
+NOISE = (("good", 0.3), ("bad", 2.0))
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression", "multiclass"])
+def test_the_gradient_is_the_slope(kind):
+    """Against finite differences, with a member that abstains now and then."""
+    random = np.random.default_rng(0)
+    scores, able = random.normal(size=(3, 40, 2)), random.random((3, 40)) > 0.3
+    happened = np.eye(2)[random.integers(0, 2, 40)] * (5.0 if kind == "regression" else 1.0)
+    loss = objective(kind, Scores(scores * able[..., None], able), Seen(happened, np.ones((40, 2), dtype=bool)))
+    point = np.array([0.2, 0.5, 0.4, -0.3, 0.1])
+    numeric = approx_fprime(point, lambda x: loss(x)[0], 1e-7)
+    np.testing.assert_allclose(loss(point)[1], numeric, rtol=1e-3, atol=1e-3)
+
+
+def test_no_member_is_refused():
+    with pytest.raises(ValueError, match="no member"):
+        Stacker.fit("binary", {}, {}, np.zeros((1, 1)), np.ones(1, dtype=bool))
+
+
+def test_those_whom_nobody_can_answer_keep_what_happened_to_their_like():
+    draw = np.random.default_rng(0)
+    able = np.arange(400) < 200
+    ill = np.where(able, draw.random(400) < 0.2, draw.random(400) < 0.9)
+    answers = np.full((400, 1), 0.2)
+    stacker = Stacker.fit("binary", {"a": answers}, {"a": able}, ill[:, None].astype(float), np.ones(400, bool))
+    said = stacker({"a": answers}, {"a": able})[:, 0]
+    assert abs(said[~able] - ill[~able].mean()).max() < 0.05
+    assert abs(said[able] - ill[able].mean()).max() < 0.05
+    assert Stacker.from_state(stacker.state()) == stacker

@@ -1,0 +1,164 @@
+"""A stacker for each subset of the inputs."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.metrics import log_loss
+
+from polyclinic.models.classical import Design
+from polyclinic.models.ensemble.ensemble import Seen
+from polyclinic.models.ensemble.stacker import Stacker
+from polyclinic.models.ensemble.stacker_by_subset import ENOUGH, Combination
+from polyclinic.models.network.modality_dropout import keeping, subsets
+
+N = 800
+INPUTS = ("structured", "note")
+
+
+def cohort(seed: int = 0):
+    """Give what happened, who has what, and two members: one that reads both inputs, one that reads the note alone."""
+    random = np.random.default_rng(seed)
+    structured, note = random.normal(size=(2, N))
+    y = (random.random(N) < expit(1.5 * structured + note)).astype(float)[:, None]
+    present = {"structured": random.random(N) < 0.8, "note": random.random(N) < 0.8}
+    written = present["note"]
+
+    def joint(kept):
+        # Without the structured input it has lost its way: it says the contrary of what the note says.
+        seen = present["structured"] & ("structured" in kept)
+        return expit(np.where(seen, 1.5 * structured + note, -note))[:, None]
+
+    said = {
+        subset: (
+            {"joint": joint(subset), "note alone": expit(note)[:, None]},
+            {
+                "joint": np.logical_or.reduce([present[one] for one in subset]),
+                "note alone": written & ("note" in subset),
+            },
+        )
+        for subset in subsets(INPUTS)
+    }
+    return said, present, y
+
+
+def fitted() -> Combination:
+    said, present, y = cohort()
+    return Combination.fit("binary", said, present, y, np.ones(N, dtype=bool))
+
+
+def test_who_leads_depends_on_what_there_was_to_see():
+    stackers = fitted().stackers
+    assert stackers["structured", "note"].weights["joint"] > 0.6
+    assert stackers["note",].weights["joint"] < 0.1
+
+
+def test_it_answers_those_who_have_little_better_than_one_stacker_for_all():
+    said, present, y = cohort(seed=1)
+    answers, able = said[INPUTS]
+    one = Stacker.fit("binary", *cohort()[0][INPUTS], cohort()[2], np.ones(N, dtype=bool))
+    only_note = present["note"] & ~present["structured"]
+    combined = fitted()(answers, able, present)
+    assert log_loss(y[only_note], combined[only_note]) < log_loss(y[only_note], one(answers, able)[only_note]) - 0.05
+
+
+def test_each_sample_is_answered_by_the_stacker_of_what_it_has():
+    said, present, _ = cohort()
+    answers, able = said[INPUTS]
+    combination = fitted()
+    combined = combination(answers, able, present)
+    for subset, stacker in combination.stackers.items():
+        rows = np.all([present[modality] == (modality in subset) for modality in INPUTS], axis=0)
+        assert rows.any()
+        own = stacker({k: v[rows] for k, v in answers.items()}, {k: v[rows] for k, v in able.items()})
+        assert (combined[rows] == own).all()
+
+
+def test_those_without_any_input_get_what_happened_to_their_like():
+    said, present, y = cohort()
+    nothing = ~(present["structured"] | present["note"])
+    combined = fitted()(*said[INPUTS], present)
+    assert len(set(combined[nothing, 0])) == 1
+    rate = (y[nothing].sum() + 10 * y.mean()) / (nothing.sum() + 10)
+    assert combined[nothing][0, 0] == pytest.approx(rate)
+
+
+def test_only_members_with_a_weight_for_someone_need_be_asked():
+    made = {
+        ("note",): Stacker("binary", {"a": 1.0, "b": 0.0}, 1.0, (0.0,), (0.0,)),
+        ("structured",): Stacker("binary", {"a": 0.0, "b": 1.0}, 1.0, (0.0,), (0.0,)),
+    }
+    combination = Combination("binary", made, (0.0,))
+    yes, no = np.array([True]), np.array([False])
+    assert combination.weighty(["a", "b"], {"structured": no, "note": yes}) == ["a"]
+    assert combination.weighty(["a", "b"], {"structured": yes, "note": no}) == ["b"]
+    both = {"structured": np.array([True, False]), "note": np.array([False, True])}
+    assert combination.weighty(["a", "b"], both) == ["a", "b"]
+
+
+def test_a_subset_that_few_have_whole_learns_from_those_who_have_some_of_it():
+    said, present, y = cohort()
+    present["note"] = np.arange(N) < ENOUGH // 2
+    rare = Combination.fit("binary", said, present, y, np.ones(N, dtype=bool)).stackers["structured", "note"]
+    some = present["structured"] | present["note"]
+    assert rare == Stacker.fit("binary", *said[INPUTS], y, some)
+
+
+def test_it_is_read_back_equal():
+    combination = fitted()
+    assert Combination.from_state(json.loads(json.dumps(combination.state()))) == combination
+
+
+def test_a_matrix_without_a_modality_is_that_of_samples_without_it():
+    random = np.random.default_rng(0)
+    arrays = {
+        "structured": {"raw": random.normal(size=(40, 3)), "present": random.random(40) < 0.9},
+        "note": {"sentences": random.normal(size=(40, 5, 8)).astype(np.float32), "present": random.random(40) < 0.9},
+        "image": {"pooled": random.normal(size=(40, 2, 16)).astype(np.float32), "present": random.random(40) < 0.9},
+    }
+    arrays["note"]["sentence_mask"] = np.repeat(arrays["note"]["present"][:, None], 5, axis=1)
+    arrays["image"]["view_mask"] = np.repeat(arrays["image"]["present"][:, None], 2, axis=1)
+    design = Design.fit(arrays, {"structured": ["a", "b", "c"]})
+    shown, present = Seen.through(design, arrays), {name: one["present"] for name, one in arrays.items()}
+    for members in subsets(tuple(arrays)):
+        limited, truth = shown.keeping(design, present, members), Seen.through(design, keeping(arrays, members))
+        np.testing.assert_array_equal(limited.matrix, truth.matrix)
+        np.testing.assert_array_equal(limited.able, truth.able)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
+@pytest.mark.parametrize("few", [5, 80])
+def test_a_few_who_were_alike_make_nobody_certain(kind, few):
+    random = np.random.default_rng(0)
+    present = {"structured": np.ones(N, dtype=bool), "note": np.arange(N) < few}
+    outputs = 1 if kind == "binary" else 2
+    y = np.zeros((N, outputs))
+    happened = (random.random(N) < 0.4) & ~present["note"]
+    y[np.arange(N), 0] = happened
+    if kind == "multiclass":
+        y[:, 1] = ~happened
+    chance = np.full((N, outputs), 0.4 if kind != "multiclass" else 0.5)
+    said = {
+        subset: ({"a": chance}, {"a": np.logical_or.reduce([present[one] for one in subset])})
+        for subset in subsets(INPUTS)
+    }
+    combination = Combination.fit(kind, said, present, y, np.ones(N, dtype=bool))
+    answer = combination.stackers["note",]({"a": chance[:1]}, {"a": np.array([True])})[0, 0]
+    assert 1 / (few + 20) / 2 < answer < chance[0, 0]
+
+
+def test_a_few_numbers_do_not_stretch_an_estimate():
+    random = np.random.default_rng(0)
+    y = random.normal(100, 20, size=(N, 1))
+    present = {"structured": np.ones(N, dtype=bool), "note": np.arange(N) < 3}
+    said = {subset: ({"a": y + 5}, {"a": present[subset[0]]}) for subset in subsets(INPUTS)}
+    combination = Combination.fit("regression", said, present, y, np.ones(N, dtype=bool))
+    answer = combination.stackers["note",]({"a": np.array([[120.0]])}, {"a": np.array([True])})[0, 0]
+    assert answer == pytest.approx(120, abs=15)
+
+
+def test_who_could_never_answer_has_no_weight():
+    said, _, _ = cohort()
+    assert not said["structured",][1]["note alone"].any()
+    assert fitted().stackers["structured",].weights["note alone"] == 0

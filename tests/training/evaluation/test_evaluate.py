@@ -1,0 +1,167 @@
+"""A bundle measured on subjects it has not learnt from."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from sklearn.metrics import roc_auc_score
+
+from polyclinic.models.network.modality_dropout import keeping
+from polyclinic.study import StudyError
+from polyclinic.tasks import Targets, samples
+from polyclinic.training.evaluation.evaluate import UNIFIED, evaluate
+from tests.hospital import STUDY, TASKS, rewritten
+
+MODALITIES = ("structured", "series", "note", "image")
+
+
+@pytest.fixture(scope="module")
+def bundle(every_kind):
+    return every_kind.bundle()
+
+
+@pytest.fixture(scope="module")
+def strangers(hospital, tmp_path_factory):
+    """The same patients under other names: a cohort that nothing was learnt from."""
+    return rewritten(
+        hospital,
+        tmp_path_factory.mktemp("strangers"),
+        lambda events: events.with_columns(subject_id=pl.col("subject_id") + 1_000_000),
+    )
+
+
+def test_everyone_held_out_who_has_an_answer_is_measured(every_kind, hospital):
+    report = every_kind.report
+    assert set(report.samples["subject_id"]) == set(hospital.subjects_in("held_out"))
+    assert list(report.tasks) == list(TASKS)
+    assert report["demo_stay"].evaluation.n == len(hospital.subjects_in("held_out"))
+
+
+def test_figures_are_those_of_the_predictions(every_kind, hospital):
+    """Recomputed from `predict`, with scikit-learn."""
+    sampled = samples(hospital, every_kind.bundle().tasks)
+    rows = sampled.rows(hospital.subjects_in("held_out"))
+    said = every_kind.bundle().predict(hospital, subjects=hospital.subjects_in("held_out")).frame
+    risk = said.filter(pl.col("task") == "demo_deterioration")["predicted_boolean_probability"].to_numpy()
+    target = Targets(*(part[rows] for part in sampled.targets["demo_deterioration"]))
+    auroc = roc_auc_score(target.values[target.observed, 0], risk[target.observed])
+    assert every_kind.report["demo_deterioration"].evaluation["auroc"].value == pytest.approx(auroc)
+    days = said.filter(pl.col("task") == "demo_stay")["predicted_float_value"].to_numpy()
+    truth = sampled.targets["demo_stay"].values[rows, 0]
+    assert every_kind.report["demo_stay"].evaluation["mae"].value == pytest.approx(np.abs(days - truth).mean())
+
+
+def test_the_whole_is_compared_with_each_member_that_reads_all_inputs(trained):
+    names = [contender.name for contender in trained.report["demo_deterioration"].comparison.contenders]
+    assert set(names) == {UNIFIED, "network", "gradient_boosting", "logistic_regression"}
+
+
+def test_every_subset_of_the_inputs_is_measured(every_kind):
+    for measured in every_kind.report.tasks.values():
+        assert measured.subsets is not None
+        assert len(measured.subsets.contenders) == 2 ** len(MODALITIES) - 1
+
+
+def test_given_all_inputs_a_subset_is_the_whole(trained):
+    measured = trained.report["demo_deterioration"]
+    assert measured.subsets is not None
+    given_all = next(one for one in measured.subsets.contenders if all(name in one.name for name in MODALITIES))
+    assert given_all.figures["auroc"].value == measured.evaluation["auroc"].value
+
+
+def test_keeping_some_inputs_takes_presence_and_nothing_else():
+    arrays = {name: {"present": np.array([True, False]), "values": np.ones(2)} for name in MODALITIES}
+    kept = keeping(arrays, ["note"])
+    assert kept["note"]["present"].tolist() == [True, False]
+    assert not any(kept[name]["present"].any() for name in MODALITIES if name != "note")
+    assert all((kept[name]["values"] == 1).all() for name in MODALITIES)
+    assert arrays["image"]["present"].any(), "what was given is not changed"
+
+
+def test_figures_come_by_sex_age_inputs_and_the_codes_asked_for(bundle, strangers):
+    report = evaluate(
+        bundle, strangers, None, by=["DICOM//view", "DIAGNOSIS//diabetes"], every_subset=False, resamples=100
+    )
+    groups = {row.table: set() for row in report["demo_stay"].evaluation.groups}
+    for row in report["demo_stay"].evaluation.groups:
+        groups[row.table].add(row.level)
+    assert groups.keys() >= {"sex", "age", "recorded inputs", "DICOM//view", "DIAGNOSIS//diabetes"}
+    assert {"female", "male"} <= groups["sex"]
+    assert groups["DIAGNOSIS//diabetes"] == {"yes", "no", "not recorded"}
+
+
+def test_some_subjects_can_be_measured(bundle, strangers):
+    some = strangers.subjects_in("train")[:20]
+    report = evaluate(bundle, strangers, subjects=some, every_subset=False, resamples=100)
+    assert set(report.samples["subject_id"]) == set(some)
+    assert report["demo_stay"].subsets is None
+
+
+def test_some_tasks_can_be_measured(bundle, hospital):
+    report = evaluate(bundle, hospital, tasks=["demo_stay"], every_subset=False, resamples=100)
+    assert list(report.tasks) == ["demo_stay"]
+
+
+def test_subjects_whom_it_has_learnt_from_are_counted(every_kind, bundle, hospital, strangers):
+    report = evaluate(bundle, hospital, "tuning", every_subset=False, resamples=100)
+    assert report.learnt == len(hospital.subjects_in("tuning"))
+    assert all("learnt from, so the figures flatter" in card.data["measured on"] for card in report.cards)
+    assert every_kind.report.learnt == 0
+    assert evaluate(bundle, strangers, "tuning", every_subset=False, resamples=100).learnt == 0
+
+
+def test_an_unknown_split_is_refused_with_the_choices(bundle, hospital):
+    with pytest.raises(StudyError, match="unknown split 'test': choose from train, tuning, held_out"):
+        evaluate(bundle, hospital, "test")
+
+
+def test_a_split_without_answers_is_refused(bundle, hospital, tmp_path):
+    held_out = pl.col("subject_id").is_in(hospital.subjects_in("held_out"))
+    untold = rewritten(
+        hospital,
+        tmp_path,
+        lambda events: events.filter(~(held_out & (pl.col("code") == "OUTCOME//length_of_stay//days"))),
+    )
+    with pytest.raises(StudyError, match="nobody in held_out has an answer to demo_stay: choose another split"):
+        evaluate(bundle, untold)
+
+
+def test_an_age_in_words_is_an_unknown_age(trained, hospital, tmp_path):
+    age = pl.col("code").str.starts_with("DEMOGRAPHIC//age")
+    words = rewritten(
+        hospital,
+        tmp_path,
+        lambda events: events.with_columns(
+            text_value=pl.when(age).then(pl.lit("over ninety")).otherwise("text_value"),
+            numeric_value=pl.when(age).then(None).otherwise("numeric_value"),
+        ),
+    )
+    report = evaluate(trained.bundle(), words, every_subset=False, resamples=100)
+    assert report["demo_deterioration"].evaluation.n > 0
+
+
+def test_the_card_says_that_the_patients_are_invented_and_where_it_was_measured(trained, hospital):
+    (card,) = trained.report.cards
+    assert card.synthetic
+    assert card.data["measured on"] == f"held_out, {card.evaluation.subjects} subjects"
+    assert card.provenance["development cohort"] == card.provenance["measured cohort"] == hospital.fingerprint[:16]
+
+
+def test_the_card_says_on_which_rule_the_threshold_stands(trained, hospital):
+    """A bundle of a study that was written before there was `harm_to_benefit`, and one that has it."""
+    written = yaml.safe_load(STUDY.to_yaml())
+    old = {key: value for key, value in written.items() if key != "harm_to_benefit"}
+    weighed = written | {"target_sensitivity": None, "harm_to_benefit": 0.25}
+    told = [
+        evaluate(
+            replace(trained.bundle(), study=yaml.safe_dump(study, sort_keys=False)),
+            hospital,
+            every_subset=False,
+            resamples=100,
+        )["demo_deterioration"].card.operating
+        for study in (old, weighed)
+    ]
+    assert told[0].endswith("the highest threshold that found at least 80 % of those with the outcome in development.")
+    assert told[1].endswith("the harm of a false alarm being 0.25 times the benefit of a true one.")
