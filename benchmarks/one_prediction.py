@@ -10,8 +10,8 @@ from polyclinic import Bundle, Cohort, Study
 from polyclinic.features.backbones import efficientnet_lite0, minilm
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.image.preprocessing import canonical, read_picture
+from polyclinic.features.known_record import record_of
 from polyclinic.features.note.featurizer import NoteFeaturizer
-from polyclinic.models.bundle.bundle import record_of
 from polyclinic.study import Network
 from polyclinic.tasks import samples
 from polyclinic.training.fit import fit_study

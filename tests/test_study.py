@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from polyclinic import Study, Task
 from polyclinic.study import Network, StudyError
 from polyclinic.tasks import BUILT_IN, TaskError
+from polyclinic.training.cross_validation import cross_validate
 from polyclinic.training.fit import WORK
 from polyclinic.training.model_setup import check_network
 from polyclinic.training.network.trainer import check_logger
-from polyclinic.training.train import cross_validate, train_and_measure
+from polyclinic.training.train import train_and_measure
 from tests.hospital import EVERY_KIND, SIMPLE, SMALL
 
 CUSTOM = """

@@ -9,10 +9,11 @@ from polyclinic.assess import Assessment, MapSetting, Trust, assess, assess_with
 from polyclinic.assess.explain_answers import MOST_FEATURES, MOST_MEASUREMENTS, SENSITIVITY
 from polyclinic.evaluation import Figure
 from polyclinic.exchange.html import assessment_page, evidence_of
-from polyclinic.explain.audit.record import Audit, Dial, Verdict
+from polyclinic.explain.audit.record import Audit, Verdict
 from polyclinic.explain.inputs.baseline import development_samples
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
+from polyclinic.explain.localisation.operating_point import Dial
 from polyclinic.explain.methods import integrated_gradients
 from polyclinic.explain.methods.saliency_maps import blurred, mapped
 from polyclinic.explain.sample import Sample

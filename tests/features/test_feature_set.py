@@ -8,8 +8,8 @@ import pytest
 
 from polyclinic.features.feature_set import FEATURIZERS, FeatureSet
 from polyclinic.features.image.featurizer import ImageOptions
+from polyclinic.features.known_record import record_of
 from polyclinic.features.note.featurizer import NoteOptions
-from polyclinic.models.bundle.bundle import record_of
 from polyclinic.tasks import number_samples
 from tests.hospital import EVERY_KIND, times_of
 

@@ -11,7 +11,7 @@ from polyclinic import Study
 from polyclinic.evaluation.metrics.conformal import conformal_quantile, left_out
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.development_reference import FILES
-from polyclinic.models.ensemble.ensemble import presence_of
+from polyclinic.models.ensemble.members import presence_of
 from polyclinic.study import StudyError
 from polyclinic.tasks import samples
 from polyclinic.training.development_reference import Judged, conformity_of

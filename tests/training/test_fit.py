@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polyclinic import Study
-from polyclinic.models.ensemble.ensemble import presence_of
+from polyclinic.models.ensemble.members import presence_of
 from polyclinic.study import StudyError
 from polyclinic.tasks import TaskError
 from polyclinic.training.fit import fit_study

@@ -19,9 +19,11 @@ from polyclinic import Bundle, Study
 from polyclinic.evaluation.estimate import decimal
 from polyclinic.tasks import samples
 from polyclinic.training import train as run
+from polyclinic.training.cross_validation import cross_validate
 from polyclinic.training.evaluation.evaluate import Report
 from polyclinic.training.fit import WORK
-from polyclinic.training.train import cross_validate, train_and_measure, write_report
+from polyclinic.training.output_folder import write_report
+from polyclinic.training.train import train_and_measure
 from tests.hospital import EVERY_KIND, SIMPLE, STUDY, files_of, rewritten
 
 TASK = "demo_deterioration"

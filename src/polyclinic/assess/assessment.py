@@ -12,8 +12,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import ValidationError
 
-from polyclinic.assess.explanation import Explanation, Similar
-from polyclinic.assess.part import Part
+from polyclinic.assess.explanation import Explanation, Part, Similar
 from polyclinic.evaluation import Difference, Figure
 from polyclinic.tasks import Kind
 

@@ -33,9 +33,10 @@ from polyclinic.explain.attribution import (
     SeriesAttribution,
     StructuredAttribution,
 )
-from polyclinic.explain.audit.record import Dial, stored_dial, stored_verdicts
+from polyclinic.explain.audit.record import stored_verdicts
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
+from polyclinic.explain.localisation.operating_point import Dial, stored_dial
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.methods.integrated_gradients import METHOD, integrated_gradients_of_each
 from polyclinic.explain.methods.saliency_maps import located

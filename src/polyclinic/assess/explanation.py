@@ -8,9 +8,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from polyclinic.assess.part import Part
+from pydantic import BaseModel, ConfigDict
+
 from polyclinic.evaluation import Figure
 from polyclinic.explain.localisation.regions import Region
+
+
+class Part(BaseModel):
+    """A frozen part of an assessment, of finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModalityShare(Part):

@@ -15,7 +15,8 @@ from polyclinic.cohort import Cohort
 from polyclinic.cohort.storage.digest import digest
 from polyclinic.explain.sample import Sample, samples_of, taken_of
 from polyclinic.features import Arrays, SeriesFeaturizer, StructuredFeaturizer
-from polyclinic.models.bundle.bundle import Bundle, record_of
+from polyclinic.features.known_record import record_of
+from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.ensemble import Heard
 from polyclinic.models.network.batch import in_order
 

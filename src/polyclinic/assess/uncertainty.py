@@ -15,7 +15,8 @@ from polyclinic.evaluation.metrics.conformal import class_set, conformal_quantil
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.development_reference import Conformity
 from polyclinic.models.ensemble.calibration import calibrated_by_each
-from polyclinic.models.ensemble.ensemble import NETWORK, Heard, Opinion
+from polyclinic.models.ensemble.ensemble import NETWORK, Heard
+from polyclinic.models.ensemble.members import Opinion
 from polyclinic.tasks import Task
 
 ALPHA = 0.1

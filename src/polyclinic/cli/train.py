@@ -61,7 +61,8 @@ def train(
     if study.network is None and logger != "csv":
         raise typer.BadParameter("this study has no network, whose losses alone are logged", param_hint="--logger")
     opened, progress = Cohort.open(cohort), TerminalProgress()
-    from polyclinic.training.train import cross_validate, train_and_measure  # slow, so not before a refusal
+    from polyclinic.training.cross_validation import cross_validate
+    from polyclinic.training.train import train_and_measure  # slow, so not before a refusal
 
     report: "Report | None"
     if folds:

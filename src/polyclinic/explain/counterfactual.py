@@ -19,9 +19,10 @@ from polyclinic.cohort import Cohort, kind, modality
 from polyclinic.explain.inputs.baseline import development_samples
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.features import Arrays, SeriesFeaturizer, StructuredFeaturizer
+from polyclinic.features.known_record import record_of
 from polyclinic.features.measurements import measure
 from polyclinic.features.series.featurizer import NOT_SERIES
-from polyclinic.models.bundle.bundle import Bundle, record_of
+from polyclinic.models.bundle.bundle import Bundle
 
 LOW, HIGH = 0.01, 0.99
 """Quantiles of the training measurements within which a number is plausible."""

@@ -13,7 +13,8 @@ import polars as pl
 from polyclinic.cohort.as_of import SAMPLES, known_at
 from polyclinic.features import Arrays
 from polyclinic.features.image.embeddings import Blobs
-from polyclinic.models.bundle.bundle import Bundle, record_of
+from polyclinic.features.known_record import record_of
+from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.batch import in_order
 
 OF_PICTURES = ("IMAGE//", "DICOM//")

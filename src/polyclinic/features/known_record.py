@@ -1,9 +1,11 @@
 """What a model may see of each sample: the input codes of the record, cut at the prediction time."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from polyclinic.cohort import known_at
-from polyclinic.tasks import Inputs
+from polyclinic.tasks import Inputs, Task
 from polyclinic.tasks.code_patterns import codes_of
 
 
@@ -15,3 +17,13 @@ def known_inputs(events: pl.LazyFrame, samples: pl.DataFrame, inputs: Inputs) ->
     """
     selected = events.filter(pl.col("code").is_in(inputs.among(codes_of(events))))
     return known_at(selected, samples).collect()
+
+
+def record_of(events: pl.LazyFrame | pl.DataFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
+    """Give what is known of the samples at their prediction times: events of the codes that every task may see."""
+    visible = codes_of(events)
+    for task in tasks:
+        visible = task.inputs.among(visible)
+    asked = pl.col("subject_id").is_in(samples["subject_id"].unique().implode())
+    seen = events.lazy().filter(asked & pl.col("code").is_in(visible))
+    return known_at(seen, samples).collect()

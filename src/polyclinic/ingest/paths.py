@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from polyclinic.cohort import Reject
+from polyclinic.ingest.errors import Unusable
 from polyclinic.ingest.readers import Sink
-from polyclinic.ingest.unusable import Unusable
 
 OUTSIDE = "path outside the source"
 MISSING = "missing file"

@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 
 from polyclinic.cohort import CohortWriter, Reject
+from polyclinic.ingest.errors import IngestError, RejectsError
 from polyclinic.ingest.readers import Sink, options_for, source_named
-from polyclinic.ingest.report import IngestError, IngestReport, RejectsError
+from polyclinic.ingest.report import IngestReport
 from polyclinic.progress import SILENT, Progress
 
 

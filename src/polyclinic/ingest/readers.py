@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 import polars as pl
 
 from polyclinic.cohort import Reject
-from polyclinic.ingest.report import IngestError
+from polyclinic.ingest.errors import IngestError
 from polyclinic.progress import Progress
 
 

@@ -5,14 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
-class IngestError(ValueError):
-    """The ingest as a whole cannot go on; the message says what was wrong, where, and what to do. No patient data."""
-
-
-class RejectsError(IngestError):
-    """A strict ingest was refused, since something in the source was rejected; the cohort is as it was."""
-
-
 @dataclass(frozen=True)
 class IngestReport:
     """The counts of one ingest.

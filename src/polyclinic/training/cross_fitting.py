@@ -19,23 +19,12 @@ from jaxtyping import Bool, Int
 
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
-from polyclinic.models.ensemble.calibration import (
-    Calibrator,
-    Utility,
-    threshold_for_sensitivity,
-    threshold_for_utility,
-)
-from polyclinic.models.ensemble.ensemble import (
-    NETWORK,
-    Ensemble,
-    Member,
-    Opinion,
-    Shown,
-    TaskEnsemble,
-    network_opinions,
-    presence_of,
-)
+from polyclinic.models.ensemble.calibration import Calibrator
+from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, TaskEnsemble
+from polyclinic.models.ensemble.members import Member, Opinion, Shown, presence_of
+from polyclinic.models.ensemble.network_outputs import network_opinions
 from polyclinic.models.ensemble.stacker_by_subset import Combination, Present, Subset
+from polyclinic.models.ensemble.thresholds import Utility, threshold_for_sensitivity, threshold_for_utility
 from polyclinic.models.network.batch import in_order
 from polyclinic.models.network.modality_dropout import keeping, subsets
 from polyclinic.progress import SILENT, Advance, Progress

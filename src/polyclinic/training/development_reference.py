@@ -21,7 +21,9 @@ from polyclinic.models import NoteSizes
 from polyclinic.models.bundle.development_reference import Conformity, Reference
 from polyclinic.models.bundle.outliers import Gaussian, Novelty, out_of_fold
 from polyclinic.models.ensemble.calibration import Calibrator
-from polyclinic.models.ensemble.ensemble import Ensemble, TaskEnsemble, network_voices, presence_of
+from polyclinic.models.ensemble.ensemble import Ensemble, TaskEnsemble
+from polyclinic.models.ensemble.members import presence_of
+from polyclinic.models.ensemble.network_outputs import network_voices
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study
 from polyclinic.tasks import Targets, Task

@@ -15,8 +15,9 @@ from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
-from polyclinic.models.bundle.bundle import Bundle, record_of
-from polyclinic.models.ensemble.ensemble import presence_of
+from polyclinic.features.known_record import record_of
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Samples, Targets, samples

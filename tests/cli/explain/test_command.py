@@ -14,11 +14,12 @@ from PIL import Image
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.cli.explain.command import BASELINES, METHODS
 from polyclinic.evaluation import Figure
-from polyclinic.explain.audit.record import Audit, Dial, Verdict
+from polyclinic.explain.audit.record import Audit, Verdict
 from polyclinic.explain.counterfactual import counterfactuals, plausible_ranges
 from polyclinic.explain.inputs.baseline import NAMES
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
+from polyclinic.explain.localisation.operating_point import Dial
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.methods.integrated_gradients import integrated_gradients
 from polyclinic.explain.methods.registry import EXPLAINERS, attribute

@@ -15,7 +15,8 @@ from polyclinic.explain.audit.faithfulness import STAGES
 from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.lesions import EDGES, LOCATORS, LesionHunt, Mapped, choose_dial, task_of_findings
 from polyclinic.explain.audit.page import audit_page
-from polyclinic.explain.audit.record import AUDIT, DIAL, Audit, Sanity, judged, stored_dial, stored_verdicts
+from polyclinic.explain.audit.record import AUDIT, Audit, Sanity, judged, stored_verdicts
+from polyclinic.explain.localisation.operating_point import DIAL, stored_dial
 from polyclinic.explain.localisation.regions import Box
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.training.fit import fit_study

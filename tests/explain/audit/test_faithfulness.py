@@ -21,7 +21,8 @@ from polyclinic.explain.audit.faithfulness import (
     strongest_first,
 )
 from polyclinic.explain.methods.unit_scores import METHODS, edges, smoothed
-from polyclinic.explain.perturbation.units import BLOCK, BlockUnits, CodeUnits, Examined, WordUnits
+from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.perturbation.units import BLOCK, BlockUnits, CodeUnits, WordUnits
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.features.note.negation import is_cue
 from tests.explain.conftest import without

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from polyclinic.explain.inputs.logit_function import Pathway
-from polyclinic.explain.methods.attention_rollout import attention_rollout, attention_weights, grad_cam, rollout
+from polyclinic.explain.methods.attention_rollout import attention_rollout, attention_weights, rollout
+from polyclinic.explain.methods.grad_cam import grad_cam
 from polyclinic.explain.sample import ExplanationError, output_of
 from polyclinic.models.network.layers import Attention
 from tests.explain.conftest import without

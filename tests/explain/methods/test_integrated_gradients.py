@@ -7,8 +7,8 @@ import pytest
 import torch
 from captum.attr import IntegratedGradients
 
-from polyclinic.explain.inputs.base import MapStem
 from polyclinic.explain.inputs.baseline import BLURRED, ZERO, Baseline, training_means, usual_of
+from polyclinic.explain.inputs.image import MapStem
 from polyclinic.explain.inputs.logit_function import Pathway
 from polyclinic.explain.methods.integrated_gradients import (
     FIRST_STEPS,

@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from polyclinic.ingest import IngestError
 from polyclinic.ingest.formats.waveform import Waveform
-from polyclinic.ingest.wfdb.reader import MAX_SAMPLES, UnusableRecord, by_kind, read_record
+from polyclinic.ingest.formats.wfdb_record import MAX_SAMPLES, UnusableRecord, read_record
+from polyclinic.ingest.wfdb.reader import by_kind
 
 SIGNALS = np.array([[0.0, 0.5, 80.0], [0.1, -0.5, 81.0], [0.2, 0.25, 79.5], [0.3, 0.0, 80.0]])
 

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from polyclinic.models.bundle.predictions import COLUMNS, with_inputs
-from polyclinic.models.ensemble.ensemble import FEW, Shown
+from polyclinic.models.ensemble.members import Shown
+from polyclinic.models.ensemble.network_outputs import FEW
 from polyclinic.tasks import label, number_samples
 from tests.hospital import times_of
 

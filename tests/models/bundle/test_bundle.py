@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from polyclinic import Bundle, Cohort, Study, Task
-from polyclinic.models.bundle.bundle import BundleError, record_of
+from polyclinic.features.known_record import record_of
+from polyclinic.models.bundle.bundle import BundleError
 from polyclinic.models.bundle.predictions import COLUMNS, Predictions
 from polyclinic.tasks import number_samples, prediction_times
 from polyclinic.training.fit import fit_study

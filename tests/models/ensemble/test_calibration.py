@@ -7,15 +7,9 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit, softmax
 from sklearn.metrics import log_loss
 
-from polyclinic.models.ensemble.calibration import (
-    METHODS,
-    Calibrator,
-    Utility,
-    calibrated_by_each,
-    threshold_for_sensitivity,
-    threshold_for_utility,
-)
+from polyclinic.models.ensemble.calibration import METHODS, Calibrator, calibrated_by_each
 from polyclinic.models.ensemble.link_functions import LINKS
+from polyclinic.models.ensemble.thresholds import Utility, threshold_for_sensitivity, threshold_for_utility
 
 BINS = (1.0, 2.0, 4.0)
 KINDS = {"binary": 1, "multiclass": 3, "multilabel": 2, "regression": 2, "time_to_event": 3}

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from polyclinic.models.ensemble.calibration import Calibrator
-from polyclinic.models.ensemble.ensemble import NETWORK, Opinion, TaskEnsemble, network_opinions, presence_of
+from polyclinic.models.ensemble.ensemble import NETWORK, TaskEnsemble
+from polyclinic.models.ensemble.members import Opinion, presence_of
+from polyclinic.models.ensemble.network_outputs import network_opinions
 from polyclinic.tasks import number_samples
 from tests.hospital import times_of
 

@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from polyclinic.models.classical import Design
-from polyclinic.models.ensemble.ensemble import Seen
+from polyclinic.models.ensemble.members import Seen
 from polyclinic.models.ensemble.stacker import Stacker
 from polyclinic.models.ensemble.stacker_by_subset import ENOUGH, Combination
 from polyclinic.models.network.modality_dropout import keeping, subsets

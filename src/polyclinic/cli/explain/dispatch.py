@@ -9,19 +9,20 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 
+from polyclinic.cli.explain.counterfactual import CounterfactualPart
 from polyclinic.cli.explain.formatting import Part
 from polyclinic.cli.explain.image import ImagePart, Setting
 from polyclinic.cli.explain.note import NotePart
 from polyclinic.cli.explain.reliability import Trust, audited
 from polyclinic.cli.explain.series import SeriesPart
-from polyclinic.cli.explain.shapley import CounterfactualPart, MembersPart, ModalitiesPart
+from polyclinic.cli.explain.shapley import MembersPart, ModalitiesPart
 from polyclinic.cli.explain.structured import StructuredPart
 from polyclinic.cli.explain.target import Question
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import Attribution
-from polyclinic.explain.audit.record import stored_dial
 from polyclinic.explain.counterfactual import counterfactuals, plausible_ranges
 from polyclinic.explain.inputs.baseline import Baseline, training_means, usual_of
+from polyclinic.explain.localisation.operating_point import stored_dial
 from polyclinic.explain.methods.attention_rollout import ROLLOUT
 from polyclinic.explain.methods.integrated_gradients import METHOD
 from polyclinic.explain.methods.registry import EXPLAINERS

@@ -14,12 +14,12 @@ from polyclinic.cli.explain.formatting import more, table_of
 from polyclinic.evaluation.estimate import percent
 from polyclinic.evaluation.report.plot_style import styled
 from polyclinic.explain.attribution import PictureAttribution
-from polyclinic.explain.audit.record import Dial
 from polyclinic.explain.display import plots
 from polyclinic.explain.display.labels import signed
 from polyclinic.explain.display.summaries import START
 from polyclinic.explain.localisation.coordinates import PixelSpacing, ninth_of, region_in_picture
 from polyclinic.explain.localisation.localisation import localise
+from polyclinic.explain.localisation.operating_point import Dial
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.localisation.regions import Region
 from polyclinic.explain.methods.saliency_maps import blurred

@@ -35,7 +35,8 @@ from polyclinic.explain.audit.record import Alike, Audit, Course, Goal, Sanity, 
 from polyclinic.explain.audit.samples import Explained, chosen, mean, samples, spoken
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.explain.methods.unit_scores import METHODS, Told, edges
-from polyclinic.explain.perturbation.units import BlockUnits, Examined
+from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.perturbation.units import BlockUnits
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.unified import UnifiedModel

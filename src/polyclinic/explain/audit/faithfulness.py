@@ -24,10 +24,13 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 from torch import nn
 
-from polyclinic.explain.inputs.base import PictureStem, SentenceStem, Stem, WordStem
+from polyclinic.explain.inputs.base import Stem
 from polyclinic.explain.inputs.baseline import blurred
+from polyclinic.explain.inputs.image import PictureStem
+from polyclinic.explain.inputs.note import SentenceStem, WordStem
 from polyclinic.explain.methods.unit_scores import Told
-from polyclinic.explain.perturbation.units import BlockUnits, Examined, Units
+from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.perturbation.units import BlockUnits, Units
 from polyclinic.models.network.unified import UnifiedModel
 
 Kind = Literal["deletion", "insertion"]

@@ -16,7 +16,7 @@ from polyclinic.explain.audit.lesions import goal, with_lesions
 from polyclinic.explain.audit.record import Audit, Known
 from polyclinic.explain.audit.samples import Explained, mean
 from polyclinic.explain.inputs.aggregation import series_part, structured_part
-from polyclinic.explain.inputs.base import SentenceStem, WordStem
+from polyclinic.explain.inputs.note import SentenceStem, WordStem
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.features import NoteFeaturizer
 from polyclinic.models.bundle.bundle import Bundle

@@ -19,15 +19,16 @@ from polyclinic.cohort import Cohort
 from polyclinic.evaluation import Figure
 from polyclinic.explain.audit.froc import Case, Froc, froc, localisation_iou, pointing_game
 from polyclinic.explain.audit.ground_truth import Truth
-from polyclinic.explain.audit.record import Audit, Dial, Goal, Known, Located
+from polyclinic.explain.audit.record import Audit, Goal, Known, Located
 from polyclinic.explain.audit.samples import chosen, mean, samples, spoken
 from polyclinic.explain.inputs.aggregation import canvases
-from polyclinic.explain.inputs.base import PictureStem
+from polyclinic.explain.inputs.image import PictureStem
+from polyclinic.explain.localisation.operating_point import Dial
 from polyclinic.explain.localisation.regions import Box
-from polyclinic.explain.methods.attention_rollout import GRAD_CAM
+from polyclinic.explain.methods.grad_cam import GRAD_CAM
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.explain.methods.unit_scores import METHODS, SMOOTHING, edges, smoothed
-from polyclinic.explain.perturbation.units import Examined
+from polyclinic.explain.perturbation.perturbed_sample import Examined
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.features import ImageFeaturizer
 from polyclinic.models.bundle.bundle import Bundle

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure as Canvas
 from polyclinic.evaluation.estimate import Figure
 from polyclinic.evaluation.report.plot_style import DASHES, INK, MUTED, PAPER, SERIES, canvas, styled
 from polyclinic.explain.audit.froc import Froc
-from polyclinic.explain.audit.record import MOST_ALIKE, Course, Dial, Located, Sanity
+from polyclinic.explain.audit.record import MOST_ALIKE, Course, Located, Sanity
+from polyclinic.explain.localisation.operating_point import Dial
 
 BASELINES = ("random order", "edges")
 SIDE = (4.9, 3.6)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from polyclinic.evaluation import Figure
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.results import Curve
 from polyclinic.explain.audit.froc import Froc
+from polyclinic.explain.localisation.operating_point import DIAL, Dial, _read
 from polyclinic.files import write_text
 from polyclinic.models.bundle.bundle import Bundle
 
-AUDIT, DIAL, PAGE = "explain_audit.json", "localisation.json", "explain_audit.html"
+AUDIT, PAGE = "explain_audit.json", "explain_audit.html"
 MOST_ALIKE = 0.5
 """Mean rank correlation with a network of random weights, at or above which a method fails."""
 
@@ -85,20 +84,6 @@ class Known(Record):
 
 
 @dataclass(frozen=True)
-class Dial(Record):
-    """The setting of the dial from a map to its regions, chosen on validation pictures; see `localisation`."""
-
-    bundle: str  # digest
-    method: str
-    smoothing: float  # of the map, as a share of its side; 0: none
-    sensitivity: float
-    most_false: float  # false regions per picture that were allowed
-    recall: Figure  # on the pictures on which it was chosen
-    false_regions: Figure
-    chosen_on: str  # split
-
-
-@dataclass(frozen=True)
 class Goal(Record):
     """What was to be reached, and whether it was."""
 
@@ -163,16 +148,3 @@ def stored_verdicts(bundle: Bundle) -> dict[str, Verdict]:
     """Give what the audit beside a bundle says of each method; nothing without one, or one of other weights."""
     told = _read(bundle, AUDIT)
     return {} if told is None else {one["method"]: Verdict.from_dict(one) for one in told["verdicts"]}
-
-
-def stored_dial(bundle: Bundle) -> Dial | None:
-    """Give the dial's setting stored beside a bundle; None without one, or of other weights."""
-    told = _read(bundle, DIAL)
-    return None if told is None else Dial.from_dict(told)
-
-
-def _read(bundle: Bundle, name: str) -> dict[str, Any] | None:
-    if bundle.folder is None or not (bundle.folder / name).is_file():
-        return None
-    told: dict[str, Any] = json.loads((bundle.folder / name).read_text(encoding="utf-8"))
-    return told if told.get("bundle") == bundle.digest else None

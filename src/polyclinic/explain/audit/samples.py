@@ -14,7 +14,7 @@ from polyclinic.evaluation.arrays import weighted_mean
 from polyclinic.evaluation.bootstrap import METHOD as BOOTSTRAP
 from polyclinic.evaluation.bootstrap import Bootstrap, percentiles
 from polyclinic.explain.methods.unit_scores import Told
-from polyclinic.explain.perturbation.units import Examined
+from polyclinic.explain.perturbation.perturbed_sample import Examined
 from polyclinic.explain.sample import Output, Sample
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.tasks import Task, prediction_times

@@ -21,16 +21,11 @@ from polyclinic.explain.attribution import (
     StructuredAttribution,
     WordScore,
 )
-from polyclinic.explain.inputs.base import (
-    FeatureStem,
-    GridStem,
-    MapStem,
-    PictureStem,
-    SentenceStem,
-    Stem,
-    TripletStem,
-    WordStem,
-)
+from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.image import MapStem, PictureStem
+from polyclinic.explain.inputs.note import SentenceStem, WordStem
+from polyclinic.explain.inputs.series import GridStem, TripletStem
+from polyclinic.explain.inputs.structured import FeatureStem
 from polyclinic.explain.sample import Sample
 from polyclinic.features import ImageFeaturizer, NoteFeaturizer, SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.features.image.preprocessing import place

@@ -27,8 +27,9 @@ from polyclinic.explain.sample import ExplanationError
 from polyclinic.features import Arrays, ImageFeaturizer, NoteFeaturizer
 from polyclinic.features.image.embeddings import content_hash
 from polyclinic.features.image.preprocessing import canonical, read_picture
+from polyclinic.features.known_record import record_of
 from polyclinic.features.note.embeddings import frozen_network
-from polyclinic.models.bundle.bundle import Bundle, record_of
+from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.tasks import number_samples, prediction_times
 
 Name = Literal["zero", "blurred", "mean", "usual"]

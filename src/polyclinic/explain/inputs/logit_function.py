@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyclinic.explain.inputs.base import Stem, stems_of
+from polyclinic.explain.inputs.base import Stem
 from polyclinic.explain.inputs.baseline import ZERO, Baseline
+from polyclinic.explain.inputs.registry import stems_of
 from polyclinic.explain.sample import ExplanationError, Output, Sample
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.batch import Batch

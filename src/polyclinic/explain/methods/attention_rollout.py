@@ -9,10 +9,8 @@ answer is asked. Integrated gradients say more; these are quick, and give a seco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import torch
@@ -20,37 +18,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyclinic.explain.attribution import Attribution, NoteAttribution, WordScore
-from polyclinic.explain.inputs.aggregation import picture_parts, resized
-from polyclinic.explain.inputs.logit_function import Pathway
-from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
+from polyclinic.explain.methods.grad_cam import _attribution, _of_pictures, _path, _share
+from polyclinic.explain.sample import ExplanationError, Sample, output_of
 from polyclinic.features import NoteFeaturizer
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.encoders import Encoder
-from polyclinic.models.network.encoders.pictures import MapTokens
 from polyclinic.models.network.encoders.sentences import SentenceEncoder
 from polyclinic.models.network.encoders.vit import ViTEncoder
 from polyclinic.models.network.layers import Attention, SelfBlock
 
-GRAD_CAM, ROLLOUT = "grad_cam", "attention_rollout"
-
-
-def grad_cam(bundle: Bundle, sample: Sample, task: str, output: str | None = None) -> Attribution:
-    """Show in which parts of its pictures convolutional networks found what speaks for an answer.
-
-    Raises:
-        BundleError: the bundle does not answer the task.
-        ExplanationError: the task has no such output, the sample has no picture, or the image encoder has no such map.
-    """
-    asked = output_of(bundle, task, output)
-    path = _path(bundle, sample, asked, "image")
-    encoder = bundle.ensemble.networks[0].encoder("image")
-    if isinstance(encoder, ViTEncoder):
-        raise ExplanationError("Grad-CAM needs a convolutional network's last map: ask a ViT for attention_rollout")
-    points = path.between(torch.ones(1))
-    batch = path.batch(points)
-    own = deepcopy(path.networks)  # others may be asking them at this moment
-    heat = torch.stack([cam(network, partial(path.ask, network, points, batch)) for network in own])
-    return _of_pictures(bundle, sample, asked, path, _share(heat.mean(dim=0)), GRAD_CAM)
+ROLLOUT = "attention_rollout"
 
 
 def attention_rollout(
@@ -77,39 +54,6 @@ def attention_rollout(
     if modality == "image":
         return _of_pictures(bundle, sample, asked, path, _share(looked), ROLLOUT)
     return _attribution(sample, asked, ROLLOUT, note=_sentences(bundle, sample, _share(looked)))
-
-
-def _path(bundle: Bundle, sample: Sample, output: Output, modality: str) -> Pathway:
-    path = Pathway(bundle, sample, output)
-    if modality not in path.stems:
-        raise ExplanationError(f"there is no {modality} to look at: the sample has {', '.join(path.stems)}")
-    return path
-
-
-def cam(network: Any, ask: Callable[[], Tensor]) -> Float[Tensor, "picture h w"]:
-    """Ask a network, and weigh the last maps of its pictures by the gradient of what it says."""
-    with _maps_read(network.encoder("image").tokens) as read:
-        (gradient,) = torch.autograd.grad(ask().sum(), read)
-    maps = read[0].detach()
-    heat = torch.einsum("pc,plc->pl", gradient.mean(dim=1), maps).relu()
-    side = round(maps.shape[1] ** 0.5)
-    return heat.view(len(maps), side, side)
-
-
-@contextmanager
-def _maps_read(tokens: MapTokens) -> Iterator[list[Tensor]]:
-    """Make the maps that `tokens` is given leaves, and collect them."""
-    read: list[Tensor] = []
-
-    def leaf(_module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        read.append(given[0].detach().float().requires_grad_())
-        return (read[-1], *given[1:])
-
-    handle = tokens.register_forward_pre_hook(leaf)
-    try:
-        yield read
-    finally:
-        handle.remove()
 
 
 def _rolled(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -163,23 +107,6 @@ def attention_weights(
     scores = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
     weights: Tensor = scores.masked_fill(~allowed[:, None], -torch.inf).softmax(dim=3)
     return weights
-
-
-def _share(scores: Tensor) -> Tensor:
-    total = scores.sum()
-    return scores / total if total > 0 else scores
-
-
-def _of_pictures(
-    bundle: Bundle, sample: Sample, output: Output, path: Pathway, heat: Float[Tensor, "view h w"], method: str
-) -> Attribution:
-    side = path.stems["image"].end.shape[-1]
-    parts = picture_parts(bundle, sample, path.stems["image"], resized(heat, side))
-    return _attribution(sample, output, method, pictures=parts)
-
-
-def _attribution(sample: Sample, output: Output, method: str, **parts: Any) -> Attribution:
-    return Attribution(sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, **parts)
 
 
 def _sentences(bundle: Bundle, sample: Sample, looked: Float[Tensor, " sentence"]) -> NoteAttribution:

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from polyclinic.explain.attribution import Attribution, Completeness
 from polyclinic.explain.inputs.aggregation import attributed
-from polyclinic.explain.inputs.base import PictureStem
 from polyclinic.explain.inputs.baseline import Baseline, usual_of
+from polyclinic.explain.inputs.image import PictureStem
 from polyclinic.explain.inputs.logit_function import Pathway
 from polyclinic.explain.sample import Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from polyclinic.explain.attribution import Attribution
-from polyclinic.explain.methods.attention_rollout import GRAD_CAM, ROLLOUT, attention_rollout, grad_cam
+from polyclinic.explain.methods.attention_rollout import ROLLOUT, attention_rollout
+from polyclinic.explain.methods.grad_cam import GRAD_CAM, grad_cam
 from polyclinic.explain.methods.integrated_gradients import METHOD, integrated_gradients
 from polyclinic.explain.methods.saliency_maps import MAP_GRADIENTS, mapped
 from polyclinic.explain.sample import ExplanationError, Sample

@@ -16,7 +16,7 @@ import torch
 from polyclinic.explain.attribution import Attribution, PictureAttribution
 from polyclinic.explain.inputs.aggregation import picture_parts
 from polyclinic.explain.methods.unit_scores import METHODS, smoothed
-from polyclinic.explain.perturbation.units import Examined
+from polyclinic.explain.perturbation.perturbed_sample import Examined
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
 

@@ -20,10 +20,11 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from polyclinic.explain.inputs.aggregation import resized
-from polyclinic.explain.inputs.base import MapStem, PictureStem
-from polyclinic.explain.methods.attention_rollout import GRAD_CAM, cam
+from polyclinic.explain.inputs.image import MapStem, PictureStem
+from polyclinic.explain.methods.grad_cam import GRAD_CAM, cam
 from polyclinic.explain.methods.integrated_gradients import METHOD, TOLERANCE, integrate, slopes
-from polyclinic.explain.perturbation.units import BlockUnits, Examined
+from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.perturbation.units import BlockUnits
 from polyclinic.models.network.encoders.pictures import MapTokens
 
 MAP_STEPS = 8

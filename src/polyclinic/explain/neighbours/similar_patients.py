@@ -25,9 +25,10 @@ from polyclinic.explain.inputs.baseline import development_samples
 from polyclinic.explain.neighbours.latents import latents_of, networks_digest
 from polyclinic.explain.sample import ExplanationError, Sample
 from polyclinic.features import StructuredFeaturizer
+from polyclinic.features.known_record import record_of
 from polyclinic.features.structured.columns import is_scaled
 from polyclinic.files import replacing
-from polyclinic.models.bundle.bundle import Bundle, record_of
+from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Targets, Task, samples
 

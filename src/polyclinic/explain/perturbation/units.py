@@ -7,7 +7,6 @@ without it and read anew, and a note without words is no note.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import copy
 from typing import Self
 
@@ -17,17 +16,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from polyclinic.explain.inputs.base import MapStem, PictureStem, SentenceStem, Stem, WordStem
-from polyclinic.explain.inputs.baseline import ZERO, usual_of
-from polyclinic.explain.inputs.logit_function import Pathway
-from polyclinic.explain.sample import Output, Sample
-from polyclinic.features import NoteFeaturizer
+from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.image import PictureStem
+from polyclinic.explain.inputs.note import SentenceStem, WordStem
 from polyclinic.features.backbones.minilm import padded
 from polyclinic.features.note.embeddings import frozen_network
 from polyclinic.features.note.layout import NoteLayout
-from polyclinic.models.bundle.bundle import Bundle
-from polyclinic.models.network.batch import Batch
-from polyclinic.models.network.unified import UnifiedModel
 
 BLOCK = 16
 """Pixels of the canvas along the side of a block."""
@@ -184,94 +178,3 @@ class WordUnits(Units):
             network, tokenizer = frozen_network("cpu")
             vectors = network.sentence_vectors(padded([tokenizer.ids(text) for text in new]))
             self._known |= dict(zip(new, vectors, strict=True))
-
-
-class Examined:
-    """One answer about one sample: its path, its units by modality, and F where some units are removed."""
-
-    def __init__(self, bundle: Bundle, sample: Sample, output: Output) -> None:
-        self.path = Pathway(bundle, sample, output, ZERO)
-        self.usual = usual_of(bundle)
-        self.shown = self._shown()
-        self.units = _units(bundle, sample, self.path.stems)
-        with torch.no_grad():
-            self.whole = {name: stem.tensors(stem.end[None]) for name, stem in self.path.stems.items()}
-
-    def asking(self, networks: list[UnifiedModel]) -> Self:
-        """Give the same sample as other networks see it."""
-        other = copy(self)
-        other.path, other.shown = copy(self.path), copy(self.shown)
-        other.path.networks = other.shown.networks = networks
-        return other
-
-    def _shown(self) -> Pathway:
-        """Give the path of what is shown to people: the same, but it begins at what is usual."""
-        path = copy(self.path)
-        path.stems = dict(self.path.stems)
-        picture, note = path.stems.get("image"), path.stems.get("note")
-        if self.usual.map is not None and isinstance(picture, PictureStem):
-            with torch.no_grad():
-                tokens = picture.tensors(picture.end[None])["tokens"][0]
-            path.stems["image"] = MapStem(picture.names, picture.codes, tokens, self.usual.map)
-        if isinstance(note, WordStem):
-            path.stems["note"] = note.beginning(self.usual)
-        return path
-
-    def shifted(self, stems: Mapping[str, Stem]) -> Self:
-        """Give the sample with other inputs, whose units stay the same."""
-        other = copy(self)
-        other.path = copy(self.path)
-        other.path.stems = dict(stems)
-        other.units = {name: copy(units) for name, units in self.units.items()}
-        for name, units in other.units.items():
-            units.stem = stems[name]
-        other.shown = other._shown()
-        with torch.no_grad():
-            other.whole = {name: stem.tensors(stem.end[None]) for name, stem in stems.items()}
-        return other
-
-    def batch(self, inputs: Mapping[str, Mapping[str, Tensor]], present: Mapping[str, Tensor]) -> Batch:
-        """Give what the encoders read where the tensors of some modalities are others, and some are absent."""
-        steps = len(next(iter(next(iter(inputs.values())).values()))) if inputs else 1
-        fixed = {
-            name: {key: one.expand(steps, *one.shape[1:]) for key, one in whole.items()}
-            for name, whole in self.whole.items()
-        }
-        tensors = fixed | {name: dict(given) for name, given in inputs.items()}
-        everywhere = torch.ones(steps, dtype=torch.bool)
-        return Batch(tensors, torch.stack([present.get(name, everywhere) for name in tensors], dim=1))
-
-    def ask(self, network: UnifiedModel, batch: Batch) -> Float[Tensor, " step"]:
-        """Give what one network says; words are read as they are written."""
-        return self.path.ask(network, dict.fromkeys(self.path.stems, torch.ones(1, 1)), batch)
-
-    def ask_all(self, batch: Batch) -> Float[Tensor, " step"]:
-        """Give F."""
-        return torch.stack([self.ask(network, batch) for network in self.path.networks]).mean(dim=0)
-
-    @torch.no_grad()
-    def without(self, modality: str, kept: Bool[np.ndarray, "step unit"], units: Units | None = None) -> np.ndarray:
-        """Give F [step] where only some units of one modality are kept, and all else is as it was recorded."""
-        units = units or self.units[modality]
-        parts = [
-            self.ask_all(self.batch({modality: units.tensors(some)}, {modality: units.present(some)}))
-            for some in torch.split(torch.from_numpy(kept), AT_ONCE)
-        ]
-        return torch.cat(parts).double().numpy()
-
-
-def _units(bundle: Bundle, sample: Sample, stems: Mapping[str, Stem]) -> dict[str, Units]:
-    return {name: _units_of(bundle, sample, stem) for name, stem in stems.items()}
-
-
-def _units_of(bundle: Bundle, sample: Sample, stem: Stem) -> Units:
-    if isinstance(stem, PictureStem):
-        return BlockUnits(stem)
-    if isinstance(stem, WordStem):
-        return CodeUnits(stem)
-    if isinstance(stem, SentenceStem):
-        featurizer = bundle.features.featurizers["note"]
-        assert isinstance(featurizer, NoteFeaturizer)
-        (layout,) = featurizer.layouts(sample.known, sample.frame)
-        return WordUnits(stem, layout)
-    return Units(stem)

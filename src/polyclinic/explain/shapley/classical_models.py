@@ -18,7 +18,7 @@ from polyclinic.explain.attribution import Frozen
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.classical.estimators import FAMILIES
-from polyclinic.models.ensemble.ensemble import Member
+from polyclinic.models.ensemble.members import Member
 
 Scale = Literal["probability", "log-odds", "estimate"]
 TREE = "decision_tree"

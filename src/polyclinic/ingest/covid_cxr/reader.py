@@ -25,15 +25,14 @@ from typing import NamedTuple
 
 from polyclinic.cohort import NOMINAL_ORIGIN
 from polyclinic.ingest.covid_cxr.diagnosis_mask import DiagnosisMask
+from polyclinic.ingest.errors import IngestError, Unusable
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.formats.delimited import read_delimited
 from polyclinic.ingest.formats.images import png, read_grey
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
 from polyclinic.ingest.readers import Options, Sink
-from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.row_filter import Sieve
-from polyclinic.ingest.unusable import Unusable
 from polyclinic.progress import Progress
 
 METADATA = "metadata.csv"

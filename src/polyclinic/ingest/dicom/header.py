@@ -14,8 +14,8 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import DA, DT, TM
 
+from polyclinic.ingest.errors import Unusable
 from polyclinic.ingest.formats.images import check_size
-from polyclinic.ingest.unusable import Unusable
 
 #: Header values kept as text facts: what the picture is and how it was made, never by whom, where or of whom.
 TEXT_FACTS = {

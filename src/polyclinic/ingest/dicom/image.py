@@ -18,8 +18,8 @@ from polyclinic.ingest.dicom import header as header_of
 from polyclinic.ingest.dicom.header import Fact, Refused
 from polyclinic.ingest.dicom.intensity import grey_picture
 from polyclinic.ingest.dicom.orientation import canonical, directions, plane
+from polyclinic.ingest.errors import Unusable
 from polyclinic.ingest.formats.images import png
-from polyclinic.ingest.unusable import Unusable
 
 _Value = TypeVar("_Value")
 

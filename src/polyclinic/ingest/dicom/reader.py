@@ -24,11 +24,11 @@ from pydicom import config
 from polyclinic.cohort import Reject
 from polyclinic.files import sha256
 from polyclinic.ingest.dicom.image import Picture, picture_in
+from polyclinic.ingest.errors import Unusable
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Options, Sink
-from polyclinic.ingest.unusable import Unusable
 from polyclinic.progress import Progress
 
 _SUFFIXES = {"", ".dcm", ".dicom", ".dic", ".ima"}

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from PIL import Image, ImageOps
 
-from polyclinic.ingest.unusable import Unusable
+from polyclinic.ingest.errors import Unusable
 
 MAX_PIXELS = 64_000_000  # 8,000 x 8,000: twice the largest detector of a radiograph; 128 MB at 16 bits
 _REMEDY_SIZE = f"export the picture with at most {MAX_PIXELS // 1_000_000} million pixels"

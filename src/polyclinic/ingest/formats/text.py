@@ -8,7 +8,7 @@ import codecs
 import io
 from typing import TextIO
 
-from polyclinic.ingest.unusable import Unusable
+from polyclinic.ingest.errors import Unusable
 
 NOT_TEXT = "not a text file"
 WRONG_ENCODING = "not UTF-8 text"

@@ -27,13 +27,12 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from polyclinic.cohort import NOMINAL_ORIGIN, Reject
+from polyclinic.ingest.errors import IngestError, Unusable
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.formats.images import UnusablePicture, png, read_grey
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Options, Sink
-from polyclinic.ingest.report import IngestError
-from polyclinic.ingest.unusable import Unusable
 from polyclinic.progress import Progress
 
 _READ, _INDEXED, _JUDGED = (NOMINAL_ORIGIN + timedelta(hours=hours) for hours in (1, 2, 3))

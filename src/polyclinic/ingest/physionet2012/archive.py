@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Sink
-from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.row_filter import Sieve
 from polyclinic.progress import Progress
 

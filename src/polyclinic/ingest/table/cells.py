@@ -9,12 +9,12 @@ from pathlib import Path
 
 import polars as pl
 
+from polyclinic.ingest.errors import Unusable
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
 from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.table.datetimes import Numbers
 from polyclinic.ingest.table.mapping import Column
-from polyclinic.ingest.table_numbers import Numbers
-from polyclinic.ingest.unusable import Unusable
 
 LONGEST_CATEGORY = 200  # characters
 _YES_NO = {"yes": 1.0, "true": 1.0, "y": 1.0, "no": 0.0, "false": 0.0, "n": 0.0}
@@ -106,7 +106,7 @@ class Cells:
         return self._blobs(cells, lambda name: (png(read_grey(inside(self.root, name))), ".png"))
 
     def _waveform(self, cells: pl.DataFrame) -> pl.DataFrame:
-        from polyclinic.ingest.wfdb.reader import UnusableRecord, read_record
+        from polyclinic.ingest.formats.wfdb_record import UnusableRecord, read_record
 
         def load(name: str) -> tuple[bytes, str]:
             header = inside(self.root, f"{name.removesuffix('.hea')}.hea")

@@ -13,10 +13,10 @@ import polars as pl
 
 from polyclinic.cohort import Reject
 from polyclinic.files import sha256
+from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.formats.tabular import SUFFIXES, Layout, is_table, read_rows
 from polyclinic.ingest.formats.text import UnusableText
 from polyclinic.ingest.paths import UnusablePath, files_under, inside
-from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.row_filter import Sieve
 from polyclinic.ingest.table.column_profile import Profile, matches
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from polyclinic.cohort import BIRTH
-from polyclinic.ingest.report import IngestError
+from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.table.datetimes import check_format
 from polyclinic.ingest.table.yaml_errors import explain, parse
 

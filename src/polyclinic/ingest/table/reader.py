@@ -10,18 +10,17 @@ from pathlib import Path
 import polars as pl
 
 from polyclinic.cohort import BIRTH
+from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.formats.delimited import Rows
 from polyclinic.ingest.formats.tabular import SUFFIXES, Layout, holds_values, is_table, read_rows
 from polyclinic.ingest.formats.text import UnusableText
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import CountsRows, Options, Sink
-from polyclinic.ingest.report import IngestError
 from polyclinic.ingest.row_filter import Sieve
 from polyclinic.ingest.table.cells import Cells
-from polyclinic.ingest.table.datetimes import in_century_before, parse_dates, since_origin
+from polyclinic.ingest.table.datetimes import Numbers, in_century_before, parse_dates, since_origin
 from polyclinic.ingest.table.guess import guess_mapping
 from polyclinic.ingest.table.mapping import MISSING, Column, Long, TableMapping, Time, load_mapping
-from polyclinic.ingest.table_numbers import Numbers
 from polyclinic.progress import Progress
 
 __all__ = ["Table", "guess_mapping", "read"]

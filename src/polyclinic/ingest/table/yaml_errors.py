@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from polyclinic.ingest.report import IngestError
+from polyclinic.ingest.errors import IngestError
 
 Key = tuple[str, ...]
 

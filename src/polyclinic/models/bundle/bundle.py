@@ -29,11 +29,12 @@ import numpy as np
 import polars as pl
 from safetensors.torch import load_file, save_file
 
-from polyclinic.cohort import Cohort, known_at
+from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.image.embeddings import Blobs
+from polyclinic.features.known_record import record_of
 from polyclinic.files import replacing, sha256, write_json, write_text
 from polyclinic.models.bundle.development_reference import FILES as REFERENCE
 from polyclinic.models.bundle.development_reference import Reference
@@ -42,13 +43,13 @@ from polyclinic.models.bundle.golden import Golden
 from polyclinic.models.bundle.predictions import Predictions, in_order, rows_of, with_inputs
 from polyclinic.models.classical import ClassicalModel, Design
 from polyclinic.models.ensemble.calibration import Calibrator
-from polyclinic.models.ensemble.ensemble import Answers, Ensemble, Member, TaskEnsemble
+from polyclinic.models.ensemble.ensemble import Answers, Ensemble, TaskEnsemble
+from polyclinic.models.ensemble.members import Member
 from polyclinic.models.ensemble.stacker_by_subset import Combination
 from polyclinic.models.network.config import ModelConfig
 from polyclinic.models.network.unified import UnifiedModel
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Task, number_samples, prediction_times
-from polyclinic.tasks.code_patterns import codes_of
 
 FORMAT = 3
 INDEX = "bundle.json"
@@ -256,16 +257,6 @@ def exchanged(folder: Path) -> dict[str, str | None]:
     """Give the files that are not as they were saved, with the SHA-256 of what is there; None of what is missing."""
     found = {name: (saved, _digest_of(folder / name)) for name, saved in sealed_files(folder).items()}
     return {name: here for name, (saved, here) in found.items() if here != saved}
-
-
-def record_of(events: pl.LazyFrame | pl.DataFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
-    """Give what is known of the samples at their prediction times: events of the codes that every task may see."""
-    visible = codes_of(events)
-    for task in tasks:
-        visible = task.inputs.among(visible)
-    asked = pl.col("subject_id").is_in(samples["subject_id"].unique().implode())
-    seen = events.lazy().filter(asked & pl.col("code").is_in(visible))
-    return known_at(seen, samples).collect()
 
 
 def file_name(member: str) -> str:

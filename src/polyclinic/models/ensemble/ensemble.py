@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from polyclinic.features import Arrays
 from polyclinic.models.classical.design_matrix import Design
-from polyclinic.models.classical.model import ClassicalModel
 from polyclinic.models.ensemble.calibration import Calibrator
-from polyclinic.models.ensemble.stacked_networks import Committee, Spoken
+from polyclinic.models.ensemble.members import Member, Opinion, Shown, presence_of
+from polyclinic.models.ensemble.network_outputs import Voices, averaged, network_voices
+from polyclinic.models.ensemble.stacked_networks import Committee
 from polyclinic.models.ensemble.stacker_by_subset import Combination, Present
-from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.unified import UnifiedModel
 
 NETWORK = "network"
-ROWS_AT_ONCE = 256
-FEW = 8
-"""Samples, up to which the networks are asked at once; of more, each network has enough to do."""
-
-
-class Opinion(NamedTuple):
-    """What one member says of one task, and of which samples it can say anything."""
-
-    answers: Float[np.ndarray, "sample output"]
-    able: Bool[np.ndarray, " sample"]
 
 
 class Answers(NamedTuple):
@@ -40,63 +29,12 @@ class Answers(NamedTuple):
     members: dict[str, Opinion]
 
 
-class Voices(NamedTuple):
-    """What each network says by itself, of which samples any can say something, and where each places them."""
-
-    answers: dict[str, Float[np.ndarray, "network sample output"]]  # by task
-    able: Bool[np.ndarray, " sample"]
-    latents: Float[np.ndarray, "network sample width"]
-
-
 class Heard(NamedTuple):
     """What everyone who is asked says of some samples, before it is combined."""
 
     opinions: dict[str, dict[str, Opinion]]  # by task, then member
     present: Present
     voices: Voices | None  # None: there is no network
-
-
-class Seen(NamedTuple):
-    """What members of one design are shown: their matrix, None where nobody is able to answer, and who is."""
-
-    matrix: Float[np.ndarray, "sample column"] | None
-    able: Bool[np.ndarray, " sample"]
-
-    @classmethod
-    def through(cls, design: Design, arrays: Mapping[str, Arrays]) -> Self:
-        """Make the design's matrix of some samples."""
-        able = design.able(arrays)
-        return cls(design.matrix(arrays) if able.any() else None, able)
-
-    def some(self, rows: Int[np.ndarray, " row"]) -> Self:
-        """Keep some samples."""
-        return type(self)(None if self.matrix is None else self.matrix[rows], self.able[rows])
-
-    def keeping(self, design: Design, present: Present, members: Collection[str]) -> Self:
-        """Give what the samples show if only the modalities `members` had been recorded."""
-        kept = [present[modality] for modality in design.modalities if modality in members]
-        able = np.logical_or.reduce(kept) if kept else np.zeros_like(self.able)
-        if self.matrix is None or not able.any():
-            return type(self)(None, able)
-        return type(self)(design.without(self.matrix, set(design.modalities) - set(members)), able)
-
-
-@dataclass
-class Member:
-    """A classical model and the design of its matrix; able to answer where any of its modalities is present."""
-
-    model: ClassicalModel
-    design: Design
-
-    def opinion(self, arrays: Mapping[str, Arrays]) -> Opinion:
-        """Answer for each sample."""
-        return self.judge(Seen.through(self.design, arrays))
-
-    def judge(self, seen: Seen) -> Opinion:
-        """Answer for each sample from what its design shows."""
-        if seen.matrix is None:
-            return Opinion(np.zeros((len(seen.able), self.model.config.outputs)), seen.able)
-        return Opinion(self.model.predict_proba(seen.matrix), seen.able)
 
 
 @dataclass
@@ -178,71 +116,3 @@ class Ensemble:
             members = {name: task.members[name] for name in task.asked(present, every_member)}
             opinions |= {name: member.judge(shown[member.design]) for name, member in members.items()}
         return opinions
-
-
-def presence_of(arrays: Mapping[str, Arrays]) -> dict[str, Bool[np.ndarray, " sample"]]:
-    """Tell by modality which samples have it."""
-    return {modality: np.asarray(one["present"], dtype=bool) for modality, one in arrays.items()}
-
-
-class Shown:
-    """What members are shown of some samples; a design that several members share is made once."""
-
-    def __init__(self, arrays: Mapping[str, Arrays]) -> None:
-        self._arrays = arrays
-        self._seen: dict[int, Seen] = {}
-
-    def __getitem__(self, design: Design) -> Seen:
-        if id(design) not in self._seen:
-            self._seen[id(design)] = Seen.through(design, self._arrays)
-        return self._seen[id(design)]
-
-
-def network_opinions(
-    networks: Sequence[UnifiedModel],
-    arrays: Mapping[str, Arrays],
-    committee: Committee | None = None,
-    rows: Int[np.ndarray, " row"] | None = None,
-) -> dict[str, Opinion]:
-    """Average the networks' answers to each task, of all samples or some; they can answer where anything is present.
-
-    `committee` is the networks as one, to answer for few samples.
-    """
-    return averaged(network_voices(networks, arrays, committee, rows))
-
-
-def averaged(voices: Voices) -> dict[str, Opinion]:
-    """Average what each network says."""
-    return {task: Opinion(answers.mean(axis=0), voices.able) for task, answers in voices.answers.items()}
-
-
-def network_voices(
-    networks: Sequence[UnifiedModel],
-    arrays: Mapping[str, Arrays],
-    committee: Committee | None = None,
-    rows: Int[np.ndarray, " row"] | None = None,
-) -> Voices:
-    """Ask each network about all samples or some; see `network_opinions`."""
-    first = networks[0]
-    read = {m: {name: arrays[m][name] for name in (*names, "present")} for m, names in first.reads.items()}
-    able = np.logical_or.reduce([arrays["present"] for arrays in read.values()])
-    rows = np.arange(len(able)) if rows is None else rows
-    parts: list[Spoken] = []
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        batch = Batch.from_arrays(read, rows[start : start + ROWS_AT_ONCE])
-        few = committee is not None and len(rows) <= FEW
-        parts.append(committee.hear(batch) if committee is not None and few else _in_turn(networks, batch))
-    answers = {
-        task: torch.cat([part.answers[task] for part in parts], dim=1).double().numpy()
-        for task in (first.heads if parts else ())
-    }
-    latents = torch.cat([part.latents for part in parts], dim=1) if parts else torch.zeros(len(networks), 0, 0)
-    return Voices(answers, able[rows], latents.double().numpy())
-
-
-def _in_turn(networks: Sequence[UnifiedModel], batch: Batch) -> Spoken:
-    with torch.inference_mode():
-        outputs = [network(batch) for network in networks]
-        said = [network.probabilities(one) for network, one in zip(networks, outputs, strict=True)]
-    answers = {task: torch.stack([one[task] for one in said]) for task in said[0]}
-    return Spoken(answers, torch.stack([one.latent for one in outputs]))

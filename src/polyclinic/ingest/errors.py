@@ -1,4 +1,12 @@
-"""Something in a source that cannot be used, on its way to becoming a reject."""
+"""Errors of ingestion: of a whole run, and of one record that cannot be used."""
+
+
+class IngestError(ValueError):
+    """The ingest as a whole cannot go on; the message says what was wrong, where, and what to do. No patient data."""
+
+
+class RejectsError(IngestError):
+    """A strict ingest was refused, since something in the source was rejected; the cohort is as it was."""
 
 
 class Unusable(ValueError):  # noqa: N818

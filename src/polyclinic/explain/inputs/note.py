@@ -1,0 +1,154 @@
+"""Notes as differentiable inputs: words with negation, or sentences through the frozen MiniLM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.baseline import Baseline
+from polyclinic.features import Arrays
+from polyclinic.features.backbones.minilm import MiniLM, SentenceTokenizer
+from polyclinic.features.note.embeddings import frozen_network as frozen_sentences
+from polyclinic.features.note.layout import NoteLayout, Piece
+from polyclinic.features.note.tokenizer import words
+from polyclinic.models.network.encoders.words import word_table
+from polyclinic.models.network.unified import UnifiedModel
+
+
+class Span(NamedTuple):
+    """A piece of a sentence, and the place of the word that it is of; None for punctuation and marks."""
+
+    sentence: int
+    word: int | None
+
+
+class SentenceStem(Stem):
+    """Notes as sentences: how far each piece of a word is read as written, through the frozen MiniLM."""
+
+    def __init__(self, layout: NoteLayout, sections: Int[np.ndarray, " sentence"], baseline: Baseline) -> None:
+        network, tokenizer = frozen_sentences("cpu")
+        self.network: MiniLM = network
+        self.sections = torch.from_numpy(sections)
+        self.words, self.spans = _words_of_pieces(layout, tokenizer)
+        pieces = torch.tensor([piece for one in layout.sentences for piece in tokenizer.ids(one.text)])
+        self.embedded = network.piece.weight[pieces]
+        self.empty = baseline.piece(self.embedded.shape[1])
+        self.start, self.end = torch.zeros(len(pieces)), torch.ones(len(pieces))
+        self.groups = _by_length(self.spans, len(layout.sentences))
+
+    def tensors(self, x: Float[Tensor, "step piece"]) -> dict[str, Tensor]:
+        """Give `sentences`, `sentence_mask` and `sentence_section`."""
+        steps, sentences = len(x), len(self.sections)
+        return {
+            "sentences": self.vectors(x),
+            "sentence_mask": torch.ones(steps, sentences, dtype=torch.bool),
+            "sentence_section": self.sections.expand(steps, -1),
+        }
+
+    def vectors(self, x: Float[Tensor, "step piece"]) -> Float[Tensor, "step sentence width"]:
+        """Run the frozen network over all sentences at all points, those of one length beside one another."""
+        steps, width = len(x), self.embedded.shape[1]
+        parts = [self._embed(x, places) for places, _ in self.groups]
+        sizes = [(part.shape[0] * part.shape[1], part.shape[2]) for part in parts]
+        stream = torch.cat([part.reshape(-1, width) for part in parts])
+        for layer in self.network.layers:
+            stream = layer(stream, sizes)
+        read = zip(torch.split(stream, [many * length for many, length in sizes]), sizes, strict=True)
+        means = [part.view(steps, -1, length, width).mean(dim=2) for part, (_, length) in read]
+        order = torch.cat([rows for _, rows in self.groups]).argsort()
+        return functional.normalize(torch.cat(means, dim=1), dim=2)[:, order]
+
+    def _embed(self, x: Tensor, places: Int[Tensor, "sentence piece"]) -> Float[Tensor, "step sentence piece width"]:
+        network = self.network
+        vectors = self.empty + x[:, places, None] * (self.embedded[places] - self.empty)
+        vectors = vectors + network.position.weight[: places.shape[1]] + network.segment.weight[0]
+        embedded: Tensor = network.norm(vectors)
+        return embedded
+
+
+class WordStem(Stem):
+    """Notes as words: how far each is read as written, in the vocabulary of each network itself."""
+
+    hooks = True
+
+    def __init__(self, arrays: Arrays, reads: Sequence[str], layout: NoteLayout, baseline: Baseline) -> None:
+        self.read = {name: torch.from_numpy(np.asarray(arrays[name][0]))[: len(layout.words)] for name in reads}
+        self.words = layout.words
+        self.baseline = baseline
+        self.start, self.end = self.starting(baseline), torch.ones(len(self.words))
+
+    def tensors(self, x: Float[Tensor, "step word"]) -> dict[str, Tensor]:
+        """Give what is read of each word, which does not depend on the points: those enter by `inside`."""
+        return {name: one.expand(len(x), -1) for name, one in self.read.items()}
+
+    def starting(self, baseline: Baseline) -> Float[Tensor, " word"]:
+        """Give how far each word is read at the start; only where their order does not matter, it can be usual."""
+        if baseline.rates is None or "word_denied" not in self.read:
+            return torch.zeros(len(self.words))
+        return baseline.rates[self.read["word_denied"].long(), self.read["words"]]
+
+    def beginning(self, baseline: Baseline) -> Self:
+        """Give the same words, whose path begins elsewhere."""
+        other = copy(self)
+        other.baseline, other.start = baseline, self.starting(baseline)
+        return other
+
+    @contextmanager
+    def inside(self, network: UnifiedModel, x: Float[Tensor, "step word"]) -> Iterator[None]:
+        """Draw the embeddings of the words to that of the baseline while the network is asked."""
+        table = word_table(network.encoder("note"))
+        empty = self.baseline.words(table.weight.detach())
+
+        def drawn(_module: nn.Module, _codes: Any, embedded: Tensor) -> Tensor:
+            return empty + x[..., None] * (embedded - empty)
+
+        handle = table.register_forward_hook(drawn)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+
+def _by_length(spans: list[Span], sentences: int) -> list[tuple[Tensor, Tensor]]:
+    """Give, for each length of sentences, the places of their pieces `[sentence, piece]` and their rows."""
+    sentence = np.array([span.sentence for span in spans])
+    lengths = np.bincount(sentence, minlength=sentences)
+    first = np.cumsum(lengths) - lengths
+    groups = []
+    for length in sorted(set(lengths.tolist())):
+        rows = np.flatnonzero(lengths == length)
+        groups.append((torch.from_numpy(first[rows, None] + np.arange(length)), torch.from_numpy(rows)))
+    return groups
+
+
+def _words_of_pieces(layout: NoteLayout, tokenizer: SentenceTokenizer) -> tuple[tuple[Piece, ...], list[Span]]:
+    """Find the words of the sentences, and the word that each piece is of."""
+    found: list[Piece] = []
+    spans: list[Span] = []
+    for number, sentence in enumerate(layout.sentences):
+        text = layout.notes[sentence.note].text
+        inside = [word for word in words(text) if sentence.start <= word.start and word.end <= sentence.end]
+        owner = {place: len(found) + k for k, word in enumerate(inside) for place in range(word.start, word.end)}
+        found += [Piece(word.text, sentence.note, word.start, word.end) for word in inside]
+        written = _written(text, sentence)
+        for start, end in tokenizer.places(sentence.text):
+            spans.append(Span(number, owner.get(written[start]) if end > start else None))
+    return tuple(found), spans
+
+
+def _written(text: str, sentence: Piece) -> list[int]:
+    """Give where each character of the sentence stands in its note: its white space was made even."""
+    places: list[int] = []
+    for place in range(sentence.start, sentence.end):
+        if not text[place].isspace() or (places and not text[places[-1]].isspace()):
+            places.append(place)
+    return places

@@ -1,0 +1,40 @@
+"""The operating point of localisation: the sensitivity, chosen on validation images, at which regions are drawn."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from polyclinic.evaluation import Figure
+from polyclinic.evaluation.record import Record
+from polyclinic.models.bundle.bundle import Bundle
+
+DIAL = "localisation.json"
+
+
+@dataclass(frozen=True)
+class Dial(Record):
+    """The setting of the dial from a map to its regions, chosen on validation pictures; see `localisation`."""
+
+    bundle: str  # digest
+    method: str
+    smoothing: float  # of the map, as a share of its side; 0: none
+    sensitivity: float
+    most_false: float  # false regions per picture that were allowed
+    recall: Figure  # on the pictures on which it was chosen
+    false_regions: Figure
+    chosen_on: str  # split
+
+
+def stored_dial(bundle: Bundle) -> Dial | None:
+    """Give the dial's setting stored beside a bundle; None without one, or of other weights."""
+    told = _read(bundle, DIAL)
+    return None if told is None else Dial.from_dict(told)
+
+
+def _read(bundle: Bundle, name: str) -> dict[str, Any] | None:
+    if bundle.folder is None or not (bundle.folder / name).is_file():
+        return None
+    told: dict[str, Any] = json.loads((bundle.folder / name).read_text(encoding="utf-8"))
+    return told if told.get("bundle") == bundle.digest else None

@@ -1,0 +1,92 @@
+"""Grad-CAM (Selvaraju et al., 2017) of the feature maps that an image encoder reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyclinic.explain.attribution import Attribution
+from polyclinic.explain.inputs.aggregation import picture_parts, resized
+from polyclinic.explain.inputs.logit_function import Pathway
+from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
+from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.network.encoders.pictures import MapTokens
+from polyclinic.models.network.encoders.vit import ViTEncoder
+
+GRAD_CAM = "grad_cam"
+
+
+def grad_cam(bundle: Bundle, sample: Sample, task: str, output: str | None = None) -> Attribution:
+    """Show in which parts of its pictures convolutional networks found what speaks for an answer.
+
+    Raises:
+        BundleError: the bundle does not answer the task.
+        ExplanationError: the task has no such output, the sample has no picture, or the image encoder has no such map.
+    """
+    asked = output_of(bundle, task, output)
+    path = _path(bundle, sample, asked, "image")
+    encoder = bundle.ensemble.networks[0].encoder("image")
+    if isinstance(encoder, ViTEncoder):
+        raise ExplanationError("Grad-CAM needs a convolutional network's last map: ask a ViT for attention_rollout")
+    points = path.between(torch.ones(1))
+    batch = path.batch(points)
+    own = deepcopy(path.networks)  # others may be asking them at this moment
+    heat = torch.stack([cam(network, partial(path.ask, network, points, batch)) for network in own])
+    return _of_pictures(bundle, sample, asked, path, _share(heat.mean(dim=0)), GRAD_CAM)
+
+
+def _path(bundle: Bundle, sample: Sample, output: Output, modality: str) -> Pathway:
+    path = Pathway(bundle, sample, output)
+    if modality not in path.stems:
+        raise ExplanationError(f"there is no {modality} to look at: the sample has {', '.join(path.stems)}")
+    return path
+
+
+def cam(network: Any, ask: Callable[[], Tensor]) -> Float[Tensor, "picture h w"]:
+    """Ask a network, and weigh the last maps of its pictures by the gradient of what it says."""
+    with _maps_read(network.encoder("image").tokens) as read:
+        (gradient,) = torch.autograd.grad(ask().sum(), read)
+    maps = read[0].detach()
+    heat = torch.einsum("pc,plc->pl", gradient.mean(dim=1), maps).relu()
+    side = round(maps.shape[1] ** 0.5)
+    return heat.view(len(maps), side, side)
+
+
+@contextmanager
+def _maps_read(tokens: MapTokens) -> Iterator[list[Tensor]]:
+    """Make the maps that `tokens` is given leaves, and collect them."""
+    read: list[Tensor] = []
+
+    def leaf(_module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        read.append(given[0].detach().float().requires_grad_())
+        return (read[-1], *given[1:])
+
+    handle = tokens.register_forward_pre_hook(leaf)
+    try:
+        yield read
+    finally:
+        handle.remove()
+
+
+def _share(scores: Tensor) -> Tensor:
+    total = scores.sum()
+    return scores / total if total > 0 else scores
+
+
+def _of_pictures(
+    bundle: Bundle, sample: Sample, output: Output, path: Pathway, heat: Float[Tensor, "view h w"], method: str
+) -> Attribution:
+    side = path.stems["image"].end.shape[-1]
+    parts = picture_parts(bundle, sample, path.stems["image"], resized(heat, side))
+    return _attribution(sample, output, method, pictures=parts)
+
+
+def _attribution(sample: Sample, output: Output, method: str, **parts: Any) -> Attribution:
+    return Attribution(sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, **parts)
