@@ -22,7 +22,7 @@ from polyclinic.assess import assess, assess_with_evidence
 from polyclinic.exchange.html import assessment_page, evidence_of
 from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.inputs.baseline import usual_of
-from polyclinic.explain.inputs.logit_function import Pathway
+from polyclinic.explain.inputs.logit_function import LogitFunction
 from polyclinic.explain.methods.integrated_gradients import (
     PICTURES_AT_ONCE,
     integrated_gradients,
@@ -148,7 +148,7 @@ def _steps(found: Attribution) -> int:
 
 def _bare(bundle: Bundle, sample: Sample, asked: Sequence[tuple[Output, int]]) -> None:
     """Go forward and back at as many points for each output, and do nothing with what comes out."""
-    path = Pathway(bundle, sample, asked[0][0], usual_of(bundle))
+    path = LogitFunction(bundle, sample, asked[0][0], usual_of(bundle))
     for output, steps in asked:
         for shares in torch.split(torch.linspace(0, 1, steps), PICTURES_AT_ONCE):
             points = {name: point.requires_grad_() for name, point in path.between(shares).items()}

@@ -8,7 +8,7 @@ import pytest
 
 from polyclinic.assess import assess
 from polyclinic.assess.bundle_performance import Measurements
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.files import write_json
 from polyclinic.models.bundle.bundle import Bundle
 from tests.hospital import rewritten
@@ -50,8 +50,8 @@ def test_figures_are_those_of_the_held_out(trained, hospital, held_out):
     figures = json.loads((trained.folder / "metrics.json").read_text())[TASK]["figures"]
     operating = assess(trained.bundle(), hospital, held_out[0], explain=False)[TASK].outputs[0].operating
     assert operating.measured == "held_out"
-    assert operating.sensitivity == Figure(**figures["sensitivity"])
-    assert operating.ppv == Figure(**figures["ppv"])
+    assert operating.sensitivity == Estimate(**figures["sensitivity"])
+    assert operating.ppv == Estimate(**figures["ppv"])
 
 
 def test_figures_of_another_threshold_are_not_of_this_bundle(copy, trained, hospital, held_out):
@@ -59,7 +59,7 @@ def test_figures_of_another_threshold_are_not_of_this_bundle(copy, trained, hosp
     bundle = Bundle.load(copy, trained.cache)
     operating = assess(bundle, hospital, held_out[0], explain=False)[TASK].outputs[0].operating
     assert operating.measured == "out_of_fold"
-    assert operating.sensitivity == Figure(**bundle.reference.operating[TASK][0]["sensitivity"])
+    assert operating.sensitivity == Estimate(**bundle.reference.operating[TASK][0]["sensitivity"])
     assert operating.sensitivity.value >= 0.8, "so the threshold was chosen"
 
 
@@ -78,7 +78,7 @@ def test_each_label_has_figures_of_its_own(every_kind, hospital, held_out):
     assert {one.operating.measured for one in said} == {"out_of_fold"}
     assert len({one.operating.threshold for one in said}) == len(said)
     assert [one.operating.ppv for one in said] == [
-        Figure(**row["ppv"]) for row in bundle.reference.operating["demo_findings"]
+        Estimate(**row["ppv"]) for row in bundle.reference.operating["demo_findings"]
     ]
     others = [a for a in assess(bundle, hospital, held_out[0], explain=False).answers if "findings" not in a.task]
     assert all(one.operating is None for answer in others[1:] for one in answer.outputs)
@@ -100,9 +100,9 @@ def test_what_missing_inputs_cost_is_that_of_the_subset(noted, trained):
     cost = noted(trained.bundle())[TASK].cost
     assert cost.missing == ("structured", "series", "image")
     assert cost.figure == "auroc"
-    assert cost.given == Figure(**rows["note"]["figures"]["auroc"])
-    assert cost.whole == Figure(**rows["structured + series + note + image"]["figures"]["auroc"])
-    assert cost.difference.figure == Figure(**rows["note"]["differences"]["auroc"]["figure"])
+    assert cost.given == Estimate(**rows["note"]["figures"]["auroc"])
+    assert cost.whole == Estimate(**rows["structured + series + note + image"]["figures"]["auroc"])
+    assert cost.difference.figure == Estimate(**rows["note"]["differences"]["auroc"]["figure"])
 
 
 @pytest.mark.parametrize(("low", "abstains"), [(0.49, True), (0.51, False)])

@@ -7,13 +7,13 @@ import pytest
 
 from polyclinic.assess import Assessment, MapSetting, Trust, assess, assess_with_evidence
 from polyclinic.assess.explain_answers import MOST_FEATURES, MOST_MEASUREMENTS, SENSITIVITY
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.exchange.html import assessment_page, evidence_of
 from polyclinic.explain.audit.record import Audit, Verdict
 from polyclinic.explain.inputs.baseline import development_samples
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
-from polyclinic.explain.localisation.operating_point import Dial
+from polyclinic.explain.localisation.operating_point import OperatingPoint
 from polyclinic.explain.methods import integrated_gradients
 from polyclinic.explain.methods.saliency_maps import blurred, mapped
 from polyclinic.explain.sample import Sample
@@ -83,10 +83,10 @@ def audited(trained, tmp_path):
     folder = tmp_path / "audited"
     shutil.copytree(trained.folder, folder)
     bundle = Bundle.load(folder, trained.cache)
-    recall = Figure("recall", 0.8, 0.7, 0.9, 40, "bootstrap")
-    dial = Dial(bundle.digest, "map_gradients", 0.05, 0.7, 1.0, recall, recall, "tuning")
+    recall = Estimate("recall", 0.8, 0.7, 0.9, 40, "bootstrap")
+    chosen = OperatingPoint(bundle.digest, "map_gradients", 0.05, 0.7, 1.0, recall, recall, "tuning")
     verdicts = Verdict("integrated_gradients", False, "stays alike"), Verdict("map_gradients", True, "changes")
-    Audit(bundle.digest, "", "held_out", (TASK,), 1, 1, 0, verdicts=verdicts, dial=dial).save(folder)
+    Audit(bundle.digest, "", "held_out", (TASK,), 1, 1, 0, verdicts=verdicts, operating_point=chosen).save(folder)
     return bundle
 
 
@@ -179,11 +179,11 @@ def test_without_a_network_modalities_alone_are_explained(simple, hospital, held
 
 def test_another_cohort_has_none_of_the_similar_patients(trained, hospital, held_out, tmp_path):
     from polyclinic.assess.explain_answers import similar_to
-    from polyclinic.assess.inference import Reading
+    from polyclinic.assess.inference import InferenceInput
 
     bundle = trained.bundle()
     time = assess(bundle, hospital, held_out[0], explain=False).records[0].prediction_time
     other = rewritten(hospital, tmp_path, lambda events: events.head(events.height - 1))
     for cohort, number in ((hospital, 5), (other, 0)):
-        reading = Reading.of(bundle, cohort, hospital.subject(held_out[0]), held_out[0], time)
+        reading = InferenceInput.of(bundle, cohort, hospital.subject(held_out[0]), held_out[0], time)
         assert len(similar_to(bundle, cohort, reading.sample(cohort))) == number

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from polyclinic.evaluation import estimate as module
-from polyclinic.evaluation.estimate import Difference, Figure, decimal
+from polyclinic.evaluation.estimate import Difference, Estimate, decimal
 
 
 def test_examples_in_docstrings():
@@ -16,11 +16,11 @@ def test_examples_in_docstrings():
 @pytest.mark.parametrize(
     ("figure", "text"),
     [
-        (Figure("auroc", 0.8702, 0.8511, 0.8884, 10, "m"), ".870 [.851, .888]"),
-        (Figure("slope", 1.042, 0.873, 1.211, 10, "m"), "1.04 [.87, 1.21]"),
-        (Figure("intercept", -0.21, -0.4, 0.0, 10, "m"), "−.210 [−.400, .000]"),
-        (Figure("mae", 123.4, 101.22, 150.0, 10, "m"), "123.4 [101.2, 150.0]"),
-        (Figure("auroc", 0.5, None, None, 10, "m", "every sample has the same score"),
+        (Estimate("auroc", 0.8702, 0.8511, 0.8884, 10, "m"), ".870 [.851, .888]"),
+        (Estimate("slope", 1.042, 0.873, 1.211, 10, "m"), "1.04 [.87, 1.21]"),
+        (Estimate("intercept", -0.21, -0.4, 0.0, 10, "m"), "−.210 [−.400, .000]"),
+        (Estimate("mae", 123.4, 101.22, 150.0, 10, "m"), "123.4 [101.2, 150.0]"),
+        (Estimate("auroc", 0.5, None, None, 10, "m", "every sample has the same score"),
          ".500 [interval not estimable: every sample has the same score]"),
     ],
 )  # fmt: skip
@@ -30,9 +30,9 @@ def test_figures_read_as_in_a_journal(figure, text):
 
 def test_nothing_infinite_is_a_figure():
     with pytest.raises(ValueError, match="finite"):
-        Figure("auroc", math.nan, 0, 1, 10, "m")
-    assert Figure.of("auroc", math.nan, (0, 1), 10, "m", "no positives").reason == "no positives"
-    kept = Figure.of("auroc", 0.5, (math.nan, math.nan), 10, "m", "too few")
+        Estimate("auroc", math.nan, 0, 1, 10, "m")
+    assert Estimate.of("auroc", math.nan, (0, 1), 10, "m", "no positives").reason == "no positives"
+    kept = Estimate.of("auroc", 0.5, (math.nan, math.nan), 10, "m", "too few")
     assert (kept.value, kept.low, kept.high, kept.reason) == (0.5, None, None, "too few")
 
 
@@ -41,15 +41,15 @@ def test_nothing_infinite_is_a_figure():
 )
 def test_intervals_are_whole_or_explained(low, high, match):
     with pytest.raises(ValueError, match=match):
-        Figure("auroc", 0.5, low, high, 10, "m")
+        Estimate("auroc", 0.5, low, high, 10, "m")
 
 
 @pytest.mark.parametrize(
     "record",
     [
-        Figure("auroc", 0.1 + 0.2, 0.25, 0.35, 10, "m"),
-        Figure.missing("auroc", 0, "no samples"),
-        Difference(Figure("auroc", 0.02, 0.01, 0.03, 10, "m"), p=0.012, p_adjusted=0.024),
+        Estimate("auroc", 0.1 + 0.2, 0.25, 0.35, 10, "m"),
+        Estimate.missing("auroc", 0, "no samples"),
+        Difference(Estimate("auroc", 0.02, 0.01, 0.03, 10, "m"), p=0.012, p_adjusted=0.024),
     ],
 )
 def test_json_both_ways(record):
@@ -59,10 +59,10 @@ def test_json_both_ways(record):
 
 def test_damaged_json_is_refused():
     with pytest.raises(ValueError, match="name"):
-        Figure.from_json('{"value": 0.5}')
+        Estimate.from_json('{"value": 0.5}')
 
 
 def test_differences_show_their_sign_and_p():
-    difference = Difference(Figure("auroc", -0.02, -0.03, -0.01, 10, "m"), p=0.0002)
+    difference = Difference(Estimate("auroc", -0.02, -0.03, -0.01, 10, "m"), p=0.0002)
     assert str(difference) == "−.020 [−.030, −.010], p < .001"
     assert decimal(-0.0001, 3) == ".000"

@@ -25,14 +25,14 @@ from polyclinic.assess import (
     ModalityShare,
     Operating,
     Outcome,
+    OutputEstimate,
     PictureRegions,
     Record,
-    Said,
     Similar,
     Typicality,
 )
 from polyclinic.demo.phantom import Build, Lesion, Radiograph, render
-from polyclinic.evaluation import Difference, Figure
+from polyclinic.evaluation import Difference, Estimate
 from polyclinic.exchange.html import Evidence
 from polyclinic.explain.attribution import (
     Attribution,
@@ -214,14 +214,16 @@ def operating(positive: bool = True) -> Operating:
     return Operating(
         threshold=0.31,
         positive=positive,
-        sensitivity=Figure("sensitivity", 0.86, 0.78, 0.92, 214, "Wilson, 95 %"),
-        ppv=Figure("ppv", 0.47, 0.40, 0.55, 214, "Wilson, 95 %"),
+        sensitivity=Estimate("sensitivity", 0.86, 0.78, 0.92, 214, "Wilson, 95 %"),
+        ppv=Estimate("ppv", 0.47, 0.40, 0.55, 214, "Wilson, 95 %"),
         measured="held_out",
     )
 
 
 def answer(**changes) -> Answer:
-    said = Said(output="yes", value=0.705, low=0.58, high=0.81, basis="calibration_and_networks", operating=operating())
+    said = OutputEstimate(
+        output="yes", value=0.705, low=0.58, high=0.81, basis="calibration_and_networks", operating=operating()
+    )
     held = ConformalSet(
         output=None, level=0.9, answers=("yes",), everything=False, subjects=310, split="calibration",
         coverage_low=0.86, coverage_high=0.93,
@@ -274,9 +276,9 @@ def abstaining() -> Assessment:
     cost = Cost(
         missing=("note", "image"),
         figure="auroc",
-        given=Figure("auroc", 0.56, 0.47, 0.65, 300, "DeLong, 95 %"),
-        whole=Figure("auroc", 0.79, 0.73, 0.85, 300, "DeLong, 95 %"),
-        difference=Difference(Figure("auroc", -0.23, -0.31, -0.15, 300, "paired DeLong, 95 %"), 0.0001),
+        given=Estimate("auroc", 0.56, 0.47, 0.65, 300, "DeLong, 95 %"),
+        whole=Estimate("auroc", 0.79, 0.73, 0.85, 300, "DeLong, 95 %"),
+        difference=Difference(Estimate("auroc", -0.23, -0.31, -0.15, 300, "paired DeLong, 95 %"), 0.0001),
     )
     reasons = (
         Abstention(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from polyclinic.ingest.paths import MISSING, OUTSIDE, UnusablePath, files_under, inside
+from polyclinic.ingest.paths import MISSING, OUTSIDE, UnreadablePath, files_under, inside
 from tests.ingest.sinks import Kept
 
 
@@ -48,7 +48,7 @@ def test_files_of_the_source(root, name):
     ],
 )
 def test_names_that_lead_elsewhere(root, name, reason):
-    with pytest.raises(UnusablePath) as error:
+    with pytest.raises(UnreadablePath) as error:
         inside(root, name)
     assert error.value.reason == reason
     assert len(name) < 5 or name not in str(error.value)
@@ -62,7 +62,7 @@ PIECES = st.sampled_from(["..", ".", "", "deep", "in", "out", "out.txt", "outsid
 def test_whatever_is_found_lies_in_the_folder(root, pieces, separator):
     try:
         found = inside(root, separator.join(pieces))
-    except UnusablePath:
+    except UnreadablePath:
         return
     assert found.read_text() == "ours"
 

@@ -46,10 +46,10 @@ def assert_same_answers(ensemble, here, there):
     for one, other in zip(said.values(), said_there.values(), strict=True):
         assert np.isfinite(one.answers).all()
         assert one.answers.tobytes() == other.answers.tobytes()
-        for name, opinion in one.members.items():
-            able = opinion.able
+        for name, prediction in one.members.items():
+            able = prediction.able
             assert (able == other.members[name].able).all()
-            assert opinion.answers[able].tobytes() == other.members[name].answers[able].tobytes(), name
+            assert prediction.answers[able].tobytes() == other.members[name].answers[able].tobytes(), name
 
 
 @pytest.fixture(scope="module")

@@ -94,5 +94,5 @@ def test_an_answer_to_one_task_may_be_unknown_while_another_is_known(hospital, c
     assert (~observed).sum() == fitted.samples["subject_id"].is_in(unknown).sum() > 10
     assert fitted.examples.targets["demo_deterioration"].observed[~observed].mean() > 0.8
     known = fitted.examples.targets[stay.name].values[observed]
-    said = fitted.opinions[stay.name]["logistic_regression"].answers
+    said = fitted.member_predictions[stay.name]["logistic_regression"].answers
     assert said.mean() == pytest.approx(known.mean(), rel=0.2), "it would be nearly halved by unknown stays of 0 days"

@@ -14,7 +14,7 @@ from polyclinic.models.bundle.development_reference import FILES
 from polyclinic.models.ensemble.members import presence_of
 from polyclinic.study import StudyError
 from polyclinic.tasks import samples
-from polyclinic.training.development_reference import Judged, conformity_of
+from polyclinic.training.development_reference import OutOfFoldPredictions, conformity_of
 from polyclinic.training.fit import fit_study
 from tests.hospital import SIMPLE, build_hospital
 
@@ -52,7 +52,7 @@ def test_without_a_reserved_split_they_are_out_of_fold(hospital, cache):
     fitted = fit_study(SIMPLE, hospital, cache=cache)
     task, target = fitted.bundle.ensemble.tasks[TASK], fitted.examples.targets[TASK]
     present = presence_of(fitted.examples.arrays)
-    p = task.combine(fitted.opinions[TASK], present)[:, 0]
+    p = task.combine(fitted.member_predictions[TASK], present)[:, 0]
     able = np.logical_or.reduce(list(present.values()))
     expected = np.sort(np.where(target.values[:, 0] == 1, 1 - p, p)[able & target.observed])
     conformity = fitted.bundle.reference.conformity[TASK]
@@ -131,7 +131,7 @@ def test_sets_hold_the_truth_of_new_patients_as_often_as_promised(tmp_path, cach
     answers = {name: said.answers for name, said in bundle.ensemble.answer(arrays).items()}
     able = np.ones(len(rows), dtype=bool)
     scores = conformity_of(
-        bundle.tasks[0], Judged(frame["subject_id"].to_numpy(), targets, answers, able), "tuning"
+        bundle.tasks[0], OutOfFoldPredictions(frame["subject_id"].to_numpy(), targets, answers, able), "tuning"
     ).scores[0]
     n = len(scores) // 2
     covered = []

@@ -33,9 +33,9 @@ def test_the_splits_to_learn_from_can_be_chosen(hospital, cache):
 
 def test_out_of_fold_answers_are_given_for_every_sample(hospital, cache):
     fitted = fit_study(SIMPLE, hospital, cache=cache)
-    for opinion in fitted.opinions["demo_deterioration"].values():
-        assert opinion.answers.shape == (len(fitted.examples), 1)
-        assert ((opinion.answers > 0) & (opinion.answers < 1))[opinion.able].all()
+    for prediction in fitted.member_predictions["demo_deterioration"].values():
+        assert prediction.answers.shape == (len(fitted.examples), 1)
+        assert ((prediction.answers > 0) & (prediction.answers < 1))[prediction.able].all()
 
 
 def test_members_are_the_methods_and_logistic_regression_of_each_input(hospital, cache):
@@ -105,7 +105,9 @@ def test_nobody_to_learn_from_is_refused(hospital, cache):
 
 def out_of_fold(fitted, task: str) -> np.ndarray:
     """Give the calibrated answers of the members to examples that they were not fitted to."""
-    return fitted.bundle.ensemble.tasks[task].combine(fitted.opinions[task], presence_of(fitted.examples.arrays))
+    return fitted.bundle.ensemble.tasks[task].combine(
+        fitted.member_predictions[task], presence_of(fitted.examples.arrays)
+    )
 
 
 def test_a_study_fits_itself(hospital, cache):
@@ -128,7 +130,7 @@ def test_the_threshold_has_the_sensitivity_asked_for_on_out_of_fold_answers(hosp
         target = fitted.examples.targets["demo_deterioration"]
         sick = target.observed & (target.values[:, 0] == 1)
         called = (
-            task.combine(fitted.opinions["demo_deterioration"], presence_of(fitted.examples.arrays))[:, 0]
+            task.combine(fitted.member_predictions["demo_deterioration"], presence_of(fitted.examples.arrays))[:, 0]
             >= task.thresholds[0]
         )
         assert called[sick].mean() >= sensitivity
@@ -142,7 +144,7 @@ def test_no_other_threshold_does_more_good_out_of_fold_by_the_weights_asked_for(
         study = Study.model_validate(SIMPLE.model_dump(exclude={"target_sensitivity"}) | {"harm_to_benefit": harm})
         fitted = fit_study(study, hospital, cache=cache)
         task, target = fitted.bundle.ensemble.tasks["demo_deterioration"], fitted.examples.targets["demo_deterioration"]
-        risk = task.combine(fitted.opinions["demo_deterioration"], presence_of(fitted.examples.arrays))[
+        risk = task.combine(fitted.member_predictions["demo_deterioration"], presence_of(fitted.examples.arrays))[
             target.observed, 0
         ]
         worth = np.where(target.values[target.observed, 0] == 1, 1, -harm)

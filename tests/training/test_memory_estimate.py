@@ -26,7 +26,7 @@ from polyclinic.training.network.lightning_module import UnifiedModule
 from tests.hospital import SIMPLE, STUDY
 
 
-class Heard:
+class EnsemblePredictions:
     """A progress that remembers what was said."""
 
     def __init__(self):
@@ -83,7 +83,7 @@ def test_what_memory_cannot_hold_is_refused_before_it_is_tried(study, remedy, ho
 
 
 def test_a_study_without_a_network_is_told_its_need_too(hospital, cache):
-    progress = Heard()
+    progress = EnsemblePredictions()
     fitted = fit_study(SIMPLE, hospital, cache=cache, progress=progress)
     (told,) = [line for line in progress.said if line.startswith("memory: ")]
     designs, samples = fitted.bundle.ensemble.designs, len(fitted.examples)

@@ -32,7 +32,7 @@ DRAWN = ("plots/", "report.html", "logs/")
 """What a bundle is not made of."""
 
 
-class Heard:
+class EnsemblePredictions:
     """A progress that notes every long step, and fails at one of them."""
 
     def __init__(self, stop_at=None):
@@ -123,7 +123,7 @@ def test_predictions_of_the_held_out_are_those_of_the_bundle(trained, hospital):
 def test_tasks_of_other_kinds_are_written_too(every_kind, tmp_path):
     kinds = ("demo_survival", "demo_stay")
     some = Report(every_kind.report.samples, {task: every_kind.report[task] for task in kinds})
-    heard = Heard()
+    heard = EnsemblePredictions()
     write_report(some, tmp_path, "Some.", heard)
     assert heard.steps == ["plots of demo_survival", "plots of demo_stay", "page"]
     assert heard.done == heard.totals
@@ -159,7 +159,7 @@ def killed(hospital, cache, tmp_path_factory):
 
 
 def test_a_killed_run_goes_on_and_leaves_the_same_bits(killed, trained, hospital, cache, tmp_path):
-    folder, heard = shutil.copytree(killed, tmp_path / "again"), Heard()
+    folder, heard = shutil.copytree(killed, tmp_path / "again"), EnsemblePredictions()
     train_and_measure(STUDY, hospital, folder, cache=cache, progress=heard)
     assert heard.networks == ["network, fold 2"]
     assert not (folder / WORK).exists()
@@ -173,7 +173,7 @@ def test_a_killed_run_goes_on_and_leaves_the_same_bits(killed, trained, hospital
 
 @pytest.mark.parametrize("change", ["seed", "cohort"])
 def test_another_study_or_cohort_begins_anew(change, killed, hospital, cache, tmp_path):
-    folder, heard = shutil.copytree(killed, tmp_path / "other"), Heard(stop_at="classical models")
+    folder, heard = shutil.copytree(killed, tmp_path / "other"), EnsemblePredictions(stop_at="classical models")
     study = STUDY.model_copy(update={"seed": 1}) if change == "seed" else STUDY
     cohort = hospital
     if change == "cohort":
@@ -188,7 +188,7 @@ def test_cross_validation_goes_on_but_not_with_other_folds(hospital, cache, tmp_
     study = STUDY.model_copy(update={"inputs": ("structured",)})
     both = ["network, fold 1", "network, fold 2"]
     for folds, begun in ((2, both), (2, []), (3, both)):
-        heard = Heard(stop_at="classical models")
+        heard = EnsemblePredictions(stop_at="classical models")
         with pytest.raises(KeyboardInterrupt):
             cross_validate(study, hospital, tmp_path, folds=folds, cache=cache, progress=heard)
         assert heard.networks == begun
@@ -259,7 +259,7 @@ def test_predictions_of_a_cross_validation_are_those_out_of_fold(crossed):
 @pytest.fixture(scope="module")
 def crossed_kinds(hospital, cache, tmp_path_factory):
     """A cross-validation of a task of each kind in two folds, that hears of every long step."""
-    study, heard = EVERY_KIND.model_copy(update={"inputs": ("structured", "note")}), Heard()
+    study, heard = EVERY_KIND.model_copy(update={"inputs": ("structured", "note")}), EnsemblePredictions()
     folder = tmp_path_factory.mktemp("kinds")
     return *cross(study, hospital, folder, folds=2, cache=cache, progress=heard), heard
 

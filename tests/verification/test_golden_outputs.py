@@ -7,7 +7,7 @@ import torch
 from polyclinic import Bundle
 from polyclinic.explain.sample import samples_of
 from polyclinic.features.cache.encoder_cache import EncoderCache
-from polyclinic.verification.golden_outputs import KEPT, NOBODY, events_of, golden_of, recomputed, versions
+from polyclinic.verification.golden_outputs import KEPT, SYNTHETIC_ID, events_of, golden_of, recomputed, versions
 from polyclinic.verification.verify import compared
 from tests.hospital import files_of
 
@@ -39,7 +39,7 @@ def test_answers_are_those_that_the_bundle_gives(bundle, tmp_path):
     events = events_of(patient)
     (name,) = events["blob"].drop_nulls()
     (tmp_path / name).write_bytes(patient.picture)
-    given = bundle.answer(events, samples_of(NOBODY, patient.prediction_time), lambda blob: tmp_path / blob)
+    given = bundle.answer(events, samples_of(SYNTHETIC_ID, patient.prediction_time), lambda blob: tmp_path / blob)
     parts = {part.what: part for part in bundle.golden.parts}
     for task in bundle.tasks:
         said = list(parts[f"{task.name}: answer"].values.values())

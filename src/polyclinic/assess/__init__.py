@@ -11,8 +11,8 @@ from polyclinic.assess.assessment import (
     Cost,
     Fingerprints,
     Operating,
+    OutputEstimate,
     Record,
-    Said,
     Typicality,
 )
 from polyclinic.assess.explanation import (
@@ -49,9 +49,9 @@ __all__ = [
     "ModalityShare",
     "Operating",
     "Outcome",
+    "OutputEstimate",
     "PictureRegions",
     "Record",
-    "Said",
     "Similar",
     "Trust",
     "Typicality",

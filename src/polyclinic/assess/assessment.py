@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import ValidationError
 
 from polyclinic.assess.explanation import Explanation, Part, Similar
-from polyclinic.evaluation import Difference, Figure
+from polyclinic.evaluation import Difference, Estimate
 from polyclinic.tasks import Kind
 
 FORMAT: Final = 1
@@ -21,7 +21,7 @@ FORMAT: Final = 1
 Measured = Literal["held_out", "cross_validation", "out_of_fold"]
 """Whom a figure was measured on: subjects kept apart, all by models of the same making, or those learnt from."""
 Basis = Literal["calibration_and_networks", "calibration", "networks"]
-"""What an interval spans: see `Said`."""
+"""What an interval spans: see `OutputEstimate`."""
 Reason = Literal["not_asked", "nothing_recorded", "too_little", "unlike_development", "undecided", "nothing_fits"]
 
 
@@ -34,12 +34,12 @@ class Operating(Part):
 
     threshold: float
     positive: bool  # the probability is at or above it
-    sensitivity: Figure
-    ppv: Figure
+    sensitivity: Estimate
+    ppv: Estimate
     measured: Measured
 
 
-class Said(Part):
+class OutputEstimate(Part):
     """One number: a calibrated probability, a risk by some time, or an estimate.
 
     The interval spans 95 % of what would be said had other development subjects been drawn to learn the calibration
@@ -87,8 +87,8 @@ class Cost(Part):
 
     missing: tuple[str, ...]
     figure: str
-    given: Figure
-    whole: Figure
+    given: Estimate
+    whole: Estimate
     difference: Difference | None
 
 
@@ -107,7 +107,7 @@ class Answer(Part):
     question: str
     unit: str | None  # of an estimate
     prediction_time: datetime | None  # None: it cannot be asked
-    outputs: tuple[Said, ...] = ()
+    outputs: tuple[OutputEstimate, ...] = ()
     sets: tuple[ConformalSet, ...] = ()
     cost: Cost | None = None  # None: nothing is missing, or what that costs was not measured
     abstentions: tuple[Abstention, ...] = ()

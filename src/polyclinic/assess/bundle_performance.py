@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from polyclinic.assess.assessment import Cost, Measured, Operating
-from polyclinic.evaluation import Difference, Figure
+from polyclinic.evaluation import Difference, Estimate
 from polyclinic.evaluation.report.caveats import CHANCE
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.tasks import Task
@@ -48,10 +48,10 @@ class Measurements:
         known = bundle.reference.operating.get(task.name) if bundle.reference else None
         if known is None:
             return None
-        sensitivity, ppv = (Figure(**known[place][name]) for name in ("sensitivity", "ppv"))
+        sensitivity, ppv = (Estimate(**known[place][name]) for name in ("sensitivity", "ppv"))
         return Operating(**called, sensitivity=sensitivity, ppv=ppv, measured="out_of_fold")
 
-    def _figures(self, task: Task, place: int, thresholds: Sequence[float]) -> dict[str, Figure] | None:
+    def _figures(self, task: Task, place: int, thresholds: Sequence[float]) -> dict[str, Estimate] | None:
         """Give the figures of an output, if they were measured at the bundle's own threshold, or in folds."""
         row = self.metrics.get(task.name)
         if row is None or not (self.crossed or self._same(task, row, thresholds)):
@@ -60,7 +60,7 @@ class Measurements:
             row = next((one for one in row["classes"] if one["level"] == task.classes[place]), None)
         if row is None or not {"sensitivity", "ppv"} <= row["figures"].keys():
             return None
-        return {name: Figure(**row["figures"][name]) for name in ("sensitivity", "ppv")}
+        return {name: Estimate(**row["figures"][name]) for name in ("sensitivity", "ppv")}
 
     def _same(self, task: Task, row: Mapping[str, Any], thresholds: Sequence[float]) -> bool:
         """Tell whether figures were measured of this very bundle, as far as the thresholds show it."""
@@ -82,8 +82,8 @@ class Measurements:
         return Cost(
             missing=tuple(name for name in inputs if name not in present),
             figure=figure,
-            given=Figure(**given["figures"][figure]),
-            whole=Figure(**whole["figures"][figure]),
+            given=Estimate(**given["figures"][figure]),
+            whole=Estimate(**whole["figures"][figure]),
             difference=None if difference is None else _difference(difference),
         )
 
@@ -94,7 +94,7 @@ class Measurements:
 
 
 def _difference(plain: Mapping[str, Any]) -> Difference:
-    return Difference(Figure(**plain["figure"]), plain["p"], plain["p_adjusted"])
+    return Difference(Estimate(**plain["figure"]), plain["p"], plain["p_adjusted"])
 
 
 def _stamp(path: Path) -> int:

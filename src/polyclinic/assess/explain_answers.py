@@ -24,7 +24,7 @@ from polyclinic.assess.explanation import (
     Trust,
     WordScore,
 )
-from polyclinic.assess.inference import Reading
+from polyclinic.assess.inference import InferenceInput
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import (
     Attribution,
@@ -36,7 +36,7 @@ from polyclinic.explain.attribution import (
 from polyclinic.explain.audit.record import stored_verdicts
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
-from polyclinic.explain.localisation.operating_point import Dial, stored_dial
+from polyclinic.explain.localisation.operating_point import OperatingPoint, stored_operating_point
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.methods.integrated_gradients import METHOD, integrated_gradients_of_each
 from polyclinic.explain.methods.saliency_maps import located
@@ -64,7 +64,7 @@ class Explained(NamedTuple):
 def explained(
     bundle: Bundle,
     cohort: Cohort,
-    readings: Mapping[datetime, Reading],
+    inference_inputs: Mapping[datetime, InferenceInput],
     records: Mapping[datetime, Record],
     answers: Sequence[Answer],
 ) -> tuple[dict[datetime, Record], list[Answer], dict[str, Attribution]]:
@@ -72,7 +72,7 @@ def explained(
 
     Give also the whole attributions, by task; their pictures are the maps on which regions were looked for.
     """
-    samples = {time: reading.sample(cohort) for time, reading in readings.items()}
+    samples = {time: inference_input.sample(cohort) for time, inference_input in inference_inputs.items()}
     near = {time: similar_to(bundle, cohort, sample) for time, sample in samples.items()}
     told: dict[str, Explained] = {}
     for time, sample in samples.items():
@@ -104,8 +104,12 @@ def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -
         return {
             one.task: Explained(Explanation(**share, method=None)) for one, share in zip(outputs, shares, strict=True)
         }
-    found, dial = integrated_gradients_of_each(bundle, sample, outputs), stored_dial(bundle)
-    maps, trust, setting = located(bundle, sample, found, dial), _trust(bundle, METHOD), _setting(bundle, dial)
+    found, operating_point = integrated_gradients_of_each(bundle, sample, outputs), stored_operating_point(bundle)
+    maps, trust, setting = (
+        located(bundle, sample, found, operating_point),
+        _trust(bundle, METHOD),
+        _setting(bundle, operating_point),
+    )
     told = {}
     for one, shown, share in zip(found, maps, shares, strict=True):
         parts = _scores(one) | _regions(sample, one.pictures, shown, setting)
@@ -141,18 +145,18 @@ def _trust(bundle: Bundle, method: str) -> Trust:
     return Trust(verdict="passed" if verdict.passed else "failed", reason=verdict.reason)
 
 
-def _setting(bundle: Bundle, dial: Dial | None) -> MapSetting:
-    if dial is None:
+def _setting(bundle: Bundle, operating_point: OperatingPoint | None) -> MapSetting:
+    if operating_point is None:
         trust = _trust(bundle, METHOD)
         return MapSetting(method=METHOD, smoothing=0.0, sensitivity=SENSITIVITY, chosen_on=None, trust=trust)
     return MapSetting(
-        method=dial.method,
-        smoothing=dial.smoothing,
-        sensitivity=dial.sensitivity,
-        chosen_on=dial.chosen_on,
-        recall=dial.recall,
-        false_regions=dial.false_regions,
-        trust=_trust(bundle, dial.method),
+        method=operating_point.method,
+        smoothing=operating_point.smoothing,
+        sensitivity=operating_point.sensitivity,
+        chosen_on=operating_point.chosen_on,
+        recall=operating_point.recall,
+        false_regions=operating_point.false_regions,
+        trust=_trust(bundle, operating_point.method),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.explain.localisation.regions import Region
 
 
@@ -72,8 +72,8 @@ class MapSetting(Part):
     smoothing: float  # of the map, as a share of its side; 0: none
     sensitivity: float  # of the dial, see `polyclinic.explain.localisation.localisation`
     chosen_on: str | None  # the split on whose known lesions an audit chose all three; None: nobody chose them
-    recall: Figure | None = None  # of the lesions there
-    false_regions: Figure | None = None  # a picture there
+    recall: Estimate | None = None  # of the lesions there
+    false_regions: Estimate | None = None  # a picture there
     trust: Trust = Trust(verdict="not_audited")  # in the method of the map
 
 

@@ -17,7 +17,7 @@ from polyclinic.explain.sample import Sample, samples_of, taken_of
 from polyclinic.features import Arrays, SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.features.known_record import record_of
 from polyclinic.models.bundle.bundle import Bundle
-from polyclinic.models.ensemble.ensemble import Heard
+from polyclinic.models.ensemble.ensemble import EnsemblePredictions
 from polyclinic.models.network.batch import in_order
 
 BY_KIND = {"note": "NOTE//", "image": "IMAGE//"}
@@ -25,14 +25,14 @@ BY_KIND = {"note": "NOTE//", "image": "IMAGE//"}
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class InferenceInput:
     """One sample: the record as of its time, its arrays, and what networks and classical models say of it."""
 
     subject: int
     time: datetime
     known: pl.DataFrame
     arrays: Mapping[str, Arrays]  # by modality
-    heard: Heard
+    predictions: EnsemblePredictions
     taken: pl.DataFrame  # how its pictures were taken
 
     @classmethod
@@ -45,7 +45,7 @@ class Reading:
         frame = samples_of(subject, time)
         known = record_of(events.lazy(), frame, bundle.tasks)
         arrays = bundle.features.reading(cohort.blob).transform(known, frame)
-        return cls(subject, time, known, arrays, bundle.ensemble.hear(arrays), taken_of(events, frame))
+        return cls(subject, time, known, arrays, bundle.ensemble.predict(arrays), taken_of(events, frame))
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -77,7 +77,9 @@ class Reading:
         novelty = bundle.reference.novelty if bundle.reference else None
         if novelty is None or not self.present:
             return None
-        latents = None if self.heard.voices is None else self.heard.voices.latents[:, 0]
+        latents = (
+            None if self.predictions.network_predictions is None else self.predictions.network_predictions.latents[:, 0]
+        )
         structured = self.arrays["structured"]["values"][0] if "structured" in self.present else None
         place = novelty.place(latents, structured)
         if place is None:

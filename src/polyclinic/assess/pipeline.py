@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from polyclinic.assess.abstention import abstentions_of
 from polyclinic.assess.assessment import Abstention, Answer, Assessment, AssessmentError, Fingerprints, Record
 from polyclinic.assess.bundle_performance import Measurements
-from polyclinic.assess.inference import Reading, refuse_foreign
+from polyclinic.assess.inference import InferenceInput, refuse_foreign
 from polyclinic.assess.prediction_time import Asked, naive, refuse_before_first_event, when_asked
-from polyclinic.assess.uncertainty import said_of, sets_of
+from polyclinic.assess.uncertainty import output_estimates, sets_of
 from polyclinic.cohort import Cohort
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.tasks import Task
@@ -73,18 +73,18 @@ def assess_with_evidence(
         refuse_before_first_event(events, at)
     asked = when_asked(events, bundle.tasks, at)
     times = sorted({one.time for one in asked if one.time is not None})
-    readings = {time: Reading.of(bundle, cohort, events, subject, time) for time in times}
-    if not any(reading.present for reading in readings.values()):
+    inference_inputs = {time: InferenceInput.of(bundle, cohort, events, subject, time) for time in times}
+    if not any(inference_input.present for inference_input in inference_inputs.values()):
         refuse_foreign(bundle, cohort)
-    records = {time: reading.record(bundle) for time, reading in readings.items()}
+    records = {time: inference_input.record(bundle) for time, inference_input in inference_inputs.items()}
     measurements = Measurements.beside(bundle)
-    answers = [_answer(bundle, one, readings, records, measurements) for one in asked]
+    answers = [_answer(bundle, one, inference_inputs, records, measurements) for one in asked]
     attributions: dict[str, Attribution] = {}
     if explain:
         # Loads much that answering does without.
         from polyclinic.assess.explain_answers import explained
 
-        records, answers, attributions = explained(bundle, cohort, readings, records, answers)
+        records, answers, attributions = explained(bundle, cohort, inference_inputs, records, answers)
     assessment = Assessment(
         subject_id=subject,
         at=at,
@@ -99,7 +99,7 @@ def assess_with_evidence(
 def _answer(
     bundle: Bundle,
     asked: Asked,
-    readings: Mapping[datetime, Reading],
+    inference_inputs: Mapping[datetime, InferenceInput],
     records: Mapping[datetime, Record],
     measurements: Measurements,
 ) -> Answer:
@@ -108,10 +108,10 @@ def _answer(
     if asked.time is None:
         text = f"The question is not asked of this patient: {asked.refusal}."
         return Answer(**about, prediction_time=None, abstentions=(Abstention(reason="not_asked", text=text),))
-    record, heard = records[asked.time], readings[asked.time].heard
+    record, predictions = records[asked.time], inference_inputs[asked.time].predictions
     cost = measurements.cost(task, bundle.inputs, record.present)
     # Of who has nothing, the model says what is usual: that is no answer about this patient.
-    said = said_of(bundle, task, heard, measurements) if record.present else ()
+    said = output_estimates(bundle, task, predictions, measurements) if record.present else ()
     sets = sets_of(bundle, task, said) if said else ()
     return Answer(
         **about,

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from polyclinic.assess.assessment import Basis, ConformalSet, Said
+from polyclinic.assess.assessment import Basis, ConformalSet, OutputEstimate
 from polyclinic.assess.bundle_performance import Measurements
 from polyclinic.evaluation.arrays import CONFIDENCE
 from polyclinic.evaluation.metrics.conformal import class_set, conformal_quantile, coverage_interval, yes_or_no
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.development_reference import Conformity
 from polyclinic.models.ensemble.calibration import calibrated_by_each
-from polyclinic.models.ensemble.ensemble import NETWORK, Heard
-from polyclinic.models.ensemble.members import Opinion
+from polyclinic.models.ensemble.ensemble import NETWORK, EnsemblePredictions
+from polyclinic.models.ensemble.members import MemberPrediction
 from polyclinic.tasks import Task
 
 ALPHA = 0.1
@@ -26,14 +26,16 @@ SAME = 1e-9
 """Networks that differ by no more have no say."""
 
 
-def said_of(bundle: Bundle, task: Task, heard: Heard, measurements: Measurements) -> tuple[Said, ...]:
-    """Give the numbers of one sample, which `heard` is of."""
+def output_estimates(
+    bundle: Bundle, task: Task, predictions: EnsemblePredictions, measurements: Measurements
+) -> tuple[OutputEstimate, ...]:
+    """Give the numbers of one sample, which `predictions` is of."""
     ensemble, bins = bundle.ensemble.tasks[task.name], bundle.ensemble.bins(task.name)
     names = [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
-    answers = ensemble.combine(heard.opinions[task.name], heard.present)[0]
-    low, high, basis = interval_of(bundle, task, heard, answers)
+    answers = ensemble.combine(predictions.member_predictions[task.name], predictions.present)[0]
+    low, high, basis = interval_of(bundle, task, predictions, answers)
     return tuple(
-        Said(
+        OutputEstimate(
             output=name,
             value=float(answers[place]),
             low=None if basis is None else float(low[place]),
@@ -46,14 +48,14 @@ def said_of(bundle: Bundle, task: Task, heard: Heard, measurements: Measurements
 
 
 def interval_of(
-    bundle: Bundle, task: Task, heard: Heard, answers: Float[np.ndarray, " output"]
+    bundle: Bundle, task: Task, predictions: EnsemblePredictions, answers: Float[np.ndarray, " output"]
 ) -> tuple[Float[np.ndarray, " output"], Float[np.ndarray, " output"], Basis | None]:
     """Give the ends of the interval of each number, which always hold the number itself, and what it spans.
 
     What the combination makes of each network alone is calibrated by each calibration of resampled subjects; the
     interval holds the middle 95 %. Without such calibrations it is the range over the networks, if they have a say.
     """
-    mixed = _mixed(bundle, task, heard)
+    mixed = _mixed(bundle, task, predictions)
     calibrators = bundle.reference.calibrators.get(task.name, ()) if bundle.reference else ()
     if calibrators:
         draws = calibrated_by_each(calibrators, mixed).reshape(-1, len(answers))
@@ -67,22 +69,22 @@ def interval_of(
     return np.minimum(low, answers), np.maximum(high, answers), basis
 
 
-def _mixed(bundle: Bundle, task: Task, heard: Heard) -> Float[np.ndarray, "network output"]:
+def _mixed(bundle: Bundle, task: Task, predictions: EnsemblePredictions) -> Float[np.ndarray, "network output"]:
     """Combine the members once for each network, as if it alone spoke for all; uncalibrated."""
-    ensemble, opinions = bundle.ensemble.tasks[task.name], heard.opinions[task.name]
-    if heard.voices is None or NETWORK not in opinions:
-        return ensemble.mix(opinions, heard.present)
-    each = heard.voices.answers[task.name][:, 0]
+    ensemble, member_predictions = bundle.ensemble.tasks[task.name], predictions.member_predictions[task.name]
+    if predictions.network_predictions is None or NETWORK not in member_predictions:
+        return ensemble.mix(member_predictions, predictions.present)
+    each = predictions.network_predictions.answers[task.name][:, 0]
     times = len(each)
     repeated = {
-        name: Opinion(np.repeat(one.answers, times, axis=0), np.repeat(one.able, times))
-        for name, one in opinions.items()
+        name: MemberPrediction(np.repeat(one.answers, times, axis=0), np.repeat(one.able, times))
+        for name, one in member_predictions.items()
     }
-    present = {modality: np.repeat(there, times) for modality, there in heard.present.items()}
-    return ensemble.mix(repeated | {NETWORK: Opinion(each, repeated[NETWORK].able)}, present)
+    present = {modality: np.repeat(there, times) for modality, there in predictions.present.items()}
+    return ensemble.mix(repeated | {NETWORK: MemberPrediction(each, repeated[NETWORK].able)}, present)
 
 
-def sets_of(bundle: Bundle, task: Task, said: tuple[Said, ...]) -> tuple[ConformalSet, ...]:
+def sets_of(bundle: Bundle, task: Task, said: tuple[OutputEstimate, ...]) -> tuple[ConformalSet, ...]:
     """Give the conformal sets of an answer; none for time to event, nor from a bundle without scores."""
     conformity = bundle.reference.conformity.get(task.name) if bundle.reference else None
     if conformity is None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
         Explanation,
         MapSetting,
         Operating,
+        OutputEstimate,
         Record,
-        Said,
         Trust,
     )
 
@@ -155,7 +155,7 @@ def _number(answer: "Answer", value: float) -> str:
     return f"{value:.3g}" if answer.kind == "regression" else f"{value:.1%}"
 
 
-def _interval(answer: "Answer", said: "Said") -> str:
+def _interval(answer: "Answer", said: "OutputEstimate") -> str:
     if said.low is None or said.high is None:
         return "not known"
     span = f"{_number(answer, said.low)} to {_number(answer, said.high)}"
@@ -186,8 +186,8 @@ def _because(answer: "Answer", explanation: "Explanation") -> Iterator[str]:
     yield f"{explanation.output}: {_number(answer, explanation.without_inputs)} without any input; {told}"
     features = [f"{one.name} {one.score:+.2f}" for one in explanation.features[:MOST]]
     measurements = [f"{one.code} {one.hours:.0f} h before {one.score:+.2f}" for one in explanation.measurements[:MOST]]
-    weighty = sorted(explanation.words, key=lambda word: -abs(word.score))[:MOST]
-    words = [f"{word.text}{' (denied)' * word.denied} {word.score:+.2f}" for word in weighty if word.score]
+    nonzero_members = sorted(explanation.words, key=lambda word: -abs(word.score))[:MOST]
+    words = [f"{word.text}{' (denied)' * word.denied} {word.score:+.2f}" for word in nonzero_members if word.score]
     for what, named in (("features", features), ("measurements", measurements), ("words", words)):
         if named:
             yield f"weightiest {what}, in {answer.scale} of the networks: {', '.join(named)}"

@@ -79,20 +79,27 @@ def explain_audit(
 
 
 def _print(told: "Audit") -> None:
-    from polyclinic.explain.audit.page import courses_table, goals_table, known_table, located_table, verdict_table
+    from polyclinic.explain.audit.page import (
+        deletion_curves_table,
+        goals_table,
+        known_table,
+        located_table,
+        verdict_table,
+    )
 
     out.print(f"{told.subjects} subjects of {told.split}; brackets hold 95 % intervals", style="bold")
-    shown = [goals_table(told), verdict_table(told), courses_table(told.courses)]
+    shown = [goals_table(told), verdict_table(told), deletion_curves_table(told.courses)]
     if told.froc:
         shown.append(located_table(told))
     if told.known:
         shown.append(known_table(told))
     for table in shown:
         out.print(_table(table))
-    if told.dial is not None:
+    if told.operating_point is not None:
+        point = told.operating_point
         out.print(
-            f"dial: {told.dial.method} at s = {told.dial.sensitivity:g}, chosen on {told.dial.chosen_on}: finds "
-            f"{told.dial.recall} of the lesions with {told.dial.false_regions} false regions per picture there"
+            f"sensitivity dial: {point.method} at s = {point.sensitivity:g}, chosen on {point.chosen_on}: finds "
+            f"{point.recall} of the lesions with {point.false_regions} false regions per picture there"
         )
 
 

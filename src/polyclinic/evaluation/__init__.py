@@ -6,7 +6,7 @@ beneath are plain functions of (truth, prediction, weights); `plots`, `card` and
 
 from polyclinic.evaluation.bootstrap import RESAMPLES, Bootstrap
 from polyclinic.evaluation.comparison import by_subset, compare, holm, subset_name
-from polyclinic.evaluation.estimate import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Estimate
 from polyclinic.evaluation.evaluate import (
     evaluate,
     evaluate_binary,
@@ -33,8 +33,8 @@ __all__ = [
     "Comparison",
     "Contender",
     "Difference",
+    "Estimate",
     "Evaluation",
-    "Figure",
     "Kind",
     "Metric",
     "Multiclass",

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from polyclinic.evaluation.arrays import Array, Labels, subject_codes
 from polyclinic.evaluation.bootstrap import Bootstrap, percentiles, two_sided_p
-from polyclinic.evaluation.estimate import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Estimate
 from polyclinic.evaluation.groups import NO_MODALITY
 from polyclinic.evaluation.kinds import Kind, Metric
 from polyclinic.evaluation.results import Comparison, Contender
@@ -19,7 +19,7 @@ PAIRED = "paired bootstrap by subject, 95 %"
 
 class _Measured(NamedTuple):
     p: Array
-    figures: dict[str, Figure]
+    figures: dict[str, Estimate]
     draws: Float[Array, "resample metric"]
 
 
@@ -120,11 +120,11 @@ class _Pairing:
         n, other = len(self.y), self.reference
         reason = metric.obstacle(self.y, model.p) or metric.obstacle(self.y, other.p)
         if reason:
-            return Difference(Figure.missing(metric.name, n, reason), None)
+            return Difference(Estimate.missing(metric.name, n, reason), None)
         gap = metric.at(self.y, model.p) - metric.at(self.y, other.p)
         draws = model.draws[:, column] - other.draws[:, column]
         low, high, reason = percentiles(draws)
-        figure = Figure.of(metric.name, gap, (low, high), n, PAIRED, reason or "it could not be computed")
+        figure = Estimate.of(metric.name, gap, (low, high), n, PAIRED, reason or "it could not be computed")
         return Difference(figure, None if reason else two_sided_p(draws))
 
 

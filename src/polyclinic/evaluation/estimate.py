@@ -10,7 +10,7 @@ NO_INTERVAL = "interval not estimable"
 
 
 @dataclass(frozen=True)
-class Figure(Record):
+class Estimate(Record):
     """One figure; what could not be estimated is None, and `reason` says why.
 
     >>> print(Figure("auroc", 0.8702, 0.8511, 0.8884, 4000, "DeLong, 95 %"))
@@ -100,7 +100,7 @@ class Difference(Record):
     +.021 [+.004, +.038], p (Holm) = .031
     """
 
-    figure: Figure
+    figure: Estimate
     p: float | None
     p_adjusted: float | None = None
 

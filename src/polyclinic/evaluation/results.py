@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from polyclinic.evaluation.estimate import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Estimate
 from polyclinic.evaluation.metrics.calibration import ReliabilityBin
 from polyclinic.evaluation.metrics.confusion import Confusion
 from polyclinic.evaluation.metrics.decision_curve import DecisionPoint
@@ -18,7 +18,7 @@ class Row(Record):
     n: int
     subjects: int
     cases: int | None
-    figures: dict[str, Figure]
+    figures: dict[str, Estimate]
     caution: str = ""
 
     @property
@@ -70,13 +70,13 @@ class Evaluation(Record):
     subjects: int
     cases: int | None  # positives or events
     threshold: float | None
-    figures: dict[str, Figure]
+    figures: dict[str, Estimate]
     headline: tuple[str, ...] = ()  # the figures to name first
     pictures: Pictures = field(default_factory=Pictures)
     classes: tuple[Row, ...] = ()
     groups: tuple[Row, ...] = ()
 
-    def __getitem__(self, name: str) -> Figure:
+    def __getitem__(self, name: str) -> Estimate:
         """Give a figure by name; raises `KeyError` with the names there are."""
         if name not in self.figures:
             raise KeyError(f"no figure {name!r}: there are {', '.join(self.figures)}")
@@ -88,7 +88,7 @@ class Contender(Record):
     """One model (or one subset of modalities) among those compared, with its paired differences to the reference."""
 
     name: str
-    figures: dict[str, Figure]
+    figures: dict[str, Estimate]
     differences: dict[str, Difference]
     members: tuple[str, ...] = ()  # the modalities of a subset
     pictures: Pictures = field(default_factory=Pictures)

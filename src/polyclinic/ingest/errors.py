@@ -9,7 +9,7 @@ class RejectsError(IngestError):
     """A strict ingest was refused, since something in the source was rejected; the cohort is as it was."""
 
 
-class Unusable(ValueError):  # noqa: N818
+class UnreadableRecord(ValueError):  # noqa: N818
     """A file or a record that cannot be used.
 
     `reason` is a short fixed phrase that can be counted, `remedy` says what to do, `line` where it was if known;

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from polyclinic.cohort import Reject
-from polyclinic.ingest.errors import Unusable
+from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.readers import Sink
 
 OUTSIDE = "path outside the source"
@@ -14,7 +14,7 @@ _REMEDY_OUTSIDE = (
 )
 
 
-class UnusablePath(Unusable):
+class UnreadablePath(UnreadableRecord):
     """A path that may not or cannot be read."""
 
 
@@ -26,16 +26,16 @@ def inside(root: Path, name: str) -> Path:
     """
     relative = PurePosixPath(name.strip().replace("\\", "/"))
     if "\0" in name or relative.is_absolute() or ".." in relative.parts or ":" in name.split("/", 1)[0][:2]:
-        raise UnusablePath(OUTSIDE, _REMEDY_OUTSIDE)
+        raise UnreadablePath(OUTSIDE, _REMEDY_OUTSIDE)
     path = root / relative
     if not stays_inside(root, path):
-        raise UnusablePath(OUTSIDE, _REMEDY_OUTSIDE)
+        raise UnreadablePath(OUTSIDE, _REMEDY_OUTSIDE)
     try:
         found = path.is_file()
     except OSError:  # a name longer than the file system allows
         found = False
     if not found:
-        raise UnusablePath(MISSING, "add the file to the source's folder, or correct its name")
+        raise UnreadablePath(MISSING, "add the file to the source's folder, or correct its name")
     return path
 
 

@@ -8,7 +8,7 @@ from polyclinic.cohort import Reject
 from polyclinic.ingest.readers import Sink
 
 
-class Sieve:
+class RowFilter:
     """Rejects rows of frames with a column `line` (null: the whole file); `lines` are those rejected so far."""
 
     def __init__(self, file: str, sink: Sink) -> None:

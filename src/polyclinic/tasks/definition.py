@@ -12,10 +12,10 @@ from polyclinic.tasks.code_patterns import Patterns, in_words
 from polyclinic.tasks.durations import Duration, duration_in_words
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression", "time_to_event"]
-Reading = Literal["value", "category", "presence", "time"]
+LabelReader = Literal["value", "category", "presence", "time"]
 Pick = Literal["first", "last", "any", "all", "minimum", "maximum", "mean"]
 
-READINGS: Mapping[Kind, tuple[Reading, ...]] = {
+LABEL_READERS: Mapping[Kind, tuple[LabelReader, ...]] = {
     "binary": ("value", "category", "presence"),
     "multiclass": ("category", "presence"),
     "multilabel": ("category", "value", "presence"),
@@ -109,7 +109,7 @@ class Target(BaseModel, frozen=True, extra="forbid"):
     """
 
     codes: Patterns = ()
-    read: Reading = "value"  # what is usual for the kind of task, where it is not given
+    read: LabelReader = "value"  # what is usual for the kind of task, where it is not given
     pick: Pick = "first"  # where several events answer; likewise
     when: Literal["after", "any"] = "after"
     positive: Patterns = ()  # categories that mean yes

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 import polars as pl
 
 from polyclinic.tasks.code_patterns import matches
-from polyclinic.tasks.definition import Kind, Reading, Target
+from polyclinic.tasks.definition import Kind, LabelReader, Target
 from polyclinic.tasks.durations import UNITS
 from polyclinic.tasks.target_events import Evidence, horizon_end
 from polyclinic.tasks.validation import CLASS_SEPARATOR
@@ -184,7 +184,7 @@ def _class_of(
     return next((name for name, patterns in classes.items() if test(text, patterns)), None)
 
 
-_READERS: Mapping[tuple[Kind, Reading], Callable[[Evidence, Target], pl.DataFrame]] = {
+_READERS: Mapping[tuple[Kind, LabelReader], Callable[[Evidence, Target], pl.DataFrame]] = {
     ("binary", "value"): _binary_value,
     ("binary", "category"): _binary_category,
     ("binary", "presence"): _binary_presence,

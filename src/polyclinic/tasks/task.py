@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from polyclinic.tasks.code_patterns import Inputs
-from polyclinic.tasks.definition import PICKS, READINGS, Exclusion, Kind, Prediction, Target
+from polyclinic.tasks.definition import LABEL_READERS, PICKS, Exclusion, Kind, Prediction, Target
 from polyclinic.tasks.durations import Duration, duration_in_words
 from polyclinic.tasks.errors import TaskError
 from polyclinic.tasks.validation import check_target, refuse_leaks
@@ -46,7 +46,7 @@ everything. The answer is the value of OUTCOME//died.'
     @classmethod
     def _read_as_usual(cls, values: Any) -> Any:
         """Fill in how the target is read and picked where that is not given."""
-        if not isinstance(values, Mapping) or values.get("kind") not in READINGS:
+        if not isinstance(values, Mapping) or values.get("kind") not in LABEL_READERS:
             return values
         target = values.get("target")
         if isinstance(target, Target):
@@ -54,7 +54,7 @@ everything. The answer is the value of OUTCOME//died.'
         if not isinstance(target, Mapping):
             return values
         kind: Kind = values["kind"]
-        return {**values, "target": {"read": READINGS[kind][0], "pick": PICKS[kind][0], **target}}
+        return {**values, "target": {"read": LABEL_READERS[kind][0], "pick": PICKS[kind][0], **target}}
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Task:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from polyclinic.tasks.code_patterns import OUTCOMES, Inputs, in_words, matches
-from polyclinic.tasks.definition import PICKS, READINGS, Kind, Prediction, Target
+from polyclinic.tasks.definition import LABEL_READERS, PICKS, Kind, Prediction, Target
 from polyclinic.tasks.errors import TaskError
 
 CLASS_SEPARATOR = "|"
@@ -17,8 +17,10 @@ def check_target(kind: Kind, target: Target, horizon: timedelta | None) -> None:
     Raises:
         ValueError: says which field to change, and to what.
     """
-    if target.read not in READINGS[kind]:
-        raise ValueError(f"a {kind} target is read as {' or '.join(READINGS[kind])}, not as {target.read}: change read")
+    if target.read not in LABEL_READERS[kind]:
+        raise ValueError(
+            f"a {kind} target is read as {' or '.join(LABEL_READERS[kind])}, not as {target.read}: change read"
+        )
     if target.pick not in PICKS[kind]:
         raise ValueError(f"a {kind} target picks {', '.join(PICKS[kind])}, not {target.pick}: change pick")
     if not target.codes and not target.class_codes:

@@ -21,8 +21,8 @@ from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, TaskEnsemble
-from polyclinic.models.ensemble.members import Member, Opinion, Shown, presence_of
-from polyclinic.models.ensemble.network_outputs import network_opinions
+from polyclinic.models.ensemble.members import DesignCache, Member, MemberPrediction, presence_of
+from polyclinic.models.ensemble.network_outputs import average_network_predictions
 from polyclinic.models.ensemble.stacker_by_subset import Combination, Present, Subset
 from polyclinic.models.ensemble.thresholds import Utility, threshold_for_sensitivity, threshold_for_utility
 from polyclinic.models.network.batch import in_order
@@ -34,7 +34,7 @@ from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import Fold
 from polyclinic.training.network.trainer import Rows, fit_network
 
-Opinions = dict[str, dict[str, Opinion]]
+MemberPredictions = dict[str, dict[str, MemberPrediction]]
 """By task, then member."""
 
 
@@ -61,9 +61,9 @@ class Crossfitter:
         return Examples(arrays, self.examples.targets, self.examples.subjects)
 
     @cached_property
-    def shown(self) -> Shown:
+    def shown(self) -> DesignCache:
         """What classical models read of every example."""
-        return Shown(self.examples.arrays)
+        return DesignCache(self.examples.arrays)
 
     @cached_property
     def present(self) -> Present:
@@ -78,7 +78,7 @@ class Crossfitter:
         timed = all(task.kind == "time_to_event" for task in self.study.tasks)
         return list(subsets(everything)) if combined and not timed else [everything]
 
-    def fit(self, folds: Sequence[Fold]) -> tuple[Ensemble, Opinions]:
+    def fit(self, folds: Sequence[Fold]) -> tuple[Ensemble, MemberPredictions]:
         """Fit, and give also what each member said of every example out of fold."""
         networks = [self._network(number, fold) for number, fold in enumerate(folds)] if self.config else []
         said = {view: self._network_out_of_fold(networks, folds, view) for view in self.views}
@@ -101,22 +101,29 @@ class Crossfitter:
             description=f"network, fold {number + 1}",
         )
 
-    def _network_out_of_fold(self, networks: Sequence[UnifiedModel], folds: Sequence[Fold], view: Subset) -> Opinions:
+    def _network_out_of_fold(
+        self, networks: Sequence[UnifiedModel], folds: Sequence[Fold], view: Subset
+    ) -> MemberPredictions:
         """Ask each fold's network about the fold, as if only the modalities of the view had been recorded."""
         if not networks:
             return {task.name: {} for task in self.study.tasks}
         arrays, rows = keeping(self.network_examples.arrays, view), [fold.validation for fold in folds]
-        said = [network_opinions([network], arrays, rows=one) for network, one in zip(networks, rows, strict=True)]
+        said = [
+            average_network_predictions([network], arrays, rows=one)
+            for network, one in zip(networks, rows, strict=True)
+        ]
         return {task: {NETWORK: _assembled(rows, [one[task] for one in said])} for task in said[0]}
 
-    def _classical(self, folds: Sequence[Fold], said: Mapping[Subset, Opinions]) -> dict[str, dict[str, Member]]:
+    def _classical(
+        self, folds: Sequence[Fold], said: Mapping[Subset, MemberPredictions]
+    ) -> dict[str, dict[str, Member]]:
         """Fit every classical model without each fold and on everyone; note in `said` what it says out of fold."""
         jobs = [(task, name) for task in self.study.tasks for name in self.designs if self._can(task, name, folds)]
         members: dict[str, dict[str, Member]] = {task.name: {} for task in self.study.tasks}
         with self.progress.task("classical models", total=len(jobs) * (len(folds) + 1)) as advance:
             for task, name in jobs:
-                for view, opinion in self._judged(task, name, folds, advance).items():
-                    said[view][task.name][name] = opinion
+                for view, prediction in self._out_of_fold(task, name, folds, advance).items():
+                    said[view][task.name][name] = prediction
                 model = self._fitted(task, name, np.arange(len(self.examples)))
                 advance(1)
                 members[task.name][name] = Member(model, self.designs[name])
@@ -133,14 +140,16 @@ class Crossfitter:
         taught: np.ndarray = able & observed
         return taught
 
-    def _judged(self, task: Task, name: str, folds: Sequence[Fold], advance: Advance) -> dict[Subset, Opinion]:
+    def _out_of_fold(
+        self, task: Task, name: str, folds: Sequence[Fold], advance: Advance
+    ) -> dict[Subset, MemberPrediction]:
         """Ask a model fitted without each fold about the fold, once for each view."""
         design, said = self.designs[name], []
         for fold in folds:
             member = Member(self._fitted(task, name, fold.training), design)
             shown = self.shown[design].some(fold.validation)
             present = {modality: there[fold.validation] for modality, there in self.present.items()}
-            said.append({view: member.judge(shown.keeping(design, present, view)) for view in self.views})
+            said.append({view: member.predict(shown.keeping(design, present, view)) for view in self.views})
             advance(1)
         rows = [fold.validation for fold in folds]
         return {view: _assembled(rows, [one[view] for one in said]) for view in self.views}
@@ -161,7 +170,9 @@ class Crossfitter:
         model = ClassicalModel(config, design.columns, design.blocks)
         return model.fit(matrix[rows], target.values[rows], target.observed[rows], self.examples.subjects[rows])
 
-    def _combine(self, task: Task, said: Mapping[Subset, Opinions], members: dict[str, Member]) -> TaskEnsemble:
+    def _combine(
+        self, task: Task, said: Mapping[Subset, MemberPredictions], members: dict[str, Member]
+    ) -> TaskEnsemble:
         """Learn from out-of-fold answers how the members are combined, what their odds mean, and where to act."""
         whole = said[self.views[-1]][task.name]
         if not whole:
@@ -182,15 +193,15 @@ class Crossfitter:
         ensemble.thresholds = _thresholds(task, calibrated, target, self.study)
         return ensemble
 
-    def _combination(self, task: Task, said: Mapping[Subset, Opinions]) -> Combination:
+    def _combination(self, task: Task, said: Mapping[Subset, MemberPredictions]) -> Combination:
         target = self.examples.targets[task.name]
-        opinions = {view: of_tasks[task.name] for view, of_tasks in said.items()}
+        member_predictions = {view: of_tasks[task.name] for view, of_tasks in said.items()}
         taught = {
             view: (
-                {name: opinion.answers for name, opinion in of_members.items()},
-                {name: opinion.able for name, opinion in of_members.items()},
+                {name: prediction.answers for name, prediction in of_members.items()},
+                {name: prediction.able for name, prediction in of_members.items()},
             )
-            for view, of_members in opinions.items()
+            for view, of_members in member_predictions.items()
         }
         return Combination.fit(task.kind, taught, self.present, target.values, target.observed)
 
@@ -200,11 +211,11 @@ def method_of(member: str) -> str:
     return member.partition(":")[0]
 
 
-def _assembled(rows: Sequence[Int[np.ndarray, " row"]], said: Sequence[Opinion]) -> Opinion:
+def _assembled(rows: Sequence[Int[np.ndarray, " row"]], said: Sequence[MemberPrediction]) -> MemberPrediction:
     order = np.argsort(np.concatenate(rows), kind="stable")
-    return Opinion(
-        np.concatenate([opinion.answers for opinion in said])[order],
-        np.concatenate([opinion.able for opinion in said])[order],
+    return MemberPrediction(
+        np.concatenate([prediction.answers for prediction in said])[order],
+        np.concatenate([prediction.able for prediction in said])[order],
     )
 
 

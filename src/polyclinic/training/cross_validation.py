@@ -22,12 +22,19 @@ from polyclinic.study import Study
 from polyclinic.tasks import Targets, samples
 from polyclinic.training.data.folds import folds as split_into_folds
 from polyclinic.training.data.folds import groups_of, strata_of
-from polyclinic.training.evaluation.evaluate import Report, Said, Sheet, answers_by_subset
+from polyclinic.training.evaluation.evaluate import EvaluationContext, Report, TaskPredictions, answers_by_subset
 from polyclinic.training.evaluation.subgroups import subgroups
 from polyclinic.training.fit import fit_study
 from polyclinic.training.model_setup import check_network, head_config
 from polyclinic.training.network.trainer import check_logger
-from polyclinic.training.output_folder import _finish, _refuse_foreign, _save, _version, _work, write_report
+from polyclinic.training.output_folder import (
+    checkpoint_folder,
+    installed_version,
+    keep_logs,
+    refuse_foreign_folder,
+    save_bundle,
+    write_report,
+)
 
 
 def cross_validate(
@@ -48,8 +55,8 @@ def cross_validate(
     """
     check_network(study)
     check_logger(logger)
-    _refuse_foreign(out)
-    work = _work(study, cohort, out, f"{folds} folds")
+    refuse_foreign_folder(out)
+    work = checkpoint_folder(study, cohort, out, f"{folds} folds")
     sampled = samples(cohort, study.tasks)
     subjects = sampled.frame["subject_id"].to_numpy()
     groups, strata = groups_of(cohort, subjects), strata_of(study.tasks, sampled.targets)
@@ -75,11 +82,11 @@ def cross_validate(
         reports.append(pooled.report(cohort, sampled.frame, f"{folds}-fold cross-validation", progress))
     everyone = study.model_copy(update={"development": SPLITS})
     bundle = fit_study(everyone, cohort, work=work / "everyone", cache=cache, logger=logger, progress=progress).bundle
-    _save(bundle, out)
+    save_bundle(bundle, out)
     lead = f"{folds}-fold cross-validation by subject; the bundle learnt from everyone."
     write_report(reports[0], out, lead, progress)
     write_json(out / "repeats.json", _repeats(reports))
-    _finish(work, out)
+    keep_logs(work, out)
     return reports[0]
 
 
@@ -112,8 +119,8 @@ class _Pooled:
             self._put(self.answers, name, self._read_off(bundle, name, said.answers), rows)
             thresholds = np.array(bundle.ensemble.tasks[name].thresholds)
             self._put(self.thresholds, name, np.tile(thresholds, (len(rows), 1)), rows)
-            for member, opinion in said.members.items():
-                self._put(self.members[name], member, self._read_off(bundle, name, opinion.answers), rows)
+            for member, prediction in said.members.items():
+                self._put(self.members[name], member, self._read_off(bundle, name, prediction.answers), rows)
         if len(self.study.inputs) > 1:
             for subset, answers in answers_by_subset(bundle, arrays, progress).items():
                 for name, answer in answers.items():
@@ -130,13 +137,13 @@ class _Pooled:
     def report(self, cohort: Cohort, frame: pl.DataFrame, where: str, progress: Progress) -> Report:
         """Measure what was collected."""
         arrays: dict[str, Any] = {modality: {"present": present} for modality, present in self.present.items()}
-        sheet = Sheet(
+        sheet = EvaluationContext(
             cohort=cohort,
             frame=frame,
             groups=subgroups(cohort, frame, arrays),
             inputs=self.study.inputs,
             origin={
-                "polyclinic": _version(),
+                "polyclinic": installed_version(),
                 "seed": self.study.seed,
                 "cohort": cohort.fingerprint,
                 "development_subjects": f"up to {self.developed}",
@@ -148,10 +155,10 @@ class _Pooled:
         said = {task.name: self._said(task.name) for task in self.study.tasks}
         return Report(with_inputs(frame, arrays), sheet.measure(self.study.tasks, self.targets, said, progress))
 
-    def _said(self, name: str) -> Said:
+    def _said(self, name: str) -> TaskPredictions:
         thresholds = tuple(self.thresholds[name].T)
         members = {member: said for member, said in self.members[name].items() if not np.isnan(said).any()}
-        return Said(self.answers[name], members, self.given[name], thresholds, self.bins[name])
+        return TaskPredictions(self.answers[name], members, self.given[name], thresholds, self.bins[name])
 
 
 def _repeats(reports: Sequence[Report]) -> dict[str, Any]:

@@ -23,11 +23,11 @@ from polyclinic.models.bundle.outliers import Gaussian, Novelty, out_of_fold
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import Ensemble, TaskEnsemble
 from polyclinic.models.ensemble.members import presence_of
-from polyclinic.models.ensemble.network_outputs import network_voices
+from polyclinic.models.ensemble.network_outputs import predict_each_network
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study
 from polyclinic.tasks import Targets, Task
-from polyclinic.training.cross_fitting import Opinions
+from polyclinic.training.cross_fitting import MemberPredictions
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import Fold
 
@@ -41,7 +41,7 @@ KEPT = ("sensitivity", "specificity", "ppv", "npv")
 
 
 @dataclass(frozen=True)
-class Judged:
+class OutOfFoldPredictions:
     """Some samples, their true answers, and what was said of them by models that had not seen them."""
 
     subjects: Int[np.ndarray, " sample"]
@@ -60,9 +60,9 @@ class Development:
     read: Examples | None  # what networks read; None: there are none
     folds: Sequence[Fold]
     ensemble: Ensemble
-    opinions: Opinions
+    member_predictions: MemberPredictions
 
-    def reference(self, reserved: Judged | None = None, progress: Progress = SILENT) -> Reference:
+    def reference(self, reserved: OutOfFoldPredictions | None = None, progress: Progress = SILENT) -> Reference:
         """Remember what an answer is held against; conformal sets stand on the reserved subjects, if there are any."""
         said, calibrators, operating = self.judged(), {}, {}
         with progress.task("reference", total=len(self.study.tasks) + 1) as advance:
@@ -96,19 +96,21 @@ class Development:
         assert isinstance(sizes, NoteSizes)
         return usual_words(note, sizes.words)
 
-    def judged(self) -> Judged:
+    def judged(self) -> OutOfFoldPredictions:
         """Give the answers out of fold."""
         present = presence_of(self.examples.arrays)
-        answers = {name: self.ensemble.tasks[name].combine(said, present) for name, said in self.opinions.items()}
+        answers = {
+            name: self.ensemble.tasks[name].combine(said, present) for name, said in self.member_predictions.items()
+        }
         able = np.logical_or.reduce(list(present.values()))
-        return Judged(self.examples.subjects, self.examples.targets, answers, able)
+        return OutOfFoldPredictions(self.examples.subjects, self.examples.targets, answers, able)
 
     def _calibrators(self, ensemble: TaskEnsemble, task: Task, target: Targets) -> tuple[Calibrator, ...]:
         """Learn the calibration again on resampled subjects; a resample without one of the classes is left out."""
         if ensemble.calibrator is None or ensemble.calibrator.method == "none":
             return ()
         rows = np.flatnonzero(target.observed)
-        mixed = ensemble.mix(self.opinions[task.name], presence_of(self.examples.arrays))[rows]
+        mixed = ensemble.mix(self.member_predictions[task.name], presence_of(self.examples.arrays))[rows]
         values, subjects = target.values[rows], self.examples.subjects[rows]
         drawn = Bootstrap(RESAMPLES, seed=self.study.seed).weights(len(rows), subjects)
         found = []
@@ -160,11 +162,11 @@ class Development:
         """Give the latents of a fold's network (NaN of samples that it is not asked about), and who has anything."""
         assert self.read is not None
         rows = np.sort(np.concatenate([self._some(fold.training), fold.validation]))
-        voices = network_voices([self.ensemble.networks[number]], self.read.arrays, rows=rows)
-        latents = np.full((len(self.examples), voices.latents.shape[2]), np.nan)
-        latents[rows] = voices.latents[0]
+        network_predictions = predict_each_network([self.ensemble.networks[number]], self.read.arrays, rows=rows)
+        latents = np.full((len(self.examples), network_predictions.latents.shape[2]), np.nan)
+        latents[rows] = network_predictions.latents[0]
         there = np.zeros(len(self.examples), dtype=bool)
-        there[rows] = voices.able
+        there[rows] = network_predictions.able
         return latents, there
 
 
@@ -197,7 +199,7 @@ def usual_codes(known: pl.DataFrame, samples: int) -> dict[str, float]:
     return {code: share for code, share in shares.items() if share >= USUAL}
 
 
-def conformity_of(task: Task, said: Judged, split: str | None) -> Conformity | None:
+def conformity_of(task: Task, said: OutOfFoldPredictions, split: str | None) -> Conformity | None:
     """Give the conformal scores of a task, of one sample a subject (its latest); None for time to event."""
     if task.kind == "time_to_event":
         return None
@@ -220,7 +222,7 @@ def _scores(task: Task, p: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _operating(ensemble: TaskEnsemble, said: Judged, task: str) -> tuple[dict[str, Any], ...]:
+def _operating(ensemble: TaskEnsemble, said: OutOfFoldPredictions, task: str) -> tuple[dict[str, Any], ...]:
     """Measure each output at its threshold."""
     seen = said.targets[task].observed
     truth, p, subjects = said.targets[task].values[seen] > 0.5, said.answers[task][seen], said.subjects[seen]

@@ -21,10 +21,10 @@ from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Samples, Targets, samples
-from polyclinic.training.cross_fitting import Crossfitter, Opinions
+from polyclinic.training.cross_fitting import Crossfitter, MemberPredictions
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import folds, groups_of, strata_of
-from polyclinic.training.development_reference import Development, Judged, usual_codes
+from polyclinic.training.development_reference import Development, OutOfFoldPredictions, usual_codes
 from polyclinic.training.memory_estimate import MemoryEstimate, classical_bytes, free_bytes, held_bytes, step_bytes
 from polyclinic.training.model_setup import check_network, designs, feature_options, head_config, model_config
 from polyclinic.training.network.trainer import check_logger
@@ -41,7 +41,7 @@ class FittedStudy:
     bundle: Bundle
     samples: pl.DataFrame
     examples: Examples
-    opinions: Opinions
+    member_predictions: MemberPredictions
 
 
 def fit(study: Study, cohort: Cohort, **options: Any) -> Bundle:
@@ -86,14 +86,14 @@ def fit_study(
         crossfitter = _crossfitter(study, features, examples, work or Path(temporary), logger, progress)
         groups = groups_of(cohort, examples.subjects)
         chosen = list(folds(groups, strata_of(study.tasks, targets), study.folds, study.seed))
-        ensemble, opinions = crossfitter.fit(chosen)
+        ensemble, member_predictions = crossfitter.fit(chosen)
     bundle = Bundle(study.tasks, features, ensemble, study.to_yaml(), _origin(study, cohort, examples))
     read = crossfitter.network_examples if crossfitter.config else None
-    development = Development(study, codes, examples, read, chosen, ensemble, opinions)
+    development = Development(study, codes, examples, read, chosen, ensemble, member_predictions)
     reserved = _reserved(study, bundle, cohort, *_answered(sampled, kept), progress) if study.conformal else None
     bundle.reference = development.reference(reserved, progress)
     bundle.golden = golden_of(bundle) if golden else None
-    return FittedStudy(bundle, frame, examples, opinions)
+    return FittedStudy(bundle, frame, examples, member_predictions)
 
 
 def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> MemoryEstimate:
@@ -132,7 +132,7 @@ def _answered(sampled: Samples, subjects: list[int]) -> tuple[pl.DataFrame, dict
 
 def _reserved(
     study: Study, bundle: Bundle, cohort: Cohort, frame: pl.DataFrame, targets: dict[str, Targets], progress: Progress
-) -> Judged:
+) -> OutOfFoldPredictions:
     """Ask the bundle about the subjects of whom it has learnt nothing."""
     for task in study.tasks:
         if not targets[task.name].observed.any():
@@ -141,7 +141,7 @@ def _reserved(
     arrays = bundle.arrays(cohort, frame, progress)
     answers = {name: said.answers for name, said in bundle.ensemble.answer(arrays).items()}
     able = np.logical_or.reduce(list(presence_of(arrays).values()))
-    return Judged(frame["subject_id"].to_numpy(), targets, answers, able)
+    return OutOfFoldPredictions(frame["subject_id"].to_numpy(), targets, answers, able)
 
 
 def _features(

@@ -45,7 +45,7 @@ def write_report(report: Report, out: Path, lead: str, progress: Progress = SILE
     Predictions(in_order(rows)).write(out / "predictions.parquet")
 
 
-def _refuse_foreign(out: Path) -> None:
+def refuse_foreign_folder(out: Path) -> None:
     """Refuse a file, and a folder that holds neither a bundle nor an unfinished fit: they would be written over."""
     taken = next((place for place in (out, *out.parents) if place.exists()), None)
     if taken is not None and not taken.is_dir():
@@ -54,7 +54,7 @@ def _refuse_foreign(out: Path) -> None:
         raise StudyError(f"{out} holds something else than a bundle: name a new folder with --out")
 
 
-def _save(bundle: Bundle, out: Path) -> None:
+def save_bundle(bundle: Bundle, out: Path) -> None:
     """Save the bundle, and remove what was measured of another that was here."""
     for name in MEASURED:
         (out / name).unlink(missing_ok=True)
@@ -63,26 +63,27 @@ def _save(bundle: Bundle, out: Path) -> None:
     bundle.save(out)
 
 
-def _work(study: Study, cohort: Cohort, out: Path, scheme: str) -> Path:
+def checkpoint_folder(study: Study, cohort: Cohort, out: Path, scheme: str) -> Path:
     """Name the folder of checkpoints of this very study, cohort and scheme of folds; those of another are removed.
 
     The fit makes it with its first checkpoint, so that one which is refused leaves nothing behind.
     """
-    key = sha256(f"{study.to_yaml()}{cohort.fingerprint}{scheme}{_version()}".encode())[:16]
+    key = sha256(f"{study.to_yaml()}{cohort.fingerprint}{scheme}{installed_version()}".encode())[:16]
     work = out / WORK / key
     if not work.is_dir():
         shutil.rmtree(out / WORK, ignore_errors=True)
     return work
 
 
-def _finish(work: Path, out: Path) -> None:
+def keep_logs(work: Path, out: Path) -> None:
     """Keep the training logs, and remove the checkpoints."""
     for log in sorted(work.rglob(LOG)):
         shutil.copytree(log, out / "logs" / "-".join(log.parent.relative_to(work).parts), dirs_exist_ok=True)
     shutil.rmtree(out / WORK, ignore_errors=True)
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """Return the version of this package."""
     from importlib.metadata import version
 
     return version("polyclinic")

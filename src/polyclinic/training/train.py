@@ -12,7 +12,13 @@ from polyclinic.training.evaluation.evaluate import Report, evaluate
 from polyclinic.training.fit import fit_study
 from polyclinic.training.model_setup import check_network
 from polyclinic.training.network.trainer import check_logger
-from polyclinic.training.output_folder import _finish, _refuse_foreign, _save, _work, write_report
+from polyclinic.training.output_folder import (
+    checkpoint_folder,
+    keep_logs,
+    refuse_foreign_folder,
+    save_bundle,
+    write_report,
+)
 
 
 def train_and_measure(
@@ -31,13 +37,13 @@ def train_and_measure(
     """
     check_network(study)
     check_logger(logger)
-    _refuse_foreign(out)
-    work = _work(study, cohort, out, "one fit")
+    refuse_foreign_folder(out)
+    work = checkpoint_folder(study, cohort, out, "one fit")
     bundle = fit_study(study, cohort, work=work, cache=cache, logger=logger, progress=progress).bundle
-    _save(bundle, out)
+    save_bundle(bundle, out)
     report = None
     if "held_out" not in study.development:
         report = evaluate(bundle, cohort, "held_out", progress=progress)
         write_report(report, out, "Held-out subjects, whom no part of the model has seen.", progress)
-    _finish(work, out)
+    keep_logs(work, out)
     return report

@@ -26,13 +26,13 @@ from polyclinic.files import sha256
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.golden import Golden, MadeUpPatient, Part
 from polyclinic.models.bundle.predictions import with_inputs
-from polyclinic.models.ensemble.ensemble import Heard
+from polyclinic.models.ensemble.ensemble import EnsemblePredictions
 from polyclinic.tasks import Task
 from polyclinic.verification.synthetic_patient import make_up
 
 LIBRARIES = ("polyclinic", "torch", "numpy", "scipy", "scikit-learn", "polars", "pillow", "tokenizers", "safetensors")
 """Whose versions may change a number."""
-NOBODY = 0
+SYNTHETIC_ID = 0
 """Id of the made-up patient."""
 STEPS = 9
 """Gradients of an attribution: a fixed number of them, so that rounding cannot change the path."""
@@ -72,8 +72,10 @@ def asking(bundle: Bundle, patient: MadeUpPatient) -> Iterator[Asked]:
         states = {name: featurizer.state() for name, featurizer in bundle.features.featurizers.items()}
         cache = EncoderCache(Path(folder) / "cache")
         own = replace(bundle, features=FeatureSet.from_state(states, cache), folder=None)
-        sample = Sample.of(own, events_of(patient), NOBODY, patient.prediction_time, _blobs(patient, Path(folder)))
-        yield Asked(own, sample, own.ensemble.hear(sample.arrays, every_member=True))
+        sample = Sample.of(
+            own, events_of(patient), SYNTHETIC_ID, patient.prediction_time, _blobs(patient, Path(folder))
+        )
+        yield Asked(own, sample, own.ensemble.predict(sample.arrays, every_member=True))
 
 
 def events_of(patient: MadeUpPatient) -> pl.DataFrame:
@@ -82,7 +84,7 @@ def events_of(patient: MadeUpPatient) -> pl.DataFrame:
     ago = pl.duration(microseconds=(3_600_000_000 * pl.col("hours")).round().cast(pl.Int64))
     table = pl.DataFrame(
         {
-            "subject_id": [NOBODY] * len(hours),
+            "subject_id": [SYNTHETIC_ID] * len(hours),
             "hours": pl.Series(hours, dtype=pl.Float64()),
             "code": [event.code for event in patient.events],
             "numeric_value": pl.Series([event.number for event in patient.events], dtype=pl.Float64()),
@@ -111,7 +113,7 @@ class Asked:
 
     bundle: Bundle
     sample: Sample
-    heard: Heard
+    predictions: EnsemblePredictions
 
     def greatest(self, task: Task) -> str:
         """Name the output of a task of which most is said."""
@@ -124,12 +126,12 @@ class Asked:
             yield Part(f"{task.name}: answer", "answer", self._answers(task))
             members = {
                 f"{member} {output}": said
-                for member, opinion in self.heard.opinions[task.name].items()
-                for output, said in self._by_output(task, opinion.answers).items()
+                for member, prediction in self.predictions.member_predictions[task.name].items()
+                for output, said in self._by_output(task, prediction.answers).items()
             }
             yield Part(f"{task.name}: members", "member", members)
-        if self.heard.voices is not None:
-            latent = self.heard.voices.latents[:, 0].mean(axis=0).tolist()
+        if self.predictions.network_predictions is not None:
+            latent = self.predictions.network_predictions.latents[:, 0].mean(axis=0).tolist()
             yield Part("latent, mean of the networks", "latent", {str(place): one for place, one in enumerate(latent)})
 
     def attributed(self, explained: Mapping[str, str], most: int | None = None) -> Iterator[Part]:
@@ -149,7 +151,9 @@ class Asked:
             sample = _without(COSTLY, self.sample)
 
     def _answers(self, task: Task) -> dict[str, float]:
-        answers = self.bundle.ensemble.tasks[task.name].combine(self.heard.opinions[task.name], self.heard.present)
+        answers = self.bundle.ensemble.tasks[task.name].combine(
+            self.predictions.member_predictions[task.name], self.predictions.present
+        )
         return self._by_output(task, answers)
 
     def _by_output(self, task: Task, answers: np.ndarray) -> dict[str, float]:

@@ -13,13 +13,13 @@ from PIL import Image
 
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.cli.explain.command import BASELINES, METHODS
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.explain.audit.record import Audit, Verdict
 from polyclinic.explain.counterfactual import counterfactuals, plausible_ranges
 from polyclinic.explain.inputs.baseline import NAMES
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
-from polyclinic.explain.localisation.operating_point import Dial
+from polyclinic.explain.localisation.operating_point import OperatingPoint
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.methods.integrated_gradients import integrated_gradients
 from polyclinic.explain.methods.registry import EXPLAINERS, attribute
@@ -86,11 +86,11 @@ def explain(polyclinic, every_kind, hospital):
 def audited(every_kind, bundle, tmp_path):
     """The folder of the same bundle with an audit that chose a dial for `map_gradients`, and failed Grad-CAM."""
     folder = shutil.copytree(every_kind.folder, tmp_path / "audited")
-    share = Figure.of("recall", 0.8, (0.7, 0.9), 20, "bootstrap")
+    share = Estimate.of("recall", 0.8, (0.7, 0.9), 20, "bootstrap")
     reasons = {"integrated_gradients": True, "map_gradients": True, "grad_cam": False}
     verdicts = tuple(Verdict(name, passed, f"is {passed} for a reason") for name, passed in reasons.items())
-    dial = Dial(bundle.digest, "map_gradients", 0.05, 0.3, 1.0, share, share, "tuning")
-    Audit(bundle.digest, "", "held_out", (TASK,), 1, 1, 0, verdicts=verdicts, dial=dial).save(folder)
+    chosen = OperatingPoint(bundle.digest, "map_gradients", 0.05, 0.3, 1.0, share, share, "tuning")
+    Audit(bundle.digest, "", "held_out", (TASK,), 1, 1, 0, verdicts=verdicts, operating_point=chosen).save(folder)
     return folder
 
 

@@ -7,8 +7,8 @@ from polyclinic.evaluation import (
     KINDS,
     Binary,
     Bootstrap,
+    Estimate,
     Evaluation,
-    Figure,
     Multiclass,
     Multilabel,
     Regression,
@@ -152,6 +152,6 @@ def test_what_cannot_be_meant_is_refused(case):
 def test_figures_are_found_by_name(case):
     kind, make = case
     evaluation = evaluate(kind, *make(50), bootstrap=QUICK)
-    assert isinstance(evaluation[kind.headline[0]], Figure)
+    assert isinstance(evaluation[kind.headline[0]], Estimate)
     with pytest.raises(KeyError, match=kind.headline[0]):
         evaluation["beauty"]

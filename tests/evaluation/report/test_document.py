@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from polyclinic.evaluation.estimate import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Estimate
 from polyclinic.evaluation.report.document import (
     Bullets,
     Heading,
@@ -20,7 +20,7 @@ from polyclinic.evaluation.report.document import (
 )
 
 NASTY = '<script>alert("x")</script> & *bold* [link](javascript:x) `code` | _x_ # h'
-FIGURE = Figure("auroc", 0.87, 0.85, 0.89, 1200, "DeLong")
+FIGURE = Estimate("auroc", 0.87, 0.85, 0.89, 1200, "DeLong")
 
 
 def blocks(text):
@@ -134,8 +134,11 @@ def test_tables_become_tables():
 @pytest.mark.parametrize(
     ("figure", "told"),
     [
-        (Figure.missing("auroc", 0, "no positives"), '<span class="missing">not estimable: no positives</span>'),
-        (Figure("auroc", 0.5, None, None, 9, "m", "why"), '<span class="missing">[interval not estimable: why]</span>'),
+        (Estimate.missing("auroc", 0, "no positives"), '<span class="missing">not estimable: no positives</span>'),
+        (
+            Estimate("auroc", 0.5, None, None, 9, "m", "why"),
+            '<span class="missing">[interval not estimable: why]</span>',
+        ),
     ],
 )
 def test_what_is_missing_says_why(figure, told):

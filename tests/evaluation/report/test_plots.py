@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from polyclinic.evaluation import Contender, Difference, Figure
+from polyclinic.evaluation import Contender, Difference, Estimate
 from polyclinic.evaluation.report import plots
 from polyclinic.evaluation.report.figures import pictures, save_pictures
 from polyclinic.evaluation.report.plot_style import SERIES, canvas, save, styled, svg
@@ -116,8 +116,8 @@ def test_the_p_values_of_a_plot_are_those_of_its_table():
 
 def _rival(name, p=None):
     """A model that is worse by .020, by an unadjusted p value and twice that, adjusted."""
-    less = Difference(Figure("auroc", -0.02, -0.05, 0.01, 99, "paired"), p, None if p is None else 2 * p)
-    return Contender(name, {"auroc": Figure("auroc", 0.7, 0.6, 0.8, 99, "m")}, {"auroc": less})
+    less = Difference(Estimate("auroc", -0.02, -0.05, 0.01, 99, "paired"), p, None if p is None else 2 * p)
+    return Contender(name, {"auroc": Estimate("auroc", 0.7, 0.6, 0.8, 99, "m")}, {"auroc": less})
 
 
 def test_bars_stand_for_the_figures_of_the_subsets():

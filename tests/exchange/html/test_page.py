@@ -14,7 +14,7 @@ from polyclinic.assess import Abstention, Assessment, CodeCount, MapSetting, Tru
 from polyclinic.evaluation.report.document import escape
 from polyclinic.exchange.html import Evidence, assessment_page, write_assessment_page
 from polyclinic.exchange.html import markup as marks
-from polyclinic.exchange.html.image_section import film_section, shared_film, stops_of
+from polyclinic.exchange.html.image_section import image_section, shared_image, stops_of
 from polyclinic.explain.display.summaries import strength_of
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
@@ -153,7 +153,7 @@ def test_each_stop_has_the_circles_that_localise_finds(whole):
 @pytest.mark.parametrize("sensitivity", [0.0, 0.37, 0.78, 1.0])
 def test_the_dial_begins_exactly_where_an_audit_set_it(sensitivity):
     setting = MapSetting(method="map_gradients", smoothing=0.05, sensitivity=sensitivity, chosen_on="tuning")
-    html = film_section(patients.picture(), patients.film(), "film-0", "0-0", setting)
+    html = image_section(patients.picture(), patients.film(), "film-0", "0-0", setting)
     stops = [float(one) for one in values(html, "data-stops")[0].split()]
     assert sensitivity in stops
     assert stops == sorted(stops)
@@ -250,7 +250,7 @@ def test_an_abstention_comes_before_the_number_and_takes_the_call_back():
     ],
 )
 def test_every_kind_of_answer_has_its_numbers(kind, outputs, shown):
-    said = tuple(patients.Said(output=name, value=value) for name, value in outputs.items())
+    said = tuple(patients.OutputEstimate(output=name, value=value) for name, value in outputs.items())
     unit = "days" if kind == "regression" else None
     answer = patients.answer(kind=kind, outputs=said, sets=(), explanation=None, unit=unit)
     assert shown in read(assessment_page(patients.assessment((answer,))))
@@ -258,7 +258,7 @@ def test_every_kind_of_answer_has_its_numbers(kind, outputs, shown):
 
 @pytest.mark.parametrize(("kind", "unit", "scale"), [("regression", "days", "days"), ("binary", None, "log-odds")])
 def test_contributions_have_the_unit_of_what_is_explained(kind, unit, scale):
-    said = (patients.Said(output="value", value=8.41),)
+    said = (patients.OutputEstimate(output="value", value=8.41),)
     answer = patients.answer(kind=kind, outputs=said, sets=(), unit=unit)
     html = assessment_page(patients.assessment((answer,)), {patients.TASK: patients.evidence()})
     shown = read(html)
@@ -328,6 +328,6 @@ def test_a_film_of_any_depth_is_shown_alike(mode, scale):
     kind = {"L": np.uint8, "I;16": np.uint16, "F": np.float32}[mode]
     buffer = BytesIO()
     Image.fromarray((grey * scale).astype(kind)).save(buffer, "TIFF")
-    (address,) = re.findall(r'href="data:image/jpeg;base64,([^"]*)"', shared_film(buffer.getvalue(), "film"))
+    (address,) = re.findall(r'href="data:image/jpeg;base64,([^"]*)"', shared_image(buffer.getvalue(), "film"))
     with Image.open(BytesIO(b64decode(address))) as shown:
         assert np.abs(np.asarray(shown).astype(float) - grey).max() < 6

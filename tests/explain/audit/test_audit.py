@@ -9,14 +9,21 @@ import polars as pl
 import pytest
 
 from polyclinic import Bundle, Study
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.explain.audit.audit import RANDOM, audit
 from polyclinic.explain.audit.faithfulness import STAGES
 from polyclinic.explain.audit.ground_truth import Truth
-from polyclinic.explain.audit.lesions import EDGES, LOCATORS, LesionHunt, Mapped, choose_dial, task_of_findings
+from polyclinic.explain.audit.lesions import (
+    EDGES,
+    LOCATORS,
+    LesionHunt,
+    Mapped,
+    choose_operating_point,
+    task_of_findings,
+)
 from polyclinic.explain.audit.page import audit_page
 from polyclinic.explain.audit.record import AUDIT, Audit, Sanity, judged, stored_verdicts
-from polyclinic.explain.localisation.operating_point import DIAL, stored_dial
+from polyclinic.explain.localisation.operating_point import OPERATING_POINT_FILE, stored_operating_point
 from polyclinic.explain.localisation.regions import Box
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.training.fit import fit_study
@@ -82,7 +89,7 @@ def test_words_and_causes_are_held_against_the_truth(told):
 def test_without_truth_it_says_what_it_left_out(small, hospital):
     told = audit(small, hospital, None, limit=2, methods=("gradient_input",))
     assert not told.known
-    assert told.dial is None
+    assert told.operating_point is None
     (reason,) = told.skipped
     assert "no truth was given" in reason
 
@@ -100,7 +107,7 @@ def test_verdicts_hold_for_the_audited_weights_alone(told, small, tmp_path, cach
     told.save(small.folder)
     loaded = Bundle.load(small.folder, cache)
     assert stored_verdicts(loaded) == {one.method: one for one in told.verdicts}
-    assert stored_dial(loaded) is None
+    assert stored_operating_point(loaded) is None
     shutil.copytree(small.folder, tmp_path / "other")
     changed = json.loads((tmp_path / "other" / AUDIT).read_text()) | {"bundle": "another"}
     (tmp_path / "other" / AUDIT).write_text(json.dumps(changed))
@@ -109,7 +116,9 @@ def test_verdicts_hold_for_the_audited_weights_alone(told, small, tmp_path, cach
 
 def test_a_method_fails_if_it_stays_alike_in_one_modality():
     def row(method, modality, value, stage=STAGES[-1]):
-        figure = Figure.missing("r", 0, "no units") if value is None else Figure("r", value, None, None, 9, "", "few")
+        figure = (
+            Estimate.missing("r", 0, "no units") if value is None else Estimate("r", value, None, None, 9, "", "few")
+        )
         return Sanity(method, modality, stage, figure, figure)
 
     rows = [row("good", "note", 0.1), row("good", "image", 0.49), row("good", "note", 0.99, STAGES[0])]
@@ -164,16 +173,21 @@ def test_the_dial_is_that_of_the_best_map_whose_method_passed(told, small):
     right[12:15, 12:15], wrong[40:43, 40:43] = 1, 1
     cases = [Mapped(n, "nodule", [lesion], {"grad_cam": right, "map_gradients": wrong}) for n in range(12)]
     locators = {name: LOCATORS[name] for name in ("map_gradients", "grad_cam")}
-    dial = choose_dial(replace(told, verdicts=()), small, cases, locators)
-    assert (dial.method, dial.sensitivity, dial.recall.value, dial.chosen_on) == ("grad_cam", 0, 1, "tuning")
+    chosen = choose_operating_point(replace(told, verdicts=()), small, cases, locators)
+    assert (
+        chosen.method,
+        chosen.sensitivity,
+        chosen.recall.value,
+        chosen.chosen_on,
+    ) == ("grad_cam", 0, 1, "tuning")
     failed = judged(
-        [Sanity("grad_cam", "image", STAGES[-1], *[Figure("r", 0.9, None, None, 9, "", "few")] * 2)], STAGES[-1]
+        [Sanity("grad_cam", "image", STAGES[-1], *[Estimate("r", 0.9, None, None, 9, "", "few")] * 2)], STAGES[-1]
     )
-    assert choose_dial(replace(told, verdicts=failed), small, cases, locators).method == "map_gradients"
-    assert choose_dial(told, small, [], locators) is None
-    replace(told, dial=dial).save(small.folder)
-    assert stored_dial(small) == dial
-    (small.folder / DIAL).unlink()
+    assert choose_operating_point(replace(told, verdicts=failed), small, cases, locators).method == "map_gradients"
+    assert choose_operating_point(told, small, [], locators) is None
+    replace(told, operating_point=chosen).save(small.folder)
+    assert stored_operating_point(small) == chosen
+    (small.folder / OPERATING_POINT_FILE).unlink()
 
 
 def test_refusals(small, hospital, trained):

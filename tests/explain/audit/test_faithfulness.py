@@ -21,7 +21,7 @@ from polyclinic.explain.audit.faithfulness import (
     strongest_first,
 )
 from polyclinic.explain.methods.unit_scores import METHODS, edges, smoothed
-from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.perturbation.units import BLOCK, BlockUnits, CodeUnits, WordUnits
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.features.note.negation import is_cue
@@ -36,30 +36,30 @@ def sample(with_inputs):
 
 
 @pytest.fixture(scope="module")
-def examined(bundle, sample):
-    return Examined(bundle, sample, output_of(bundle, TASK))
+def perturbed(bundle, sample):
+    return PerturbedSample(bundle, sample, output_of(bundle, TASK))
 
 
 @pytest.fixture(scope="module")
 def few(bundle, sample):
     """The same without its picture, which takes longest."""
-    return Examined(bundle, without(sample, "image"), output_of(bundle, TASK))
+    return PerturbedSample(bundle, without(sample, "image"), output_of(bundle, TASK))
 
 
 def all_of(units, value=True):
     return np.full((1, len(units)), value)
 
 
-def test_nothing_removed_changes_nothing_and_all_removed_is_the_baseline(examined):
-    (whole,) = examined.path(examined.path.between(torch.ones(1))).tolist()
-    for modality, units in examined.units.items():
-        assert examined.without(modality, all_of(units)) == pytest.approx(whole, abs=1e-4)
+def test_nothing_removed_changes_nothing_and_all_removed_is_the_baseline(perturbed):
+    (whole,) = perturbed.path(perturbed.path.between(torch.ones(1))).tolist()
+    for modality, units in perturbed.units.items():
+        assert perturbed.without(modality, all_of(units)) == pytest.approx(whole, abs=1e-4)
         if modality != "note":
-            stems = examined.path.stems
-            points = {name: (stem.start if name == modality else stem.end)[None] for name, stem in stems.items()}
+            inputs = perturbed.path.inputs
+            points = {name: (input_.start if name == modality else input_.end)[None] for name, input_ in inputs.items()}
             with torch.no_grad():
-                (empty,) = examined.path(points).tolist()
-            assert examined.without(modality, all_of(units, value=False)) == pytest.approx(empty, abs=1e-4)
+                (empty,) = perturbed.path(points).tolist()
+            assert perturbed.without(modality, all_of(units, value=False)) == pytest.approx(empty, abs=1e-4)
 
 
 @pytest.fixture
@@ -76,15 +76,17 @@ def read_as(bundle, other_bundle, sample_of):
 @pytest.mark.parametrize(("way", "kind"), [("words", CodeUnits), ("sentences", WordUnits)])
 def test_a_removed_word_is_as_if_it_had_not_been_written(read_as, hospital, way, kind):
     bundle, sample = read_as(way)
-    few = Examined(bundle, without(sample, "image"), output_of(bundle, TASK))
+    few = PerturbedSample(bundle, without(sample, "image"), output_of(bundle, TASK))
     units = few.units["note"]
     assert isinstance(units, kind)
     (layout,) = bundle.features.featurizers["note"].layouts(sample.known, sample.frame)
     text = next(note.text for note in layout.notes if note.section == "indication")
     chosen = next(
-        n for n, word in enumerate(units.stem.words) if word.text.isalpha() and word.start > 0 and not is_cue(word.text)
+        n
+        for n, word in enumerate(units.input_.words)
+        if word.text.isalpha() and word.start > 0 and not is_cue(word.text)
     )
-    word = units.stem.words[chosen]
+    word = units.input_.words[chosen]
     rewritten = text[: word.start] + " " * (word.end - word.start) + text[word.end :]
     events = hospital.subject(sample.subject_id).with_columns(
         pl.when(pl.col("code") == "NOTE//indication")
@@ -93,7 +95,7 @@ def test_a_removed_word_is_as_if_it_had_not_been_written(read_as, hospital, way,
         .alias("text_value")
     )
     other = Sample.of(bundle, events, sample.subject_id, sample.prediction_time, hospital.blob)
-    asked = Examined(bundle, without(other, "image"), output_of(bundle, TASK))
+    asked = PerturbedSample(bundle, without(other, "image"), output_of(bundle, TASK))
     (expected,) = asked.without("note", all_of(asked.units["note"]))
     kept = all_of(units)
     kept[0, chosen] = False
@@ -102,7 +104,7 @@ def test_a_removed_word_is_as_if_it_had_not_been_written(read_as, hospital, way,
 
 def test_a_note_without_words_is_absent(bundle, few, sample):
     nothing = few.without("note", all_of(few.units["note"], value=False))
-    absent = Examined(bundle, without(sample, "image", "note"), output_of(bundle, TASK))
+    absent = PerturbedSample(bundle, without(sample, "image", "note"), output_of(bundle, TASK))
     assert nothing == pytest.approx(absent.without("series", all_of(absent.units["series"])), abs=1e-5)
 
 
@@ -110,19 +112,19 @@ def test_a_note_without_words_is_absent(bundle, few, sample):
 def test_units_of_other_encoders_lose_what_is_removed(other_bundle, sample_of, name):
     other = other_bundle(name)
     sample = next(one for one in (sample_of(other, n) for n in range(24)) if one.present == other.inputs)
-    examined = Examined(other, without(sample, "image"), output_of(other, TASK))
-    (whole,) = examined.path(examined.path.between(torch.ones(1))).tolist()
-    units = examined.units["note"]
-    assert examined.without("note", all_of(units)) == pytest.approx(whole, abs=1e-4)
-    lost = examined.without("note", ~np.eye(len(units), dtype=bool))
+    perturbed = PerturbedSample(other, without(sample, "image"), output_of(other, TASK))
+    (whole,) = perturbed.path(perturbed.path.between(torch.ones(1))).tolist()
+    units = perturbed.units["note"]
+    assert perturbed.without("note", all_of(units)) == pytest.approx(whole, abs=1e-4)
+    lost = perturbed.without("note", ~np.eye(len(units), dtype=bool))
     assert np.isfinite(lost).all()
     assert len(set(lost.round(9))) > 1
 
 
-def test_blocks_cover_the_picture_and_leave_the_border_out(examined):
-    units = examined.units["image"]
+def test_blocks_cover_the_picture_and_leave_the_border_out(perturbed):
+    units = perturbed.units["image"]
     assert isinstance(units, BlockUnits)
-    pixels = units.stem.end[:, 0]
+    pixels = units.input_.end[:, 0]
     assert (pixels[units.grid < 0] == 0).all()
     assert set(units.grid.unique().tolist()) - {-1} == set(range(len(units)))
     block = (units.grid == 0).sum().item()
@@ -165,9 +167,9 @@ def test_weights_are_drawn_anew_and_the_encoders_only_at_the_last_stage(bundle):
     for stage in STAGES:
         drawn, again = redrawn(networks, stage, 0), redrawn(networks, stage, 0)
         other = redrawn(networks, stage, 1)
-        heads = [one.voices.weights[TASK] for one in (drawn[0], networks[0], other[0], drawn[1])]
+        heads = [one.network_predictions.weights[TASK] for one in (drawn[0], networks[0], other[0], drawn[1])]
         assert all(not torch.allclose(heads[0], one, atol=1e-3) for one in heads[1:])
-        assert torch.equal(heads[0], again[0].voices.weights[TASK])
+        assert torch.equal(heads[0], again[0].network_predictions.weights[TASK])
         encoders = zip(drawn[0].encoders.parameters(), networks[0].encoders.parameters(), strict=True)
         assert all(torch.equal(*pair) for pair in encoders) == (stage == STAGES[0])
     assert torch.equal(state, torch.random.get_rng_state())
@@ -181,37 +183,40 @@ def test_weights_drawn_with_the_seed_of_training_are_not_its_beginning(bundle):
                 torch.manual_seed(number)
                 begun.append(type(bundle.ensemble.networks[0])(bundle.ensemble.networks[0].config))
         (drawn, *_) = redrawn(bundle.ensemble.networks, STAGES[-1], seed)
-        assert all(not torch.allclose(drawn.voices.weights[TASK], one.voices.weights[TASK]) for one in begun)
+        assert all(
+            not torch.allclose(drawn.network_predictions.weights[TASK], one.network_predictions.weights[TASK])
+            for one in begun
+        )
 
 
 def test_gradients_of_random_networks_are_other_ones_and_of_the_same_are_the_same(bundle, few):
     told = METHODS["gradient_input"](few)
-    same = METHODS["gradient_input"](few.asking(bundle.ensemble.networks))
+    same = METHODS["gradient_input"](few.with_networks(bundle.ensemble.networks))
     assert {like.modality: like.shown for like in likenesses(told, same)} == pytest.approx(
         dict.fromkeys(few.units, 1.0)
     )
-    random = METHODS["gradient_input"](few.asking(redrawn(bundle.ensemble.networks, STAGES[-1], 0)))
+    random = METHODS["gradient_input"](few.with_networks(redrawn(bundle.ensemble.networks, STAGES[-1], 0)))
     assert all(like.shown < 0.9 for like in likenesses(told, random))
 
 
-def test_noise_is_small_and_leaves_the_border_and_the_sample_alone(examined):
-    before = {name: stem.end.clone() for name, stem in examined.path.stems.items()}
-    shaken = noisy(examined, 0)
-    image = shaken.path.stems["image"].end
+def test_noise_is_small_and_leaves_the_border_and_the_sample_alone(perturbed):
+    before = {name: input_.end.clone() for name, input_ in perturbed.path.inputs.items()}
+    shaken = noisy(perturbed, 0)
+    image = shaken.path.inputs["image"].end
     assert ((image > 0) <= (before["image"] > 0)).all()
     assert 0 < (image - before["image"]).abs().max() < 0.1
-    assert all(torch.equal(stem.end, before[name]) for name, stem in examined.path.stems.items())
-    assert noisy(examined, 0).path.stems["series"].end.equal(shaken.path.stems["series"].end)
+    assert all(torch.equal(input_.end, before[name]) for name, input_ in perturbed.path.inputs.items())
+    assert noisy(perturbed, 0).path.inputs["series"].end.equal(shaken.path.inputs["series"].end)
     changed = shaken.without("structured", all_of(shaken.units["structured"]))
-    assert changed != pytest.approx(examined.without("structured", all_of(examined.units["structured"])), abs=1e-7)
+    assert changed != pytest.approx(perturbed.without("structured", all_of(perturbed.units["structured"])), abs=1e-7)
 
 
 def test_of_sentences_the_embeddings_are_shaken(read_as):
     bundle, sample = read_as("sentences")
-    examined = Examined(bundle, without(sample, "image"), output_of(bundle, TASK))
-    shaken = noisy(examined, 0)
-    assert not torch.equal(shaken.path.stems["note"].embedded, examined.path.stems["note"].embedded)
-    assert torch.equal(shaken.path.stems["note"].end, examined.path.stems["note"].end)
+    perturbed = PerturbedSample(bundle, without(sample, "image"), output_of(bundle, TASK))
+    shaken = noisy(perturbed, 0)
+    assert not torch.equal(shaken.path.inputs["note"].embedded, perturbed.path.inputs["note"].embedded)
+    assert torch.equal(shaken.path.inputs["note"].end, perturbed.path.inputs["note"].end)
 
 
 def test_rank_correlation_is_spearmans():
@@ -222,14 +227,14 @@ def test_rank_correlation_is_spearmans():
     assert np.isnan(rank_correlation(np.ones(40), other))
 
 
-def test_coarse_maps_lie_over_the_canvas_and_of_pictures_there_are_two_more_methods(examined):
-    side = examined.path.stems["image"].end.shape[-1]
-    views = len(examined.path.stems["image"].end)
+def test_coarse_maps_lie_over_the_canvas_and_of_pictures_there_are_two_more_methods(perturbed):
+    side = perturbed.path.inputs["image"].end.shape[-1]
+    views = len(perturbed.path.inputs["image"].end)
     for name in ("map_gradients", "grad_cam"):
-        told = METHODS[name](examined)
+        told = METHODS[name](perturbed)
         assert told.maps.shape == (views, side, side)
         assert set(told.units) == {"image"}
-    assert (METHODS["grad_cam"](examined).maps >= 0).all()
+    assert (METHODS["grad_cam"](perturbed).maps >= 0).all()
 
 
 def test_edges_are_where_brightness_changes_and_blurring_keeps_the_sum():
@@ -246,23 +251,23 @@ def test_edges_are_where_brightness_changes_and_blurring_keeps_the_sum():
 
 
 def test_map_gradients_tell_what_sets_a_picture_apart_from_the_usual(bundle, sample):
-    examined = Examined(bundle, sample, output_of(bundle, TASK))
+    perturbed = PerturbedSample(bundle, sample, output_of(bundle, TASK))
     usual = torch.from_numpy(bundle.reference.usual_picture)
-    end = examined.whole["image"]["tokens"][0]
+    end = perturbed.whole["image"]["tokens"][0]
     tokens = torch.stack([usual.expand_as(end), end])
-    whole = {name: one.expand(2, *one.shape[1:]) for name, one in examined.whole["image"].items()}
+    whole = {name: one.expand(2, *one.shape[1:]) for name, one in perturbed.whole["image"].items()}
     with torch.no_grad():
-        start, end = examined.ask_all(examined.batch({"image": whole | {"tokens": tokens}}, {})).tolist()
-    told = METHODS["map_gradients"](examined)
+        start, end = perturbed.ask_all(perturbed.batch({"image": whole | {"tokens": tokens}}, {})).tolist()
+    told = METHODS["map_gradients"](perturbed)
     assert told.maps.sum() == pytest.approx(end - start, rel=0.1, abs=0.02)
 
 
 def test_without_a_usual_map_they_begin_at_a_black_picture(bundle, sample):
     unread = replace(bundle, reference=None)
-    examined = Examined(unread, sample, output_of(unread, TASK))
-    stem = examined.path.stems["image"]
+    perturbed = PerturbedSample(unread, sample, output_of(unread, TASK))
+    input_ = perturbed.path.inputs["image"]
     with torch.no_grad():
-        black = stem.tensors(torch.zeros_like(stem.end)[None])["tokens"]
-        batch = examined.batch({"image": {**examined.whole["image"], "tokens": black}}, {})
-        start, end = float(examined.ask_all(batch)[0]), float(examined.ask_all(examined.batch({}, {}))[0])
-    assert METHODS["map_gradients"](examined).maps.sum() == pytest.approx(end - start, rel=0.1, abs=0.05)
+        black = input_.tensors(torch.zeros_like(input_.end)[None])["tokens"]
+        batch = perturbed.batch({"image": {**perturbed.whole["image"], "tokens": black}}, {})
+        start, end = float(perturbed.ask_all(batch)[0]), float(perturbed.ask_all(perturbed.batch({}, {}))[0])
+    assert METHODS["map_gradients"](perturbed).maps.sum() == pytest.approx(end - start, rel=0.1, abs=0.05)

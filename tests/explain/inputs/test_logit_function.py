@@ -1,4 +1,4 @@
-"""The differentiable way from pixels, words and numbers to the logit gives what the bundle itself answers."""
+"""The input_ way from pixels, words and numbers to the logit gives what the bundle itself answers."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from polyclinic.explain.inputs.baseline import BLURRED, ZERO, Baseline, training_means
-from polyclinic.explain.inputs.logit_function import Pathway
+from polyclinic.explain.inputs.logit_function import LogitFunction
 from polyclinic.explain.sample import ExplanationError, Sample, output_of
 from polyclinic.models import Batch
 from polyclinic.models.bundle.bundle import BundleError
@@ -40,20 +40,20 @@ def ends_of(path):
 @pytest.mark.parametrize("number", range(8))
 def test_the_end_of_the_path_is_what_the_networks_say(bundle, sample_of, number):
     sample, output = sample_of(bundle, number), output_of(bundle, TASK)
-    path = Pathway(bundle, sample, output)
-    assert tuple(path.stems) == sample.present
+    path = LogitFunction(bundle, sample, output)
+    assert tuple(path.inputs) == sample.present
     assert ends_of(path)[1] == pytest.approx(mean_logit(bundle, sample, output), abs=HALF)
 
 
 def test_it_is_the_mean_logit_of_the_bundles_own_answer(bundle, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
-    opinion = bundle.ensemble.answer(sample.arrays, every_member=True)[TASK].members[NETWORK].answers[0, 0]
-    path = Pathway(bundle, sample, output)
+    prediction = bundle.ensemble.answer(sample.arrays, every_member=True)[TASK].members[NETWORK].answers[0, 0]
+    path = LogitFunction(bundle, sample, output)
     with torch.no_grad():
         end = path.between(torch.ones(1))
         batch = path.batch(end)
         said = torch.cat([path.ask(network, end, batch) for network in path.networks]).sigmoid().mean()
-    assert float(log_odds(said.numpy())) == pytest.approx(float(log_odds(opinion)), abs=HALF)
+    assert float(log_odds(said.numpy())) == pytest.approx(float(log_odds(prediction)), abs=HALF)
 
 
 @pytest.mark.parametrize("name", OTHER_ENCODERS)
@@ -64,7 +64,7 @@ def test_other_encoders_are_asked_as_the_bundle_asks_them(other_bundle, sample_o
     output = output_of(other, TASK)
     read = {m: dict(sample.arrays[m]) for m in sample.arrays}
     assert set(read) == set(other.inputs)
-    start, end = ends_of(Pathway(other, sample, output))
+    start, end = ends_of(LogitFunction(other, sample, output))
     assert end == pytest.approx(mean_logit(other, sample, output), abs=HALF)
     assert abs(start - end) > 1e-4
 
@@ -73,14 +73,14 @@ def test_who_else_asks_the_networks_meanwhile_gets_his_own_answer(other_bundle, 
     other = other_bundle("words")
     sample, output = sample_of(other, 0), output_of(other, TASK)
     before, meanwhile = mean_logit(other, sample, output), []
-    path = Pathway(other, sample, output)
+    path = LogitFunction(other, sample, output)
     embedding = path.networks[0].encoder("note").embedding.word
     forward = embedding.forward
     embedding.forward = lambda codes: meanwhile.append(mean_logit(other, sample, output)) or forward(codes)
     assert ends_of(path)[0] != pytest.approx(before, abs=1e-4)
     assert meanwhile == [before]
     unhooked = other_bundle("sentences")
-    asked = Pathway(unhooked, sample_of(unhooked, 0), output_of(unhooked, TASK))
+    asked = LogitFunction(unhooked, sample_of(unhooked, 0), output_of(unhooked, TASK))
     assert asked.networks is unhooked.ensemble.networks
 
 
@@ -91,8 +91,8 @@ def test_nothing_after_the_prediction_time_is_read(bundle, hospital, with_inputs
     assert known.height < events.height
     cut = Sample.of(bundle, known, sample.subject_id, sample.prediction_time, hospital.blob)
     output = output_of(bundle, TASK)
-    here, there = (Pathway(bundle, one, output) for one in (sample, cut))
-    assert all(torch.equal(here.stems[name].end, there.stems[name].end) for name in here.stems)
+    here, there = (LogitFunction(bundle, one, output) for one in (sample, cut))
+    assert all(torch.equal(here.inputs[name].end, there.inputs[name].end) for name in here.inputs)
     assert ends_of(here) == ends_of(there)
 
 
@@ -102,7 +102,7 @@ def test_every_kind_of_answer_has_its_logit(every_kind, sample_of):
     for task in bundle.tasks:
         for name in output_names(bundle, task):
             output = output_of(bundle, task.name, name)
-            end = ends_of(Pathway(bundle, sample, output))[1]
+            end = ends_of(LogitFunction(bundle, sample, output))[1]
             if task.kind == "regression":
                 answered = bundle.ensemble.answer(sample.arrays, every_member=True)[task.name].members[NETWORK].answers
                 assert end == pytest.approx(answered[0, output.place], rel=1e-3)
@@ -119,16 +119,16 @@ def test_what_an_absent_modality_holds_is_not_even_read(bundle, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     for modality in sample.present:
         fewer = without(sample, modality)
-        path = Pathway(bundle, fewer, output)
-        assert modality not in path.stems
+        path = LogitFunction(bundle, fewer, output)
+        assert modality not in path.inputs
         assert ends_of(path)[1] == pytest.approx(mean_logit(bundle, fewer, output), abs=HALF)
 
 
 def test_baselines_differ_only_where_they_say(bundle, hospital, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     means = training_means(bundle, hospital)
-    paths = {one.name: Pathway(bundle, sample, output, one) for one in (ZERO, BLURRED, Baseline("mean", means))}
-    zero, blurred, mean = (paths[name].stems for name in ("zero", "blurred", "mean"))
+    paths = {one.name: LogitFunction(bundle, sample, output, one) for one in (ZERO, BLURRED, Baseline("mean", means))}
+    zero, blurred, mean = (paths[name].inputs for name in ("zero", "blurred", "mean"))
     for modality in sample.present:
         torch.testing.assert_close(zero[modality].end, mean[modality].end, rtol=0, atol=0)
         assert not zero[modality].start.any()
@@ -161,14 +161,14 @@ def test_refusals_say_what_to_do(bundle, hospital, with_inputs, tmp_path):
     with pytest.raises(ExplanationError, match="has no output 'maybe': choose from yes"):
         output_of(bundle, TASK, "maybe")
     with pytest.raises(ExplanationError, match="nothing is known by the prediction time of structured, series"):
-        Pathway(bundle, empty(sample), output_of(bundle, TASK))
+        LogitFunction(bundle, empty(sample), output_of(bundle, TASK))
     with pytest.raises(ExplanationError, match="unknown baseline 'noise'"):
         Baseline("noise")
     with pytest.raises(ExplanationError, match="needs training_means"):
         Baseline("mean")
     classical = replace(bundle, ensemble=replace(bundle.ensemble, networks=[]))
     with pytest.raises(ExplanationError, match="no network"):
-        Pathway(classical, sample, output_of(bundle, TASK))
+        LogitFunction(classical, sample, output_of(bundle, TASK))
     foreign = replace(bundle, origin=bundle.origin | {"cohort": "another"})
     with pytest.raises(ExplanationError, match="not the cohort that the bundle was trained on"):
         training_means(foreign, hospital)

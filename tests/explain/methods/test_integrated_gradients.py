@@ -8,8 +8,8 @@ import torch
 from captum.attr import IntegratedGradients
 
 from polyclinic.explain.inputs.baseline import BLURRED, ZERO, Baseline, training_means, usual_of
-from polyclinic.explain.inputs.image import MapStem
-from polyclinic.explain.inputs.logit_function import Pathway
+from polyclinic.explain.inputs.image import FeatureMapInput
+from polyclinic.explain.inputs.logit_function import LogitFunction
 from polyclinic.explain.methods.integrated_gradients import (
     FIRST_STEPS,
     METHOD,
@@ -33,7 +33,7 @@ def telling(bundle, sample_of):
     found = {}
     for sample in (sample_of(bundle, number) for number in range(16)):
         if sample.present == bundle.inputs:
-            path = Pathway(bundle, sample, output_of(bundle, TASK))
+            path = LogitFunction(bundle, sample, output_of(bundle, TASK))
             with torch.no_grad():
                 start, end = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
             found[abs(end - start)] = sample
@@ -60,7 +60,7 @@ def test_all_modalities_add_up_to_the_logit_that_they_explain(bundle, telling, w
     assert whole.total == pytest.approx(complete.total, rel=1e-5, abs=1e-6)
     assert whole.total - complete.difference == pytest.approx(complete.residual, abs=1e-6)
     assert abs(complete.residual) <= complete.unevenness
-    path = Pathway(bundle, sample, output_of(bundle, TASK))
+    path = LogitFunction(bundle, sample, output_of(bundle, TASK))
     with torch.no_grad():
         start, end = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
     assert (complete.reference, complete.value) == pytest.approx((start, end), abs=1e-5)
@@ -90,8 +90,10 @@ def test_of_other_encoders_they_add_up(other_bundle, sample_of, name):
 
 def test_every_gradient_computed_is_used_and_no_more_than_allowed(bundle, with_inputs, monkeypatch):
     asked = []
-    forward = Pathway.each
-    monkeypatch.setattr(Pathway, "each", lambda self, points, *of: asked.append(points) or forward(self, points, *of))
+    forward = LogitFunction.each
+    monkeypatch.setattr(
+        LogitFunction, "each", lambda self, points, *of: asked.append(points) or forward(self, points, *of)
+    )
     found = integrated_gradients(bundle, with_inputs(), TASK, most_steps=20)
     assert sum(len(points["note"]) for points in asked) == found.completeness.steps <= 20
     capped = integrated_gradients(bundle, with_inputs(), TASK, tolerance=1e-9, most_steps=12)
@@ -124,8 +126,10 @@ def test_several_answers_at_once_are_each_as_complete_as_alone(questions):
 def test_networks_run_once_for_several_answers_and_no_answer_takes_more_steps_than_it_needs(questions, monkeypatch):
     several, sample, outputs = questions
     run, back = [], []
-    batch, grad = Pathway.batch, torch.autograd.grad
-    monkeypatch.setattr(Pathway, "batch", lambda self, points: run.append(len(points["note"])) or batch(self, points))
+    batch, grad = LogitFunction.batch, torch.autograd.grad
+    monkeypatch.setattr(
+        LogitFunction, "batch", lambda self, points: run.append(len(points["note"])) or batch(self, points)
+    )
     monkeypatch.setattr(torch.autograd, "grad", lambda of, *rest, **told: back.append(1) or grad(of, *rest, **told))
     steps = [one.completeness.steps for one in integrated_gradients_of_each(several, sample, outputs)]
     assert sum(run) == max(steps)
@@ -136,15 +140,15 @@ def test_networks_run_once_for_several_answers_and_no_answer_takes_more_steps_th
 
 def test_without_pictures_and_notes_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "image", "note")
-    path = Pathway(bundle, sample, output_of(bundle, TASK))
+    path = LogitFunction(bundle, sample, output_of(bundle, TASK))
     ours = integrate(path, tolerance=1e-4)
-    names = list(path.stems)
+    names = list(path.inputs)
 
     def forward(*points):
         return path(dict(zip(names, points, strict=True)))
 
-    ends = tuple(path.stems[name].end[None] for name in names)
-    starts = tuple(path.stems[name].start[None] for name in names)
+    ends = tuple(path.inputs[name].end[None] for name in names)
+    starts = tuple(path.inputs[name].start[None] for name in names)
     theirs = IntegratedGradients(forward).attribute(ends, starts, n_steps=128, method="gausslegendre")
     for name, scores in zip(names, theirs, strict=True):
         largest = float(scores.abs().max())
@@ -153,11 +157,11 @@ def test_without_pictures_and_notes_captum_says_the_same(bundle, with_inputs):
 
 def test_of_notes_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "image", "structured", "series")
-    path = Pathway(bundle, sample, output_of(bundle, TASK))
+    path = LogitFunction(bundle, sample, output_of(bundle, TASK))
     ours = integrate(path, tolerance=2e-3).scores["note"]
-    stem = path.stems["note"]
+    input_ = path.inputs["note"]
     theirs = IntegratedGradients(lambda x: path({"note": x})).attribute(
-        stem.end[None], stem.start[None], n_steps=32, method="gausslegendre"
+        input_.end[None], input_.start[None], n_steps=32, method="gausslegendre"
     )[0]
     assert float((ours - theirs).abs().max()) < 0.03 * float(theirs.abs().max())
 
@@ -240,7 +244,7 @@ def test_what_is_shown_begins_at_the_usual_picture_and_adds_up(bundle, telling, 
     assert complete.gap < TOLERANCE
     arrays = dict(telling.arrays)
     tokens = np.broadcast_to(bundle.reference.usual_picture, np.asarray(arrays["image"]["tokens"]).shape)
-    path = Pathway(bundle, replace(telling, arrays=arrays | {"image": arrays["image"] | {"tokens": tokens}}),
+    path = LogitFunction(bundle, replace(telling, arrays=arrays | {"image": arrays["image"] | {"tokens": tokens}}),
                    output_of(bundle, TASK), usual_of(bundle))  # fmt: skip
     with torch.no_grad():
         start, usual = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
@@ -250,10 +254,10 @@ def test_what_is_shown_begins_at_the_usual_picture_and_adds_up(bundle, telling, 
 
 def test_what_is_shown_of_words_begins_where_notes_usually_are(bundle, telling, whole, shown):
     usual, arrays = bundle.reference.usual_words, telling.arrays["note"]
-    stem = Pathway(bundle, telling, output_of(bundle, TASK), usual_of(bundle)).stems["note"]
+    input_ = LogitFunction(bundle, telling, output_of(bundle, TASK), usual_of(bundle)).inputs["note"]
     there = arrays["words"][0] != 0
     rates = usual[arrays["word_denied"][0, there].astype(int), arrays["words"][0, there]]
-    np.testing.assert_allclose(stem.start.numpy(), rates)
+    np.testing.assert_allclose(input_.start.numpy(), rates)
     common, rare = np.argmax(rates), np.argmin(rates)
     assert rates[common] > 0.5 > rates[rare]
     share = [abs(shown.note.words[k].score) / abs(whole.note.words[k].score) for k in (common, rare)]
@@ -262,20 +266,20 @@ def test_what_is_shown_of_words_begins_where_notes_usually_are(bundle, telling, 
 
 def test_of_maps_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "note", "structured", "series")
-    path = Pathway(bundle, sample, output_of(bundle, TASK), usual_of(bundle))
-    stem = path.stems["image"]
-    assert isinstance(stem, MapStem)
+    path = LogitFunction(bundle, sample, output_of(bundle, TASK), usual_of(bundle))
+    input_ = path.inputs["image"]
+    assert isinstance(input_, FeatureMapInput)
     ours = integrate(path, tolerance=2e-3).scores["image"].sum(dim=2)
     theirs = (
         IntegratedGradients(lambda x: path({"image": x}))
-        .attribute(stem.end[None], stem.start[None], n_steps=32, method="gausslegendre")[0]
+        .attribute(input_.end[None], input_.start[None], n_steps=32, method="gausslegendre")[0]
         .sum(dim=2)
     )
     assert float((ours - theirs).abs().max()) < 0.03 * float(theirs.abs().max())
 
 
 def test_the_scores_of_a_cell_lie_on_its_pixels(bundle, telling, shown):
-    path = Pathway(bundle, telling, output_of(bundle, TASK), usual_of(bundle))
+    path = LogitFunction(bundle, telling, output_of(bundle, TASK), usual_of(bundle))
     cells = integrate(path).scores["image"].sum(dim=2)
     for one, of_picture in zip(shown.pictures, cells, strict=True):
         assert one.scores.shape == (224, 224)
@@ -307,13 +311,13 @@ def test_two_pictures_of_a_sample_are_told_apart(bundle, with_inputs):
 def test_what_the_answer_does_not_read_scores_nothing(bundle, with_inputs):
     """Of a linear answer, each input scores its weight times its change: the axioms of dummy and linearity."""
     sample = without(with_inputs(), "image", "note", "series")
-    path = Pathway(bundle, sample, output_of(bundle, TASK), ZERO)
-    weights = torch.arange(path.stems["structured"].end.numel()).float() % 3 - 1
+    path = LogitFunction(bundle, sample, output_of(bundle, TASK), ZERO)
+    weights = torch.arange(path.inputs["structured"].end.numel()).float() % 3 - 1
 
-    class Linear(Pathway):
+    class Linear(LogitFunction):
         def each(self, points, outputs):
             return [points["structured"] @ weights for _ in outputs]
 
     path.__class__ = Linear
     scores = integrate(path).scores["structured"]
-    torch.testing.assert_close(scores, weights * (path.stems["structured"].end - path.stems["structured"].start))
+    torch.testing.assert_close(scores, weights * (path.inputs["structured"].end - path.inputs["structured"].start))

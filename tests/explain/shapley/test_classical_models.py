@@ -33,7 +33,7 @@ def test_scores_add_up_to_what_the_member_says(classical, sample_of, task, membe
         sample = sample_of(classical, number)
         for place, output in enumerate(classical.task(task).outputs):
             found = explain_member(classical, sample, task, member, output)
-            said = classical.ensemble.tasks[task].members[member].opinion(sample.arrays).answers[0, place]
+            said = classical.ensemble.tasks[task].members[member].prediction(sample.arrays).answers[0, place]
             assert abs(found.residual) < 1e-6 * max(1, abs(found.value))
             if found.scale == "log-odds" and classical.task(task).kind != "multiclass":
                 said = float(log_odds(np.array(said)))
@@ -47,7 +47,7 @@ def test_classes_are_weighed_on_the_scale_whose_softmax_they_are(classical, samp
     sample, task = sample_of(classical, 0), "demo_diagnosis"
     outputs = classical.task(task).outputs
     scores = np.array([explain_member(classical, sample, task, member, output).value for output in outputs])
-    said = classical.ensemble.tasks[task].members[member].opinion(sample.arrays).answers[0]
+    said = classical.ensemble.tasks[task].members[member].prediction(sample.arrays).answers[0]
     np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(), said, atol=1e-6)
 
 
@@ -106,7 +106,7 @@ def test_the_rules_lead_to_the_leaf_that_answers(classical, sample_of, task, num
     leaf = int(estimator.apply(x)[0])
     assert path.samples == estimator.tree_.n_node_samples[leaf]
     assert len(path.rules) == int(estimator.decision_path(x).sum()) - 1
-    assert path.value == pytest.approx(member.opinion(sample.arrays).answers[0, 0])
+    assert path.value == pytest.approx(member.prediction(sample.arrays).answers[0, 0])
     text = str(path)
     assert all(rule.name in text for rule in path.rules)
     whole = member.model.rules()

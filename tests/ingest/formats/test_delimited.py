@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from polyclinic.ingest.formats import delimited
 from polyclinic.ingest.formats.delimited import BAD_QUOTES, WRONG_COUNT, read_delimited
-from polyclinic.ingest.formats.text import WRONG_ENCODING, UnusableText
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.formats.text import WRONG_ENCODING, UnreadableText
+from polyclinic.ingest.row_filter import RowFilter
 from tests.ingest.sinks import Kept
 
 PLAIN = st.text(
@@ -22,7 +22,7 @@ ANY = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=
 
 def rows(content: bytes, **options) -> tuple[list[tuple[int, tuple]], Kept]:
     kept = Kept()
-    read = read_delimited(io.BytesIO(content), Sieve("t.csv", kept), **options)
+    read = read_delimited(io.BytesIO(content), RowFilter("t.csv", kept), **options)
     return [(line, row) for part in read for line, row in zip(part.line, part.cells.iter_rows(), strict=True)], kept
 
 
@@ -63,7 +63,7 @@ def test_every_line_without_quotes_is_a_row_a_reject_or_blank(lines):
 def test_garbage_is_read_or_refused(content):
     try:
         read, kept = rows(b"a,b\n" + content)
-    except UnusableText:
+    except UnreadableText:
         return
     assert all(len(row) == 2 for _, row in read)
     assert {reject.reason for reject in kept.rejects} <= {WRONG_COUNT, BAD_QUOTES, WRONG_ENCODING}
@@ -122,7 +122,7 @@ def test_ends_of_lines_and_separators_are_recognised(end, separator):
     ],
 )
 def test_files_that_are_no_tables(content, reason):
-    with pytest.raises(UnusableText) as error:
+    with pytest.raises(UnreadableText) as error:
         rows(content)
     assert error.value.reason == reason
 
@@ -137,5 +137,5 @@ def test_a_stray_nul_costs_its_line(quote):
 
 def test_columns_without_a_name_are_numbered():
     kept = Kept()
-    for part in read_delimited(io.BytesIO(b'"","b"\n"1","2"\n'), Sieve("t.csv", kept)):
+    for part in read_delimited(io.BytesIO(b'"","b"\n"1","2"\n'), RowFilter("t.csv", kept)):
         assert part.cells.columns == ["column_1", "b"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from polyclinic.ingest.formats.images import UnusablePicture, png, read_grey
+from polyclinic.ingest.formats.images import UnreadableImage, png, read_grey
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options) -> bytes:
@@ -52,12 +52,12 @@ def test_the_orientation_of_a_camera_is_applied():
 
 def test_several_frames_are_refused():
     frames = [Image.new("L", (2, 2), shade) for shade in (0, 100)]
-    with pytest.raises(UnusablePicture, match="several frames"):
+    with pytest.raises(UnreadableImage, match="several frames"):
         read_grey(encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
 
 
 def test_values_beyond_sixteen_bits_are_refused():
-    with pytest.raises(UnusablePicture, match="unsupported"):
+    with pytest.raises(UnreadableImage, match="unsupported"):
         read_grey(encoded(Image.fromarray(np.array([[0.5]], np.float32)), "TIFF"))
 
 
@@ -65,7 +65,7 @@ def test_values_beyond_sixteen_bits_are_refused():
 @given(st.binary(max_size=200))
 def test_garbage_is_refused_and_nothing_else_happens(content):
     for start in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0", b"BM"):
-        with pytest.raises(UnusablePicture):
+        with pytest.raises(UnreadableImage):
             read_grey(start + content)
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from polyclinic.ingest import IngestError
 from polyclinic.ingest.formats.waveform import Waveform
-from polyclinic.ingest.formats.wfdb_record import MAX_SAMPLES, UnusableRecord, read_record
+from polyclinic.ingest.formats.wfdb_record import MAX_SAMPLES, UnreadableWaveform, read_record
 from polyclinic.ingest.wfdb.reader import by_kind
 
 SIGNALS = np.array([[0.0, 0.5, 80.0], [0.1, -0.5, 81.0], [0.2, 0.25, 79.5], [0.3, 0.0, 80.0]])
@@ -139,7 +139,7 @@ def test_signal_file_behind_a_link_out_of_the_source_is_rejected(tmp_path, inges
 def test_record_of_invalid_samples_only_is_rejected(tmp_path):
     write(tmp_path)
     np.full(12, -32768, "<i2").tofile(tmp_path / "r1.dat")
-    with pytest.raises(UnusableRecord, match="record without signals"):
+    with pytest.raises(UnreadableWaveform, match="record without signals"):
         read_record(tmp_path / "r1")
 
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from polyclinic.models.bundle.predictions import COLUMNS, with_inputs
-from polyclinic.models.ensemble.members import Shown
+from polyclinic.models.ensemble.members import DesignCache
 from polyclinic.models.ensemble.network_outputs import FEW
 from polyclinic.tasks import label, number_samples
 from tests.hospital import times_of
@@ -53,7 +53,7 @@ def test_later_events_and_outcomes_in_memory_change_no_bit(bundle, hospital, sam
 def test_a_design_that_several_members_share_is_kept_once_and_shown_once(bundle, hospital, samples):
     members = [member for task in bundle.ensemble.tasks.values() for member in task.members.values()]
     assert len({id(member.design) for member in members}) == len(bundle.ensemble.designs) < len(members)
-    shown = Shown(bundle.arrays(hospital, samples[:1]))
+    shown = DesignCache(bundle.arrays(hospital, samples[:1]))
     assert all(shown[member.design] is shown[member.design] for member in members)
 
 

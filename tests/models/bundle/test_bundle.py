@@ -196,6 +196,6 @@ def test_tasks_asked_at_different_times_each_get_their_own(hospital, cache):
 
 def test_the_index_names_format_version_and_every_file(every_kind):
     index = json.loads((every_kind.folder / "bundle.json").read_text())
-    assert index["format"] == 3
+    assert index["format"] == 4
     assert index["networks"] == 2
     assert [task["name"] for task in index["tasks"]] == list(TASKS)

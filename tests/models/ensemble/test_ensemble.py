@@ -5,8 +5,8 @@ import pytest
 
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import NETWORK, TaskEnsemble
-from polyclinic.models.ensemble.members import Opinion, presence_of
-from polyclinic.models.ensemble.network_outputs import network_opinions
+from polyclinic.models.ensemble.members import MemberPrediction, presence_of
+from polyclinic.models.ensemble.network_outputs import average_network_predictions
 from polyclinic.tasks import number_samples
 from tests.hospital import times_of
 
@@ -24,21 +24,21 @@ def arrays(trained, hospital):
 
 
 def test_networks_are_averaged(ensemble, arrays):
-    together = network_opinions(ensemble.networks, arrays)[TASK].answers
-    each = [network_opinions([network], arrays)[TASK].answers for network in ensemble.networks]
+    together = average_network_predictions(ensemble.networks, arrays)[TASK].answers
+    each = [average_network_predictions([network], arrays)[TASK].answers for network in ensemble.networks]
     assert len(each) == 2
     assert np.abs(each[0] - each[1]).max() > 1e-3
     assert together == pytest.approx(np.mean(each, axis=0), abs=1e-6)
 
 
 def test_many_samples_are_answered_in_parts_as_few(ensemble, arrays):
-    few = network_opinions(ensemble.networks, arrays)[TASK].answers
+    few = average_network_predictions(ensemble.networks, arrays)[TASK].answers
     rows = np.tile(np.arange(len(few)), 5)
     many = {
         modality: {name: array[rows] for name, array in one.items() if name != "tfidf"}
         for modality, one in arrays.items()
     }
-    assert network_opinions(ensemble.networks, many)[TASK].answers == pytest.approx(few[rows], abs=1e-6)
+    assert average_network_predictions(ensemble.networks, many)[TASK].answers == pytest.approx(few[rows], abs=1e-6)
 
 
 def test_every_member_is_asked_only_if_all_are_wanted(ensemble, arrays):
@@ -49,8 +49,8 @@ def test_every_member_is_asked_only_if_all_are_wanted(ensemble, arrays):
     combination, present = ensemble.tasks[TASK].combination, presence_of(arrays)
     found = {tuple(name for name, there in present.items() if there[row]) for row in range(len(present["note"]))}
     stackers = [combination.stackers[subset] for subset in found if subset]
-    weighty = {name for stacker in stackers for name, weight in stacker.weights.items() if weight > 0}
-    assert set(needed.members) - {NETWORK} == weighty - {NETWORK}
+    nonzero_members = {name for stacker in stackers for name, weight in stacker.weights.items() if weight > 0}
+    assert set(needed.members) - {NETWORK} == nonzero_members - {NETWORK}
     assert needed.answers == pytest.approx(all_of_them.answers, abs=1e-12)
 
 
@@ -65,7 +65,10 @@ def test_a_member_is_able_where_it_has_something_to_read(ensemble, arrays):
 
 def test_without_a_stacker_the_network_speaks_alone_and_is_calibrated():
     said = np.array([[0.2], [0.8]])
-    network = {NETWORK: Opinion(said, np.array([True, True])), "other": Opinion(1 - said, np.array([True, True]))}
+    network = {
+        NETWORK: MemberPrediction(said, np.array([True, True])),
+        "other": MemberPrediction(1 - said, np.array([True, True])),
+    }
     present = {"note": np.array([True, True])}
     assert TaskEnsemble("binary").combine(network, present).tolist() == said.tolist()
     target = (np.random.default_rng(0).random((400, 1)) < 0.9).astype(float)
@@ -73,7 +76,7 @@ def test_without_a_stacker_the_network_speaks_alone_and_is_calibrated():
         "binary", answers=np.full((400, 1), 0.5), targets=target, observed=np.ones(400, bool), method="platt"
     )
     calibrated = TaskEnsemble("binary", calibrator=calibrator).combine(
-        {NETWORK: Opinion(np.array([[0.5]]), np.array([True]))}, {"note": np.array([True])}
+        {NETWORK: MemberPrediction(np.array([[0.5]]), np.array([True]))}, {"note": np.array([True])}
     )
     assert calibrated[0, 0] == pytest.approx(target.mean(), abs=0.02)
 

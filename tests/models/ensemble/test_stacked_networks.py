@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from polyclinic.models import ENCODERS, FUSIONS, UnifiedModel
-from polyclinic.models.ensemble.stacked_networks import Committee
+from polyclinic.models.ensemble.stacked_networks import StackedNetworks
 from tests.models.inputs import SMALL, batch, encoder_config, model_config
 
 DEFAULTS = {modality: encoder_config(modality, next(iter(names))) for modality, names in ENCODERS.items()}
@@ -23,7 +23,7 @@ def networks(number=3, **changes):
 
 
 def assert_says_what_they_say(members, asked):
-    said = Committee(members)(asked)
+    said = StackedNetworks(members)(asked)
     with torch.inference_mode():
         alone = [member.probabilities(member(asked)) for member in members]
     assert said.keys() == alone[0].keys()
@@ -43,19 +43,19 @@ def test_says_what_its_members_say(fusion):
 @pytest.mark.parametrize(("modality", "name"), SMALL)
 def test_encoders_that_say_so_can_be_asked_at_once(modality, name):
     members = networks(encoders=DEFAULTS | {modality: encoder_config(modality, name)})
-    if Committee.can_be_made_of(members):
+    if StackedNetworks.can_be_made_of(members):
         assert_says_what_they_say(members, batch(4, present=MIXED))
     else:
         with pytest.raises(RuntimeError, match="vmap"):
-            Committee(members)(batch(4))
+            StackedNetworks(members)(batch(4))
 
 
 def test_threads_take_turns():
     members = networks()
-    committee, asked = Committee(members), [batch(1, seed=seed) for seed in range(8)]
-    alone = [committee(one)["died"] for one in asked]
+    stacked, asked = StackedNetworks(members), [batch(1, seed=seed) for seed in range(8)]
+    alone = [stacked(one)["died"] for one in asked]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda one: committee(one)["died"], asked * 4))
+        together = list(pool.map(lambda one: stacked(one)["died"], asked * 4))
     assert all(torch.equal(one, other) for one, other in zip(alone * 4, together, strict=True))
 
 
@@ -66,6 +66,6 @@ def test_what_is_frozen_is_kept_once():
     state = members[0].encoder("structured").state_dict()
     for member in members:
         member.encoder("structured").load_state_dict(state)
-    stacked = {name for name in Committee(members)._stacked if "structured" in name}
+    stacked = {name for name in StackedNetworks(members)._stacked if "structured" in name}
     assert not stacked
     assert_says_what_they_say(members, batch(2))

@@ -6,7 +6,7 @@ from scipy.optimize import approx_fprime
 from scipy.special import expit, logit, softmax
 from sklearn.metrics import log_loss, roc_auc_score
 
-from polyclinic.models.ensemble.link_functions import Seen
+from polyclinic.models.ensemble.link_functions import ObservedTargets
 from polyclinic.models.ensemble.stacker import Scores, Stacker, objective
 
 N = 600
@@ -49,8 +49,8 @@ def test_a_harmful_member_gets_nothing_and_need_not_be_asked():
     answers["liar"] = 1 - answers["first"]
     stacker = Stacker.fit("binary", answers, everyone(answers), y, np.ones(N, dtype=bool))
     assert stacker.weights["liar"] == 0
-    assert "liar" not in stacker.weighty(answers)
-    asked = {name: answers[name] for name in stacker.weighty(answers)}
+    assert "liar" not in stacker.nonzero_members(answers)
+    asked = {name: answers[name] for name in stacker.nonzero_members(answers)}
     np.testing.assert_allclose(stacker(asked, everyone(asked)), stacker(answers, everyone(answers)))
 
 
@@ -140,7 +140,9 @@ def test_the_gradient_is_the_slope(kind):
     random = np.random.default_rng(0)
     scores, able = random.normal(size=(3, 40, 2)), random.random((3, 40)) > 0.3
     happened = np.eye(2)[random.integers(0, 2, 40)] * (5.0 if kind == "regression" else 1.0)
-    loss = objective(kind, Scores(scores * able[..., None], able), Seen(happened, np.ones((40, 2), dtype=bool)))
+    loss = objective(
+        kind, Scores(scores * able[..., None], able), ObservedTargets(happened, np.ones((40, 2), dtype=bool))
+    )
     point = np.array([0.2, 0.5, 0.4, -0.3, 0.1])
     numeric = approx_fprime(point, lambda x: loss(x)[0], 1e-7)
     np.testing.assert_allclose(loss(point)[1], numeric, rtol=1e-3, atol=1e-3)

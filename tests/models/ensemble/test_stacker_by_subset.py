@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from polyclinic.models.classical import Design
-from polyclinic.models.ensemble.members import Seen
+from polyclinic.models.ensemble.members import DesignRows
 from polyclinic.models.ensemble.stacker import Stacker
 from polyclinic.models.ensemble.stacker_by_subset import ENOUGH, Combination
 from polyclinic.models.network.modality_dropout import keeping, subsets
@@ -91,10 +91,10 @@ def test_only_members_with_a_weight_for_someone_need_be_asked():
     }
     combination = Combination("binary", made, (0.0,))
     yes, no = np.array([True]), np.array([False])
-    assert combination.weighty(["a", "b"], {"structured": no, "note": yes}) == ["a"]
-    assert combination.weighty(["a", "b"], {"structured": yes, "note": no}) == ["b"]
+    assert combination.nonzero_members(["a", "b"], {"structured": no, "note": yes}) == ["a"]
+    assert combination.nonzero_members(["a", "b"], {"structured": yes, "note": no}) == ["b"]
     both = {"structured": np.array([True, False]), "note": np.array([False, True])}
-    assert combination.weighty(["a", "b"], both) == ["a", "b"]
+    assert combination.nonzero_members(["a", "b"], both) == ["a", "b"]
 
 
 def test_a_subset_that_few_have_whole_learns_from_those_who_have_some_of_it():
@@ -120,9 +120,9 @@ def test_a_matrix_without_a_modality_is_that_of_samples_without_it():
     arrays["note"]["sentence_mask"] = np.repeat(arrays["note"]["present"][:, None], 5, axis=1)
     arrays["image"]["view_mask"] = np.repeat(arrays["image"]["present"][:, None], 2, axis=1)
     design = Design.fit(arrays, {"structured": ["a", "b", "c"]})
-    shown, present = Seen.through(design, arrays), {name: one["present"] for name, one in arrays.items()}
+    shown, present = DesignRows.through(design, arrays), {name: one["present"] for name, one in arrays.items()}
     for members in subsets(tuple(arrays)):
-        limited, truth = shown.keeping(design, present, members), Seen.through(design, keeping(arrays, members))
+        limited, truth = shown.keeping(design, present, members), DesignRows.through(design, keeping(arrays, members))
         np.testing.assert_array_equal(limited.matrix, truth.matrix)
         np.testing.assert_array_equal(limited.able, truth.able)
 

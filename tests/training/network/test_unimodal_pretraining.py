@@ -10,7 +10,7 @@ from polyclinic.tasks import Targets
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.network import unimodal_pretraining as alone
 from polyclinic.training.network.trainer import start_heads
-from polyclinic.training.network.unimodal_pretraining import learn_alone
+from polyclinic.training.network.unimodal_pretraining import pretrain_unimodal
 from tests.models.inputs import encoder_config, inputs, model_config
 
 SAMPLES, LEARNT = 240, 180
@@ -46,7 +46,7 @@ def model(examples, note="minilm", **changes):
 
 def taught(examples, **changes):
     made = model(examples, **changes)
-    learn_alone(made, examples, np.arange(LEARNT), np.arange(LEARNT, SAMPLES), OPTIONS, seed=3)
+    pretrain_unimodal(made, examples, np.arange(LEARNT), np.arange(LEARNT, SAMPLES), OPTIONS, seed=3)
     return made
 
 
@@ -68,11 +68,13 @@ def test_other_encoders_the_fusion_and_other_voices_stay(examples):
     before, after = model(examples).state_dict(), taught(examples).state_dict()
     place = model_config().modalities.index("image")
     others = [
-        name for name in before if not name.startswith(("encoders.image.", "voices.weights", "voices.biases"))
-        and name != f"voices.pools.{place}.score"
-    ]  # fmt: skip
+        name
+        for name in before
+        if not name.startswith(("encoders.image.", "unimodal_heads.weights", "unimodal_heads.biases"))
+        and name != f"unimodal_heads.pools.{place}.score"
+    ]
     assert all(torch.equal(before[name], after[name]) for name in others)
-    weights = "voices.weights.died"
+    weights = "unimodal_heads.weights.died"
     kept = [number for number in range(4) if number != place]
     assert torch.equal(before[weights][kept], after[weights][kept])
     assert not torch.equal(before[weights][place], after[weights][place])
@@ -96,7 +98,7 @@ def test_nothing_is_learnt_without_voices_or_without_anyone_to_learn_from(exampl
     for rows, changes in ((np.arange(LEARNT), {"shortcut": False}), (np.arange(0, 7, 7), {})):
         made = model(examples, **changes)
         before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
-        learn_alone(made, examples, rows, np.arange(LEARNT, SAMPLES), OPTIONS, seed=3)
+        pretrain_unimodal(made, examples, rows, np.arange(LEARNT, SAMPLES), OPTIONS, seed=3)
         assert all(torch.equal(before[name], tensor) for name, tensor in made.state_dict().items())
 
 

@@ -10,7 +10,7 @@ from polyclinic.cli.console import out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json, time_of
 
 if TYPE_CHECKING:
-    from polyclinic.cli.explain import NotAsked, Question, Told
+    from polyclinic.cli.explain import ExplanationView, InapplicableTask, Question
 
 METHODS: Mapping[str, tuple[str, ...]] = {
     "all": ("shapley",),
@@ -84,13 +84,13 @@ def explain(
     """
     time = time_of(at)
     _refuse_words(modality, method, baseline, sensitivity, out_file)
-    from polyclinic.cli.explain import NotAsked, Wish, explained, question_of
+    from polyclinic.cli.explain import InapplicableTask, Wish, explained, question_of
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
     question = question_of(loaded, opened, subject, time, task, output)
-    if isinstance(question, NotAsked):
+    if isinstance(question, InapplicableTask):
         _print_not_asked(subject, question, json)
         return
     told = explained(loaded, opened, question, Wish(modality, method, baseline, sensitivity))
@@ -132,7 +132,7 @@ def _wrong(option: str, message: str) -> typer.BadParameter:
     return typer.BadParameter(message, param_hint=option)
 
 
-def _print_not_asked(subject: int, question: "NotAsked", json: bool) -> None:
+def _print_not_asked(subject: int, question: "InapplicableTask", json: bool) -> None:
     reason = f"the question is not asked of this patient: {question.reason}"
     if json:
         print_json({"subject_id": subject, "task": question.task, "prediction_time": None, "absent": reason})
@@ -172,7 +172,7 @@ def _as_json(question: "Question") -> dict[str, Any]:
     }
 
 
-def _draw(told: "Told", path: Path) -> bool:
+def _draw(told: "ExplanationView", path: Path) -> bool:
     """Plot an explanation, with what it is of and how far to trust it; False where there is nothing to plot."""
     import matplotlib as mpl
 

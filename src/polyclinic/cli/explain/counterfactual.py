@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import RenderableType
 
 from polyclinic.cli.explain.formatting import table_of
-from polyclinic.cli.explain.shapley import _known
+from polyclinic.cli.explain.shapley import known_features
 from polyclinic.cli.explain.target import Question
 from polyclinic.explain.counterfactual import Counterfactual
 from polyclinic.explain.display.labels import label_of, unit_of, with_unit
@@ -52,7 +52,7 @@ class CounterfactualPart:
 
     def to_dict(self) -> dict[str, Any]:
         """Give every change."""
-        changes = [asdict(one) | {"hours": _known(one.hours)} for one in self.found]
+        changes = [asdict(one) | {"hours": known_features(one.hours)} for one in self.found]
         for one in changes:
             del one["output"]
         return {"threshold": self.threshold, "counterfactuals": changes}

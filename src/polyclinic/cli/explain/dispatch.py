@@ -22,7 +22,7 @@ from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.counterfactual import counterfactuals, plausible_ranges
 from polyclinic.explain.inputs.baseline import Baseline, training_means, usual_of
-from polyclinic.explain.localisation.operating_point import stored_dial
+from polyclinic.explain.localisation.operating_point import stored_operating_point
 from polyclinic.explain.methods.attention_rollout import ROLLOUT
 from polyclinic.explain.methods.integrated_gradients import METHOD
 from polyclinic.explain.methods.registry import EXPLAINERS
@@ -46,7 +46,7 @@ class Wish(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Told:
+class ExplanationView:
     """One explanation: a part to show, and how far to trust it; or why there is none."""
 
     question: Question
@@ -74,7 +74,7 @@ class Told:
         return None if self.part is None else self.part.draw()
 
 
-def explained(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish) -> Told:
+def explained(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish) -> ExplanationView:
     """Explain one answer in one kind of input.
 
     Raises:
@@ -87,7 +87,7 @@ def explained(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish) ->
     if wish.modality not in present and not (wish.modality == ALL and present):
         what = "nothing that the bundle reads" if wish.modality == ALL else f"no {wish.modality}"
         there = f"; there are {', '.join(present)}" if present else ""
-        return Told(question, wish.modality, absent=f"{what} was recorded by then{there}")
+        return ExplanationView(question, wish.modality, absent=f"{what} was recorded by then{there}")
     method = wish.method or _best(bundle, wish)
     if method == SHAPLEY:
         return _modalities(bundle, question) if wish.modality == ALL else _members(bundle, question)
@@ -95,7 +95,9 @@ def explained(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish) ->
         return _counterfactual(bundle, cohort, question, wish.modality)
     found = _attribution(bundle, cohort, question, wish, method)
     scale = question.scale if method == METHOD else "share"
-    return Told(question, wish.modality, Trust.of(bundle, found), _part(bundle, question, found, wish, scale))
+    return ExplanationView(
+        question, wish.modality, Trust.of(bundle, found), _part(bundle, question, found, wish, scale)
+    )
 
 
 def _best(bundle: Bundle, wish: Wish) -> str:
@@ -104,8 +106,8 @@ def _best(bundle: Bundle, wish: Wish) -> str:
         return METHOD
     if wish.modality == ALL or (wish.modality == "structured" and not bundle.ensemble.networks):
         return SHAPLEY
-    dial = stored_dial(bundle) if wish.modality == "image" else None
-    return METHOD if dial is None else dial.method
+    operating_point = stored_operating_point(bundle) if wish.modality == "image" else None
+    return METHOD if operating_point is None else operating_point.method
 
 
 def _attribution(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish, method: str) -> Attribution:
@@ -130,8 +132,8 @@ def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:
 
 def _part(bundle: Bundle, question: Question, found: Attribution, wish: Wish, scale: str) -> Part:
     if wish.modality == "image":
-        dial = stored_dial(bundle) if audited(bundle, found) else None
-        setting = Setting.of(dial, found.method, wish.sensitivity)
+        operating_point = stored_operating_point(bundle) if audited(bundle, found) else None
+        setting = Setting.of(operating_point, found.method, wish.sensitivity)
         adds = scale if found.completeness else ""
         return ImagePart.of(question.sample, found.pictures, setting, adds)
     if found.structured is not None and wish.modality == "structured":
@@ -145,13 +147,13 @@ def _part(bundle: Bundle, question: Question, found: Attribution, wish: Wish, sc
     return NotePart(found.note, layout.notes, scale)
 
 
-def _modalities(bundle: Bundle, question: Question) -> Told:
+def _modalities(bundle: Bundle, question: Question) -> ExplanationView:
     found = modality_shapley(bundle, question.sample, question.task.name, question.output.name)
     trust = Trust(SHAPLEY, residual=found.answer.residual, exact=True)
-    return Told(question, ALL, trust, ModalitiesPart(found, question))
+    return ExplanationView(question, ALL, trust, ModalitiesPart(found, question))
 
 
-def _members(bundle: Bundle, question: Question) -> Told:
+def _members(bundle: Bundle, question: Question) -> ExplanationView:
     """Ask every classical model that reads structured features and can answer."""
     task, output, sample = question.task.name, question.output.name, question.sample
     members = bundle.ensemble.tasks[task].members
@@ -164,13 +166,13 @@ def _members(bundle: Bundle, question: Question) -> Told:
     found = [explain_member(bundle, sample, task, name, output) for name in asked]
     rules = rule_path(bundle, sample, task, output) if TREE in asked else None
     trust = Trust(SHAPLEY, residual=max(abs(one.residual) for one in found), exact=True)
-    return Told(question, "structured", trust, MembersPart(found, code_of, rules))
+    return ExplanationView(question, "structured", trust, MembersPart(found, code_of, rules))
 
 
-def _counterfactual(bundle: Bundle, cohort: Cohort, question: Question, modality: str) -> Told:
+def _counterfactual(bundle: Bundle, cohort: Cohort, question: Question, modality: str) -> ExplanationView:
     task, output = question.task.name, question.output
     ranges = plausible_ranges(bundle, cohort)
     found = counterfactuals(bundle, question.sample, task, ranges, output.name)
     threshold = float(bundle.ensemble.tasks[task].thresholds[output.place])
     trust = Trust(COUNTERFACTUAL, exact=True)
-    return Told(question, modality, trust, CounterfactualPart(found, question, threshold))
+    return ExplanationView(question, modality, trust, CounterfactualPart(found, question, threshold))

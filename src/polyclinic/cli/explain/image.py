@@ -19,7 +19,7 @@ from polyclinic.explain.display.labels import signed
 from polyclinic.explain.display.summaries import START
 from polyclinic.explain.localisation.coordinates import PixelSpacing, ninth_of, region_in_picture
 from polyclinic.explain.localisation.localisation import localise
-from polyclinic.explain.localisation.operating_point import Dial
+from polyclinic.explain.localisation.operating_point import OperatingPoint
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.localisation.regions import Region
 from polyclinic.explain.methods.saliency_maps import blurred
@@ -41,22 +41,25 @@ class Setting:
     reason: str
 
     @classmethod
-    def of(cls, dial: Dial | None, method: str, asked: float | None) -> Setting:
+    def of(cls, operating_point: OperatingPoint | None, method: str, asked: float | None) -> Setting:
         """Give what was asked for, or what the audit chose, if it chose for this method."""
-        chosen = dial is not None and dial.method == method
-        smoothing = dial.smoothing if dial is not None and chosen else 0.0
+        chosen = operating_point is not None and operating_point.method == method
+        smoothing = operating_point.smoothing if operating_point is not None and chosen else 0.0
         if asked is not None:
             return cls(asked, smoothing, "as asked for")
-        if dial is None:
+        if operating_point is None:
             return cls(START, 0.0, "the middle; no audit has chosen one for this bundle")
         if not chosen:
-            return cls(START, 0.0, f"the middle; the audit chose one for {dial.method} alone")
-        found = f"finds {dial.recall} of the lesions there, with {dial.false_regions} false regions per picture"
-        return cls(dial.sensitivity, smoothing, f"chosen by the audit on {dial.chosen_on}: {found}")
+            return cls(START, 0.0, f"the middle; the audit chose one for {operating_point.method} alone")
+        found = f"finds {operating_point.recall} of the lesions there, "
+        found += f"with {operating_point.false_regions} false regions per picture"
+        return cls(
+            operating_point.sensitivity, smoothing, f"chosen by the audit on {operating_point.chosen_on}: {found}"
+        )
 
 
 @dataclass(frozen=True)
-class Shown:
+class LocalisedImage:
     """One picture with its map, and the regions found in it."""
 
     found: PictureAttribution  # as shown: smoothed where the setting says so
@@ -66,7 +69,7 @@ class Shown:
     film: bytes  # content of the picture's file
 
     @classmethod
-    def of(cls, sample: Sample, found: PictureAttribution, setting: Setting) -> Shown:
+    def of(cls, sample: Sample, found: PictureAttribution, setting: Setting) -> LocalisedImage:
         """Find the regions."""
         shown = blurred(found, setting.smoothing) if setting.smoothing else found
         spacing = spacing_of(sample, found.blob)
@@ -81,14 +84,14 @@ class Shown:
 class ImagePart:
     """The pictures of a sample, each with its own map."""
 
-    pictures: Sequence[Shown]
+    pictures: Sequence[LocalisedImage]
     setting: Setting
     scale: str  # of the scores; empty where they are shares
 
     @classmethod
     def of(cls, sample: Sample, found: Sequence[PictureAttribution], setting: Setting, scale: str) -> ImagePart:
         """Find the regions of each picture."""
-        return cls([Shown.of(sample, one, setting) for one in found], setting, scale)
+        return cls([LocalisedImage.of(sample, one, setting) for one in found], setting, scale)
 
     def lines(self) -> Iterator[RenderableType]:
         """Give a table of regions for each picture."""
@@ -139,7 +142,7 @@ class ImagePart:
         """What the marks of the plot mean."""
         return f"amber: for; blue: against; circles: regions at sensitivity {self.setting.sensitivity:g}"
 
-    def _picture(self, place: int, one: Shown) -> Iterator[RenderableType]:
+    def _picture(self, place: int, one: LocalisedImage) -> Iterator[RenderableType]:
         canvas = one.found.canvas
         yield Text.assemble(
             (f"picture {place} of {len(self.pictures)}, {one.found.view.replace('//', ' ')}", "bold"),
@@ -168,5 +171,5 @@ class ImagePart:
         if left := more(MOST, len(one.regions)):
             yield left
 
-    def _adds(self, one: Shown) -> str:
+    def _adds(self, one: LocalisedImage) -> str:
         return f", adds {signed(one.score)} {self.scale}" if self.scale else ""

@@ -125,7 +125,7 @@ class MembersPart:
                     "base": one.base,
                     "value": one.value,
                     "residual": one.residual,
-                    "columns": [row._asdict() | {"value": _known(row.value)} for row in one.weightiest],
+                    "columns": [row._asdict() | {"value": known_features(row.value)} for row in one.weightiest],
                 }
                 for one in self.found
             ],
@@ -174,9 +174,10 @@ class MembersPart:
 
     @staticmethod
     def _rules(path: RulePath) -> dict[str, Any]:
-        steps = [rule._asdict() | {"value": _known(rule.value)} for rule in path.rules]
+        steps = [rule._asdict() | {"value": known_features(rule.value)} for rule in path.rules]
         return {"rules": steps, "value": path.value, "samples": path.samples}
 
 
-def _known(value: float) -> float | None:
+def known_features(value: float) -> float | None:
+    """Return a value, or None for NaN (not known)."""
     return None if np.isnan(value) else float(value)

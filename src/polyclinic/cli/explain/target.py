@@ -42,7 +42,7 @@ class Question(NamedTuple):
         return f"{number(value)} {self.unit}".strip() if self.task.kind == "regression" else percent(value, 1)
 
 
-class NotAsked(NamedTuple):
+class InapplicableTask(NamedTuple):
     """A question that is not asked of the subject, and why."""
 
     task: str
@@ -56,7 +56,7 @@ def question_of(
     at: datetime | None = None,
     task: str | None = None,
     output: str | None = None,
-) -> Question | NotAsked:
+) -> Question | InapplicableTask:
     """Find what is to be explained.
 
     Args:
@@ -85,7 +85,7 @@ def question_of(
     first = next((one for one in asked if one.time is not None), asked[0])
     name = first.task.name
     if first.time is None:
-        return NotAsked(name, first.refusal)
+        return InapplicableTask(name, first.refusal)
     choices = outputs_of(bundle, name) if output is None else (output_of(bundle, name, output),)
     sample = Sample.of(bundle, events, subject, first.time, cohort.blob)
     if not sample.present:

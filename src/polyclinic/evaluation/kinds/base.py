@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from polyclinic.evaluation.arrays import Array, Labels
 from polyclinic.evaluation.bootstrap import METHOD, Bootstrap, percentiles
-from polyclinic.evaluation.estimate import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Estimate
 from polyclinic.evaluation.results import Pictures, Row
 
 SMALL = 50  # subjects below which a group's figures carry a caution
@@ -35,14 +35,14 @@ class Metric:
         """Give the figure's value on the samples as they are; NaN where it has none."""
         return float("nan") if self.obstacle(y, p) else float(self.statistic(y, p, np.ones(len(y))))
 
-    def figure(self, y: Array, p: Array, draws: Float[Array, " resample"]) -> Figure:
+    def figure(self, y: Array, p: Array, draws: Float[Array, " resample"]) -> Estimate:
         """Give the figure with the 95 % interval that its resampled values make."""
         reason = self.obstacle(y, p)
         if reason:
-            return Figure.missing(self.name, len(y), reason)
+            return Estimate.missing(self.name, len(y), reason)
         value = self.at(y, p)
         low, high, reason = percentiles(draws)
-        return Figure.of(self.name, value, (low, high), len(y), METHOD, reason or "it could not be computed")
+        return Estimate.of(self.name, value, (low, high), len(y), METHOD, reason or "it could not be computed")
 
 
 class Known(NamedTuple):
@@ -71,7 +71,7 @@ class Kind(ABC):
     @abstractmethod
     def figures(
         self, y: Array, p: Array, subjects: Labels | None, draws: Float[Array, "resample metric"]
-    ) -> dict[str, Figure]:
+    ) -> dict[str, Estimate]:
         """Give every figure; those without a formula for their interval take it from the resampled metrics."""
 
     def cases(self, y: Array) -> int | None:  # noqa: ARG002
@@ -118,7 +118,7 @@ class Kind(ABC):
         """Say how many resamples of `n` samples to compute together, where the default does not suit."""
         return None
 
-    def bootstrapped(self, y: Array, p: Array, draws: Float[Array, "resample metric"]) -> dict[str, Figure]:
+    def bootstrapped(self, y: Array, p: Array, draws: Float[Array, "resample metric"]) -> dict[str, Estimate]:
         """Give the figures of `metrics` from their resampled values."""
         return {m.name: m.figure(y, p, draws[:, column]) for column, m in enumerate(self.metrics)}
 

@@ -18,7 +18,7 @@ from polyclinic.evaluation.arrays import (
     finite,
 )
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.estimate import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Estimate
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, Obstacle, Statistic, kept_rows, no_samples
 from polyclinic.evaluation.metrics import calibration, discrimination
 from polyclinic.evaluation.metrics.confusion import Cut, confusion, f1, threshold_figures
@@ -66,7 +66,7 @@ class Binary(Kind):
 
     def figures(
         self, y: Array, p: Array, subjects: Labels | None, draws: Float[Array, "resample metric"]
-    ) -> dict[str, Figure]:
+    ) -> dict[str, Estimate]:
         """Give discrimination, calibration and, at a threshold, the rates of right calls."""
         found, chance = self.bootstrapped(y, p, draws), chances(p)
         found["auroc"] = auroc_figure(y, chance, subjects)

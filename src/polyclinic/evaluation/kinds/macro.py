@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from polyclinic.evaluation.arrays import Array
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.kinds.base import Metric
 
 OneClass = Callable[[Array, Array, Array], Array]  # (y, p, weights) of one class → one value per row of weights
@@ -38,7 +38,7 @@ def macro(name: str, statistic: OneClass, choose: Choose, obstacle: Fits, classe
     return Metric(name, mean, why_not)
 
 
-def say_how_many(figure: Figure, used: int, of: int) -> Figure:
+def say_how_many(figure: Estimate, used: int, of: int) -> Estimate:
     """Note in a macro figure's method how many classes it averages, where that is not all of them."""
     if used == of or not figure.estimable:
         return figure

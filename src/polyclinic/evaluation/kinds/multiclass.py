@@ -16,7 +16,7 @@ from polyclinic.evaluation.arrays import (
     subject_codes,
 )
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, caution, kept_rows, no_samples
 from polyclinic.evaluation.kinds.binary import METRICS, thinned
 from polyclinic.evaluation.kinds.macro import macro, say_how_many
@@ -78,7 +78,7 @@ class Multiclass(Kind):
 
     def figures(
         self, y: Array, p: Array, subjects: Labels | None, draws: Float[Array, "resample metric"]
-    ) -> dict[str, Figure]:
+    ) -> dict[str, Estimate]:
         """Give macro discrimination, the rates of right answers, and calibration."""
         found = self.bootstrapped(y, p, draws)
         everyone = np.ones(len(y), dtype=bool)

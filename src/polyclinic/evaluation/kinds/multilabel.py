@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from polyclinic.evaluation.arrays import Array, Labels, as_probabilities, binary_obstacle, subject_codes
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, caution
 from polyclinic.evaluation.kinds.binary import Binary, chances, thinned
 from polyclinic.evaluation.kinds.macro import macro, say_how_many
@@ -72,7 +72,7 @@ class Multilabel(Kind):
         p: Array,
         subjects: Labels | None,  # noqa: ARG002
         draws: Float[Array, "resample metric"],
-    ) -> dict[str, Figure]:
+    ) -> dict[str, Estimate]:
         """Give the means over the labels; `classes` gives each label's own figures."""
         varied = sum(not binary_obstacle(_label(y, p, number)[1]) for number in range(len(self.labels)))
         seen = int(np.isfinite(y).any(axis=0).sum())

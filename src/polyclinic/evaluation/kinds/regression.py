@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from polyclinic.evaluation.arrays import Array, Labels, Z, as_scores
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, kept_rows, no_samples
 from polyclinic.evaluation.metrics import regression
 from polyclinic.evaluation.metrics.calibration import BINS, ReliabilityBin, equal_mass_bins
@@ -44,7 +44,7 @@ class Regression(Kind):
         p: Array,
         subjects: Labels | None,  # noqa: ARG002
         draws: Float[Array, "resample metric"],
-    ) -> dict[str, Figure]:
+    ) -> dict[str, Estimate]:
         """Give the errors and the variance explained."""
         return self.bootstrapped(y, p, draws)
 

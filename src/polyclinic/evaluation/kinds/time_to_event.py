@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from polyclinic.evaluation.arrays import Array, Labels, Scores, as_matrix, as_probabilities, as_scores
 from polyclinic.evaluation.bootstrap import Bootstrap
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.kinds.base import Kind, Known, Metric, kept_rows
 from polyclinic.evaluation.metrics import survival
 from polyclinic.evaluation.results import Pictures
@@ -78,7 +78,7 @@ class TimeToEvent(Kind):
         p: Array,
         subjects: Labels | None,  # noqa: ARG002
         draws: Float[Array, "resample metric"],
-    ) -> dict[str, Figure]:
+    ) -> dict[str, Estimate]:
         """Give concordance and, where survival is predicted, its Brier scores and calibration."""
         return self.bootstrapped(y, p, draws)
 

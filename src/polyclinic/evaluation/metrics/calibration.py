@@ -26,7 +26,7 @@ from polyclinic.evaluation.arrays import (
     weighted_mean,
 )
 from polyclinic.evaluation.bootstrap import percentiles
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.metrics.confusion import wilson
 from polyclinic.evaluation.metrics.delong import CONSTANT
 from polyclinic.evaluation.record import Record
@@ -75,20 +75,20 @@ def ece(
     return ratio(np.abs(gaps).sum(axis=-1), rows.sum(axis=-1)).reshape(weights.shape[:-1])
 
 
-def ece_figure(y: Truth, p: Scores, subjects: Labels | None, draws: Float[Array, " resample"]) -> Figure:
+def ece_figure(y: Truth, p: Scores, subjects: Labels | None, draws: Float[Array, " resample"]) -> Estimate:
     """Measure the ECE. Noise can only raise it, resampling does so once more, and the interval takes that back.
 
     It is the bootstrap's reflected about the estimate (Davison & Hinkley 1997, section 5.2), and reaches down to zero
     where calibrated predictions would give as much in 1 of 20 samples.
     """
     if not len(y):
-        return Figure.missing("ece", 0, "no samples")
+        return Estimate.missing("ece", 0, "no samples")
     value = float(ece(y, p))
     lowest, highest, reason = percentiles(draws)
     if reason:
-        return Figure.of("ece", value, (np.nan, np.nan), len(y), REFLECTED, reason)
+        return Estimate.of("ece", value, (np.nan, np.nan), len(y), REFLECTED, reason)
     low = 0.0 if value <= _noise(y, p, subjects) else max(0.0, min(value, 2 * value - highest))
-    return Figure.of("ece", value, (low, max(value, 2 * value - lowest)), len(y), REFLECTED)
+    return Estimate.of("ece", value, (low, max(value, 2 * value - lowest)), len(y), REFLECTED)
 
 
 def _noise(y: Truth, p: Scores, subjects: Labels | None) -> float:
@@ -176,16 +176,16 @@ def _log_likelihood(y: Array, linear: Array) -> float:
     return float(-np.logaddexp(0, np.where(y, -linear, linear)).sum())
 
 
-def calibration_figures(y: Truth, p: Scores, subjects: Labels | None = None) -> dict[str, Figure]:
+def calibration_figures(y: Truth, p: Scores, subjects: Labels | None = None) -> dict[str, Estimate]:
     """Measure the calibration slope and the calibration intercept, with intervals robust to repeated subjects."""
     obstacle = binary_obstacle(y)
     linear = logit(np.clip(p, SURE, 1 - SURE))
     ones, zeros = np.ones((len(y), 1)), np.zeros(len(y))
     if obstacle:
-        slope = Figure.missing("calibration_slope", len(y), obstacle)
+        slope = Estimate.missing("calibration_slope", len(y), obstacle)
         return {
             "calibration_slope": slope,
-            "calibration_intercept": Figure.missing("calibration_intercept", len(y), obstacle),
+            "calibration_intercept": Estimate.missing("calibration_intercept", len(y), obstacle),
         }
     return {
         "calibration_slope": _slope(y, linear, ones, zeros, subjects),
@@ -193,28 +193,28 @@ def calibration_figures(y: Truth, p: Scores, subjects: Labels | None = None) -> 
     }
 
 
-def _slope(y: Array, linear: Array, ones: Array, zeros: Array, subjects: Labels | None) -> Figure:
+def _slope(y: Array, linear: Array, ones: Array, zeros: Array, subjects: Labels | None) -> Estimate:
     name = "calibration_slope"
     if np.ptp(linear) < 1e-9:
-        return Figure.missing(name, len(y), CONSTANT)
+        return Estimate.missing(name, len(y), CONSTANT)
     lowest, highest = linear[y].min(), linear[~y].max()
     if lowest >= highest or linear[y].max() <= linear[~y].min():
-        return Figure.missing(name, len(y), SEPARATED)
+        return Estimate.missing(name, len(y), SEPARATED)
     design = np.column_stack([ones, linear - linear.mean()])
     return _wald(name, y, design, zeros, subjects, target=1)
 
 
-def _wald(name: str, y: Array, x: Array, offset: Array, subjects: Labels | None, target: int) -> Figure:
+def _wald(name: str, y: Array, x: Array, offset: Array, subjects: Labels | None, target: int) -> Estimate:
     try:
         beta = recalibration(y, x, offset)
     except ArithmeticError as failure:
-        return Figure.missing(name, len(y), str(failure))
+        return Estimate.missing(name, len(y), str(failure))
     codes, count = subject_codes(subjects, len(y))
     if count < 2:
-        return Figure.of(name, beta[target], (np.nan, np.nan), len(y), WALD, "a single subject")
+        return Estimate.of(name, beta[target], (np.nan, np.nan), len(y), WALD, "a single subject")
     fitted = expit(offset + x @ beta)
     bread = np.linalg.pinv((x.T * (fitted * (1 - fitted))) @ x)
     scores = np.stack([np.bincount(codes, column * (y - fitted), count) for column in x.T], axis=1)
     covariance = bread @ (scores.T @ scores) @ bread * count / (count - 1)
     error = float(np.sqrt(covariance[target, target]))
-    return Figure.of(name, beta[target], (beta[target] - Z * error, beta[target] + Z * error), len(y), WALD)
+    return Estimate.of(name, beta[target], (beta[target] - Z * error, beta[target] + Z * error), len(y), WALD)

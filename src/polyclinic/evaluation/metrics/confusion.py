@@ -21,7 +21,7 @@ from polyclinic.evaluation.arrays import (
     ratio,
     subject_codes,
 )
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.record import Record
 
 RATES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
@@ -90,29 +90,29 @@ def proportion(
     among: Truth,
     subjects: Labels | None = None,
     nobody: str = "no samples",
-) -> Figure:
+) -> Estimate:
     """Measure the share of `hit` in the samples `among`; `nobody` is the reason given if there are none."""
     n = int(among.sum())
     if n == 0:
-        return Figure.missing(name, 0, nobody)
+        return Estimate.missing(name, 0, nobody)
     share = float(hit[among].mean())
     if subjects is None:
-        return Figure.of(name, share, wilson(share, n), n, WILSON)
+        return Estimate.of(name, share, wilson(share, n), n, WILSON)
     codes, count = subject_codes(np.asarray(subjects)[among], n)
     if count == n:
-        return Figure.of(name, share, wilson(share, n), n, WILSON)
+        return Estimate.of(name, share, wilson(share, n), n, WILSON)
     if count == 1:
-        return Figure.of(name, share, (np.nan, np.nan), n, WILSON_BY_SUBJECT, "a single subject")
+        return Estimate.of(name, share, (np.nan, np.nan), n, WILSON_BY_SUBJECT, "a single subject")
     deviations = np.bincount(codes, hit[among] - share, count)
     variance = count / (count - 1) * float(deviations @ deviations) / n**2
     effective = min(share * (1 - share) / variance, n) if variance > 0 else count
-    return Figure.of(name, share, wilson(share, effective), n, WILSON_BY_SUBJECT)
+    return Estimate.of(name, share, wilson(share, effective), n, WILSON_BY_SUBJECT)
 
 
-def threshold_figures(y: Truth, p: Scores, threshold: Cut, subjects: Labels | None = None) -> dict[str, Figure]:
+def threshold_figures(y: Truth, p: Scores, threshold: Cut, subjects: Labels | None = None) -> dict[str, Estimate]:
     """Measure sensitivity, specificity, PPV, NPV and accuracy at `threshold`."""
     if not len(y):
-        return {name: Figure.missing(name, 0, "no samples") for name in RATES}
+        return {name: Estimate.missing(name, 0, "no samples") for name in RATES}
     called = p >= threshold
     everyone = np.ones(len(y), dtype=bool)
     return {

@@ -23,7 +23,7 @@ from polyclinic.evaluation.arrays import (
     ratio,
     subject_codes,
 )
-from polyclinic.evaluation.estimate import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Estimate
 
 METHOD = "DeLong on the logit scale, 95 %"
 SEPARATED = "Newcombe, 95 % (perfect separation)"
@@ -74,32 +74,32 @@ def _spread(parts: Float[Array, "score subject"], subjects: int) -> Float[Array,
     return np.asarray(parts @ parts.T * float(ratio(np.array(subjects), np.array(subjects - 1.0))))
 
 
-def auroc_figure(y: Labels, p: Labels, subjects: Labels | None = None, name: str = "auroc") -> Figure:
+def auroc_figure(y: Labels, p: Labels, subjects: Labels | None = None, name: str = "auroc") -> Estimate:
     """Measure the AUROC of scores `p` with its 95 % interval, subjects being the unit."""
     truth = as_truth(y)
     scores = as_scores(p, len(truth))
     obstacle = binary_obstacle(truth)
     if obstacle:
-        return Figure.missing(name, len(truth), obstacle)
+        return Estimate.missing(name, len(truth), obstacle)
     found = areas(truth, scores[None], subjects)
     area, variance = float(found.values[0]), float(found.covariance[0, 0])
     if np.ptp(scores) == 0:
-        return Figure.of(name, area, (np.nan, np.nan), len(truth), "definition", CONSTANT)
+        return Estimate.of(name, area, (np.nan, np.nan), len(truth), "definition", CONSTANT)
     if not variance > 0:
         return _without_variance(name, truth, area, subjects)
     half = Z * np.sqrt(variance) / (area * (1 - area))
     interval = (float(expit(logit(area) - half)), float(expit(logit(area) + half)))
-    return Figure.of(name, area, interval, len(truth), METHOD)
+    return Estimate.of(name, area, interval, len(truth), METHOD)
 
 
-def _without_variance(name: str, y: Array, area: float, subjects: Labels | None) -> Figure:
+def _without_variance(name: str, y: Array, area: float, subjects: Labels | None) -> Estimate:
     codes, _ = subject_codes(subjects, len(y))
     positives, negatives = np.unique(codes[y]).size, np.unique(codes[~y]).size
     if area in (0.0, 1.0):
-        return Figure.of(name, area, newcombe(area, positives, negatives), len(y), SEPARATED)
+        return Estimate.of(name, area, newcombe(area, positives, negatives), len(y), SEPARATED)
     few = "positive" if positives < 2 else "negative"
     reason = f"a single {few} subject" if min(positives, negatives) < 2 else "the subjects do not vary"
-    return Figure.of(name, area, (np.nan, np.nan), len(y), METHOD, reason)
+    return Estimate.of(name, area, (np.nan, np.nan), len(y), METHOD, reason)
 
 
 def newcombe(area: float, positives: int, negatives: int) -> tuple[float, float]:
@@ -117,14 +117,14 @@ def delong_test(y: Labels, p: Labels, reference: Labels, subjects: Labels | None
     scores = np.stack([as_scores(p, len(truth)), as_scores(reference, len(truth), "reference predictions")])
     obstacle = binary_obstacle(truth)
     if obstacle:
-        return Difference(Figure.missing("auroc", len(truth), obstacle), None)
+        return Difference(Estimate.missing("auroc", len(truth), obstacle), None)
     found = areas(truth, scores, subjects)
     gap = float(found.values[0] - found.values[1])
     contrast = np.array([1.0, -1.0])
     variance = float(contrast @ found.covariance @ contrast)
     if not variance > 1e-14:
         reason = "both rank every pair alike" if gap == 0 else "the subjects do not vary"
-        return Difference(Figure.of("auroc", gap, (np.nan, np.nan), len(truth), PAIRED, reason), None)
+        return Difference(Estimate.of("auroc", gap, (np.nan, np.nan), len(truth), PAIRED, reason), None)
     error = np.sqrt(variance)
     interval = (max(-1.0, gap - Z * error), min(1.0, gap + Z * error))
-    return Difference(Figure.of("auroc", gap, interval, len(truth), PAIRED), float(2 * ndtr(-abs(gap) / error)))
+    return Difference(Estimate.of("auroc", gap, interval, len(truth), PAIRED), float(2 * ndtr(-abs(gap) / error)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from polyclinic.evaluation.estimate import Figure, decimal, percent, places
+from polyclinic.evaluation.estimate import Estimate, decimal, percent, places
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
 
@@ -175,9 +175,9 @@ def _subsets(subsets: Comparison) -> Iterator[str]:
                 yield f"It does better with {contender.name} alone than with everything ({gain})."
 
 
-def _apart(figure: Figure, value: float) -> bool:
+def _apart(figure: Estimate, value: float) -> bool:
     return figure.low is not None and not figure.contains(value)
 
 
-def _below(figure: Figure, value: float) -> bool:
+def _below(figure: Estimate, value: float) -> bool:
     return figure.high is not None and figure.high < value

@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polyclinic.evaluation.estimate import Difference, Figure
+from polyclinic.evaluation.estimate import Difference, Estimate
 
-Cell = str | int | Figure | Difference | None
+Cell = str | int | Estimate | Difference | None
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _word(table: Table, column: int) -> str:
 def html_cell(cell: Cell) -> str:
     """Write a cell as HTML: the value stands out, its interval and p value stand back."""
     text = cell_text(cell)
-    if not isinstance(cell, Figure | Difference):
+    if not isinstance(cell, Estimate | Difference):
         return escape(text)
     if text.startswith("not estimable"):
         return f'<span class="missing">{escape(text)}</span>'

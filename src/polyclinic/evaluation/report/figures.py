@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.report import plots
 from polyclinic.evaluation.report.card import Card
 from polyclinic.evaluation.report.metric_names import term
@@ -139,13 +139,13 @@ def _rivals(card: Card) -> list[Contender]:
     return sorted(others, key=lambda c: sign * (c.figures[name].value or 0))[:RIVALS]
 
 
-def _areas(card: Card, rivals: list[Contender], name: str) -> Mapping[str, Figure]:
+def _areas(card: Card, rivals: list[Contender], name: str) -> Mapping[str, Estimate]:
     return {card.model: card.evaluation.figures[name], **{rival.name: rival.figures[name] for rival in rivals}}
 
 
-def _by_level(card: Card, name: str) -> Mapping[str, Figure]:
+def _by_level(card: Card, name: str) -> Mapping[str, Estimate]:
     return {row.level: row.figures[name] for row in card.evaluation.classes if name in row.figures}
 
 
-def _estimable(figure: Figure | None) -> bool:
+def _estimable(figure: Estimate | None) -> bool:
     return figure is not None and figure.estimable

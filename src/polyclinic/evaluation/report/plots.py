@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from polyclinic.evaluation.estimate import Difference, Figure, decimal, places
+from polyclinic.evaluation.estimate import Difference, Estimate, decimal, places
 from polyclinic.evaluation.metrics.calibration import ReliabilityBin
 from polyclinic.evaluation.metrics.confusion import Confusion
 from polyclinic.evaluation.metrics.decision_curve import DecisionPoint
@@ -34,7 +34,7 @@ BEHIND = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1.0}  # 
 def roc(
     axes: Axes,
     curves: Mapping[str, Curve],
-    figures: Mapping[str, Figure] | None = None,
+    figures: Mapping[str, Estimate] | None = None,
     operating_point: Confusion | None = None,
 ) -> Axes:
     """Draw ROC curves, their AUROCs in the legend, and where the first one's threshold lies."""
@@ -48,7 +48,7 @@ def roc(
 
 
 def precision_recall(
-    axes: Axes, curves: Mapping[str, Curve], prevalence: float, figures: Mapping[str, Figure] | None = None
+    axes: Axes, curves: Mapping[str, Curve], prevalence: float, figures: Mapping[str, Estimate] | None = None
 ) -> Axes:
     """Draw precision–recall curves, and the prevalence that a blind model reaches."""
     _curves(axes, curves, figures)
@@ -64,7 +64,7 @@ def calibration(
     axes: Axes,
     bins: Sequence[ReliabilityBin],
     histogram: Histogram | None = None,
-    figures: Mapping[str, Figure] | None = None,
+    figures: Mapping[str, Estimate] | None = None,
 ) -> Axes:
     """Draw observed rates over predictions with their intervals; below, how the predictions spread."""
     top = max([0.2, *(max(part.predicted, part.high or part.observed) for part in bins)])
@@ -162,7 +162,7 @@ def decision(axes: Axes, curves: Mapping[str, Sequence[DecisionPoint]], threshol
     return _legend(axes, "upper right")
 
 
-def subgroups(axes: Axes, rows: Sequence[Row], figure: str = "auroc", overall: Figure | None = None) -> Axes:
+def subgroups(axes: Axes, rows: Sequence[Row], figure: str = "auroc", overall: Estimate | None = None) -> Axes:
     """Draw one figure of every group with its interval; hollow where the group is too small to trust."""
     places_of, labels = [], []
     place = 0.0
@@ -230,7 +230,7 @@ def comparison(axes: Axes, compared: Comparison, figure: str | None = None) -> A
     return _forest(axes)
 
 
-def _curves(axes: Axes, curves: Mapping[str, Curve], figures: Mapping[str, Figure] | None) -> None:
+def _curves(axes: Axes, curves: Mapping[str, Curve], figures: Mapping[str, Estimate] | None) -> None:
     for number, (name, curve) in enumerate(curves.items()):
         found = (figures or {}).get(name)
         label = f"{_short(name)}  {found}" if found is not None and found.low is not None else _short(name)
@@ -282,7 +282,7 @@ def _note(axes: Axes, text: str, point: tuple[float, float], offset: tuple[float
     axes.annotate(text, point, offset, textcoords="offset points", color=MUTED, fontsize=8, bbox=BEHIND, zorder=4)
 
 
-def _whisker(axes: Axes, place: float, figure: Figure | None, colour: str, hollow: bool = False) -> None:
+def _whisker(axes: Axes, place: float, figure: Estimate | None, colour: str, hollow: bool = False) -> None:
     if figure is None or figure.value is None:
         return
     if figure.low is not None and figure.high is not None:
@@ -291,7 +291,7 @@ def _whisker(axes: Axes, place: float, figure: Figure | None, colour: str, hollo
               markeredgecolor=colour, markeredgewidth=1.3, zorder=4)  # fmt: skip
 
 
-def _beside(axes: Axes, place: float, figure: Figure | Difference | None) -> None:
+def _beside(axes: Axes, place: float, figure: Estimate | Difference | None) -> None:
     if figure is None:
         return
     text = str(figure)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from polyclinic.assess import Answer, Assessment, Explanation, Record
 from polyclinic.evaluation.report.document import escape
 from polyclinic.exchange.html.evidence import Evidence, kept_evidence
-from polyclinic.exchange.html.image_section import film_section
+from polyclinic.exchange.html.image_section import image_section
 from polyclinic.exchange.html.markup import chance, outcome, points, section
 from polyclinic.exchange.html.note_section import note_section
 from polyclinic.exchange.html.series_section import series_section
@@ -39,7 +39,7 @@ CAUSES = (
 )
 
 
-def article(
+def answer_section(
     assessment: Assessment, answer: Answer, evidence: Evidence | None, place: int, films: Mapping[str, str]
 ) -> str:
     """Give the article of an answer.
@@ -113,7 +113,7 @@ def _explained(
         if picture.blob in evidence.films:
             key, content = f"{place}-{rank}", evidence.films[picture.blob]
             setting = answer.explanation.map
-            yield film_section(picture, content, films[picture.blob], key, setting, scores.get(picture.blob), scale)
+            yield image_section(picture, content, films[picture.blob], key, setting, scores.get(picture.blob), scale)
     if attribution.note:
         yield note_section(attribution.note, evidence.notes, scale)
     if attribution.series:

@@ -63,7 +63,7 @@ def _nearest(start: float, stops: int) -> int:
     return round(start * (stops - 1))
 
 
-def film_section(
+def image_section(
     picture: PictureAttribution,
     content: bytes,
     shared: str,
@@ -77,7 +77,7 @@ def film_section(
     Args:
         picture: of an attribution.
         content: of the picture's file.
-        shared: id of the copy that `shared_film` put on the page.
+        shared: id of the copy that `shared_image` put on the page.
         key: makes the ids of this section unique.
         setting: what the map is, and where the dial begins.
         score: of the picture; None: what the map adds up to.
@@ -102,7 +102,7 @@ def film_section(
     return section("picture", _title(picture), drawn)
 
 
-def shared_film(content: bytes, name: str) -> str:
+def shared_image(content: bytes, name: str) -> str:
     """Give the copy of a picture that the page shows several times, so that it is sent once; `name` is its id."""
     film = _film(content)
     image = f'<image id="{name}" width="{film.width}" height="{film.height}" href="{_address(film)}"/>'

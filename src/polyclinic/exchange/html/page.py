@@ -10,9 +10,9 @@ from pathlib import Path
 
 from polyclinic.assess import Answer, Assessment
 from polyclinic.evaluation.report.document import escape
-from polyclinic.exchange.html.answer_article import article, title
+from polyclinic.exchange.html.answer_article import answer_section, title
 from polyclinic.exchange.html.evidence import Evidence
-from polyclinic.exchange.html.image_section import shared_film
+from polyclinic.exchange.html.image_section import shared_image
 from polyclinic.exchange.html.markup import PATTERNS, chance, outcome
 from polyclinic.explain.display.labels import number
 from polyclinic.files import write_text
@@ -32,9 +32,9 @@ def assessment_page(assessment: Assessment, evidence: Mapping[str, Evidence] = N
     policy += "base-uri 'none'; form-action 'none'"
     contents = {blob: content for one in evidence.values() for blob, content in one.films.items()}
     ids = {blob: f"film-{place}" for place, blob in enumerate(contents)}
-    films = "".join(shared_film(content, ids[blob]) for blob, content in contents.items())
+    films = "".join(shared_image(content, ids[blob]) for blob, content in contents.items())
     articles = "\n".join(
-        article(assessment, answer, evidence.get(answer.task), place, ids)
+        answer_section(assessment, answer, evidence.get(answer.task), place, ids)
         for place, answer in enumerate(assessment.answers)
     )
     return f"""<!doctype html>

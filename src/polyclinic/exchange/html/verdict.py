@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from polyclinic.assess import Answer, ConformalSet, Operating, Record, Said
+from polyclinic.assess import Answer, ConformalSet, Operating, OutputEstimate, Record
 from polyclinic.evaluation.estimate import percent
 from polyclinic.evaluation.report.document import escape
 from polyclinic.evaluation.report.metric_names import term
@@ -89,14 +89,14 @@ def _numbers(answer: Answer) -> str:
     return f"<div{_doubtful(answer.abstains)}>{table}{_bases(answer.outputs[0])}</div>"
 
 
-def _ordered(answer: Answer) -> list[Said]:
+def _ordered(answer: Answer) -> list[OutputEstimate]:
     """Give classes and labels from the most probable, and times in their order."""
     if answer.kind == "time_to_event":
         return list(answer.outputs)
     return sorted(answer.outputs, key=lambda said: -said.value)
 
 
-def _probability(said: Said, abstains: bool) -> str:
+def _probability(said: OutputEstimate, abstains: bool) -> str:
     interval = f'<span class="interval">{_interval(said)}</span>' if said.low is not None else ""
     call = "" if abstains else _call(said.operating)
     return (
@@ -109,11 +109,11 @@ def _doubtful(abstains: bool) -> str:
     return ' class="doubtful"' if abstains else ""
 
 
-def _interval(said: Said) -> str:
+def _interval(said: OutputEstimate) -> str:
     return escape(f"{chance(said.low or 0).removesuffix(' %')} to {chance(said.high or 0)}")
 
 
-def _outcome(said: Said, abstains: bool) -> str:
+def _outcome(said: OutputEstimate, abstains: bool) -> str:
     name, interval, called = outcome(said.output), "", ""
     if said.low is not None:
         interval = _interval(said)
@@ -126,7 +126,7 @@ def _outcome(said: Said, abstains: bool) -> str:
     )
 
 
-def _scale(said: Said, height: int, named: bool) -> str:
+def _scale(said: OutputEstimate, height: int, named: bool) -> str:
     """Draw a probability between 0 and 1, its interval, and the threshold."""
     top = 18 if named else 4
     told = f"Probability {chance(said.value)}"
@@ -161,7 +161,7 @@ def _threshold(threshold: float, top: int, named: bool) -> str:
     )
 
 
-def _bases(said: Said) -> str:
+def _bases(said: OutputEstimate) -> str:
     return f'<p class="basis">{BASES[said.basis]}</p>' if said.basis else ""
 
 
@@ -178,7 +178,7 @@ def _call(operating: Operating | None) -> str:
     )
 
 
-def _estimate(said: Said, unit: str, abstains: bool) -> str:
+def _estimate(said: OutputEstimate, unit: str, abstains: bool) -> str:
     interval = ""
     if said.low is not None and said.high is not None:
         interval = f'<span class="interval">{escape(f"{number(said.low)} to {number(said.high)} {unit}")}</span>'

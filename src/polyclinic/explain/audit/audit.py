@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from polyclinic.cohort import Cohort
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.evaluation.results import Curve
 from polyclinic.explain.audit.faithfulness import (
     FEWEST_UNITS,
@@ -31,11 +31,11 @@ from polyclinic.explain.audit.faithfulness import (
 )
 from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.known_causes import with_truth
-from polyclinic.explain.audit.record import Alike, Audit, Course, Goal, Sanity, judged
+from polyclinic.explain.audit.record import Alike, Audit, DeletionCurve, Goal, Sanity, judged
 from polyclinic.explain.audit.samples import Explained, chosen, mean, samples, spoken
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
-from polyclinic.explain.methods.unit_scores import METHODS, Told, edges
-from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.methods.unit_scores import METHODS, UnitScores, edges
+from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.perturbation.units import BlockUnits
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.models.bundle.bundle import Bundle
@@ -136,8 +136,8 @@ def examine(
     subjects = chosen(cohort, task, split, limit, seed)
     with progress.task(f"explaining {task.name}", total=len(subjects)) as advance:
         for sample in samples(bundle, cohort, subjects):
-            examined = Examined(bundle, sample, spoken(bundle, sample, task))
-            one = Explained(sample, examined, {name: METHODS[name](examined) for name in methods})
+            perturbed = PerturbedSample(bundle, sample, spoken(bundle, sample, task))
+            one = Explained(sample, perturbed, {name: METHODS[name](perturbed) for name in methods})
             _follow(measures, task.name, one, seed)
             _compare(measures, one)
             if len(found) < CHECKED:
@@ -153,18 +153,18 @@ def examine(
 def _follow(measures: Measures, task: str, one: Explained, seed: int) -> None:
     """Delete and insert the units of each modality in every order."""
     subject = one.sample.subject_id
-    for modality, units in one.examined.units.items():
+    for modality, units in one.perturbed.units.items():
         if len(units) < FEWEST_UNITS:
             continue
         orders = {
             name: strongest_first(told.units[modality]) for name, told in one.told.items() if modality in told.units
         }
         if isinstance(units, BlockUnits):
-            orders[EDGES] = strongest_first(units.gathered(edges(units.stem.end)))
+            orders[EDGES] = strongest_first(units.gathered(edges(units.input_.end)))
         drawn = random_orders(len(units), RANDOM_ORDERS, seed + subject)
         orders |= {f"{RANDOM} {number}": order for number, order in enumerate(drawn)}
         for kind in KINDS:
-            found = courses(one.examined, modality, orders, kind)
+            found = courses(one.perturbed, modality, orders, kind)
             chance = np.mean([found.pop(f"{RANDOM} {number}").values for number in range(RANDOM_ORDERS)], axis=0)
             for name, values in {**{name: course.values for name, course in found.items()}, RANDOM: chance}.items():
                 key = (task, modality, kind, name)
@@ -179,31 +179,31 @@ def _compare(measures: Measures, one: Explained) -> None:
 
 def _randomise(measures: Measures, one: Explained, random: Mapping[str, list[UnifiedModel]]) -> None:
     for stage, networks in random.items():
-        blind = one.examined.asking(networks)
+        blind = one.perturbed.with_networks(networks)
         for name, told in one.told.items():
             _note(measures, one, ("sanity", name, stage), told, METHODS[name](blind))
 
 
 def _shake(measures: Measures, one: Explained, seed: int) -> None:
-    shaken = noisy(one.examined, seed + one.sample.subject_id)
+    shaken = noisy(one.perturbed, seed + one.sample.subject_id)
     if shaken is not None:
         for name, told in one.told.items():
             _note(measures, one, ("noise", name), told, METHODS[name](shaken))
 
 
-def _note(measures: Measures, one: Explained, key: tuple[str, ...], told: Told, other: Told) -> None:
+def _note(measures: Measures, one: Explained, key: tuple[str, ...], told: UnitScores, other: UnitScores) -> None:
     for like in likenesses(told, other):
         measures.alike.setdefault((*key, like.modality), []).append((one.sample.subject_id, like))
 
 
-def _courses(measures: Measures) -> Iterator[Course]:
+def _courses(measures: Measures) -> Iterator[DeletionCurve]:
     for (task, modality, kind, order), areas in measures.areas.items():
         chance = measures.areas[task, modality, kind, RANDOM]
         sign = -1 if kind == "deletion" else 1
         gains = [(subject, sign * (area - other)) for (subject, area), (_, other) in zip(areas, chance, strict=True)]
         numbers = np.array([gain for _, gain in gains])
         error = numbers.std(ddof=1) / np.sqrt(len(numbers)) if len(numbers) > 1 else 0.0
-        yield Course(
+        yield DeletionCurve(
             task,
             modality,
             kind,
@@ -217,7 +217,7 @@ def _courses(measures: Measures) -> Iterator[Course]:
         )
 
 
-def _figures(likes: Sequence[tuple[int, Likeness]]) -> tuple[Figure, Figure]:
+def _figures(likes: Sequence[tuple[int, Likeness]]) -> tuple[Estimate, Estimate]:
     shown = mean("rank_correlation", [(subject, like.shown) for subject, like in likes])
     return shown, mean("absolute_rank_correlation", [(subject, like.absolute) for subject, like in likes])
 
@@ -240,7 +240,7 @@ def _with_goals(told: Audit) -> Audit:
         Goal(
             f"deletion beats a random order, in standard errors: {one.task}, {one.modality}",
             ENOUGH_ERRORS,
-            Figure(
+            Estimate(
                 "standard_errors", one.standard_errors, None, None, one.gain.n, "mean / standard error", "it has none"
             ),
             (one.standard_errors or 0) >= ENOUGH_ERRORS,

@@ -24,12 +24,12 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 from torch import nn
 
-from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.base import DifferentiableInput
 from polyclinic.explain.inputs.baseline import blurred
-from polyclinic.explain.inputs.image import PictureStem
-from polyclinic.explain.inputs.note import SentenceStem, WordStem
-from polyclinic.explain.methods.unit_scores import Told
-from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.inputs.image import PixelInput
+from polyclinic.explain.inputs.note import SentenceInput, WordInput
+from polyclinic.explain.methods.unit_scores import UnitScores
+from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.perturbation.units import BlockUnits, Units
 from polyclinic.models.network.unified import UnifiedModel
 
@@ -48,7 +48,7 @@ VALUE_NOISE = 0.05
 WORD_NOISE = 0.05
 
 
-class Course(NamedTuple):
+class SampleCurve(NamedTuple):
     """F as units go or come in some order."""
 
     values: Float[np.ndarray, " share"]  # at SHARES
@@ -71,15 +71,15 @@ def random_orders(units: int, count: int, seed: int) -> list[Int[np.ndarray, " u
 
 
 def courses(
-    examined: Examined, modality: str, orders: Mapping[str, Int[np.ndarray, " unit"]], kind: Kind
-) -> dict[str, Course]:
+    perturbed: PerturbedSample, modality: str, orders: Mapping[str, Int[np.ndarray, " unit"]], kind: Kind
+) -> dict[str, SampleCurve]:
     """Follow the logit as the units of one modality go, or come, in each order."""
-    units = _shown(examined.units[modality], kind)
+    units = _shown(perturbed.units[modality], kind)
     counts = np.unique((SHARES * len(units)).round().astype(int))
     kept = np.concatenate([_kept(order, counts, kind) for order in orders.values()])
-    values = examined.without(modality, kept, units).reshape(len(orders), len(counts))
+    values = perturbed.without(modality, kept, units).reshape(len(orders), len(counts))
     shares = counts / len(units)
-    return {name: Course(np.interp(SHARES, shares, row)) for name, row in zip(orders, values, strict=True)}
+    return {name: SampleCurve(np.interp(SHARES, shares, row)) for name, row in zip(orders, values, strict=True)}
 
 
 def redrawn(networks: list[UnifiedModel], stage: str, seed: int) -> list[UnifiedModel]:
@@ -108,12 +108,12 @@ def _draw_zeros(fresh: nn.Module, learnt: nn.Module) -> None:
             begun.copy_(torch.randn_like(known) * known.std() * (known != 0))
 
 
-def noisy(examined: Examined, seed: int) -> Examined | None:
+def noisy(perturbed: PerturbedSample, seed: int) -> PerturbedSample | None:
     """Give the sample with a little noise on all that is a number; None if nothing is."""
     generator = torch.Generator().manual_seed(seed)
-    stems = {name: _noisy(stem, generator) for name, stem in examined.path.stems.items()}
-    changed = any(stem is not examined.path.stems[name] for name, stem in stems.items())
-    return examined.shifted(stems) if changed else None
+    inputs = {name: _noisy(input_, generator) for name, input_ in perturbed.path.inputs.items()}
+    changed = any(input_ is not perturbed.path.inputs[name] for name, input_ in inputs.items())
+    return perturbed.shifted(inputs) if changed else None
 
 
 def rank_correlation(one: Float[np.ndarray, " unit"], other: Float[np.ndarray, " unit"]) -> float:
@@ -131,7 +131,7 @@ class Likeness(NamedTuple):
     absolute: float  # without regard to signs
 
 
-def likenesses(one: Told, other: Told) -> Iterator[Likeness]:
+def likenesses(one: UnitScores, other: UnitScores) -> Iterator[Likeness]:
     """Compare two explanations of the same units, by modality."""
     for modality in one.units.keys() & other.units.keys():
         a, b = one.units[modality], other.units[modality]
@@ -141,7 +141,7 @@ def likenesses(one: Told, other: Told) -> Iterator[Likeness]:
 
 def _shown(units: Units, kind: Kind) -> Units:
     if kind == "insertion" and isinstance(units, BlockUnits):
-        return units.showing(blurred(units.stem.end))
+        return units.showing(blurred(units.input_.end))
     return units
 
 
@@ -152,17 +152,17 @@ def _kept(order: np.ndarray, counts: np.ndarray, kind: Kind) -> Bool[np.ndarray,
     return ~gone if kind == "deletion" else gone
 
 
-def _noisy(stem: Stem, generator: torch.Generator) -> Stem:
-    if isinstance(stem, WordStem):
-        return stem
-    changed = copy(stem)
-    if isinstance(stem, SentenceStem):
-        spread = WORD_NOISE * stem.embedded.std()
-        changed.embedded = stem.embedded + spread * torch.randn(stem.embedded.shape, generator=generator)  # type: ignore[attr-defined]
+def _noisy(input_: DifferentiableInput, generator: torch.Generator) -> DifferentiableInput:
+    if isinstance(input_, WordInput):
+        return input_
+    changed = copy(input_)
+    if isinstance(input_, SentenceInput):
+        spread = WORD_NOISE * input_.embedded.std()
+        changed.embedded = input_.embedded + spread * torch.randn(input_.embedded.shape, generator=generator)  # type: ignore[attr-defined]
         return changed
-    noise = torch.randn(stem.end.shape, generator=generator)
-    if isinstance(stem, PictureStem):
-        changed.end = torch.where(stem.end > 0, (stem.end + PIXEL_NOISE * noise).clamp(0, 1), stem.end)
+    noise = torch.randn(input_.end.shape, generator=generator)
+    if isinstance(input_, PixelInput):
+        changed.end = torch.where(input_.end > 0, (input_.end + PIXEL_NOISE * noise).clamp(0, 1), input_.end)
     else:
-        changed.end = stem.end + VALUE_NOISE * noise
+        changed.end = input_.end + VALUE_NOISE * noise
     return changed

@@ -43,7 +43,7 @@ from jaxtyping import Bool, Float, Int
 
 from polyclinic.evaluation.arrays import Weights, ratio, subject_codes
 from polyclinic.evaluation.bootstrap import METHOD, Bootstrap, percentiles
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.record import Record
 from polyclinic.explain.localisation.localisation import Clusters, Heat, Spacing, clusters, kept, positive_share
 from polyclinic.explain.localisation.regions import Box, box_iou
@@ -121,12 +121,12 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class OperatingPoint(Record):
+class FrocPoint(Record):
     """A setting of the dial and what it gives."""
 
     sensitivity: float
-    recall: Figure
-    false_regions: Figure
+    recall: Estimate
+    false_regions: Estimate
 
 
 @dataclass(frozen=True)
@@ -134,19 +134,19 @@ class Froc(Record):
     """The curve: lesion recall and false regions per picture by each stop of the dial."""
 
     hit: Hit
-    points: tuple[OperatingPoint, ...]
+    points: tuple[FrocPoint, ...]
     pictures: int
     lesions: int
     subjects: int
 
-    def at(self, sensitivity: float) -> OperatingPoint:
+    def at(self, sensitivity: float) -> FrocPoint:
         """Give the point of the last stop at or below a sensitivity; raises `ValueError` below the first."""
         passed = [point for point in self.points if point.sensitivity <= sensitivity]
         if not passed:
             raise ValueError(f"the curve starts at a sensitivity of {self.points[0].sensitivity:g}: ask for more")
         return passed[-1]
 
-    def choose(self, most_false: float = 1.0) -> OperatingPoint:
+    def choose(self, most_false: float = 1.0) -> FrocPoint:
         """Give the stop with the highest recall at no more than `most_false` false regions per picture.
 
         Of several with the same recall it is the lowest, which shows the least. To be called on the curve of
@@ -176,7 +176,7 @@ class Froc(Record):
         recall, false = statistic(np.ones(n))
         draws = _draws(statistic, swept, bootstrap)
         points = tuple(
-            OperatingPoint(
+            FrocPoint(
                 stop,
                 _figure(RECALL, recall[place], draws[:, 0, place], lesions, "no lesion is known in these pictures"),
                 _figure(FALSE_REGIONS, false[place], draws[:, 1, place], n, "no pictures"),
@@ -217,7 +217,7 @@ def froc(
     return Froc.of(sweep(cases, hit, stops), bootstrap)
 
 
-def pointing_game(cases: Iterable[Case], margin: float = 0.0, bootstrap: Bootstrap | None = None) -> Figure:
+def pointing_game(cases: Iterable[Case], margin: float = 0.0, bootstrap: Bootstrap | None = None) -> Estimate:
     """Measure how often a picture's highest attribution lies in one of its lesions (Zhang et al. 2018).
 
     Pictures without lesions are left out; where nothing speaks for the answer, it is a miss. Of several pixels with the
@@ -228,7 +228,7 @@ def pointing_game(cases: Iterable[Case], margin: float = 0.0, bootstrap: Bootstr
     return _mean_figure(name, rows, bootstrap, reason)
 
 
-def localisation_iou(cases: Iterable[Case], sensitivity: float, bootstrap: Bootstrap | None = None) -> Figure:
+def localisation_iou(cases: Iterable[Case], sensitivity: float, bootstrap: Bootstrap | None = None) -> Estimate:
     """Measure the mean, over all lesions, of the largest IoU that the box of any region has with the lesion's."""
     rows = []
     for case in cases:
@@ -283,10 +283,10 @@ def _points_at(case: Case, margin: float) -> float:
 
 def _mean_figure(
     name: str, rows: list[tuple[float, float, Hashable]], bootstrap: Bootstrap | None, reason: str
-) -> Figure:
+) -> Estimate:
     """Give the sum of the first over the sum of the second, with an interval by subject."""
     if not rows:
-        return Figure.missing(name, 0, reason)
+        return Estimate.missing(name, 0, reason)
     above, below, subjects = (
         np.array([row[0] for row in rows]),
         np.array([row[1] for row in rows]),
@@ -310,10 +310,10 @@ def _codes(subjects: Sequence[Hashable]) -> Int[Array, " picture"]:
     return subject_codes([number[subject] for subject in subjects], len(subjects))[0]
 
 
-def _figure(name: str, value: float, draws: Float[Array, " resample"], n: int, missing: str) -> Figure:
+def _figure(name: str, value: float, draws: Float[Array, " resample"], n: int, missing: str) -> Estimate:
     low, high, reason = percentiles(draws)
-    return Figure.of(name, value, (low, high), n, METHOD, reason if np.isfinite(value) else missing)
+    return Estimate.of(name, value, (low, high), n, METHOD, reason if np.isfinite(value) else missing)
 
 
-def _value(figure: Figure) -> float:
+def _value(figure: Estimate) -> float:
     return np.nan if figure.value is None else figure.value

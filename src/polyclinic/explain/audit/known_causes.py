@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Bool, Int
 
 from polyclinic.cohort import Cohort
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.lesions import goal, with_lesions
 from polyclinic.explain.audit.record import Audit, Known
 from polyclinic.explain.audit.samples import Explained, mean
 from polyclinic.explain.inputs.aggregation import series_part, structured_part
-from polyclinic.explain.inputs.note import SentenceStem, WordStem
+from polyclinic.explain.inputs.note import SentenceInput, WordInput
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.features import NoteFeaturizer
 from polyclinic.models.bundle.bundle import Bundle
@@ -82,7 +82,7 @@ def _triggers(
     method: str,
     measure: Callable[[np.ndarray], np.bool_],
     around: bool,
-) -> tuple[Figure, Figure]:
+) -> tuple[Estimate, Estimate]:
     """Measure in how many notes any, or every, trigger word is among the three words that speak most for it.
 
     With `around` any word of a trigger's sentence will do: what is always said together, no data tell apart.
@@ -117,9 +117,9 @@ def _among(meets: Bool[np.ndarray, "trigger word"], few: np.ndarray) -> Bool[np.
 
 def _places(bundle: Bundle, one: Explained) -> tuple[list[tuple[str, int, int]], Int[np.ndarray, " word"]]:
     """Give where each word stands, and the number of its sentence."""
-    featurizer, stem = bundle.features.featurizers["note"], one.examined.path.stems["note"]
+    featurizer, input_ = bundle.features.featurizers["note"], one.perturbed.path.inputs["note"]
     assert isinstance(featurizer, NoteFeaturizer)
-    assert isinstance(stem, SentenceStem | WordStem)
+    assert isinstance(input_, SentenceInput | WordInput)
     (layout,) = featurizer.layouts(one.sample.known, one.sample.frame)
     sentences = [
         next(
@@ -127,14 +127,14 @@ def _places(bundle: Bundle, one: Explained) -> tuple[list[tuple[str, int, int]],
             for number, sentence in enumerate(layout.sentences)
             if sentence.note == word.note and sentence.start <= word.start < sentence.end
         )
-        for word in stem.words
+        for word in input_.words
     ]
-    return [(layout.section(word), word.start, word.end) for word in stem.words], np.array(sentences)
+    return [(layout.section(word), word.start, word.end) for word in input_.words], np.array(sentences)
 
 
 def _on_causes(
     bundle: Bundle, truth: Truth, about: Sequence[Explained], method: str, modality: str
-) -> tuple[Figure, Figure]:
+) -> tuple[Estimate, Estimate]:
     """Measure which share of the scores, added up by code, lies on causes; by chance it is their share of the codes."""
     causal, part = set(truth.causes.get(modality, ())), structured_part if modality == "structured" else series_part
     shares, chances = [], []
@@ -142,7 +142,7 @@ def _on_causes(
         scores = one.told[method].units.get(modality)
         if scores is None or not causal:
             continue
-        made = part(bundle, one.sample, one.examined.path.stems[modality], torch.from_numpy(scores))
+        made = part(bundle, one.sample, one.perturbed.path.inputs[modality], torch.from_numpy(scores))
         sizes = {code: abs(score) for code, score in made.by_code if score}
         if sizes:
             on = sum(size for code, size in sizes.items() if code in causal)

@@ -16,19 +16,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyclinic.cohort import Cohort
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.explain.audit.froc import Case, Froc, froc, localisation_iou, pointing_game
 from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.record import Audit, Goal, Known, Located
 from polyclinic.explain.audit.samples import chosen, mean, samples, spoken
 from polyclinic.explain.inputs.aggregation import canvases
-from polyclinic.explain.inputs.image import PictureStem
-from polyclinic.explain.localisation.operating_point import Dial
+from polyclinic.explain.inputs.image import PixelInput
+from polyclinic.explain.localisation.operating_point import OperatingPoint
 from polyclinic.explain.localisation.regions import Box
 from polyclinic.explain.methods.grad_cam import GRAD_CAM
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.explain.methods.unit_scores import METHODS, SMOOTHING, edges, smoothed
-from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.features import ImageFeaturizer
 from polyclinic.models.bundle.bundle import Bundle
@@ -111,23 +111,23 @@ class LesionHunt:
         names = sorted(known & set(self.task.outputs))
         asked = [output_of(self.bundle, self.task.name, name) for name in names]
         for output in asked or ([spoken(self.bundle, sample, self.task)] if seen else []):
-            examined = Examined(self.bundle, sample, output)
-            stem = examined.path.stems["image"]
-            assert isinstance(stem, PictureStem)
+            perturbed = PerturbedSample(self.bundle, sample, output)
+            input_ = perturbed.path.inputs["image"]
+            assert isinstance(input_, PixelInput)
             featurizer = self.bundle.features.featurizers["image"]
             assert isinstance(featurizer, ImageFeaturizer)
-            heats = self._heats(examined, stem)
+            heats = self._heats(perturbed, input_)
             for view, (blob, canvas) in enumerate(
-                zip(stem.names, canvases(sample, featurizer, stem.names), strict=True)
+                zip(input_.names, canvases(sample, featurizer, input_.names), strict=True)
             ):
                 if blob in seen:
                     boxes = self.truth.boxes(sample.subject_id, blob, output.name, canvas)
                     maps = {name: heat[view].float().numpy() for name, heat in heats.items()}
                     yield Mapped(sample.subject_id, output.name, boxes, maps)
 
-    def _heats(self, examined: Examined, stem: PictureStem) -> dict[str, Float[Tensor, "view side side"]]:
-        told = {name: METHODS[name](examined).maps for name in {one.method for one in self.locators.values()}}
-        heats = {EDGES: edges(stem.end)}
+    def _heats(self, perturbed: PerturbedSample, input_: PixelInput) -> dict[str, Float[Tensor, "view side side"]]:
+        told = {name: METHODS[name](perturbed).maps for name in {one.method for one in self.locators.values()}}
+        heats = {EDGES: edges(input_.end)}
         for name, (method, smoothing) in self.locators.items():
             heat = told[method]
             if heat is None:  # the encoder has no such map
@@ -156,21 +156,27 @@ def with_lesions(
     unseen = hunt.mapped(split)
     if not unseen:
         return replace(told, skipped=(*told.skipped, "the truth names no picture of these subjects: no pointing game"))
-    dial = choose_dial(told, bundle, [] if split == VALIDATION else hunt.mapped(VALIDATION), locators, progress)
+    operating_point = choose_operating_point(
+        told, bundle, [] if split == VALIDATION else hunt.mapped(VALIDATION), locators, progress
+    )
     names = (*locators, EDGES)
     curves = {name: froc([one.case(name) for one in unseen], stops=STOPS) for name in names}
-    located = tuple(_located(unseen, names, UNCHOSEN if dial is None else dial.sensitivity))
+    located = tuple(_located(unseen, names, UNCHOSEN if operating_point is None else operating_point.sensitivity))
     chance = _chance(unseen)
     pointing = {one.method: one.pointing for one in located if one.finding == ALL}
     known = tuple(Known("pointing game", name, figure, chance) for name, figure in pointing.items())
-    missing = () if dial else ("no validation picture has known lesions, or no method passed: the dial was not chosen",)
+    missing = (
+        ()
+        if operating_point
+        else ("no validation picture has known lesions, or no method passed: the dial was not chosen",)
+    )
     return replace(
         told,
         located=located,
         froc=curves,
-        dial=dial,
+        operating_point=operating_point,
         known=(*told.known, *known),
-        goals=(*told.goals, *(_goals(dial, curves, pointing) if dial else ())),
+        goals=(*told.goals, *(_goals(operating_point, curves, pointing) if operating_point else ())),
         skipped=(*told.skipped, *missing),
     )
 
@@ -181,9 +187,9 @@ def task_of_findings(bundle: Bundle, truth: Truth) -> Task | None:
     return asked if truth.findings & set(asked.outputs) and "image" in bundle.inputs else None
 
 
-def choose_dial(
+def choose_operating_point(
     told: Audit, bundle: Bundle, validation: list[Mapped], locators: Mapping[str, Locator], progress: Progress = SILENT
-) -> Dial | None:
+) -> OperatingPoint | None:
     """Choose the map and the setting that find most lesions at no more than `MOST_FALSE` false regions per picture.
 
     A method that failed the check of random weights is never chosen.
@@ -198,26 +204,30 @@ def choose_dial(
             advance(1)
     best = max(points, key=lambda name: points[name].recall.value or 0)
     point = points[best]
-    return Dial(
+    return OperatingPoint(
         bundle.digest, *locators[best], point.sensitivity, MOST_FALSE, point.recall, point.false_regions, VALIDATION
     )
 
 
-def shown_locator(dial: Dial) -> str:
+def shown_locator(operating_point: OperatingPoint) -> str:
     """Give the name of the locator that the dial was chosen for."""
-    return next(name for name, locator in LOCATORS.items() if locator == (dial.method, dial.smoothing))
+    return next(
+        name for name, locator in LOCATORS.items() if locator == (operating_point.method, operating_point.smoothing)
+    )
 
 
-def goal(text: str, target: float, figure: Figure, met: Callable[[float, float], bool] = float.__ge__) -> Goal:
+def goal(text: str, target: float, figure: Estimate, met: Callable[[float, float], bool] = float.__ge__) -> Goal:
     """Hold a figure against what was to be reached; what could not be measured was not."""
     return Goal(text, target, figure, figure.value is not None and met(figure.value, target))
 
 
-def _goals(dial: Dial, curves: Mapping[str, Froc], pointing: Mapping[str, Figure]) -> Iterator[Goal]:
-    shown = shown_locator(dial)
-    at = curves[shown].at(dial.sensitivity)
+def _goals(
+    operating_point: OperatingPoint, curves: Mapping[str, Froc], pointing: Mapping[str, Estimate]
+) -> Iterator[Goal]:
+    shown = shown_locator(operating_point)
+    at = curves[shown].at(operating_point.sensitivity)
     yield goal(f"pointing game of {shown}", POINTING, pointing[shown])
-    yield goal(f"share of lesions found by {shown} at s = {dial.sensitivity:g}", RECALL, at.recall)
+    yield goal(f"share of lesions found by {shown} at s = {operating_point.sensitivity:g}", RECALL, at.recall)
     yield goal("false regions per picture there, at most", MOST_FALSE, at.false_regions, float.__le__)
 
 
@@ -229,7 +239,7 @@ def _located(unseen: list[Mapped], names: Sequence[str], sensitivity: float) -> 
             yield Located(name, finding, pointing_game(cases), localisation_iou(cases, sensitivity))
 
 
-def _chance(unseen: list[Mapped]) -> Figure:
+def _chance(unseen: list[Mapped]) -> Estimate:
     """Give how often a pixel drawn from the canvas would hit."""
     shares = []
     for one in unseen:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure as Canvas
 
-from polyclinic.evaluation.estimate import Figure, decimal
+from polyclinic.evaluation.estimate import Estimate, decimal
 from polyclinic.evaluation.report.document import Cell, Table, escape, html_cell, to_html
 from polyclinic.evaluation.report.page import fold, shell, tile
 from polyclinic.evaluation.report.plot_style import svg
 from polyclinic.explain.audit import plots as audit_plots
 from polyclinic.explain.audit.faithfulness import KINDS, STAGES
 from polyclinic.explain.audit.lesions import POINTING, shown_locator
-from polyclinic.explain.audit.record import Alike, Audit, Course
+from polyclinic.explain.audit.record import Alike, Audit, DeletionCurve
 
 FOOTER = (
     "Brackets hold 95 % intervals, by drawing subjects. Gains are paired: on the same answers, less those of a random "
@@ -48,7 +48,7 @@ def _parts(told: Audit) -> Iterator[str]:
     yield to_html([verdict_table(told)])
     yield fold("Stability under noise", [_alike_table(told.stability, "method")])
     yield fold("Agreement between methods", [_alike_table(told.agreement, "methods")])
-    yield fold("All deletion and insertion curves", [courses_table(told.courses)])
+    yield fold("All deletion and insertion curves", [deletion_curves_table(told.courses)])
     yield fold("All figures of random weights", [_sanity_table(told)])
 
 
@@ -56,9 +56,9 @@ def _tiles(told: Audit) -> str:
     tiles = [tile("Goals reached", _big(f"{sum(one.met for one in told.goals)} of {len(told.goals)}"))]
     passed = sum(one.passed for one in told.verdicts)
     tiles.append(tile("Methods that pass the check", _big(f"{passed} of {len(told.verdicts)}")))
-    if told.dial is not None:
-        shown = shown_locator(told.dial)
-        at = told.froc[shown].at(told.dial.sensitivity)
+    if told.operating_point is not None:
+        shown = shown_locator(told.operating_point)
+        at = told.froc[shown].at(told.operating_point.sensitivity)
         point = next(one.pointing for one in told.located if (one.method, one.finding) == (shown, "all"))
         tiles += [tile("Pointing game", html_cell(point)), tile("Lesions found", html_cell(at.recall)),
                   tile("False regions per picture", html_cell(at.false_regions))]  # fmt: skip
@@ -80,9 +80,9 @@ def _truth(told: Audit) -> Iterator[str]:
     if told.froc:
         yield "<h3>Known lesions</h3>"
         colours = {name: number for number, name in enumerate(told.froc)}
-        shown = shown_locator(told.dial) if told.dial else next(iter(told.froc))
+        shown = shown_locator(told.operating_point) if told.operating_point else next(iter(told.froc))
         rows = [one for one in told.located if one.finding == "all" or one.method == shown]
-        drawn = [("FROC", audit_plots.froc_curves(told.froc, colours, told.dial, shown)),
+        drawn = [("FROC", audit_plots.froc_curves(told.froc, colours, told.operating_point, shown)),
                  ("pointing game", audit_plots.pointing(rows, POINTING))]  # fmt: skip
         yield f'<div class="plots">{"".join(_picture(figure, name) for name, figure in drawn)}</div>'
         yield to_html([located_table(told)])
@@ -122,7 +122,7 @@ def verdict_table(told: Audit) -> Table:
     return Table(("method", "verdict", "why"), rows, words=frozenset({0, 1, 2}))
 
 
-def courses_table(courses: tuple[Course, ...]) -> Table:
+def deletion_curves_table(courses: tuple[DeletionCurve, ...]) -> Table:
     """Give the areas under all curves, and their gains on a random order."""
     rows: list[tuple[Cell, ...]] = []
     for one in courses:
@@ -161,7 +161,7 @@ def _sanity_table(told: Audit) -> Table:
     return Table(("method", "of", "drawn anew", "shown", "of absolute scores"), rows, words=frozenset({0, 1, 2}))
 
 
-def _value(figure: Figure) -> Cell:
+def _value(figure: Estimate) -> Cell:
     if figure.low is None and figure.value is not None:
         return decimal(figure.value, 2)
     return figure

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from polyclinic.evaluation.estimate import Figure
+from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.report.plot_style import DASHES, INK, MUTED, PAPER, SERIES, canvas, styled
 from polyclinic.explain.audit.froc import Froc
-from polyclinic.explain.audit.record import MOST_ALIKE, Course, Located, Sanity
-from polyclinic.explain.localisation.operating_point import Dial
+from polyclinic.explain.audit.record import MOST_ALIKE, DeletionCurve, Located, Sanity
+from polyclinic.explain.localisation.operating_point import OperatingPoint
 
 BASELINES = ("random order", "edges")
 SIDE = (4.9, 3.6)
 ROW = 0.27
 
 
-def follow(courses: Sequence[Course], colours: Mapping[str, int]) -> Canvas:
+def follow(courses: Sequence[DeletionCurve], colours: Mapping[str, int]) -> Canvas:
     """Draw the mean logit over the share of units gone, or come, in each order."""
     with styled():
         figure, axes = canvas(*SIDE)
@@ -37,7 +37,9 @@ def follow(courses: Sequence[Course], colours: Mapping[str, int]) -> Canvas:
         return figure
 
 
-def froc_curves(curves: Mapping[str, Froc], colours: Mapping[str, int], dial: Dial | None, shown: str) -> Canvas:
+def froc_curves(
+    curves: Mapping[str, Froc], colours: Mapping[str, int], operating_point: OperatingPoint | None, shown: str
+) -> Canvas:
     """Draw lesions found over false regions, and where the dial stands."""
     with styled():
         figure, axes = canvas(*SIDE)
@@ -47,8 +49,8 @@ def froc_curves(curves: Mapping[str, Froc], colours: Mapping[str, int], dial: Di
             axes.plot(*zip(*points, strict=True), label=name.replace("_", " "),
                       color=MUTED if blind else SERIES[colours.get(name, 0) % len(SERIES)],
                       linestyle=DASHES[1] if blind else "-", linewidth=2.2 if name == shown else 1.3)  # fmt: skip
-        if dial is not None:
-            at = curves[shown].at(dial.sensitivity)
+        if operating_point is not None:
+            at = curves[shown].at(operating_point.sensitivity)
             axes.plot([at.false_regions.value or 0], [at.recall.value or 0], marker="o", markersize=7, color=PAPER,
                       markeredgecolor=INK, markeredgewidth=1.4, zorder=5)  # fmt: skip
         axes.axvline(1, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
@@ -86,7 +88,11 @@ def sanity(rows: Sequence[Sanity], stages: Sequence[str]) -> Canvas:
 
 
 def _whiskers(
-    axes: Axes, figures: Sequence[Figure | None], colour: str = SERIES[0], label: str | None = None, shift: float = 0.0
+    axes: Axes,
+    figures: Sequence[Estimate | None],
+    colour: str = SERIES[0],
+    label: str | None = None,
+    shift: float = 0.0,
 ) -> None:
     for place, figure in enumerate(figures):
         if figure is None or figure.value is None:

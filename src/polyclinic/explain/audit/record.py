@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.results import Curve
 from polyclinic.explain.audit.froc import Froc
-from polyclinic.explain.localisation.operating_point import DIAL, Dial, _read
+from polyclinic.explain.localisation.operating_point import OPERATING_POINT_FILE, OperatingPoint, read_for_bundle
 from polyclinic.files import write_text
 from polyclinic.models.bundle.bundle import Bundle
 
@@ -20,15 +20,15 @@ MOST_ALIKE = 0.5
 
 
 @dataclass(frozen=True)
-class Course(Record):
+class DeletionCurve(Record):
     """How the logit goes as the units of one modality go, or come, in one order: that of a method, or a baseline's."""
 
     task: str
     modality: str
     kind: str  # deletion or insertion
     order: str
-    area: Figure  # under the curve, in units of the logit
-    gain: Figure  # on a random order: how much sooner it falls, or rises; positive is better
+    area: Estimate  # under the curve, in units of the logit
+    gain: Estimate  # on a random order: how much sooner it falls, or rises; positive is better
     standard_errors: float | None  # the gain, in these
     curve: Curve  # mean logit over the share of units
 
@@ -40,8 +40,8 @@ class Sanity(Record):
     method: str
     modality: str
     stage: str
-    shown: Figure  # rank correlation of what people are shown
-    absolute: Figure  # without regard to signs
+    shown: Estimate  # rank correlation of what people are shown
+    absolute: Estimate  # without regard to signs
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Alike(Record):
 
     of: str
     modality: str
-    shown: Figure
-    absolute: Figure
+    shown: Estimate
+    absolute: Estimate
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Located(Record):
 
     method: str
     finding: str  # `all` or one
-    pointing: Figure
-    iou: Figure  # at the dial's setting
+    pointing: Estimate
+    iou: Estimate  # at the dial's setting
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Known(Record):
 
     name: str
     method: str
-    figure: Figure
-    chance: Figure | None = None
+    figure: Estimate
+    chance: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Goal(Record):
 
     text: str
     target: float
-    figure: Figure
+    figure: Estimate
     met: bool
 
 
@@ -104,14 +104,14 @@ class Audit(Record):
     subjects: int
     checked: int  # subjects of randomised weights and noise
     seed: int
-    courses: tuple[Course, ...] = ()
+    courses: tuple[DeletionCurve, ...] = ()
     sanity: tuple[Sanity, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     stability: tuple[Alike, ...] = ()
     agreement: tuple[Alike, ...] = ()
     located: tuple[Located, ...] = ()
     froc: dict[str, Froc] = field(default_factory=dict)  # by method, on the split
-    dial: Dial | None = None
+    operating_point: OperatingPoint | None = None
     known: tuple[Known, ...] = ()
     goals: tuple[Goal, ...] = ()
     skipped: tuple[str, ...] = ()  # what was not measured, and why
@@ -124,8 +124,8 @@ class Audit(Record):
     def save(self, folder: Path) -> None:
         """Write it beside the bundle, and the dial if one was chosen."""
         write_text(folder / AUDIT, self.to_json() + "\n")
-        if self.dial is not None:
-            write_text(folder / DIAL, self.dial.to_json() + "\n")
+        if self.operating_point is not None:
+            write_text(folder / OPERATING_POINT_FILE, self.operating_point.to_json() + "\n")
 
 
 def judged(sanity: Iterable[Sanity], last: str) -> tuple[Verdict, ...]:
@@ -146,5 +146,5 @@ def judged(sanity: Iterable[Sanity], last: str) -> tuple[Verdict, ...]:
 
 def stored_verdicts(bundle: Bundle) -> dict[str, Verdict]:
     """Give what the audit beside a bundle says of each method; nothing without one, or one of other weights."""
-    told = _read(bundle, AUDIT)
+    told = read_for_bundle(bundle, AUDIT)
     return {} if told is None else {one["method"]: Verdict.from_dict(one) for one in told["verdicts"]}

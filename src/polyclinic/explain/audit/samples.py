@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import Cohort
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.evaluation.arrays import weighted_mean
 from polyclinic.evaluation.bootstrap import METHOD as BOOTSTRAP
 from polyclinic.evaluation.bootstrap import Bootstrap, percentiles
-from polyclinic.explain.methods.unit_scores import Told
-from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.methods.unit_scores import UnitScores
+from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.sample import Output, Sample
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.tasks import Task, prediction_times
@@ -25,8 +25,8 @@ class Explained:
     """One sample, and what every method says of it."""
 
     sample: Sample
-    examined: Examined
-    told: Mapping[str, Told]
+    perturbed: PerturbedSample
+    told: Mapping[str, UnitScores]
 
 
 def chosen(cohort: Cohort, task: Task, split: str | None, limit: int, seed: int) -> pl.DataFrame:
@@ -55,12 +55,12 @@ def spoken(bundle: Bundle, sample: Sample, task: Task) -> Output:
     return Output(task.name, task.outputs[place], place)
 
 
-def mean(name: str, values: Sequence[tuple[int, float]]) -> Figure:
+def mean(name: str, values: Sequence[tuple[int, float]]) -> Estimate:
     """Average by subject, with an interval; what is NaN could not be measured, and is left out."""
     there = [(subject, value) for subject, value in values if np.isfinite(value)]
     if not there:
-        return Figure.missing(name, 0, "nothing that could be measured")
+        return Estimate.missing(name, 0, "nothing that could be measured")
     subjects, numbers = np.array([one[0] for one in there]), np.array([one[1] for one in there])
     draws = Bootstrap().draws(lambda weights: weighted_mean(numbers, weights), len(numbers), subjects)
     *ends, reason = percentiles(draws)
-    return Figure.of(name, numbers.mean(), (ends[0], ends[1]), len(numbers), BOOTSTRAP, reason)
+    return Estimate.of(name, numbers.mean(), (ends[0], ends[1]), len(numbers), BOOTSTRAP, reason)

@@ -21,11 +21,11 @@ from polyclinic.explain.attribution import (
     StructuredAttribution,
     WordScore,
 )
-from polyclinic.explain.inputs.base import Stem
-from polyclinic.explain.inputs.image import MapStem, PictureStem
-from polyclinic.explain.inputs.note import SentenceStem, WordStem
-from polyclinic.explain.inputs.series import GridStem, TripletStem
-from polyclinic.explain.inputs.structured import FeatureStem
+from polyclinic.explain.inputs.base import DifferentiableInput
+from polyclinic.explain.inputs.image import FeatureMapInput, PixelInput
+from polyclinic.explain.inputs.note import SentenceInput, WordInput
+from polyclinic.explain.inputs.series import GridInput, TripletInput
+from polyclinic.explain.inputs.structured import FeatureInput
 from polyclinic.explain.sample import Sample
 from polyclinic.features import ImageFeaturizer, NoteFeaturizer, SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.features.image.preprocessing import place
@@ -38,24 +38,26 @@ Scores = Float[Tensor, "..."]
 
 
 def attributed(
-    bundle: Bundle, sample: Sample, stems: Mapping[str, Stem], scores: Mapping[str, Scores]
+    bundle: Bundle, sample: Sample, inputs: Mapping[str, DifferentiableInput], scores: Mapping[str, Scores]
 ) -> dict[str, Any]:
     """Give the parts of an `Attribution` by their names; a modality without a stem is not among them."""
     makers = {"structured": structured_part, "series": series_part, "note": note_part, "image": picture_parts}
     names = {"image": "pictures"}
     return {
-        names.get(modality, modality): makers[modality](bundle, sample, stem, scores[modality].detach())
-        for modality, stem in stems.items()
+        names.get(modality, modality): makers[modality](bundle, sample, input_, scores[modality].detach())
+        for modality, input_ in inputs.items()
     }
 
 
-def structured_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> StructuredAttribution:
+def structured_part(
+    bundle: Bundle, sample: Sample, input_: DifferentiableInput, scores: Scores
+) -> StructuredAttribution:
     """Put the scores of known features among all."""
     featurizer = bundle.features.featurizers["structured"]
-    assert isinstance(stem, FeatureStem)
+    assert isinstance(input_, FeatureInput)
     assert isinstance(featurizer, StructuredFeaturizer)
-    spread = np.zeros(len(stem.known))
-    spread[stem.known.numpy()] = scores.double().numpy()
+    spread = np.zeros(len(input_.known))
+    spread[input_.known.numpy()] = scores.double().numpy()
     columns = featurizer.layout.columns
     values = np.array(sample.arrays["structured"]["raw"][0], dtype=np.float64)
     return StructuredAttribution(
@@ -63,11 +65,11 @@ def structured_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) 
     )
 
 
-def series_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> SeriesAttribution:
+def series_part(bundle: Bundle, sample: Sample, input_: DifferentiableInput, scores: Scores) -> SeriesAttribution:
     """Name the measurements behind triplets, or behind the bins of a grid, whose value then is their mean."""
     featurizer = bundle.features.featurizers["series"]
     assert isinstance(featurizer, SeriesFeaturizer)
-    found = _of_grid(featurizer, stem) if isinstance(stem, GridStem) else _of_triplets(featurizer, sample, stem)
+    found = _of_grid(featurizer, input_) if isinstance(input_, GridInput) else _of_triplets(featurizer, sample, input_)
     return SeriesAttribution(tuple(Measurement(*one, score) for one, score in zip(found, scores.tolist(), strict=True)))
 
 
@@ -77,25 +79,25 @@ class _Recorded(NamedTuple):
     value: float
 
 
-def _of_triplets(featurizer: SeriesFeaturizer, sample: Sample, stem: Stem) -> list[_Recorded]:
+def _of_triplets(featurizer: SeriesFeaturizer, sample: Sample, input_: DifferentiableInput) -> list[_Recorded]:
     """Give what was recorded, in the order of the triplets: oldest first, then by code."""
-    assert isinstance(stem, TripletStem)
+    assert isinstance(input_, TripletInput)
     events = measure(sample.known, sample.frame, featurizer.codes)
     events = events.where(~np.isnan(events.hours))
-    events = events.where(np.lexsort((events.code, -events.hours))[-len(stem.code) :])
+    events = events.where(np.lexsort((events.code, -events.hours))[-len(input_.code) :])
     rows = zip(events.code.tolist(), events.hours.tolist(), events.value.tolist(), strict=True)
     return [_Recorded(featurizer.codes[code], hours, value) for code, hours, value in rows]
 
 
-def _of_grid(featurizer: SeriesFeaturizer, stem: GridStem) -> list[_Recorded]:
+def _of_grid(featurizer: SeriesFeaturizer, input_: GridInput) -> list[_Recorded]:
     """Give the bins with measurements, the oldest first; their time is that of their end."""
     fitted = featurizer.fitted
-    places = stem.mask.nonzero().tolist()
+    places = input_.mask.nonzero().tolist()
     return [
         _Recorded(
             fitted.codes[code], (fitted.bins - 1 - step) * fitted.bin_hours, _unscaled(fitted.scales[code], value)
         )
-        for (step, code), value in zip(places, stem.end.tolist(), strict=True)
+        for (step, code), value in zip(places, input_.end.tolist(), strict=True)
     ]
 
 
@@ -105,14 +107,14 @@ def _unscaled(scale: RobustScale | QuantileScale, value: float) -> float:
     return float(np.interp(value, scale.ranks, scale.points))
 
 
-def note_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> NoteAttribution:
+def note_part(bundle: Bundle, sample: Sample, input_: DifferentiableInput, scores: Scores) -> NoteAttribution:
     """Add the scores of the pieces of each word up, and say where it stands."""
     featurizer = bundle.features.featurizers["note"]
     assert isinstance(featurizer, NoteFeaturizer)
-    assert isinstance(stem, SentenceStem | WordStem)
+    assert isinstance(input_, SentenceInput | WordInput)
     (layout,) = featurizer.layouts(sample.known, sample.frame)
-    of_words, marks = np.zeros(len(stem.words)), 0.0
-    owners = range(len(stem.words)) if isinstance(stem, WordStem) else [span.word for span in stem.spans]
+    of_words, marks = np.zeros(len(input_.words)), 0.0
+    owners = range(len(input_.words)) if isinstance(input_, WordInput) else [span.word for span in input_.spans]
     for owner, score in zip(owners, scores.tolist(), strict=True):
         if owner is None:
             marks += score
@@ -129,24 +131,30 @@ def note_part(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> Not
                 float(score),
                 layout.is_denied(word),
             )
-            for word, score in zip(stem.words, of_words, strict=True)
+            for word, score in zip(input_.words, of_words, strict=True)
         ),
         marks,
     )
 
 
-def picture_parts(bundle: Bundle, sample: Sample, stem: Stem, scores: Scores) -> tuple[PictureAttribution, ...]:
+def picture_parts(
+    bundle: Bundle, sample: Sample, input_: DifferentiableInput, scores: Scores
+) -> tuple[PictureAttribution, ...]:
     """Give each picture its own map, and say how it lies on the canvas."""
     featurizer = bundle.features.featurizers["image"]
-    assert isinstance(stem, PictureStem | MapStem)
+    assert isinstance(input_, PixelInput | FeatureMapInput)
     assert isinstance(featurizer, ImageFeaturizer)
     views = featurizer.views
-    if isinstance(stem, MapStem):
+    if isinstance(input_, FeatureMapInput):
         scores = cells_spread(scores.sum(dim=2), featurizer.options.side)
     return tuple(
         PictureAttribution(blob=name, view=views[code], scores=np.array(of_picture[0], dtype=np.float32), canvas=canvas)
         for name, code, of_picture, canvas in zip(
-            stem.names, stem.codes.tolist(), scores.numpy(), canvases(sample, featurizer, stem.names), strict=True
+            input_.names,
+            input_.codes.tolist(),
+            scores.numpy(),
+            canvases(sample, featurizer, input_.names),
+            strict=True,
         )
     )
 

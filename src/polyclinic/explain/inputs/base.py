@@ -18,7 +18,7 @@ from torch import Tensor
 from polyclinic.models.network.unified import UnifiedModel
 
 
-class Stem:
+class DifferentiableInput:
     """One modality of one sample; the path runs from `start` to `end`, tensors of one shape."""
 
     start: Tensor

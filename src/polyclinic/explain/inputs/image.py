@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.base import DifferentiableInput
 from polyclinic.explain.inputs.baseline import Baseline
 from polyclinic.explain.sample import Sample
 from polyclinic.features import Arrays, ImageFeaturizer
@@ -19,7 +19,7 @@ from polyclinic.features.image.preprocessing import canonical, read_picture
 from polyclinic.models.network.encoders import Encoder
 
 
-class PictureStem(Stem):
+class PixelInput(DifferentiableInput):
     """Pictures: their pixels, `[view, 1, side, side]`, through the frozen network where the encoder reads its maps."""
 
     def __init__(self, sample: Sample, featurizer: ImageFeaturizer, baseline: Baseline, encoder: Encoder) -> None:
@@ -56,7 +56,7 @@ class PictureStem(Stem):
         return maps
 
 
-class MapStem(Stem):
+class FeatureMapInput(DifferentiableInput):
     """Pictures as the frozen network gives them, `[view, cell, channel]`: the path begins at the usual map."""
 
     def __init__(

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.base import DifferentiableInput
 from polyclinic.explain.inputs.baseline import ZERO, Baseline
-from polyclinic.explain.inputs.registry import stems_of
+from polyclinic.explain.inputs.registry import differentiable_inputs
 from polyclinic.explain.sample import ExplanationError, Output, Sample
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.batch import Batch
@@ -27,7 +27,7 @@ Points = Mapping[str, Float[Tensor, "step ..."]]
 """By modality: points between the starts and the ends of the stems."""
 
 
-class Pathway:
+class LogitFunction:
     """F of one sample, as a function of all of its inputs.
 
     Raises:
@@ -41,8 +41,8 @@ class Pathway:
             )
         sample.require_something()
         self.output = output
-        self.stems: dict[str, Stem] = stems_of(bundle, sample, baseline)
-        hooked = any(stem.hooks for stem in self.stems.values())
+        self.inputs: dict[str, DifferentiableInput] = differentiable_inputs(bundle, sample, baseline)
+        hooked = any(input_.hooks for input_ in self.inputs.values())
         # Others may be asking the same networks at this moment.
         self.networks = deepcopy(bundle.ensemble.networks) if hooked else bundle.ensemble.networks
 
@@ -50,9 +50,11 @@ class Pathway:
         """Give the points that lie some shares of the way from the starts to the ends, on one straight line."""
         return {
             modality: torch.lerp(
-                stem.start[None], stem.end[None], shares.view(-1, *(1 for _ in stem.end.shape)).to(stem.end)
+                input_.start[None],
+                input_.end[None],
+                shares.view(-1, *(1 for _ in input_.end.shape)).to(input_.end),
             )
-            for modality, stem in self.stems.items()
+            for modality, input_ in self.inputs.items()
         }
 
     def __call__(self, points: Points) -> Float[Tensor, " step"]:
@@ -67,7 +69,7 @@ class Pathway:
 
     def batch(self, points: Points) -> Batch:
         """Run what is frozen, and give what the networks' encoders read."""
-        inputs = {modality: stem.tensors(points[modality]) for modality, stem in self.stems.items()}
+        inputs = {modality: input_.tensors(points[modality]) for modality, input_ in self.inputs.items()}
         steps = len(next(iter(points.values())))
         return Batch(inputs, torch.ones(steps, len(inputs), dtype=torch.bool))
 
@@ -80,8 +82,8 @@ class Pathway:
     ) -> list[Float[Tensor, " step"]]:
         """Give one network's logit of each output."""
         with ExitStack() as inside:
-            for modality, stem in self.stems.items():
-                inside.enter_context(stem.inside(network, points[modality]))
+            for modality, input_ in self.inputs.items():
+                inside.enter_context(input_.inside(network, points[modality]))
             logits = network(batch).logits
         return [_said(network, logits[output.task], output) for output in outputs]
 

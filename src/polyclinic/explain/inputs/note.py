@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.base import DifferentiableInput
 from polyclinic.explain.inputs.baseline import Baseline
 from polyclinic.features import Arrays
 from polyclinic.features.backbones.minilm import MiniLM, SentenceTokenizer
@@ -31,7 +31,7 @@ class Span(NamedTuple):
     word: int | None
 
 
-class SentenceStem(Stem):
+class SentenceInput(DifferentiableInput):
     """Notes as sentences: how far each piece of a word is read as written, through the frozen MiniLM."""
 
     def __init__(self, layout: NoteLayout, sections: Int[np.ndarray, " sentence"], baseline: Baseline) -> None:
@@ -75,7 +75,7 @@ class SentenceStem(Stem):
         return embedded
 
 
-class WordStem(Stem):
+class WordInput(DifferentiableInput):
     """Notes as words: how far each is read as written, in the vocabulary of each network itself."""
 
     hooks = True

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.base import DifferentiableInput
 from polyclinic.explain.inputs.baseline import Baseline
 from polyclinic.features import Arrays
 
 
-class TripletStem(Stem):
+class TripletInput(DifferentiableInput):
     """A series as triplets: their values, with their times and codes fixed."""
 
     def __init__(self, arrays: Arrays, baseline: Baseline, codes: int) -> None:
@@ -33,7 +33,7 @@ class TripletStem(Stem):
         }
 
 
-class GridStem(Stem):
+class GridInput(DifferentiableInput):
     """A series on a grid: the values of the bins with measurements, with their places fixed."""
 
     def __init__(self, arrays: Arrays, baseline: Baseline, codes: int) -> None:

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.base import DifferentiableInput
 from polyclinic.explain.inputs.baseline import Baseline
 from polyclinic.features import Arrays
 
 
-class FeatureStem(Stem):
+class FeatureInput(DifferentiableInput):
     """Structured features: the values of those known."""
 
     def __init__(self, arrays: Arrays, baseline: Baseline) -> None:

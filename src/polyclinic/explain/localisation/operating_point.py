@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from polyclinic.evaluation import Figure
+from polyclinic.evaluation import Estimate
 from polyclinic.evaluation.record import Record
 from polyclinic.models.bundle.bundle import Bundle
 
-DIAL = "localisation.json"
+OPERATING_POINT_FILE = "localisation.json"
 
 
 @dataclass(frozen=True)
-class Dial(Record):
+class OperatingPoint(Record):
     """The setting of the dial from a map to its regions, chosen on validation pictures; see `localisation`."""
 
     bundle: str  # digest
@@ -22,18 +22,19 @@ class Dial(Record):
     smoothing: float  # of the map, as a share of its side; 0: none
     sensitivity: float
     most_false: float  # false regions per picture that were allowed
-    recall: Figure  # on the pictures on which it was chosen
-    false_regions: Figure
+    recall: Estimate  # on the pictures on which it was chosen
+    false_regions: Estimate
     chosen_on: str  # split
 
 
-def stored_dial(bundle: Bundle) -> Dial | None:
+def stored_operating_point(bundle: Bundle) -> OperatingPoint | None:
     """Give the dial's setting stored beside a bundle; None without one, or of other weights."""
-    told = _read(bundle, DIAL)
-    return None if told is None else Dial.from_dict(told)
+    told = read_for_bundle(bundle, OPERATING_POINT_FILE)
+    return None if told is None else OperatingPoint.from_dict(told)
 
 
-def _read(bundle: Bundle, name: str) -> dict[str, Any] | None:
+def read_for_bundle(bundle: Bundle, name: str) -> dict[str, Any] | None:
+    """Read a JSON file beside a bundle; None if there is none, or it was made for other weights."""
     if bundle.folder is None or not (bundle.folder / name).is_file():
         return None
     told: dict[str, Any] = json.loads((bundle.folder / name).read_text(encoding="utf-8"))

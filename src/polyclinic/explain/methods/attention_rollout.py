@@ -18,7 +18,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyclinic.explain.attribution import Attribution, NoteAttribution, WordScore
-from polyclinic.explain.methods.grad_cam import _attribution, _of_pictures, _path, _share
+from polyclinic.explain.methods.grad_cam import (
+    as_shares,
+    attribution_without_baseline,
+    image_attribution,
+    logit_function_of,
+)
 from polyclinic.explain.sample import ExplanationError, Sample, output_of
 from polyclinic.features import NoteFeaturizer
 from polyclinic.models.bundle.bundle import Bundle
@@ -40,7 +45,7 @@ def attention_rollout(
         ExplanationError: the task has no such output, the modality is absent, or its encoder has no attention.
     """
     asked = output_of(bundle, task, output)
-    path = _path(bundle, sample, asked, modality)
+    path = logit_function_of(bundle, sample, asked, modality)
     encoder = bundle.ensemble.networks[0].encoder(modality)
     if not isinstance(encoder, ViTEncoder | SentenceEncoder):
         raise ExplanationError(
@@ -48,12 +53,12 @@ def attention_rollout(
             "and minilm; use integrated_gradients"
         )
     with torch.no_grad():
-        tensors = path.stems[modality].tensors(path.stems[modality].end[None])
+        tensors = path.inputs[modality].tensors(path.inputs[modality].end[None])
         encoders = [deepcopy(network.encoder(modality)) for network in path.networks]
         looked = torch.stack([_rolled(encoder, tensors) for encoder in encoders]).mean(dim=0)
     if modality == "image":
-        return _of_pictures(bundle, sample, asked, path, _share(looked), ROLLOUT)
-    return _attribution(sample, asked, ROLLOUT, note=_sentences(bundle, sample, _share(looked)))
+        return image_attribution(bundle, sample, asked, path, as_shares(looked), ROLLOUT)
+    return attribution_without_baseline(sample, asked, ROLLOUT, note=_sentences(bundle, sample, as_shares(looked)))
 
 
 def _rolled(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Tensor:

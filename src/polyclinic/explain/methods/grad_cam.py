@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.inputs.aggregation import picture_parts, resized
-from polyclinic.explain.inputs.logit_function import Pathway
+from polyclinic.explain.inputs.logit_function import LogitFunction
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.encoders.pictures import MapTokens
@@ -31,7 +31,7 @@ def grad_cam(bundle: Bundle, sample: Sample, task: str, output: str | None = Non
         ExplanationError: the task has no such output, the sample has no picture, or the image encoder has no such map.
     """
     asked = output_of(bundle, task, output)
-    path = _path(bundle, sample, asked, "image")
+    path = logit_function_of(bundle, sample, asked, "image")
     encoder = bundle.ensemble.networks[0].encoder("image")
     if isinstance(encoder, ViTEncoder):
         raise ExplanationError("Grad-CAM needs a convolutional network's last map: ask a ViT for attention_rollout")
@@ -39,13 +39,14 @@ def grad_cam(bundle: Bundle, sample: Sample, task: str, output: str | None = Non
     batch = path.batch(points)
     own = deepcopy(path.networks)  # others may be asking them at this moment
     heat = torch.stack([cam(network, partial(path.ask, network, points, batch)) for network in own])
-    return _of_pictures(bundle, sample, asked, path, _share(heat.mean(dim=0)), GRAD_CAM)
+    return image_attribution(bundle, sample, asked, path, as_shares(heat.mean(dim=0)), GRAD_CAM)
 
 
-def _path(bundle: Bundle, sample: Sample, output: Output, modality: str) -> Pathway:
-    path = Pathway(bundle, sample, output)
-    if modality not in path.stems:
-        raise ExplanationError(f"there is no {modality} to look at: the sample has {', '.join(path.stems)}")
+def logit_function_of(bundle: Bundle, sample: Sample, output: Output, modality: str) -> LogitFunction:
+    """Return the logit function of an output; raises ExplanationError without the modality."""
+    path = LogitFunction(bundle, sample, output)
+    if modality not in path.inputs:
+        raise ExplanationError(f"there is no {modality} to look at: the sample has {', '.join(path.inputs)}")
     return path
 
 
@@ -75,18 +76,21 @@ def _maps_read(tokens: MapTokens) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def _share(scores: Tensor) -> Tensor:
+def as_shares(scores: Tensor) -> Tensor:
+    """Scale non-negative scores to a sum of 1; all-zero scores stay."""
     total = scores.sum()
     return scores / total if total > 0 else scores
 
 
-def _of_pictures(
-    bundle: Bundle, sample: Sample, output: Output, path: Pathway, heat: Float[Tensor, "view h w"], method: str
+def image_attribution(
+    bundle: Bundle, sample: Sample, output: Output, path: LogitFunction, heat: Float[Tensor, "view h w"], method: str
 ) -> Attribution:
-    side = path.stems["image"].end.shape[-1]
-    parts = picture_parts(bundle, sample, path.stems["image"], resized(heat, side))
-    return _attribution(sample, output, method, pictures=parts)
+    """Return a heat map `[view, h, w]` as an attribution, resized to the image."""
+    side = path.inputs["image"].end.shape[-1]
+    parts = picture_parts(bundle, sample, path.inputs["image"], resized(heat, side))
+    return attribution_without_baseline(sample, output, method, pictures=parts)
 
 
-def _attribution(sample: Sample, output: Output, method: str, **parts: Any) -> Attribution:
+def attribution_without_baseline(sample: Sample, output: Output, method: str, **parts: Any) -> Attribution:
+    """Return an attribution of a method that has no baseline and no completeness gap."""
     return Attribution(sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, **parts)

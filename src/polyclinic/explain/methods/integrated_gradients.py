@@ -26,8 +26,8 @@ from torch import Tensor
 from polyclinic.explain.attribution import Attribution, Completeness
 from polyclinic.explain.inputs.aggregation import attributed
 from polyclinic.explain.inputs.baseline import Baseline, usual_of
-from polyclinic.explain.inputs.image import PictureStem
-from polyclinic.explain.inputs.logit_function import Pathway
+from polyclinic.explain.inputs.image import PixelInput
+from polyclinic.explain.inputs.logit_function import LogitFunction
 from polyclinic.explain.sample import Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
 
@@ -111,7 +111,7 @@ def integrated_gradients_of_each(
         ExplanationError: nothing is present, or the bundle has no network.
     """
     baseline = usual_of(bundle) if baseline is None else baseline
-    path = Pathway(bundle, sample, outputs[0], baseline)
+    path = LogitFunction(bundle, sample, outputs[0], baseline)
     return tuple(
         Attribution(
             subject_id=sample.subject_id,
@@ -121,24 +121,24 @@ def integrated_gradients_of_each(
             method=METHOD,
             baseline=baseline.name,
             completeness=found.completeness,
-            **attributed(bundle, sample, path.stems, found.scores),
+            **attributed(bundle, sample, path.inputs, found.scores),
         )
         for output, found in zip(outputs, integrate_each(path, outputs, tolerance, most_steps), strict=True)
     )
 
 
-def integrate(path: Pathway, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS) -> Integral:
+def integrate(path: LogitFunction, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS) -> Integral:
     """Integrate along the path, with steps where they are needed."""
     return integrate_each(path, (path.output,), tolerance, most_steps)[0]
 
 
 def integrate_each(
-    path: Pathway, outputs: Sequence[Output], tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS
+    path: LogitFunction, outputs: Sequence[Output], tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS
 ) -> list[Integral]:
     """Integrate each output along the one path, with steps where those need them that are not yet complete."""
-    lengths = {modality: stem.end - stem.start for modality, stem in path.stems.items()}
+    lengths = {modality: input_.end - input_.start for modality, input_ in path.inputs.items()}
     shares = np.linspace(0, 1, FIRST_STEPS) ** 3
-    courses = [Course(shares, seen, lengths) for seen in slopes_of_each(path, shares, outputs)]
+    courses = [PathIntegral(shares, seen, lengths) for seen in slopes_of_each(path, shares, outputs)]
     while len(shares) < most_steps:
         left = [k for k, course in enumerate(courses) if not course.complete(tolerance)]
         if not left:
@@ -153,7 +153,7 @@ def integrate_each(
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class PathIntegral:
     """One output's F and gradients, as far as they are known along the path."""
 
     shares: Float[np.ndarray, " step"]  # of the way, ascending from 0 to 1
@@ -178,9 +178,11 @@ class Course:
         errors, allowed = self.errors, tolerance * self.change
         return bool(abs(errors.sum()) <= allowed and np.abs(errors).sum() <= CANCELLING * allowed)
 
-    def halved(self, places: np.ndarray, middles: np.ndarray, new: Slopes) -> Course:
+    def halved(self, places: np.ndarray, middles: np.ndarray, new: Slopes) -> PathIntegral:
         """Give the same with some intervals halved, of whose middles `new` is known."""
-        return Course(np.insert(self.shares, places + 1, middles), _inserted(self.seen, places + 1, new), self.lengths)
+        return PathIntegral(
+            np.insert(self.shares, places + 1, middles), _inserted(self.seen, places + 1, new), self.lengths
+        )
 
     def integral(self) -> Integral:
         """Add the trapezia up."""
@@ -195,21 +197,21 @@ class Course:
         return Integral(scores, Completeness(last, first, total, len(self.shares), uneven))
 
 
-def slopes(path: Pathway, shares: Float[np.ndarray, " step"]) -> Slopes:
+def slopes(path: LogitFunction, shares: Float[np.ndarray, " step"]) -> Slopes:
     """Give F and its gradients some shares of the way along."""
     return slopes_of_each(path, shares, (path.output,))[0]
 
 
-def slopes_of_each(path: Pathway, shares: Float[np.ndarray, " step"], outputs: Sequence[Output]) -> list[Slopes]:
+def slopes_of_each(path: LogitFunction, shares: Float[np.ndarray, " step"], outputs: Sequence[Output]) -> list[Slopes]:
     """Give F and its gradients of each output some shares of the way along, a few at a time."""
-    pictures = path.stems.get("image")
-    many = pictures.end.shape[0] if isinstance(pictures, PictureStem) else 1
+    pictures = path.inputs.get("image")
+    many = pictures.end.shape[0] if isinstance(pictures, PixelInput) else 1
     step = max(1, PICTURES_AT_ONCE // many)
     parts = [_slopes(path, shares[start : start + step], outputs) for start in range(0, len(shares), step)]
     return [_joined(one) for one in zip(*parts, strict=True)]
 
 
-def _slopes(path: Pathway, shares: np.ndarray, outputs: Sequence[Output]) -> list[Slopes]:
+def _slopes(path: LogitFunction, shares: np.ndarray, outputs: Sequence[Output]) -> list[Slopes]:
     points = {m: point.requires_grad_() for m, point in path.between(torch.from_numpy(shares).float()).items()}
     values = path.each(points, outputs)
     found = []

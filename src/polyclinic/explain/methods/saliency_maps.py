@@ -16,7 +16,7 @@ import torch
 from polyclinic.explain.attribution import Attribution, PictureAttribution
 from polyclinic.explain.inputs.aggregation import picture_parts
 from polyclinic.explain.methods.unit_scores import METHODS, smoothed
-from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
 
@@ -24,7 +24,7 @@ MAP_GRADIENTS = "map_gradients"
 
 
 class Setting(Protocol):
-    """Of a map: an audit's `Dial`, or what an assessment keeps of it."""
+    """Of a map: an audit's `OperatingPoint`, or what an assessment keeps of it."""
 
     @property
     def method(self) -> str:
@@ -67,10 +67,10 @@ def mapped_each(bundle: Bundle, sample: Sample, outputs: Sequence[Output], metho
     """
     if method not in METHODS:
         raise ExplanationError(f"unknown method {method!r}: choose from {', '.join(METHODS)}")
-    examined = Examined(bundle, sample, outputs[0])
-    if "image" not in examined.path.stems:
-        raise ExplanationError(f"there is no image to look at: the sample has {', '.join(examined.path.stems)}")
-    return tuple(_mapped(bundle, sample, _about(examined, output), method) for output in outputs)
+    perturbed = PerturbedSample(bundle, sample, outputs[0])
+    if "image" not in perturbed.path.inputs:
+        raise ExplanationError(f"there is no image to look at: the sample has {', '.join(perturbed.path.inputs)}")
+    return tuple(_mapped(bundle, sample, _about(perturbed, output), method) for output in outputs)
 
 
 def located(
@@ -101,20 +101,20 @@ def blurred(picture: PictureAttribution, smoothing: float) -> PictureAttribution
     return replace(picture, scores=smoothed(scores, smoothing)[0].numpy().astype(np.float32))
 
 
-def _mapped(bundle: Bundle, sample: Sample, examined: Examined, method: str) -> Attribution:
-    maps = METHODS[method](examined).maps
+def _mapped(bundle: Bundle, sample: Sample, perturbed: PerturbedSample, method: str) -> Attribution:
+    maps = METHODS[method](perturbed).maps
     if maps is None:
         raise ExplanationError(f"{method} does not suit the image encoder of this bundle: use integrated_gradients")
-    parts = picture_parts(bundle, sample, examined.path.stems["image"], maps.detach()[:, None])
-    output = examined.path.output
+    parts = picture_parts(bundle, sample, perturbed.path.inputs["image"], maps.detach()[:, None])
+    output = perturbed.path.output
     return Attribution(
         sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, pictures=parts
     )
 
 
-def _about(examined: Examined, output: Output) -> Examined:
+def _about(perturbed: PerturbedSample, output: Output) -> PerturbedSample:
     """Give the same sample, of which another answer is explained."""
-    other = copy(examined)
-    other.path, other.shown = copy(examined.path), copy(examined.shown)
+    other = copy(perturbed)
+    other.path, other.shown = copy(perturbed.path), copy(perturbed.shown)
     other.path.output = other.shown.output = output
     return other

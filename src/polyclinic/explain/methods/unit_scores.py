@@ -20,10 +20,10 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from polyclinic.explain.inputs.aggregation import resized
-from polyclinic.explain.inputs.image import MapStem, PictureStem
+from polyclinic.explain.inputs.image import FeatureMapInput, PixelInput
 from polyclinic.explain.methods.grad_cam import GRAD_CAM, cam
 from polyclinic.explain.methods.integrated_gradients import METHOD, TOLERANCE, integrate, slopes
-from polyclinic.explain.perturbation.perturbed_sample import Examined
+from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.perturbation.units import BlockUnits
 from polyclinic.models.network.encoders.pictures import MapTokens
 
@@ -32,65 +32,70 @@ SMOOTHING = 1 / 20
 """Standard deviation of the Gaussian by which maps are blurred, as a share of the picture's side."""
 
 
-class Told(NamedTuple):
+class UnitScores(NamedTuple):
     """Scores of the units of each modality, and of each pixel."""
 
     units: dict[str, Float[np.ndarray, " unit"]]
     maps: Float[Tensor, "view side side"] | None = None  # None: there is no picture
 
 
-def by_integrated_gradients(examined: Examined, tolerance: float = TOLERANCE, most_steps: int = 96) -> Told:
+def by_integrated_gradients(
+    perturbed: PerturbedSample, tolerance: float = TOLERANCE, most_steps: int = 96
+) -> UnitScores:
     """Integrate along the straight path from the baseline that is shown to people."""
-    scores = integrate(examined.shown, tolerance, most_steps).scores
-    if not isinstance(examined.shown.stems.get("image"), MapStem):
-        return _told(examined, scores)
-    of_cells = _of_cells(examined, scores.pop("image").sum(dim=2))
-    return Told(_told(examined, scores).units | of_cells.units, of_cells.maps)
+    scores = integrate(perturbed.shown, tolerance, most_steps).scores
+    if not isinstance(perturbed.shown.inputs.get("image"), FeatureMapInput):
+        return _told(perturbed, scores)
+    of_cells = _of_cells(perturbed, scores.pop("image").sum(dim=2))
+    return UnitScores(_told(perturbed, scores).units | of_cells.units, of_cells.maps)
 
 
-def by_gradient(examined: Examined) -> Told:
+def by_gradient(perturbed: PerturbedSample) -> UnitScores:
     """Take the gradient at the sample itself."""
-    gradients = slopes(examined.path, np.ones(1)).gradients
-    stems = examined.path.stems
-    return _told(examined, {name: gradients[name][0] * (stem.end - stem.start) for name, stem in stems.items()})
+    gradients = slopes(perturbed.path, np.ones(1)).gradients
+    inputs = perturbed.path.inputs
+    return _told(
+        perturbed,
+        {name: gradients[name][0] * (input_.end - input_.start) for name, input_ in inputs.items()},
+    )
 
 
-def by_occlusion(examined: Examined) -> Told:
+def by_occlusion(perturbed: PerturbedSample) -> UnitScores:
     """Ask again without each unit, or each patch of a picture."""
     scores = {}
-    for name, units in examined.units.items():
+    for name, units in perturbed.units.items():
         patches = units.patches
         kept = patches != np.arange(-1, patches.max(initial=-1) + 1)[:, None]
-        values = examined.without(name, kept)
+        values = perturbed.without(name, kept)
         scores[name] = ((values[0] - values[1:]) / np.bincount(patches))[patches]
-    blocks = examined.units.get("image")
-    return Told(scores, blocks.spread(scores["image"]) if isinstance(blocks, BlockUnits) else None)
+    blocks = perturbed.units.get("image")
+    return UnitScores(scores, blocks.spread(scores["image"]) if isinstance(blocks, BlockUnits) else None)
 
 
-def by_map_gradients(examined: Examined) -> Told:
+def by_map_gradients(perturbed: PerturbedSample) -> UnitScores:
     """Integrate from the usual map (that of a black picture where none is known) to those of the pictures."""
-    stem = examined.path.stems.get("image")
-    if not isinstance(stem, PictureStem) or stem.frozen is None:
-        return Told({})
-    end = examined.whole["image"]["tokens"][0]
+    input_ = perturbed.path.inputs.get("image")
+    if not isinstance(input_, PixelInput) or input_.frozen is None:
+        return UnitScores({})
+    end = perturbed.whole["image"]["tokens"][0]
     with torch.no_grad():
-        usual = examined.usual.map
-        start = stem.tensors(stem.start[None])["tokens"][0] if usual is None else usual.expand_as(end)
+        usual = perturbed.usual.map
+        start = input_.tensors(input_.start[None])["tokens"][0] if usual is None else usual.expand_as(end)
     shares = ((torch.arange(MAP_STEPS) + 0.5) / MAP_STEPS).view(-1, 1, 1, 1)
-    gradient = _map_slopes(examined, torch.lerp(start[None], end[None], shares)).mean(dim=0)
-    return _of_cells(examined, (gradient * (end - start)).sum(dim=2))
+    gradient = _map_slopes(perturbed, torch.lerp(start[None], end[None], shares)).mean(dim=0)
+    return _of_cells(perturbed, (gradient * (end - start)).sum(dim=2))
 
 
-def by_grad_cam(examined: Examined) -> Told:
+def by_grad_cam(perturbed: PerturbedSample) -> UnitScores:
     """Weigh the channels of each network's map by their mean gradients, and keep what speaks for the output."""
-    if "image" not in examined.units or not isinstance(_image_tokens(examined), MapTokens):
-        return Told({})
-    batch = examined.batch({}, {})
-    heat = [cam(network, partial(examined.ask, network, batch)) for network in examined.path.networks]
-    return _coarse(examined, torch.stack(heat).mean(dim=0))
+    if "image" not in perturbed.units or not isinstance(_image_tokens(perturbed), MapTokens):
+        return UnitScores({})
+    batch = perturbed.batch({}, {})
+    heat = [cam(network, partial(perturbed.ask, network, batch)) for network in perturbed.path.networks]
+    return _coarse(perturbed, torch.stack(heat).mean(dim=0))
 
 
-METHODS: Mapping[str, Callable[[Examined], Told]] = {
+METHODS: Mapping[str, Callable[[PerturbedSample], UnitScores]] = {
     METHOD: by_integrated_gradients,
     "gradient_input": by_gradient,
     "occlusion": by_occlusion,
@@ -115,32 +120,32 @@ def smoothed(maps: Float[Tensor, "view side side"], share: float = SMOOTHING) ->
     return torch.from_numpy(gaussian_filter(maps.double().numpy(), (0, sigma, sigma), mode="constant"))
 
 
-def _told(examined: Examined, scores: Mapping[str, Tensor]) -> Told:
+def _told(perturbed: PerturbedSample, scores: Mapping[str, Tensor]) -> UnitScores:
     maps = scores["image"][:, 0] if "image" in scores else None
-    return Told({name: examined.units[name].gathered(one) for name, one in scores.items()}, maps)
+    return UnitScores({name: perturbed.units[name].gathered(one) for name, one in scores.items()}, maps)
 
 
 def _map_slopes(
-    examined: Examined, maps: Float[Tensor, "step view cell channel"]
+    perturbed: PerturbedSample, maps: Float[Tensor, "step view cell channel"]
 ) -> Float[Tensor, "step view cell channel"]:
     maps = maps.detach().requires_grad_()
-    whole = {name: one.expand(len(maps), *one.shape[1:]) for name, one in examined.whole["image"].items()}
-    values = examined.ask_all(examined.batch({"image": whole | {"tokens": maps}}, {}))
+    whole = {name: one.expand(len(maps), *one.shape[1:]) for name, one in perturbed.whole["image"].items()}
+    values = perturbed.ask_all(perturbed.batch({"image": whole | {"tokens": maps}}, {}))
     gradient: Tensor = torch.autograd.grad(values.sum(), maps)[0]
     return gradient
 
 
-def _image_tokens(examined: Examined) -> object:
-    return getattr(examined.path.networks[0].encoder("image"), "tokens", None)
+def _image_tokens(perturbed: PerturbedSample) -> object:
+    return getattr(perturbed.path.networks[0].encoder("image"), "tokens", None)
 
 
-def _of_cells(examined: Examined, cells: Float[Tensor, "view cell"]) -> Told:
+def _of_cells(perturbed: PerturbedSample, cells: Float[Tensor, "view cell"]) -> UnitScores:
     side = round(cells.shape[1] ** 0.5)
-    return _coarse(examined, cells.view(len(cells), side, side))
+    return _coarse(perturbed, cells.view(len(cells), side, side))
 
 
-def _coarse(examined: Examined, cells: Float[Tensor, "view h w"]) -> Told:
-    blocks = examined.units["image"]
+def _coarse(perturbed: PerturbedSample, cells: Float[Tensor, "view h w"]) -> UnitScores:
+    blocks = perturbed.units["image"]
     assert isinstance(blocks, BlockUnits)
-    maps = resized(cells.detach(), blocks.stem.end.shape[-1])[:, 0]
-    return Told({"image": blocks.gathered(maps)}, maps)
+    maps = resized(cells.detach(), blocks.input_.end.shape[-1])[:, 0]
+    return UnitScores({"image": blocks.gathered(maps)}, maps)

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polyclinic.explain.inputs.base import Stem
+from polyclinic.explain.inputs.base import DifferentiableInput
 from polyclinic.explain.inputs.baseline import ZERO, usual_of
-from polyclinic.explain.inputs.image import MapStem, PictureStem
-from polyclinic.explain.inputs.logit_function import Pathway
-from polyclinic.explain.inputs.note import SentenceStem, WordStem
+from polyclinic.explain.inputs.image import FeatureMapInput, PixelInput
+from polyclinic.explain.inputs.logit_function import LogitFunction
+from polyclinic.explain.inputs.note import SentenceInput, WordInput
 from polyclinic.explain.perturbation.units import AT_ONCE, BlockUnits, CodeUnits, Units, WordUnits
 from polyclinic.explain.sample import Output, Sample
 from polyclinic.features import NoteFeaturizer
@@ -24,48 +24,48 @@ from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.unified import UnifiedModel
 
 
-class Examined:
+class PerturbedSample:
     """One answer about one sample: its path, its units by modality, and F where some units are removed."""
 
     def __init__(self, bundle: Bundle, sample: Sample, output: Output) -> None:
-        self.path = Pathway(bundle, sample, output, ZERO)
+        self.path = LogitFunction(bundle, sample, output, ZERO)
         self.usual = usual_of(bundle)
         self.shown = self._shown()
-        self.units = _units(bundle, sample, self.path.stems)
+        self.units = _units(bundle, sample, self.path.inputs)
         with torch.no_grad():
-            self.whole = {name: stem.tensors(stem.end[None]) for name, stem in self.path.stems.items()}
+            self.whole = {name: input_.tensors(input_.end[None]) for name, input_ in self.path.inputs.items()}
 
-    def asking(self, networks: list[UnifiedModel]) -> Self:
+    def with_networks(self, networks: list[UnifiedModel]) -> Self:
         """Give the same sample as other networks see it."""
         other = copy(self)
         other.path, other.shown = copy(self.path), copy(self.shown)
         other.path.networks = other.shown.networks = networks
         return other
 
-    def _shown(self) -> Pathway:
+    def _shown(self) -> LogitFunction:
         """Give the path of what is shown to people: the same, but it begins at what is usual."""
         path = copy(self.path)
-        path.stems = dict(self.path.stems)
-        picture, note = path.stems.get("image"), path.stems.get("note")
-        if self.usual.map is not None and isinstance(picture, PictureStem):
+        path.inputs = dict(self.path.inputs)
+        picture, note = path.inputs.get("image"), path.inputs.get("note")
+        if self.usual.map is not None and isinstance(picture, PixelInput):
             with torch.no_grad():
                 tokens = picture.tensors(picture.end[None])["tokens"][0]
-            path.stems["image"] = MapStem(picture.names, picture.codes, tokens, self.usual.map)
-        if isinstance(note, WordStem):
-            path.stems["note"] = note.beginning(self.usual)
+            path.inputs["image"] = FeatureMapInput(picture.names, picture.codes, tokens, self.usual.map)
+        if isinstance(note, WordInput):
+            path.inputs["note"] = note.beginning(self.usual)
         return path
 
-    def shifted(self, stems: Mapping[str, Stem]) -> Self:
+    def shifted(self, inputs: Mapping[str, DifferentiableInput]) -> Self:
         """Give the sample with other inputs, whose units stay the same."""
         other = copy(self)
         other.path = copy(self.path)
-        other.path.stems = dict(stems)
+        other.path.inputs = dict(inputs)
         other.units = {name: copy(units) for name, units in self.units.items()}
         for name, units in other.units.items():
-            units.stem = stems[name]
+            units.input_ = inputs[name]
         other.shown = other._shown()
         with torch.no_grad():
-            other.whole = {name: stem.tensors(stem.end[None]) for name, stem in stems.items()}
+            other.whole = {name: input_.tensors(input_.end[None]) for name, input_ in inputs.items()}
         return other
 
     def batch(self, inputs: Mapping[str, Mapping[str, Tensor]], present: Mapping[str, Tensor]) -> Batch:
@@ -81,7 +81,7 @@ class Examined:
 
     def ask(self, network: UnifiedModel, batch: Batch) -> Float[Tensor, " step"]:
         """Give what one network says; words are read as they are written."""
-        return self.path.ask(network, dict.fromkeys(self.path.stems, torch.ones(1, 1)), batch)
+        return self.path.ask(network, dict.fromkeys(self.path.inputs, torch.ones(1, 1)), batch)
 
     def ask_all(self, batch: Batch) -> Float[Tensor, " step"]:
         """Give F."""
@@ -98,18 +98,18 @@ class Examined:
         return torch.cat(parts).double().numpy()
 
 
-def _units(bundle: Bundle, sample: Sample, stems: Mapping[str, Stem]) -> dict[str, Units]:
-    return {name: _units_of(bundle, sample, stem) for name, stem in stems.items()}
+def _units(bundle: Bundle, sample: Sample, inputs: Mapping[str, DifferentiableInput]) -> dict[str, Units]:
+    return {name: _units_of(bundle, sample, input_) for name, input_ in inputs.items()}
 
 
-def _units_of(bundle: Bundle, sample: Sample, stem: Stem) -> Units:
-    if isinstance(stem, PictureStem):
-        return BlockUnits(stem)
-    if isinstance(stem, WordStem):
-        return CodeUnits(stem)
-    if isinstance(stem, SentenceStem):
+def _units_of(bundle: Bundle, sample: Sample, input_: DifferentiableInput) -> Units:
+    if isinstance(input_, PixelInput):
+        return BlockUnits(input_)
+    if isinstance(input_, WordInput):
+        return CodeUnits(input_)
+    if isinstance(input_, SentenceInput):
         featurizer = bundle.features.featurizers["note"]
         assert isinstance(featurizer, NoteFeaturizer)
         (layout,) = featurizer.layouts(sample.known, sample.frame)
-        return WordUnits(stem, layout)
-    return Units(stem)
+        return WordUnits(input_, layout)
+    return Units(input_)

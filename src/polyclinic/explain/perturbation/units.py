@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from polyclinic.explain.inputs.base import Stem
-from polyclinic.explain.inputs.image import PictureStem
-from polyclinic.explain.inputs.note import SentenceStem, WordStem
+from polyclinic.explain.inputs.base import DifferentiableInput
+from polyclinic.explain.inputs.image import PixelInput
+from polyclinic.explain.inputs.note import SentenceInput, WordInput
 from polyclinic.features.backbones.minilm import padded
 from polyclinic.features.note.embeddings import frozen_network
 from polyclinic.features.note.layout import NoteLayout
@@ -36,9 +36,9 @@ Kept = Bool[Tensor, "step unit"]
 class Units:
     """The numbers of a stem, each a unit by itself."""
 
-    def __init__(self, stem: Stem) -> None:
-        self.stem = stem
-        self.count = stem.end.numel()
+    def __init__(self, input_: DifferentiableInput) -> None:
+        self.input_ = input_
+        self.count = input_.end.numel()
         self.owner: Int[np.ndarray, " number"] = np.arange(self.count)  # unit of each number
 
     def __len__(self) -> int:
@@ -51,7 +51,7 @@ class Units:
 
     def tensors(self, kept: Kept) -> dict[str, Tensor]:
         """Give what the encoder reads where only some units are kept."""
-        return self.stem.tensors(torch.where(kept, self.stem.end, self.stem.start))
+        return self.input_.tensors(torch.where(kept, self.input_.end, self.input_.start))
 
     def present(self, kept: Kept) -> Bool[Tensor, " step"]:
         """Tell where the modality is still there."""
@@ -66,14 +66,14 @@ class Units:
 class BlockUnits(Units):
     """Square blocks of pictures; those of the black border alone are none."""
 
-    def __init__(self, stem: PictureStem, removed: Float[Tensor, "view 1 side side"] | None = None) -> None:
-        super().__init__(stem)
-        self.removed = torch.zeros_like(stem.end) if removed is None else removed
-        views, _, side, _ = stem.end.shape
+    def __init__(self, input_: PixelInput, removed: Float[Tensor, "view 1 side side"] | None = None) -> None:
+        super().__init__(input_)
+        self.removed = torch.zeros_like(input_.end) if removed is None else removed
+        views, _, side, _ = input_.end.shape
         across = -(-side // BLOCK)
         place = np.arange(side) // BLOCK
         grid = place[:, None] * across + place + across**2 * np.arange(views)[:, None, None]
-        inside = np.bincount(grid.ravel(), stem.end.numpy().ravel(), views * across**2) > 0
+        inside = np.bincount(grid.ravel(), input_.end.numpy().ravel(), views * across**2) > 0
         number = np.where(inside, np.cumsum(inside) - 1, -1)
         self.grid = torch.from_numpy(number[grid])
         self.owner, self.count = self.grid.numpy().ravel(), int(inside.sum())
@@ -96,7 +96,7 @@ class BlockUnits(Units):
     def tensors(self, kept: Kept) -> dict[str, Tensor]:
         """Give what the encoder reads."""
         shown = functional.pad(kept, (0, 1), value=True)[:, self.grid][:, :, None]
-        return self.stem.tensors(torch.where(shown, self.stem.end, self.removed))
+        return self.input_.tensors(torch.where(shown, self.input_.end, self.removed))
 
     def spread(self, scores: Float[np.ndarray, " unit"]) -> Float[Tensor, "view side side"]:
         """Give each pixel the score of its block; 0 on the border."""
@@ -109,13 +109,13 @@ class CodeUnits(Units):
     A word that was denied stays denied when its cue is removed.
     """
 
-    stem: WordStem
+    input_: WordInput
 
     def tensors(self, kept: Kept) -> dict[str, Tensor]:
         """Give what is read of each word."""
         order = torch.argsort((~kept).int(), dim=1, stable=True)
         there = kept.gather(1, order)
-        return {name: one.expand_as(kept).gather(1, order) * there for name, one in self.stem.read.items()}
+        return {name: one.expand_as(kept).gather(1, order) * there for name, one in self.input_.read.items()}
 
     def present(self, kept: Kept) -> Bool[Tensor, " step"]:
         """A note without words is none."""
@@ -125,14 +125,14 @@ class CodeUnits(Units):
 class WordUnits(Units):
     """The words of sentences, which are read anew by the frozen network without those removed."""
 
-    stem: SentenceStem
+    input_: SentenceInput
 
-    def __init__(self, stem: SentenceStem, layout: NoteLayout) -> None:
-        super().__init__(stem)
+    def __init__(self, input_: SentenceInput, layout: NoteLayout) -> None:
+        super().__init__(input_)
         self.layout = layout
-        self.owner = np.array([-1 if span.word is None else span.word for span in stem.spans])
-        self.count = len(stem.words)
-        owned = zip(self.owner.tolist(), (span.sentence for span in stem.spans), strict=True)
+        self.owner = np.array([-1 if span.word is None else span.word for span in input_.spans])
+        self.count = len(input_.words)
+        owned = zip(self.owner.tolist(), (span.sentence for span in input_.spans), strict=True)
         self.sentence_of = dict(one for one in owned if one[0] >= 0)
         self._known: dict[str, Tensor] = {}
 
@@ -140,12 +140,12 @@ class WordUnits(Units):
         """Give `sentences`, `sentence_mask` and `sentence_section`."""
         texts = [self._texts(row) for row in kept.numpy()]
         self._read({text for row in texts for text in row if text})
-        width = self.stem.embedded.shape[1]
+        width = self.input_.embedded.shape[1]
         rows = [torch.stack([self._known[text] if text else torch.zeros(width) for text in row]) for row in texts]
         return {
             "sentences": torch.stack(rows),
             "sentence_mask": torch.tensor([[bool(text) for text in row] for row in texts]),
-            "sentence_section": self.stem.sections.expand(len(kept), -1),
+            "sentence_section": self.input_.sections.expand(len(kept), -1),
         }
 
     def present(self, kept: Kept) -> Bool[Tensor, " step"]:
@@ -168,7 +168,7 @@ class WordUnits(Units):
         sentence = self.layout.sentences[number]
         letters = list(self.layout.notes[sentence.note].text)
         for word in lost:
-            place = self.stem.words[word]
+            place = self.input_.words[word]
             letters[place.start : place.end] = " " * (place.end - place.start)
         return " ".join("".join(letters[sentence.start : sentence.end]).split())
 

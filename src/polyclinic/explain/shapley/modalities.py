@@ -17,7 +17,7 @@ import polars as pl
 from jaxtyping import Bool, Float
 
 from polyclinic.cohort import Cohort
-from polyclinic.evaluation import Bootstrap, Figure
+from polyclinic.evaluation import Bootstrap, Estimate
 from polyclinic.evaluation.bootstrap import METHOD, percentiles
 from polyclinic.explain.attribution import Frozen
 from polyclinic.explain.sample import Output, Sample, output_of
@@ -63,8 +63,8 @@ class ModalityWeight(NamedTuple):
     """What one modality adds to the answers of a cohort, over the samples that have it, in the answers' unit."""
 
     modality: str
-    mean: Figure
-    size: Figure  # mean of the absolute values
+    mean: Estimate
+    size: Estimate  # mean of the absolute values
 
 
 def shapley_values(v: Mapping[frozenset[str], np.ndarray], players: Sequence[str]) -> Float[np.ndarray, "... player"]:
@@ -178,10 +178,10 @@ def _shares(worth: Mapping[frozenset[str], np.ndarray], present: Sequence[str]) 
 
 
 def _weight(modality: str, values: np.ndarray, subjects: np.ndarray, bootstrap: Bootstrap) -> ModalityWeight:
-    def figure(name: str, numbers: np.ndarray) -> Figure:
+    def figure(name: str, numbers: np.ndarray) -> Estimate:
         drawn = bootstrap.draws(lambda weights: weights @ numbers / weights.sum(axis=1), len(numbers), subjects)
         *ends, reason = percentiles(drawn)
-        return Figure.of(name, numbers.mean(), (ends[0], ends[1]), len(numbers), METHOD, reason)
+        return Estimate.of(name, numbers.mean(), (ends[0], ends[1]), len(numbers), METHOD, reason)
 
     return ModalityWeight(
         modality, figure("mean Shapley value", values), figure("mean |Shapley value|", np.abs(values))

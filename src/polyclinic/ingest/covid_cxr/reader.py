@@ -25,14 +25,14 @@ from typing import NamedTuple
 
 from polyclinic.cohort import NOMINAL_ORIGIN
 from polyclinic.ingest.covid_cxr.diagnosis_mask import DiagnosisMask
-from polyclinic.ingest.errors import IngestError, Unusable
+from polyclinic.ingest.errors import IngestError, UnreadableRecord
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.formats.delimited import read_delimited
 from polyclinic.ingest.formats.images import png, read_grey
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
 from polyclinic.ingest.readers import Options, Sink
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.progress import Progress
 
 METADATA = "metadata.csv"
@@ -95,34 +95,34 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None: 
     metadata = path / METADATA if path.is_dir() else path
     if not metadata.is_file():
         raise IngestError(f"no {METADATA} in {path.name}: give the folder that holds it")
-    sieve = Sieve(metadata.name, sink)
-    rows = list(_rows(metadata, sieve))
+    row_filter = RowFilter(metadata.name, sink)
+    rows = list(_rows(metadata, row_filter))
     mask = DiagnosisMask(row.cell("finding") for row in rows)
     with EventBuffer(sink) as events:
-        _add_pictures(rows_in_time(rows), metadata.parent, sieve, events, progress)
+        _add_pictures(rows_in_time(rows), metadata.parent, row_filter, events, progress)
         for patient_rows in rows_in_time(rows).values():
-            _add_facts(patient_rows, mask, sieve, events)
-            _add_outcomes(patient_rows, sieve, events)
+            _add_facts(patient_rows, mask, row_filter, events)
+            _add_outcomes(patient_rows, row_filter, events)
 
 
-def _rows(metadata: Path, sieve: Sieve) -> Iterator[Row]:
+def _rows(metadata: Path, row_filter: RowFilter) -> Iterator[Row]:
     try:
         with metadata.open("rb") as raw:
-            for rows in read_delimited(raw, sieve, ","):
+            for rows in read_delimited(raw, row_filter, ","):
                 if "patientid" not in rows.cells.columns:
                     raise IngestError(f"{metadata.name} has no column 'patientid': give the collection's own metadata")
                 for line, cells in zip(rows.line, rows.cells.iter_rows(named=True), strict=True):
-                    yield from _placed(line, {name: (cell or "").strip() for name, cell in cells.items()}, sieve)
-    except Unusable as error:
-        sieve.reject_file(error.reason, error.remedy, error.line)
+                    yield from _placed(line, {name: (cell or "").strip() for name, cell in cells.items()}, row_filter)
+    except UnreadableRecord as error:
+        row_filter.reject_file(error.reason, error.remedy, error.line)
 
 
-def _placed(line: int, cells: Mapping[str, str], sieve: Sieve) -> Iterator[Row]:
+def _placed(line: int, cells: Mapping[str, str], row_filter: RowFilter) -> Iterator[Row]:
     day = _number(cells.get("offset", ""))
     if not cells["patientid"]:
-        sieve.reject_file("no subject", "fill in column 'patientid'", line)
+        row_filter.reject_file("no subject", "fill in column 'patientid'", line)
     elif day is not None and not abs(day) <= _LONGEST_OFFSET:  # NaN is a text that is not a number
-        sieve.reject_file("impossible date", "write column 'offset' as days since the first symptoms", line)
+        row_filter.reject_file("impossible date", "write column 'offset' as days since the first symptoms", line)
     else:
         yield Row(line, cells["patientid"], day, cells)
 
@@ -152,16 +152,16 @@ def rows_in_time(rows: Sequence[Row]) -> dict[str, list[Timed]]:
 
 
 def _add_pictures(
-    patients: Mapping[str, Sequence[Timed]], root: Path, sieve: Sieve, events: EventBuffer, progress: Progress
+    patients: Mapping[str, Sequence[Timed]], root: Path, row_filter: RowFilter, events: EventBuffer, progress: Progress
 ) -> None:
     timed = [pair for pairs in patients.values() for pair in pairs if picture_name(pair[1])]
     with progress.task("Reading pictures", len(timed)) as advance:
         contents = in_order(lambda pair: _picture(root, picture_name(pair[1])), timed)
         for (time, row), content in zip(timed, contents, strict=True):
-            if isinstance(content, Unusable):
-                sieve.reject_file(content.reason, f"picture: {content.remedy}", row.line)
+            if isinstance(content, UnreadableRecord):
+                row_filter.reject_file(content.reason, f"picture: {content.remedy}", row.line)
             else:
-                events.add(row.patient, time, picture_code(row), blob=sieve.sink.add_blob(content, ".png"))
+                events.add(row.patient, time, picture_code(row), blob=row_filter.sink.add_blob(content, ".png"))
             advance(1)
 
 
@@ -178,42 +178,42 @@ def picture_code(row: Row) -> str:
     return f"IMAGE//{_MODALITY.get(row.cell('modality') or 'X-ray', 'OT')}//{view}"
 
 
-def _picture(root: Path, name: str) -> bytes | Unusable:
+def _picture(root: Path, name: str) -> bytes | UnreadableRecord:
     try:
         return png(read_grey(inside(root, name)))
-    except Unusable as error:
+    except UnreadableRecord as error:
         return error
 
 
-def _add_facts(rows: Sequence[Timed], mask: DiagnosisMask, sieve: Sieve, events: EventBuffer) -> None:
-    for sex in dict.fromkeys(sex for _, row in rows if (sex := _sex(row, sieve))):
+def _add_facts(rows: Sequence[Timed], mask: DiagnosisMask, row_filter: RowFilter, events: EventBuffer) -> None:
+    for sex in dict.fromkeys(sex for _, row in rows if (sex := _sex(row, row_filter))):
         events.add(rows[0][1].patient, None, "DEMOGRAPHIC//sex", text=sex)
-    for age in dict.fromkeys(age for _, row in rows if (age := _measured(row, "age", AGE, sieve)) is not None):
+    for age in dict.fromkeys(age for _, row in rows if (age := _measured(row, "age", AGE, row_filter)) is not None):
         events.add(rows[0][1].patient, None, AGE.code, number=age)
     for time, row in rows:
         for column, measured in MEASURED.items():
-            if (value := _measured(row, column, measured, sieve)) is not None:
+            if (value := _measured(row, column, measured, row_filter)) is not None:
                 events.add(row.patient, time, measured.code, number=value)
         if note := mask(row.cell("clinical_notes")):
             events.add(row.patient, time, "NOTE//clinical", text=note)
 
 
-def _sex(row: Row, sieve: Sieve) -> str | None:
+def _sex(row: Row, row_filter: RowFilter) -> str | None:
     if row.cell("sex") and row.cell("sex") not in _SEX:
-        sieve.reject_file("unknown category", f"write column 'sex' as one of {', '.join(_SEX)}", row.line)
+        row_filter.reject_file("unknown category", f"write column 'sex' as one of {', '.join(_SEX)}", row.line)
     return _SEX.get(row.cell("sex"))
 
 
-def _measured(row: Row, column: str, measured: Measured, sieve: Sieve) -> float | None:
+def _measured(row: Row, column: str, measured: Measured, row_filter: RowFilter) -> float | None:
     value = _number(row.cell(column))
     if value is None or measured.lowest <= value <= measured.highest:
         return value
     remedy = f"column {column!r}: write a number from {measured.lowest:g} to {measured.highest:g}"
-    sieve.reject_file("implausible value", remedy, row.line)
+    row_filter.reject_file("implausible value", remedy, row.line)
     return None
 
 
-def _add_outcomes(rows: Sequence[Timed], sieve: Sieve, events: EventBuffer) -> None:
+def _add_outcomes(rows: Sequence[Timed], row_filter: RowFilter, events: EventBuffer) -> None:
     start = rows[-1][0] + _OUTCOMES_AFTER
     for place, (_, row) in enumerate(rows):
         time = start + place * _OUTCOMES_APART
@@ -224,4 +224,6 @@ def _add_outcomes(rows: Sequence[Timed], sieve: Sieve, events: EventBuffer) -> N
             if said in _YES_NO:
                 events.add(row.patient, time, f"OUTCOME//{column}", number=_YES_NO[said], text=said)
             elif said not in _UNSTATED:
-                sieve.reject_file("unknown category", f"write column {column!r} as Y or N, or leave it empty", row.line)
+                row_filter.reject_file(
+                    "unknown category", f"write column {column!r} as Y or N, or leave it empty", row.line
+                )

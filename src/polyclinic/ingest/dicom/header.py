@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import DA, DT, TM
 
-from polyclinic.ingest.errors import Unusable
+from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.formats.images import check_size
 
 #: Header values kept as text facts: what the picture is and how it was made, never by whom, where or of whom.
@@ -59,7 +59,7 @@ _OLDEST_YEARS = 130
 _NOT_PICTURES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.481.2")
 
 
-class Refused(Unusable):
+class Refused(UnreadableRecord):
     """A DICOM object, or a value in it, that cannot be used."""
 
 

@@ -18,7 +18,7 @@ from polyclinic.ingest.dicom import header as header_of
 from polyclinic.ingest.dicom.header import Fact, Refused
 from polyclinic.ingest.dicom.intensity import grey_picture
 from polyclinic.ingest.dicom.orientation import canonical, directions, plane
-from polyclinic.ingest.errors import Unusable
+from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.formats.images import png
 
 _Value = TypeVar("_Value")
@@ -38,7 +38,7 @@ class Picture:
     refused: tuple[Refused, ...] = ()  # facts left out, while the picture is used
 
 
-def picture_in(path: Path) -> Picture | Unusable:
+def picture_in(path: Path) -> Picture | UnreadableRecord:
     """Read one object; what cannot be used is given back as the reason."""
     try:
         syntax = _transfer_syntax(path)
@@ -48,7 +48,7 @@ def picture_in(path: Path) -> Picture | Unusable:
         _refuse_unless_decodable(syntax)
         pixels = grey_picture(pydicom.dcmread(path))
         return _picture(header, patient, time, png(canonical(pixels, directions(header))))
-    except Unusable as refusal:
+    except UnreadableRecord as refusal:
         return refusal
     except InvalidDicomError:
         return Refused(

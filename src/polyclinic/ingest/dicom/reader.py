@@ -24,7 +24,7 @@ from pydicom import config
 from polyclinic.cohort import Reject
 from polyclinic.files import sha256
 from polyclinic.ingest.dicom.image import Picture, picture_in
-from polyclinic.ingest.errors import Unusable
+from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import files_under, name_within
@@ -55,7 +55,7 @@ class _Intake:
         self._instances: dict[str, str] = {}
         self._sexes: dict[str, str] = {}
 
-    def take(self, name: str, result: Picture | Unusable) -> None:
+    def take(self, name: str, result: Picture | UnreadableRecord) -> None:
         if not isinstance(result, Picture):
             self._sink.reject(Reject(name, None, result.reason, result.remedy))
             return

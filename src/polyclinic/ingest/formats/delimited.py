@@ -13,8 +13,8 @@ from typing import NamedTuple, Self, TextIO
 
 import polars as pl
 
-from polyclinic.ingest.formats.text import DAMAGE, NOT_TEXT, WRONG_ENCODING, UnusableText, open_text
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.formats.text import DAMAGE, NOT_TEXT, WRONG_ENCODING, UnreadableText, open_text
+from polyclinic.ingest.row_filter import RowFilter
 
 SEPARATORS = (",", "\t", ";", "|")
 WRONG_COUNT = "wrong number of columns"
@@ -34,7 +34,10 @@ class Rows(NamedTuple):
 
 
 def read_delimited(
-    raw: io.RawIOBase | io.BufferedIOBase, sieve: Sieve, separator: str | None = None, encoding: str | None = None
+    raw: io.RawIOBase | io.BufferedIOBase,
+    row_filter: RowFilter,
+    separator: str | None = None,
+    encoding: str | None = None,
 ) -> Iterator[Rows]:
     """Read a table with a header; its lines are counted from 1, the header's. The first rows are none, only columns.
 
@@ -49,7 +52,7 @@ def read_delimited(
     """
     text = open_text(raw, encoding)
     columns, separator, line = _header(text, separator)
-    return _Body(text, columns, separator, sieve, line).rows()
+    return _Body(text, columns, separator, row_filter, line).rows()
 
 
 def _header(text: TextIO, separator: str | None) -> tuple[list[str], str, int]:
@@ -57,15 +60,15 @@ def _header(text: TextIO, separator: str | None) -> tuple[list[str], str, int]:
     while first == "\n":
         first, blank = _rest_of_line(text), blank + 1
     if not first.strip():
-        raise UnusableText("empty file", "export the table again, with its header")
+        raise UnreadableText("empty file", "export the table again, with its header")
     if DAMAGE in first:
-        raise UnusableText(WRONG_ENCODING, _REMEDY_ENCODING, blank + 1)
+        raise UnreadableText(WRONG_ENCODING, _REMEDY_ENCODING, blank + 1)
     chosen = separator or max(SEPARATORS, key=first.count)
     parser = csv.reader(chain([first], text), delimiter=chosen, strict=True)
     try:
         columns = column_names(next(parser), blank + 1)
     except csv.Error:
-        raise UnusableText(BAD_QUOTES, "correct the quotes in the header", blank + 1) from None
+        raise UnreadableText(BAD_QUOTES, "correct the quotes in the header", blank + 1) from None
     return columns, chosen, blank + parser.line_num + 1
 
 
@@ -79,22 +82,22 @@ def column_names(header: Sequence[str | None], line: int) -> list[str]:
     repeated = [str(place) for place, name in enumerate(names, 1) if names.count(name) > 1]
     if repeated:  # they are not named: the line may be no header
         remedy = f"rename all but one of the alike among columns {', '.join(repeated)}, or give the table a header"
-        raise UnusableText("column named twice", remedy, line)
+        raise UnreadableText("column named twice", remedy, line)
     return names
 
 
 def _rest_of_line(text: TextIO) -> str:
     rest = text.readline(_LONGEST_LINE)
     if len(rest) == _LONGEST_LINE:
-        raise UnusableText(NOT_TEXT, "check that the file is a table of text: it has a line of 16 million characters")
+        raise UnreadableText(NOT_TEXT, "check that the file is a table of text: it has a line of 16 million characters")
     return rest
 
 
 class _Body:
     """What follows the header, from line `line` on."""
 
-    def __init__(self, text: TextIO, columns: Sequence[str], separator: str, sieve: Sieve, line: int) -> None:
-        self.text, self.columns, self.separator, self.sieve, self.line = text, columns, separator, sieve, line
+    def __init__(self, text: TextIO, columns: Sequence[str], separator: str, row_filter: RowFilter, line: int) -> None:
+        self.text, self.columns, self.separator, self.row_filter, self.line = text, columns, separator, row_filter, line
 
     def rows(self) -> Iterator[Rows]:
         """Give the rows, a block at a time."""
@@ -117,9 +120,9 @@ class _Body:
         lines = lines.filter(text.str.strip_chars(" ") != "")
         if DAMAGE in block:
             undamaged = ~text.str.contains(DAMAGE, literal=True)
-            lines = self.sieve.keep(lines, undamaged, WRONG_ENCODING, _REMEDY_ENCODING)
+            lines = self.row_filter.keep(lines, undamaged, WRONG_ENCODING, _REMEDY_ENCODING)
         right = text.str.count_matches(self.separator, literal=True) == len(self.columns) - 1
-        lines = self.sieve.keep(lines, right, WRONG_COUNT, self._remedy_count)
+        lines = self.row_filter.keep(lines, right, WRONG_COUNT, self._remedy_count)
         cells = lines.get_column("text").str.split_exact(self.separator, len(self.columns) - 1)
         return Rows(lines.get_column("line"), cells.struct.rename_fields(self.columns).struct.unnest())
 
@@ -151,14 +154,14 @@ class _Body:
             except StopIteration:
                 return
             except csv.Error:
-                self.sieve.reject_file(BAD_QUOTES, _remedy_quotes(start, lines.passed), start)
+                self.row_filter.reject_file(BAD_QUOTES, _remedy_quotes(start, lines.passed), start)
                 continue
             if lines.damaged:
-                self.sieve.reject_file(WRONG_ENCODING, _REMEDY_ENCODING, start)
+                self.row_filter.reject_file(WRONG_ENCODING, _REMEDY_ENCODING, start)
             elif len(record) == len(self.columns) and (len(record) > 1 or record[0].strip(" ")):
                 yield start, record
             elif "".join(record).strip(" ") or len(record) > 1:
-                self.sieve.reject_file(WRONG_COUNT, self._remedy_count, start)
+                self.row_filter.reject_file(WRONG_COUNT, self._remedy_count, start)
 
     def _rows(self, numbers: Sequence[int], records: Sequence[Sequence[str]]) -> Rows:
         by_column = zip(self.columns, zip(*records, strict=True), strict=True)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from PIL import Image, ImageOps
 
-from polyclinic.ingest.errors import Unusable
+from polyclinic.ingest.errors import UnreadableRecord
 
 MAX_PIXELS = 64_000_000  # 8,000 x 8,000: twice the largest detector of a radiograph; 128 MB at 16 bits
 _REMEDY_SIZE = f"export the picture with at most {MAX_PIXELS // 1_000_000} million pixels"
@@ -17,7 +17,7 @@ _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 Pixels = Shaped[np.ndarray, "height width"]  # uint8 or uint16, 0 = black
 
 
-class UnusablePicture(Unusable):
+class UnreadableImage(UnreadableRecord):
     """A picture that cannot be used."""
 
 
@@ -28,9 +28,9 @@ def check_size(width: int, height: int) -> None:
         UnusablePicture: more than `MAX_PIXELS`, or none.
     """
     if width <= 0 or height <= 0:
-        raise UnusablePicture("picture without pixels", "export the picture again")
+        raise UnreadableImage("picture without pixels", "export the picture again")
     if width * height > MAX_PIXELS:
-        raise UnusablePicture("picture too large", _REMEDY_SIZE)
+        raise UnreadableImage("picture too large", _REMEDY_SIZE)
 
 
 def read_grey(source: Path | bytes) -> Pixels:
@@ -46,15 +46,15 @@ def read_grey(source: Path | bytes) -> Pixels:
         with Image.open(opened, formats=FORMATS) as image:
             check_size(*image.size)
             if getattr(image, "n_frames", 1) > 1:
-                raise UnusablePicture("picture of several frames", "export each frame as a picture of its own")
+                raise UnreadableImage("picture of several frames", "export each frame as a picture of its own")
             image.load()
             return _grey(ImageOps.exif_transpose(image))
-    except UnusablePicture:
+    except UnreadableImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UnusablePicture("picture too large", _REMEDY_SIZE) from None
+        raise UnreadableImage("picture too large", _REMEDY_SIZE) from None
     except Exception:  # decoders raise nearly everything on damaged files
-        raise UnusablePicture("not a readable picture", f"export the picture as one of {', '.join(FORMATS)}") from None
+        raise UnreadableImage("not a readable picture", f"export the picture as one of {', '.join(FORMATS)}") from None
 
 
 def _grey(image: Image.Image) -> Pixels:
@@ -71,7 +71,7 @@ def _grey(image: Image.Image) -> Pixels:
 def _within_sixteen_bits(pixels: Float[np.ndarray, "height width"]) -> Pixels:
     rounded = np.rint(pixels)
     if not np.array_equal(rounded, pixels) or rounded.min() < 0 or rounded.max() > np.iinfo(np.uint16).max:
-        raise UnusablePicture("unsupported picture values", "export the picture with 8 or 16 bits per pixel")
+        raise UnreadableImage("unsupported picture values", "export the picture with 8 or 16 bits per pixel")
     return np.asarray(rounded, dtype=np.uint16)
 
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyclinic.ingest.formats.delimited import Rows, read_delimited
-from polyclinic.ingest.formats.text import DAMAGE, UnusableText
+from polyclinic.ingest.formats.text import DAMAGE, UnreadableText
 from polyclinic.ingest.formats.workbook import read_workbook
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class Layout(NamedTuple):
     columns: frozenset[str] | None = None  # those that are wanted
 
 
-def read_rows(path: Path, layout: Layout, sieve: Sieve, progress: Progress = SILENT) -> Iterator[Rows]:
-    """Read the rows of a table; bad ones go to `sieve`, and so does what is left of a file that breaks off.
+def read_rows(path: Path, layout: Layout, row_filter: RowFilter, progress: Progress = SILENT) -> Iterator[Rows]:
+    """Read the rows of a table; bad ones go to `row_filter`, and so does what is left of a file that breaks off.
 
     Raises:
         UnusableText: nothing of the file can be read.
@@ -61,29 +61,31 @@ def read_rows(path: Path, layout: Layout, sieve: Sieve, progress: Progress = SIL
         if name.endswith(PARQUET):
             yield from _parquet(path, layout, progress)
         elif name.endswith(WORKBOOKS):
-            yield read_workbook(path, layout.sheet, layout.columns, sieve)
+            yield read_workbook(path, layout.sheet, layout.columns, row_filter)
         else:
-            yield from _text(path, layout, sieve, progress)
+            yield from _text(path, layout, row_filter, progress)
     except OSError:
-        raise UnusableText("unreadable file", "check the file's permissions and the disk") from None
+        raise UnreadableText("unreadable file", "check the file's permissions and the disk") from None
 
 
-def _text(path: Path, layout: Layout, sieve: Sieve, progress: Progress) -> Iterator[Rows]:
+def _text(path: Path, layout: Layout, row_filter: RowFilter, progress: Progress) -> Iterator[Rows]:
     with path.open("rb") as stored, progress.task(f"Reading {path.name}", path.stat().st_size) as advance:
         unpacked = _Unpacked(stored) if path.suffix.lower() == ".gz" else None
         done = 0
         try:
-            for rows in read_delimited(unpacked or stored, sieve, layout.separator, layout.encoding):
+            for rows in read_delimited(unpacked or stored, row_filter, layout.separator, layout.encoding):
                 yield rows
                 advance(stored.tell() - done)
                 done = stored.tell()
         except (gzip.BadGzipFile, zlib.error):
-            sieve.reject_file("damaged file", "copy the file again: it cannot be unpacked, or not to what was packed")
-        except UnusableText:
+            row_filter.reject_file(
+                "damaged file", "copy the file again: it cannot be unpacked, or not to what was packed"
+            )
+        except UnreadableText:
             if not (unpacked and unpacked.breaks_off):
                 raise
         if unpacked and unpacked.breaks_off:
-            sieve.reject_file("truncated file", "copy the file again: it breaks off")
+            row_filter.reject_file("truncated file", "copy the file again: it breaks off")
 
 
 class _Unpacked(io.RawIOBase):
@@ -123,7 +125,9 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
                 first += frame.height
                 advance(frame.height)
     except (pa.ArrowException, OSError, UnicodeDecodeError):
-        raise UnusableText("not a readable Parquet file", "write the file again: it is truncated or damaged") from None
+        raise UnreadableText(
+            "not a readable Parquet file", "write the file again: it is truncated or damaged"
+        ) from None
 
 
 def _wanted(schema: pa.Schema, layout: Layout) -> list[str]:
@@ -134,7 +138,7 @@ def _wanted(schema: pa.Schema, layout: Layout) -> list[str]:
         return plain
     if not wanted <= set(plain):
         odd = ", ".join(sorted(wanted - set(plain)))
-        raise UnusableText("column of lists, bytes or durations", f"write {odd} as texts or numbers")
+        raise UnreadableText("column of lists, bytes or durations", f"write {odd} as texts or numbers")
     return sorted(wanted)
 
 

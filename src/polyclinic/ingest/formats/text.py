@@ -8,7 +8,7 @@ import codecs
 import io
 from typing import TextIO
 
-from polyclinic.ingest.errors import Unusable
+from polyclinic.ingest.errors import UnreadableRecord
 
 NOT_TEXT = "not a text file"
 WRONG_ENCODING = "not UTF-8 text"
@@ -20,7 +20,7 @@ _NULS = 100  # by more than one NUL in so many; fewer are damage
 codecs.register_error("polyclinic.damage", lambda error: (DAMAGE, error.end))  # type: ignore[attr-defined]
 
 
-class UnusableText(Unusable):
+class UnreadableText(UnreadableRecord):
     """Bytes that are not the text they should be."""
 
 
@@ -36,7 +36,7 @@ def decode(content: bytes, encoding: str | None = None) -> str:
         return body.decode(name)
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise UnusableText(WRONG_ENCODING, "save the file as UTF-8, or name its encoding", line) from None
+        raise UnreadableText(WRONG_ENCODING, "save the file as UTF-8, or name its encoding", line) from None
 
 
 def open_text(raw: io.RawIOBase | io.BufferedIOBase, encoding: str | None = None) -> TextIO:
@@ -58,5 +58,5 @@ def _encoding_of(head: bytes, encoding: str | None) -> tuple[str, int]:
             return name, len(mark)
     head = head[:_HEAD]
     if head.count(b"\0") * _NULS > len(head) and "16" not in (encoding or ""):
-        raise UnusableText(NOT_TEXT, "export the data as text (UTF-8), or name the source that reads this format")
+        raise UnreadableText(NOT_TEXT, "export the data as text (UTF-8), or name the source that reads this format")
     return encoding or "utf-8", 0

@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 import wfdb
 
-from polyclinic.ingest.errors import Unusable
+from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.formats.waveform import Waveform
-from polyclinic.ingest.paths import OUTSIDE, UnusablePath, inside
+from polyclinic.ingest.paths import OUTSIDE, UnreadablePath, inside
 
 MAX_SAMPLES = 250_000_000  # of all leads together: 1 GB as float32; a day of 12 leads at 200 Hz
 
 
-_MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3}
+MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3}
 
 
 _HEADER_BYTES = 1_000_000  # more than any header of real records
 
 
-class UnusableRecord(Unusable):
+class UnreadableWaveform(UnreadableRecord):
     """A waveform record that cannot be used."""
 
 
@@ -35,12 +35,12 @@ def read_record(path: Path, root: Path | None = None) -> Waveform:
     Raises:
         UnusableRecord: no such record, a damaged header, signal files missing or too short, or more than `MAX_SAMPLES`.
     """
-    header = _header_of(path)
+    header = header_of(path)
     _check(header, path.parent, root or path.parent)
     return _signals(path)
 
 
-def _segments(header: Path) -> list[str]:
+def segments(header: Path) -> list[str]:
     """Name the records that the record is made of; none for most, whose record line has no number of segments."""
     with header.open("rb") as file:
         lines = [line.split() for line in file.read(_HEADER_BYTES).splitlines() if line.split() and line[:1] != b"#"]
@@ -54,22 +54,23 @@ def _stem(path: Path) -> str:
     return str((path.with_suffix("") if path.suffix == ".hea" else path).absolute())
 
 
-def _header_of(path: Path) -> Any:
+def header_of(path: Path) -> Any:
+    """Read the header, with those of its segments; raises UnreadableWaveform."""
     try:
         return wfdb.rdheader(_stem(path), rd_segments=True)
     except FileNotFoundError:
-        raise UnusableRecord("missing file", "put the record's header file (and its segments') in place") from None
+        raise UnreadableWaveform("missing file", "put the record's header file (and its segments') in place") from None
     except Exception:  # a damaged header raises nearly everything
-        raise UnusableRecord("damaged WFDB header", "fetch the record again, or correct its .hea file") from None
+        raise UnreadableWaveform("damaged WFDB header", "fetch the record again, or correct its .hea file") from None
 
 
 def _check(header: Any, folder: Path, root: Path) -> None:
     """Refuse by the header what must not be read, before a sample is."""
     if not header.n_sig or not header.fs or header.fs <= 0:
-        raise UnusableRecord("record without signals", "leave the record out, or correct its .hea file")
+        raise UnreadableWaveform("record without signals", "leave the record out, or correct its .hea file")
     if header.n_sig * (header.sig_len or 0) > MAX_SAMPLES:
         limit = f"{MAX_SAMPLES // 1_000_000} million samples"
-        raise UnusableRecord("record too long", f"cut the record into pieces of at most {limit} over all leads")
+        raise UnreadableWaveform("record too long", f"cut the record into pieces of at most {limit} over all leads")
     segments = [part for part in getattr(header, "segments", None) or [header] if part is not None]
     for name in {name for part in segments for name in part.file_name or () if name != "~"}:
         _check_signal_file(name, folder, root)
@@ -78,20 +79,20 @@ def _check(header: Any, folder: Path, root: Path) -> None:
 def _check_signal_file(name: str, folder: Path, root: Path) -> None:
     try:
         inside(root, (folder / name).relative_to(root).as_posix())
-    except UnusablePath as error:
+    except UnreadablePath as error:
         if error.reason == OUTSIDE:
-            raise UnusableRecord(error.reason, error.remedy) from None
-        raise UnusableRecord("missing signal file", "put the file that the .hea file names beside it") from None
+            raise UnreadableWaveform(error.reason, error.remedy) from None
+        raise UnreadableWaveform("missing signal file", "put the file that the .hea file names beside it") from None
 
 
 def _signals(path: Path) -> Waveform:
     try:
         record = wfdb.rdrecord(_stem(path), return_res=32)
     except Exception:  # signal files shorter than the header says, unknown formats
-        raise UnusableRecord(
+        raise UnreadableWaveform(
             "unreadable signal file", "fetch the record again: header and signals do not fit"
         ) from None
     if not np.isfinite(record.p_signal).any():
-        raise UnusableRecord("record without signals", "leave the record out: no sample in it is valid")
+        raise UnreadableWaveform("record without signals", "leave the record out: no sample in it is valid")
     leads = tuple(name or f"signal {place}" for place, name in enumerate(record.sig_name, 1))
     return Waveform(np.ascontiguousarray(record.p_signal), float(record.fs), leads, tuple(record.units))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from polyclinic.ingest.formats.delimited import Rows, column_names
-from polyclinic.ingest.formats.text import UnusableText
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.formats.text import UnreadableText
+from polyclinic.ingest.row_filter import RowFilter
 
 if TYPE_CHECKING:
     import fastexcel
@@ -18,7 +18,7 @@ _WORKBOOK_BYTES = 1 << 30  # unpacked; a workbook is read whole
 _NOT_AVAILABLE = "Error(NA)"  # #N/A, by which a workbook itself says that there is no value
 
 
-def read_workbook(path: Path, sheet: str | None, wanted: Collection[str] | None, sieve: Sieve) -> Rows:
+def read_workbook(path: Path, sheet: str | None, wanted: Collection[str] | None, row_filter: RowFilter) -> Rows:
     """Read a sheet (None: the first), whose first row that is not empty is the header.
 
     A formula's error is no value; in a `wanted` column (None: in none) it is rejected.
@@ -29,13 +29,13 @@ def read_workbook(path: Path, sheet: str | None, wanted: Collection[str] | None,
     cells, errors = _cells(path, sheet)
     cells = cells.with_row_index("row", 1).filter(~pl.all_horizontal(pl.exclude("row").is_null()))
     if cells.is_empty():
-        raise UnusableText("empty file", "export the table again, with its header")
+        raise UnreadableText("empty file", "export the table again, with its header")
     line, table = cells["row"].cast(pl.Int64).alias("line"), cells.drop("row")
     names = column_names(table.row(0), int(line[0]))
     for row, column in errors:
         if row > line[0] and names[column] in (wanted or ()):
             remedy = f"column {names[column]!r}: correct the formula, or empty the cell"
-            sieve.reject_file("error of a formula", remedy, row)
+            row_filter.reject_file("error of a formula", remedy, row)
     table.columns = names
     return Rows(line[1:], table[1:], frozenset(names))
 
@@ -51,12 +51,12 @@ def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int,
         loaded = book.load_sheet(sheet or book.sheet_names[0], header_row=None, skip_rows=0, dtypes="string")
         batch, errors = loaded.to_arrow_with_errors()
         return pl.DataFrame(loaded.to_polars() if batch.num_rows else None), _places(errors)
-    except UnusableText:
+    except UnreadableText:
         raise
     except fastexcel.SheetNotFoundError:
-        raise UnusableText("no such sheet", f"name one of: {', '.join(book.sheet_names)}") from None
+        raise UnreadableText("no such sheet", f"name one of: {', '.join(book.sheet_names)}") from None
     except Exception:  # a damaged archive raises nearly everything
-        raise UnusableText("not a readable workbook", "save the workbook again, or export the sheet as CSV") from None
+        raise UnreadableText("not a readable workbook", "save the workbook again, or export the sheet as CSV") from None
 
 
 def _places(errors: "fastexcel.CellErrors | None") -> list[tuple[int, int]]:
@@ -67,4 +67,4 @@ def _places(errors: "fastexcel.CellErrors | None") -> list[tuple[int, int]]:
 def _check_unpacked(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         if sum(part.file_size for part in archive.infolist()) > _WORKBOOK_BYTES:
-            raise UnusableText("workbook too large", "export the sheet as CSV: it unpacks to more than 1 GiB")
+            raise UnreadableText("workbook too large", "export the sheet as CSV: it unpacks to more than 1 GiB")

@@ -27,9 +27,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from polyclinic.cohort import NOMINAL_ORIGIN, Reject
-from polyclinic.ingest.errors import IngestError, Unusable
+from polyclinic.ingest.errors import IngestError, UnreadableRecord
 from polyclinic.ingest.event_buffer import EventBuffer
-from polyclinic.ingest.formats.images import UnusablePicture, png, read_grey
+from polyclinic.ingest.formats.images import UnreadableImage, png, read_grey
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Options, Sink
@@ -82,7 +82,7 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
             try:
                 report = parse(name, content)
                 _refuse_repeat(report, seen)
-            except Unusable as error:
+            except UnreadableRecord as error:
                 sink.reject(Reject(name, None, error.reason, error.remedy))
             else:
                 _add_text(report, events)
@@ -101,7 +101,9 @@ def parse(file: str, content: bytes) -> Report:
     identity = root.find("uId")
     subject = (identity.get("id") or "").strip() if identity is not None else ""
     if not subject:
-        raise Unusable("no subject", "give the report its <uId id=…>, or leave the file out if it is no OpenI report")
+        raise UnreadableRecord(
+            "no subject", "give the report its <uId id=…>, or leave the file out if it is no OpenI report"
+        )
     sections = tuple(
         (label, text)
         for part in root.iter("AbstractText")
@@ -109,7 +111,7 @@ def parse(file: str, content: bytes) -> Report:
     )
     pictures = tuple(part.get("id", "").strip() for part in root.findall("parentImage"))
     if not sections and not pictures:
-        raise Unusable("empty report", "leave the report out: it has neither text nor pictures")
+        raise UnreadableRecord("empty report", "leave the report out: it has neither text nor pictures")
     return Report(file, subject, sections, _terms(root, "major"), _terms(root, "automatic"), pictures)
 
 
@@ -117,9 +119,9 @@ def _root(content: bytes) -> Element:
     try:
         root: Element = fromstring(content)
     except DefusedXmlException:
-        raise Unusable("forbidden XML", "remove the document's entities and external references") from None
+        raise UnreadableRecord("forbidden XML", "remove the document's entities and external references") from None
     except (ParseError, ValueError, LookupError, RecursionError):  # LookupError: an encoding that does not exist
-        raise Unusable("broken XML", "fetch the report again: it is cut off or damaged") from None
+        raise UnreadableRecord("broken XML", "fetch the report again: it is cut off or damaged") from None
     return root
 
 
@@ -134,7 +136,7 @@ def _terms(root: Element, kind: str) -> tuple[str, ...]:
 
 def _refuse_repeat(report: Report, seen: set[str]) -> None:
     if report.subject in seen:
-        raise Unusable("duplicate subject", "keep one report of each uId")
+        raise UnreadableRecord("duplicate subject", "keep one report of each uId")
     seen.add(report.subject)
 
 
@@ -204,14 +206,14 @@ def _add_pictures(
         lacking = [report for report, identity in named if identity not in pictures]
         sink.reject(*(Reject(report.file, None, "missing file", remedy) for report in lacking))
     for (report, _), content in zip(found, in_order(lambda pair: _picture(pair[1]), found), strict=True):
-        if isinstance(content, UnusablePicture):
+        if isinstance(content, UnreadableImage):
             sink.reject(Reject(report.file, None, content.reason, f"picture: {content.remedy}"))
         else:
             events.add(report.subject, NOMINAL_ORIGIN, "IMAGE//CR//UNKNOWN", blob=sink.add_blob(content, ".png"))
 
 
-def _picture(path: Path) -> bytes | UnusablePicture:
+def _picture(path: Path) -> bytes | UnreadableImage:
     try:
         return png(read_grey(path))
-    except UnusablePicture as error:
+    except UnreadableImage as error:
         return error

@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Sink
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.progress import Progress
 
 HEADER = b"Time,Parameter,Value"
@@ -65,28 +65,28 @@ def _beside(archive: Path) -> list[Path]:
 def records(sources: Sources, root: Path, sink: Sink, progress: Progress) -> Iterator[Record]:
     """Give the records one by one; what is no record is rejected."""
     for archive in sources.archives:
-        yield from _archived(archive, Sieve(name_within(root, archive), sink), progress)
+        yield from _archived(archive, RowFilter(name_within(root, archive), sink), progress)
     with progress.task("Reading records", len(sources.records)) as advance:
         for file in sources.records:
             try:
                 with file.open("rb") as opened:
                     yield from _checked(name_within(root, file), opened, sink)
             except OSError:
-                Sieve(name_within(root, file), sink).reject_file("unreadable file", "check the file's permissions")
+                RowFilter(name_within(root, file), sink).reject_file("unreadable file", "check the file's permissions")
             advance(1)
 
 
-def _archived(archive: Path, sieve: Sieve, progress: Progress) -> Iterator[Record]:
+def _archived(archive: Path, row_filter: RowFilter, progress: Progress) -> Iterator[Record]:
     with archive.open("rb") as stored, progress.task(f"Reading {archive.name}", archive.stat().st_size) as advance:
         done = 0
         try:
             with tarfile.open(fileobj=stored, mode="r:*") as members:
                 for member in members:
-                    yield from _member(members, member, sieve.sink)
+                    yield from _member(members, member, row_filter.sink)
                     advance(stored.tell() - done)
                     done = stored.tell()
         except (tarfile.TarError, EOFError, OSError, zlib.error):
-            sieve.reject_file("truncated file", "fetch the archive again: it breaks off or is damaged")
+            row_filter.reject_file("truncated file", "fetch the archive again: it breaks off or is damaged")
 
 
 def _member(members: tarfile.TarFile, member: tarfile.TarInfo, sink: Sink) -> Iterator[Record]:
@@ -100,9 +100,9 @@ def _member(members: tarfile.TarFile, member: tarfile.TarInfo, sink: Sink) -> It
 def _checked(name: str, file: IO[bytes] | None, sink: Sink) -> Iterator[Record]:
     content = file.read(_RECORD_BYTES + 1).removeprefix(_MARK).replace(b"\r\n", b"\n") if file else None
     if content is not None and not content.strip():
-        Sieve(name, sink).reject_file("empty file", "fetch the record again")
+        RowFilter(name, sink).reject_file("empty file", "fetch the record again")
     elif content is None or len(content) > _RECORD_BYTES or not content.startswith(HEADER):
         remedy = f"leave the file out: a record begins with the line {HEADER.decode()}"
-        Sieve(name, sink).reject_file("not a record of the challenge", remedy, 1)
+        RowFilter(name, sink).reject_file("not a record of the challenge", remedy, 1)
     else:
         yield Record(name, content)

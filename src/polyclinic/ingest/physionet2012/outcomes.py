@@ -7,9 +7,9 @@ import polars as pl
 
 from polyclinic.cohort import NOMINAL_ORIGIN
 from polyclinic.ingest.formats.delimited import read_delimited
-from polyclinic.ingest.formats.text import UnusableText
+from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.physionet2012.codes import OUTCOMES
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.row_filter import RowFilter
 
 _MISSING = -1.0
 _ORIGIN = pl.lit(NOMINAL_ORIGIN, dtype=pl.Datetime("us"))
@@ -18,7 +18,7 @@ _DAY = 24 * 60  # minutes
 _KNOWN_AT = {"Length_of_stay": "Length_of_stay", "In-hospital_death": "Length_of_stay", "Survival": "Survival"}
 
 
-def read_outcomes(path: Path, sieve: Sieve, stays: set[str]) -> Iterator[pl.DataFrame]:
+def read_outcomes(path: Path, row_filter: RowFilter, stays: set[str]) -> Iterator[pl.DataFrame]:
     """Give the outcomes of `stays` as events; each is timed when it was known, but never within the first 48 hours.
 
     Length of stay and death in hospital are known at the end of the stay, survival at death, the scores after hour 48.
@@ -28,33 +28,35 @@ def read_outcomes(path: Path, sieve: Sieve, stays: set[str]) -> Iterator[pl.Data
     """
     seen: set[str] = set()
     with path.open("rb") as raw:
-        for rows in read_delimited(raw, sieve, ","):
+        for rows in read_delimited(raw, row_filter, ","):
             lacking = sorted({"RecordID", *OUTCOMES} - set(rows.cells.columns))
             if lacking:
-                raise UnusableText("not an outcomes file", f"its header lacks {', '.join(lacking)}", 1)
+                raise UnreadableText("not an outcomes file", f"its header lacks {', '.join(lacking)}", 1)
             frame = rows.cells.with_columns(line=rows.line, source_id=pl.col("RecordID").str.strip_chars())
-            yield from _events(_of_known_stays(frame, sieve, stays, seen), sieve)
+            yield from _events(_of_known_stays(frame, row_filter, stays, seen), row_filter)
 
 
-def _of_known_stays(frame: pl.DataFrame, sieve: Sieve, stays: set[str], seen: set[str]) -> pl.DataFrame:
+def _of_known_stays(frame: pl.DataFrame, row_filter: RowFilter, stays: set[str], seen: set[str]) -> pl.DataFrame:
     known = pl.col("source_id").is_in(list(stays))
-    frame = sieve.keep(frame, known, "outcome without a record", "put the stay's record beside the others")
+    frame = row_filter.keep(frame, known, "outcome without a record", "put the stay's record beside the others")
     new = pl.col("source_id").is_first_distinct() & ~pl.col("source_id").is_in(list(seen))
-    frame = sieve.keep(frame, new, "duplicate record", "keep one line of the stay")
+    frame = row_filter.keep(frame, new, "duplicate record", "keep one line of the stay")
     seen.update(frame.get_column("source_id"))
     return frame
 
 
-def _events(frame: pl.DataFrame, sieve: Sieve) -> Iterator[pl.DataFrame]:
+def _events(frame: pl.DataFrame, row_filter: RowFilter) -> Iterator[pl.DataFrame]:
     texts = [pl.col(name).str.strip_chars() for name in OUTCOMES]
     numbers = frame.with_columns(
         text.cast(pl.Float64, strict=False).alias(name) for text, name in zip(texts, OUTCOMES, strict=True)
     )
     for name, (code, low, high, *_) in OUTCOMES.items():
         value = pl.col(name)
-        rows = sieve.keep(numbers, value.is_finite(), "not a number", f"column {name}: write -1 if it is missing")
+        rows = row_filter.keep(numbers, value.is_finite(), "not a number", f"column {name}: write -1 if it is missing")
         rows = rows.filter(value != _MISSING)
-        rows = sieve.keep(rows, value.is_between(low, high), "implausible value", f"column {name}: correct the value")
+        rows = row_filter.keep(
+            rows, value.is_between(low, high), "implausible value", f"column {name}: correct the value"
+        )
         days = pl.col(_KNOWN_AT[name]) if name in _KNOWN_AT else pl.lit(0.0)
         minutes = pl.max_horizontal((days.fill_nan(None) * _DAY).cast(pl.Int64, strict=False), pl.lit(_AFTER_RECORD))
         yield rows.select(

@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import NOMINAL_ORIGIN, Reject
-from polyclinic.ingest.formats.text import DAMAGE, WRONG_ENCODING, UnusableText
+from polyclinic.ingest.formats.text import DAMAGE, WRONG_ENCODING, UnreadableText
 from polyclinic.ingest.paths import name_within
 from polyclinic.ingest.physionet2012.archive import HEADER, Record, find, records
 from polyclinic.ingest.physionet2012.codes import PARAMETERS
 from polyclinic.ingest.physionet2012.outcomes import read_outcomes
 from polyclinic.ingest.readers import Options, Sink
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.progress import Progress
 
 _CHUNK = 8_000_000  # bytes of records parsed at once
@@ -41,12 +41,12 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
     for chunk in _chunks(records(sources, path, sink, progress)):
         sink.add(_events(chunk, sink, stays))
     for outcomes in sources.outcomes:
-        sieve = Sieve(name_within(path, outcomes), sink)
+        row_filter = RowFilter(name_within(path, outcomes), sink)
         try:
-            for events in read_outcomes(outcomes, sieve, stays):
+            for events in read_outcomes(outcomes, row_filter, stays):
                 sink.add(events)
-        except UnusableText as error:
-            sieve.reject_file(error.reason, error.remedy, error.line)
+        except UnreadableText as error:
+            row_filter.reject_file(error.reason, error.remedy, error.line)
 
 
 def _chunks(some: Iterable[Record]) -> Iterator[list[Record]]:
@@ -62,7 +62,7 @@ def _chunks(some: Iterable[Record]) -> Iterator[list[Record]]:
         yield chunk
 
 
-class _RecordSieve(Sieve):
+class _RecordFilter(RowFilter):
     """A sieve for rows of many records, which have a column `record` with the number of theirs."""
 
     def __init__(self, chunk: list[Record], sink: Sink) -> None:
@@ -76,12 +76,12 @@ class _RecordSieve(Sieve):
 
 def _events(chunk: list[Record], sink: Sink, stays: set[str]) -> pl.DataFrame:
     """Parse records; `stays` are those read before, and takes those that are read now."""
-    sieve = _RecordSieve(chunk, sink)
-    rows = _with_numbers(_split(_lines(chunk), sieve), sieve)
-    rows = _with_stays(rows, chunk, sieve, stays).filter(pl.col("value") != _MISSING)
+    row_filter = _RecordFilter(chunk, sink)
+    rows = _with_numbers(_split(_lines(chunk), row_filter), row_filter)
+    rows = _with_stays(rows, chunk, row_filter, stays).filter(pl.col("value") != _MISSING)
     rows = rows.join(_TABLE, on="parameter", how="left", maintain_order="left")
-    rows = sieve.keep(rows, pl.col("code").is_not_null(), "unknown parameter", "leave the line out")
-    rows = _stated_once(_plausible(rows, sieve), sieve)
+    rows = row_filter.keep(rows, pl.col("code").is_not_null(), "unknown parameter", "leave the line out")
+    rows = _stated_once(_plausible(rows, row_filter), row_filter)
     return rows.select(
         "source_id",
         pl.when(~pl.col("static")).then(_ORIGIN + pl.duration(minutes="minute")).alias("time"),
@@ -110,19 +110,19 @@ def _lines(chunk: list[Record]) -> pl.DataFrame:
     return frame.filter((pl.col("line") > 1) & (pl.col("text") != ""))
 
 
-def _split(lines: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
+def _split(lines: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
     """Give `clock`, `parameter` and `number` (texts) of the lines that have them."""
     text = pl.col("text")
-    lines = sieve.keep(lines, ~text.str.contains(DAMAGE, literal=True), WRONG_ENCODING, "fetch the record again")
+    lines = row_filter.keep(lines, ~text.str.contains(DAMAGE, literal=True), WRONG_ENCODING, "fetch the record again")
     remedy = "fetch the record again; if it is whole, end it with a new line"
-    lines = sieve.keep(lines, pl.col("whole"), "truncated file", remedy)
+    lines = row_filter.keep(lines, pl.col("whole"), "truncated file", remedy)
     three = text.str.count_matches(",", literal=True) == 2
-    lines = sieve.keep(lines, three, "wrong number of columns", f"give the line three cells: {HEADER.decode()}")
+    lines = row_filter.keep(lines, three, "wrong number of columns", f"give the line three cells: {HEADER.decode()}")
     cells = text.str.split_exact(",", 2).struct.rename_fields(["clock", "parameter", "number"])
     return lines.select("record", "line", cells).unnest("text")
 
 
-def _with_numbers(rows: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
+def _with_numbers(rows: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
     """Read the clock as `minute` and the number as `value`."""
     clocks = rows.select(pl.col("clock").unique()).with_columns(
         minute=pl.when(pl.col("clock").str.contains(r"^\d{2,3}:[0-5]\d$")).then(
@@ -131,14 +131,14 @@ def _with_numbers(rows: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
         )
     )
     rows = rows.join(clocks, on="clock", how="left", maintain_order="left")
-    rows = sieve.keep(rows, pl.col("minute").is_not_null(), "impossible time", "write hours and minutes as 07:30")
+    rows = row_filter.keep(rows, pl.col("minute").is_not_null(), "impossible time", "write hours and minutes as 07:30")
     rows = rows.with_columns(value=pl.col("number").cast(pl.Float64, strict=False))
-    return sieve.keep(
+    return row_filter.keep(
         rows, pl.col("value").is_finite(), "not a number", "correct the value, or write -1 if it is missing"
     )
 
 
-def _with_stays(rows: pl.DataFrame, chunk: list[Record], sieve: Sieve, stays: set[str]) -> pl.DataFrame:
+def _with_stays(rows: pl.DataFrame, chunk: list[Record], row_filter: RowFilter, stays: set[str]) -> pl.DataFrame:
     """Give the rows of the records whose stay is known and new, with its id as `source_id`."""
     stated = rows.filter(pl.col("parameter") == "RecordID").group_by("record").agg(pl.col("value").unique())
     said = dict(stated.iter_rows())
@@ -147,7 +147,7 @@ def _with_stays(rows: pl.DataFrame, chunk: list[Record], sieve: Sieve, stays: se
         ids = {f"{value:.0f}" for value in said.get(number, [])}
         problem = _problem(ids, record.name, stays)
         if problem:
-            sieve.sink.reject(Reject(record.name, None, *problem))
+            row_filter.sink.reject(Reject(record.name, None, *problem))
         else:
             stays |= ids
         names.append(None if problem else ids.pop())
@@ -166,7 +166,7 @@ def _problem(ids: set[str], name: str, stays: set[str]) -> tuple[str, str] | Non
     return None
 
 
-def _plausible(rows: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
+def _plausible(rows: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
     """Give the rows whose value a living adult can have, with `text_value` where the value stands for a name."""
     rows = rows.join(_NAMES, on=["parameter", "value"], how="left", maintain_order="left")
     unnamed = (
@@ -174,12 +174,12 @@ def _plausible(rows: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
     )
     possible = pl.col("value").is_between("low", "high") & ~unnamed
     remedy = "correct the value, or write -1 if it is missing; the ranges are those of a living adult"
-    return sieve.keep(rows, possible, "implausible value", remedy)
+    return row_filter.keep(rows, possible, "implausible value", remedy)
 
 
-def _stated_once(rows: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
+def _stated_once(rows: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
     """Give the rows less the repeats of static facts: some records state several ages, and the first is taken."""
     static = rows.filter("static")
     remedy = "leave one line for the fact: the first was taken"
     first = pl.struct("record", "parameter").is_first_distinct()
-    return pl.concat([sieve.keep(static, first, "repeated static fact", remedy), rows.filter(~pl.col("static"))])
+    return pl.concat([row_filter.keep(static, first, "repeated static fact", remedy), rows.filter(~pl.col("static"))])

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
-from polyclinic.ingest.errors import Unusable
+from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.datetimes import Numbers
 from polyclinic.ingest.table.mapping import Column
 
@@ -32,8 +32,8 @@ class Cells:
         sieve: takes the cells that cannot be used.
     """
 
-    def __init__(self, name: str, column: Column, numbers: Numbers, root: Path, sieve: Sieve) -> None:
-        self.name, self.column, self.numbers, self.root, self.sieve = name, column, numbers, root, sieve
+    def __init__(self, name: str, column: Column, numbers: Numbers, root: Path, row_filter: RowFilter) -> None:
+        self.name, self.column, self.numbers, self.root, self.row_filter = name, column, numbers, root, row_filter
 
     def events(self, cells: pl.DataFrame) -> pl.DataFrame:
         """Give the events of the usable cells, with their `line`, and reject the others."""
@@ -106,29 +106,29 @@ class Cells:
         return self._blobs(cells, lambda name: (png(read_grey(inside(self.root, name))), ".png"))
 
     def _waveform(self, cells: pl.DataFrame) -> pl.DataFrame:
-        from polyclinic.ingest.formats.wfdb_record import UnusableRecord, read_record
+        from polyclinic.ingest.formats.wfdb_record import UnreadableWaveform, read_record
 
         def load(name: str) -> tuple[bytes, str]:
             header = inside(self.root, f"{name.removesuffix('.hea')}.hea")
             try:
                 return read_record(header, self.root).to_blob()
-            except UnusableRecord as error:
-                raise Unusable(error.reason, error.remedy) from None
+            except UnreadableWaveform as error:
+                raise UnreadableRecord(error.reason, error.remedy) from None
 
         return self._blobs(cells, load)
 
     def _blobs(self, cells: pl.DataFrame, load: Callable[[str], tuple[bytes, str]]) -> pl.DataFrame:
-        def attempt(cell: str) -> tuple[bytes, str] | Unusable:
+        def attempt(cell: str) -> tuple[bytes, str] | UnreadableRecord:
             try:
                 return load(cell)
-            except Unusable as error:
+            except UnreadableRecord as error:
                 return error
 
         names: list[str | None] = []
         for line, loaded in zip(cells.get_column("line"), in_order(attempt, cells.get_column("cell")), strict=True):
-            if isinstance(loaded, Unusable):
-                self.sieve.reject_file(loaded.reason, f"{self._where}: {loaded.remedy}", line)
-            names.append(None if isinstance(loaded, Unusable) else self.sieve.sink.add_blob(*loaded))
+            if isinstance(loaded, UnreadableRecord):
+                self.row_filter.reject_file(loaded.reason, f"{self._where}: {loaded.remedy}", line)
+            names.append(None if isinstance(loaded, UnreadableRecord) else self.row_filter.sink.add_blob(*loaded))
         return cells.with_columns(blob=pl.Series(names, dtype=pl.String)).drop_nulls("blob")
 
     @property
@@ -136,7 +136,7 @@ class Cells:
         return f"column {self.name!r}"
 
     def _keep(self, cells: pl.DataFrame, good: pl.Expr, reason: str, remedy: str) -> pl.DataFrame:
-        return self.sieve.keep(cells, good, reason, f"{self._where}: {remedy}")
+        return self.row_filter.keep(cells, good, reason, f"{self._where}: {remedy}")
 
     def _remedy_number(self) -> str:
         sign = "" if self.numbers.decimal == "." else f" with {self.numbers.decimal!r} as the only sign in it"

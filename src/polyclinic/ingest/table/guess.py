@@ -15,9 +15,9 @@ from polyclinic.cohort import Reject
 from polyclinic.files import sha256
 from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.formats.tabular import SUFFIXES, Layout, is_table, read_rows
-from polyclinic.ingest.formats.text import UnusableText
-from polyclinic.ingest.paths import UnusablePath, files_under, inside
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.formats.text import UnreadableText
+from polyclinic.ingest.paths import UnreadablePath, files_under, inside
+from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.column_profile import Profile, matches
 
 _SAMPLE = 5_000  # rows
@@ -107,13 +107,13 @@ def _looked_at(path: Path) -> tuple[Path, str]:
 
 
 def _sample(path: Path, what: str) -> pl.DataFrame:
-    sieve = Sieve(path.name, _Nowhere())
+    row_filter = RowFilter(path.name, _Nowhere())
     try:
-        found = (rows.cells for rows in read_rows(path, Layout(), sieve))
+        found = (rows.cells for rows in read_rows(path, Layout(), row_filter))
         cells = next(cells for cells in found if not cells.is_empty()).head(_SAMPLE)
     except StopIteration:
         raise IngestError(f"{what} has no rows: export the table again") from None
-    except (UnusableText, OSError) as error:
+    except (UnreadableText, OSError) as error:
         raise IngestError(f"{what} cannot be read as a table ({error})") from None
     return cells
 
@@ -266,7 +266,7 @@ def _guess(profile: Profile, units: Profile | None = None, folder: Path | None =
 def _exists(folder: Path, name: str) -> bool:
     try:
         return inside(folder, name).is_file()
-    except UnusablePath:
+    except UnreadablePath:
         return False
 
 

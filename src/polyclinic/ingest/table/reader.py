@@ -13,10 +13,10 @@ from polyclinic.cohort import BIRTH
 from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.formats.delimited import Rows
 from polyclinic.ingest.formats.tabular import SUFFIXES, Layout, holds_values, is_table, read_rows
-from polyclinic.ingest.formats.text import UnusableText
+from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import CountsRows, Options, Sink
-from polyclinic.ingest.row_filter import Sieve
+from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.cells import Cells
 from polyclinic.ingest.table.datetimes import Numbers, in_century_before, parse_dates, since_origin
 from polyclinic.ingest.table.guess import guess_mapping
@@ -39,20 +39,20 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
     if not tables:
         raise IngestError(f"no table in {path.name}: its name must end in one of {', '.join(SUFFIXES)}")
     for table in tables:
-        sieve = Sieve(name_within(path, table), sink)
+        row_filter = RowFilter(name_within(path, table), sink)
         try:
-            Table(table, mapping, sieve).read(progress)
-        except UnusableText as error:
-            sieve.reject_file(error.reason, error.remedy, error.line)
+            Table(table, mapping, row_filter).read(progress)
+        except UnreadableText as error:
+            row_filter.reject_file(error.reason, error.remedy, error.line)
 
 
 class Table:
     """One file on its way to events. Inside, a column of the user's is called by its name after an equals sign."""
 
-    def __init__(self, path: Path, mapping: TableMapping, sieve: Sieve) -> None:
-        self.path, self.mapping, self.sieve = path, mapping, sieve
+    def __init__(self, path: Path, mapping: TableMapping, row_filter: RowFilter) -> None:
+        self.path, self.mapping, self.row_filter = path, mapping, row_filter
         self._numbers = Numbers(mapping.decimal, holds_values(path))
-        self._reading, self._rows = Sieve(sieve.file, sieve.sink), 0
+        self._reading, self._rows = RowFilter(row_filter.file, row_filter.sink), 0
         self._seen: set[str] = set()
         self._born: dict[str, datetime] = {}
 
@@ -67,10 +67,10 @@ class Table:
         for rows in read_rows(self.path, layout, self._reading, progress):
             self._check_columns(rows.cells.columns)
             for events in self._events(rows):
-                self.sieve.sink.add(events.drop("line"))
-        if isinstance(self.sieve.sink, CountsRows):
+                self.row_filter.sink.add(events.drop("line"))
+        if isinstance(self.row_filter.sink, CountsRows):
             unread = len(self._reading.lines)
-            self.sieve.sink.count_rows(self._rows + unread, len(self.sieve.lines) + unread)
+            self.row_filter.sink.count_rows(self._rows + unread, len(self.row_filter.lines) + unread)
 
     def _check_columns(self, columns: list[str]) -> None:
         lacking = sorted(self.mapping.names() - set(columns))
@@ -79,7 +79,7 @@ class Table:
             if not self.mapping.names() & set(columns):  # a line that may be no header is not quoted
                 remedy = f"the mapping names {', '.join(lacking)}: give the table a header with these columns, and see"
                 remedy += f" whether its separator is the mapping's: {len(columns)} columns were found"
-            raise UnusableText("column not in the table", remedy, 1)
+            raise UnreadableText("column not in the table", remedy, 1)
 
     def _events(self, rows: Rows) -> Iterator[pl.DataFrame]:
         frame = self._identified(rows)
@@ -98,20 +98,20 @@ class Table:
         )
         self._count(frame.get_column("line"))
         known = ~_is_one_of("source_id", MISSING)
-        frame = self.sieve.keep(frame, known, "no subject", f"fill in column {self.mapping.subject!r}")
+        frame = self.row_filter.keep(frame, known, "no subject", f"fill in column {self.mapping.subject!r}")
         return self._without_repeats(frame) if self.mapping.one_row_per_subject else frame
 
     def _count(self, lines: pl.Series) -> None:
         """Count rows that were read, those among them of which the file's reader rejected but a cell."""
         self._rows += len(lines)
         torn = set(lines.filter(lines.is_in(list(self._reading.lines))))
-        self.sieve.lines |= torn
+        self.row_filter.lines |= torn
         self._reading.lines -= torn
 
     def _without_repeats(self, frame: pl.DataFrame) -> pl.DataFrame:
         remedy = "keep one row per subject, or give the rows a time, or say unique: false in the mapping"
         new = pl.Series([self._is_new(subject) for subject in frame.get_column("source_id")], dtype=pl.Boolean)
-        return self.sieve.keep(frame, pl.lit(new), "duplicate subject", remedy)
+        return self.row_filter.keep(frame, pl.lit(new), "duplicate subject", remedy)
 
     def _is_new(self, subject: str) -> bool:
         seen = subject in self._seen
@@ -124,7 +124,7 @@ class Table:
         timed = self._timed(frame.filter(known), birth, dated).select("line", "source_id", "time")
         agrees = [self._born.setdefault(subject, time) == time for _, subject, time in timed.iter_rows()]
         remedy = f"column {birth.column!r}: give all rows of the patient the same date"
-        timed = self.sieve.keep(timed, pl.lit(pl.Series(agrees, dtype=pl.Boolean)), "two dates of birth", remedy)
+        timed = self.row_filter.keep(timed, pl.lit(pl.Series(agrees, dtype=pl.Boolean)), "two dates of birth", remedy)
         return timed.unique("source_id", keep="first", maintain_order=True).with_columns(code=pl.lit(BIRTH))
 
     def _wide(self, frame: pl.DataFrame, dated: frozenset[str]) -> Iterator[pl.DataFrame]:
@@ -141,7 +141,7 @@ class Table:
             ~_is_one_of(value, self.mapping.missing) & ~pl.col(code).is_in(long.ignore).fill_null(False)
         )
         remedy = f"column {long.code!r}: add the parameter to the mapping's long.codes, or to long.ignore"
-        frame = self.sieve.keep(frame, pl.col(code).is_in(list(long.codes)), "unknown parameter", remedy)
+        frame = self.row_filter.keep(frame, pl.col(code).is_in(list(long.codes)), "unknown parameter", remedy)
         for name, column in long.codes.items():
             if column.missing:
                 frame = frame.filter((pl.col(code) != name) | ~self._is_missing(value, column))
@@ -153,7 +153,7 @@ class Table:
     def _converted(self, name: str, column: Column, cells: pl.DataFrame, value: str, unit: str | None) -> pl.DataFrame:
         text = pl.col(f"={unit}") if unit else pl.lit(None, dtype=pl.String)
         cells = cells.select("line", "source_id", "time", cell=f"={value}", unit=text)
-        return Cells(name, column, self._numbers, self.path.parent, self.sieve).events(cells)
+        return Cells(name, column, self._numbers, self.path.parent, self.row_filter).events(cells)
 
     def _is_missing(self, name: str, column: Column) -> pl.Expr:
         return _is_one_of(name, (*self.mapping.missing, *column.missing))
@@ -164,14 +164,16 @@ class Table:
             return frame.with_columns(time=pl.lit(None, dtype=pl.Datetime("us")))
         name, where = f"={time.column}", f"column {time.column!r}"
         remedy = f"{where}: fill in the time, or map the fact as static with time: null"
-        frame = self.sieve.keep(frame, ~_is_one_of(name, MISSING), "no time", remedy)
+        frame = self.row_filter.keep(frame, ~_is_one_of(name, MISSING), "no time", remedy)
         frame = frame.with_columns(time=self._read_times(frame.select(name), time, time.column in dated))
         wanted = time.format or (f"a number of {time.unit}" if time.unit else "ISO 8601 (2023-01-31 13:45)")
-        frame = self.sieve.keep(
+        frame = self.row_filter.keep(
             frame, pl.col("time").is_not_null(), "impossible date", f"{where}: write it as {wanted}"
         )
         remedy = f"{where}: correct it, or widen earliest ({time.earliest}) and latest ({time.latest}) of the time"
-        return self.sieve.keep(frame, pl.col("time").is_between(time.earliest, time.latest), "implausible date", remedy)
+        return self.row_filter.keep(
+            frame, pl.col("time").is_between(time.earliest, time.latest), "implausible date", remedy
+        )
 
     def _read_times(self, texts: pl.DataFrame, time: Time, dated: bool) -> pl.Series:
         if time.unit:

@@ -20,7 +20,7 @@ import numpy as np
 from polyclinic.cohort import Reject
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.formats.waveform import Waveform
-from polyclinic.ingest.formats.wfdb_record import _MILLIVOLTS, UnusableRecord, _header_of, _segments, read_record
+from polyclinic.ingest.formats.wfdb_record import MILLIVOLTS, UnreadableWaveform, header_of, read_record, segments
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Options, Sink
 from polyclinic.progress import Progress
@@ -40,7 +40,7 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None: 
         for header in headers:
             try:
                 _add_record(header, root, sink, events)
-            except UnusableRecord as error:
+            except UnreadableWaveform as error:
                 sink.reject(Reject(name_within(root, header), None, error.reason, error.remedy))
             advance(1)
 
@@ -49,7 +49,7 @@ def _headers(path: Path, sink: Sink) -> tuple[Path, list[Path]]:
     if not path.is_dir():
         return path.parent, [path]
     headers = list(files_under(path, sink, "*.hea"))
-    segments = {header.with_name(f"{name}.hea") for header in headers for name in _segments(header)}
+    segments = {header.with_name(f"{name}.hea") for header in headers for name in segments(header)}
     return path, [header for header in headers if header not in segments]
 
 
@@ -57,7 +57,7 @@ def by_kind(waveform: Waveform) -> Iterator[tuple[str, Waveform]]:
     """Part the signals and give each part its code: the electrocardiogram's leads together in mV, every other alone."""
     ecg = [place for place, unit in enumerate(waveform.units) if _is_ecg(waveform.leads[place], unit)]
     if ecg:
-        scale = np.array([_MILLIVOLTS[waveform.units[place].lower()] for place in ecg], dtype=np.float32)
+        scale = np.array([MILLIVOLTS[waveform.units[place].lower()] for place in ecg], dtype=np.float32)
         chosen = waveform.select(ecg)
         yield (
             "WAVEFORM//ECG//mV",
@@ -69,11 +69,11 @@ def by_kind(waveform: Waveform) -> Iterator[tuple[str, Waveform]]:
 
 
 def _is_ecg(lead: str, unit: str) -> bool:
-    return unit.lower() in _MILLIVOLTS and not _NOT_ECG.match(lead)
+    return unit.lower() in MILLIVOLTS and not _NOT_ECG.match(lead)
 
 
 def _add_record(path: Path, root: Path, sink: Sink, events: EventBuffer) -> None:
-    waveform, header = read_record(path, root), _header_of(path)
+    waveform, header = read_record(path, root), header_of(path)
     subject, time = name_within(root, path).removesuffix(".hea"), _start(header)
     for code, part in by_kind(waveform):
         events.add(subject, time, code, blob=sink.add_blob(*part.to_blob()))

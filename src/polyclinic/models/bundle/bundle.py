@@ -51,7 +51,7 @@ from polyclinic.models.network.unified import UnifiedModel
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Task, number_samples, prediction_times
 
-FORMAT = 3
+FORMAT = 4
 INDEX = "bundle.json"
 SEALED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
 

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 from sklearn.isotonic import IsotonicRegression
 
-from polyclinic.models.ensemble.link_functions import LINKS, Seen, log_odds, seen
+from polyclinic.models.ensemble.link_functions import LINKS, ObservedTargets, log_odds, seen
 from polyclinic.models.network.config import TaskKind
 
 Method = Literal["temperature", "platt", "isotonic", "none"]
@@ -111,7 +111,7 @@ def calibrated_by_each(
     return np.asarray(link.answers(link.scores(answers) * slopes + shifts))
 
 
-def _outputs(kind: TaskKind, scores: np.ndarray, what: Seen) -> list[tuple[np.ndarray, np.ndarray]]:
+def _outputs(kind: TaskKind, scores: np.ndarray, what: ObservedTargets) -> list[tuple[np.ndarray, np.ndarray]]:
     """Give scores and events of each output that is calibrated by itself; the bins of one curve are taken together."""
     if kind == "time_to_event":
         return [(scores[what.known], what.happened[what.known])]

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from polyclinic.features import Arrays
 from polyclinic.models.classical.design_matrix import Design
 from polyclinic.models.ensemble.calibration import Calibrator
-from polyclinic.models.ensemble.members import Member, Opinion, Shown, presence_of
-from polyclinic.models.ensemble.network_outputs import Voices, averaged, network_voices
-from polyclinic.models.ensemble.stacked_networks import Committee
+from polyclinic.models.ensemble.members import DesignCache, Member, MemberPrediction, presence_of
+from polyclinic.models.ensemble.network_outputs import NetworkPredictions, averaged, predict_each_network
+from polyclinic.models.ensemble.stacked_networks import StackedNetworks
 from polyclinic.models.ensemble.stacker_by_subset import Combination, Present
 from polyclinic.models.network.unified import UnifiedModel
 
@@ -26,15 +26,15 @@ class Answers(NamedTuple):
     """What an ensemble says of one task: calibrated answers, and each member's own."""
 
     answers: Float[np.ndarray, "sample output"]
-    members: dict[str, Opinion]
+    members: dict[str, MemberPrediction]
 
 
-class Heard(NamedTuple):
+class EnsemblePredictions(NamedTuple):
     """What everyone who is asked says of some samples, before it is combined."""
 
-    opinions: dict[str, dict[str, Opinion]]  # by task, then member
+    member_predictions: dict[str, dict[str, MemberPrediction]]  # by task, then member
     present: Present
-    voices: Voices | None  # None: there is no network
+    network_predictions: NetworkPredictions | None  # None: there is no network
 
 
 @dataclass
@@ -47,24 +47,28 @@ class TaskEnsemble:
     calibrator: Calibrator | None = None
     thresholds: tuple[float, ...] = ()  # operating point of each output, for binary and multilabel tasks
 
-    def combine(self, opinions: Mapping[str, Opinion], present: Present) -> Float[np.ndarray, "sample output"]:
+    def combine(
+        self, member_predictions: Mapping[str, MemberPrediction], present: Present
+    ) -> Float[np.ndarray, "sample output"]:
         """Combine the members' opinions and calibrate; whoever has no weight is not heard, asked or not."""
-        combined = self.mix(opinions, present)
+        combined = self.mix(member_predictions, present)
         return combined if self.calibrator is None else self.calibrator(combined)
 
-    def mix(self, opinions: Mapping[str, Opinion], present: Present) -> Float[np.ndarray, "sample output"]:
+    def mix(
+        self, member_predictions: Mapping[str, MemberPrediction], present: Present
+    ) -> Float[np.ndarray, "sample output"]:
         """Combine the members' opinions, without calibration."""
         if self.combination is None:
-            return next(iter(opinions.values())).answers
-        heard = self.combination.weighty(opinions, present)
-        answers = {name: opinions[name].answers for name in heard}
-        return self.combination(answers, {name: opinions[name].able for name in heard}, present)
+            return next(iter(member_predictions.values())).answers
+        predictions = self.combination.nonzero_members(member_predictions, present)
+        answers = {name: member_predictions[name].answers for name in predictions}
+        return self.combination(answers, {name: member_predictions[name].able for name in predictions}, present)
 
     def asked(self, present: Present, every_member: bool) -> list[str]:
         """Give the classical members whose opinion is needed, or all that are there."""
         if every_member or self.combination is None:
             return list(self.members)
-        return self.combination.weighty(self.members, present)
+        return self.combination.nonzero_members(self.members, present)
 
 
 @dataclass
@@ -76,22 +80,27 @@ class Ensemble:
 
     def answer(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> dict[str, Answers]:
         """Answer every task for every sample; members without weight are asked only if `every_member`."""
-        heard = self.hear(arrays, every_member)
+        predictions = self.predict(arrays, every_member)
         return {
-            name: Answers(task.combine(heard.opinions[name], heard.present), heard.opinions[name])
+            name: Answers(
+                task.combine(predictions.member_predictions[name], predictions.present),
+                predictions.member_predictions[name],
+            )
             for name, task in self.tasks.items()
         }
 
-    def hear(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> Heard:
+    def predict(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> EnsemblePredictions:
         """Ask the networks and the classical members, and combine nothing yet."""
-        voices = network_voices(self.networks, arrays, self._committee) if self.networks else None
-        network = averaged(voices) if voices else {}
-        shown, present = Shown(arrays), presence_of(arrays)
-        opinions = {
-            name: self._opinions(task, network.get(name), shown, present, every_member)
+        network_predictions = (
+            predict_each_network(self.networks, arrays, self._stacked_networks) if self.networks else None
+        )
+        network = averaged(network_predictions) if network_predictions else {}
+        shown, present = DesignCache(arrays), presence_of(arrays)
+        member_predictions = {
+            name: self._member_predictions(task, network.get(name), shown, present, every_member)
             for name, task in self.tasks.items()
         }
-        return Heard(opinions, present, voices)
+        return EnsemblePredictions(member_predictions, present, network_predictions)
 
     def bins(self, task: str) -> tuple[float, ...]:
         """Give the ends of the bins of a time-to-event task."""
@@ -104,15 +113,24 @@ class Ensemble:
         return list({id(member.design): member.design for member in members}.values())
 
     @cached_property
-    def _committee(self) -> Committee | None:
+    def _stacked_networks(self) -> StackedNetworks | None:
         """The networks as one, where there are several and they can be asked so."""
-        return Committee(self.networks) if len(self.networks) > 1 and Committee.can_be_made_of(self.networks) else None
+        return (
+            StackedNetworks(self.networks)
+            if len(self.networks) > 1 and StackedNetworks.can_be_made_of(self.networks)
+            else None
+        )
 
-    def _opinions(
-        self, task: TaskEnsemble, network: Opinion | None, shown: Shown, present: Present, every_member: bool
-    ) -> dict[str, Opinion]:
-        opinions = {} if network is None else {NETWORK: network}
+    def _member_predictions(
+        self,
+        task: TaskEnsemble,
+        network: MemberPrediction | None,
+        shown: DesignCache,
+        present: Present,
+        every_member: bool,
+    ) -> dict[str, MemberPrediction]:
+        member_predictions = {} if network is None else {NETWORK: network}
         if every_member or task.combination is not None or network is None:
             members = {name: task.members[name] for name in task.asked(present, every_member)}
-            opinions |= {name: member.judge(shown[member.design]) for name, member in members.items()}
-        return opinions
+            member_predictions |= {name: member.predict(shown[member.design]) for name, member in members.items()}
+        return member_predictions

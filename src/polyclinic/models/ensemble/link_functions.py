@@ -19,7 +19,7 @@ SURE = 1e-6
 """No probability counts as nearer to 0 or 1 than this."""
 
 
-class Seen(NamedTuple):
+class ObservedTargets(NamedTuple):
     """What happened, for each score; where `known` is False, `happened` means nothing."""
 
     happened: Float[np.ndarray, "sample output"]
@@ -67,17 +67,17 @@ def seen(
     targets: Float[np.ndarray, "sample number"],
     observed: Bool[np.ndarray, " sample"],
     bins: Sequence[float] = (),
-) -> Seen:
+) -> ObservedTargets:
     """Say what is known of each score's event.
 
     Of time to event, `targets` are duration and whether it ended in the event, and `bins` the ends of the bins: a bin
     is known if the sample had its event in it, or was still without event and under observation for half of it.
     """
     if kind != "time_to_event":
-        return Seen(targets.astype(np.float64), np.repeat(observed[:, None], targets.shape[1], axis=1))
+        return ObservedTargets(targets.astype(np.float64), np.repeat(observed[:, None], targets.shape[1], axis=1))
     ends = np.asarray(bins, dtype=np.float64)
     starts = np.concatenate([[0.0], ends[:-1]])
     duration, event = np.maximum(targets[:, :1], np.finfo(float).tiny), targets[:, 1:] > 0.5
     happened = event & (duration > starts) & (duration <= ends)
     survived = np.where(event, duration > ends, duration >= (starts + ends) / 2)
-    return Seen(happened.astype(np.float64), (happened | survived) & observed[:, None])
+    return ObservedTargets(happened.astype(np.float64), (happened | survived) & observed[:, None])

@@ -15,14 +15,14 @@ from polyclinic.models.classical.model import ClassicalModel
 from polyclinic.models.ensemble.stacker_by_subset import Present
 
 
-class Opinion(NamedTuple):
+class MemberPrediction(NamedTuple):
     """What one member says of one task, and of which samples it can say anything."""
 
     answers: Float[np.ndarray, "sample output"]
     able: Bool[np.ndarray, " sample"]
 
 
-class Seen(NamedTuple):
+class DesignRows(NamedTuple):
     """What members of one design are shown: their matrix, None where nobody is able to answer, and who is."""
 
     matrix: Float[np.ndarray, "sample column"] | None
@@ -54,15 +54,15 @@ class Member:
     model: ClassicalModel
     design: Design
 
-    def opinion(self, arrays: Mapping[str, Arrays]) -> Opinion:
+    def prediction(self, arrays: Mapping[str, Arrays]) -> MemberPrediction:
         """Answer for each sample."""
-        return self.judge(Seen.through(self.design, arrays))
+        return self.predict(DesignRows.through(self.design, arrays))
 
-    def judge(self, seen: Seen) -> Opinion:
+    def predict(self, seen: DesignRows) -> MemberPrediction:
         """Answer for each sample from what its design shows."""
         if seen.matrix is None:
-            return Opinion(np.zeros((len(seen.able), self.model.config.outputs)), seen.able)
-        return Opinion(self.model.predict_proba(seen.matrix), seen.able)
+            return MemberPrediction(np.zeros((len(seen.able), self.model.config.outputs)), seen.able)
+        return MemberPrediction(self.model.predict_proba(seen.matrix), seen.able)
 
 
 def presence_of(arrays: Mapping[str, Arrays]) -> dict[str, Bool[np.ndarray, " sample"]]:
@@ -70,14 +70,14 @@ def presence_of(arrays: Mapping[str, Arrays]) -> dict[str, Bool[np.ndarray, " sa
     return {modality: np.asarray(one["present"], dtype=bool) for modality, one in arrays.items()}
 
 
-class Shown:
+class DesignCache:
     """What members are shown of some samples; a design that several members share is made once."""
 
     def __init__(self, arrays: Mapping[str, Arrays]) -> None:
         self._arrays = arrays
-        self._seen: dict[int, Seen] = {}
+        self._seen: dict[int, DesignRows] = {}
 
-    def __getitem__(self, design: Design) -> Seen:
+    def __getitem__(self, design: Design) -> DesignRows:
         if id(design) not in self._seen:
-            self._seen[id(design)] = Seen.through(design, self._arrays)
+            self._seen[id(design)] = DesignRows.through(design, self._arrays)
         return self._seen[id(design)]

@@ -22,14 +22,14 @@ from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.unified import UnifiedModel
 
 
-class Spoken(NamedTuple):
+class NetworkOutputs(NamedTuple):
     """What several networks say of a batch, each for itself."""
 
     answers: dict[str, Float[Tensor, "network batch output"]]  # by task: probabilities or estimates
     latents: Float[Tensor, "network batch width"]
 
 
-class Committee:
+class StackedNetworks:
     """Networks of one configuration, in evaluation mode, with their weights stacked; threads take turns.
 
     What is not learnt and the same in all of them (frozen backbones, tables about their inputs) is kept once.
@@ -52,14 +52,14 @@ class Committee:
 
     def __call__(self, batch: Batch) -> dict[str, Float[Tensor, "network batch output"]]:
         """Give what each network answers to each task: probabilities or estimates, without gradients."""
-        return self.hear(batch).answers
+        return self.predict(batch).answers
 
-    def hear(self, batch: Batch) -> Spoken:
+    def predict(self, batch: Batch) -> NetworkOutputs:
         """Give what each network answers, and the latent that its answers rest on, without gradients."""
 
-        def answers(own: dict[str, Tensor]) -> Spoken:
+        def answers(own: dict[str, Tensor]) -> NetworkOutputs:
             weights = {**self._shared, **own}
-            said: Spoken = functional_call(self._form, weights, (batch,), tie_weights=False)
+            said: NetworkOutputs = functional_call(self._form, weights, (batch,), tie_weights=False)
             return said
 
         # Of the ways to compute attention, only the plain one computes several networks' at once.
@@ -74,9 +74,9 @@ class _Answering(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, batch: Batch) -> Spoken:
+    def forward(self, batch: Batch) -> NetworkOutputs:
         outputs = self.network(batch)
-        return Spoken(self.network.probabilities(outputs), outputs.latent)
+        return NetworkOutputs(self.network.probabilities(outputs), outputs.latent)
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

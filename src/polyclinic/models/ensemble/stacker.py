@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
-from polyclinic.models.ensemble.link_functions import LINKS, Seen, log_odds, seen
+from polyclinic.models.ensemble.link_functions import LINKS, ObservedTargets, log_odds, seen
 from polyclinic.models.network.config import TaskKind
 
 PULL = 10.0
@@ -54,15 +54,15 @@ class Scores(NamedTuple):
 class Stacker:
     """score = shift + strength · mean of the able members' scores by weight; the weights add up to 1.
 
-    Where no member is able to answer, `silent` speaks: what happened to such samples, drawn to what happened to all.
-    That nothing was recorded of a patient is seldom chance.
+    Where no member can predict, the result is `no_input_prior`: the outcome rate of such samples in training, shrunk
+    towards the overall rate. That nothing was recorded of a patient is seldom chance.
     """
 
     kind: TaskKind
     weights: dict[str, float]
     strength: float
     shift: tuple[float, ...]  # of each output
-    silent: tuple[float, ...]  # score of each output where nobody can answer
+    no_input_prior: tuple[float, ...]  # score of each output where nobody can answer
 
     @classmethod
     def fit(
@@ -83,13 +83,13 @@ class Stacker:
         if not names:
             raise ValueError("there is no member to stack")
         members = _gather(kind, answers, able, names)
-        taught = observed & members.anyone
-        what = seen(kind, targets, taught, bins)
-        silent = rates_of_silent(kind, targets, observed, ~members.anyone, bins)
+        answered = observed & members.anyone
+        what = seen(kind, targets, answered, bins)
+        no_input_prior = rates_without_input(kind, targets, observed, ~members.anyone, bins)
         if not what.known.any():
             equal = dict.fromkeys(names, 1 / len(names))
-            return cls(kind, equal, 1.0, (0.0,) * len(silent), silent)
-        heard = members.able[:, taught].any(axis=1)
+            return cls(kind, equal, 1.0, (0.0,) * len(no_input_prior), no_input_prior)
+        heard = members.able[:, answered].any(axis=1)
         unit = (spread or float(targets[observed].std()) or 1.0) if kind == "regression" else 1.0
         weights, shift = _fit(kind, Scores(members.scores[heard], members.able[heard]), what, unit)
         strength = float(weights.sum())
@@ -97,7 +97,9 @@ class Stacker:
         shares[heard] = weights / strength if strength > 0 else 1 / heard.sum()
         shares = np.where(shares < NEGLIGIBLE, 0, shares)
         shares = shares / shares.sum()
-        return cls(kind, dict(zip(names, shares.tolist(), strict=True)), strength, tuple(map(float, shift)), silent)
+        return cls(
+            kind, dict(zip(names, shares.tolist(), strict=True)), strength, tuple(map(float, shift)), no_input_prior
+        )
 
     def __call__(self, answers: Answers, able: Able) -> Float[np.ndarray, "sample output"]:
         """Combine; members that are not among `answers` abstain."""
@@ -105,10 +107,12 @@ class Stacker:
         weights = np.array([self.weights[name] for name in answers])
         scores = self.strength * members.mean(weights) + np.array(self.shift)
         return np.where(
-            members.anyone[:, None], LINKS[self.kind].answers(scores), said_by_nobody(self.kind, self.silent)
+            members.anyone[:, None],
+            LINKS[self.kind].answers(scores),
+            predict_without_input(self.kind, self.no_input_prior),
         )
 
-    def weighty(self, members: Iterable[str]) -> list[str]:
+    def nonzero_members(self, members: Iterable[str]) -> list[str]:
         """Give those of `members` that have a weight."""
         return [name for name in members if self.weights.get(name, 0) > 0]
 
@@ -119,31 +123,31 @@ class Stacker:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Stacker:
         """Rebuild the stacker that gave `state`."""
-        shift, silent = tuple(state["shift"]), tuple(state["silent"])
-        return cls(state["kind"], dict(state["weights"]), float(state["strength"]), shift, silent)
+        shift, no_input_prior = tuple(state["shift"]), tuple(state["no_input_prior"])
+        return cls(state["kind"], dict(state["weights"]), float(state["strength"]), shift, no_input_prior)
 
 
-def rates_of_silent(
+def rates_without_input(
     kind: TaskKind,
     targets: Float[np.ndarray, "sample number"],
     observed: Bool[np.ndarray, " sample"],
-    silent: Bool[np.ndarray, " sample"],
+    without_input: Bool[np.ndarray, " sample"],
     bins: Sequence[float] = (),
 ) -> tuple[float, ...]:
-    """Give the scores of what happened to the silent samples, with `PULL` samples' worth of what happened to all."""
+    """Return the score of the outcome rate of samples without input, shrunk by `PULL` samples at the overall rate."""
     what = seen(kind, targets, observed, bins)
     happened = np.where(what.known, what.happened, 0)
     overall = happened.sum(axis=0) / np.maximum(what.known.sum(axis=0), 1)
-    number = what.known[silent].sum(axis=0)
-    rates = (happened[silent].sum(axis=0) + PULL * overall) / (number + PULL)
+    number = what.known[without_input].sum(axis=0)
+    rates = (happened[without_input].sum(axis=0) + PULL * overall) / (number + PULL)
     if kind == "multiclass":
         return tuple(map(float, LINKS[kind].scores(rates)))
     return tuple(map(float, rates if kind == "regression" else log_odds(rates)))
 
 
-def said_by_nobody(kind: TaskKind, silent: Sequence[float]) -> Float[np.ndarray, "1 output"]:
+def predict_without_input(kind: TaskKind, no_input_prior: Sequence[float]) -> Float[np.ndarray, "1 output"]:
     """Give the answer to a sample of which no member can say anything."""
-    return LINKS[kind].answers(np.array([silent]))
+    return LINKS[kind].answers(np.array([no_input_prior]))
 
 
 def _gather(kind: TaskKind, answers: Answers, able: Able, names: Sequence[str]) -> Scores:
@@ -152,7 +156,7 @@ def _gather(kind: TaskKind, answers: Answers, able: Able, names: Sequence[str]) 
     return Scores(np.where(can[:, :, None], scores, 0), can)
 
 
-def _fit(kind: TaskKind, members: Scores, what: Seen, unit: float) -> tuple[np.ndarray, np.ndarray]:
+def _fit(kind: TaskKind, members: Scores, what: ObservedTargets, unit: float) -> tuple[np.ndarray, np.ndarray]:
     """Minimise the loss over non-negative weights (the strength is their sum) and the shifts."""
     count, _, outputs = members.scores.shape
     start = np.concatenate([np.full(count, 1 / count), np.zeros(outputs)])
@@ -162,7 +166,7 @@ def _fit(kind: TaskKind, members: Scores, what: Seen, unit: float) -> tuple[np.n
 
 
 def objective(
-    kind: TaskKind, members: Scores, what: Seen, unit: float = 1.0
+    kind: TaskKind, members: Scores, what: ObservedTargets, unit: float = 1.0
 ) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
     """Give the function from weights and shifts to the loss and its gradient; `unit` is that of the scores.
 
@@ -188,7 +192,7 @@ def objective(
     return loss
 
 
-def _losses(kind: TaskKind, fitted: np.ndarray, what: Seen, spread: float) -> tuple[float, np.ndarray]:
+def _losses(kind: TaskKind, fitted: np.ndarray, what: ObservedTargets, spread: float) -> tuple[float, np.ndarray]:
     """Give the loss of the known samples and its gradient by the fitted scores."""
     if kind == "regression":
         error = np.where(what.known, fitted - what.happened, 0) / spread

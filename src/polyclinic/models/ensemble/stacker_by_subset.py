@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from polyclinic.models.ensemble.stacker import Able, Answers, Stacker, rates_of_silent, said_by_nobody
+from polyclinic.models.ensemble.stacker import Able, Answers, Stacker, predict_without_input, rates_without_input
 from polyclinic.models.network.batch import in_order
 from polyclinic.models.network.config import TaskKind
 
@@ -30,13 +30,13 @@ Present = Mapping[str, Bool[np.ndarray, " sample"]]
 class Combination:
     """Combines the members' answers to each sample by the stacker of what the sample has.
 
-    Where a sample has nothing, `silent` speaks: what happened to such samples, drawn to what happened to all. That
-    nothing was recorded of a patient is seldom chance.
+    A sample without any input gets `no_input_prior`: the outcome rate of such samples in training, shrunk towards the
+    overall rate. That nothing was recorded of a patient is seldom chance.
     """
 
     kind: TaskKind
     stackers: dict[Subset, Stacker]
-    silent: tuple[float, ...]  # score of each output of a sample without any input
+    no_input_prior: tuple[float, ...]  # score of each output of a sample without any input
 
     @classmethod
     def fit(
@@ -58,18 +58,18 @@ class Combination:
             taught = whole if whole.sum() >= ENOUGH else some
             stackers[subset] = Stacker.fit(kind, answers, able, targets, taught, spread=spread)
         nothing = ~np.any(list(present.values()), axis=0)
-        return cls(kind, stackers, rates_of_silent(kind, targets, observed, nothing))
+        return cls(kind, stackers, rates_without_input(kind, targets, observed, nothing))
 
     def __call__(self, answers: Answers, able: Able, present: Present) -> Float[np.ndarray, "sample output"]:
         """Combine; members that are not among `answers` abstain."""
         samples = len(next(iter(present.values())))
-        result = np.tile(said_by_nobody(self.kind, self.silent), (samples, 1))
+        result = np.tile(predict_without_input(self.kind, self.no_input_prior), (samples, 1))
         for subset, rows in _groups(present):
             given = {name: one[rows] for name, one in answers.items()}
             result[rows] = self.stackers[subset](given, {name: able[name][rows] for name in given})
         return result
 
-    def weighty(self, members: Iterable[str], present: Present) -> list[str]:
+    def nonzero_members(self, members: Iterable[str], present: Present) -> list[str]:
         """Give those of `members` that have a weight for any of the samples."""
         asked = [self.stackers[subset] for subset, _ in _groups(present)]
         return [name for name in members if any(stacker.weights.get(name, 0) > 0 for stacker in asked)]
@@ -77,7 +77,7 @@ class Combination:
     def state(self) -> dict[str, Any]:
         """Give the state as JSON values."""
         stackers = [{"inputs": list(subset), **stacker.state()} for subset, stacker in self.stackers.items()]
-        return {"kind": self.kind, "silent": list(self.silent), "stackers": stackers}
+        return {"kind": self.kind, "no_input_prior": list(self.no_input_prior), "stackers": stackers}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Combination:
@@ -86,7 +86,7 @@ class Combination:
             tuple(one["inputs"]): Stacker.from_state({name: value for name, value in one.items() if name != "inputs"})
             for one in state["stackers"]
         }
-        return cls(state["kind"], stackers, tuple(state["silent"]))
+        return cls(state["kind"], stackers, tuple(state["no_input_prior"]))
 
 
 def _groups(present: Present) -> Iterator[tuple[Subset, Int[np.ndarray, " row"]]]:

@@ -25,7 +25,7 @@ class Outputs(NamedTuple):
     unimodal: dict[str, Float[Tensor, "batch modality output"]]  # each modality's own logits; empty without shortcut
 
 
-class Voices(nn.Module):
+class UnimodalHeads(nn.Module):
     """What each modality alone says of each task: a linear read-out of its pooled tokens."""
 
     def __init__(self, modalities: int, heads: Mapping[str, HeadConfig], width: int, dropout: float) -> None:
@@ -74,7 +74,9 @@ class UnifiedModel(nn.Module):
         self.fusion = build_fusion(config.fusion, self.modalities, width, dropout)
         self.dropout = Dropout(dropout)
         self.heads = nn.ModuleDict({task: build_head(head, width) for task, head in config.heads.items()})
-        self.voices = Voices(len(self.modalities), config.heads, width, dropout) if config.shortcut else None
+        self.unimodal_heads = (
+            UnimodalHeads(len(self.modalities), config.heads, width, dropout) if config.shortcut else None
+        )
         for modality, path in (start_from or {}).items():
             self.encoder(modality).start_from(path)
 
@@ -110,22 +112,25 @@ class UnifiedModel(nn.Module):
     def alone(self, modality: str, batch: Batch) -> dict[str, Float[Tensor, "batch output"]]:
         """Give what one modality alone says of each task; only with `config.shortcut`."""
         place = self.modalities.index(modality)
-        assert self.voices is not None
+        assert self.unimodal_heads is not None
         tokens = encode_present(
             self.encoder(modality), batch.inputs[modality], batch.presence(modality), self.config.width
         )
-        return {task: voice + self.head(task).linear.bias for task, voice in self.voices.of(place, tokens).items()}
+        return {
+            task: unimodal_head + self.head(task).linear.bias
+            for task, unimodal_head in self.unimodal_heads.of(place, tokens).items()
+        }
 
     def fuse(self, tokens: Mapping[str, Tokens], present: Bool[Tensor, "batch modality"]) -> Outputs:
         """Answer every task from the tokens of the modalities `present` (columns as in `self.modalities`)."""
         clean, there = emptied(tokens, self.modalities, present)
         latent: Tensor = self.fusion.fuse(clean, there)
         logits = {task: head(self.dropout(latent)) for task, head in self.heads.items()}
-        if self.voices is None:
+        if self.unimodal_heads is None:
             return Outputs(logits, latent, {})
-        said = self.voices(clean)
+        said = self.unimodal_heads(clean)
         logits = {task: logit + masked_mean(said[task], there) for task, logit in logits.items()}
-        unimodal = {task: voice + self.head(task).linear.bias for task, voice in said.items()}
+        unimodal = {task: unimodal_head + self.head(task).linear.bias for task, unimodal_head in said.items()}
         return Outputs(logits, latent, unimodal)
 
     def forward(self, batch: Batch) -> Outputs:

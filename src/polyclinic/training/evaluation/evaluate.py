@@ -44,7 +44,7 @@ SYNTHETIC = "demo"
 
 
 @dataclass(frozen=True)
-class Said:
+class TaskPredictions:
     """What was said of one task: by the whole, by its members, and by the whole given only some inputs."""
 
     answers: np.ndarray  # [sample, output]
@@ -68,7 +68,7 @@ class Measured:
     comparison: Comparison  # of the whole bundle with each of its members
     subsets: Comparison | None  # of the bundle with itself when only some inputs are given
     card: Card
-    said: Said
+    said: TaskPredictions
 
     @property
     def answers(self) -> np.ndarray:
@@ -128,7 +128,7 @@ def evaluate(
     arrays = bundle.arrays(cohort, frame, progress)
     said = bundle.ensemble.answer(arrays, every_member=True)
     partial = answers_by_subset(bundle, arrays, progress) if every_subset and len(bundle.inputs) > 1 else {}
-    sheet = Sheet(
+    sheet = EvaluationContext(
         cohort=cohort,
         frame=frame,
         groups=subgroups(cohort, frame, arrays, by),
@@ -139,21 +139,21 @@ def evaluate(
         rule=Study.model_validate(yaml.safe_load(bundle.study)).operating_rule,
         bootstrap=Bootstrap(resamples),
     )
-    opinions = {
-        task.name: Said(
+    member_predictions = {
+        task.name: TaskPredictions(
             said[task.name].answers,
-            {name: opinion.answers for name, opinion in said[task.name].members.items()},
+            {name: prediction.answers for name, prediction in said[task.name].members.items()},
             {subset: answers[task.name] for subset, answers in partial.items()},
             bundle.ensemble.tasks[task.name].thresholds,
             bundle.ensemble.bins(task.name),
         )
         for task in wanted
     }
-    return Report(with_inputs(frame, arrays), sheet.measure(wanted, targets, opinions, progress), learnt)
+    return Report(with_inputs(frame, arrays), sheet.measure(wanted, targets, member_predictions, progress), learnt)
 
 
 @dataclass(frozen=True)
-class Sheet:
+class EvaluationContext:
     """Who is measured, and what is told of it beside the figures."""
 
     cohort: Cohort
@@ -166,13 +166,17 @@ class Sheet:
     bootstrap: Bootstrap
 
     def measure(
-        self, tasks: Sequence[Task], targets: Mapping[str, Targets], said: Mapping[str, Said], progress: Progress
+        self,
+        tasks: Sequence[Task],
+        targets: Mapping[str, Targets],
+        said: Mapping[str, TaskPredictions],
+        progress: Progress,
     ) -> dict[str, Measured]:
         """Measure every task."""
         with progress.task("measuring", total=sum(said[task.name].models for task in tasks)) as advance:
             return {task.name: self._measure(task, targets[task.name], said[task.name], advance) for task in tasks}
 
-    def _measure(self, task: Task, target: Targets, said: Said, advance: Advance) -> Measured:
+    def _measure(self, task: Task, target: Targets, said: TaskPredictions, advance: Advance) -> Measured:
         """Measure one task: the whole, its members, and what it says when given only some inputs."""
         kind = kind_of(task, said)
         truth = target.values[:, 0] if task.kind in ("binary", "regression") else target.values
@@ -197,7 +201,12 @@ class Sheet:
         return Measured(task, evaluation, comparison, found, card, said)
 
     def _card(
-        self, task: Task, said: Said, evaluation: Evaluation, comparison: Comparison, found: Comparison | None
+        self,
+        task: Task,
+        said: TaskPredictions,
+        evaluation: Evaluation,
+        comparison: Comparison,
+        found: Comparison | None,
     ) -> Card:
         summary, origin = self.cohort.summary(), self.origin
         return Card(
@@ -226,7 +235,7 @@ class Sheet:
         )
 
 
-def as_measured(task: Task, said: Said, answers: np.ndarray) -> np.ndarray:
+def as_measured(task: Task, said: TaskPredictions, answers: np.ndarray) -> np.ndarray:
     """Give answers as the evaluation reads them: chances to be event-free; thresholds beside, where samples differ."""
     if task.kind == "time_to_event":
         return 1 - answers
@@ -235,7 +244,7 @@ def as_measured(task: Task, said: Said, answers: np.ndarray) -> np.ndarray:
     return answers[:, 0] if task.kind in ("binary", "regression") else answers
 
 
-def kind_of(task: Task, said: Said) -> Kind:
+def kind_of(task: Task, said: TaskPredictions) -> Kind:
     """Give how a task is measured, at the operating thresholds that were chosen in development (the median shown)."""
     thresholds = tuple(float(np.median(threshold)) for threshold in said.thresholds)
     match task.kind:
@@ -252,7 +261,7 @@ def kind_of(task: Task, said: Said) -> Kind:
             return TimeToEvent(said.bins, (middle,))
 
 
-def called_at(said: Said, rule: str) -> str:
+def called_at(said: TaskPredictions, rule: str) -> str:
     """Say in a sentence at which threshold samples were called positive, and on which rule it stands."""
     if not said.thresholds:
         return ""

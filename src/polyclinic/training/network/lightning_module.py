@@ -91,8 +91,13 @@ class UnifiedModule(lightning.LightningModule):
         """Give the mean loss of the modalities' own read-outs, over the samples that have them."""
         present = self.model.presence(labelled.batch)
         losses = [
-            task_loss(self.model.head(task), voices[:, place], labelled.values[task], labelled.observed[task] & there)
+            task_loss(
+                self.model.head(task),
+                logits[:, place],
+                labelled.values[task],
+                labelled.observed[task] & there,
+            )
             for place, there in enumerate(present.unbind(dim=1))
-            for task, voices in full.unimodal.items()
+            for task, logits in full.unimodal.items()
         ]
         return torch.stack(losses).sum() / present.shape[1] if losses else 0.0

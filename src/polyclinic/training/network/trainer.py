@@ -27,7 +27,7 @@ from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.study import Network, StudyError
 from polyclinic.training.data.dataset import Batches, Examples
 from polyclinic.training.network.lightning_module import UnifiedModule
-from polyclinic.training.network.unimodal_pretraining import learn_alone
+from polyclinic.training.network.unimodal_pretraining import pretrain_unimodal
 
 LOGGERS = ("csv", "mlflow", "tensorboard")
 METRIC = "validation_loss"
@@ -75,7 +75,7 @@ def fit_network(
         load_model(model, finished)
         return model.eval()
     if not (folder / LAST).is_file():
-        learn_alone(model, examples, rows.training, rows.validation, options, seed, progress)
+        pretrain_unimodal(model, examples, rows.training, rows.validation, options, seed, progress)
     module = UnifiedModule(model, options, seed)
     best = _train(module, examples, rows, folder, logger, progress, description)
     module.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])

@@ -2,9 +2,9 @@
 
 Modalities learn and overfit at different rates (Wang 2020, arXiv 1905.12681). The detectors of a picture's findings and
 the meanings of words need many epochs, after which what reads numbers would long have learnt its patients by heart; a
-fit that is stopped when the whole begins to overfit leaves them blind. So an encoder with `alone_first` is trained by
-itself, as the voice of its modality, until its own validation loss is best. It draws from the seed alone: a fit that
-was killed does it again.
+fit that is stopped when the whole begins to overfit leaves them blind. So an encoder with `unimodal_pretraining` is
+trained by itself, with the head of its modality, until its own validation loss is best. It draws from the seed alone: a
+fit that was killed does it again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PACE = 5.0
 """Times the network's learning rate: nobody else is there to be disturbed."""
 
 
-def learn_alone(
+def pretrain_unimodal(
     model: UnifiedModel,
     examples: Examples,
     training: np.ndarray,
@@ -41,7 +41,7 @@ def learn_alone(
     Nothing is learnt where nobody of the training or of the validation rows has it.
     """
     for modality in model.modalities:
-        if model.voices is None or not model.encoder(modality).alone_first:
+        if model.unimodal_heads is None or not model.encoder(modality).unimodal_pretraining:
             continue
         there = np.asarray(examples.arrays[modality]["present"], dtype=bool)
         rows, held = training[there[training]], validation[there[validation]]
@@ -60,13 +60,16 @@ def _learn(
     seed: int,
     progress: Progress,
 ) -> None:
-    assert model.voices is not None
+    assert model.unimodal_heads is not None
     some = Examples({modality: examples.arrays[modality]}, examples.targets, examples.subjects)
     batches = Batches(some, rows, options.batch_size, shuffle_seed=seed)
-    encoder, voices = model.encoder(modality), model.voices
+    encoder, unimodal_heads = model.encoder(modality), model.unimodal_heads
     learnt: list[Any] = [
         {"params": list(encoder.parameters()), "weight_decay": options.weight_decay},
-        {"params": list(voices.parameters()), "weight_decay": 0.0},  # those of others have no gradient, and stay
+        {
+            "params": list(unimodal_heads.parameters()),
+            "weight_decay": 0.0,
+        },  # those of others have no gradient, and stay
     ]
     optimizer = torch.optim.AdamW(learnt, lr=PACE * options.learning_rate)
     best, kept, waited = math.inf, _state(model, modality), 0
@@ -79,7 +82,9 @@ def _learn(
             for labelled in batches:
                 optimizer.zero_grad()
                 _loss(model, modality, labelled).backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_([*encoder.parameters(), *voices.parameters()], options.gradient_clip)
+                torch.nn.utils.clip_grad_norm_(
+                    [*encoder.parameters(), *unimodal_heads.parameters()], options.gradient_clip
+                )
                 optimizer.step()
             loss = _held(model, modality, some, held, options.batch_size)
             advance(1)
@@ -91,17 +96,17 @@ def _learn(
                 advance(EPOCHS - 1 - epoch)
                 break
     encoder.load_state_dict(kept[0])
-    voices.load_state_dict(kept[1])
+    unimodal_heads.load_state_dict(kept[1])
     model.zero_grad()
 
 
 def _state(model: UnifiedModel, modality: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    assert model.voices is not None
-    encoder, voices = (
+    assert model.unimodal_heads is not None
+    encoder, unimodal_heads = (
         {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
-        for module in (model.encoder(modality), model.voices)
+        for module in (model.encoder(modality), model.unimodal_heads)
     )
-    return encoder, voices
+    return encoder, unimodal_heads
 
 
 def _held(model: UnifiedModel, modality: str, examples: Examples, held: np.ndarray, size: int) -> float:
@@ -115,9 +120,9 @@ def _held(model: UnifiedModel, modality: str, examples: Examples, held: np.ndarr
 
 
 def _loss(model: UnifiedModel, modality: str, labelled: Labelled) -> Tensor:
-    said = model.alone(modality, labelled.batch)
+    predicted = model.alone(modality, labelled.batch)
     losses = [
-        task_loss(model.head(task), voice, labelled.values[task], labelled.observed[task])
-        for task, voice in said.items()
+        task_loss(model.head(task), logits, labelled.values[task], labelled.observed[task])
+        for task, logits in predicted.items()
     ]
     return torch.stack(losses).sum()

@@ -21,7 +21,7 @@ class BagOfWords(Encoder):
 
     modality = "note"
     reads = ("words", "word_denied")
-    alone_first = True
+    unimodal_pretraining = True
 
     def __init__(self, sizes: NoteSizes, width: int, dropout: float) -> None:
         super().__init__()

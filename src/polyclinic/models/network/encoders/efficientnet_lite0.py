@@ -17,7 +17,7 @@ class CachedEfficientNet(Encoder):
 
     modality = "image"
     reads = ("tokens", "view_mask", "view_code")
-    alone_first = True
+    unimodal_pretraining = True
 
     def __init__(self, sizes: ImageSizes, width: int, dropout: float) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ class Encoder(nn.Module):
     modality: ClassVar[str]
     reads: tuple[str, ...] = ()  # names of the featurizer's arrays
     stackable: ClassVar[bool] = True  # whether `torch.func.vmap` can run several at once over their stacked weights
-    alone_first: ClassVar[bool] = False  # whether it learns alone before it learns with the others
+    unimodal_pretraining: ClassVar[bool] = False  # whether it learns alone before it learns with the others
     forward: Callable[..., Any]
 
     def start_from(self, path: Path) -> None:
