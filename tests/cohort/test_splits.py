@@ -10,7 +10,7 @@ from polyclinic.cohort import SPLITS
 from polyclinic.cohort.splits import SCHEMA, SHARES, assign, connected
 from tests.cohort.samples import steady
 
-SYNTHETIC_ID = pl.DataFrame(schema=SCHEMA)
+NO_EARLIER_SPLITS = pl.DataFrame(schema=SCHEMA)
 SUBJECTS = st.integers(0, 30)
 PICTURES = st.lists(st.tuples(SUBJECTS, st.sampled_from("abcdefgh")), max_size=40)
 
@@ -19,7 +19,9 @@ def pictured(pairs: list[tuple[int, str]]) -> pl.DataFrame:
     return pl.DataFrame(pairs, schema={"subject_id": pl.Int64(), "blob": pl.String()}, orient="row")
 
 
-def sides(subjects: list[int], pairs: list[tuple[int, str]], earlier: pl.DataFrame = SYNTHETIC_ID) -> dict[int, str]:
+def sides(
+    subjects: list[int], pairs: list[tuple[int, str]], earlier: pl.DataFrame = NO_EARLIER_SPLITS
+) -> dict[int, str]:
     split = assign(pl.Series(subjects, dtype=pl.Int64), pictured(pairs), 0, earlier)
     assert split.get_column("subject_id").to_list() == sorted(subjects)
     return dict(split.iter_rows())
@@ -72,7 +74,7 @@ def test_added_subjects_move_nobody(first: set[int], more: set[int]) -> None:
 @given(PICTURES, PICTURES)
 def test_nobody_leaves_training(pairs: list[tuple[int, str]], more: list[tuple[int, str]]) -> None:
     """A subject that a model may have learnt from is never tested on, whatever pictures come later."""
-    before = assign(pl.Series(range(20)), pictured([p for p in pairs if p[0] < 20]), 0, SYNTHETIC_ID)
+    before = assign(pl.Series(range(20)), pictured([p for p in pairs if p[0] < 20]), 0, NO_EARLIER_SPLITS)
     after = sides(list(range(31)), pairs + more, before)
     for subject, split in before.iter_rows():
         assert SPLITS.index(after[subject]) <= SPLITS.index(split)
@@ -86,7 +88,9 @@ def test_shares() -> None:
 
 def test_the_seed_changes_the_split() -> None:
     subjects = pl.Series(range(200))
-    assert not assign(subjects, pictured([]), 0, SYNTHETIC_ID).equals(assign(subjects, pictured([]), 1, SYNTHETIC_ID))
+    assert not assign(subjects, pictured([]), 0, NO_EARLIER_SPLITS).equals(
+        assign(subjects, pictured([]), 1, NO_EARLIER_SPLITS)
+    )
 
 
 def test_the_split_never_changes() -> None:

@@ -3,8 +3,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from polyclinic.demo import best_possible as oracle
-from polyclinic.demo.best_possible import auroc
+from polyclinic.demo.best_possible import auroc, oracle
 
 
 def test_auroc_equals_scikit_learns_with_ties():

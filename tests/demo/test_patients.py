@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from polyclinic.demo import best_possible as oracle
+from polyclinic.demo.best_possible import oracle
 from polyclinic.demo.patients import BLOCK, CAUSES, CONDITIONS, FINDINGS, MODALITIES, chance, draw_patients, log_odds
 
 HAS = [f"has_{modality}" for modality in MODALITIES]

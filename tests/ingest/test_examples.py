@@ -1,14 +1,14 @@
-"""The examples in the docstrings are true."""
+"""The docstrings' examples run as written."""
 
 import doctest
 
 import pytest
 
-from polyclinic.ingest import table_numbers
-from polyclinic.ingest.covid_cxr import diagnosis_mask as masking
+from polyclinic.ingest.covid_cxr import diagnosis_mask
+from polyclinic.ingest.table import datetimes
 
 
-@pytest.mark.parametrize("module", [masking, table_numbers])
+@pytest.mark.parametrize("module", [diagnosis_mask, datetimes])
 def test_examples(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

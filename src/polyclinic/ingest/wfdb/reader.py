@@ -49,8 +49,8 @@ def _headers(path: Path, sink: Sink) -> tuple[Path, list[Path]]:
     if not path.is_dir():
         return path.parent, [path]
     headers = list(files_under(path, sink, "*.hea"))
-    segments = {header.with_name(f"{name}.hea") for header in headers for name in segments(header)}
-    return path, [header for header in headers if header not in segments]
+    parts = {header.with_name(f"{name}.hea") for header in headers for name in segments(header)}
+    return path, [header for header in headers if header not in parts]
 
 
 def by_kind(waveform: Waveform) -> Iterator[tuple[str, Waveform]]:
