@@ -19,9 +19,10 @@ from polyclinic import Bundle, Cohort, Study
 from polyclinic.cohort import SPLITS
 from polyclinic.evaluation import auroc_figure, delong_test, subset_name
 from polyclinic.features import Arrays, EncoderCache
+from polyclinic.modalities import MODALITIES
 from polyclinic.models import subsets
 from polyclinic.progress import SILENT
-from polyclinic.study import MODALITIES, Network
+from polyclinic.study import Network
 from polyclinic.tasks import samples
 from polyclinic.training.evaluation.evaluate import answers_by_subset
 from polyclinic.training.fit import fit_study
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked.add_argument("--unseen", type=int, default=2000, help="to measure on")
     asked.add_argument("--folds", type=int, default=3)
     asked.add_argument("--epochs", type=int, default=40)
-    asked.add_argument("--inputs", nargs="+", choices=MODALITIES, default=MODALITIES)
+    asked.add_argument("--inputs", nargs="+", choices=MODALITIES, default=tuple(MODALITIES))
     asked.add_argument("--seed", type=int, default=0)
     chosen = asked.parse_args(arguments)
     study = Study(

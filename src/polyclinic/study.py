@@ -6,15 +6,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from polyclinic.files import write_text
+from polyclinic.modalities import MODALITIES
 from polyclinic.tasks import Task
 
-Modality = Literal["structured", "series", "note", "image"]
+Modality = Annotated[str, AfterValidator(lambda name: _modality(name))]
 ClassicalName = Literal["logistic_regression", "decision_tree", "random_forest", "gradient_boosting"]
 
-MODALITIES: tuple[Modality, ...] = ("structured", "series", "note", "image")
 CLASSICAL: tuple[ClassicalName, ...] = ("logistic_regression", "decision_tree", "random_forest", "gradient_boosting")
 
 
@@ -59,7 +67,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
     """
 
     tasks: tuple[Annotated[Task, BeforeValidator(lambda value: _task(value))], ...]
-    inputs: tuple[Modality, ...] = MODALITIES
+    inputs: tuple[Modality, ...] = tuple(MODALITIES)
     network: Network | None = Network()
     classical: tuple[ClassicalName, ...] = (
         "logistic_regression",
@@ -145,6 +153,12 @@ class Study(BaseModel, frozen=True, extra="forbid"):
         plain = self.model_dump(mode="json")
         plain["tasks"] = [task.model_dump(mode="json", exclude_unset=True) for task in self.tasks]
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+
+
+def _modality(name: str) -> str:
+    if name not in MODALITIES:
+        raise ValueError(f"unknown modality {name!r}: choose from {', '.join(MODALITIES)}")
+    return name
 
 
 def _task(value: Any) -> Any:

@@ -16,9 +16,9 @@ from polyclinic.cohort.storage.digest import digest
 from polyclinic.explain.sample import Sample, samples_of, taken_of
 from polyclinic.features import Arrays, SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.features.known_record import record_of
+from polyclinic.modalities import in_order
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.ensemble import EnsemblePredictions
-from polyclinic.models.network.batch import in_order
 
 BY_KIND = {"note": "NOTE//", "image": "IMAGE//"}
 """Modalities that read every code of a kind, seen in training or not."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from polyclinic import modalities
+
 SEPARATOR = "//"
 
 #: Answers to questions, never inputs by default.
@@ -13,12 +15,14 @@ OUTCOME = "OUTCOME"
 BIRTH = "MEDS_BIRTH"
 
 #: Kinds with a modality of their own; every other kind but OUTCOME is structured.
-MODALITY_OF_KIND: Mapping[str, str] = {"NOTE": "note", "IMAGE": "image", "WAVEFORM": "waveform"}
+MODALITY_OF_KIND: Mapping[str, str] = {
+    kind: row.name for row in modalities.MODALITIES.values() for kind in row.kinds
+} | {"WAVEFORM": "waveform"}
 
 #: Kinds whose timed numbers are also seen as a series.
 SERIES_KINDS = ("LAB", "VITAL")
 
-MODALITIES = ("structured", "series", "note", "image", "waveform")
+MODALITIES = (*modalities.MODALITIES, "waveform")
 
 
 def kind(code: str) -> str:

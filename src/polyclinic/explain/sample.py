@@ -12,10 +12,10 @@ import polars as pl
 
 from polyclinic.cohort.as_of import SAMPLES, known_at
 from polyclinic.features import Arrays
-from polyclinic.features.image.embeddings import Blobs
+from polyclinic.features.featurizer import Blobs
 from polyclinic.features.known_record import record_of
+from polyclinic.modalities import in_order
 from polyclinic.models.bundle.bundle import Bundle
-from polyclinic.models.network.batch import in_order
 
 OF_PICTURES = ("IMAGE//", "DICOM//")
 """The kinds of codes that name a picture, and tell how it was taken."""

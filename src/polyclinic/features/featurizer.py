@@ -1,12 +1,31 @@
 """What every featurizer promises: events known at a prediction time → arrays, fitted on training subjects alone."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import polars as pl
 
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.progress import SILENT, Progress
+
+Blobs = Callable[[str], Path]
+"""From the name of a blob to its file, such as a cohort's `blob`."""
+
 Arrays = dict[str, np.ndarray]
 """Arrays of one modality, all with the sample as first axis; always holds `present`, Boolean `[sample]`."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a study's models read of one modality, so that nothing else is computed."""
+
+    reads: tuple[str, ...] = ()  # arrays that the encoder reads; empty: there is no network
+    classical: bool = True  # whether classical models read it as well
+    scale: str = "robust"  # how measurements are standardised
+    terms: tuple[str, ...] = ("word",)  # of notes, for classical models
 
 
 class Featurizer(Protocol):
@@ -24,6 +43,16 @@ class Featurizer(Protocol):
 
     modality: ClassVar[str]
 
+    @classmethod
+    def of(cls, options: Any, cache: EncoderCache) -> Self:
+        """Return an unfitted featurizer; `options` None: the defaults."""
+        ...
+
+    @classmethod
+    def options_for(cls, request: Request) -> Any:  # noqa: ARG003
+        """Return the options that suit a study's models; None: the defaults."""
+        return None
+
     def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> Self:
         """Learn the state (codes, scales, vocabulary) from training samples, and give the featurizer itself."""
         ...
@@ -37,9 +66,34 @@ class Featurizer(Protocol):
         ...
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
+    def from_state(cls, state: dict[str, Any], *, cache: EncoderCache | None = None) -> Self:
         """Rebuild the featurizer that gave `state`."""
         ...
+
+    def sizes(self, arrays: Arrays) -> Mapping[str, Any]:
+        """Return what an encoder must know of the arrays: the fields of the modality's `Sizes`."""
+        ...
+
+    def read_from(self, blobs: Blobs) -> None:
+        """Read blobs (images, waveforms) from `blobs` from now on; without effect where none are read."""
+
+    def prepare(self, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT) -> int:  # noqa: ARG002
+        """Compute what the cache lacks for `transform`, with progress; return how much that was."""
+        return 0
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of features, codes or terms, of which the columns of classical models are named."""
+        return []
+
+    @property
+    def codes_read(self) -> frozenset[str]:
+        """Codes of which it reads the events, where it learns them in training; see also `Modality.kinds`."""
+        return frozenset()
+
+    def ignored(self, known: pl.DataFrame) -> dict[str, int]:  # noqa: ARG002
+        """Count the events of codes that training did not show, or not often enough, by code."""
+        return {}
 
 
 class NotFittedError(RuntimeError):

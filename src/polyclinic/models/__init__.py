@@ -1,6 +1,6 @@
 """Encoders → fusion → latent → heads, the classical models beside them, and what makes their answers probabilities."""
 
-from polyclinic.models.network.batch import MODALITIES, Batch, concatenate
+from polyclinic.models.network.batch import Batch, concatenate
 from polyclinic.models.network.config import (
     EncoderConfig,
     HeadConfig,
@@ -8,6 +8,7 @@ from polyclinic.models.network.config import (
     ModelConfig,
     NoteSizes,
     SeriesSizes,
+    Sizes,
     StructuredSizes,
     TaskKind,
 )
@@ -22,7 +23,6 @@ __all__ = [
     "ENCODERS",
     "FUSIONS",
     "HEADS",
-    "MODALITIES",
     "Batch",
     "Encoder",
     "EncoderConfig",
@@ -35,6 +35,7 @@ __all__ = [
     "Outputs",
     "RegressionHead",
     "SeriesSizes",
+    "Sizes",
     "StructuredSizes",
     "TaskKind",
     "TimeToEventHead",

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
+from polyclinic.modalities import in_order
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
 from polyclinic.models.ensemble.calibration import Calibrator
@@ -25,7 +26,6 @@ from polyclinic.models.ensemble.members import DesignCache, Member, MemberPredic
 from polyclinic.models.ensemble.network_outputs import average_network_predictions
 from polyclinic.models.ensemble.stacker_by_subset import Combination, Present, Subset
 from polyclinic.models.ensemble.thresholds import Utility, threshold_for_sensitivity, threshold_for_utility
-from polyclinic.models.network.batch import in_order
 from polyclinic.models.network.modality_dropout import keeping, subsets
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.study import Study, StudyError

@@ -14,9 +14,9 @@ from polyclinic.evaluation import Bootstrap
 from polyclinic.evaluation.metrics.survival import risks_at
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.files import write_json
+from polyclinic.modalities import in_order as modalities_in_order
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.predictions import with_inputs
-from polyclinic.models.network.batch import in_order as modalities_in_order
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study
 from polyclinic.tasks import Targets, samples

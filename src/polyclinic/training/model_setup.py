@@ -8,19 +8,15 @@ from typing import Any
 import numpy as np
 
 from polyclinic.features import Arrays
-from polyclinic.features.feature_set import FeatureSet
-from polyclinic.features.image.featurizer import ImageOptions
-from polyclinic.features.note.featurizer import NoteOptions
-from polyclinic.features.series.featurizer import SeriesOptions
+from polyclinic.features.feature_set import FEATURIZERS, FeatureSet
+from polyclinic.features.featurizer import Request
+from polyclinic.modalities import MODALITIES, load
 from polyclinic.models import (
     ENCODERS,
     EncoderConfig,
     HeadConfig,
-    ImageSizes,
     ModelConfig,
-    NoteSizes,
-    SeriesSizes,
-    StructuredSizes,
+    Sizes,
     UnifiedModel,
     build_encoder,
 )
@@ -42,7 +38,9 @@ def check_network(study: Study) -> None:
     if study.network is None:
         return
     try:
-        encoders = {modality: encoder_config(study, modality, SMALLEST[modality]) for modality in study.inputs}
+        encoders = {
+            modality: encoder_config(study, modality, _sizes_of(modality).smallest()) for modality in study.inputs
+        }
         options = study.network.model_dump(include={"fusion", "width", "dropout"})
         UnifiedModel(ModelConfig(encoders=encoders, heads={"any": HeadConfig(kind="binary")}, **options))
     except (TypeError, ValueError) as problem:
@@ -50,33 +48,26 @@ def check_network(study: Study) -> None:
 
 
 def feature_options(study: Study) -> dict[str, Any]:
-    """Give what the study's models read of each modality, so that nothing else is computed."""
-    pixels = "pixels" in _reads(study, "image") if "image" in study.inputs else False
-    outputs: tuple[Any, ...] = (
-        ("tokens", "pixels") if pixels and study.classical else ("pixels",) if pixels else ("tokens",)
-    )
-    scale: Any = study.network.series_scale if study.network else "robust"
+    """Return the featurizers' options by modality, so that nothing is computed that the study's models do not read."""
+    scale = study.network.series_scale if study.network else "robust"
     return {
-        "series": SeriesOptions(scale=scale),
-        "note": NoteOptions(tfidf=study.terms),
-        "image": ImageOptions(outputs=outputs),
+        modality: FEATURIZERS[modality].options_for(
+            Request(_reads(study, modality), bool(study.classical), scale, study.terms)
+        )
+        for modality in study.inputs
     }
 
 
-def _reads(study: Study, modality: Any) -> tuple[str, ...]:
-    """Name the arrays that the study's encoder of a modality reads."""
+def _reads(study: Study, modality: str) -> tuple[str, ...]:
+    """Return the names of the arrays that the study's encoder of a modality reads."""
     if study.network is None:
         return ()
-    config = encoder_config(study, modality, SMALLEST[modality])
-    return build_encoder(modality, config, 16, 0.0).reads
+    return build_encoder(modality, encoder_config(study, modality, _sizes_of(modality).smallest()), 16, 0.0).reads
 
 
-SMALLEST: Mapping[str, Any] = {
-    "structured": StructuredSizes(features=1),
-    "series": SeriesSizes(codes=2, channels=1),
-    "note": NoteSizes(words=2, sections=1),
-    "image": ImageSizes(),
-}
+def _sizes_of(modality: str) -> type[Sizes]:
+    sizes: type[Sizes] = load(MODALITIES[modality].sizes)
+    return sizes
 
 
 def encoder_config(study: Study, modality: Any, sizes: Any) -> EncoderConfig:
@@ -92,7 +83,10 @@ def model_config(
 ) -> ModelConfig:
     """Give what rebuilds the study's network."""
     assert study.network is not None
-    sizes = {modality: _sizes(modality, features, arrays[modality]) for modality in study.inputs}
+    sizes = {
+        modality: _sizes_of(modality).model_validate(features.featurizers[modality].sizes(arrays[modality]))
+        for modality in study.inputs
+    }
     return ModelConfig(
         encoders={modality: encoder_config(study, modality, size) for modality, size in sizes.items()},
         heads=dict(heads),
@@ -100,19 +94,6 @@ def model_config(
         width=study.network.width,
         dropout=study.network.dropout,
     )
-
-
-def _sizes(modality: str, features: FeatureSet, arrays: Arrays) -> Any:
-    featurizer: Any = features.featurizers[modality]
-    match modality:
-        case "structured":
-            return StructuredSizes(features=arrays["values"].shape[1], groups=featurizer.groups)
-        case "series":
-            return SeriesSizes(codes=len(featurizer.codes) + 1, channels=len(featurizer.codes))
-        case "note":
-            return NoteSizes(words=len(featurizer.vocabulary), sections=len(featurizer.sections))
-        case _:
-            return ImageSizes(views=len(featurizer.views), pixels=featurizer.options.side)
 
 
 def head_config(task: Task, target: Targets, balance: bool) -> HeadConfig:

@@ -21,7 +21,7 @@ from polyclinic.explain.sample import ExplanationError, Sample
 from polyclinic.explain.shapley.modalities import modality_shapley
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
-from polyclinic.features.image.embeddings import Blobs
+from polyclinic.features.featurizer import Blobs
 from polyclinic.files import sha256
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.golden import Golden, MadeUpPatient, Part

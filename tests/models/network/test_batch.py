@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from polyclinic.models import MODALITIES, Batch, concatenate, subsets
+from polyclinic.modalities import MODALITIES
+from polyclinic.models import Batch, concatenate, subsets
 from tests.models.inputs import batch
 
 ARRAYS = {
@@ -76,7 +77,7 @@ def test_presence_must_match_the_inputs():
 
 def test_moving_keeps_everything():
     moved = batch(2).to("cpu")
-    assert moved.modalities == MODALITIES
+    assert moved.modalities == tuple(MODALITIES)
     assert len(moved) == 2
 
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from polyclinic.models import FUSIONS, MODALITIES, Batch, ModelConfig, UnifiedModel, subsets
+from polyclinic.modalities import MODALITIES
+from polyclinic.models import FUSIONS, Batch, ModelConfig, UnifiedModel, subsets
 from tests.models.inputs import batch, garbage, inputs, model_config
 
 MIXED = torch.tensor(

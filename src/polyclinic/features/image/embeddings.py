@@ -4,21 +4,20 @@ Both are computed once per picture, whichever studies ask, and stay in the cache
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache as once
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from polyclinic.features.backbones import backbone
 from polyclinic.features.cache.encoder_cache import MISSING, EncoderCache, Encoding, Gathered, Shelf
+from polyclinic.features.featurizer import Blobs
 from polyclinic.features.image.preprocessing import PREPARATION, Fit, PictureError, canonical, read_picture
 from polyclinic.files import sha256
 from polyclinic.progress import SILENT, Progress
 
-Blobs = Callable[[str], Path]
 """Name of a blob → its file; a cohort's `blob` is one."""
 
 Kind = Literal["tokens", "pixels"]

@@ -9,8 +9,8 @@ from jaxtyping import Float32, Shaped
 
 from polyclinic.features.backbones import backbone
 from polyclinic.features.cache.encoder_cache import EncoderCache, Gathered
-from polyclinic.features.featurizer import Arrays, NotFittedError, sample_rows
-from polyclinic.features.image.embeddings import Blobs, Kind, PictureEncodings, PictureSize
+from polyclinic.features.featurizer import Arrays, Blobs, Featurizer, NotFittedError, Request, sample_rows
+from polyclinic.features.image.embeddings import Kind, PictureEncodings, PictureSize
 from polyclinic.features.image.preprocessing import FITS, Fit, PictureError
 from polyclinic.features.measurements import hours_before
 from polyclinic.progress import SILENT, Progress
@@ -51,7 +51,7 @@ class ImageOptions:
         backbone(self.backbone)
 
 
-class ImageFeaturizer:
+class ImageFeaturizer(Featurizer):
     """Takes the newest pictures known of each sample, oldest first.
 
     Arrays, besides `present`: `view_mask` Boolean `[sample, view]`; `view_code` int64 `[sample, view]` (0 = none,
@@ -77,6 +77,26 @@ class ImageFeaturizer:
         self.device = device
         self._views: dict[str, int] | None = None
         self._width = 0
+
+    @classmethod
+    def of(cls, options: Any, cache: EncoderCache) -> Self:
+        """Return an unfitted featurizer."""
+        return cls(options=options, cache=cache)
+
+    @classmethod
+    def options_for(cls, request: Request) -> ImageOptions:
+        """Return options with pixels if the encoder reads them, and tokens if it or a classical model does."""
+        pixels = "pixels" in request.reads
+        outputs: tuple[Any, ...] = ("tokens", "pixels") if pixels and request.classical else ("tokens",)
+        return ImageOptions(outputs=("pixels",) if pixels and not request.classical else outputs)
+
+    def read_from(self, blobs: Blobs) -> None:
+        """Read images from `blobs` from now on."""
+        self.blobs = blobs
+
+    def sizes(self, arrays: Arrays) -> dict[str, Any]:  # noqa: ARG002
+        """Return the number of view codes and the side of an image."""
+        return {"views": len(self.views), "pixels": self.options.side}
 
     @property
     def views(self) -> list[str]:
@@ -131,8 +151,8 @@ class ImageFeaturizer:
         cls,
         state: dict[str, Any],
         *,
-        blobs: Blobs | None = None,
         cache: EncoderCache | None = None,
+        blobs: Blobs | None = None,
         device: str = "cpu",
     ) -> Self:
         """Rebuild the featurizer that gave `state`."""

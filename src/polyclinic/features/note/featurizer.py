@@ -10,7 +10,7 @@ import polars as pl
 
 from polyclinic.cohort import name
 from polyclinic.features.cache.encoder_cache import EncoderCache
-from polyclinic.features.featurizer import Arrays, NotFittedError
+from polyclinic.features.featurizer import Arrays, Featurizer, NotFittedError, Request
 from polyclinic.features.note.embeddings import WIDTH, SentenceEncodings
 from polyclinic.features.note.layout import Note, NoteLayout, Piece, in_reading_order, note_events
 from polyclinic.features.note.tfidf import Terms, Tfidf
@@ -58,7 +58,7 @@ class _State:
     tfidf: Tfidf
 
 
-class NoteFeaturizer:
+class NoteFeaturizer(Featurizer):
     """Puts all notes known of a sample after one another, the oldest first.
 
     Arrays, besides `present`, as `options.outputs` asks: `words` int64 `[sample, word]` (0 = none, 1 = unknown, others
@@ -77,6 +77,25 @@ class NoteFeaturizer:
         self.cache = cache or EncoderCache()
         self.device = device
         self._state: _State | None = None
+
+    @classmethod
+    def of(cls, options: Any, cache: EncoderCache) -> Self:
+        """Return an unfitted featurizer."""
+        return cls(options, cache=cache)
+
+    @classmethod
+    def options_for(cls, request: Request) -> NoteOptions:
+        """Return options with the terms of the request."""
+        return NoteOptions(tfidf=request.terms)  # type: ignore[arg-type]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The terms."""
+        return self.terms
+
+    def sizes(self, arrays: Arrays) -> dict[str, Any]:  # noqa: ARG002
+        """Return the number of words and of sections."""
+        return {"words": len(self.vocabulary), "sections": len(self.sections)}
 
     @property
     def vocabulary(self) -> list[str]:

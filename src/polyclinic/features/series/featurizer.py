@@ -10,7 +10,8 @@ import polars as pl
 from pydantic import BaseModel, Field
 
 from polyclinic.cohort import kind, modality
-from polyclinic.features.featurizer import Arrays, NotFittedError, sample_rows
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.featurizer import Arrays, Featurizer, NotFittedError, Request, sample_rows
 from polyclinic.features.measurements import Measurements, count_events, measure
 from polyclinic.features.scaling import SCALES, QuantileScale, RobustScale, ScaleName, winsor_limits
 from polyclinic.features.series.representations import Form, grid, triplets
@@ -46,7 +47,7 @@ class SeriesState(BaseModel, frozen=True, extra="forbid"):
     window_hours: float  # before the prediction time, that the grid covers
 
 
-class SeriesFeaturizer:
+class SeriesFeaturizer(Featurizer):
     """Timed numbers → triplets and a grid, standardised per code.
 
     Codes are those of which enough training samples have a timed number. Values beyond a code's extreme training
@@ -61,6 +62,16 @@ class SeriesFeaturizer:
     def __init__(self, options: SeriesOptions | None = None) -> None:
         self.options = options or SeriesOptions()
         self._fitted: SeriesState | None = None
+
+    @classmethod
+    def of(cls, options: Any, cache: EncoderCache) -> SeriesFeaturizer:  # noqa: ARG003
+        """Return an unfitted featurizer."""
+        return cls(options)
+
+    @classmethod
+    def options_for(cls, request: Request) -> SeriesOptions:
+        """Return options with the scale of the request."""
+        return SeriesOptions(scale=request.scale)
 
     @property
     def fitted(self) -> SeriesState:
@@ -113,6 +124,20 @@ class SeriesFeaturizer:
             arrays |= grid(events, values, shape, fitted.bin_hours, fitted.window_hours)
         return arrays
 
+    @property
+    def column_names(self) -> list[str]:
+        """The codes."""
+        return list(self.codes)
+
+    @property
+    def codes_read(self) -> frozenset[str]:
+        """The codes."""
+        return frozenset(self.codes)
+
+    def sizes(self, arrays: Arrays) -> dict[str, Any]:  # noqa: ARG002
+        """Return the number of codes, with the padding code 0, and of channels."""
+        return {"codes": len(self.codes) + 1, "channels": len(self.codes)}
+
     def ignored(self, known: pl.DataFrame) -> dict[str, int]:
         """Count the events of each code with timed numbers that training did not show, or not often enough."""
         unseen = [code for code in _with_timed_numbers(known, 1) if code not in self.fitted.codes]
@@ -123,7 +148,7 @@ class SeriesFeaturizer:
         return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted.model_dump(mode="json")}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> SeriesFeaturizer:
+    def from_state(cls, state: dict[str, Any], *, cache: EncoderCache | None = None) -> SeriesFeaturizer:  # noqa: ARG003
         """Rebuild the featurizer that gave `state`."""
         made = cls(SeriesOptions.model_validate(state["options"]))
         made._fitted = SeriesState.model_validate(state["fitted"])

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import modality
-from polyclinic.features.featurizer import Arrays, NotFittedError, sample_rows
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.featurizer import Arrays, Featurizer, NotFittedError, sample_rows
 from polyclinic.features.measurements import count_events, measure
 from polyclinic.features.scaling import CLIP, RobustScale, winsor_limits
 from polyclinic.features.structured.categories import frequent_categories
@@ -22,7 +23,7 @@ MOST_CATEGORIES = 30
 """Of one code; the others count as rare."""
 
 
-class StructuredFeaturizer:
+class StructuredFeaturizer(Featurizer):
     """Numbers → statistics per code, categories → one-hot; what is not known is masked.
 
     For each code of the modality: last, first, minimum, maximum, mean, sd, count, slope per hour and hours since last
@@ -42,6 +43,11 @@ class StructuredFeaturizer:
         self.least_share = least_share
         self.least_samples = least_samples
         self._layout: Layout | None = None
+
+    @classmethod
+    def of(cls, options: Any, cache: EncoderCache) -> StructuredFeaturizer:  # noqa: ARG003
+        """Return an unfitted featurizer; it has no options."""
+        return cls()
 
     @property
     def layout(self) -> Layout:
@@ -79,6 +85,20 @@ class StructuredFeaturizer:
         return [column.name for column in self.layout.columns]
 
     @property
+    def column_names(self) -> list[str]:
+        """The names of the features."""
+        return self.names
+
+    @property
+    def codes_read(self) -> frozenset[str]:
+        """The codes of the features."""
+        return frozenset(self.layout.codes)
+
+    def sizes(self, arrays: Arrays) -> dict[str, Any]:
+        """Return the number of features, and the group of each."""
+        return {"features": arrays["values"].shape[1], "groups": self.groups}
+
+    @property
     def groups(self) -> tuple[int, ...]:
         """The number of each feature's code, from 0 in order of appearance: features of one code belong together."""
         numbers: dict[str, int] = {}
@@ -101,7 +121,7 @@ class StructuredFeaturizer:
         return {"least_share": self.least_share, "least_samples": self.least_samples, **self.layout.state()}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> StructuredFeaturizer:
+    def from_state(cls, state: dict[str, Any], *, cache: EncoderCache | None = None) -> StructuredFeaturizer:  # noqa: ARG003
         """Rebuild the featurizer that gave `state`."""
         made = cls(state["least_share"], state["least_samples"])
         made._layout = Layout.from_state(state)

@@ -33,7 +33,7 @@ from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
-from polyclinic.features.image.embeddings import Blobs
+from polyclinic.features.featurizer import Blobs
 from polyclinic.features.known_record import record_of
 from polyclinic.files import replacing, sha256, write_json, write_text
 from polyclinic.models.bundle.development_reference import FILES as REFERENCE

@@ -12,7 +12,7 @@ import polars as pl
 
 from polyclinic.features import Arrays
 from polyclinic.files import replacing
-from polyclinic.models.network.batch import in_order as ordered
+from polyclinic.modalities import in_order as ordered
 from polyclinic.tasks import Task
 
 COLUMNS = {

@@ -1,7 +1,8 @@
 """Classical models on the same features and splits as the network, behind one interface."""
 
+from polyclinic.models.classical.columns.base import DesignOptions
 from polyclinic.models.classical.config import ClassicalConfig, ClassicalKind, ClassicalName
-from polyclinic.models.classical.design_matrix import LINEAR, TREES, Design, DesignOptions
+from polyclinic.models.classical.design_matrix import LINEAR, TREES, Design
 from polyclinic.models.classical.estimators import FAMILIES
 from polyclinic.models.classical.imputation_and_scaling import Block
 from polyclinic.models.classical.model import ClassicalModel, NotFittedError

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from polyclinic.modalities import in_order
 from polyclinic.models.ensemble.stacker import Able, Answers, Stacker, predict_without_input, rates_without_input
-from polyclinic.models.network.batch import in_order
 from polyclinic.models.network.config import TaskKind
 
 ENOUGH = 50

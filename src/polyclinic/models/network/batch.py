@@ -11,14 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.nn import functional
 
-MODALITIES = ("structured", "series", "note", "image")
-"""The order of modalities wherever one is needed."""
-
-
-def in_order(modalities: Iterable[str]) -> tuple[str, ...]:
-    """Sort modalities as `MODALITIES` has them; ones of its own kind follow by name."""
-    known = {name: place for place, name in enumerate(MODALITIES)}
-    return tuple(sorted(modalities, key=lambda name: (known.get(name, len(known)), name)))
+from polyclinic.modalities import in_order
 
 
 @dataclass(frozen=True)

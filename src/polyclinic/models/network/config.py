@@ -1,10 +1,10 @@
 """What rebuilds a network; frozen, and saved beside its weights."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
-from polyclinic.models.network.batch import in_order
+from polyclinic.modalities import MODALITIES, in_order, load
 
 TaskKind = Literal["binary", "multiclass", "multilabel", "regression", "time_to_event"]
 
@@ -15,11 +15,25 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class StructuredSizes(Frozen):
+class Sizes(Frozen):
+    """What an encoder must know of the arrays of its modality's featurizer (`Featurizer.sizes`)."""
+
+    @classmethod
+    def smallest(cls) -> Self:
+        """Return the sizes of the smallest encoder, to check that one can be built."""
+        return cls()
+
+
+class StructuredSizes(Sizes):
     """Of the structured featurizer's arrays."""
 
     features: int = Field(ge=1)
     groups: tuple[int, ...] = ()  # of each feature, from 0; features of one code share a token. Empty: one token each
+
+    @classmethod
+    def smallest(cls) -> Self:
+        """Return one feature."""
+        return cls(features=1)
 
     @model_validator(mode="after")
     def _groups_every_feature(self) -> "StructuredSizes":
@@ -30,22 +44,32 @@ class StructuredSizes(Frozen):
         return self
 
 
-class SeriesSizes(Frozen):
+class SeriesSizes(Sizes):
     """Of the series featurizer's arrays."""
 
     codes: int = Field(ge=1)  # of the triplets, with the padding code 0
     channels: int = Field(ge=1)  # of the grid
 
+    @classmethod
+    def smallest(cls) -> Self:
+        """Return one code."""
+        return cls(codes=2, channels=1)
 
-class NoteSizes(Frozen):
+
+class NoteSizes(Sizes):
     """Of the note featurizer's arrays."""
 
     words: int = Field(ge=2)  # in the vocabulary, with padding 0 and unknown 1
     sections: int = Field(ge=1)
     sentence_width: int = Field(384, ge=1)
 
+    @classmethod
+    def smallest(cls) -> Self:
+        """Return a vocabulary of padding and unknown."""
+        return cls(words=2, sections=1)
 
-class ImageSizes(Frozen):
+
+class ImageSizes(Sizes):
     """Of the image featurizer's arrays."""
 
     views: int = Field(1, ge=1)  # view codes known
@@ -54,14 +78,11 @@ class ImageSizes(Frozen):
     pixels: int = Field(224, ge=32)  # side of a picture
 
 
-Sizes = StructuredSizes | SeriesSizes | NoteSizes | ImageSizes
-
-
 class EncoderConfig(Frozen):
     """Which encoder reads a modality, the sizes of its inputs, and its own options."""
 
     name: str
-    sizes: Sizes
+    sizes: SerializeAsAny[Sizes]
     options: dict[str, Any] = {}
 
 
@@ -105,7 +126,21 @@ class ModelConfig(Frozen):
     dropout: float = Field(0.3, ge=0, lt=1)
     shortcut: bool = True  # each modality also speaks for itself; see UnifiedModel
 
+    @field_validator("encoders", mode="before")
+    @classmethod
+    def _sizes_by_modality(cls, encoders: Any) -> Any:
+        """Read saved sizes as those of the modality."""
+        if not isinstance(encoders, dict):
+            return encoders
+        return {name: _with_sizes(name, config) for name, config in encoders.items()}
+
     @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities in their fixed order."""
         return in_order(self.encoders)
+
+
+def _with_sizes(modality: str, config: Any) -> Any:
+    if modality not in MODALITIES or not isinstance(config, dict) or not isinstance(config.get("sizes"), dict):
+        return config
+    return config | {"sizes": load(MODALITIES[modality].sizes).model_validate(config["sizes"])}

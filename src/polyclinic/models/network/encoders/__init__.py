@@ -1,35 +1,16 @@
-"""Encoders by modality and name: one modality's tensors → tokens. To add one: its module, its test, this table."""
+"""Encoders by modality and name: one modality's tensors → tokens. To add one: module, test, row of the modality."""
 
 import inspect
 from collections.abc import Callable, Mapping
 
+from polyclinic.modalities import MODALITIES, References
 from polyclinic.models.network.config import EncoderConfig
-from polyclinic.models.network.encoders.bag_of_words import BagOfWords
-from polyclinic.models.network.encoders.bilstm_attention import BiLSTMAttention
-from polyclinic.models.network.encoders.code_attention import CodeAttention
-from polyclinic.models.network.encoders.densenet121 import DenseNetEncoder
-from polyclinic.models.network.encoders.efficientnet_lite0 import efficientnet_lite0
 from polyclinic.models.network.encoders.encoder import Encoder, encode_present
-from polyclinic.models.network.encoders.feature_tokens import FeatureTokens
-from polyclinic.models.network.encoders.gru_d import GRUD
-from polyclinic.models.network.encoders.sentences import SentenceEncoder
-from polyclinic.models.network.encoders.structured_mlp import StructuredMLP
-from polyclinic.models.network.encoders.triplets import TripletTransformer
-from polyclinic.models.network.encoders.vit import ViTEncoder
-from polyclinic.models.network.encoders.word_cnn import WordCNN
 
 __all__ = ["ENCODERS", "Encoder", "build_encoder", "encode_present"]
 
 ENCODERS: Mapping[str, Mapping[str, Callable[..., Encoder]]] = {
-    "structured": {"mlp": StructuredMLP, "feature_tokens": FeatureTokens},
-    "series": {"code_attention": CodeAttention, "gru_d": GRUD, "triplet": TripletTransformer},
-    "note": {
-        "bag_of_words": BagOfWords,
-        "minilm": SentenceEncoder,
-        "cnn": WordCNN,
-        "bilstm_attention": BiLSTMAttention,
-    },
-    "image": {"efficientnet_lite0": efficientnet_lite0, "densenet121": DenseNetEncoder, "vit": ViTEncoder},
+    name: References(row.encoders) for name, row in MODALITIES.items()
 }
 """The first of each modality is its default."""
 

@@ -1,0 +1,1 @@
+"""Columns of the design matrix by modality; see `polyclinic.modalities`."""

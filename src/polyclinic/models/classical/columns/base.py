@@ -1,0 +1,66 @@
+"""What the columns of every modality have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from polyclinic.features import Arrays
+from polyclinic.models.classical.imputation_and_scaling import Block
+from polyclinic.models.classical.principal_components import Components
+
+
+@dataclass(frozen=True)
+class DesignOptions:
+    """How many columns the sources of many numbers may have."""
+
+    terms: int = 2000  # of the notes' TF-IDF, those in most training documents
+    sentence_components: int = 64
+    image_components: int = 64
+
+
+class Part(NamedTuple):
+    """Neighbouring columns from one source."""
+
+    block: Block
+    names: list[str]
+    values: Float[np.ndarray, "sample column"]  # NaN where the sample lacks the modality
+
+
+class ModalityColumns(Protocol):
+    """The columns of one modality, and what was learnt from training samples to make them."""
+
+    adds_presence: ClassVar[bool]  # whether a column `… present` tells which samples have the modality
+
+    @classmethod
+    def fit(cls, arrays: Arrays, names: Sequence[str], rows: Int[np.ndarray, " row"], options: DesignOptions) -> Self:
+        """Learn from the training samples `rows`; `names` are the featurizer's `column_names`."""
+        ...
+
+    def parts(self, arrays: Arrays, others: Collection[str]) -> list[Part]:
+        """Make the columns; `others` are the other modalities of the design, which may hold the same facts."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        ...
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the columns that gave `state`."""
+        ...
+
+
+def part(name: str, names: list[str], values: np.ndarray, alike: bool = False) -> Part:
+    """Return columns of one block, as float64."""
+    return Part(Block(name, len(names), alike), names, values.astype(np.float64))
+
+
+def component_part(source: str, components: Components, pooled: np.ndarray) -> Part:
+    """Return the principal components of pooled embeddings."""
+    values = components(pooled)
+    return part(source, [f"{source} component {i + 1}" for i in range(values.shape[1])], values, alike=True)
