@@ -95,8 +95,8 @@ def test_a_study_cannot_be_changed():
     [
         ({"epochs": 3}, "epochs: Extra inputs are not permitted"),
         ({"network": {"widht": 64}}, "network.widht: Extra inputs are not permitted"),
-        ({"network": {"encoders": {"genome": "cnn"}}}, "'structured', 'series', 'note' or 'image'"),
-        ({"inputs": ["genome"]}, "'structured', 'series', 'note' or 'image'"),
+        ({"network": {"encoders": {"genome": "cnn"}}}, "choose from structured, series, note, image"),
+        ({"inputs": ["genome"]}, "choose from structured, series, note, image"),
         ({"inputs": ["note", "note"]}, "each modality once"),
         ({"inputs": []}, "at least one"),
         ({"classical": ["svm"]}, "'logistic_regression', 'decision_tree', 'random_forest' or 'gradient_boosting'"),

@@ -140,7 +140,7 @@ def test_errors_of_ours_come_out_as_they_are(problem, polyclinic, monkeypatch):
 def test_errors_of_pydantic_name_the_field_and_the_choices(polyclinic):
     refusal = polyclinic("train", "x", "--task", "demo_stay", "--inputs", "note,genome").refusal
     assert "inputs.1" in refusal
-    assert "'structured', 'series', 'note' or 'image'" in refusal
+    assert "choose from structured, series, note, image" in refusal
     assert "pydantic" not in refusal
 
 

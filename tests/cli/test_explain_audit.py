@@ -38,5 +38,5 @@ def test_refusals(bundle, hospital, polyclinic, tmp_path):
     assert (
         "does not answer 'weather'" in polyclinic("explain-audit", bundle, hospital.path, "--task", "weather").refusal
     )
-    SIMPLE.fit(hospital).save(tmp_path / "simple")
+    fit_study(SIMPLE, hospital).bundle.save(tmp_path / "simple")
     assert "no network" in polyclinic("explain-audit", tmp_path / "simple", hospital.path).refusal

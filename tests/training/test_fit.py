@@ -9,7 +9,7 @@ from polyclinic import Study
 from polyclinic.models.ensemble.members import presence_of
 from polyclinic.study import StudyError
 from polyclinic.tasks import TaskError
-from polyclinic.training.fit import fit_study
+from polyclinic.training.fit import fit, fit_study
 from tests.hospital import SIMPLE, SMALL, STUDY, files_of, rewritten
 
 
@@ -110,8 +110,8 @@ def out_of_fold(fitted, task: str) -> np.ndarray:
     )
 
 
-def test_a_study_fits_itself(hospital, cache):
-    assert SIMPLE.fit(hospital, cache=cache).predict(hospital).frame.height == 72
+def test_fit_returns_the_bundle(hospital, cache):
+    assert fit(SIMPLE, hospital, cache=cache).predict(hospital).frame.height == 72
 
 
 @pytest.mark.parametrize("calibration", ["temperature", "isotonic", "none"])

@@ -13,9 +13,9 @@ NO_INTERVAL = "interval not estimable"
 class Estimate(Record):
     """One figure; what could not be estimated is None, and `reason` says why.
 
-    >>> print(Figure("auroc", 0.8702, 0.8511, 0.8884, 4000, "DeLong, 95 %"))
+    >>> print(Estimate("auroc", 0.8702, 0.8511, 0.8884, 4000, "DeLong, 95 %"))
     .870 [.851, .888]
-    >>> print(Figure.missing("auroc", 12, "no positives among 12 samples"))
+    >>> print(Estimate.missing("auroc", 12, "no positives among 12 samples"))
     not estimable: no positives among 12 samples
     """
 
@@ -30,7 +30,7 @@ class Estimate(Record):
     def __post_init__(self) -> None:
         numbers = [number for number in (self.value, self.low, self.high) if number is not None]
         if not all(math.isfinite(number) for number in numbers):
-            raise ValueError(f"{self.name}: a figure is finite or None with a reason; see Figure.of")
+            raise ValueError(f"{self.name}: a figure is finite or None with a reason; see Estimate.of")
         if (self.low is None) != (self.high is None):
             raise ValueError(f"{self.name}: an interval has two ends or none")
         if self.low is not None and self.high is not None and self.low > self.high:
@@ -94,9 +94,10 @@ class Difference(Record):
 
     Where the p value was adjusted for the number of comparisons, the adjusted one is written, and named so.
 
-    >>> print(Difference(Figure("auroc", 0.021, 0.004, 0.038, 4000, "paired DeLong, 95 %"), p=0.0154))
+    >>> gain = Estimate("auroc", 0.021, 0.004, 0.038, 4000, "paired DeLong, 95 %")
+    >>> print(Difference(gain, p=0.0154))
     +.021 [+.004, +.038], p = .015
-    >>> print(Difference(Figure("auroc", 0.021, 0.004, 0.038, 4000, "paired DeLong, 95 %"), 0.0154, p_adjusted=0.0308))
+    >>> print(Difference(gain, 0.0154, p_adjusted=0.0308))
     +.021 [+.004, +.038], p (Holm) = .031
     """
 

@@ -167,9 +167,9 @@ def test_weights_are_drawn_anew_and_the_encoders_only_at_the_last_stage(bundle):
     for stage in STAGES:
         drawn, again = redrawn(networks, stage, 0), redrawn(networks, stage, 0)
         other = redrawn(networks, stage, 1)
-        heads = [one.network_predictions.weights[TASK] for one in (drawn[0], networks[0], other[0], drawn[1])]
+        heads = [one.unimodal_heads.weights[TASK] for one in (drawn[0], networks[0], other[0], drawn[1])]
         assert all(not torch.allclose(heads[0], one, atol=1e-3) for one in heads[1:])
-        assert torch.equal(heads[0], again[0].network_predictions.weights[TASK])
+        assert torch.equal(heads[0], again[0].unimodal_heads.weights[TASK])
         encoders = zip(drawn[0].encoders.parameters(), networks[0].encoders.parameters(), strict=True)
         assert all(torch.equal(*pair) for pair in encoders) == (stage == STAGES[0])
     assert torch.equal(state, torch.random.get_rng_state())
@@ -184,8 +184,7 @@ def test_weights_drawn_with_the_seed_of_training_are_not_its_beginning(bundle):
                 begun.append(type(bundle.ensemble.networks[0])(bundle.ensemble.networks[0].config))
         (drawn, *_) = redrawn(bundle.ensemble.networks, STAGES[-1], seed)
         assert all(
-            not torch.allclose(drawn.network_predictions.weights[TASK], one.network_predictions.weights[TASK])
-            for one in begun
+            not torch.allclose(drawn.unimodal_heads.weights[TASK], one.unimodal_heads.weights[TASK]) for one in begun
         )
 
 

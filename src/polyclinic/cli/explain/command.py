@@ -10,7 +10,8 @@ from polyclinic.cli.console import out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json, time_of
 
 if TYPE_CHECKING:
-    from polyclinic.cli.explain import ExplanationView, InapplicableTask, Question
+    from polyclinic.cli.explain.dispatch import ExplanationView
+    from polyclinic.cli.explain.target import InapplicableTask, Question
 
 METHODS: Mapping[str, tuple[str, ...]] = {
     "all": ("shapley",),
@@ -84,7 +85,8 @@ def explain(
     """
     time = time_of(at)
     _refuse_words(modality, method, baseline, sensitivity, out_file)
-    from polyclinic.cli.explain import InapplicableTask, Wish, explained, question_of
+    from polyclinic.cli.explain.dispatch import Wish, explained
+    from polyclinic.cli.explain.target import InapplicableTask, question_of
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle.bundle import Bundle
 
