@@ -1,4 +1,4 @@
-"""Write files so that a reader sees the old one or the new one, never half of one."""
+"""Atomic file writes: a reader sees the old file or the new one."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it becomes `path` in one step, on failure it is removed.
+    """Yield a temporary path next to `path`, renamed to `path` on success and removed on failure.
 
-    The data is on the disk before the name changes, so that a crash leaves the old file or the new.
+    The data is synced to disk before the rename, so a crash leaves the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -42,5 +42,5 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sha256(content: bytes) -> str:
-    """Give the SHA-256 of `content` in hexadecimal."""
+    """Return the SHA-256 of `content` in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

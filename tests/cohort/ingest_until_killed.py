@@ -1,4 +1,4 @@
-"""Add one numbered batch of events after another to a cohort, and say when each is committed: run to be killed."""
+"""Script that commits numbered batches of events to a cohort and prints each number, until it is killed."""
 
 import sys
 from datetime import datetime
@@ -12,7 +12,7 @@ SUBJECTS = 30
 
 
 def batch(number: int) -> pl.DataFrame:
-    """Give the events of one batch: one of each subject, one of them new."""
+    """Return the events of one batch: one per subject, including one new subject."""
     subjects = [str(subject) for subject in (*range(SUBJECTS), 1000 + number)]
     return pl.DataFrame(
         {
@@ -24,15 +24,15 @@ def batch(number: int) -> pl.DataFrame:
     )
 
 
-def picture(number: int) -> bytes:
-    """Give the picture of one batch, large enough to be torn."""
+def image(number: int) -> bytes:
+    """Return the image of one batch, large enough to be truncated."""
     return number.to_bytes(4, "big") * 50_000
 
 
 def add(path: Path, number: int) -> None:
     """Commit one batch."""
     with CohortWriter(path, source="test") as writer:
-        name = writer.add_blob(picture(number), "png")
+        name = writer.add_blob(image(number), "png")
         writer.add(batch(number))
         writer.add(pl.DataFrame({"subject_id": [0], "code": ["IMAGE//CR//PA"], "blob": [name]}))
 

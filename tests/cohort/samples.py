@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from polyclinic.cohort import POLARS_EVENTS
 
-#: For property tests: a busy machine is not a failure.
+#: For property tests: no deadline, so that a busy machine does not fail them.
 steady = settings(deadline=None)
 
 CODES = ("LAB//lactate//mmol/L", "VITAL//HR//bpm", "DEMOGRAPHIC//sex", "NOTE//findings", "OUTCOME//died", "Ω")
 
-#: One event as the source has it: id, time, code, number, text, blob.
+#: One event: source id, time, code, number, text, blob.
 Event = tuple[str, datetime | None, str, float | None, str | None, str | None]
 
 SOURCE_IDS = st.sampled_from(["0", "7", "17", "007", "a-1", "ß", str(2**62 - 1), str(2**62)])
@@ -34,11 +34,11 @@ EVENTS: st.SearchStrategy[Event] = st.tuples(
 
 
 def frame(events: Iterable[Event]) -> pl.DataFrame:
-    """Give events as a reader gives them to the writer."""
+    """Return events as a frame for the writer."""
     schema = {"source_id": pl.String()} | {name: POLARS_EVENTS[name] for name in list(POLARS_EVENTS)[1:]}
     return pl.DataFrame(list(events), schema=schema, orient="row")
 
 
 def rows(events: pl.DataFrame) -> Counter[tuple[Any, ...]]:
-    """Count the rows of a frame."""
+    """Return the count of each row of a frame."""
     return Counter(events.rows())

@@ -1,4 +1,4 @@
-"""Codes and the modality in which they are seen."""
+"""Codes and their modalities."""
 
 import polars as pl
 import pytest
@@ -15,11 +15,11 @@ from polyclinic.cohort import MODALITIES, OUTCOME, kind, kinds, modality, name, 
         ("LAB//ratio//a//b", ("LAB", "ratio", "a//b")),
     ],
 )
-def test_parts(code: str, parts: tuple[str, str, str | None]) -> None:
+def test_parts_of_a_code(code: str, parts: tuple[str, str, str | None]) -> None:
     assert (kind(code), name(code), unit(code)) == parts
     assert pl.Series([code]).to_frame("code").select(kinds(pl.col("code"))).item() == parts[0]
 
 
-def test_outcomes_have_no_modality_and_every_other_code_has_one() -> None:
+def test_every_code_but_outcomes_has_a_modality() -> None:
     assert modality(f"{OUTCOME}//died") is None
     assert {modality(f"{k}//x") for k in ("NOTE", "IMAGE", "WAVEFORM", "LAB", "anything")} <= set(MODALITIES)

@@ -1,4 +1,4 @@
-"""A cohort as readers see it, and as MEDS' own tools do."""
+"""Reading a cohort, with Polyclinic and with other tools."""
 
 import json
 from datetime import datetime
@@ -17,15 +17,15 @@ DAY = [datetime(2020, 1, day) for day in range(1, 6)]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Write a cohort of three subjects; the first two share a picture."""
+    """Write a cohort of three subjects; the first two share an image."""
     with CohortWriter(tmp_path / "cohort", source="table") as writer:
-        picture = writer.add_blob(b"picture", "png")
+        image = writer.add_blob(b"image", "png")
         events = [
             ("a", None, "DEMOGRAPHIC//sex", None, "female", None),
             ("a", DAY[0], "LAB//lactate//mmol/L", 1.0, None, None),
             ("a", DAY[2], "LAB//lactate//mmol/L", 4.0, None, None),
-            ("a", DAY[3], "IMAGE//CR//PA", None, None, picture),
-            ("b", DAY[1], "IMAGE//CR//PA", None, None, picture),
+            ("a", DAY[3], "IMAGE//CR//PA", None, None, image),
+            ("b", DAY[1], "IMAGE//CR//PA", None, None, image),
             ("b", DAY[2], "NOTE//findings", None, "no effusion", None),
             ("b", DAY[4], "OUTCOME//died", 1.0, None, None),
             ("3", None, "LAB//lactate//mmol/L", 2.5, None, None),
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "cohort"
 
 
-def test_meds_accepts_it(folder: Path) -> None:
+def test_files_match_the_meds_schemas(folder: Path) -> None:
     for file in (folder / meds.data_subdirectory).glob("*.parquet"):
         table = pq.read_table(file)
         meds.DataSchema.validate(table)
@@ -45,17 +45,17 @@ def test_meds_accepts_it(folder: Path) -> None:
     meds.DatasetMetadataSchema.validate(json.loads((folder / meds.dataset_metadata_filepath).read_text()))
 
 
-def test_pyarrow_and_polars_read_the_same(folder: Path) -> None:
-    own = Cohort.open(folder).events().collect()
-    assert dict(own.schema) == POLARS_EVENTS
-    assert pl.read_parquet(folder / "data" / "*.parquet").equals(own)
-    assert pl.DataFrame(ds.dataset(folder / "data").to_table()).equals(own)
+def test_pyarrow_and_polars_read_equal_events(folder: Path) -> None:
+    events = Cohort.open(folder).events().collect()
+    assert dict(events.schema) == POLARS_EVENTS
+    assert pl.read_parquet(folder / "data" / "*.parquet").equals(events)
+    assert pl.DataFrame(ds.dataset(folder / "data").to_table()).equals(events)
 
 
 def test_every_code_is_listed(folder: Path) -> None:
     codes = pl.read_parquet(folder / meds.code_metadata_filepath)
-    seen = Cohort.open(folder).events().group_by("code").len().collect()
-    assert dict(codes.select("code", "events").rows()) == dict(seen.rows())
+    counts = Cohort.open(folder).events().group_by("code").len().collect()
+    assert dict(codes.select("code", "events").rows()) == dict(counts.rows())
 
 
 def test_subjects_splits_and_events_agree(folder: Path) -> None:
@@ -73,7 +73,7 @@ def test_subjects_splits_and_events_agree(folder: Path) -> None:
     }
 
 
-def test_as_of(folder: Path) -> None:
+def test_events_as_of_a_time(folder: Path) -> None:
     known = Cohort.open(folder).as_of(DAY[1]).collect()
     assert sorted(known.get_column("code").to_list()) == [
         "DEMOGRAPHIC//sex",
@@ -100,19 +100,19 @@ def test_summary(folder: Path) -> None:
     assert json.loads(json.dumps(summary.to_dict()))["modalities"]["note"] == {"subjects": 1, "events": 1}
 
 
-def test_a_rare_code_is_not_in_the_missingness(tmp_path: Path) -> None:
+def test_missingness_excludes_rare_codes(tmp_path: Path) -> None:
     with CohortWriter(tmp_path, source="table") as writer:
         writer.add(pl.DataFrame({"subject_id": [*range(100), 0], "code": ["LAB//common"] * 100 + ["LAB//rare"]}))
     assert set(Cohort.open(tmp_path).summary().missingness) >= {"LAB//common"}
     assert "LAB//rare" not in Cohort.open(tmp_path).summary().missingness
 
 
-def test_unknown_split(folder: Path) -> None:
+def test_an_unknown_split_is_rejected(folder: Path) -> None:
     with pytest.raises(CohortError, match="choose from train, tuning, held_out"):
         Cohort.open(folder).subjects_in("test")
 
 
-def test_an_opened_cohort_keeps_its_version(folder: Path) -> None:
+def test_an_open_cohort_keeps_its_version(folder: Path) -> None:
     before = Cohort.open(folder)
     with CohortWriter(folder, source="table") as writer:
         writer.add(pl.DataFrame({"subject_id": [4], "code": ["LAB//x"]}))
@@ -120,7 +120,7 @@ def test_an_opened_cohort_keeps_its_version(folder: Path) -> None:
     assert Cohort.open(folder).events().collect().height == 9
 
 
-def test_what_is_not_a_cohort_is_refused(tmp_path: Path, folder: Path) -> None:
+def test_opening_something_else_is_an_error(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(CohortError, match="no cohort at"):
         Cohort.open(tmp_path / "nowhere")
     with pytest.raises(CohortError, match="no cohort at"):

@@ -1,4 +1,4 @@
-"""Rejects: each listed, counted by reason, small however many."""
+"""Rejects: listed once, counted by reason, packed."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from polyclinic.cohort import Cohort
-from polyclinic.demo.radiographs import films_of
+from polyclinic.demo.radiographs import planned_radiographs
 from polyclinic.ingest import ingest
 from tests.demo.conftest import SEED
 
@@ -63,7 +63,7 @@ def test_pictures_come_out_as_they_were_drawn(cohort, patients):
     pictures = cohort.events().filter(pl.col("code").cast(pl.String).str.starts_with("IMAGE")).collect()
     checked = 0
     for facts in patients.head(15).iter_rows(named=True):
-        for film in films_of(SEED, facts):
+        for film in planned_radiographs(SEED, facts):
             row = pictures.filter(pl.col("subject_id") == film.patient, pl.col("time") == film.taken_at)
             seen = np.asarray(Image.open(cohort.blob(row["blob"][0])), dtype=float) / 255
             np.testing.assert_allclose(seen, film.render().pixels, atol=1.5 / 255)

@@ -69,7 +69,7 @@ def test_a_careless_typist_mistypes_some_words():
     for careless in (False, True):
         draft = Draft(random.Random(1), "indication", careless)
         for _ in range(30):
-            draft.say(sentence)
+            draft.add(sentence)
         texts.append(draft)
     clean, typed = texts
     assert clean.text.count("aspiration") == 30

@@ -47,7 +47,7 @@ def test_the_risk_is_that_of_the_causes(many):
     from polyclinic.demo.patients import INTERCEPT
 
     patients = many[0]
-    risk = np.where(patients.care.treated, patients.fate.risk_treated, patients.fate.risk_untreated)
+    risk = np.where(patients.care.treated, patients.outcomes.risk_treated, patients.outcomes.risk_untreated)
     np.testing.assert_allclose(chance(INTERCEPT + log_odds(patients.causes())), risk)
 
 

@@ -34,7 +34,7 @@ def test_outcomes_say_the_truth(rows):
 def test_deterioration_falls_within_seven_days_and_is_unknown_where_not_followed_up(rows, patients):
     worse = rows.filter(pl.col("outcome") == "deterioration")
     assert worse["hour"].max() <= 48 + 7 * 24
-    assert worse.height == patients.fate.known.sum() < len(patients)
+    assert worse.height == patients.outcomes.known.sum() < len(patients)
 
 
 def test_everyone_either_died_or_was_censored_after_discharge(rows):

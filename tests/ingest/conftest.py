@@ -1,4 +1,4 @@
-"""What the tests of readers share: a source ingested into a cohort, read back."""
+"""Fixtures of the readers' tests: a source ingested into a cohort and read back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from polyclinic.ingest import IngestReport, ingest
 
 @dataclass
 class Ingested:
-    """A cohort with one source in it; events carry the source's own id of the subject."""
+    """A cohort with one source; events have the source id of the subject."""
 
     report: IngestReport
     cohort: Cohort
@@ -39,7 +39,7 @@ class Ingested:
         return self.cohort.blob(blob).read_bytes()
 
     def pixels(self, source_id: str, code: str) -> list[list[list[int]]]:
-        """The pixels of a subject's pictures, in time."""
+        """The pixels of a subject's images, sorted by time."""
         blobs = [blob for _, blob in self.of(source_id, code)]
         return [np.asarray(Image.open(BytesIO(self.content(blob)))).tolist() for blob in blobs]
 

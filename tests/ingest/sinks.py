@@ -1,4 +1,4 @@
-"""A sink that keeps what it is given, for looking at one reader without a cohort."""
+"""A sink that records its input, to test a reader without a cohort."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from polyclinic.progress import SILENT
 EVENT = {"source_id": None, "time": None, "code": None, "numeric_value": None, "text_value": None, "blob": None}
 
 
-class Kept:
-    """Events as tuples (subject, time, code, value) and rejects as they came."""
+class RecordingSink:
+    """Events as tuples (subject, time, code, value) and rejects in order."""
 
     def __init__(self):
         self.frames: list[pl.DataFrame] = []
@@ -53,9 +53,9 @@ def _event(row: dict) -> tuple:
     return row["source_id"], row["time"], row["code"], values[0]
 
 
-def read_table(table: Path, mapping: str) -> Kept:
-    """Read a table by a mapping written as YAML."""
-    kept, file = Kept(), table.parent / "mapping.yaml"
+def read_table(table: Path, mapping: str) -> RecordingSink:
+    """Read a table with a mapping given as YAML."""
+    kept, file = RecordingSink(), table.parent / "mapping.yaml"
     file.write_text(mapping, encoding="utf-8")
     read(table, kept, Options(mapping=file), SILENT)
     return kept

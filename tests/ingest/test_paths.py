@@ -1,11 +1,11 @@
-"""A name in a source leads to a file in the source's folder, or nowhere."""
+"""Paths named by a source stay in the source's folder."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polyclinic.ingest.paths import MISSING, OUTSIDE, UnreadablePath, files_under, inside
-from tests.ingest.sinks import Kept
+from tests.ingest.sinks import RecordingSink
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def root(tmp_path):
 @pytest.mark.parametrize(
     "name", ["deep/file.txt", "./deep/file.txt", "deep\\file.txt", " deep/file.txt ", "in/file.txt"]
 )
-def test_files_of_the_source(root, name):
+def test_files_in_the_source(root, name):
     assert inside(root, name).read_text() == "ours"
 
 
@@ -47,7 +47,7 @@ def test_files_of_the_source(root, name):
         ("x" * 5000, MISSING),
     ],
 )
-def test_names_that_lead_elsewhere(root, name, reason):
+def test_names_outside_the_source_are_rejected(root, name, reason):
     with pytest.raises(UnreadablePath) as error:
         inside(root, name)
     assert error.value.reason == reason
@@ -59,7 +59,7 @@ PIECES = st.sampled_from(["..", ".", "", "deep", "in", "out", "out.txt", "outsid
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PIECES, max_size=6), st.sampled_from(["/", "\\"]))
-def test_whatever_is_found_lies_in_the_folder(root, pieces, separator):
+def test_found_files_are_in_the_folder(root, pieces, separator):
     try:
         found = inside(root, separator.join(pieces))
     except UnreadablePath:
@@ -67,8 +67,8 @@ def test_whatever_is_found_lies_in_the_folder(root, pieces, separator):
     assert found.read_text() == "ours"
 
 
-def test_a_walk_rejects_links_that_lead_out(root):
-    kept = Kept()
+def test_links_out_of_the_folder_are_rejected(root):
+    kept = RecordingSink()
     assert [path.name for path in files_under(root, kept)] == ["file.txt"]
     assert sorted((reject.file, reject.reason) for reject in kept.rejects) == [
         ("loop", OUTSIDE),

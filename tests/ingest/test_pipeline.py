@@ -1,4 +1,4 @@
-"""What holds for every source: all or nothing, once, counted."""
+"""Ingest of any source: atomic, idempotent, counted."""
 
 import json
 
@@ -23,7 +23,7 @@ def run(table, **options):
     return ingest("table", table, table.parent / "cohort", **({"mapping": table.parent / "m.yaml"} | options))
 
 
-def test_the_report_counts_what_went_in_and_what_did_not(table):
+def test_report_counts_events_and_rejects(table):
     report = run(table)
     assert (report.events, report.subjects, report.blobs, report.rejected) == (2, 2, 0, 1)
     assert dict(report.rejects) == {"not a number": 1}
@@ -37,14 +37,14 @@ def test_rejects_are_listed_in_the_cohort(table):
     assert reject == ("table", "people.csv", 4, "not a number")
 
 
-def test_reading_again_changes_nothing(table):
+def test_repeated_ingest_changes_nothing(table):
     run(table)
     before = Cohort.open(table.parent / "cohort").events().collect()
     run(table)
     assert Cohort.open(table.parent / "cohort").events().collect().equals(before)
 
 
-def test_strict_refuses_the_whole_source_and_leaves_the_cohort(table):
+def test_strict_ingest_with_rejects_leaves_the_cohort_unchanged(table):
     with pytest.raises(IngestError, match=r"people\.csv has rejects \(not a number: 1\)"):
         run(table, strict=True)
     table.write_text("id,age\n1,70\n")
@@ -62,7 +62,7 @@ def test_nothing_readable_is_an_error(table, text):
         run(table)
 
 
-def test_a_refusal_says_what_to_do_and_where(table):
+def test_errors_give_location_and_remedy(table):
     with pytest.raises(IngestError, match=r"the first: line 4: not a number: column 'age': correct the cell"):
         run(table, strict=True)
     table.write_text("id,ages\n1,70\n")
@@ -70,8 +70,8 @@ def test_a_refusal_says_what_to_do_and_where(table):
         run(table)
 
 
-def test_a_refusal_names_no_other_file_than_was_named(table):
-    folder = table.parent / "films"
+def test_errors_do_not_name_files_of_a_folder(table):
+    folder = table.parent / "images"
     folder.mkdir()
     (folder / "Doe^Jane.dcm").write_text("no DICOM")
     with pytest.raises(IngestError, match="the first: not a DICOM file: ") as refused:
@@ -80,7 +80,7 @@ def test_a_refusal_names_no_other_file_than_was_named(table):
 
 
 @pytest.mark.parametrize("into", [".", "cohort", "a/b/cohort", "link/cohort"])
-def test_a_cohort_within_the_source_would_be_read_with_it(table, into, tmp_path_factory):
+def test_a_cohort_inside_the_source_is_an_error(table, into, tmp_path_factory):
     (table.parent / "link").symlink_to(table.parent)
     before = sorted(table.parent.rglob("*"))
     for source, options in (("table", {"mapping": table.parent / "m.yaml"}), ("dicom", {})):
@@ -91,35 +91,35 @@ def test_a_cohort_within_the_source_would_be_read_with_it(table, into, tmp_path_
     assert sorted(table.parent.rglob("*")) == before
 
 
-def test_many_subjects_keep_their_own_ids(table):
+def test_source_ids_of_many_subjects_are_kept(table):
     rows = 60_000
     ids = [f"p{n}" if n % 2 else str(n) for n in range(rows)]
     pl.DataFrame({"id": ids, "age": [n % 90 for n in range(rows)]}).write_csv(table)
     assert run(table).subjects == rows
     cohort = Cohort.open(table.parent / "cohort")
     ages = cohort.events().collect().join(cohort.subjects, on="subject_id", how="left")
-    told = dict(ages.select("source_id", "numeric_value").rows())
-    assert told == {name: n % 90 for n, name in enumerate(ids)}
+    found = dict(ages.select("source_id", "numeric_value").rows())
+    assert found == {name: n % 90 for n, name in enumerate(ids)}
 
 
-def test_an_unknown_source_is_answered_with_the_choices(tmp_path):
+def test_an_unknown_source_is_an_error_with_the_choices(tmp_path):
     with pytest.raises(IngestError, match="unknown source 'mimic': choose from covid-cxr, dicom, indiana"):
         ingest("mimic", tmp_path, tmp_path / "cohort")
 
 
-def test_an_option_of_another_reader_is_refused(tmp_path):
+def test_an_option_of_another_reader_is_an_error(tmp_path):
     with pytest.raises(IngestError, match="source 'dicom' has no option mapping: its options are: none"):
         ingest("dicom", tmp_path, tmp_path / "cohort", mapping=tmp_path / "m.yaml")
 
 
-def test_a_path_that_is_not_there(tmp_path):
+def test_a_missing_path_is_an_error(tmp_path):
     with pytest.raises(IngestError, match="nowhere does not exist"):
         ingest("dicom", tmp_path / "nowhere", tmp_path / "cohort")
     assert not (tmp_path / "cohort").exists()
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_every_reader_can_be_loaded_and_finds_nothing_in_an_empty_folder(name, tmp_path):
+def test_every_reader_rejects_an_empty_folder(name, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "m.yaml").write_text(MAPPING)
     mapping = tmp_path / "m.yaml" if "mapping" in source_named(name).options else None

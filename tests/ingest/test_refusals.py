@@ -1,4 +1,4 @@
-"""A source that is refused leaves nothing behind, and an existing cohort as it was, to the bit."""
+"""A refused source creates no files, and leaves an existing cohort unchanged to the bit."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,27 +11,25 @@ from polyclinic.ingest import READERS, IngestError, RejectsError, ingest
 
 TABLE = "id,age\n1,70\n2,old\n"
 MAPPING = "subject: id\ncolumns:\n  age: {code: DEMOGRAPHIC//age//years, type: numeric}\n"
-PICTURES = "subject: id\ncolumns:\n  film: {code: IMAGE//CR//PA, type: image}\n"
+IMAGES = "subject: id\ncolumns:\n  image: {code: IMAGE//CR//PA, type: image}\n"
 REPORT = '<eCitation><uId id="CXR1"/><AbstractText Label="FINDINGS">Clear.</AbstractText></eCitation>'
 RECORD = "Time,Parameter,Value\n00:00,RecordID,1\n00:00,Age,54\n"
 
 
 class Refused(NamedTuple):
-    """A source as files (a picture where the content is None), the options, and what the refusal says."""
+    """A source as files (an image if the content is None), its options, and the expected message."""
 
     source: str
     files: Mapping[str, str | None]
-    says: str
+    message: str
     options: Mapping[str, str | bool] = {}
     path: str = ""  # within the source's folder
 
 
 CASES = {
-    "a table that is not there": Refused(
-        "table", {"m.yaml": MAPPING}, "does not exist", {"mapping": "m.yaml"}, "t.csv"
-    ),
+    "a missing table": Refused("table", {"m.yaml": MAPPING}, "does not exist", {"mapping": "m.yaml"}, "t.csv"),
     "a table without a mapping": Refused("table", {"t.csv": TABLE}, "needs a mapping"),
-    "a mapping that is not there": Refused("table", {"t.csv": TABLE}, "cannot be read", {"mapping": "m.yaml"}),
+    "a missing mapping": Refused("table", {"t.csv": TABLE}, "cannot be read", {"mapping": "m.yaml"}),
     "a mapping that is not YAML": Refused(
         "table", {"t.csv": TABLE, "m.yaml": "subject: ["}, "not YAML", {"mapping": "m.yaml"}
     ),
@@ -51,15 +49,15 @@ CASES = {
     "metadata of something else": Refused("covid-cxr", {"metadata.csv": TABLE}, "no column 'patientid'"),
     "metadata that is empty": Refused("covid-cxr", {"metadata.csv": ""}, "empty file: 1"),
     "no report": Refused("indiana", {"a.xml": "no XML"}, "broken XML: 1"),
-    "pictures that are not there": Refused("indiana", {"a.xml": REPORT}, "--images", {"images": "pictures"}),
+    "missing images": Refused("indiana", {"a.xml": REPORT}, "--images", {"images": "images"}),
     "no DICOM": Refused("dicom", {"x.dcm": "text"}, "nothing readable"),
     "no waveform": Refused("wfdb", {"x.hea": "text"}, "damaged WFDB header: 1"),
     "a strict ingest with events": Refused(
         "table", {"t.csv": TABLE, "m.yaml": MAPPING}, "has rejects", {"mapping": "m.yaml", "strict": True}
     ),
-    "a strict ingest with pictures": Refused(
+    "a strict ingest with images": Refused(
         "table",
-        {"t.csv": "id,film\n1,new.png\n2,none.png\n", "new.png": None, "m.yaml": PICTURES},
+        {"t.csv": "id,image\n1,new.png\n2,none.png\n", "new.png": None, "m.yaml": IMAGES},
         "missing file: 1",
         {"mapping": "m.yaml", "strict": True},
     ),
@@ -79,12 +77,12 @@ def refuse(case: Refused, folder: Path, into: Path) -> None:
     if not folder.exists():
         write(folder, case.files)
     paths = {name: folder / value for name, value in case.options.items() if isinstance(value, str)}
-    with pytest.raises(IngestError, match=case.says):
+    with pytest.raises(IngestError, match=case.message):
         ingest(case.source, folder / case.path, into, **(dict(case.options) | paths))
 
 
 def everything(folder: Path) -> dict[str, tuple]:
-    """What is under a folder: links with their targets, files with their content and the moment of their change."""
+    """Return the state of a folder: link targets, file contents and modification times."""
     found = {}
     for path in sorted(folder.rglob("*")):
         state = path.lstat()
@@ -95,25 +93,25 @@ def everything(folder: Path) -> dict[str, tuple]:
 
 @pytest.fixture
 def cohort(tmp_path) -> Path:
-    """A cohort with a picture in it."""
-    files = {"t.csv": "id,film\n1,x.png\n", "x.png": None, "m.yaml": PICTURES}
+    """Return a cohort with an image."""
+    files = {"t.csv": "id,image\n1,x.png\n", "x.png": None, "m.yaml": IMAGES}
     write(tmp_path / "earlier", files, grey=200)
     ingest("table", tmp_path / "earlier", tmp_path / "cohort", mapping=tmp_path / "earlier" / "m.yaml")
     return tmp_path / "cohort"
 
 
-def test_every_reader_is_refused_something():
+def test_cases_cover_every_reader():
     assert {case.source for case in CASES.values()} == set(READERS)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_stays_where_there_was_nothing(case, tmp_path):
+def test_no_cohort_is_created(case, tmp_path):
     refuse(CASES[case], tmp_path / "source", tmp_path / "cohorts" / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_folder_that_was_there_stays_as_it_was(case, tmp_path):
+def test_an_existing_folder_is_unchanged(case, tmp_path):
     write(tmp_path / "mine", {"notes.txt": "mine"})
     before = everything(tmp_path / "mine")
     refuse(CASES[case], tmp_path / "source", tmp_path / "mine")
@@ -121,21 +119,21 @@ def test_a_folder_that_was_there_stays_as_it_was(case, tmp_path):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_existing_cohort_stays_as_it_was(case, tmp_path, cohort):
+def test_an_existing_cohort_is_unchanged(case, tmp_path, cohort):
     before = everything(cohort)
     refuse(CASES[case], tmp_path / "source", cohort)
     assert everything(cohort) == before
 
 
-def test_a_refused_source_can_be_ingested_once_it_is_mended(tmp_path):
-    case, into = CASES["a strict ingest with pictures"], tmp_path / "cohort"
+def test_a_corrected_source_can_be_ingested(tmp_path):
+    case, into = CASES["a strict ingest with images"], tmp_path / "cohort"
     refuse(case, tmp_path / "source", into)
-    (tmp_path / "source" / "t.csv").write_text("id,film\n1,new.png\n")
+    (tmp_path / "source" / "t.csv").write_text("id,image\n1,new.png\n")
     report = ingest("table", tmp_path / "source", into, mapping=tmp_path / "source" / "m.yaml", strict=True)
     assert (report.events, report.blobs) == (1, 1)
 
 
-def test_a_strict_refusal_is_of_its_own_kind(tmp_path):
+def test_strict_refusal_raises_rejects_error(tmp_path):
     case = CASES["a strict ingest with events"]
     write(tmp_path / "source", case.files)
     with pytest.raises(RejectsError):

@@ -33,7 +33,7 @@ class EnsemblePredictions:
         self.said = []
         self.task = SILENT.task
 
-    def say(self, text):
+    def message(self, text):
         self.said.append(text)
 
 

@@ -41,8 +41,8 @@ class TerminalProgress:
                 bars.stop()
                 self._bars = None
 
-    def say(self, text: str) -> None:
-        """Print a line; it stays."""
+    def message(self, text: str) -> None:
+        """Print a line."""
         err.print(text)
 
     def _shown(self) -> Bars:

@@ -1,4 +1,4 @@
-"""The cohort on disk: a MEDS data set, its schema, subject-level splits, and the view as of a time."""
+"""The cohort on disk: a MEDS data set, its schema, subject-level splits, and the events known at a time."""
 
 from polyclinic.cohort.as_of import SAMPLES, known_at
 from polyclinic.cohort.codes import (

@@ -1,4 +1,4 @@
-"""The view of the record as of a time: the one function that cuts it, so that no model sees the future."""
+"""Select the events known at each prediction time. All models go through this function, so none sees the future."""
 
 from typing import TypeVar
 
@@ -8,25 +8,25 @@ from polyclinic.cohort.errors import CohortError
 
 Events = TypeVar("Events", pl.LazyFrame, pl.DataFrame)
 
-#: One row for each question asked: its number, of whom, and when.
+#: One row per sample: its number, subject and prediction time.
 SAMPLES = {"sample": pl.UInt32(), "subject_id": pl.Int64(), "prediction_time": pl.Datetime("us")}
 
 
 def known_at(events: Events, samples: pl.DataFrame) -> Events:
-    """Give the events known of each sample's subject at its prediction time.
+    """Return the events of each sample's subject that are known at its prediction time.
 
-    Kept are static facts (null time) and events at or before `prediction_time`; a subject may have any number of
-    samples, and an event appears once for each that knows it. To the columns of `events` are added `sample` and
-    `prediction_time`. Rows are sorted by sample and time, static facts first, and otherwise stay in their order.
+    These are static facts (null time) and events at or before `prediction_time`. A subject may have several samples;
+    an event is repeated for each sample that includes it. The columns `sample` and `prediction_time` are added. Rows
+    are sorted by sample and time, static facts first; the sort is stable.
 
     Raises:
         CohortError: `samples` lacks a column of `SAMPLES`, holds another type, or holds a null.
     """
-    asked = _checked(samples)
+    requested = _checked(samples)
     known = (
         events.lazy()
-        .filter(pl.col("subject_id").is_between(asked["subject_id"].min(), asked["subject_id"].max()))
-        .join(asked.lazy(), on="subject_id", how="inner", maintain_order="left")
+        .filter(pl.col("subject_id").is_between(requested["subject_id"].min(), requested["subject_id"].max()))
+        .join(requested.lazy(), on="subject_id", how="inner", maintain_order="left")
         .filter(pl.col("time").is_null() | (pl.col("time") <= pl.col("prediction_time")))
         .sort("sample", "time", nulls_last=False, maintain_order=True)
     )

@@ -1,4 +1,4 @@
-"""Codes: `KIND//NAME//UNIT` in the source's own vocabulary, and the modality in which each kind is seen."""
+"""Codes: `KIND//NAME//UNIT` in the source's own vocabulary, and the modality of each kind."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,10 @@ from polyclinic import modalities
 
 SEPARATOR = "//"
 
-#: Answers to questions, never inputs by default.
+#: Outcomes: labels of tasks, never inputs by default.
 OUTCOME = "OUTCOME"
 
-#: MEDS' code of the birth; its time is the date. A date known of the subject, and not the beginning of its record.
+#: MEDS' code of the birth; its time is the date of birth, which does not mark the start of the record.
 BIRTH = "MEDS_BIRTH"
 
 #: Kinds with a modality of their own; every other kind but OUTCOME is structured.
@@ -19,14 +19,14 @@ MODALITY_OF_KIND: Mapping[str, str] = {
     kind: row.name for row in modalities.MODALITIES.values() for kind in row.kinds
 } | {"WAVEFORM": "waveform"}
 
-#: Kinds whose timed numbers are also seen as a series.
+#: Kinds whose timed numbers are also part of the series modality.
 SERIES_KINDS = ("LAB", "VITAL")
 
 MODALITIES = (*modalities.MODALITIES, "waveform")
 
 
 def kind(code: str) -> str:
-    """Give the first part of a code.
+    """Return the kind: the first part of a code.
 
     >>> kind("LAB//lactate//mmol/L")
     'LAB'
@@ -35,7 +35,7 @@ def kind(code: str) -> str:
 
 
 def name(code: str) -> str:
-    """Give the second part of a code, or the whole of a code without parts.
+    """Return the name: the second part of a code, or the whole code if it has one part.
 
     >>> name("LAB//lactate//mmol/L"), name("MEDS_BIRTH")
     ('lactate', 'MEDS_BIRTH')
@@ -45,7 +45,7 @@ def name(code: str) -> str:
 
 
 def unit(code: str) -> str | None:
-    """Give the third part of a code; None where it has none.
+    """Return the unit: the third part of a code, or None.
 
     >>> unit("LAB//lactate//mmol/L"), unit("DEMOGRAPHIC//sex")
     ('mmol/L', None)
@@ -55,7 +55,7 @@ def unit(code: str) -> str | None:
 
 
 def modality(code: str) -> str | None:
-    """Give the modality of a code's events; None for outcomes.
+    """Return the modality of a code's events, or None for outcomes.
 
     >>> modality("NOTE//findings"), modality("DIAGNOSIS//I10"), modality("OUTCOME//died")
     ('note', 'structured', None)
@@ -64,5 +64,5 @@ def modality(code: str) -> str | None:
 
 
 def kinds(codes: pl.Expr) -> pl.Expr:
-    """Give the kind of every code of a column, as text."""
+    """Return an expression for the kind of each code in a column, as text."""
     return codes.cast(pl.String).str.splitn(SEPARATOR, 2).struct.field("field_0")

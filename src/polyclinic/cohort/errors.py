@@ -1,5 +1,5 @@
-"""What can be wrong with a cohort."""
+"""Errors of reading and writing a cohort."""
 
 
 class CohortError(ValueError):
-    """A cohort that cannot be opened or written: where, why and what to do, never a patient's value."""
+    """A cohort cannot be opened or written; the message says where, why and what to do, without patient data."""

@@ -1,11 +1,11 @@
-"""Records that could not be used: where each was, why, and what to do about it; never what it said."""
+"""Rejected records: location, reason and remedy, without patient data."""
 
 from collections import Counter
 from dataclasses import astuple, dataclass
 
 import polars as pl
 
-#: Columns of `metadata/rejects.parquet`; `records` counts the records that a row stands for.
+#: Columns of `metadata/rejects.parquet`; `records` is the number of records per row.
 REJECTS = {
     "source": pl.String(),
     "file": pl.String(),
@@ -14,7 +14,7 @@ REJECTS = {
     "remedy": pl.String(),
     "records": pl.Int64(),
 }
-#: Rejects kept as objects before they are put into a table, which is much smaller.
+#: Rejects kept as objects before they are packed into a table, which is much smaller.
 BATCH = 50_000
 
 _PACKED = {name: pl.Categorical() if dtype == pl.String() else dtype for name, dtype in REJECTS.items()}
@@ -24,8 +24,8 @@ _PACKED = {name: pl.Categorical() if dtype == pl.String() else dtype for name, d
 class Reject:
     """One record left out of the cohort.
 
-    `line` counts from 1 and is None for a file that is not read by lines; `reason` is one of a reader's few
-    fixed phrases, so that rejects can be counted by it.
+    `line` counts from 1 and is None for a file not read by lines. `reason` is one of a reader's few fixed phrases, so
+    rejects can be counted by it.
     """
 
     file: str
@@ -35,7 +35,7 @@ class Reject:
 
 
 class Rejects:
-    """The rejects of one ingest, kept small."""
+    """The rejects of one ingest, stored compactly."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -43,18 +43,18 @@ class Rejects:
         self._tables = [pl.DataFrame(schema=_PACKED)]
 
     def add(self, reject: Reject, records: int = 1) -> None:
-        """List a reject that stands for `records` records."""
+        """Add a reject of `records` records."""
         self._recent[reject] += records
         if len(self._recent) >= BATCH:
             self._pack()
 
     def table(self) -> pl.DataFrame:
-        """Give the columns `REJECTS`, each reject once, in the order they came."""
+        """Return the distinct rejects (columns `REJECTS`) in order of first occurrence."""
         self._pack()
-        return once(pl.concat(self._tables).cast(pl.Schema(REJECTS)), pl.col("records").sum())
+        return distinct(pl.concat(self._tables).cast(pl.Schema(REJECTS)), pl.col("records").sum())
 
     def by_reason(self) -> dict[str, int]:
-        """Count the records left out by reason, the most common first."""
+        """Return the number of rejected records by reason, the most common first."""
         return count_by_reason(self.table())
 
     def _pack(self) -> None:
@@ -63,12 +63,12 @@ class Rejects:
         self._recent.clear()
 
 
-def once(table: pl.DataFrame, records: pl.Expr) -> pl.DataFrame:
-    """Give each reject of `table` once, with `records` to tell how many records it stands for."""
+def distinct(table: pl.DataFrame, records: pl.Expr) -> pl.DataFrame:
+    """Return the distinct rejects of `table`, with `records` as aggregated by the given expression."""
     return table.group_by([name for name in REJECTS if name != "records"], maintain_order=True).agg(records)
 
 
 def count_by_reason(table: pl.DataFrame) -> dict[str, int]:
-    """Count the records of a table of rejects by reason, the most common first."""
+    """Return the number of records in a table of rejects by reason, the most common first."""
     counts = table.group_by("reason").agg(pl.col("records").sum())
     return dict(counts.sort("records", "reason", descending=[True, False]).iter_rows())

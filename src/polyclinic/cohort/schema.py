@@ -1,4 +1,4 @@
-"""The columns of an event: those of MEDS, and `blob`, the name of a picture or waveform under `blobs/`.
+"""The columns of an event: those of MEDS, and `blob`, the name of an image or waveform under `blobs/`.
 
 https://github.com/Medical-Event-Data-Standard/meds (version 0.4, `DataSchema`).
 """
@@ -9,10 +9,10 @@ from datetime import datetime
 import polars as pl
 import pyarrow as pa
 
-#: Sources without dates count their times from here.
+#: Origin of time for sources without dates.
 NOMINAL_ORIGIN = datetime(2000, 1, 1)
 
-#: One event a row, in the order of the file; a null time is a static fact.
+#: One event per row, columns in file order; a null time means a static fact.
 EVENTS: pa.Schema = pa.schema(
     [
         pa.field("subject_id", pa.int64(), nullable=False),
@@ -24,7 +24,7 @@ EVENTS: pa.Schema = pa.schema(
     ]
 )
 
-#: The same columns as polars reads them.
+#: The same columns as polars types.
 POLARS_EVENTS: Mapping[str, pl.DataType] = {
     "subject_id": pl.Int64(),
     "time": pl.Datetime("us"),

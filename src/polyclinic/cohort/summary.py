@@ -1,4 +1,4 @@
-"""What a cohort holds, in numbers."""
+"""Counts of a cohort."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ FREQUENT = 0.05
 
 @dataclass(frozen=True)
 class ModalityCount:
-    """How many subjects have a modality, and how many events of it there are."""
+    """Number of subjects with a modality, and of its events."""
 
     subjects: int
     events: int
@@ -31,14 +31,14 @@ class Summary:
         subjects: subjects with at least one event.
         events: events of all subjects.
         codes: distinct codes.
-        modalities: counts of each modality; a timed number of a laboratory value or vital sign counts as structured
-            and as series, and outcomes are of no modality.
-        missingness: share of subjects, 0 to 1, that lack each modality and each frequent code (see `FREQUENT`).
-        first: earliest time; None where every event is static.
+        modalities: counts of each modality; timed numbers of laboratory values and vital signs count as structured
+            and as series; outcomes have no modality.
+        missingness: share of subjects, 0 to 1, without each modality and each frequent code (see `FREQUENT`).
+        first: earliest time; None if every event is static.
         last: latest time.
         splits: subjects in each split.
-        sources: subjects first named by each source.
-        rejects: records left out, by reason.
+        sources: subjects by the source that first added them.
+        rejects: rejected records, by reason.
         per_code: columns code, events, subjects, values (events with a number), minimum, mean, maximum, first, last,
             missing (share of subjects without the code); the most common first.
     """
@@ -56,7 +56,7 @@ class Summary:
     per_code: pl.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the summary as plain values that JSON can hold."""
+        """Return the summary as JSON-serialisable values."""
         times = pl.col("first", "last").dt.to_string("iso:strict")
         return {
             "subjects": self.subjects,
@@ -74,20 +74,20 @@ class Summary:
 
 
 def summarise(subjects: pl.DataFrame, splits: pl.DataFrame, codes: pl.DataFrame, rejects: pl.DataFrame) -> Summary:
-    """Make the summary of a version from its tables (see `tables.TABLES`)."""
+    """Summarise a version from its tables (see `tables.TABLES`)."""
     n = subjects.height
     per_code = _per_code(codes, n)
     modalities = {
         name: ModalityCount(int((subjects[name] > 0).sum()), int(subjects[name].sum())) for name in MODALITIES
     }
-    lacking = {name: 1 - count.subjects / n if n else 1.0 for name, count in modalities.items()}
+    missing = {name: 1 - count.subjects / n if n else 1.0 for name, count in modalities.items()}
     frequent = per_code.filter(pl.col("subjects") >= FREQUENT * n).select("code", "missing")
     return Summary(
         subjects=n,
         events=int(subjects["events"].sum()),
         codes=codes.height,
         modalities=modalities,
-        missingness=lacking | dict(frequent.iter_rows()),
+        missingness=missing | dict(frequent.iter_rows()),
         first=codes.select(pl.col("first").min()).item(),
         last=codes.select(pl.col("last").max()).item(),
         splits=dict.fromkeys(SPLITS, 0) | _counted(splits, "split"),

@@ -19,7 +19,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-FILM_MM = 430.0
+DETECTOR_MM = 430.0
 
 
 class Storage(NamedTuple):
@@ -91,7 +91,7 @@ def _describe(dataset: FileDataset, storage: Storage, label: Label, shape: tuple
     dataset.Modality, dataset.ViewPosition = storage.modality, label.view
     dataset.BodyPartExamined, dataset.Manufacturer = "CHEST", "Polyclinic demo"
     dataset.PatientOrientation = ["L", "F"]  # rows run to the patient's left, columns to the feet
-    dataset.ImagerPixelSpacing = [f"{FILM_MM / shape[0]:.4f}"] * 2
+    dataset.ImagerPixelSpacing = [f"{DETECTOR_MM / shape[0]:.4f}"] * 2
 
 
 def _store(dataset: FileDataset, storage: Storage, pixels: Float32[np.ndarray, "row column"]) -> None:

@@ -40,7 +40,7 @@ Trace = Float32[np.ndarray, "patient sample"]
 
 
 def draw_ecgs(rng: np.random.Generator, patients: Patients) -> Int16[np.ndarray, "patient sample lead"]:
-    """Give everyone's ECG, in units of 1/`UNITS_PER_MV` mV."""
+    """Return everyone's ECG, in units of 1/`UNITS_PER_MV` mV."""
     people, ill, count = patients.people, patients.illness, len(patients)
     rate = 82 + 4 * ill.inflammation + 6 * ill.has("sepsis") + 10 * rng.standard_normal(count)
     rate = np.clip(rate + 14 * people.atrial_fibrillation, SLOWEST_BPM, FASTEST_BPM)

@@ -68,17 +68,17 @@ class Sentence(NamedTuple):
 class Draft:
     """A section in the making: keeps the text and its triggers, and mistypes."""
 
-    def __init__(self, dice: random.Random, section: str, careless: bool) -> None:
-        self.dice, self.section, self.careless = dice, section, careless
+    def __init__(self, rng: random.Random, section: str, careless: bool) -> None:
+        self.rng, self.section, self.careless = rng, section, careless
         self.text = ""
         self.triggers: list[Trigger] = []
 
-    def say(self, sentence: Sentence) -> None:
+    def add(self, sentence: Sentence) -> None:
         """Add a sentence."""
         phrase, concept, negated, slots = sentence
         hedged = "<hedge>" in phrase and bool(slots["hedge"])
         phrase = re.sub(r"<(\w+)>", lambda slot: slots[slot[1]], phrase)
-        phrase = re.sub(r"\{([^}]*)\}", lambda options: self.dice.choice(options[1].split("|")), phrase)
+        phrase = re.sub(r"\{([^}]*)\}", lambda options: self.rng.choice(options[1].split("|")), phrase)
         self.text += " " if self.text else ""
         for place, part in enumerate(re.split(r"[\[\]]", _capital(phrase) + "." * (phrase[-1] != "?"))):
             typed = self._typed(part)
@@ -93,10 +93,10 @@ class Draft:
         return re.sub(r"[A-Za-z]{4,}", lambda word: self._mistyped(word[0]), part)
 
     def _mistyped(self, word: str) -> str:
-        if self.dice.random() > MISTYPED:
+        if self.rng.random() > MISTYPED:
             return word
-        at = self.dice.randrange(1, len(word) - 1)
-        slip = self.dice.randrange(3)
+        at = self.rng.randrange(1, len(word) - 1)
+        slip = self.rng.randrange(3)
         if slip == 0:
             return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
         return word[:at] + word[at + 1 :] if slip == 1 else word[:at] + word[at] + word[at:]
@@ -124,13 +124,13 @@ def write_notes(seed: int, patients: Patients) -> Notes:
         if not facts["has_note"]:
             continue
         patient = facts["patient"]
-        dice = random.Random(f"{seed}/{patient}/notes")
-        careless = dice.random() < CARELESS
-        seen = [finding for finding in FINDINGS if _seen(dice, finding, facts)]
-        drafts = [Draft(dice, section, careless) for section in SECTIONS]
+        rng = random.Random(f"{seed}/{patient}/notes")
+        careless = rng.random() < CARELESS
+        seen = [finding for finding in FINDINGS if _seen(rng, finding, facts)]
+        drafts = [Draft(rng, section, careless) for section in SECTIONS]
         for draft, sentences in zip(drafts, (_indication, _findings, _impression), strict=True):
-            for sentence in sentences(dice, facts, seen):
-                draft.say(sentence)
+            for sentence in sentences(rng, facts, seen):
+                draft.add(sentence)
         rows.append((patient, indicated[place], drafts[0].text, None, None))
         rows.append((patient, reported[place], None, drafts[1].text, drafts[2].text))
         triggers += [(patient, *trigger) for draft in drafts for trigger in draft.triggers]
@@ -139,50 +139,50 @@ def write_notes(seed: int, patients: Patients) -> Notes:
     return Notes(table, pl.DataFrame(triggers, {"patient_id": int} | Trigger.__annotations__, orient="row"))
 
 
-def _indication(dice: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:  # noqa: ARG001
+def _indication(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:  # noqa: ARG001
     condition = facts["condition"]
-    who = dice.choice(("woman", "female", "lady") if facts["female"] else ("man", "male", "gentleman"))
-    complaint = dice.choice(VAGUE if dice.random() < 0.25 else COMPLAINTS[condition])
-    yield Sentence(f"{facts['age']:.0f} {dice.choice(('year old', 'year-old', 'yo'))} {who} with {complaint}")
-    history = [Sentence(aside) for aside in HISTORY_ASIDE if dice.random() < 0.10]
-    background = [dice.choice(words) for name, words in BACKGROUND.items() if facts[name] and dice.random() < 0.7]
+    who = rng.choice(("woman", "female", "lady") if facts["female"] else ("man", "male", "gentleman"))
+    complaint = rng.choice(VAGUE if rng.random() < 0.25 else COMPLAINTS[condition])
+    yield Sentence(f"{facts['age']:.0f} {rng.choice(('year old', 'year-old', 'yo'))} {who} with {complaint}")
+    history = [Sentence(aside) for aside in HISTORY_ASIDE if rng.random() < 0.10]
+    background = [rng.choice(words) for name, words in BACKGROUND.items() if facts[name] and rng.random() < 0.7]
     if background:
         history.append(Sentence(f"Background of {', '.join(background)}"))
     for concept in HISTORIES:
         affirmed, denied = HISTORY[concept]
         if facts[concept]:
-            history.append(Sentence(dice.choice(affirmed), concept))
-        elif dice.random() < 0.45:
-            history.append(Sentence(dice.choice(denied), concept, negated=True))
-    dice.shuffle(history)
+            history.append(Sentence(rng.choice(affirmed), concept))
+        elif rng.random() < 0.45:
+            history.append(Sentence(rng.choice(denied), concept, negated=True))
+    rng.shuffle(history)
     yield from history
-    yield Sentence(dice.choice(QUESTIONS[condition if dice.random() < 0.75 else dice.choice(CONDITIONS)]))
+    yield Sentence(rng.choice(QUESTIONS[condition if rng.random() < 0.75 else rng.choice(CONDITIONS)]))
 
 
-def _findings(dice: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:
-    yield Sentence(dice.choice(("Portable AP film", "AP view") if facts["portable"] else ("PA chest film", "PA view")))
-    sentences = [Sentence(aside) for aside in ASIDE if dice.random() < 0.15]
+def _findings(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:
+    yield Sentence(rng.choice(("Portable AP film", "AP view") if facts["portable"] else ("PA chest film", "PA view")))
+    sentences = [Sentence(aside) for aside in ASIDE if rng.random() < 0.15]
     for finding in FINDINGS:
         if finding in seen:
-            sentences.append(_described(dice, finding, facts))
-        elif dice.random() < 0.75:
-            sentences.append(Sentence(dice.choice(ABSENT[finding]), finding, negated=True))
-    dice.shuffle(sentences)
+            sentences.append(_described(rng, finding, facts))
+        elif rng.random() < 0.75:
+            sentences.append(Sentence(rng.choice(ABSENT[finding]), finding, negated=True))
+    rng.shuffle(sentences)
     yield from sentences
 
 
-def _impression(dice: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:
+def _impression(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:
     for finding in seen:
-        yield _described(dice, finding, facts)
+        yield _described(rng, finding, facts)
     if not seen:
-        yield Sentence(dice.choice(CLEAR))
-    elif dice.random() < 0.3:
-        yield Sentence(dice.choice(FOLLOW_UP))
+        yield Sentence(rng.choice(CLEAR))
+    elif rng.random() < 0.3:
+        yield Sentence(rng.choice(FOLLOW_UP))
 
 
-def _seen(dice: random.Random, finding: str, facts: Facts) -> bool:
+def _seen(rng: random.Random, finding: str, facts: Facts) -> bool:
     """Whether the radiologist saw a finding: small ones are overlooked at times."""
-    overlooked = dice.random()
+    overlooked = rng.random()
     if finding not in OVERLOOKED:
         return bool(facts[f"has_{finding}"])
     extent = facts["nodule_mm"] if finding == "nodule" else facts[f"{finding}_extent"]
@@ -190,13 +190,13 @@ def _seen(dice: random.Random, finding: str, facts: Facts) -> bool:
     return bool(extent > 0 and not (extent < small and overlooked < missed))
 
 
-def _described(dice: random.Random, finding: str, facts: Facts) -> Sentence:
+def _described(rng: random.Random, finding: str, facts: Facts) -> Sentence:
     side, height = facts.get(f"{finding}_side", 0), facts.get(f"{finding}_height", 0.5)
     slots = {
-        "hedge": dice.choice(HEDGES) if dice.random() < HEDGED else "",
+        "hedge": rng.choice(HEDGES) if rng.random() < HEDGED else "",
         "side": SIDES[side],
         "on_side": f"on the {SIDES[side]}" if side else "on both sides",
         "angle": f"the {SIDES[side]} costophrenic angle" if side else "both costophrenic angles",
         "zone": "upper" if height < 0.36 else "mid" if height < 0.64 else "lower",
     }
-    return Sentence(dice.choice(PRESENT[finding]), finding, slots=slots)
+    return Sentence(rng.choice(PRESENT[finding]), finding, slots=slots)

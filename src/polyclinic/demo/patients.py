@@ -165,7 +165,7 @@ class Care:
 
 
 @dataclass(frozen=True)
-class Fate:
+class Outcomes:
     """What became of the patient, and what would have with and without the treatment."""
 
     effect: Numbers  # of the treatment on the log-odds of deterioration, were it given
@@ -191,7 +191,7 @@ class Patients:
     people: People
     illness: Illness
     care: Care
-    fate: Fate
+    outcomes: Outcomes
 
     def __len__(self) -> int:
         return len(self.people.patient)
@@ -199,13 +199,13 @@ class Patients:
     def causes(self) -> dict[str, Numbers]:
         """The variables of `CAUSES`, as numbers."""
         known: dict[str, Any] = {f.name: getattr(self.illness, f.name) for f in fields(self.illness)}
-        known |= {"age_decades": self.people.age_decades, "treatment_effect": self.fate.effect * self.care.treated}
+        known |= {"age_decades": self.people.age_decades, "treatment_effect": self.outcomes.effect * self.care.treated}
         return {cause.variable: known[cause.variable].astype(np.float64) for cause in CAUSES}
 
     def frame(self) -> pl.DataFrame:
         """Everything as one table: the truth."""
         columns: dict[str, Any] = {}
-        for part in (self.people, self.illness, self.care, self.fate):
+        for part in (self.people, self.illness, self.care, self.outcomes):
             columns |= {f.name: getattr(part, f.name) for f in fields(part)}
         columns["condition"] = np.array(CONDITIONS)[self.illness.condition]
         columns |= {f"has_{finding}": self.illness.found(finding) for finding in FINDINGS}
@@ -216,10 +216,10 @@ class Patients:
 def draw_patients(seed: int, block: int) -> Patients:
     """Draw the patients `FIRST_PATIENT` + `block` × `BLOCK` and following."""
     rngs = [np.random.default_rng([seed, block, part]) for part in range(4)]
-    people = _people(rngs[0], FIRST_PATIENT + block * BLOCK)
-    illness = _illness(rngs[1], people)
-    care = _care(rngs[2], people, illness)
-    return Patients(people, illness, care, _fate(rngs[3], people, illness, care))
+    people = _draw_people(rngs[0], FIRST_PATIENT + block * BLOCK)
+    illness = _draw_illness(rngs[1], people)
+    care = _draw_care(rngs[2], people, illness)
+    return Patients(people, illness, care, _draw_outcomes(rngs[3], people, illness, care))
 
 
 def chance(log_odds: NDArray[np.float64]) -> Numbers:
@@ -234,7 +234,7 @@ def log_odds(causes: dict[str, Numbers], modalities: tuple[str, ...] = MODALITIE
     return total
 
 
-def _people(rng: Rng, first: int) -> People:
+def _draw_people(rng: Rng, first: int) -> People:
     age = np.clip(64 + 16 * rng.standard_normal(BLOCK), 18, 97)
     female = rng.random(BLOCK) < 0.47
     height = np.where(female, 163, 176) + 7 * rng.standard_normal(BLOCK)
@@ -261,7 +261,7 @@ def _people(rng: Rng, first: int) -> People:
     )
 
 
-def _illness(rng: Rng, people: People) -> Illness:
+def _draw_illness(rng: Rng, people: People) -> Illness:
     old = people.age_decades
     weights = np.log([0.25, 0.15, 0.16, 0.07, 0.16, 0.13])[None, :] + rng.gumbel(size=(BLOCK, len(CONDITIONS)))
     weights += np.stack([0 * old, 0.25 * old, -0.35 * old, 0 * old, 0 * old, 0.15 * old], axis=1)
@@ -306,11 +306,11 @@ def _illness(rng: Rng, people: People) -> Illness:
     )
 
 
-def _care(rng: Rng, people: People, illness: Illness) -> Care:
+def _draw_care(rng: Rng, people: People, illness: Illness) -> Care:
     old, z = people.age_decades, rng.standard_normal(BLOCK)
     severity = 0.6 * illness.perfusion + 0.4 * illness.renal + 0.4 * illness.inflammation + 0.6 * z
     propensity = np.clip(chance(-0.2 + 1.1 * illness.perfusion + 0.5 * illness.inflammation + 0.3 * old), 0.05, 0.95)
-    structured, series, note, image = _recorded(rng, severity)
+    structured, series, note, image = _draw_modalities(rng, severity)
     return Care(
         severity=severity,
         propensity=propensity,
@@ -328,7 +328,7 @@ def _care(rng: Rng, people: People, illness: Illness) -> Care:
     )
 
 
-def _recorded(rng: Rng, severity: Numbers) -> tuple[Flags, Flags, Flags, Flags]:
+def _draw_modalities(rng: Rng, severity: Numbers) -> tuple[Flags, Flags, Flags, Flags]:
     """Who has which modality. The less ill have gaps more often: one modality missing most, then two, then three."""
     gaps = rng.random(BLOCK) < chance(-0.40 - 0.35 * severity)
     missing = np.where(gaps, rng.choice([1, 2, 3], BLOCK, p=[0.58, 0.28, 0.14]), 0)
@@ -337,7 +337,7 @@ def _recorded(rng: Rng, severity: Numbers) -> tuple[Flags, Flags, Flags, Flags]:
     return structured, series, note, image
 
 
-def _fate(rng: Rng, people: People, illness: Illness, care: Care) -> Fate:
+def _draw_outcomes(rng: Rng, people: People, illness: Illness, care: Care) -> Outcomes:
     effect = -(0.9 + 0.8 * illness.inflammation - 0.8 * people.diabetes)
     untreated = INTERCEPT + _log_odds_without_treatment(people, illness)
     risks = [chance(untreated), chance(untreated + effect)]
@@ -354,7 +354,7 @@ def _fate(rng: Rng, people: People, illness: Illness, care: Care) -> Fate:
     death = event + 24 * rng.exponential(1, BLOCK) / hazard
     stay = np.where(care.treated, stays[1], stays[0])
     follow_up = np.maximum(event, 24 * stay) + 24 * np.minimum(365, rng.exponential(500, BLOCK))
-    return Fate(
+    return Outcomes(
         effect=effect,
         risk_untreated=risks[0],
         risk_treated=risks[1],

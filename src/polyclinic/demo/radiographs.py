@@ -16,7 +16,7 @@ NORMAL_HEART = 0.48  # the largest cardiothoracic ratio of the same chest in hea
 _STORAGES, _SHARES = list(STORAGES), list(STORAGES.values())
 
 
-class Film(NamedTuple):
+class PlannedRadiograph(NamedTuple):
     """One radiograph to be made."""
 
     seed: int
@@ -41,7 +41,7 @@ class Film(NamedTuple):
         return render((self.seed, self.patient), self.build, self.lesions, self.shot)
 
 
-class Picture(NamedTuple):
+class RadiographRow(NamedTuple):
     """The truth about a written radiograph."""
 
     patient_id: int
@@ -52,7 +52,7 @@ class Picture(NamedTuple):
     columns: int
 
 
-class BoxRow(NamedTuple):
+class LesionBoxRow(NamedTuple):
     """The truth about one lesion in it: columns x0 ≤ x < x1, rows y0 ≤ y < y1."""
 
     patient_id: int
@@ -67,7 +67,7 @@ class BoxRow(NamedTuple):
     y1: int
 
 
-def films_of(seed: int, facts: Facts) -> Iterator[Film]:
+def planned_radiographs(seed: int, facts: Facts) -> Iterator[PlannedRadiograph]:
     """The films of one patient; the second is taken in bed."""
     if not facts["has_image"]:
         return
@@ -82,7 +82,7 @@ def films_of(seed: int, facts: Facts) -> Iterator[Film]:
             portable=facts["portable"] or shot > 0,
         )
         taken_at = facts["admitted"] + timedelta(minutes=round(60 * hour))
-        yield Film(seed, facts["patient"], shot, taken_at, build, tuple(_lesions(facts)))
+        yield PlannedRadiograph(seed, facts["patient"], shot, taken_at, build, tuple(_lesions(facts)))
 
 
 def _lesions(facts: Facts) -> Iterator[Lesion]:
@@ -101,7 +101,7 @@ def _lesions(facts: Facts) -> Iterator[Lesion]:
         yield Lesion("cardiomegaly", 0, facts["cardiothoracic_ratio"])
 
 
-def write_film(folder: Path, film: Film) -> tuple[Picture, list[BoxRow]]:
+def write_radiograph(folder: Path, film: PlannedRadiograph) -> tuple[RadiographRow, list[LesionBoxRow]]:
     """Render a film into `folder`, in one of the `STORAGES`."""
     drawn = film.render()
     storage = _STORAGES[
@@ -111,5 +111,5 @@ def write_film(folder: Path, film: Film) -> tuple[Picture, list[BoxRow]]:
     write_dicom(folder / film.name, drawn.pixels, storage, Label(str(film.patient), film.taken_at, film.view, entropy))
     head = (film.patient, film.taken_at, film.name)
     extents = {lesion.finding: lesion.extent for lesion in film.lesions}
-    boxes = [BoxRow(*head, box.finding, box.side, extents[box.finding], *box[2:]) for box in drawn.boxes]
-    return Picture(*head, film.view, *drawn.pixels.shape), boxes
+    boxes = [LesionBoxRow(*head, box.finding, box.side, extents[box.finding], *box[2:]) for box in drawn.boxes]
+    return RadiographRow(*head, film.view, *drawn.pixels.shape), boxes

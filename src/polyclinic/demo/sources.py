@@ -31,7 +31,7 @@ from polyclinic.progress import SILENT, Progress
 
 TABLES = ("demographics", "labs", "vitals", "treatments", "notes", "ecg", "outcomes")
 ECG_HOUR = 0.9
-_MARK = "demo.json"  # says of a folder that this module wrote it
+_MARKER = "demo.json"  # says of a folder that this module wrote it
 _STREAMS = {name: 100 + number for number, name in enumerate(("demographics", "labs", "vitals", "ecg"))}
 
 
@@ -77,7 +77,7 @@ def write_sources(
     if patients < 1 or seed < 0:
         raise ValueError("a demo needs at least 1 patient and a seed of at least 0")
     for name in ("sources", "truth"):
-        if (into / name).exists() and not (into / name / _MARK).is_file():
+        if (into / name).exists() and not (into / name / _MARKER).is_file():
             raise FileExistsError(f"{into / name} is there and is no demo: choose another folder")
     draft = into / ".demo-in-the-making"
     shutil.rmtree(draft, ignore_errors=True)
@@ -105,7 +105,7 @@ def _write(into: Path, patients: int, seed: int, radiographs: bool, progress: Pr
     for folder in (sources / "ecg", sources / "mappings", truth):
         folder.mkdir(parents=True)
     everyone = _write_tables(sources, truth, patients, seed, radiographs, progress)
-    pictures = _write_films(sources / "radiographs", truth, everyone, seed, progress) if radiographs else 0
+    pictures = _write_radiographs(sources / "radiographs", truth, everyone, seed, progress) if radiographs else 0
     with as_file(files("polyclinic.demo") / "mappings") as mappings:
         for name in TABLES:
             shutil.copyfile(mappings / f"{name}.yaml", sources / "mappings" / f"{name}.yaml")
@@ -113,7 +113,7 @@ def _write(into: Path, patients: int, seed: int, radiographs: bool, progress: Pr
     write_json(truth / "causes.json", {"outcome": "OUTCOME//deterioration", "intercept": INTERCEPT, "causes": causes})
     made_with = {"patients": patients, "seed": seed, "radiographs": radiographs, "pictures": pictures}
     for folder in (sources, truth):
-        write_json(folder / _MARK, made_with)
+        write_json(folder / _MARKER, made_with)
     return pictures
 
 
@@ -125,7 +125,7 @@ def _write_tables(
     with progress.task("Writing tables, notes and ECGs", patients) as advance:
         for block in range(-(-patients // BLOCK)):
             people = draw_patients(seed, block)
-            people = people if radiographs else _without_pictures(people)
+            people = people if radiographs else _without_images(people)
             wanted = min(BLOCK, patients - block * BLOCK)
             for name, table in _observe(seed, block, people, sources / "ecg", wanted).items():
                 who = table.columns[0]
@@ -167,35 +167,35 @@ def _write_ecgs(rng: np.random.Generator, seed: int, people: Patients, folder: P
     return table[recorded].with_columns(record=pl.Series([f"ecg/{name}" for name in names], dtype=pl.String))
 
 
-def _without_pictures(people: Patients) -> Patients:
+def _without_images(people: Patients) -> Patients:
     """Nobody has pictures; who had nothing else has tables."""
     care, nobody = people.care, np.zeros(len(people), bool)
     structured = care.has_structured | ~(care.has_series | care.has_note)
     return replace(people, care=replace(care, has_image=nobody, has_structured=structured))
 
 
-def _write_films(folder: Path, truth: Path, everyone: pl.DataFrame, seed: int, progress: Progress) -> int:
+def _write_radiographs(folder: Path, truth: Path, everyone: pl.DataFrame, seed: int, progress: Progress) -> int:
     """Draw every radiograph and write the truth about their lesions; gives their number."""
     from polyclinic.demo.radiographs import (  # only pictures need pydicom and scipy
-        BoxRow,
-        Picture,
-        films_of,
-        write_film,
+        LesionBoxRow,
+        RadiographRow,
+        planned_radiographs,
+        write_radiograph,
     )
 
     folder.mkdir()
-    films = [film for facts in everyone.iter_rows(named=True) for film in films_of(seed, facts)]
-    pictures: list[Picture] = []
-    boxes: list[BoxRow] = []
+    films = [film for facts in everyone.iter_rows(named=True) for film in planned_radiographs(seed, facts)]
+    pictures: list[RadiographRow] = []
+    boxes: list[LesionBoxRow] = []
     pool = ThreadPoolExecutor(os.cpu_count())  # numpy leaves the interpreter's lock to the other threads
     try:
         with progress.task("Drawing radiographs", len(films)) as advance:
-            for picture, found in pool.map(lambda film: write_film(folder, film), films):
+            for picture, found in pool.map(lambda film: write_radiograph(folder, film), films):
                 pictures.append(picture)
                 boxes += found
                 advance(1)
     finally:
         pool.shutdown(cancel_futures=True)
-    for name, rows, kind in (("pictures", pictures, Picture), ("boxes", boxes, BoxRow)):
+    for name, rows, kind in (("pictures", pictures, RadiographRow), ("boxes", boxes, LesionBoxRow)):
         pl.DataFrame(rows, kind.__annotations__, orient="row").write_parquet(truth / f"{name}.parquet")
     return len(films)

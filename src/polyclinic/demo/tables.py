@@ -49,7 +49,7 @@ def treatments(patients: Patients) -> pl.DataFrame:
 
 def outcomes(patients: Patients) -> pl.DataFrame:
     """One row per outcome: `patient_id`, `time`, `outcome`, `value`. What was not observed has no row."""
-    fate, everyone = patients.fate, np.ones(len(patients), bool)
+    fate, everyone = patients.outcomes, np.ones(len(patients), bool)
     discharge = np.minimum(24 * fate.stay_days, np.where(fate.died, fate.death_hour, np.inf))
     condition = np.array(CONDITIONS)[patients.illness.condition]
     ones = np.full(len(patients), "1")

@@ -1,7 +1,12 @@
-"""From a source's files to a cohort: one reader per source, and a report of what was rejected and why.
+"""Ingest source files into a cohort: one reader per source, and a report of rejected records.
 
-Every reader turns its source into events and hands them to the sink; whatever it cannot use it rejects with file, line,
-reason and remedy, never with the value. A new source is one module with a `read` function and one line in `READERS`.
+A reader sends events to a sink, and rejects unusable records with file, line, reason and remedy, without their values.
+To add a source, add a module with a `read` function and a line in `READERS`.
+
+- One package per source: `covid_cxr`, `dicom`, `indiana`, `physionet2012`, `table`, `wfdb`.
+- `formats`: file formats shared by readers.
+- `pipeline`: `ingest`, which runs a reader and commits; `readers`: their interface and the table of sources.
+- `event_buffer`, `row_filter`, `paths`, `parallel`: helpers of readers.
 """
 
 from polyclinic.ingest.errors import IngestError, RejectsError

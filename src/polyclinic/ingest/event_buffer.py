@@ -1,4 +1,4 @@
-"""Events gathered one by one and handed on in frames, for sources that are not tables."""
+"""A buffer of single events, sent to the sink as frames, for sources that are not tables."""
 
 from datetime import datetime
 from types import TracebackType
@@ -20,9 +20,9 @@ _Row = tuple[str, datetime | None, str, float | None, str | None, str | None]
 
 
 class EventBuffer:
-    """A context manager that gives the sink what it gathered, at most `rows` events at a time.
+    """A context manager that sends events to the sink, at most `rows` at a time.
 
-    Nothing more is handed on when the block is left by an exception.
+    The remaining events are dropped if the block raises an exception.
     """
 
     def __init__(self, sink: Sink, rows: int = 100_000) -> None:
@@ -39,7 +39,7 @@ class EventBuffer:
         text: str | None = None,
         blob: str | None = None,
     ) -> None:
-        """Take one event; a null `time` is a static fact."""
+        """Add one event; a null `time` means a static fact."""
         self._rows.append((source_id, time, code, number, text, blob))
         if len(self._rows) >= self._limit:
             self._flush()

@@ -1,4 +1,4 @@
-"""Work on many items in threads, with the results in order and few of them in memory."""
+"""Ordered, memory-bounded map in threads."""
 
 import os
 from collections import deque
@@ -9,20 +9,20 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 WORKERS = min(8, os.cpu_count() or 1)
-_AHEAD = 4  # items begun per worker
+_AHEAD = 4  # items submitted per worker
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Do `work` on every item in threads, a few items ahead, and give the results in the order of the items."""
+def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Apply `function` to the items in threads, a few items ahead, and yield the results in order."""
     with ThreadPoolExecutor(WORKERS) as pool:
-        begun: deque[Future[Result]] = deque()
+        pending: deque[Future[Result]] = deque()
         try:
             for item in items:
-                begun.append(pool.submit(work, item))
-                if len(begun) > _AHEAD * WORKERS:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
+                pending.append(pool.submit(function, item))
+                if len(pending) > _AHEAD * WORKERS:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
-            for future in begun:
+            for future in pending:
                 future.cancel()

@@ -1,4 +1,4 @@
-"""Paths that a source names, kept inside the source's folder."""
+"""Paths named by a source, restricted to the source's folder."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -15,14 +15,14 @@ _REMEDY_OUTSIDE = (
 
 
 class UnreadablePath(UnreadableRecord):
-    """A path that may not or cannot be read."""
+    """A path is not allowed, or is not a file."""
 
 
 def inside(root: Path, name: str) -> Path:
-    """Give the existing file `name`, which a source names relative to its folder `root`.
+    """Return the existing file `name` in the source's folder `root`.
 
     Raises:
-        UnusablePath: the name is absolute, has `..`, leads out of `root` through a link, or no file is there.
+        UnreadablePath: the name is absolute, contains `..`, leaves `root` through a link, or is not a file.
     """
     relative = PurePosixPath(name.strip().replace("\\", "/"))
     if "\0" in name or relative.is_absolute() or ".." in relative.parts or ":" in name.split("/", 1)[0][:2]:
@@ -40,7 +40,7 @@ def inside(root: Path, name: str) -> Path:
 
 
 def stays_inside(root: Path, path: Path) -> bool:
-    """Say whether `path`, with every link followed, lies in the folder `root`."""
+    """Return whether `path`, with links resolved, is in the folder `root`."""
     try:
         return path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError):  # a loop of links, a name too long
@@ -48,7 +48,7 @@ def stays_inside(root: Path, path: Path) -> bool:
 
 
 def files_under(root: Path, sink: Sink, pattern: str = "*") -> Iterator[Path]:
-    """Give the files under the folder `root` in a stable order; one that lies outside through a link is rejected."""
+    """Yield the files under the folder `root`, sorted; files outside it through links are rejected."""
     for path in sorted(root.rglob(pattern)):
         if path.is_symlink() and not stays_inside(root, path):
             sink.reject(Reject(name_within(root, path), None, OUTSIDE, _REMEDY_OUTSIDE))
@@ -57,5 +57,5 @@ def files_under(root: Path, sink: Sink, pattern: str = "*") -> Iterator[Path]:
 
 
 def name_within(root: Path, path: Path) -> str:
-    """Give the name by which rejects call `path`: relative to the source's folder, never the place of that folder."""
+    """Return the name of `path` in rejects: relative to the source's folder, without the folder's own path."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) and path != root else path.name

@@ -1,4 +1,4 @@
-"""The way of every source: check, read, count, commit."""
+"""Ingest a source: check the arguments, read, count and commit."""
 
 import warnings
 from collections import Counter
@@ -15,8 +15,8 @@ from polyclinic.ingest.report import IngestReport
 from polyclinic.progress import SILENT, Progress
 
 
-class Tally:
-    """A sink that counts what passes through it."""
+class CountingSink:
+    """A sink that counts events and rejects, and forwards them."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -28,7 +28,7 @@ class Tally:
         self.first_reject: Reject | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Count the events and their subjects, and pass them on."""
+        """Count the events and their subjects, and forward them."""
         if frame.is_empty():
             return
         subject = "source_id" if "source_id" in frame.columns else "subject_id"
@@ -37,24 +37,24 @@ class Tally:
         self._sink.add(frame)
 
     def add_blob(self, content: bytes, suffix: str) -> str:
-        """Count the blob, and pass it on."""
+        """Count the blob, and forward it."""
         name = self._sink.add_blob(content, suffix)
         self._blobs.add(name)
         return name
 
     def reject(self, *rejects: Reject) -> None:
-        """Count the rejects by reason, and pass them on."""
+        """Count the rejects by reason, and forward them."""
         self.rejects.update(reject.reason for reject in rejects)
         self.first_reject = self.first_reject or next(iter(rejects), None)
         self._sink.reject(*rejects)
 
     def count_rows(self, rows: int, rejected: int) -> None:
-        """Count the rows of a table, and those of which all or a cell was rejected."""
+        """Count the rows of a table, and the rows with a rejected cell or rejected as a whole."""
         self.rows += rows
         self.rejected_rows += rejected
 
     def report(self, source: str, seconds: float) -> IngestReport:
-        """Sum up."""
+        """Return the counts as a report."""
         return IngestReport(
             source=source,
             events=self.events,
@@ -78,54 +78,54 @@ def ingest(
     seed: int | None = None,
     **options: Any,
 ) -> IngestReport:
-    """Read the source at `path` into the cohort at `into`, which is made, or merged with without duplicates.
+    """Read the source at `path` into the cohort at `into`, creating it or merging without duplicates.
 
     Args:
         source: a name from `READERS`.
         path: the file or folder to read.
-        into: the cohort's folder. A reader of it sees the cohort before this call or after it, never between.
+        into: the cohort's folder; readers see the change atomically.
         mapping: the YAML file that maps a table's columns (`table` only).
         strict: refuse the whole source when anything in it is rejected.
-        progress: shows how far it has come.
-        seed: of the split by subject; None takes the cohort's own, or 0 for a new one.
-        options: what else the reader understands, see `Options`.
+        progress: shows the progress.
+        seed: of the split by subject; None means that of the cohort, or 0 for a new one.
+        options: other options of the reader, see `Options`.
 
     Raises:
-        IngestError: nothing was readable, the cohort lies in the source's folder, or `strict` and something was
-            rejected (then it is a RejectsError); the cohort is then as it was.
+        IngestError: nothing was readable, or the cohort is inside the source's folder.
+        RejectsError: `strict`, and something was rejected. In all cases the cohort is unchanged.
     """
     path, started = Path(path), perf_counter()
     chosen = options_for(source, mapping=mapping, **options)
     if not path.exists():
         raise IngestError(f"{path.name} does not exist: give the file or folder of the source")
     for folder in filter(None, (path, chosen.images)):
-        _refuse_within(folder, Path(into))
+        _check_outside(folder, Path(into))
     read = source_named(source).load()
     with CohortWriter(Path(into), source=source, progress=progress, seed=seed) as writer:
-        tally = Tally(writer)
+        counter = CountingSink(writer)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # decoders warn, with values, of what becomes a reject
-            read(path, tally, chosen, progress)
-        _refuse_if_useless(tally, path.name, strict)
+            warnings.simplefilter("ignore")  # decoders' warnings contain values
+            read(path, counter, chosen, progress)
+        _check_readable(counter, path.name, strict)
         writer.commit()
-    return tally.report(source, perf_counter() - started)
+    return counter.report(source, perf_counter() - started)
 
 
-def _refuse_within(folder: Path, into: Path) -> None:
+def _check_outside(folder: Path, into: Path) -> None:
     if folder.is_dir() and into.resolve().is_relative_to(folder.resolve()):
         raise IngestError(f"{into} lies in the source's folder, and would be read with it: choose a folder outside")
 
 
-def _refuse_if_useless(tally: Tally, name: str, strict: bool) -> None:
-    reasons = "; ".join(f"{reason}: {count}" for reason, count in tally.rejects.most_common())
-    first = f"; the first: {_told(tally.first_reject, name)}" if tally.first_reject else ""
-    if not tally.events:
+def _check_readable(counter: CountingSink, name: str, strict: bool) -> None:
+    reasons = "; ".join(f"{reason}: {count}" for reason, count in counter.rejects.most_common())
+    first = f"; the first: {_describe(counter.first_reject, name)}" if counter.first_reject else ""
+    if not counter.events:
         raise IngestError(f"nothing readable in {name} ({reasons or 'it holds no records'}){first}")
     if strict and reasons:
         raise RejectsError(f"{name} has rejects ({reasons}): correct them, or leave out --strict{first}")
 
 
-def _told(reject: Reject, name: str) -> str:
-    """Say what to do, and where in the file `name`; other files are not named, as patients may be in their names."""
+def _describe(reject: Reject, name: str) -> str:
+    """Describe a reject, with its line in the file `name`; other file names may identify patients, and are omitted."""
     line = f"line {reject.line}: " if reject.file == name and reject.line is not None else ""
     return f"{line}{reject.reason}: {reject.remedy}"

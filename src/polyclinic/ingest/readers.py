@@ -1,4 +1,4 @@
-"""What a reader is, and the table of the readers there are."""
+"""The interface of readers, and the table of sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,52 +14,52 @@ from polyclinic.progress import Progress
 
 
 class Sink(Protocol):
-    """Where a reader puts what it reads; `CohortWriter` is one."""
+    """Receives events, blobs and rejects from a reader; implemented by `CohortWriter`."""
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Take events: `source_id` or `subject_id`, `time`, `code`, `numeric_value`, `text_value`, `blob`.
+        """Add events: `source_id` or `subject_id`, `time`, `code`, `numeric_value`, `text_value`, `blob`.
 
-        Subjects are text or int64; other columns but the code may be missing; a null time is a static fact.
+        Columns other than the subject (text or int64) and the code are optional; a null time means a static fact.
         """
         ...
 
     def add_blob(self, content: bytes, suffix: str) -> str:
-        """Keep a picture or a waveform (`suffix` like `.png`) and give the name for the `blob` column."""
+        """Store an image or waveform (`suffix` like `.png`) and return its name for the `blob` column."""
         ...
 
     def reject(self, *rejects: Reject) -> None:
-        """Take what could not be used."""
+        """Record rejects."""
         ...
 
 
 @runtime_checkable
 class CountsRows(Protocol):
-    """A sink that also wants to know how many rows a source of tables has."""
+    """A sink that also counts the rows of tables."""
 
     def count_rows(self, rows: int, rejected: int) -> None:
-        """Take the number of rows of one file, and that of the rows of which all or a cell was rejected."""
+        """Add the number of rows of a file, and of its rows that were rejected in whole or in part."""
         ...
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller may say about a source beside its path; None means not said."""
+    """Options of a source in addition to its path; None means not given."""
 
     mapping: Path | None = None  # YAML file that maps the columns of a table
-    outcomes: Path | None = None  # file of the outcomes, if it is not beside the records
-    images: Path | None = None  # folder of the pictures, if they are not beside the reports
+    outcomes: Path | None = None  # file of the outcomes, if not in the folder of the records
+    images: Path | None = None  # folder of the images, if not that of the reports
 
 
 class Reader(Protocol):
-    """Turn the source at `path` into events; raise `IngestError` only where nothing at all can be read."""
+    """Reads the source at `path`; raises `IngestError` only if nothing can be read."""
 
     def __call__(self, path: Path, sink: Sink, options: Options, progress: Progress) -> None:
-        """Read everything readable at `path` into `sink`, and reject the rest there."""
+        """Send everything readable at `path` to `sink`, and reject the rest."""
         ...
 
 
 class Source(NamedTuple):
-    """One line of the table of readers; the module is imported when the reader is first used."""
+    """A row of the table of sources; the module is imported when first used."""
 
     module: str  # its `read` function is the reader
     reads: str
@@ -91,26 +91,26 @@ READERS: Mapping[str, Source] = {
 
 
 def source_named(name: str) -> Source:
-    """Look `name` up in `READERS`.
+    """Return the source `name` of `READERS`.
 
     Raises:
-        IngestError: no reader has that name.
+        IngestError: the name is unknown.
     """
     if name not in READERS:
         raise IngestError(f"unknown source {name!r}: choose from {', '.join(sorted(READERS))}")
     return READERS[name]
 
 
-def options_for(name: str, **said: Any) -> Options:
-    """Check that source `name` understands what was said (None: nothing).
+def options_for(name: str, **values: Any) -> Options:
+    """Return the options for source `name`, checking that it supports them (None: not given).
 
     Raises:
-        IngestError: no reader has that name, or the reader has no such option.
+        IngestError: the source is unknown, or does not support an option.
     """
-    given = {key: Path(value) for key, value in said.items() if value is not None}
-    understood = source_named(name).options
-    refused = sorted(set(given) - understood)
-    if refused:
-        choices = ", ".join(sorted(understood)) or "none"
-        raise IngestError(f"source {name!r} has no option {', '.join(refused)}: its options are: {choices}")
+    given = {key: Path(value) for key, value in values.items() if value is not None}
+    supported = source_named(name).options
+    unknown = sorted(set(given) - supported)
+    if unknown:
+        choices = ", ".join(sorted(supported)) or "none"
+        raise IngestError(f"source {name!r} has no option {', '.join(unknown)}: its options are: {choices}")
     return Options(**given)

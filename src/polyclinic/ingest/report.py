@@ -1,4 +1,4 @@
-"""What an ingest did: how much went in, how much did not, and why."""
+"""The report of an ingest."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,9 +9,9 @@ from typing import Any
 class IngestReport:
     """The counts of one ingest.
 
-    `events`, `subjects` and `blobs` are what this source gave; `rejects` counts, by reason, what it gave in vain
-    (each one is listed with its file and line in the cohort's `metadata/rejects.parquet`). `rows` counts those of
-    tables, 0 for other sources, and `rejected_rows` those of them of which all or a cell was rejected.
+    `events`, `subjects` and `blobs` count what was read, and `rejects` what was rejected, by reason (listed with file
+    and line in the cohort's `metadata/rejects.parquet`). `rows` counts rows of tables (0 for other sources), and
+    `rejected_rows` those rejected in whole or in part.
     """
 
     source: str
@@ -25,14 +25,14 @@ class IngestReport:
 
     @property
     def rejected(self) -> int:
-        """How many records or cells were rejected, over all reasons."""
+        """Total number of rejected records and cells."""
         return sum(self.rejects.values())
 
     @property
     def events_per_second(self) -> float:
-        """Throughput from the source's files to the committed cohort."""
+        """Throughput, from reading the source to the commit."""
         return self.events / self.seconds if self.seconds else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the report as plain JSON types."""
+        """Return the report as JSON-serialisable values."""
         return asdict(self) | {"rejects": dict(self.rejects), "rejected": self.rejected}

@@ -1,4 +1,4 @@
-"""Rows that can be used pass; the others are rejected with their line."""
+"""Filter the rows of a file, rejecting unusable ones by line."""
 
 from collections.abc import Iterable
 
@@ -9,14 +9,14 @@ from polyclinic.ingest.readers import Sink
 
 
 class RowFilter:
-    """Rejects rows of frames with a column `line` (null: the whole file); `lines` are those rejected so far."""
+    """Rejects rows of frames with a column `line` (null: the whole file); `lines` are the rejected lines."""
 
     def __init__(self, file: str, sink: Sink) -> None:
         self.file, self.sink = file, sink
         self.lines: set[int] = set()
 
     def keep(self, frame: pl.DataFrame, good: pl.Expr, reason: str, remedy: str) -> pl.DataFrame:
-        """Give the rows for which `good` is true, and reject those for which it is false or null."""
+        """Return the rows where `good` is true, and reject the others (false or null)."""
         mask = frame.select(good.fill_null(False)).to_series()
         if mask.all():
             return frame
@@ -32,7 +32,7 @@ class RowFilter:
         )
 
     def files(self, frame: pl.DataFrame) -> Iterable[str]:
-        """Name the file of every row."""
+        """Return the file name of each row."""
         return [self.file] * frame.height
 
     def reject_file(self, reason: str, remedy: str, line: int | None = None) -> None:

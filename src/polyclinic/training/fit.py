@@ -172,7 +172,7 @@ def _crossfitter(
         study, examples, config, designs(study, features, examples.arrays), folder, logger, progress
     )
     needed = estimate(study, examples, crossfitter)
-    progress.say(f"memory: {needed}")
+    progress.message(f"memory: {needed}")
     if not needed.fits:
         raise StudyError(f"{needed}: {needed.remedy}")
     return crossfitter

@@ -1,4 +1,4 @@
-"""Blobs: named by their content, inside their folder."""
+"""Blobs: named by their content, confined to their folder."""
 
 from pathlib import Path
 
@@ -15,49 +15,49 @@ def staged(tmp_path: Path) -> Path:
     return tmp_path / "staged"
 
 
-def test_the_same_content_is_kept_once(tmp_path: Path, staged: Path) -> None:
+def test_equal_content_is_stored_once(tmp_path: Path, staged: Path) -> None:
     store = BlobStore(tmp_path / "blobs", staged)
-    names = [store.add(b"picture", suffix) for suffix in ("png", ".PNG", "png")]
-    assert set(names) == {f"{sha256(b'picture')}.png"}
+    names = [store.add(b"image", suffix) for suffix in ("png", ".PNG", "png")]
+    assert set(names) == {f"{sha256(b'image')}.png"}
     assert store.publish() == 1
-    assert [path.read_bytes() for path in (tmp_path / "blobs").iterdir()] == [b"picture"]
+    assert [path.read_bytes() for path in (tmp_path / "blobs").iterdir()] == [b"image"]
     again = BlobStore(tmp_path / "blobs", staged)
-    assert again.add(b"picture", "png") == names[0]
+    assert again.add(b"image", "png") == names[0]
     assert again.publish() == 0
 
 
-def test_nothing_is_seen_before_it_is_published(tmp_path: Path, staged: Path) -> None:
+def test_staged_blobs_are_invisible_until_published(tmp_path: Path, staged: Path) -> None:
     store = BlobStore(tmp_path / "blobs", staged)
-    name = store.add(b"picture", "png")
+    name = store.add(b"image", "png")
     store.check([name])
     assert not (tmp_path / "blobs").exists()
     with pytest.raises(CohortError, match="no blob"):
         BlobStore(tmp_path / "blobs").path(name)
     store.publish()
-    assert BlobStore(tmp_path / "blobs").path(name).read_bytes() == b"picture"
+    assert BlobStore(tmp_path / "blobs").path(name).read_bytes() == b"image"
 
 
-def test_a_torn_file_is_written_again(tmp_path: Path, staged: Path) -> None:
+def test_a_truncated_file_is_rewritten(tmp_path: Path, staged: Path) -> None:
     store = BlobStore(tmp_path / "blobs", staged)
-    name = store.add(b"picture", "npy.gz")
+    name = store.add(b"image", "npy.gz")
     store.publish()
-    (tmp_path / "blobs" / name).write_bytes(b"pic")
-    assert store.add(b"picture", "npy.gz") == name
+    (tmp_path / "blobs" / name).write_bytes(b"ima")
+    assert store.add(b"image", "npy.gz") == name
     store.publish()
-    assert (tmp_path / "blobs" / name).read_bytes() == b"picture"
+    assert (tmp_path / "blobs" / name).read_bytes() == b"image"
 
 
 @pytest.mark.parametrize("suffix", ["", "/png", "../x", "p ng", "a.b.c", "toolongsuffix"])
-def test_bad_suffixes_are_refused(tmp_path: Path, suffix: str) -> None:
+def test_invalid_suffixes_are_rejected(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(CohortError, match="suffix"):
         BlobStore(tmp_path).add(b"", suffix)
 
 
-def test_names_cannot_leave_the_folder(tmp_path: Path) -> None:
+def test_blob_names_cannot_escape_the_folder(tmp_path: Path) -> None:
     with CohortWriter(tmp_path / "cohort", source="test") as writer:
-        name = writer.add_blob(b"picture", "png")
+        name = writer.add_blob(b"image", "png")
     cohort = Cohort.open(tmp_path / "cohort")
-    assert cohort.blob(name).read_bytes() == b"picture"
+    assert cohort.blob(name).read_bytes() == b"image"
     secret = tmp_path / f"{'a' * 64}.png"
     secret.write_bytes(b"secret")
     (tmp_path / "cohort" / "blobs" / secret.name).symlink_to(secret)

@@ -1,4 +1,4 @@
-"""What the writer takes and what it leaves out."""
+"""Normalisation of frames: accepted columns, and rows left out."""
 
 from datetime import UTC, datetime
 from typing import Literal
@@ -25,12 +25,12 @@ GOOD = pl.DataFrame({"source_id": ["a"], "code": ["LAB//x"], "time": [datetime(2
         ({"blob": pl.lit(b"")}, "blob is"),
     ],
 )
-def test_wrong_columns_are_refused(change: dict[str, pl.Expr], message: str) -> None:
+def test_invalid_columns_are_rejected(change: dict[str, pl.Expr], message: str) -> None:
     with pytest.raises(CohortError, match=message):
         check(GOOD.with_columns(**change))
 
 
-def test_missing_columns() -> None:
+def test_missing_columns_are_rejected() -> None:
     with pytest.raises(CohortError, match="code is missing"):
         check(GOOD.drop("code"))
     with pytest.raises(CohortError, match="either source_id or subject_id"):
@@ -38,7 +38,7 @@ def test_missing_columns() -> None:
 
 
 @pytest.mark.parametrize("dtype", [pl.Float64, pl.Int8, pl.UInt64, pl.Boolean, pl.Decimal(10, 2)])
-def test_any_number_becomes_float32(dtype: pl.DataType) -> None:
+def test_numbers_become_float32(dtype: pl.DataType) -> None:
     events, left_out = normalised(GOOD.with_columns(pl.col("numeric_value").cast(dtype)))
     assert dict(events.schema) == STAGED
     assert events.get_column("numeric_value").to_list() == [1.0]
@@ -46,7 +46,7 @@ def test_any_number_becomes_float32(dtype: pl.DataType) -> None:
 
 
 @pytest.mark.parametrize("dtype", [pl.Date, pl.Datetime("ms"), pl.Datetime("ns")])
-def test_any_clock_becomes_microseconds(dtype: pl.DataType) -> None:
+def test_times_become_microseconds(dtype: pl.DataType) -> None:
     events, _ = normalised(GOOD.with_columns(pl.col("time").cast(dtype)))
     assert events.get_column("time").to_list() == [datetime(2020, 1, 1)]
 
@@ -68,7 +68,7 @@ def test_unusable_rows_are_left_out_and_counted() -> None:
     }
 
 
-def test_dates_beyond_the_calendar_are_left_out() -> None:
+def test_dates_out_of_range_are_left_out() -> None:
     times = pl.Series("time", [0, 2**62, -(2**62)]).cast(pl.Datetime("us"))
     frame = pl.DataFrame({"source_id": ["a"] * 3, "code": ["LAB//x"] * 3, "time": times})
     events, left_out = normalised(frame)
@@ -77,7 +77,7 @@ def test_dates_beyond_the_calendar_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("unit", ["ms", "us"])
-def test_a_time_beyond_the_clock_never_becomes_a_static_fact(unit: Literal["ms", "us"]) -> None:
+def test_a_time_out_of_range_does_not_become_a_static_fact(unit: Literal["ms", "us"]) -> None:
     beyond = pl.Series("time", [2**62]).cast(pl.Datetime(unit))
     events, left_out = normalised(pl.DataFrame({"source_id": ["a"], "code": ["LAB//x"], "time": beyond}))
     assert events.is_empty()
@@ -85,7 +85,7 @@ def test_a_time_beyond_the_clock_never_becomes_a_static_fact(unit: Literal["ms",
 
 
 @pytest.mark.parametrize(("number", "dtype"), [(-1, pl.Int8), (2**63 - 1, pl.Int64), (2**63 + 5, pl.UInt64)])
-def test_subject_ids_out_of_range_are_refused(number: int, dtype: pl.DataType) -> None:
+def test_subject_ids_out_of_range_are_rejected(number: int, dtype: pl.DataType) -> None:
     with pytest.raises(CohortError, match="subject_id") as raised:
         normalised(pl.DataFrame({"subject_id": pl.Series([number], dtype=dtype), "code": ["LAB//x"]}))
     assert str(number) not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Shards: every subject in one, in order, none too heavy."""
+"""Shards: each subject in one shard, sorted, within the weight limit."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyclinic.cohort import POLARS_EVENTS
-from polyclinic.cohort.storage.normalise import one_zero
+from polyclinic.cohort.storage.normalise import without_negative_zero
 from polyclinic.cohort.storage.shards import GROWTH, Piece, distinct, plan
 from polyclinic.cohort.storage.subject_ids import END
 from tests.cohort.samples import EVENTS, Event, frame, rows, steady
@@ -31,11 +31,11 @@ def weight_of(piece: Piece, weights: dict[int, int]) -> int:
 
 @steady
 @given(WEIGHTS, WEIGHTS)
-def test_the_plan_covers_all_ids_and_cuts_what_is_heavy(first: dict[int, int], more: dict[int, int]) -> None:
+def test_plan_covers_all_ids_and_splits_heavy_shards(first: dict[int, int], more: dict[int, int]) -> None:
     old = planned([], first, list(first), 100)
-    both = {subject: first.get(subject, 0) + more.get(subject, 0) for subject in first | more}
-    new = planned(old, both, list(more), 100)
-    for pieces, weights, limit in ((old, first, 100), (new, both, GROWTH * 100)):
+    combined = {subject: first.get(subject, 0) + more.get(subject, 0) for subject in first | more}
+    new = planned(old, combined, list(more), 100)
+    for pieces, weights, limit in ((old, first, 100), (new, combined, GROWTH * 100)):
         assert [pieces[0].start, *(piece.stop for piece in pieces)] == [*(piece.start for piece in pieces), END]
         assert pieces[0].start == 0
         for piece in pieces:
@@ -48,9 +48,9 @@ def test_the_plan_covers_all_ids_and_cuts_what_is_heavy(first: dict[int, int], m
 
 @steady
 @given(st.lists(EVENTS))
-def test_distinct_is_the_sorted_set(events: list[Event]) -> None:
+def test_distinct_returns_the_sorted_set(events: list[Event]) -> None:
     numbered = frame(events).with_columns(subject_id=pl.col("source_id").str.len_bytes().cast(pl.Int64))
-    given_events = numbered.select(list(POLARS_EVENTS)).with_columns(one_zero())
+    given_events = numbered.select(list(POLARS_EVENTS)).with_columns(without_negative_zero())
     found = once(given_events)
     assert rows(found) == dict.fromkeys(rows(given_events), 1)
     keys = [(subject, time is not None, time or datetime.min, code) for subject, time, code, *_ in found.rows()]

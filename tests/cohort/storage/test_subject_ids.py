@@ -1,4 +1,4 @@
-"""Subject ids: numbers are kept, names are mapped, the two never meet."""
+"""Subject ids: numbers are kept, names are hashed to a disjoint range."""
 
 import polars as pl
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyclinic.cohort import CohortError
-from polyclinic.cohort.storage import subject_ids as identity
+from polyclinic.cohort.storage import subject_ids
 from polyclinic.cohort.storage.subject_ids import END, MAPPED, SubjectIds, subject_id_of
 from tests.cohort.samples import steady
 
@@ -19,12 +19,12 @@ def test_numbers_are_kept(number: int) -> None:
 
 @steady
 @given(st.text().filter(lambda text: not text.isdigit()) | st.integers(0, 99).map("{:03}".format))
-def test_names_are_mapped_above_all_numbers(name: str) -> None:
+def test_names_are_hashed_above_all_numbers(name: str) -> None:
     assert MAPPED <= subject_id_of(name) < END
 
 
 @pytest.mark.parametrize("name", ["-1", "1.0", " 1", "+1", "٣", "²", str(MAPPED), "9" * 19, "9" * 30])
-def test_what_only_looks_like_a_number_is_mapped(name: str) -> None:
+def test_non_canonical_numbers_are_hashed(name: str) -> None:
     assert subject_id_of(name) >= MAPPED
 
 
@@ -43,8 +43,8 @@ def test_lookup_agrees_with_the_mapping(batches: list[list[str | None]]) -> None
     assert dict(ids.names().iter_rows()) == {subject_id_of(name): name for name in names}
 
 
-def test_two_names_for_one_number_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "subject_id_of", lambda name: MAPPED)
+def test_colliding_source_ids_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject_ids, "subject_id_of", lambda name: MAPPED)
     ids = SubjectIds()
     ids.of(pl.Series(["one", "two"]))
     with pytest.raises(CohortError, match="two source ids"):

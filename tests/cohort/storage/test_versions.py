@@ -1,4 +1,4 @@
-"""Readers see the old cohort or the new, whoever writes and whenever they are killed."""
+"""Versions: readers see the old or the new cohort, with concurrent and killed writers."""
 
 import fcntl
 import random
@@ -20,7 +20,7 @@ from tests.cohort import ingest_until_killed as ingest
 
 
 def whole_batches(path: Path) -> int:
-    """Give how many batches a cohort holds, having made sure that each is whole, once, and counted."""
+    """Return the number of batches in a cohort, after checking that each is complete and counted once."""
     if versions.current(path) is None:
         return 0
     cohort = Cohort.open(path)
@@ -28,15 +28,15 @@ def whole_batches(path: Path) -> int:
     labs = events.filter(pl.col("code") == "LAB//batch").group_by("numeric_value").len().sort("numeric_value")
     n = labs.height
     assert labs.rows() == [(float(number), ingest.SUBJECTS + 1) for number in range(n)]
-    pictures = events.drop_nulls("blob").get_column("blob").to_list()
-    assert sorted(cohort.blob(name).read_bytes() for name in pictures) == [ingest.picture(i) for i in range(n)]
+    images = events.drop_nulls("blob").get_column("blob").to_list()
+    assert sorted(cohort.blob(name).read_bytes() for name in images) == [ingest.image(i) for i in range(n)]
     assert cohort.summary().events == events.height
     assert cohort.subjects.height == cohort.splits.height == ingest.SUBJECTS + n
     return n
 
 
 def kill_while_ingesting(path: Path, start: int, seconds: float) -> int:
-    """Ingest batches from `start`, kill -9 after `seconds`, and give how many batches were reported as committed."""
+    """Ingest batches from `start`, kill the process after `seconds`, and return the number reported as committed."""
     command = [sys.executable, ingest.__file__, str(path), str(start)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -47,13 +47,13 @@ def kill_while_ingesting(path: Path, start: int, seconds: float) -> int:
     return max(reported, default=start - 1) + 1
 
 
-def test_kill_at_any_moment(tmp_path: Path) -> None:
-    chance = random.Random(0)
+def test_writer_killed_at_any_time(tmp_path: Path) -> None:
+    rng = random.Random(0)
     done = 0
     for _ in range(8):
-        # The last batch is ingested again each time: it is there once all the same.
+        # The last batch is ingested again each time, and must be stored once.
         start = max(done - 1, 0)
-        reported = kill_while_ingesting(tmp_path, start, chance.uniform(0.02, 0.4))
+        reported = kill_while_ingesting(tmp_path, start, rng.uniform(0.02, 0.4))
         done = whole_batches(tmp_path)
         assert max(reported, start) <= done <= reported + 1
     for number in range(done + 1):
@@ -64,7 +64,7 @@ def test_kill_at_any_moment(tmp_path: Path) -> None:
 
 
 STEPS: list[tuple[object, str]] = [
-    (versions, "begin"),
+    (versions, "make_version_folder"),
     (shards, "write"),
     (versions, "publish"),
     (versions, "_link"),
@@ -73,19 +73,19 @@ STEPS: list[tuple[object, str]] = [
 
 
 class PowerCutError(BaseException):
-    """Stands for the machine going off: nothing after it runs, not even what cleans up after errors."""
+    """Simulates a power cut: a BaseException, so that handlers of Exception do not clean up."""
 
 
 @pytest.mark.parametrize(("module", "step"), STEPS)
 @pytest.mark.parametrize("after", [False, True])
-def test_stop_at_every_step(
+def test_power_cut_at_every_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, step: str, after: bool
 ) -> None:
     ingest.add(tmp_path, 0)
     calls, limit = 0, 1
     real: Callable[..., object] = getattr(module, step)
 
-    def stop(*arguments: object) -> object:
+    def interrupt(*arguments: object) -> object:
         nonlocal calls
         calls += 1
         if calls == limit and not after:
@@ -98,7 +98,7 @@ def test_stop_at_every_step(
     while True:
         calls = 0
         with monkeypatch.context() as patched:
-            patched.setattr(module, step, stop)
+            patched.setattr(module, step, interrupt)
             try:
                 ingest.add(tmp_path, 1)
             except PowerCutError:
@@ -110,8 +110,8 @@ def test_stop_at_every_step(
     assert whole_batches(tmp_path) == 2
 
 
-def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Four writers commit to one cohort, while a reader looks all the time."""
+def test_concurrent_writers_lose_no_events(tmp_path: Path) -> None:
+    """Four writers commit to one cohort while a reader opens it repeatedly."""
     seen: list[int] = []
     ended = threading.Event()
 
@@ -142,14 +142,14 @@ def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     assert Cohort.open(tmp_path).version.name == "12"
 
 
-def test_patience_has_an_end(tmp_path: Path) -> None:
+def test_lock_times_out(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(CohortError, match="still writing"), versions.locked(tmp_path / "lock", patience_s=0.05):
+        with pytest.raises(CohortError, match="still writing"), versions.locked(tmp_path / "lock", timeout_s=0.05):
             raise AssertionError("not reached")
 
 
-def test_a_lock_that_its_holder_removed_is_held_by_one(tmp_path: Path) -> None:
+def test_a_lock_file_removed_by_its_holder_stays_exclusive(tmp_path: Path) -> None:
     lock, inside = tmp_path / "lock", []
 
     def hold() -> None:
@@ -166,12 +166,12 @@ def test_a_lock_that_its_holder_removed_is_held_by_one(tmp_path: Path) -> None:
     assert not lock.exists()
 
 
-def test_writers_that_come_and_go_leave_no_trace_of_the_refused(tmp_path: Path) -> None:
-    """Of eight writers at once, every second is refused: the others' work is whole, and nothing else stays."""
+def test_failing_writers_leave_nothing_among_concurrent_writers(tmp_path: Path) -> None:
+    """Every second writer fails: the events of the others are complete, and nothing else remains."""
 
     def write(number: int) -> None:
         with suppress(RuntimeError), CohortWriter(tmp_path / "new" / "cohort", source="test") as writer:
-            name = writer.add_blob(b"picture %d" % number, "png")
+            name = writer.add_blob(b"image %d" % number, "png")
             writer.add(pl.DataFrame({"subject_id": [number], "code": ["IMAGE//CR//PA"], "blob": [name]}))
             if number % 2:
                 raise RuntimeError
@@ -181,13 +181,13 @@ def test_writers_that_come_and_go_leave_no_trace_of_the_refused(tmp_path: Path) 
     cohort = Cohort.open(tmp_path / "new" / "cohort")
     assert cohort.subjects.get_column("subject_id").to_list() == list(range(0, 40, 2))
     assert sorted(cohort.blob(name).read_bytes() for name in cohort.events().collect()["blob"]) == sorted(
-        b"picture %d" % number for number in range(0, 40, 2)
+        b"image %d" % number for number in range(0, 40, 2)
     )
     assert len(list((cohort.path / "blobs").iterdir())) == 20
     assert not (cohort.path / ".staging").exists()
 
 
-def test_untouched_shards_are_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_shards_are_not_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "TARGET_BYTES", 10 * shards.EVENT_BYTES)
     with CohortWriter(tmp_path, source="test") as writer:
         writer.add(pl.DataFrame({"subject_id": range(100), "code": ["LAB//x"] * 100}))

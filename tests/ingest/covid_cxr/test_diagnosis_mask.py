@@ -1,4 +1,4 @@
-"""What the mask hides, what it leaves, and that no name of a diagnosis survives it in the real notes."""
+"""The diagnosis mask: what is masked, what is kept, and that no diagnosis is left in the real notes."""
 
 import re
 import time
@@ -12,7 +12,7 @@ from polyclinic.ingest.covid_cxr.diagnosis_mask import DATE, DIAGNOSIS, NAMES, D
 
 MASK = DiagnosisMask(["COVID-19", "COVID-19, ARDS", "Pneumonia/Viral/Hantavirus", "No Finding", "E.Coli", "Lipoid"])
 
-HIDDEN = [
+MASKED = [
     ("Elderly male, covid-19 positive. Fever.", "Elderly male, [diagnosis]. Fever."),
     ("typical for COVID. End", "typical for [diagnosis]. End"),
     ("OVID temp spikes", "[diagnosis] temp spikes"),
@@ -47,7 +47,7 @@ HIDDEN = [
     ("since March 2020, or 12/03/2020, or 2019", "since [date], or [date], or [date]"),
 ]
 
-LEFT = [
+UNCHANGED = [
     "Bilateral ground-glass opacities, no effusion; hazy consolidation (arrow).",
     "Above the carina. Aldomet 2 mg. CD4 22 cells/mm3. HIV infection, asthma, lung cancer.",
     "On the blood test, lymphopenia is detected.",
@@ -59,28 +59,28 @@ LEFT = [
 ]
 
 
-@pytest.mark.parametrize(("note", "masked"), HIDDEN)
-def test_hidden(note, masked):
+@pytest.mark.parametrize(("note", "masked"), MASKED)
+def test_diagnosis_is_masked(note, masked):
     assert MASK(note) == masked
 
 
-@pytest.mark.parametrize("note", LEFT)
-def test_left(note):
+@pytest.mark.parametrize("note", UNCHANGED)
+def test_other_text_is_unchanged(note):
     assert MASK(note) == note
 
 
 @pytest.mark.parametrize("label", NAMES)
-def test_every_label_is_hidden_without_being_told(label):
+def test_every_known_label_is_masked_by_default(label):
     assert MASK(f"Seen: {label} or {label.upper()} or {label.lower()}.") == (
         f"Seen: {DIAGNOSIS} or {DIAGNOSIS} or {DIAGNOSIS}."
     )
 
 
-def test_the_placeholder_does_not_say_which():
+def test_placeholder_is_the_same_for_all_diagnoses():
     assert len({MASK(f"history of {label}") for label in NAMES}) == 1
 
 
-def test_labels_of_common_words_hide_nothing():
+def test_labels_of_common_words_mask_nothing():
     assert DiagnosisMask(["Unknown", "", "/", "!", "todo"])("of unknown origin, normal") == "of unknown origin, normal"
 
 
@@ -104,7 +104,7 @@ WORDS = (
 
 
 @given(st.lists(st.sampled_from(WORDS)).map(" ".join))
-def test_no_context_saves_a_name(note):
+def test_names_are_masked_in_any_context(note):
     assert not re.search("covid|pneumonia|pcr|2020", MASK(note), re.IGNORECASE)
 
 
@@ -113,15 +113,15 @@ def test_any_text_can_be_masked(note):
     assert len(MASK(note)) <= len(note) + len(DIAGNOSIS) * len(note.split())
 
 
-def test_a_long_note_takes_no_long():
+def test_long_notes_are_masked_in_bounded_time():
     note = "tested " * 20_000 + "swab of the rna " * 5_000
     start = time.perf_counter()
     MASK(note)
     assert time.perf_counter() - start < 10
 
 
-# Written apart from the vocabulary of the module.
-TELLING = re.compile(
+# Independent of the vocabulary of the module.
+LEAKS = re.compile(
     r"covid|cov2|cov-2|ncov|corona|sars|\bards\b|respiratory distress|pneumon(?!ed)|pneumoc|jirov|carinii|\bpcp\b"
     r"|strep|staph|klebsi|legion|mycopl|\bcoli\b|escher|bacter|varicel|chicken|zoster|influen|\bflu\b|lipoid"
     r"|no (significant )?finding|pcr|swab|tested positive|test.{0,10} positive|positive test|\b(19|20)\d\d\b",
@@ -130,12 +130,12 @@ TELLING = re.compile(
 
 
 @pytest.mark.real_data
-def test_no_name_survives_in_the_real_notes(real_data):
+def test_no_diagnosis_is_left_in_the_real_notes(real_data):
     table = pl.read_csv(real_data("covid_cxr") / "metadata.csv", infer_schema=False)
     notes = table.get_column("clinical_notes").drop_nulls().unique().to_list()
     mask = DiagnosisMask(table.get_column("finding").to_list())
-    assert sum(bool(TELLING.search(note)) for note in notes) > 70  # the test can fail
-    assert [found.group() for note in notes if (found := TELLING.search(mask(note)))] == []
+    assert sum(bool(LEAKS.search(note)) for note in notes) > 70  # the test can fail
+    assert [found.group() for note in notes if (found := LEAKS.search(mask(note)))] == []
     words = sum(len(note.split()) for note in notes)
     kept = sum(len(mask(note).replace(DIAGNOSIS, "").replace(DATE, "").split()) for note in notes)
-    assert kept / words > 0.95  # it hides words, not notes
+    assert kept / words > 0.95  # words are masked, not whole notes

@@ -1,4 +1,4 @@
-"""The COVID-19 image collection: rows of pictures, notes without the diagnosis, outcomes after everything else."""
+"""The COVID-19 image collection: images, notes without the diagnosis, and outcomes after all inputs."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ def row(**cells: str) -> dict[str, str]:
 
 
 def collection(folder: Path, *rows: dict[str, str]) -> Path:
-    """Write a collection of `rows` with three pictures."""
+    """Write a collection of `rows` with three images."""
     (folder / "images").mkdir(parents=True)
     for name, grey in (("a", 10), ("b", 20), ("c", 30)):
         Image.fromarray(np.full((4, 5), grey, np.uint8)).save(folder / "images" / f"{name}.png")
@@ -57,14 +57,14 @@ def test_events_of_one_row(tmp_path, ingested):
     assert done.pixels("17", "IMAGE//CR//PA") == [np.full((4, 5), 10).tolist()]
 
 
-def test_numeric_patients_keep_their_number(tmp_path, ingested):
+def test_numeric_patient_ids_are_kept(tmp_path, ingested):
     done = ingested("covid-cxr", collection(tmp_path / "source", row(patientid="17"), row(patientid="331a")))
     ids = dict(done.cohort.subjects.select("source_id", "subject_id").rows())
     assert ids["17"] == 17
     assert ids["331a"] >= 2**62
 
 
-def test_every_rows_finding_is_kept_in_the_order_of_time(tmp_path, ingested):
+def test_findings_of_all_rows_are_kept_in_time_order(tmp_path, ingested):
     rows = (
         row(patientid="1", offset="5", finding="COVID-19, ARDS", image="images/c.png"),
         row(patientid="1", offset="-2", finding="No Finding"),
@@ -79,7 +79,7 @@ def test_every_rows_finding_is_kept_in_the_order_of_time(tmp_path, ingested):
     assert [at for at, code in done.of("1") if code.startswith("IMAGE//")] == [day(-2), day(5), day(5)]
 
 
-def test_missing_offsets_follow_the_row_before(tmp_path, ingested):
+def test_missing_offset_is_that_of_the_previous_row(tmp_path, ingested):
     rows = (
         row(patientid="1", image="images/a.png"),
         row(patientid="1", offset="4", image="images/b.png"),
@@ -96,13 +96,13 @@ def test_words_of_all_labels_are_masked(tmp_path, ingested):
     assert done.of("1", "NOTE//clinical") == [(day(0), "Signs of [diagnosis].")]
 
 
-def test_unknown_is_no_outcome(tmp_path, ingested):
+def test_unclear_outcomes_are_not_events(tmp_path, ingested):
     done = ingested("covid-cxr", collection(tmp_path / "source", row(patientid="1", finding="", survival="Unclear")))
     assert [code for _, code in done.of("1")] == ["IMAGE//CR//PA"]
     assert done.rejects == []
 
 
-def test_folder_and_filename_serve_where_there_is_no_image_column(tmp_path, ingested):
+def test_folder_and_filename_replace_a_missing_image_column(tmp_path, ingested):
     source = collection(tmp_path / "source", row(patientid="1"))
     (source / "metadata.csv").write_text("patientid,finding,view,modality,folder,filename\n1,ARDS,AP,CT,images,b.png\n")
     assert ingested("covid-cxr", source / "metadata.csv").pixels("1", "IMAGE//CT//AP") == [np.full((4, 5), 20).tolist()]
@@ -110,33 +110,33 @@ def test_folder_and_filename_serve_where_there_is_no_image_column(tmp_path, inge
 
 REJECTED = {
     "no patient": ({"patientid": " "}, "no subject"),
-    "words for a day": ({"offset": "monday"}, "impossible date"),
-    "a day of another age": ({"offset": "1e9"}, "impossible date"),
+    "an offset in words": ({"offset": "monday"}, "impossible date"),
+    "an offset out of range": ({"offset": "1e9"}, "impossible date"),
     "not a number": ({"age": "old"}, "implausible value"),
     "infinite": ({"temperature": "inf"}, "implausible value"),
     "a fever of 390": ({"temperature": "390"}, "implausible value"),
     "an unknown sex": ({"sex": "X"}, "unknown category"),
     "an unknown outcome": ({"survival": "perhaps"}, "unknown category"),
-    "no such picture": ({"image": "images/z.png"}, "missing file"),
-    "a picture outside": ({"image": "../outside.png"}, "path outside the source"),
-    "a text for a picture": ({"image": "images/notes.txt"}, "not a readable picture"),
+    "a missing image": ({"image": "images/z.png"}, "missing file"),
+    "an image outside the source": ({"image": "../outside.png"}, "path outside the source"),
+    "a text file as image": ({"image": "images/notes.txt"}, "not a readable image"),
 }
 
 
 @pytest.mark.parametrize("case", REJECTED)
-def test_bad_cells_are_rejected_by_line_and_the_rest_is_read(case, tmp_path, ingested):
+def test_invalid_cells_are_rejected_by_line(case, tmp_path, ingested):
     cells, reason = REJECTED[case]
     Image.new("L", (4, 4)).save(tmp_path / "outside.png")
     bad = row(**({"patientid": "2"} | cells))
     source = collection(tmp_path / "source", row(patientid="1"), bad, row(patientid="3"))
-    (source / "images" / "notes.txt").write_text("not a picture")
+    (source / "images" / "notes.txt").write_text("not an image")
     done = ingested("covid-cxr", source)
     assert done.rejects == [("metadata.csv", 3, reason)]
     assert {"1", "3"} <= set(done.events["source_id"])
     assert not any(value in str(done.cohort.rejects.rows()) for value in cells.values() if len(value.strip()) > 3)
 
 
-def test_bad_lines_are_rejected_and_the_rest_is_read(tmp_path, ingested):
+def test_malformed_lines_are_rejected(tmp_path, ingested):
     source = collection(tmp_path / "source", row(patientid="1"))
     with (source / "metadata.csv").open("ab") as file:
         file.write(b"2,too,few\n" + b"\xff" + b"," * 17 + b"\n3" + b"," * 14 + b'"broken\n')
@@ -150,7 +150,7 @@ def test_bad_lines_are_rejected_and_the_rest_is_read(tmp_path, ingested):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"a,b\n1,2\n", b"\0\1\2"])
-def test_other_sources_are_an_error(content, tmp_path):
+def test_other_files_are_an_error(content, tmp_path):
     (tmp_path / "source").mkdir()
     if content is not None:
         (tmp_path / "source" / "metadata.csv").write_bytes(content)

@@ -1,4 +1,4 @@
-"""DICOM objects written with pydicom, whose canonical pixels are known exactly."""
+"""The DICOM reader, on objects written with pydicom whose canonical pixels are known."""
 
 import io
 import logging
@@ -26,14 +26,14 @@ from pydicom.uid import (
 
 from polyclinic.ingest import IngestError, ingest
 
-pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")  # of the bad objects that are written here
+pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")  # from the invalid objects written here
 
 CODE = "IMAGE//CR//PA"
 GREY = np.array([[0, 50, 100], [150, 200, 255]], np.uint8)
 
 
 def radiograph(pixels: np.ndarray = GREY, syntax: str = ExplicitVRLittleEndian, **elements) -> FileDataset:
-    """Give an object that holds `pixels`, with `elements` put in (None: left out)."""
+    """Return an object with `pixels`, setting `elements` (None: removed)."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = syntax
     meta.MediaStorageSOPClassUID = elements.get("SOPClassUID", ComputedRadiographyImageStorage)
@@ -78,8 +78,8 @@ def write(path: Path, dataset: Dataset) -> Path:
 
 
 @pytest.fixture
-def shown(tmp_path, ingested):
-    """Give the pixels that an object becomes in a cohort."""
+def pixels_of(tmp_path, ingested):
+    """Return a function that ingests an object and returns its pixels."""
 
     def run(dataset: Dataset, code: str = CODE) -> list[list[int]]:
         write(tmp_path / "source" / "a.dcm", dataset)
@@ -94,130 +94,133 @@ def shown(tmp_path, ingested):
 # Intensity
 
 
-def test_eight_bits_are_kept(shown):
-    assert shown(radiograph()) == GREY.tolist()
+def test_eight_bits_are_unchanged(pixels_of):
+    assert pixels_of(radiograph()) == GREY.tolist()
 
 
-def test_monochrome1_is_inverted(shown):
-    assert shown(radiograph(PhotometricInterpretation="MONOCHROME1")) == (255 - GREY).tolist()
+def test_monochrome1_is_inverted(pixels_of):
+    assert pixels_of(radiograph(PhotometricInterpretation="MONOCHROME1")) == (255 - GREY).tolist()
 
 
-def test_monochrome1_with_inverse_shape_is_inverted_once(shown):
+def test_monochrome1_with_inverse_shape_is_inverted_once(pixels_of):
     elements = {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"}
-    assert shown(radiograph(**elements)) == (255 - GREY).tolist()
+    assert pixels_of(radiograph(**elements)) == (255 - GREY).tolist()
 
 
-def test_deep_pixels_without_window_span_the_picture(shown):
+def test_deep_pixels_without_window_are_scaled_to_their_range(pixels_of):
     deep = np.array([[1000, 1255, 1510], [1000, 1510, 1051]], np.uint16)
-    assert shown(radiograph(deep, BitsStored=12)) == [[0, 128, 255], [0, 255, 26]]
+    assert pixels_of(radiograph(deep, BitsStored=12)) == [[0, 128, 255], [0, 255, 26]]
 
 
-def test_unused_high_bits_are_ignored(shown):
+def test_unused_high_bits_are_ignored(pixels_of):
     dirty = np.array([[0xF000 | 0, 0xF000 | 4095]], np.uint16)
-    assert shown(radiograph(dirty, BitsStored=12)) == [[0, 255]]
+    assert pixels_of(radiograph(dirty, BitsStored=12)) == [[0, 255]]
 
 
-def test_signed_pixels(shown):
-    assert shown(radiograph(np.array([[-1000, 0, 1000]], np.int16))) == [[0, 128, 255]]
+def test_signed_pixels(pixels_of):
+    assert pixels_of(radiograph(np.array([[-1000, 0, 1000]], np.int16))) == [[0, 128, 255]]
 
 
-def test_full_range_of_sixteen_bits_does_not_overflow(shown):
-    assert shown(radiograph(np.array([[-32768, 0, 32767]], np.int16))) == [[0, 128, 255]]
+def test_full_range_of_sixteen_bits_does_not_overflow(pixels_of):
+    assert pixels_of(radiograph(np.array([[-32768, 0, 32767]], np.int16))) == [[0, 128, 255]]
 
 
-def test_linear_window_after_rescale(shown):
+def test_linear_window_after_rescale(pixels_of):
     stored = np.array([[0, 924, 1064, 1103, 1104, 4000]], np.uint16)  # -1024 -100 40 79 80 2976 HU
     rescale = {"RescaleSlope": 1, "RescaleIntercept": -1024, "WindowCenter": 40, "WindowWidth": 80}
     # PS3.3 C.11.2.1.2.1: ((x - 39.5) / 79 + 0.5) * 255
-    assert shown(radiograph(stored, **rescale)) == [[0, 0, 129, 255, 255, 255]]
+    assert pixels_of(radiograph(stored, **rescale)) == [[0, 0, 129, 255, 255, 255]]
 
 
-def test_linear_exact_window(shown):
+def test_linear_exact_window(pixels_of):
     window = {"WindowCenter": 100, "WindowWidth": 100, "VOILUTFunction": "LINEAR_EXACT"}
-    assert shown(radiograph(**window)) == [[0, 0, 128], [255, 255, 255]]
+    assert pixels_of(radiograph(**window)) == [[0, 0, 128], [255, 255, 255]]
 
 
-def test_sigmoid_window(shown):
+def test_sigmoid_window(pixels_of):
     window = {"WindowCenter": 100, "WindowWidth": 100, "VOILUTFunction": "SIGMOID"}
     expected = np.rint(255 / (1 + np.exp(-4 * (GREY.astype(float) - 100) / 100)))
-    assert shown(radiograph(**window)) == expected.astype(int).tolist()
+    assert pixels_of(radiograph(**window)) == expected.astype(int).tolist()
 
 
-def test_first_of_several_windows(shown):
+def test_first_of_several_windows(pixels_of):
     window = {"WindowCenter": [100, 40], "WindowWidth": [100, 80], "VOILUTFunction": "LINEAR_EXACT"}
-    assert shown(radiograph(**window)) == [[0, 0, 128], [255, 255, 255]]
+    assert pixels_of(radiograph(**window)) == [[0, 0, 128], [255, 255, 255]]
 
 
-def test_window_comes_before_inversion(shown):
+def test_window_comes_before_inversion(pixels_of):
     window = {"WindowCenter": 100, "WindowWidth": 100, "VOILUTFunction": "LINEAR_EXACT"}
-    assert shown(radiograph(PhotometricInterpretation="MONOCHROME1", **window)) == [[255, 255, 128], [0, 0, 0]]
+    assert pixels_of(radiograph(PhotometricInterpretation="MONOCHROME1", **window)) == [
+        [255, 255, 128],
+        [0, 0, 0],
+    ]
 
 
-def test_voi_lut(shown):
+def test_voi_lut(pixels_of):
     lut = Dataset()
     lut.LUTDescriptor = [4, 10, 12]  # 4 entries, the first for the value 10, 12 bits
     lut.LUTData = np.array([0, 1365, 2730, 4095], "<u2").tobytes()
     pixels = np.array([[0, 10, 11, 12, 13, 99]], np.uint16)
-    assert shown(radiograph(pixels, VOILUTSequence=[lut])) == [[0, 0, 85, 170, 255, 255]]
+    assert pixels_of(radiograph(pixels, VOILUTSequence=[lut])) == [[0, 0, 85, 170, 255, 255]]
 
 
-def test_modality_lut(shown):
+def test_modality_lut(pixels_of):
     lut = Dataset()
     lut.LUTDescriptor = [4, 0, 16]
     lut.LUTData = np.array([3000, 2000, 1000, 0], "<u2").tobytes()
     lut.ModalityLUTType = "US"
     pixels = np.array([[0, 1, 2, 3]], np.uint16)
-    assert shown(radiograph(pixels, ModalityLUTSequence=[lut])) == [[255, 170, 85, 0]]
+    assert pixels_of(radiograph(pixels, ModalityLUTSequence=[lut])) == [[255, 170, 85, 0]]
 
 
-def test_padding_is_black_and_does_not_count(shown):
+def test_padding_is_black_and_excluded_from_the_range(pixels_of):
     pixels = np.array([[-2000, 0, 100, 200]], np.int16)
     padded = {"PixelPaddingValue": -2000, "RescaleSlope": 1, "RescaleIntercept": -1024}
-    assert shown(radiograph(pixels, **padded)) == [[0, 0, 128, 255]]
+    assert pixels_of(radiograph(pixels, **padded)) == [[0, 0, 128, 255]]
 
 
-def test_padding_is_black_in_monochrome1_too(shown):
+def test_padding_is_black_in_monochrome1_too(pixels_of):
     pixels = np.array([[5, 0, 100, 200]], np.uint16)
     padded = {"PixelPaddingValue": 4, "PixelPaddingRangeLimit": 9}
-    assert shown(radiograph(pixels, PhotometricInterpretation="MONOCHROME1", **padded)) == [[0, 255, 128, 0]]
+    assert pixels_of(radiograph(pixels, PhotometricInterpretation="MONOCHROME1", **padded)) == [[0, 255, 128, 0]]
 
 
-def test_colour_becomes_luminance(shown):
+def test_colour_becomes_luminance(pixels_of):
     colour = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [9, 9, 9]]], np.uint8)
-    assert shown(radiograph(colour)) == [[76, 150, 29, 255, 9]]
+    assert pixels_of(radiograph(colour)) == [[76, 150, 29, 255, 9]]
 
 
-def test_colour_by_planes(shown):
+def test_colour_by_planes(pixels_of):
     planes = np.array([[[255, 0]], [[0, 255]], [[0, 0]]], np.uint8)  # [colour, row, column]
     colour = np.zeros((1, 2, 3), np.uint8)
-    assert shown(radiograph(colour, PlanarConfiguration=1, PixelData=planes.tobytes())) == [[76, 150]]
+    assert pixels_of(radiograph(colour, PlanarConfiguration=1, PixelData=planes.tobytes())) == [[76, 150]]
 
 
-def test_palette(shown):
+def test_palette(pixels_of):
     palette = {
         f"{colour}PaletteColorLookupTable{part}": value
         for colour in ("Red", "Green", "Blue")
         for part, value in (("Descriptor", [4, 0, 16]), ("Data", np.array([0, 21845, 43690, 65535], "<u2").tobytes()))
     }
     pixels = np.array([[0, 1, 2, 3]], np.uint8)
-    assert shown(radiograph(pixels, PhotometricInterpretation="PALETTE COLOR", **palette)) == [[0, 85, 170, 255]]
+    assert pixels_of(radiograph(pixels, PhotometricInterpretation="PALETTE COLOR", **palette)) == [[0, 85, 170, 255]]
 
 
-def test_a_flat_picture_is_black(shown):
-    assert shown(radiograph(np.full((2, 2), 700, np.uint16))) == [[0, 0], [0, 0]]
+def test_a_constant_image_is_black(pixels_of):
+    assert pixels_of(radiograph(np.full((2, 2), 700, np.uint16))) == [[0, 0], [0, 0]]
 
 
-def test_run_lengths_are_decoded(shown):
+def test_run_length_encoding_is_decoded(pixels_of):
     dataset = radiograph()
     dataset.compress(RLELossless)
-    assert shown(dataset) == GREY.tolist()
+    assert pixels_of(dataset) == GREY.tolist()
 
 
-def test_jpeg_is_decoded(shown):
+def test_jpeg_is_decoded(pixels_of):
     flat = np.full((16, 16), 77, np.uint8)
     jpeg = io.BytesIO()
     Image.fromarray(flat).save(jpeg, "JPEG", quality=95)
-    assert shown(radiograph(flat, JPEGBaseline8Bit, PixelData=encapsulate([jpeg.getvalue()]))) == flat.tolist()
+    assert pixels_of(radiograph(flat, JPEGBaseline8Bit, PixelData=encapsulate([jpeg.getvalue()]))) == flat.tolist()
 
 
 # Orientation
@@ -241,9 +244,9 @@ def test_jpeg_is_decoded(shown):
         ("", [[1, 2], [3, 4]]),
     ],
 )
-def test_radiographs_are_turned_upright(letters, seen, shown):
+def test_radiographs_are_turned_upright(letters, seen, pixels_of):
     pixels = np.array([[1, 2], [3, 4]], np.uint8)
-    assert shown(radiograph(pixels, PatientOrientation=letters.split("\\"))) == seen
+    assert pixels_of(radiograph(pixels, PatientOrientation=letters.split("\\"))) == seen
 
 
 @pytest.mark.parametrize(
@@ -255,10 +258,10 @@ def test_radiographs_are_turned_upright(letters, seen, shown):
         ([0, 1, 0, 0, 0, 1], "IMAGE//CT//SAGITTAL", [[3, 4], [1, 2]]),
     ],
 )
-def test_slices_are_turned_to_their_plane(cosines, code, seen, shown):
+def test_slices_are_turned_to_canonical_orientation(cosines, code, seen, pixels_of):
     elements = {"SOPClassUID": CTImageStorage, "Modality": "CT", "ViewPosition": None}
     pixels = np.array([[1, 2], [3, 4]], np.uint8)
-    assert shown(radiograph(pixels, ImageOrientationPatient=cosines, **elements), code) == seen
+    assert pixels_of(radiograph(pixels, ImageOrientationPatient=cosines, **elements), code) == seen
 
 
 # Facts
@@ -295,7 +298,7 @@ def test_events_of_one_object(tmp_path, ingested):
         ({"StudyDate": None}, None),
     ],
 )
-def test_time(elements, at, tmp_path, ingested):
+def test_time_of_acquisition(elements, at, tmp_path, ingested):
     write(tmp_path / "source" / "a.dcm", radiograph(**elements))
     [(time, _)] = ingested("dicom", tmp_path / "source").of("patient-7", CODE)
     assert time == at
@@ -317,34 +320,34 @@ def test_age(elements, years, tmp_path, ingested):
     assert float(age) == pytest.approx(years, abs=0.002)
 
 
-def test_view_that_is_no_code_is_unknown(tmp_path, ingested):
+def test_invalid_view_becomes_unknown(tmp_path, ingested):
     write(tmp_path / "source" / "a.dcm", radiograph(ViewPosition="Doe//Jane"))
     assert ingested("dicom", tmp_path / "source").of("patient-7", "IMAGE//CR//UNKNOWN")
 
 
-# Refusals
+# Rejects
 
-REFUSED = {
+INVALID_OBJECTS = {
     "no PatientID": ({"PatientID": None}, "missing PatientID"),
     "blank PatientID": ({"PatientID": "  "}, "missing PatientID"),
-    "a segmentation": ({"SOPClassUID": SegmentationStorage}, "not a picture"),
-    "a report": ({"Rows": None, "Columns": None, "PixelData": None}, "not a picture"),
+    "a segmentation": ({"SOPClassUID": SegmentationStorage}, "not an image"),
+    "a report": ({"Rows": None, "Columns": None, "PixelData": None}, "not an image"),
     "several frames": ({"NumberOfFrames": 2, "PixelData": GREY.tobytes() * 2}, "several frames"),
     "no pixels": ({"PixelData": None}, "unreadable pixels"),
     "pixels cut off": ({"PixelData": b"\0\0"}, "unreadable pixels"),
-    "60,000 x 60,000": ({"Rows": 60_000, "Columns": 60_000}, "picture too large"),
-    "a date that is none": ({"StudyDate": "20211304"}, "impossible date"),
+    "60,000 x 60,000": ({"Rows": 60_000, "Columns": 60_000}, "image too large"),
+    "an invalid date": ({"StudyDate": "20211304"}, "impossible date"),
     "a date before X-rays": ({"StudyDate": "18000101"}, "impossible date"),
-    "a time that is none": ({"StudyTime": "256199"}, "impossible date"),
-    "a year for a date": ({"StudyDate": "2021"}, "impossible date"),
+    "an invalid time": ({"StudyTime": "256199"}, "impossible date"),
+    "a year as date": ({"StudyDate": "2021"}, "impossible date"),
     "unknown pixels": ({"PhotometricInterpretation": "HSV"}, "unknown kind of pixels"),
-    "odd bits": ({"BitsStored": 4, "HighBit": 6}, "unsupported layout of bits"),
+    "unsupported bits": ({"BitsStored": 4, "HighBit": 6}, "unsupported layout of bits"),
     "unknown window": (
         {"WindowCenter": 1, "WindowWidth": 9, "VOILUTFunction": "CUBIC"},
         "unknown VOI LUT function",
     ),
     "a deflated object": ({"syntax": DeflatedExplicitVRLittleEndian}, "unsupported compression"),
-    "a codec that is not here": (
+    "a codec that is not installed": (
         {"syntax": JPEGLosslessSV1, "PixelData": encapsulate([b"\xff\xd8"])},
         "unsupported compression",
     ),
@@ -352,9 +355,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_unusable_objects_are_rejected_and_the_rest_is_read(case, tmp_path, ingested):
-    elements, reason = REFUSED[case]
+@pytest.mark.parametrize("case", INVALID_OBJECTS)
+def test_invalid_objects_are_rejected(case, tmp_path, ingested):
+    elements, reason = INVALID_OBJECTS[case]
     write(tmp_path / "source" / "bad.dcm", radiograph(**elements))
     write(tmp_path / "source" / "good.dcm", radiograph())
     done = ingested("dicom", tmp_path / "source")
@@ -362,7 +365,7 @@ def test_unusable_objects_are_rejected_and_the_rest_is_read(case, tmp_path, inge
     assert len(done.of("patient-7", CODE)) == 1
 
 
-FACTS_REFUSED = {
+INVALID_FACTS = {
     "an age of 999": ({"PatientAge": "999Y"}, "impossible age"),
     "an age in words": ({"PatientAge": "old"}, "impossible age"),
     "born after the study": ({"PatientAge": None, "PatientBirthDate": "20300101"}, "impossible age"),
@@ -370,25 +373,25 @@ FACTS_REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", FACTS_REFUSED)
-def test_unusable_facts_are_rejected_and_the_picture_is_kept(case, tmp_path, ingested):
-    elements, reason = FACTS_REFUSED[case]
+@pytest.mark.parametrize("case", INVALID_FACTS)
+def test_invalid_facts_are_rejected_and_the_image_is_kept(case, tmp_path, ingested):
+    elements, reason = INVALID_FACTS[case]
     write(tmp_path / "source" / "a.dcm", radiograph(**elements))
     done = ingested("dicom", tmp_path / "source")
     assert done.rejects == [("a.dcm", None, reason)]
     assert done.pixels("patient-7", CODE) == [GREY.tolist()]
 
 
-def test_other_files(tmp_path, ingested):
+def test_other_files_in_a_folder(tmp_path, ingested):
     source = tmp_path / "source"
     good = write(source / "good.dcm", radiograph())
     content = good.read_bytes()
     write(source / "deep" / "1.2.840.1", radiograph(GREY[::-1]))
-    (source / "picture.img").write_bytes(content)  # the same instance under a strange name: nothing new, no reject
-    (source / "text.dcm").write_text("this is no DICOM file " * 20)
+    (source / "image.img").write_bytes(content)  # the same instance under another suffix: no event, no reject
+    (source / "text.dcm").write_text("this is not a DICOM file " * 20)
     (source / "empty.dcm").touch()
     (source / "half.dcm").write_bytes(content[: len(content) // 2])
-    (source / "README.txt").write_text("not called DICOM, and not DICOM: passed over")
+    (source / "README.txt").write_text("neither a DICOM name nor DICOM content: skipped")
     (source / "DICOMDIR").write_bytes(content)
     (tmp_path / "outside.dcm").write_bytes(content)
     (source / "link.dcm").symlink_to(tmp_path / "outside.dcm")
@@ -402,17 +405,17 @@ def test_other_files(tmp_path, ingested):
     assert len(done.of("patient-7", CODE)) == 2
 
 
-def test_every_cut_of_a_file_is_rejected_without_stopping(tmp_path):
-    from polyclinic.ingest.dicom.image import Picture, picture_in
+def test_truncated_files_are_rejected(tmp_path):
+    from polyclinic.ingest.dicom.image import DicomImage, read_image
 
     content = write(tmp_path / "good.dcm", radiograph()).read_bytes()
-    assert isinstance(picture_in(tmp_path / "good.dcm"), Picture)
+    assert isinstance(read_image(tmp_path / "good.dcm"), DicomImage)
     for end in range(0, len(content) - 1, 7):
         (tmp_path / "cut.dcm").write_bytes(content[:end])
-        assert not isinstance(picture_in(tmp_path / "cut.dcm"), Picture), end
+        assert not isinstance(read_image(tmp_path / "cut.dcm"), DicomImage), end
 
 
-def test_one_instance_has_one_picture_and_one_patient_one_sex(tmp_path, ingested):
+def test_conflicting_instances_and_sexes_are_rejected(tmp_path, ingested):
     write(tmp_path / "source" / "a.dcm", radiograph(SOPInstanceUID="1.2.3"))
     write(tmp_path / "source" / "b.dcm", radiograph(GREY[::-1], SOPInstanceUID="1.2.3"))
     write(tmp_path / "source" / "c.dcm", radiograph(GREY[:, ::-1], PatientSex="M"))
@@ -434,7 +437,7 @@ def test_nothing_readable_is_an_error(tmp_path):
         ingest("dicom", tmp_path / "source", tmp_path / "cohort")
 
 
-def test_nothing_of_the_patient_is_logged_or_warned(tmp_path, ingested, caplog, recwarn, capfd):
+def test_no_patient_data_is_logged_or_warned(tmp_path, ingested, caplog, recwarn, capfd):
     secret = {"PatientID": "secret-id", "PatientAge": "secret", "StudyID": "secret" * 9, "KVP": None}
     path = write(tmp_path / "source" / "a.dcm", radiograph(**secret))
     content = path.read_bytes().replace(b"secret-id", b"secret\xffid")
@@ -443,8 +446,8 @@ def test_nothing_of_the_patient_is_logged_or_warned(tmp_path, ingested, caplog, 
     recwarn.clear()
     with caplog.at_level(logging.DEBUG):
         done = ingested("dicom", tmp_path / "source")
-    heard = caplog.text + "".join(str(warning.message) for warning in recwarn) + "".join(capfd.readouterr())
-    assert "secret" not in heard
+    output = caplog.text + "".join(str(warning.message) for warning in recwarn) + "".join(capfd.readouterr())
+    assert "secret" not in output
     assert "secret" not in str(done.cohort.rejects.rows())
 
 
@@ -454,16 +457,18 @@ def test_nothing_of_the_patient_is_logged_or_warned(tmp_path, ingested, caplog, 
 @pytest.mark.real_data
 def test_real_objects(real_data, ingested):
     done = ingested("dicom", real_data("dicom"))
-    assert done.report.rejects == {"conflicting sex": 17, "not a picture": 12, "duplicate instance": 1}
+    assert done.report.rejects == {"conflicting sex": 17, "not an image": 12, "duplicate instance": 1}
     codes = done.events.group_by("code").len()
-    pictures = dict(codes.filter(codes["code"].str.starts_with("IMAGE//")).rows())
-    assert pictures == {"IMAGE//CT//AXIAL": 19, "IMAGE//CR//PA": 1, "IMAGE//DX//UNKNOWN": 1}
+    images = dict(codes.filter(codes["code"].str.starts_with("IMAGE//")).rows())
+    assert images == {"IMAGE//CT//AXIAL": 19, "IMAGE//CR//PA": 1, "IMAGE//DX//UNKNOWN": 1}
 
 
 @pytest.mark.real_data
-def test_real_radiograph_of_either_polarity(real_data):
-    from polyclinic.ingest.dicom.intensity import grey_picture
+def test_real_radiograph_of_both_polarities(real_data):
+    from polyclinic.ingest.dicom.intensity import grey_image
 
     original = "1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm"
-    there, back = (grey_picture(pydicom.dcmread(real_data("dicom") / name)) for name in (original, "Fake_MONOHR1.dcm"))
-    np.testing.assert_array_equal(there, 255 - back)  # the same stored values, called MONOCHROME2 and MONOCHROME1
+    normal, inverted = (
+        grey_image(pydicom.dcmread(real_data("dicom") / name)) for name in (original, "Fake_MONOHR1.dcm")
+    )
+    np.testing.assert_array_equal(normal, 255 - inverted)  # equal stored values, as MONOCHROME2 and MONOCHROME1

@@ -1,4 +1,4 @@
-"""The same table in every format, and files that break off."""
+"""Tables in every format, and truncated or damaged files."""
 
 import gzip
 import zipfile
@@ -74,7 +74,7 @@ def test_every_format_gives_the_same_events(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.xlsx"])
 @pytest.mark.parametrize("kept_share", [0.0, 0.5])
-def test_a_truncated_file_is_rejected_and_what_came_before_is_kept(tmp_path, name, kept_share):
+def test_truncated_files_are_rejected_and_earlier_rows_kept(tmp_path, name, kept_share):
     content = write(tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: int(len(content) * kept_share)])
     kept = read_table(tmp_path / name, MAPPING)
@@ -86,7 +86,7 @@ def test_a_truncated_file_is_rejected_and_what_came_before_is_kept(tmp_path, nam
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.parquet", "t.xlsx"])
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=20))
-def test_a_damaged_file_is_read_or_rejected(tmp_path, name, changes):
+def test_damaged_files_are_read_or_rejected(tmp_path, name, changes):
     content = bytearray(encoded(name))
     for place, byte in changes:
         content[int(place * len(content))] = byte
@@ -95,7 +95,7 @@ def test_a_damaged_file_is_read_or_rejected(tmp_path, name, changes):
     assert kept.rejects  # the whole table has one: a row without a time
 
 
-def test_a_workbook_that_unpacks_to_more_than_memory_bears(tmp_path, monkeypatch):
+def test_workbooks_that_unpack_to_too_much_are_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(table_workbook, "_WORKBOOK_BYTES", 1 << 20)
     with zipfile.ZipFile(tmp_path / "t.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", bytes(1 << 20))
@@ -103,18 +103,18 @@ def test_a_workbook_that_unpacks_to_more_than_memory_bears(tmp_path, monkeypatch
     assert read_table(tmp_path / "t.xlsx", MAPPING).reasons == [(None, "workbook too large")]
 
 
-def test_true_dates_need_no_format(tmp_path):
+def test_typed_dates_need_no_format(tmp_path):
     TABLE.with_columns(at=pl.lit(date(2023, 5, 16))).write_parquet(tmp_path / "t.parquet")
     mapping = MAPPING.replace("time: at", 'time: {column: at, format: "%d.%m.%Y"}')
     assert {event[1] for event in read_table(tmp_path / "t.parquet", mapping).events} == {datetime(2023, 5, 16)}
 
 
-def test_ids_that_passed_through_a_float_are_still_those_ids(tmp_path):
+def test_ids_stored_as_floats_are_kept(tmp_path):
     TABLE.with_columns(pl.col("id").cast(pl.Float64)).write_parquet(tmp_path / "t.parquet")
     assert {event[0] for event in read_table(tmp_path / "t.parquet", MAPPING).events} == {"17", "18"}
 
 
-def test_a_column_of_lists_is_refused_where_it_is_wanted(tmp_path):
+def test_mapped_columns_of_lists_are_rejected(tmp_path):
     TABLE.with_columns(pl.concat_list("note"), other=pl.lit(b"x")).write_parquet(tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet", MAPPING).reasons == [(None, "column of lists, bytes or durations")]
     TABLE.with_columns(pl.concat_list("other")).write_parquet(tmp_path / "t.parquet")
@@ -139,7 +139,7 @@ def test_a_column_of_lists_is_refused_where_it_is_wanted(tmp_path):
         (pa.array([{"a": 1}]), "refused"),
     ],
 )
-def test_every_type_of_parquet_is_text_or_refused(tmp_path, cells, text):
+def test_parquet_types_are_text_or_rejected(tmp_path, cells, text):
     pq.write_table(pa.table({"id": ["1"], "x": cells}), tmp_path / "t.parquet")
     kept = read_table(tmp_path / "t.parquet", "subject: id\ncolumns:\n  x: {code: NOTE//x, type: text}\n")
     assert [event[3] for event in kept.events] == ([text] if text not in (None, "refused") else [])
@@ -152,19 +152,19 @@ def test_zoned_times_become_utc(tmp_path):
     assert {event[1] for event in read_table(tmp_path / "t.parquet", MAPPING).events} == {datetime(2023, 2, 3, 9, 30)}
 
 
-def test_an_unknown_sheet_is_named_with_the_choices(tmp_path):
+def test_an_unknown_sheet_is_rejected_with_the_choices(tmp_path):
     kept = read_table(write(tmp_path / "t.xlsx"), MAPPING + "sheet: labs\n")
     [reject] = kept.rejects
     assert (reject.reason, reject.remedy) == ("no such sheet", "name one of: Sheet1")
 
 
-def test_a_binary_file_called_csv(tmp_path):
+def test_a_binary_file_named_csv_is_rejected(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     assert read_table(tmp_path / "t.csv", MAPPING).reasons == [(None, "not a text file")]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_column_the_table_lacks_is_named_with_the_choices(tmp_path, suffix):
+def test_a_missing_column_is_rejected_with_the_choices(tmp_path, suffix):
     table = TABLE.rename({"lactate": "lactat"}).drop("other")
     table.write_csv(tmp_path / "t.csv") if suffix == ".csv" else table.write_parquet(tmp_path / "t.parquet")
     [reject] = read_table(tmp_path / f"t{suffix}", MAPPING).rejects
@@ -172,19 +172,19 @@ def test_a_column_the_table_lacks_is_named_with_the_choices(tmp_path, suffix):
 
 
 def workbook(path, rows, above: int = 0):
-    """Write rows of cells, from a formula's error on (`#DIV/0!`) as such, with empty rows above."""
+    """Write rows of cells, below empty rows; cells like `#DIV/0!` are written as formula errors."""
     with xlsxwriter.Workbook(path) as book:
         sheet = book.add_worksheet()
         for number, row in enumerate(rows, above):
-            for place, cell in enumerate(row):
+            for column, cell in enumerate(row):
                 if str(cell).startswith("#"):
-                    sheet.write_formula(number, place, "=1/0", None, cell)
+                    sheet.write_formula(number, column, "=1/0", None, cell)
                 elif cell is not None:
-                    sheet.write(number, place, cell)
+                    sheet.write(number, column, cell)
     return path
 
 
-def test_rows_of_a_workbook_have_the_numbers_they_have_in_the_sheet(tmp_path):
+def test_rows_of_a_workbook_have_their_sheet_numbers(tmp_path):
     rows = [
         ["id", "at", "lactate", "note"],
         ["1", "2023-02-03 10:30", 1.5, None],
@@ -198,7 +198,7 @@ def test_rows_of_a_workbook_have_the_numbers_they_have_in_the_sheet(tmp_path):
         assert kept.reasons == [(above + 4, "not a number"), (above + 5, "impossible date")]
 
 
-def test_errors_of_formulas_are_no_values_and_not_available_is_missing(tmp_path):
+def test_formula_errors_are_rejected_and_not_available_is_missing(tmp_path):
     rows = [
         ["id", "at", "lactate", "note", "other"],
         ["1", "2023-02-03 10:30", "#DIV/0!", "a", "#DIV/0!"],
@@ -207,9 +207,9 @@ def test_errors_of_formulas_are_no_values_and_not_available_is_missing(tmp_path)
     kept = read_table(workbook(tmp_path / "t.xlsx", rows), MAPPING)
     assert kept.events == [("1", AT, "NOTE//x", "a"), ("2", AT, "NOTE//x", "b")]
     assert [(reject.line, reject.reason, reject.remedy) for reject in kept.rejects] == [
-        (2, "error of a formula", "column 'lactate': correct the formula, or empty the cell")
+        (2, "formula error", "column 'lactate': correct the formula, or empty the cell")
     ]
-    assert kept.rows == [(2, 1)], "a row of which a cell was rejected is one row"
+    assert kept.rows == [(2, 1)], "a row with a rejected cell counts once"
 
 
 @pytest.mark.parametrize(
@@ -225,9 +225,9 @@ def test_a_workbook_without_the_table_is_rejected(tmp_path, rows, reason):
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet", "t.xlsx"])
-def test_rows_that_a_spreadsheet_left_empty_are_passed_over(tmp_path, name):
-    nothing = dict.fromkeys(TABLE.columns[:4])
-    frame = pl.concat([TABLE, pl.DataFrame([nothing | {"other": 7}] * 2, TABLE.schema)])
+def test_empty_rows_of_a_spreadsheet_are_skipped(tmp_path, name):
+    empty = dict.fromkeys(TABLE.columns[:4])
+    frame = pl.concat([TABLE, pl.DataFrame([empty | {"other": 7}] * 2, TABLE.schema)])
     if name == "t.csv":
         frame.write_csv(tmp_path / name)
     else:
@@ -237,9 +237,9 @@ def test_rows_that_a_spreadsheet_left_empty_are_passed_over(tmp_path, name):
     assert [reason for _, reason in kept.reasons] == ["no time"]
 
 
-def test_of_a_packed_file_that_breaks_off_every_whole_line_is_kept(tmp_path):
-    chance = np.random.default_rng(0)
-    lines = [f"{number},2023-02-03 10:30,{chance.random()},x\n" for number in range(3000)]
+def test_complete_lines_of_a_truncated_gzip_file_are_kept(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"{number},2023-02-03 10:30,{rng.random()},x\n" for number in range(3000)]
     packed = gzip.compress(("id,at,lactate,note\n" + "".join(lines)).encode())
     (tmp_path / "t.csv.gz").write_bytes(packed[: len(packed) // 2])
     kept = read_table(tmp_path / "t.csv.gz", MAPPING)
@@ -251,7 +251,7 @@ def test_of_a_packed_file_that_breaks_off_every_whole_line_is_kept(tmp_path):
     assert kept.reasons == [(len(subjects) + 2, "not UTF-8 text"), (None, "truncated file")]
 
 
-def test_a_packed_file_that_is_damaged_is_not_believed(tmp_path):
+def test_a_gzip_file_with_a_wrong_checksum_is_rejected(tmp_path):
     packed = bytearray(gzip.compress(TABLE.write_csv().encode()))
     packed[-8] ^= 1  # of the checksum
     (tmp_path / "t.csv.gz").write_bytes(packed)
@@ -259,7 +259,7 @@ def test_a_packed_file_that_is_damaged_is_not_believed(tmp_path):
     assert (kept.events, kept.reasons) == ([], [(None, "damaged file")])
 
 
-def test_a_first_line_that_may_be_a_patient_is_not_quoted(tmp_path):
+def test_a_first_line_that_may_be_data_is_not_quoted(tmp_path):
     for content in ("Jane Doe,1970-01-01,7\n", "Jane Doe,Jane Doe\n"):
         (tmp_path / "t.csv").write_text(content)
         [reject] = read_table(tmp_path / "t.csv", MAPPING).rejects

@@ -1,4 +1,4 @@
-"""OpenI reports written here, and the 3,955 real ones where they are."""
+"""The OpenI reader, on reports written here and on the 3,955 real ones if available."""
 
 import io
 import tarfile
@@ -11,24 +11,22 @@ from PIL import Image
 
 from polyclinic.ingest import IngestError, ingest
 
-AT, READ, INDEXED, JUDGED = (datetime(2000, 1, 1, hour) for hour in range(4))
+AT, READ, INDEXED, LABELLED = (datetime(2000, 1, 1, hour) for hour in range(4))
 TEXT = {"COMPARISON": "None.", "INDICATION": "Cough", "FINDINGS": "Clear\n  lungs.", "IMPRESSION": "Normal chest."}
 
 
 def report(
-    identity: str = "CXR1", text: dict[str, str] = TEXT, major=("normal",), automatic=(), pictures=(), head: str = ""
+    identity: str = "CXR1", text: dict[str, str] = TEXT, major=("normal",), automatic=(), images=(), head: str = ""
 ) -> str:
     sections = "".join(f'<AbstractText Label="{label}">{words}</AbstractText>' for label, words in text.items())
     mesh = "".join(
         f"<{kind}>{term}</{kind}>" for kind, terms in (("major", major), ("automatic", automatic)) for term in terms
     )
-    images = "".join(
-        f'<parentImage id="{picture}"><caption>PA and lateral</caption></parentImage>' for picture in pictures
-    )
+    parents = "".join(f'<parentImage id="{image}"><caption>PA and lateral</caption></parentImage>' for image in images)
     return (
         f'<?xml version="1.0" encoding="utf-8"?>\n{head}<eCitation><uId id="{identity}"/><articleDate>2013-08-01'
         f"</articleDate><MedlineCitation><Article><Abstract>{sections}</Abstract></Article></MedlineCitation>"
-        f"<MeSH>{mesh}</MeSH>{images}</eCitation>"
+        f"<MeSH>{mesh}</MeSH>{parents}</eCitation>"
     )
 
 
@@ -46,17 +44,17 @@ def test_events_of_a_normal_report(tmp_path, ingested):
         "NOTE//indication": [(AT, "Cough")],
         "NOTE//findings": [(READ, "Clear lungs.")],
         "NOTE//impression": [(READ, "Normal chest.")],
-        "OUTCOME//normal": [(JUDGED, "1.0")],
+        "OUTCOME//normal": [(LABELLED, "1.0")],
     }
     assert done.rejects == []
 
 
-def test_terms_are_findings(tmp_path, ingested):
+def test_terms_become_findings(tmp_path, ingested):
     terms = {"major": ("Cardiomegaly/mild", "Opacity/lung"), "automatic": ("Cardiomegaly", "Cardiomegaly")}
     done = ingested("indiana", folder_of(tmp_path / "source", a=report(**terms)))
     assert sorted(done.of("CXR1", "FINDING//mesh")) == [(INDEXED, "Cardiomegaly/mild"), (INDEXED, "Opacity/lung")]
     assert done.of("CXR1", "FINDING//mesh_automatic") == [(INDEXED, "Cardiomegaly")]
-    assert done.of("CXR1", "OUTCOME//normal") == [(JUDGED, "0.0")]
+    assert done.of("CXR1", "OUTCOME//normal") == [(LABELLED, "0.0")]
 
 
 @pytest.mark.parametrize("major", [(), ("No Indexing",), ("Technical Quality of Image Unsatisfactory ",)])
@@ -66,8 +64,8 @@ def test_normal_is_unknown_without_indexing(major, tmp_path, ingested):
     assert done.of("CXR1", "FINDING//mesh") == []
 
 
-def test_pictures_beside_the_reports(tmp_path, ingested):
-    source = folder_of(tmp_path / "source", a=report(pictures=("CXR1_1_IM-1", "CXR1_1_IM-2")))
+def test_images_in_the_folder_of_the_reports(tmp_path, ingested):
+    source = folder_of(tmp_path / "source", a=report(images=("CXR1_1_IM-1", "CXR1_1_IM-2")))
     (source / "png").mkdir()
     Image.fromarray(np.full((2, 3), 9, np.uint8)).save(source / "png" / "CXR1_1_IM-2.png")
     done = ingested("indiana", source)
@@ -76,18 +74,18 @@ def test_pictures_beside_the_reports(tmp_path, ingested):
     assert done.rejects == []
 
 
-def test_missing_and_broken_pictures_are_rejected_where_they_were_given(tmp_path, ingested):
-    source = folder_of(tmp_path / "source", a=report(pictures=("here", "broken", "nowhere")))
+def test_missing_and_broken_images_are_rejected_if_images_were_given(tmp_path, ingested):
+    source = folder_of(tmp_path / "source", a=report(images=("here", "broken", "nowhere")))
     images = tmp_path / "images"
     images.mkdir()
     Image.fromarray(np.full((1, 1), 9, np.uint8)).save(images / "here.png")
     (images / "broken.png").write_text("text")
     done = ingested("indiana", source, images=images)
     assert done.pixels("CXR1", "IMAGE//CR//UNKNOWN") == [[[9]]]
-    assert done.rejects == [("a.xml", None, "missing file"), ("a.xml", None, "not a readable picture")]
+    assert done.rejects == [("a.xml", None, "missing file"), ("a.xml", None, "not a readable image")]
 
 
-def test_no_folder_of_pictures_is_an_error(tmp_path):
+def test_a_missing_folder_of_images_is_an_error(tmp_path):
     source = folder_of(tmp_path / "source", a=report())
     with pytest.raises(IngestError, match="no folder"):
         ingest("indiana", source, tmp_path / "cohort", images=tmp_path / "nowhere")
@@ -113,7 +111,7 @@ REJECTED = {
 
 
 @pytest.mark.parametrize("case", REJECTED)
-def test_bad_reports_are_rejected_and_the_rest_is_read(case, tmp_path, ingested):
+def test_invalid_reports_are_rejected(case, tmp_path, ingested):
     content, reason = REJECTED[case]
     done = ingested("indiana", folder_of(tmp_path / "source", a=report("CXR0"), b=content, c=report("CXR2")))
     assert done.rejects == [("b.xml", None, reason)]
@@ -133,16 +131,16 @@ def archive(path: Path, **reports: str) -> Path:
     return path
 
 
-def test_archive_reads_as_the_folder_does(tmp_path, ingested):
+def test_archive_and_folder_give_equal_events(tmp_path, ingested):
     reports = {"a": report("CXR1"), "b": report("CXR2", major=("Opacity",)), "c": "broken"}
     done = ingested("indiana", archive(tmp_path / "reports.tgz", **reports))
     assert done.rejects == [("ecgen-radiology/c.xml", None, "broken XML")]
-    direct = ingested("indiana", folder_of(tmp_path / "source", **reports))  # into the same cohort: nothing new
+    direct = ingested("indiana", folder_of(tmp_path / "source", **reports))  # into the same cohort
     assert direct.events.equals(done.events)
 
 
-def test_damaged_archive_gives_what_is_before_the_damage(tmp_path, ingested):
-    # Whoever compresses random text gets a stream whose beginning can be read without its end.
+def test_reports_before_the_damage_of_an_archive_are_read(tmp_path, ingested):
+    # Random text compresses to a stream whose start can be read without its end.
     noise = np.random.default_rng(0).bytes(200_000).hex()
     path = archive(tmp_path / "reports.tgz", a=report(), b=report("CXR2", text={"FINDINGS": noise}))
     path.write_bytes(path.read_bytes()[:100_000])
@@ -161,7 +159,7 @@ def test_nothing_readable_is_an_error(tmp_path):
 def test_real_reports(real_reports, ingested):
     done = ingested("indiana", real_reports)
     counts = dict(done.events.group_by("code").len().rows())
-    assert done.report.rejects == {"empty report": 3}  # of 3,955: without text and without pictures
+    assert done.report.rejects == {"empty report": 3}  # of 3,955: without text and images
     assert done.report.subjects == 3952
     assert {code: n for code, n in counts.items() if not code.startswith("FINDING")} == {
         "NOTE//comparison": 3333,

@@ -1,4 +1,4 @@
-"""The challenge's records: every line an event, missing, or rejected by file and line."""
+"""The challenge's records: every line is an event, missing, or rejected by file and line."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from polyclinic.ingest.physionet2012 import reader as physionet2012
 from polyclinic.ingest.physionet2012.codes import PARAMETERS
 from polyclinic.ingest.physionet2012.reader import read
 from polyclinic.progress import SILENT
-from tests.ingest.sinks import Kept
+from tests.ingest.sinks import RecordingSink
 
 HEAD = "Time,Parameter,Value\n00:00,RecordID,{}\n"
 OUTCOMES = "RecordID,SAPS-I,SOFA,Length_of_stay,Survival,In-hospital_death\n"
@@ -32,8 +32,8 @@ def folder(tmp_path):
     return tmp_path / "source"
 
 
-def kept_from(path, **options) -> Kept:
-    kept = Kept()
+def kept_from(path, **options) -> RecordingSink:
+    kept = RecordingSink()
     read(path, kept, Options(**options), SILENT)
     return kept
 
@@ -82,7 +82,7 @@ def test_a_record_becomes_events(folder):
         ("00:00,Age,61", "repeated static fact"),
     ],
 )
-def test_what_cannot_be_used_is_rejected_by_file_and_line(folder, line, reason):
+def test_invalid_lines_are_rejected_by_file_and_line(folder, line, reason):
     (folder / "1.txt").write_text(record(1, "00:01,HR,80"))
     content = record(2, "00:00,Age,60", line, "00:08,HR,81") if "Age,61" in line else record(2, line, "00:08,HR,81")
     (folder / "2.txt").write_bytes(content.encode("latin-1"))
@@ -106,7 +106,7 @@ def test_what_cannot_be_used_is_rejected_by_file_and_line(folder, line, reason):
         ("2.txt", record(2) + "00:01,HR,8", 3, "truncated file"),
     ],
 )
-def test_files_that_are_no_records(folder, name, content, line, reason):
+def test_files_that_are_not_records_are_rejected(folder, name, content, line, reason):
     (folder / "1.txt").write_text(record(1, "00:01,HR,80"))
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text(content)
@@ -115,7 +115,7 @@ def test_files_that_are_no_records(folder, name, content, line, reason):
     assert [(reject.file, reject.line, reject.reason) for reject in kept.rejects] == [(name, line, reason)]
 
 
-def test_outcomes_are_known_after_the_record_at_the_earliest(folder):
+def test_outcomes_are_timed_after_the_record(folder):
     for stay in (1, 2, 3):
         (folder / f"{stay}.txt").write_text(record(stay, "00:01,HR,80"))
     rows = ["1,6,1,10,5,1", "2,-1,-1,2,-1,0", "3,6,1,10,x,2", "3,6,1,10,-1,0", "9,6,1,10,5,1"]
@@ -145,7 +145,7 @@ def test_outcomes_are_known_after_the_record_at_the_earliest(folder):
     ]
 
 
-def test_an_outcomes_file_that_is_another_table(folder):
+def test_another_table_as_outcomes_is_rejected(folder):
     (folder / "1.txt").write_text(record(1, "00:01,HR,80"))
     (folder / "Outcomes-a.txt").write_text("id,died\n1,0\n")
     kept = kept_from(folder)
@@ -176,7 +176,7 @@ def test_an_archive_with_its_outcomes(folder, layout):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_an_archive_that_breaks_off(folder, share):
+def test_a_truncated_archive(folder, share):
     files = {f"set-a/{n}.txt": record(n, *(f"00:{m:02},HR,{(n * m) % 97}" for m in range(60))) for n in range(1, 200)}
     tar = archive(folder / "set-a.tar.gz", files)
     tar.write_bytes(tar.read_bytes()[: int(tar.stat().st_size * share)])
@@ -185,7 +185,7 @@ def test_an_archive_that_breaks_off(folder, share):
     assert bool(kept.events) == (share > 0)
 
 
-def test_chunks_change_nothing(folder, monkeypatch):
+def test_chunk_size_changes_nothing(folder, monkeypatch):
     for stay in range(1, 30):
         (folder / f"{stay}.txt").write_text(record(stay, "00:00,Age,60", f"00:{stay:02},HR,{60 + stay}", "00:01,pH,99"))
     whole = kept_from(folder)
@@ -219,7 +219,7 @@ def test_every_line_is_an_event_missing_or_rejected(folder, lines, end):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(content=st.binary(max_size=200))
-def test_garbage_never_crashes(folder, content):
+def test_arbitrary_bytes_never_crash(folder, content):
     (folder / "1.txt").write_bytes(content)
     (folder / "2.txt").write_bytes(b"Time,Parameter,Value\n" + content)
     (folder / "set-a.tar.gz").write_bytes(content)
@@ -229,13 +229,13 @@ def test_garbage_never_crashes(folder, content):
     assert {"1.txt", "2.txt", "set-a.tar.gz"} <= {reject.file for reject in kept.rejects}
 
 
-def test_no_table_entry_is_odd():
+def test_parameters_are_consistent():
     assert len({entry.code for entry in PARAMETERS.values()}) == len(PARAMETERS) == 41
     assert all(entry.lowest < entry.highest for entry in PARAMETERS.values())
     assert not [name for name, entry in PARAMETERS.items() if entry.lowest <= -1 <= entry.highest]
 
 
-def test_outcomes_that_are_not_there_are_an_error(folder):
+def test_missing_outcomes_are_an_error(folder):
     with pytest.raises(IngestError, match=r"none\.txt is no file: give the outcomes"):
         ingest("physionet2012", folder, folder.parent / "cohort", outcomes="none.txt")
 
@@ -246,7 +246,7 @@ def test_an_empty_folder_is_an_error(folder):
 
 
 @pytest.mark.real_data
-def test_set_a_as_counted_by_other_means(real_data, tmp_path):
+def test_set_a_matches_independent_counts(real_data, tmp_path):
     source = real_data("physionet2012_a")
     kept = kept_from(source)
     events = pl.concat([frame.select("source_id", "code") for frame in kept.frames])

@@ -1,4 +1,4 @@
-"""A guessed mapping is YAML that can be read at once, and says what to check."""
+"""A guessed mapping is valid, with comments on what to check."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from polyclinic.ingest import IngestError, Options, guess_mapping
 from polyclinic.ingest.table.mapping import load_mapping
 from polyclinic.ingest.table.reader import read
 from polyclinic.progress import SILENT
-from tests.ingest.sinks import Kept, read_table
+from tests.ingest.sinks import RecordingSink, read_table
 
 WIDE = """\
 patient_id,taken_at,lactate,lactate_unit,sex,age,report,died,note_id
@@ -41,12 +41,12 @@ def test_a_wide_table(tmp_path):
     assert "# note_id: left out" in text
 
 
-def test_no_cell_of_a_patient_is_written(tmp_path):
+def test_a_guess_contains_no_values(tmp_path):
     _, text = guessed(tmp_path, WIDE)
     assert not [cell for cell in ("a1", "b2", "x1", "1.5", "heart", "70", "2023") if cell in text]
 
 
-def test_a_guess_of_a_wide_table_ingests_it(tmp_path):
+def test_a_guess_of_a_wide_table_is_usable(tmp_path):
     _, text = guessed(tmp_path, WIDE)
     kept = read_table(tmp_path / "t.csv", text)
     assert len(kept.events) == 4 * 5 - 2  # one cell is missing, one unit unknown
@@ -74,7 +74,7 @@ def test_a_long_table(tmp_path):
     assert (len(kept.events), kept.rejects) == (5, [])
 
 
-def test_days_and_months_that_cannot_be_told_apart_are_remarked(tmp_path):
+def test_ambiguous_date_formats_are_remarked(tmp_path):
     _, text = guessed(tmp_path, "id,date,x\n1,02/03/2023,5\n2,04/05/2023,6\n")
     assert 'format: "%d/%m/%Y"}  # or %m/%d/%Y?' in text
 
@@ -85,7 +85,7 @@ def test_several_rows_without_a_time_are_remarked(tmp_path):
     assert "is there no time?" in text
 
 
-def test_pictures_and_second_dates(tmp_path):
+def test_images_and_second_dates(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     mapping, text = guessed(tmp_path, "id,seen,file,gone,discharge\n1,2023-01-01,a.png,b.jpg,2023-01-02\n")
     assert mapping.columns["file"].code == "IMAGE//file"
@@ -110,16 +110,16 @@ def test_decimal_commas_are_numbers(tmp_path):
     "rows",
     [
         ["1;12,400;5", "2;1,000;6", "3;7,125;7"],  # may be thousands
-        ["1;12,4;5.5", "2;1,5;6.5", "3;7,25;7.5"],  # points beside them: which is decimal?
+        ["1;12,4;5.5", "2;1,5;6.5", "3;7,25;7.5"],  # also points: ambiguous
     ],
 )
-def test_commas_that_may_be_something_else_are_not_taken_for_decimal(tmp_path, rows):
+def test_ambiguous_commas_are_not_decimal(tmp_path, rows):
     mapping, _ = guessed(tmp_path, "\n".join(["id;platelets;crp", *rows, ""]))
     assert mapping.decimal == "."
 
 
 @pytest.mark.parametrize("text", ["", "id,x\n", "id\n1\n", "\x89PNG\0\0\0\0"])
-def test_what_holds_nothing_to_map_is_refused(tmp_path, text):
+def test_tables_with_nothing_to_map_are_rejected(tmp_path, text):
     with pytest.raises(IngestError):
         guessed(tmp_path, text)
 
@@ -128,17 +128,17 @@ def test_what_holds_nothing_to_map_is_refused(tmp_path, text):
 @pytest.mark.parametrize(
     ("name", "subjects"), [("lifelines_ACTG175.csv", 2139), ("pbc2.csv", 312), ("support2.csv", 9105)]
 )
-def test_real_tables_are_ingested_by_their_guess(real_data, tmp_path, name, subjects):
+def test_guesses_of_real_tables_are_usable(real_data, tmp_path, name, subjects):
     table = real_data("tabular") / name
     (tmp_path / "guess.yaml").write_text(guess_mapping(table), encoding="utf-8")
-    kept = Kept()
+    kept = RecordingSink()
     read(table, kept, Options(mapping=tmp_path / "guess.yaml"), SILENT)
     assert len({subject for frame in kept.frames for subject in frame.get_column("source_id")}) == subjects
     assert kept.rejects == []
 
 
 @pytest.mark.parametrize("name", ["dob", "birth_date", "DateOfBirth", "patient_dob", "Geburtsdatum", "geb"])
-def test_a_date_of_birth_is_no_time_of_a_fact(name, tmp_path):
+def test_a_date_of_birth_is_not_the_time_of_a_fact(name, tmp_path):
     rows = ["1,24.12.1950,03.02.2023,5.1", "1,24.12.1950,28.02.2023,6.2", "2,13.11.1960,04.02.2023,7.3"]
     mapping, text = guessed(tmp_path, f"patient_id,{name},taken_at,crp\n" + "\n".join(rows))
     assert (mapping.subject, mapping.time.column) == ("patient_id", "taken_at")
@@ -147,7 +147,7 @@ def test_a_date_of_birth_is_no_time_of_a_fact(name, tmp_path):
     assert read_table(tmp_path / "t.csv", text).rejects == []
 
 
-def test_a_table_of_births_alone_is_mapped(tmp_path):
+def test_a_table_of_only_births_is_mapped(tmp_path):
     mapping, _ = guessed(tmp_path, "patient_id,birth_date,note\n1,1950-12-24,\n2,1960-11-13,\n")
     assert (mapping.birth.column, mapping.time, mapping.columns) == ("birth_date", None, {})
 
@@ -158,7 +158,7 @@ def test_a_number_of_births_is_a_number(tmp_path):
     assert set(mapping.columns) == {"birth_weight", "year_of_birth"}
 
 
-def test_what_is_no_file_has_no_mapping(tmp_path):
+def test_missing_and_empty_tables_are_an_error(tmp_path):
     with pytest.raises(IngestError, match=r"t\.csv is not there: give the file of a table"):
         guess_mapping(tmp_path / "t.csv")
     with pytest.raises(IngestError, match=f"no table in {tmp_path.name}"):

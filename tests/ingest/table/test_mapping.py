@@ -1,4 +1,4 @@
-"""Mappings say where they are wrong, in which line, and what would be right."""
+"""Errors in mappings are reported with line, key and choices."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def load(tmp_path):
     return from_text
 
 
-def test_texts_stay_texts(load):
+def test_scalars_are_text(load):
     mapping = load(GOOD)
     assert mapping.columns["sex"].values == {"NO": "norwegian", "1": "one"}
     assert mapping.missing == ("NA", "-1", "null", "")
@@ -32,13 +32,13 @@ def test_texts_stay_texts(load):
     assert mapping.columns["lab"].unit == "mmol/L"
 
 
-def test_a_null_time_is_said_and_an_unsaid_one_is_the_rows(load):
+def test_null_time_differs_from_a_missing_time(load):
     mapping = load(GOOD)
     assert mapping.columns["sex"].has_own_time
     assert not mapping.columns["lab"].has_own_time
 
 
-def test_the_columns_in_use(load):
+def test_columns_used_by_a_mapping(load):
     assert load(GOOD).names() == {"id", "at", "sex", "lab", "u"}
     assert load("subject: id\nbirth: dob\n").names() == {"id", "dob"}
 
@@ -80,7 +80,7 @@ def test_the_columns_in_use(load):
         (GOOD, "", "line 1"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line_and_the_choices(load, old, new, message):
+def test_errors_have_line_and_choices(load, old, new, message):
     assert old in GOOD
     with pytest.raises(IngestError) as error:
         load(GOOD.replace(old, new))
@@ -88,28 +88,28 @@ def test_what_is_wrong_is_told_with_its_line_and_the_choices(load, old, new, mes
     assert message in str(error.value)
 
 
-def test_several_mistakes_are_told_at_once(load):
+def test_several_errors_are_reported_together(load):
     with pytest.raises(IngestError) as error:
         load(GOOD.replace("categorical", "category").replace("0.5", "half"))
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["m.yaml line 4", "m.yaml line 5"]
 
 
-def test_a_column_called_like_a_key_is_no_key(load):
+def test_a_column_may_have_the_name_of_a_key(load):
     with pytest.raises(IngestError, match=r"columns\.time\.cod: unknown key: choose from code, missing"):
         load("subject: id\ncolumns:\n  time: {code: LAB//x, type: numeric, cod: 1}\n")
 
 
-def test_a_fact_that_is_meant_twice_can_be_written_once(load):
+def test_yaml_aliases_are_supported(load):
     mapping = load("subject: id\ncolumns:\n  a: &same {code: LAB//x, type: numeric}\n  b: *same\n")
     assert mapping.columns["a"] == mapping.columns["b"]
 
 
-def test_aliases_of_aliases_do_not_grow_without_end(load):
+def test_nested_aliases_do_not_grow_exponentially(load):
     levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     with pytest.raises(IngestError, match="line 2: a0: unknown key"):
         load("\n".join(["subject: id", "a0: &a0 [x]", *levels, "missing: *a11", ""]))
 
 
-def test_a_mapping_that_is_not_there(tmp_path):
+def test_a_missing_mapping_is_an_error(tmp_path):
     with pytest.raises(IngestError, match=r"mapping none\.yaml cannot be read"):
         load_mapping(tmp_path / "none.yaml")

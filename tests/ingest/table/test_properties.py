@@ -1,4 +1,4 @@
-"""Random tables: what goes in comes out, and no cell is lost or counted twice."""
+"""Random tables: values are read back, and no cell is lost or counted twice."""
 
 import csv
 from datetime import datetime
@@ -13,7 +13,7 @@ from polyclinic.ingest import IngestError, Options, guess_mapping
 from polyclinic.ingest.table.mapping import MISSING
 from polyclinic.ingest.table.reader import read
 from polyclinic.progress import SILENT
-from tests.ingest.sinks import Kept, read_table
+from tests.ingest.sinks import RecordingSink, read_table
 
 relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 
@@ -57,16 +57,16 @@ def write(path, rows, suffix):
 @pytest.mark.parametrize("suffix", [".csv", ".txt", ".parquet"])
 @relaxed
 @given(rows=st.lists(ROWS, min_size=1, max_size=6))
-def test_every_value_comes_back(tmp_path, suffix, rows):
+def test_values_are_read_back(tmp_path, suffix, rows):
     kept = read_table(write(tmp_path, rows, suffix), MAPPING)
-    told = [
+    expected = [
         (row["id"], row["at"], code, float(np.float32(row[name])) if name == "number" else row[name])
         for row in rows
         for name, code in CODES.items()
         if row[name] is not None
     ]
     assert kept.rejects == []
-    assert kept.events == sorted(told, key=str)
+    assert kept.events == sorted(expected, key=str)
 
 
 WHOLE_ROW = {"no subject", "no time", "impossible date", "implausible date", "wrong number of columns"}
@@ -95,7 +95,7 @@ def test_every_cell_is_missing_an_event_or_rejected_alone_or_with_its_row(tmp_pa
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".parquet", ".xlsx", ".xls", ".ods"])
 @relaxed
 @given(content=st.binary(max_size=400))
-def test_garbage_is_rejected_and_never_crashes(tmp_path, suffix, content):
+def test_arbitrary_bytes_are_rejected(tmp_path, suffix, content):
     table = tmp_path / f"t{suffix}"
     table.write_bytes(content)
     kept = read_table(table, MAPPING)
@@ -107,7 +107,7 @@ def test_garbage_is_rejected_and_never_crashes(tmp_path, suffix, content):
 @given(
     header=st.lists(TEXT, min_size=2, max_size=5, unique=True), rows=st.lists(st.lists(TEXT, min_size=5, max_size=5))
 )
-def test_a_guess_can_always_be_read_back(tmp_path, header, rows):
+def test_a_guess_is_always_valid(tmp_path, header, rows):
     table = tmp_path / "t.csv"
     with table.open("w", newline="") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([header, *(row[: len(header)] for row in rows)])
@@ -115,6 +115,6 @@ def test_a_guess_can_always_be_read_back(tmp_path, header, rows):
         (tmp_path / "guess.yaml").write_text(guess_mapping(table), encoding="utf-8")
     except IngestError:
         return
-    kept = Kept()
+    kept = RecordingSink()
     read(table, kept, Options(mapping=tmp_path / "guess.yaml"), SILENT)
     assert not [reject for reject in kept.rejects if reject.reason == "column not in the table"]

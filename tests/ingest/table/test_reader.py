@@ -92,7 +92,7 @@ columns:
         ('p1,2023-02-03 10:00,,,,"never closed,', "quotes out of balance"),
     ],
 )
-def test_what_cannot_be_used_is_rejected_by_its_line_and_the_rest_goes_in(tmp_path, line, reason):
+def test_invalid_cells_are_rejected_by_line(tmp_path, line, reason):
     kept = wide(tmp_path, "p0,2023-02-03 10:00,1,mmol/L,,,", line)
     assert [event[0] for event in kept.events] == ["p0"]
     [reject] = kept.rejects
@@ -101,7 +101,7 @@ def test_what_cannot_be_used_is_rejected_by_its_line_and_the_rest_goes_in(tmp_pa
 
 
 @pytest.mark.parametrize("quoted", [False, True])
-def test_bytes_that_are_no_utf8_cost_their_line_only(tmp_path, quoted):
+def test_lines_that_are_not_utf8_are_rejected(tmp_path, quoted):
     mark = '"' if quoted else ""
     table = tmp_path / "labs.csv"
     lines = [f"p{n},2023-02-03 10:00,,,,{mark}caf{chr(233)}{mark},".encode() for n in range(3)]
@@ -113,7 +113,7 @@ def test_bytes_that_are_no_utf8_cost_their_line_only(tmp_path, quoted):
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig", "utf-16"])
-def test_a_named_or_marked_encoding_is_read(tmp_path, encoding):
+def test_named_and_marked_encodings_are_read(tmp_path, encoding):
     table = tmp_path / "labs.csv"
     table.write_bytes((HEADER + "p1,2023-02-03 10:00,,,,café,\n").encode(encoding))
     kept = read_table(table, WIDE + ("encoding: latin-1\n" if encoding == "latin-1" else ""))
@@ -176,7 +176,7 @@ columns:
     assert read_table(tmp_path / "x.csv", mapping).events == [("1", datetime(1945, 12, 31), "FINDING//a", 1)]
 
 
-def test_labels_are_numbers_where_they_can_be(tmp_path):
+def test_labels_are_numbers_if_possible(tmp_path):
     table = tmp_path / "x.csv"
     table.write_text("id,a,b\n1,yes,dead\n2,0,alive\n3,grade 2,gone\n4,1e39,dead\n")
     mapping = """
@@ -191,7 +191,7 @@ columns:
     assert kept.reasons == [(4, "unknown category")]
 
 
-def test_numbers_with_a_comma_and_texts_that_stand_for_numbers(tmp_path):
+def test_decimal_commas_and_texts_mapped_to_numbers(tmp_path):
     table = tmp_path / "x.csv"
     table.write_text("id;crp\n1;1,5\n2;<5\n3;1.000,5\n")
     mapping = """
@@ -216,7 +216,7 @@ columns:
 """
 
 
-def test_numbers_with_a_comma_are_read_as_such_wherever_numbers_stand(tmp_path):
+def test_decimal_commas_apply_to_all_numbers(tmp_path):
     table = tmp_path / "x.csv"
     table.write_text("id;hours;crp;day;stay\n1;3,5;1,5;1,25;4,5\n2;-0,5;2;2;dead\n")
     kept = read_table(table, COMMAS)
@@ -229,7 +229,7 @@ def test_numbers_with_a_comma_are_read_as_such_wherever_numbers_stand(tmp_path):
     assert kept.rejects == []
 
 
-def test_a_point_in_a_table_with_commas_may_be_one_or_a_thousand(tmp_path):
+def test_points_in_a_table_with_decimal_commas_are_rejected(tmp_path):
     table = tmp_path / "x.csv"
     table.write_text("id;hours;crp;day;stay\n1;1.000;2;;\n2;1;1.000;;\n3;1.000,5;2;;\n")
     kept = read_table(table, COMMAS)
@@ -240,7 +240,7 @@ def test_a_point_in_a_table_with_commas_may_be_one_or_a_thousand(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".xlsx"])
-def test_true_numbers_are_numbers_whatever_the_mapping_says(suffix, tmp_path):
+def test_typed_numbers_ignore_the_decimal_sign(suffix, tmp_path):
     table = tmp_path / f"x{suffix}"
     frame = pl.DataFrame({"id": ["1"], "hours": [3.5], "crp": [1.25], "day": ["1,5"], "stay": [4]})
     frame.write_parquet(table) if suffix == ".parquet" else frame.write_excel(table)
@@ -251,7 +251,7 @@ def test_true_numbers_are_numbers_whatever_the_mapping_says(suffix, tmp_path):
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG whose header promises `width` x `height` pixels."""
+    """Return a PNG whose header states `width` x `height` pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -262,7 +262,7 @@ def bomb(width: int, height: int) -> bytes:
     )
 
 
-def test_pictures_beside_the_table(tmp_path):
+def test_images_of_a_table(tmp_path):
     source, secret = tmp_path / "source", tmp_path / "secret.png"
     source.mkdir()
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -281,17 +281,17 @@ def test_pictures_beside_the_table(tmp_path):
     np.testing.assert_array_equal(read_grey(kept.blobs[blob]), pixels)
     assert kept.reasons == [
         (10, "missing file"),
-        (3, "picture too large"),
-        (4, "picture too large"),
-        (5, "not a readable picture"),
+        (3, "image too large"),
+        (4, "image too large"),
+        (5, "not a readable image"),
         (6, "path outside the source"),
-        (7, "not a readable picture"),
+        (7, "not a readable image"),
         (8, "path outside the source"),
         (9, "path outside the source"),
     ]
 
 
-def test_waveforms_beside_the_table(tmp_path):
+def test_waveforms_of_a_table(tmp_path):
     import wfdb
 
     signal = np.sin(np.arange(500) / 10)[:, None]
@@ -307,7 +307,7 @@ def test_waveforms_beside_the_table(tmp_path):
 BORN = "subject: id\nbirth: {column: dob, format: '%d.%m.%Y'}\n"
 
 
-def test_a_birth_becomes_one_event_of_its_code(tmp_path):
+def test_birth_becomes_one_event(tmp_path):
     mapping = BORN + "time: at\ncolumns: {crp: {code: LAB//crp//mg/L, type: numeric}}\n"
     rows = ["1,03.02.1950,2023-02-03,5", "1,03.02.1950,2023-02-04,6", "2,NA,2023-02-03,7", "3,31.02.1950,2023-02-03,8"]
     rows += ["1,04.02.1950,2023-02-05,9", "4,03.02.1750,2023-02-03,4"]
@@ -322,7 +322,7 @@ def test_a_birth_becomes_one_event_of_its_code(tmp_path):
     assert numbers == [5, 6, 7, 8, 9, 4], "the facts of a row do not hang on the date of birth"
 
 
-def test_the_record_does_not_begin_with_a_birth_that_was_ingested(tmp_path):
+def test_birth_does_not_start_the_record(tmp_path):
     (tmp_path / "m.yaml").write_text(BORN)
     (tmp_path / "people.csv").write_text("id,dob\n1,03.02.1950\n2,04.02.1960\n")
     ingest("table", tmp_path / "people.csv", tmp_path / "cohort", mapping=tmp_path / "m.yaml")
@@ -335,9 +335,9 @@ def test_the_record_does_not_begin_with_a_birth_that_was_ingested(tmp_path):
     cohort = Cohort.open(tmp_path / "cohort")
     assert cohort.events().filter(pl.col("code") == BIRTH).collect().height == 2
     task = Task(name="death", kind="binary", target={"codes": "OUTCOME//died"}, prediction={"offset": "1d"})
-    asked = prediction_times(cohort, task)
-    assert asked["prediction_time"].to_list() == [datetime(2023, 2, 4), datetime(2023, 3, 4)]
-    assert ages_at(cohort, asked.with_row_index("sample")) == [73, 63]
+    samples = prediction_times(cohort, task)
+    assert samples["prediction_time"].to_list() == [datetime(2023, 2, 4), datetime(2023, 3, 4)]
+    assert ages_at(cohort, samples.with_row_index("sample")) == [73, 63]
 
 
 def test_a_folder_of_tables(tmp_path):
@@ -353,12 +353,12 @@ def test_a_folder_of_tables(tmp_path):
     assert dict(report.rejects) == {"empty file": 1, "column not in the table": 1}
 
 
-def test_a_table_without_a_mapping_is_refused(tmp_path):
+def test_a_table_without_a_mapping_is_an_error(tmp_path):
     with pytest.raises(IngestError, match="--guess"):
         read(tmp_path, None, Options(), SILENT)
 
 
-def test_rejects_and_errors_never_hold_a_value(tmp_path):
+def test_rejects_and_errors_contain_no_values(tmp_path):
     secret = "S3CRET"
     lines = [
         f"{secret},2023-02-03 10:00,{secret},mmol/L,{secret},{secret},",

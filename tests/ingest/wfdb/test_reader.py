@@ -1,4 +1,4 @@
-"""WFDB records, written by hand and by the library, and the blob in which a waveform is kept."""
+"""The WFDB reader, and the blob format of waveforms."""
 
 from datetime import date, datetime, time
 from pathlib import Path
@@ -19,7 +19,7 @@ SIGNALS = np.array([[0.0, 0.5, 80.0], [0.1, -0.5, 81.0], [0.2, 0.25, 79.5], [0.3
 
 
 def write(folder: Path, name: str = "r1", **options) -> None:
-    """Write a record of two leads in mV and a blood pressure, exactly representable."""
+    """Write a record of two leads in mV and a blood pressure, with exactly representable values."""
     folder.mkdir(parents=True, exist_ok=True)
     options = {"units": ["mV", "mV", "mmHg"], "sig_name": ["I", "II", "ABP"]} | options
     wfdb.wrsamp(
@@ -69,19 +69,19 @@ def test_record_without_date_is_static(tmp_path, ingested):
     assert {at for at, _ in ingested("wfdb", tmp_path / "ecg").of("r1")} == {None}
 
 
-def test_records_of_the_same_name_in_two_folders_are_two_subjects(tmp_path, ingested):
+def test_records_of_equal_name_in_two_folders_are_two_subjects(tmp_path, ingested):
     write(tmp_path / "ecg" / "p1")
     write(tmp_path / "ecg" / "p2")
     assert set(ingested("wfdb", tmp_path / "ecg").events["source_id"]) == {"p1/r1", "p2/r1"}
 
 
-def test_one_record_by_its_header(tmp_path, ingested):
+def test_a_single_record_by_its_header(tmp_path, ingested):
     write(tmp_path / "ecg")
     write(tmp_path / "ecg", "r2")
     assert set(ingested("wfdb", tmp_path / "ecg" / "r2.hea").events["source_id"]) == {"r2"}
 
 
-def test_segments_are_not_records_of_their_own(tmp_path, ingested):
+def test_segments_are_not_separate_records(tmp_path, ingested):
     folder = tmp_path / "ecg"
     write(folder, "part1")
     write(folder, "part2")
@@ -101,7 +101,7 @@ def test_microvolts_become_millivolts():
     np.testing.assert_allclose(ecg.signals, [[1.5, 1.5]])
 
 
-def test_breathing_in_millivolts_is_no_electrocardiogram():
+def test_respiration_in_millivolts_is_not_an_ecg():
     waveform = Waveform(np.zeros((1, 2), np.float32), 100, ("II", "RESP"), ("mV", "mV"))
     assert [code for code, _ in by_kind(waveform)] == ["WAVEFORM//ECG//mV", "WAVEFORM//RESP//mV"]
 
@@ -120,7 +120,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_bad_records_are_rejected_and_the_rest_is_read(text, tmp_path, ingested):
+def test_invalid_records_are_rejected(text, tmp_path, ingested):
     write(tmp_path / "ecg", "ok")
     header(tmp_path / "ecg", text)
     done = ingested("wfdb", tmp_path / "ecg")
@@ -128,7 +128,7 @@ def test_bad_records_are_rejected_and_the_rest_is_read(text, tmp_path, ingested)
     assert set(done.events["source_id"]) == {"ok"}
 
 
-def test_signal_file_behind_a_link_out_of_the_source_is_rejected(tmp_path, ingested):
+def test_signal_file_linked_outside_the_source_is_rejected(tmp_path, ingested):
     write(tmp_path / "ecg", "ok")
     write(tmp_path / "elsewhere")
     header(tmp_path / "ecg", (tmp_path / "elsewhere" / "r1.hea").read_text())
@@ -136,7 +136,7 @@ def test_signal_file_behind_a_link_out_of_the_source_is_rejected(tmp_path, inges
     assert ingested("wfdb", tmp_path / "ecg").rejects == [("r1.hea", None, "path outside the source")]
 
 
-def test_record_of_invalid_samples_only_is_rejected(tmp_path):
+def test_record_without_valid_samples_is_rejected(tmp_path):
     write(tmp_path)
     np.full(12, -32768, "<i2").tofile(tmp_path / "r1.dat")
     with pytest.raises(UnreadableWaveform, match="record without signals"):
@@ -156,7 +156,7 @@ def test_nothing_readable_is_an_error(tmp_path):
     st.floats(0.001, 1e6),
     st.data(),
 )
-def test_blob_gives_the_waveform_back(signals, rate, data):
+def test_blob_round_trip(signals, rate, data):
     names = tuple(data.draw(st.lists(st.text(max_size=5), min_size=signals.shape[1], max_size=signals.shape[1])))
     content, suffix = Waveform(signals, rate, names, names).to_blob()
     back = Waveform.from_blob(content)
@@ -164,19 +164,19 @@ def test_blob_gives_the_waveform_back(signals, rate, data):
     assert (back.sampling_hz, back.leads, back.units, suffix) == (rate, names, names, ".arrow")
 
 
-def test_equal_waveforms_share_a_blob():
+def test_equal_waveforms_give_equal_blobs():
     one, other = (Waveform(SIGNALS.astype(np.float32), 500, ("a", "b", "c"), ("mV",) * 3) for _ in range(2))
     assert one.to_blob() == other.to_blob()
 
 
 @pytest.mark.parametrize("content", [b"", b"ARROW1\0\0", b"\x80\x04pickle", b"x" * 1000])
-def test_other_content_is_no_waveform(content):
+def test_other_content_is_rejected(content):
     with pytest.raises(ValueError, match="not a waveform blob"):
         Waveform.from_blob(content)
 
 
 @pytest.mark.parametrize("rate", [0, -1, np.inf, np.nan])
-def test_impossible_rate_is_refused(rate):
+def test_invalid_sampling_rate_is_rejected(rate):
     with pytest.raises(ValueError, match="sampling rate"):
         Waveform(np.zeros((1, 1), np.float32), rate, ("I",), ("mV",))
 

@@ -1,1 +1,1 @@
-"""How a cohort lies on disk: shards, blobs, versions behind a symlink, atomic commits."""
+"""Storage of a cohort on disk: shards, blobs, versions behind a symlink, atomic commits."""

@@ -1,4 +1,4 @@
-"""Pictures and waveforms, each a file named by the hash of its content."""
+"""Images and waveforms, each stored in a file named by the hash of its content."""
 
 import re
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ NAME = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]{1,8}){1,2}")
 
 
 class BlobStore:
-    """The folder `blobs/`: the same content is kept once, whoever writes it.
+    """The folder `blobs/`, which stores equal content once.
 
-    `staged`, on the same file system, holds what was added until it is published; only a writer needs it. Nothing
-    that was published is ever removed, so that another writer may count on it.
+    A writer passes `staged`, a folder on the same file system that holds added blobs until they are published.
+    Published blobs are never removed, because other writers may refer to them.
     """
 
     def __init__(self, folder: Path, staged: Path | None = None) -> None:
@@ -24,34 +24,34 @@ class BlobStore:
         self._added: set[str] = set()
 
     def add(self, content: bytes, suffix: str) -> str:
-        """Stage `content` unless it is there, and give its name: its SHA-256, a dot, and `suffix`.
+        """Stage `content` unless it is stored, and return its name: its SHA-256, a dot, and `suffix`.
 
         Raises:
-            CohortError: the suffix has other characters than letters and digits.
+            CohortError: the suffix has characters other than letters and digits.
         """
         name = f"{sha256(content)}.{suffix.lstrip('.').lower()}"
         if not NAME.fullmatch(name):
             raise CohortError("the suffix of a blob has letters and digits only, such as png")
-        if name not in self._added and not _holds(self.folder / name, len(content)):
+        if name not in self._added and not _has_size(self.folder / name, len(content)):
             (self._staged / name).write_bytes(content)
             self._added.add(name)
         return name
 
     def check(self, names: Iterable[str]) -> None:
-        """Make sure that there are blobs of these names, published or staged.
+        """Check that blobs of these names are published or staged.
 
         Raises:
-            CohortError: there is one that is not.
+            CohortError: a blob is missing.
         """
         for name in set(names) - self._added:
             self.path(name)
 
     def sync(self) -> None:
-        """Wait until all that was added is on the disk."""
+        """Sync all added blobs to disk."""
         sync(*(self._staged / name for name in self._added))
 
     def publish(self) -> int:
-        """Move what was staged to where readers look for it; give how many files were not there before."""
+        """Move the staged blobs to the folder, and return the number of new files."""
         new = sum(not (self.folder / name).exists() for name in self._added)
         if self._added:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -62,19 +62,21 @@ class BlobStore:
         return new
 
     def path(self, name: str) -> Path:
-        """Give the file of a blob.
+        """Return the path of a blob.
 
         Raises:
-            CohortError: `name` is not that of a blob, or there is no such blob.
+            CohortError: `name` is not a valid blob name, or there is no such blob.
         """
         if not NAME.fullmatch(name):
-            raise CohortError("not the name of a blob, which add_blob gives: 64 hexadecimal digits and a suffix")
+            raise CohortError(
+                "not the name of a blob (64 hexadecimal digits and a suffix): use the name that add_blob returned"
+            )
         path = self.folder / name
         if path.is_symlink() or not path.is_file():
             raise CohortError(f"no blob {name} in {self.folder}: ingest its source again")
         return path
 
 
-def _holds(path: Path, size: int) -> bool:
-    """Say whether there is a file of `size` bytes: one that was torn is written again."""
+def _has_size(path: Path, size: int) -> bool:
+    """Return whether `path` is a file of `size` bytes; a truncated one is rewritten."""
     return path.is_file() and path.stat().st_size == size

@@ -1,7 +1,7 @@
-"""A number that stands for a set of events, whatever their order and however they are spread over files.
+"""Order-independent digest of a set of events.
 
-Each event is hashed by itself and the hashes are added, so that shards can be digested apart. The mixing function is
-that of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014); it finds changes, it does not withstand forgers.
+Each event is hashed separately and the hashes are summed, so shards can be digested independently. The mixing function
+is that of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), which is not cryptographic.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ WORD = (1 << 64) - 1
 
 
 def digest(events: pl.DataFrame) -> int:
-    """Give the digest of `events`, a number below 2**128; `add` gives that of several disjoint frames together.
+    """Return the digest of `events`, an integer below 2**128; combine those of disjoint frames with `add`.
 
-    `code` is categorical, the other columns are those of `POLARS_EVENTS`.
+    `code` is categorical; the other columns are those of `POLARS_EVENTS`.
     """
     words = _mixed(events.get_column("subject_id").to_numpy().view(np.uint64).copy())
     time = events.get_column("time").to_physical().fill_null(np.iinfo(np.int64).min)
@@ -35,9 +35,9 @@ def digest(events: pl.DataFrame) -> int:
 
 
 def add(digests: list[int]) -> int:
-    """Give the digest of disjoint sets of events together."""
-    low = sum(each & WORD for each in digests) & WORD
-    high = sum(each >> 64 for each in digests) & WORD
+    """Return the digest of the union of disjoint sets of events."""
+    low = sum(value & WORD for value in digests) & WORD
+    high = sum(value >> 64 for value in digests) & WORD
     return high << 64 | low
 
 

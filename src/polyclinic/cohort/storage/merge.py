@@ -1,4 +1,4 @@
-"""The next version of a cohort: shards that gain events are written anew, the others are linked."""
+"""Write the next version of a cohort: shards with added events are rewritten, the others hard-linked."""
 
 import hashlib
 import os
@@ -18,14 +18,14 @@ from polyclinic.progress import Progress
 
 
 class Totals(NamedTuple):
-    """Counts of a version."""
+    """Number of events and subjects in a version."""
 
     events: int
     subjects: int
 
 
-class Before(NamedTuple):
-    """The version to start from, and its tables; no folder and empty tables for the first."""
+class PreviousVersion(NamedTuple):
+    """The previous version and its tables; for the first version, no folder and empty tables."""
 
     folder: Path | None
     subjects: pl.DataFrame
@@ -38,12 +38,12 @@ class Before(NamedTuple):
         return cls(folder, *(tables.read(folder, name) for name in ("subjects", "shards", "shard_codes")))
 
     def file(self, piece: shards.Piece) -> Path | None:
-        """Give the file with the events that there are of a piece's subjects."""
+        """Return the shard with the existing events of a piece's subjects, or None."""
         return self.folder / "data" / piece.file if self.folder and piece.file else None
 
 
-class Counted(NamedTuple):
-    """A shard's row of `shards`, and the counts of its subjects and codes."""
+class ShardStatistics(NamedTuple):
+    """A shard's row of `shards`, and its counts by subject and by code."""
 
     shard: pl.DataFrame
     subjects: pl.DataFrame
@@ -51,48 +51,48 @@ class Counted(NamedTuple):
 
 
 def totals(version: Path | None) -> Totals:
-    """Count a version's events and subjects."""
+    """Return the number of events and subjects in a version."""
     listed = tables.read(version, "shards")
     return Totals(int(listed["events"].sum()), int(listed["subjects"].sum()))
 
 
 def write_events(folder: Path | None, version: Path, staging: Staging, source: str, progress: Progress) -> None:
-    """Write the shards of `version`, and the tables that count them: `subjects`, `shards`, `shard_codes`, `codes`.
+    """Write the shards of `version` and their tables: `subjects`, `shards`, `shard_codes`, `codes`.
 
     Args:
-        folder: the version to start from, None for the first.
-        version: the version to make.
+        folder: of the previous version; None for the first.
+        version: folder of the version to write.
         staging: the events to add.
-        source: where they come from.
-        progress: shows how many shards are done.
+        source: name of their source.
+        progress: shows the number of shards written.
     """
-    before, staged = Before.read(folder), staging.subjects()
-    named, added = _named(before.subjects, staged, source), staged.get_column("subject_id")
+    before, staged = PreviousVersion.read(folder), staging.subjects()
+    sources, added = _sources(before.subjects, staged, source), staged.get_column("subject_id")
     pieces = shards.plan(before.listed, _weights(before.subjects, staged), added, shards.TARGET_BYTES)
-    counted: list[Counted] = []
+    counted: list[ShardStatistics] = []
     with progress.task("Writing events", len(pieces)) as advance:
         for index, piece in enumerate(pieces):
             path, old = version / "data" / f"{index:05}.parquet", before.file(piece)
             if piece.changed or old is None:
-                counted.append(_written(path, piece, shards.merged(staging.runs, old, piece)))
+                counted.append(_write_shard(path, piece, shards.merged(staging.runs, old, piece)))
             else:
-                counted.append(_linked(path, piece, old, before))
+                counted.append(_link_shard(path, piece, old, before))
             advance(1)
-    subjects = pl.concat([each.subjects for each in counted])
-    codes = pl.concat([each.codes for each in counted])
-    tables.write(version, "subjects", subjects.join(named, on="subject_id", how="left", maintain_order="left"))
-    tables.write(version, "shards", pl.concat([each.shard for each in counted]))
+    subjects = pl.concat([item.subjects for item in counted])
+    codes = pl.concat([item.codes for item in counted])
+    tables.write(version, "subjects", subjects.join(sources, on="subject_id", how="left", maintain_order="left"))
+    tables.write(version, "shards", pl.concat([item.shard for item in counted]))
     tables.write(version, "shard_codes", codes)
     tables.write(version, "codes", statistics.add_codes(codes))
 
 
-def write_rest(before: Path | None, version: Path, refused: pl.DataFrame, seed: int) -> None:
-    """Write the splits and rejects of `version`, and `dataset.json`, once its events are there."""
+def write_splits_and_rejects(before: Path | None, version: Path, rejected: pl.DataFrame, seed: int) -> None:
+    """Write the splits and rejects of `version`, and `dataset.json`, after its events."""
     subjects = tables.read(version, "subjects").get_column("subject_id")
-    sides = splits.assign(subjects, _pictures(version), seed, tables.read(before, "subject_splits"))
-    tables.write(version, "subject_splits", sides)
-    listed = pl.concat([tables.read(before, "rejects"), refused])
-    tables.write(version, "rejects", rejects.once(listed, pl.col("records").max()))
+    assigned = splits.assign(subjects, _subject_blobs(version), seed, tables.read(before, "subject_splits"))
+    tables.write(version, "subject_splits", assigned)
+    listed = pl.concat([tables.read(before, "rejects"), rejected])
+    tables.write(version, "rejects", rejects.distinct(listed, pl.col("records").max()))
     information = {
         "dataset_name": "polyclinic cohort",
         "dataset_version": version.name,
@@ -101,13 +101,13 @@ def write_rest(before: Path | None, version: Path, refused: pl.DataFrame, seed: 
         "meds_version": version_of("meds"),
         "created_at": datetime.now(UTC).isoformat(),
         "additional_value_modality_columns": ["blob"],
-        "polyclinic": {"layout": versions.LAYOUT, "seed": seed, "fingerprint": _fingerprint(version, sides)},
+        "polyclinic": {"layout": versions.LAYOUT, "seed": seed, "fingerprint": _fingerprint(version, assigned)},
     }
     tables.write_information(version, information)
 
 
-def _named(known: pl.DataFrame, staged: pl.DataFrame, source: str) -> pl.DataFrame:
-    """Give `source` and `source_id` of old and added subjects."""
+def _sources(known: pl.DataFrame, staged: pl.DataFrame, source: str) -> pl.DataFrame:
+    """Return `source` and `source_id` of existing and added subjects."""
     both = staged.join(known.select("subject_id", known="source_id"), on="subject_id", how="left")
     if both.filter(pl.col("known") != pl.col("source_id")).height:
         raise CohortError("two source ids map to one subject: rename one of them in the source")
@@ -121,37 +121,37 @@ def _weights(known: pl.DataFrame, staged: pl.DataFrame) -> pl.DataFrame:
     return both.group_by("subject_id").sum().sort("subject_id")
 
 
-def _written(path: Path, piece: shards.Piece, events: pl.DataFrame) -> Counted:
+def _write_shard(path: Path, piece: shards.Piece, events: pl.DataFrame) -> ShardStatistics:
     shards.write(path, events)
     subjects = statistics.by_subject(events)
     codes = statistics.by_code(events).with_columns(start=pl.lit(piece.start, pl.Int64))
     row = (path.name, piece.start, subjects.height, events.height, f"{digest.digest(events):032x}")
     shard = pl.DataFrame([row], schema=tables.TABLES["shards"], orient="row")
-    return Counted(shard, subjects, codes.select(list(tables.TABLES["shard_codes"])))
+    return ShardStatistics(shard, subjects, codes.select(list(tables.TABLES["shard_codes"])))
 
 
-def _linked(path: Path, piece: shards.Piece, old: Path, before: Before) -> Counted:
+def _link_shard(path: Path, piece: shards.Piece, old: Path, before: PreviousVersion) -> ShardStatistics:
     try:
         os.link(old, path)
     except OSError:  # a file system without links
         shutil.copyfile(old, path)
     mine = pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
     same = pl.col("start") == piece.start
-    return Counted(
+    return ShardStatistics(
         before.listed.filter(same).with_columns(file=pl.lit(path.name)),
         before.subjects.filter(mine).select("subject_id", *statistics.SUBJECT_COUNTS),
         before.codes.filter(same),
     )
 
 
-def _pictures(version: Path) -> pl.DataFrame:
+def _subject_blobs(version: Path) -> pl.DataFrame:
     pairs = pl.scan_parquet(version / "data").filter(pl.col("blob").is_not_null()).select("subject_id", "blob")
     return pairs.unique().collect(engine="streaming")
 
 
-def _fingerprint(version: Path, sides: pl.DataFrame) -> str:
-    """Stand for the events and splits of a version, however they came to be."""
-    events = digest.add([int(each, 16) for each in tables.read(version, "shards").get_column("digest").to_list()])
-    stamp = hashlib.sha256(f"{versions.LAYOUT} {events:032x} ".encode())
-    stamp.update(",".join(sides.get_column("split").to_list()).encode())
-    return stamp.hexdigest()
+def _fingerprint(version: Path, assigned: pl.DataFrame) -> str:
+    """Return a hash of a version's events and splits, independent of how they were ingested."""
+    events = digest.add([int(text, 16) for text in tables.read(version, "shards").get_column("digest").to_list()])
+    hasher = hashlib.sha256(f"{versions.LAYOUT} {events:032x} ".encode())
+    hasher.update(",".join(assigned.get_column("split").to_list()).encode())
+    return hasher.hexdigest()

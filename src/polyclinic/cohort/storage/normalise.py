@@ -1,4 +1,4 @@
-"""Frames as readers give them → events with the writer's exact columns."""
+"""Check frames from readers and convert them to the writer's columns."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,7 +11,7 @@ from polyclinic.cohort.rejects import Reject
 from polyclinic.cohort.schema import POLARS_EVENTS
 from polyclinic.cohort.storage.subject_ids import END
 
-#: What the writer keeps of an event until it is committed: either `source_id` or `subject_id` is null.
+#: Columns of a staged event; either `source_id` or `subject_id` is null.
 STAGED = {"source_id": pl.String()} | dict(POLARS_EVENTS) | {"code": pl.Categorical()}
 
 NO_SUBJECT = Reject("", None, "no subject", "name the subject of every record")
@@ -20,31 +20,31 @@ NOT_FINITE = Reject("", None, "not a finite number", "correct the number or leav
 NO_DATE = Reject("", None, "impossible date", "correct the date or its format in the mapping")
 
 
-def _text(dtype: DataType) -> bool:
+def _is_text(dtype: DataType) -> bool:
     return dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)
 
 
-def _clock(dtype: DataType) -> bool:
+def _is_time(dtype: DataType) -> bool:
     return dtype in (pl.Date, pl.Null) or (isinstance(dtype, pl.Datetime) and dtype.time_zone is None)
 
 
-def _number(dtype: DataType) -> bool:
+def _is_number(dtype: DataType) -> bool:
     return dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)
 
 
 _ACCEPTS: dict[str, tuple[Callable[[DataType], bool], str]] = {
-    "source_id": (_text, "text"),
+    "source_id": (_is_text, "text"),
     "subject_id": (lambda dtype: dtype.is_integer(), "an integer"),
-    "time": (_clock, "a datetime without a time zone"),
-    "code": (_text, "text"),
-    "numeric_value": (_number, "a number"),
-    "text_value": (_text, "text"),
-    "blob": (_text, "text"),
+    "time": (_is_time, "a datetime without a time zone"),
+    "code": (_is_text, "text"),
+    "numeric_value": (_is_number, "a number"),
+    "text_value": (_is_text, "text"),
+    "blob": (_is_text, "text"),
 }
 
 
 def check(frame: pl.DataFrame) -> None:
-    """Look at the columns of a frame.
+    """Check the columns of a frame.
 
     Raises:
         CohortError: a column is missing, unknown or of the wrong type.
@@ -62,16 +62,16 @@ def check(frame: pl.DataFrame) -> None:
 
 
 def normalised(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[Reject, int]]:
-    """Give the usable rows of a checked frame with the columns `STAGED`, and how many were left out for what.
+    """Return the usable rows of a checked frame with the columns `STAGED`, and the number left out for each reason.
 
-    Readers reject such rows themselves, by file and line; this is the net below them.
+    Readers reject such rows themselves, with file and line; this is a safeguard.
 
     Raises:
         CohortError: a `subject_id` lies outside 0 to 2**63 - 2.
     """
     given = {name: pl.col(name) if name in frame.columns else pl.lit(None) for name in STAGED}
     cast = {name: column.cast(STAGED[name], strict=False) for name, column in given.items()}
-    # A time beyond all clocks becomes null, which would make it a static fact, known before it happened.
+    # A time out of range becomes null; kept, it would be a static fact, known before it happened.
     lost = given["time"].is_not_null() & cast["time"].is_null()
     _check_ids(frame.select(given["subject_id"].alias("given"), cast["subject_id"].alias("cast")))
     events, left_out = _usable(frame.select(**cast, lost=lost))
@@ -92,17 +92,17 @@ def _usable(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[Reject, int]]:
         NOT_FINITE: pl.col("numeric_value").is_finite().fill_null(value=True),
         NO_DATE: dated & ~pl.col("lost"),
     }
-    verdicts = frame.select(rule.all().alias(reject.reason) for reject, rule in rules.items()).row(0)
+    passes = frame.select(rule.all().alias(reject.reason) for reject, rule in rules.items()).row(0)
     left_out: dict[Reject, int] = {}
-    for (reject, rule), fine in zip(rules.items(), verdicts, strict=True):
-        if not fine:
+    for (reject, rule), passed in zip(rules.items(), passes, strict=True):
+        if not passed:
             kept = frame.filter(rule)
             left_out[reject] = frame.height - kept.height
             frame = kept
     return frame, left_out
 
 
-def one_zero() -> pl.Expr:
-    """Give the numbers with -0.0 as 0.0, for they are one number of two bit patterns."""
+def without_negative_zero() -> pl.Expr:
+    """Return the numbers with -0.0 as 0.0, so that equal numbers have equal bits."""
     number = pl.col("numeric_value")
     return pl.when(number == 0).then(pl.lit(0.0, pl.Float32)).otherwise(number).alias("numeric_value")

@@ -1,4 +1,4 @@
-"""Shards: Parquet files that each hold the whole record of a range of subject ids, small enough to sort in memory."""
+"""Shards: Parquet files with all events of a range of subject ids, small enough to sort in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from meds.schema import DataSchema
 from polyclinic.cohort.schema import EVENTS, POLARS_EVENTS
 from polyclinic.cohort.storage.subject_ids import END
 
-#: What an event weighs beside its text: its columns and their share of the indices, in bytes.
+#: Memory of an event excluding its text: its columns and their share of the indices, in bytes.
 EVENT_BYTES = 48
-#: A new shard is cut at this weight.
+#: Weight at which a new shard is cut.
 TARGET_BYTES = 24 << 20
-#: An old shard is cut anew when it has grown to more than so many times that weight.
+#: An existing shard is split when it exceeds this multiple of the target.
 GROWTH = 3
-#: Rows decoded at once to read one subject.
+#: Rows per row group: the least decoded to read one subject.
 ROW_GROUP = 1 << 16
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -29,10 +29,10 @@ Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Piece:
-    """A shard to be: the subjects from `start` up to but not including `stop`.
+    """A planned shard: the subjects in [`start`, `stop`).
 
-    `file` is the old shard that holds those of them that there are, None in a new cohort; `changed` tells whether
-    events are added, so that it must be written anew.
+    `file` is the existing shard with their events, None in a new cohort; `changed` is whether events are added, so
+    that the shard must be rewritten.
     """
 
     start: int
@@ -42,13 +42,13 @@ class Piece:
 
 
 def plan(old: pl.DataFrame, weights: pl.DataFrame, touched: pl.Series, target: int) -> list[Piece]:
-    """Decide how the next version is cut into shards, by `start`: an old shard that grew too heavy becomes several.
+    """Plan the shards of the next version, sorted by `start`; an existing shard that grew too heavy is split.
 
     Args:
-        old: columns `file` and `start` of the shards there are, by `start`.
-        weights: columns `subject_id` (sorted) and `bytes`, old and added events together.
-        touched: ids of the subjects with added events.
-        target: weight at which to cut, in bytes.
+        old: columns `file` and `start` of the existing shards, sorted by `start`.
+        weights: columns `subject_id` (sorted) and `bytes`, of existing and added events together.
+        touched: ids of subjects with added events.
+        target: weight of a shard, in bytes.
     """
     files: list[str | None] = old.get_column("file").to_list() or [None]
     starts = [*(old.get_column("start").to_list() or [0]), END]
@@ -61,13 +61,13 @@ def plan(old: pl.DataFrame, weights: pl.DataFrame, touched: pl.Series, target: i
         inside = slice(edges[shard], edges[shard + 1])
         cuts = _cuts(ids[inside], weight[inside], limit, target) if shard in changed else []
         bounds = [starts[shard], *cuts, starts[shard + 1]]
-        fresh = file is None or shard in changed
-        pieces.extend(Piece(start, stop, file, fresh) for start, stop in pairwise(bounds))
+        rewrite = file is None or shard in changed
+        pieces.extend(Piece(start, stop, file, rewrite) for start, stop in pairwise(bounds))
     return pieces
 
 
 def _cuts(ids: Integers, weight: Integers, limit: int, target: int) -> list[int]:
-    """Give the subjects with which a new shard begins."""
+    """Return the first subject of each new shard after the first."""
     if weight.sum() <= limit:
         return []
     part = (np.cumsum(weight) - weight) // target
@@ -75,22 +75,22 @@ def _cuts(ids: Integers, weight: Integers, limit: int, target: int) -> list[int]
 
 
 def weight() -> pl.Expr:
-    """Give the weight of events in bytes: their columns and their text."""
+    """Return an expression for the weight of events: the bytes of their columns and text."""
     return pl.len().cast(pl.Int64) * EVENT_BYTES + pl.col("text_value").str.len_bytes().sum().cast(pl.Int64)
 
 
 def merged(runs: Sequence[Path], old: Path | None, piece: Piece) -> pl.DataFrame:
-    """Give the piece's events in `runs` and in the `old` shard: sorted, each once, with categorical codes."""
+    """Return the piece's distinct events in `runs` and the `old` shard, sorted, with categorical codes."""
     sources = [files for files in (list(runs), [old] if old else []) if files]
     inside = pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
     coded = pl.col("code").cast(pl.Categorical)
     found = [pl.scan_parquet(files).filter(inside).with_columns(coded) for files in sources]
-    none = pl.LazyFrame(schema=dict(POLARS_EVENTS)).with_columns(coded)
-    return distinct(pl.concat([none, *found]).collect())
+    empty = pl.LazyFrame(schema=dict(POLARS_EVENTS)).with_columns(coded)
+    return distinct(pl.concat([empty, *found]).collect())
 
 
 def distinct(events: pl.DataFrame) -> pl.DataFrame:
-    """Sort by subject, time (static facts first) and value, and keep each exact duplicate once."""
+    """Sort by subject, time (static facts first) and value, and drop exact duplicates."""
     keys = [c for c in POLARS_EVENTS if c in ("subject_id", "time", "code") or events[c].null_count() < events.height]
     rows = events.sort(keys, nulls_last=False)
     differs = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
@@ -98,7 +98,7 @@ def distinct(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def write(path: Path, events: pl.DataFrame) -> None:
-    """Write a shard with the exact types of `EVENTS`, which MEDS' own schema is asked to confirm."""
+    """Write a shard with the types of `EVENTS`, validated by MEDS' schema."""
     loose = events.select(list(POLARS_EVENTS)).to_arrow(compat_level=pl.CompatLevel.oldest())
     exact = pa.table([_cast(loose[field.name], field.type) for field in EVENTS], schema=EVENTS)
     DataSchema.validate(exact)

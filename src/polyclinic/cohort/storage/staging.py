@@ -1,4 +1,4 @@
-"""Events on their way into a cohort: gathered, sorted by subject, and put down in runs that fit the memory."""
+"""Stage added events: gather them, sort by subject, and write runs that fit in memory."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,25 +7,25 @@ import polars as pl
 
 from polyclinic.cohort.rejects import Reject
 from polyclinic.cohort.schema import POLARS_EVENTS
-from polyclinic.cohort.storage.normalise import check, normalised, one_zero
+from polyclinic.cohort.storage.normalise import check, normalised, without_negative_zero
 from polyclinic.cohort.storage.shards import EVENT_BYTES, weight
 from polyclinic.cohort.storage.subject_ids import SubjectIds
 
-#: Small frames are gathered to this weight before they are looked at.
+#: Weight to which small frames are gathered before normalisation.
 BATCH_BYTES = 4 << 20
-#: A run is put down at this weight.
+#: Weight at which a run is written.
 RUN_BYTES = 48 << 20
-#: Rows read at once of a run, when the events of a range of subjects are looked for.
+#: Rows per row group of a run: the least read to find the events of a range of subjects.
 ROW_GROUP = 1 << 14
 
 
 class Staging:
-    """Runs of added events, each a file sorted by subject, and the weight of what was added to each subject.
+    """Runs of added events, each a file sorted by subject, and the added weight per subject.
 
     Attributes:
-        runs: the files put down so far.
-        received: how many events were added, less those left out.
-        left_out: the rows left out, by reason.
+        runs: the files written so far.
+        received: number of events added, excluding those left out.
+        left_out: number of rows left out, by reason.
         blobs: the names in the `blob` column of the runs.
     """
 
@@ -43,43 +43,43 @@ class Staging:
         self._weights = pl.DataFrame(schema={"subject_id": pl.Int64(), "bytes": pl.Int64()})
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Take a frame as a reader gives it.
+        """Add a frame from a reader.
 
         Raises:
-            CohortError: see `frames.check` and `frames.normalised`.
+            CohortError: see `normalise.check` and `normalise.normalised`.
         """
         check(frame)
         self._frames.setdefault(tuple(frame.schema.items()), []).append(frame)
         self._gathered += _weight(frame)
         if self._gathered >= BATCH_BYTES:
-            self._take()
+            self._normalise_frames()
         if self._buffered >= RUN_BYTES:
-            self._put_down()
+            self._write_run()
 
     def flush(self) -> None:
-        """Put all that was added down."""
-        self._take()
-        self._put_down()
+        """Write all added events to runs."""
+        self._normalise_frames()
+        self._write_run()
 
     def subjects(self) -> pl.DataFrame:
-        """Give the subjects with added events, sorted: `subject_id`, `bytes` and `source_id` (null where not given).
+        """Return the subjects with added events, sorted: `subject_id`, `bytes`, `source_id` (null if not given).
 
         Raises:
             CohortError: two source ids map to one subject.
         """
         return self._weights.join(self._ids.names(), on="subject_id", how="left", maintain_order="left")
 
-    def _take(self) -> None:
-        """Bring the gathered frames into one form."""
-        for alike in self._frames.values():
-            events, left_out = normalised(pl.concat(alike))
+    def _normalise_frames(self) -> None:
+        """Normalise the gathered frames."""
+        for frames in self._frames.values():
+            events, left_out = normalised(pl.concat(frames))
             self.left_out.update(left_out)
             self.received += events.height
             self._buffer.append(events)
             self._buffered += _weight(events)
         self._frames, self._gathered = {}, 0
 
-    def _put_down(self) -> None:
+    def _write_run(self) -> None:
         if not self._buffered:
             return
         events = self._identified(pl.concat(self._buffer)).sort("subject_id")
@@ -92,14 +92,14 @@ class Staging:
         self.runs.append(path)
 
     def _identified(self, events: pl.DataFrame) -> pl.DataFrame:
-        """Give the columns `POLARS_EVENTS`, with the subject ids of events that name their subject by `source_id`."""
+        """Return the columns `POLARS_EVENTS`, with subject ids in place of source ids."""
         source_ids = events.get_column("source_id")
         if source_ids.null_count() < events.height:
             events = events.with_columns(subject_id=pl.coalesce("subject_id", self._ids.of(source_ids)))
-        return events.select(list(POLARS_EVENTS)).with_columns(one_zero())
+        return events.select(list(POLARS_EVENTS)).with_columns(without_negative_zero())
 
 
 def _weight(frame: pl.DataFrame) -> int:
-    """Weigh a frame whose text may be missing, null or categorical."""
+    """Return the weight of a frame whose text may be missing, null or categorical."""
     text = frame.schema.get("text_value") == pl.String
     return int(frame.select(weight()).item()) if text else frame.height * EVENT_BYTES

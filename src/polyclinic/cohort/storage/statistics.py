@@ -1,6 +1,6 @@
-"""Counts of a shard's events by subject and by code; every subject is in one shard, so shards add up.
+"""Count a shard's events by subject and by code. Every subject is in one shard, so counts of shards can be added.
 
-The events of a shard come sorted by subject, with a categorical `code`.
+Events must be sorted by subject, with a categorical `code`.
 """
 
 import numpy as np
@@ -9,10 +9,10 @@ import polars as pl
 from polyclinic.cohort.codes import MODALITIES, SERIES_KINDS, kind, modality
 from polyclinic.cohort.storage.shards import weight
 
-#: Of each subject: all its events, those of each modality, and what they weigh.
+#: Per subject: number of events in total and by modality, and their weight.
 SUBJECT_COUNTS: dict[str, pl.DataType] = {name: pl.Int64() for name in ("events", *MODALITIES, "bytes")}
 
-#: Of each code: its events and subjects, how many events hold a number, and the range of numbers and times.
+#: Per code: number of events, subjects and numeric values; their total and range; range of times.
 CODE_COUNTS: dict[str, pl.DataType] = {
     "events": pl.Int64(),
     "subjects": pl.Int64(),
@@ -26,10 +26,10 @@ CODE_COUNTS: dict[str, pl.DataType] = {
 
 
 def by_subject(events: pl.DataFrame) -> pl.DataFrame:
-    """Give `SUBJECT_COUNTS` of each subject."""
+    """Return `SUBJECT_COUNTS` per subject."""
     codes = events.get_column("code").unique()
     names = codes.cast(pl.String).to_list()
-    seen_as = pl.DataFrame(
+    modalities = pl.DataFrame(
         {
             "code": codes,
             "modality": pl.Series([modality(code) for code in names], dtype=pl.String),
@@ -40,7 +40,7 @@ def by_subject(events: pl.DataFrame) -> pl.DataFrame:
     counts = {name: (pl.col("modality") == name).sum() for name in MODALITIES}
     counts |= {"series": (pl.col("serial") & timed_number).sum(), "events": pl.len()}
     return (
-        events.join(seen_as, on="code", how="left", maintain_order="left")
+        events.join(modalities, on="code", how="left", maintain_order="left")
         .group_by("subject_id", maintain_order=True)
         .agg(bytes=weight(), **{name: count.cast(pl.Int64) for name, count in counts.items()})
         .select("subject_id", *SUBJECT_COUNTS)
@@ -48,7 +48,7 @@ def by_subject(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_code(events: pl.DataFrame) -> pl.DataFrame:
-    """Give `CODE_COUNTS` of each code."""
+    """Return `CODE_COUNTS` per code."""
     value, time = pl.col("numeric_value"), pl.col("time")
     counts = events.group_by("code").agg(
         events=pl.len().cast(pl.Int64),
@@ -63,7 +63,7 @@ def by_code(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _subjects(events: pl.DataFrame, codes: pl.Series) -> pl.Series:
-    """Count the subjects that have each of `codes`."""
+    """Return the number of subjects with each of `codes`."""
     numbers = pl.col("code").to_physical()
     pairs = events.select(pl.col("subject_id").rle_id().cast(pl.Int64) * (1 << 32) + numbers).to_series().to_numpy()
     pairs = np.sort(pairs)
@@ -73,7 +73,7 @@ def _subjects(events: pl.DataFrame, codes: pl.Series) -> pl.Series:
 
 
 def add_codes(counts: pl.DataFrame) -> pl.DataFrame:
-    """Add up the code counts of many shards."""
+    """Add the code counts of several shards."""
     return (
         counts.group_by("code")
         .agg(

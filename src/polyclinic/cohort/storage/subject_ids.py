@@ -1,4 +1,4 @@
-"""Subject ids: a source's own numbers are kept, any other id becomes a number that is the same at every ingest."""
+"""Subject ids: numeric source ids are kept, others are hashed to a number that is stable across ingests."""
 
 import hashlib
 
@@ -7,17 +7,17 @@ import polars as pl
 
 from polyclinic.cohort.errors import CohortError
 
-#: Numbers below this are kept; mapped ids lie at or above it, so that the two never meet.
+#: Numbers below this are kept; hashed ids lie at or above it, so the two cannot collide.
 MAPPED = 1 << 62
 
-#: All ids lie below this.
+#: Exclusive upper bound of all ids.
 END = (1 << 63) - 1
 
 
 def subject_id_of(source_id: str) -> int:
-    """Give MEDS' int64 for the id that a source gives to a subject.
+    """Return the MEDS subject id (int64) of a source id.
 
-    A canonical decimal number below 2**62 is kept; any other text becomes a number from 2**62 by its SHA-256.
+    A canonical decimal number below 2**62 is kept; any other text is hashed (SHA-256) to a number of at least 2**62.
 
     >>> subject_id_of("17")
     17
@@ -33,23 +33,23 @@ def subject_id_of(source_id: str) -> int:
 
 
 class SubjectIds:
-    """The subject ids of the source ids seen so far: each is worked out once."""
+    """A cache of the subject ids of source ids."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def of(self, source_ids: pl.Series) -> pl.Series:
-        """Give the subject id of each source id, null for null."""
-        # Categories of one's own, because joining on their numbers is several times faster than on the text.
+        """Return the subject id of each source id; null for null."""
+        # Categoricals: mapping by their physical numbers is several times faster than by text.
         coded = source_ids.cast(pl.Categorical(pl.Categories.random("polyclinic")))
         distinct = coded.drop_nulls().unique()
-        places = coded.to_physical().fill_null(0).to_numpy()
-        numbers = np.zeros(int(places.max(initial=0)) + 1, np.int64)
+        indices = coded.to_physical().fill_null(0).to_numpy()
+        numbers = np.zeros(int(indices.max(initial=0)) + 1, np.int64)
         numbers[distinct.to_physical().to_numpy()] = [self._number(name) for name in distinct.to_list()]
-        return pl.Series(numbers[places]).set(coded.is_null(), None)
+        return pl.Series(numbers[indices]).set(coded.is_null(), None)
 
     def names(self) -> pl.DataFrame:
-        """Give the pairs `subject_id` and `source_id` seen, sorted by subject.
+        """Return the cached pairs of `subject_id` and `source_id`, sorted by subject.
 
         Raises:
             CohortError: two source ids map to one subject.

@@ -1,4 +1,4 @@
-"""The tables beside a version's events, under `metadata/`, checked by MEDS' own schemas where MEDS names them."""
+"""Metadata tables of a version, under `metadata/`, validated by MEDS' schemas where MEDS defines them."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from polyclinic.cohort.storage.statistics import CODE_COUNTS, SUBJECT_COUNTS
 from polyclinic.cohort.storage.versions import LAYOUT
 from polyclinic.files import write_json
 
-#: Columns of each table. `shards` lists the files of `data/`, each with the smallest subject id that may be in it.
+#: Columns of each table. `shards` lists the files of `data/`; `start` is the least subject id a file may hold.
 TABLES: dict[str, dict[str, pl.DataType]] = {
     "subjects": {"subject_id": pl.Int64(), "source": pl.String(), "source_id": pl.String()} | SUBJECT_COUNTS,
     "subject_splits": {"subject_id": pl.Int64(), "split": pl.String()},
@@ -35,14 +35,14 @@ _STANDARD: dict[str, Any] = {"codes": CodeMetadataSchema, "subject_splits": Subj
 
 
 def read(version: Path | None, name: str) -> pl.DataFrame:
-    """Give a table of a version; an empty one where there is no version yet."""
+    """Return a table of a version; empty if `version` is None."""
     if version is None:
         return pl.DataFrame(schema=TABLES[name])
     return pl.read_parquet(version / "metadata" / f"{name}.parquet")
 
 
 def write(version: Path, name: str, frame: pl.DataFrame) -> None:
-    """Write a table of a version, its text as Arrow's `string`, which MEDS' schemas ask for."""
+    """Write a table of a version, with text as Arrow `string`, as MEDS' schemas require."""
     missing = [pl.lit(None, dtype).alias(column) for column, dtype in TABLES[name].items() if column not in frame]
     table = frame.with_columns(missing).select(list(TABLES[name])).to_arrow(compat_level=pl.CompatLevel.oldest())
     table = table.cast(pa.schema([field.with_type(_plain(field.type)) for field in table.schema]))
@@ -58,10 +58,10 @@ def write_information(version: Path, information: dict[str, Any]) -> None:
 
 
 def information(version: Path) -> dict[str, Any]:
-    """Give what `metadata/dataset.json` says under `polyclinic`: layout, seed and fingerprint.
+    """Return the `polyclinic` entry of `metadata/dataset.json`: layout, seed and fingerprint.
 
     Raises:
-        CohortError: it cannot be read, or was written by a newer Polyclinic.
+        CohortError: the file cannot be read, or has a newer layout.
     """
     path = version / "metadata" / "dataset.json"
     try:
@@ -74,16 +74,16 @@ def information(version: Path) -> dict[str, Any]:
     return own
 
 
-def seed_for(version: Path | None, asked: int | None) -> int:
-    """Give the seed of the splits: that of the version, or the one asked for in a new cohort (None: 0).
+def seed_for(version: Path | None, requested: int | None) -> int:
+    """Return the seed of the splits: that of the version, or for a new cohort the requested one (None: 0).
 
     Raises:
         CohortError: the version was split with another seed.
     """
     if version is None:
-        return asked or 0
+        return requested or 0
     seed: int = information(version)["seed"]
-    if asked not in (None, seed):
+    if requested not in (None, seed):
         raise CohortError(f"this cohort was split with seed {seed}: use it, or ingest into another folder")
     return seed
 

@@ -1,11 +1,11 @@
-"""Versions of a cohort on disk: each is written beside the current one and takes its place in one step.
+"""Versions of a cohort on disk: each is written separately and made current atomically.
 
 ```
 cohort/
-  current -> versions/3          replaced atomically; a reader follows it once and keeps what it found
-  data -> current/data           so that the folder is a MEDS data set for any tool
+  current -> versions/3          replaced atomically; readers resolve it once
+  data -> current/data           so that the folder is a MEDS data set
   metadata -> current/metadata
-  versions/2  versions/3         the one before stays for readers that have opened it
+  versions/2  versions/3         the previous one is kept for readers that opened it
   blobs/                         shared by all versions, named by the hash of their content
   labels/                        written by tasks
 ```
@@ -24,17 +24,17 @@ from typing import TextIO
 
 from polyclinic.cohort.errors import CohortError
 
-#: Number of this layout; a newer one is refused.
+#: Version of this layout; newer ones are refused.
 LAYOUT = 1
 
-#: How long a writer waits for another to finish its commit.
-PATIENCE_S = 600.0
+#: How long a writer waits for another writer's commit.
+LOCK_TIMEOUT_S = 600.0
 
 _LINKS = {"data": Path("current/data"), "metadata": Path("current/metadata")}
 
 
 def current(root: Path) -> Path | None:
-    """Give the folder of the version that readers see now; None before the first commit."""
+    """Return the folder of the current version; None before the first commit."""
     try:
         return root / (root / "current").readlink()
     except OSError:
@@ -42,12 +42,12 @@ def current(root: Path) -> Path | None:
 
 
 def prepare(root: Path) -> list[Path]:
-    """Make the folder of a cohort, unless it is there; give the folders that were made, the innermost first.
+    """Create the folder of a cohort if needed, and return the folders created, the innermost first.
 
     Raises:
-        CohortError: there is something else at `root`.
+        CohortError: `root` is a file, or a folder of something else.
     """
-    made = [folder for folder in (root, *root.parents) if not folder.exists()]
+    created = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -55,13 +55,13 @@ def prepare(root: Path) -> list[Path]:
     for name in ("current", *_LINKS):
         if (root / name).exists() and not (root / name).is_symlink():
             raise CohortError(f"{root} holds {name!r} of something else: choose another folder for the cohort")
-    return made
+    return created
 
 
 @contextmanager
-def begun(root: Path) -> Iterator[Path]:
-    """Give the empty folder of the next version, which an error in the block removes; use it under `locked`."""
-    version = begin(root)
+def new_version(root: Path) -> Iterator[Path]:
+    """Yield the empty folder of the next version, removed if the block fails; requires the lock."""
+    version = make_version_folder(root)
     try:
         yield version
     except Exception:
@@ -69,8 +69,8 @@ def begun(root: Path) -> Iterator[Path]:
         raise
 
 
-def begin(root: Path) -> Path:
-    """Make the empty folder of the next version, without what a killed writer left of it; call it under `locked`."""
+def make_version_folder(root: Path) -> Path:
+    """Create the empty folder of the next version, removing leftovers of a killed writer; requires the lock."""
     before = current(root)
     version = root / "versions" / str(int(before.name) + 1 if before else 1)
     shutil.rmtree(version, ignore_errors=True)
@@ -80,7 +80,7 @@ def begin(root: Path) -> Path:
 
 
 def publish(root: Path, version: Path) -> None:
-    """Make `version` the current one, once all of it is on the disk; then remove those older than its predecessor."""
+    """Sync `version` to disk, make it current, and remove versions older than its predecessor."""
     folders = [version / "data", version / "metadata"]
     sync(*(file for folder in folders for file in folder.iterdir()), *folders, version, version.parent)
     for name, target in _LINKS.items():
@@ -94,50 +94,50 @@ def publish(root: Path, version: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Hold the lock file `path`; it falls open by itself when its holder dies. The holder may remove it.
+def locked(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+    """Hold the lock file `path`, which is released when its holder dies. The holder may remove the file.
 
     Raises:
-        CohortError: another writer held it for longer than `patience_s` seconds.
+        CohortError: another writer held it for more than `timeout_s` seconds.
     """
     with ExitStack() as held:
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         file = held.enter_context(path.open("a"))
         while not _try_lock(file.fileno()) or not _is_at(path, file.fileno()):
             if time.monotonic() > deadline:
                 raise CohortError(f"another process is still writing to {path.parent}: repeat when it has ended")
             time.sleep(0.02)
-            held.close()  # what was waited for may have been removed
+            held.close()  # the file may have been removed meanwhile
             file = held.enter_context(path.open("a"))
         yield
 
 
 @contextmanager
-def staging(root: Path, made: Sequence[Path] = ()) -> Iterator[Path]:
-    """Give a folder of one's own for work in progress, removed at the end; those of killed writers go at the start.
+def staging(root: Path, created: Sequence[Path] = ()) -> Iterator[Path]:
+    """Yield a private staging folder, removed at the end; those of killed writers are removed at the start.
 
     Args:
         root: of the cohort.
-        made: the folders that were made for the cohort, the innermost first: they go, too, if it comes to nothing.
+        created: folders created for the cohort, the innermost first; removed if nothing is ever committed.
     """
     base = root / ".staging"
-    own, lock = _own(base)
+    own, lock = _make_own_folder(base)
     try:
         yield own
     finally:
         shutil.rmtree(own, ignore_errors=True)
         lock.close()
-        with suppress(OSError, CohortError), locked(base / "lock"):  # it may be gone, with the work of another
+        with suppress(OSError, CohortError), locked(base / "lock"):  # another writer may have removed it
             if not any(folder.is_dir() for folder in base.iterdir()):
                 shutil.rmtree(base, ignore_errors=True)
-                _remove_unless_committed(root, made)
+                _remove_unless_committed(root, created)
 
 
-def _own(base: Path) -> tuple[Path, TextIO]:
-    """Make a folder in `base`, and hold the lock that says that it is in use."""
+def _make_own_folder(base: Path) -> tuple[Path, TextIO]:
+    """Create a folder in `base`, and hold the lock that marks it as in use."""
     while True:
         base.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError), locked(base / "lock"):  # another writer removed the base as it ended
+        with suppress(FileNotFoundError), locked(base / "lock"):  # another writer removed the base
             for folder in base.iterdir():
                 if folder.is_dir() and not _in_use(folder):
                     shutil.rmtree(folder, ignore_errors=True)
@@ -147,22 +147,22 @@ def _own(base: Path) -> tuple[Path, TextIO]:
             return own, lock
 
 
-def _remove_unless_committed(root: Path, made: Sequence[Path]) -> None:
-    """Remove what was made for a first version that never came; a folder that holds anything else stays."""
-    if not made or current(root) is not None:
+def _remove_unless_committed(root: Path, created: Sequence[Path]) -> None:
+    """Remove the folders created for a cohort that has no version; folders that hold anything else stay."""
+    if not created or current(root) is not None:
         return
     (root / ".lock").unlink(missing_ok=True)
-    for folder in (root / "versions", *made):
+    for folder in (root / "versions", *created):
         if folder.exists():
             folder.rmdir()
 
 
 def _in_use(folder: Path) -> bool:
-    """Tell whether the writer that made a staging folder still runs."""
+    """Return whether the writer of a staging folder is still running."""
     try:
         with (folder / "lock").open("r+") as file:
             return not _try_lock(file.fileno())
-    except FileNotFoundError:  # killed before it had one, or just being removed
+    except FileNotFoundError:  # its writer was killed before locking, or it is being removed
         return False
 
 
@@ -175,7 +175,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    """Tell whether an open file is still the one that `path` names."""
+    """Return whether an open file is still the one at `path`."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -183,7 +183,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def _link(path: Path, target: Path) -> None:
-    """Point the symbolic link `path` at `target` in one step."""
+    """Point the symbolic link `path` at `target` atomically."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
@@ -191,7 +191,7 @@ def _link(path: Path, target: Path) -> None:
 
 
 def sync(*paths: Path) -> None:
-    """Wait until files and folders are on the disk, many at once, which disks do far faster than one by one."""
+    """Sync files and folders to disk in parallel, which is much faster than one by one."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(_sync, paths))
 

@@ -1,4 +1,4 @@
-"""Add events to a cohort: streamed, in bounded memory, seen by readers all at once or not at all."""
+"""Add events to a cohort: streamed, in bounded memory, committed atomically."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -19,17 +19,17 @@ from polyclinic.progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class Commit:
-    """What a commit did.
+    """The result of a commit.
 
     Attributes:
-        version: number of the version that it made.
-        events: events in the cohort now.
-        subjects: subjects in the cohort now.
-        received: events given to the writer, less those left out.
-        new_events: events that were not there before; the others were there, or came twice.
-        new_subjects: subjects that were not there before.
-        new_blobs: pictures and waveforms that were not there before.
-        rejects: records left out, by reason.
+        version: number of the new version.
+        events: events in the cohort.
+        subjects: subjects in the cohort.
+        received: events added to the writer, excluding those left out.
+        new_events: received events that are neither in the previous version nor duplicates.
+        new_subjects: subjects not in the previous version.
+        new_blobs: images and waveforms not stored before.
+        rejects: rejected records, by reason.
     """
 
     version: int
@@ -43,17 +43,17 @@ class Commit:
 
 
 class CohortWriter:
-    """Adds events to the cohort at `path`, which is made if it does not exist.
+    """Add events to the cohort at `path`, which is created if it does not exist.
 
-    Use it in a `with` block. Nothing is seen before `commit`, which the end of the block calls if nobody did; an
-    exception in the block leaves the cohort as it was, and nothing where there was none. Several writers may work on
-    one cohort, in one process or many: they gather their events apart and commit in turn.
+    Use it in a `with` block. Readers see the events after `commit`, which is called at the end of the block if needed;
+    an exception leaves the cohort unchanged, or not created. Several writers, in one process or many, may work on one
+    cohort: they stage events separately and commit in turn.
 
     Args:
         path: folder of the cohort.
-        source: name of where the events come from, kept with its subjects and rejects.
-        progress: shows how far the commit has come.
-        seed: of the splits; None takes the cohort's own, or 0 for a new one.
+        source: name of the source of the events, stored with its subjects and rejects.
+        progress: shows the progress of the commit.
+        seed: of the splits; None means that of the cohort, or 0 for a new one.
     """
 
     def __init__(self, path: Path | str, *, source: str, progress: Progress = SILENT, seed: int | None = None) -> None:
@@ -67,14 +67,14 @@ class CohortWriter:
         self._opened: tuple[Staging, BlobStore] | None = None
 
     def __enter__(self) -> Self:
-        """Prepare the folder.
+        """Prepare the folders of the cohort.
 
         Raises:
-            CohortError: the cohort was split with another seed or has a newer layout, or the folder is not one.
+            CohortError: the cohort has another seed or a newer layout, or the folder is not a cohort.
         """
-        made = versions.prepare(self.path)
+        created = versions.prepare(self.path)
         tables.seed_for(versions.current(self.path), self._seed)
-        folder = self._resources.enter_context(versions.staging(self.path, made))
+        folder = self._resources.enter_context(versions.staging(self.path, created))
         self._opened = Staging(folder), BlobStore(self.path / "blobs", folder)
         return self
 
@@ -87,42 +87,42 @@ class CohortWriter:
         self._opened = None
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Add one event a row.
+        """Add one event per row.
 
-        Columns are `source_id` (text, the source's own name of the subject) or `subject_id` (integer), and `code`;
-        `time`, `numeric_value`, `text_value` and `blob` are null where they are left out. Times have no zone.
-        Rows without subject or code, with a number that is not finite or a date outside the years 1 to 9999 are
-        left out and counted among the rejects; a reader that knows file and line rejects them itself.
+        Columns are `source_id` (text, the source's id of the subject) or `subject_id` (integer), and `code`; optional
+        are `time` (without time zone), `numeric_value`, `text_value` and `blob`. Rows without subject or code, or with
+        a non-finite number or a date outside the years 1 to 9999, are left out and counted as rejects; readers that
+        know file and line should reject them first.
 
         Raises:
             CohortError: a column is missing, unknown or of the wrong type, or a `subject_id` lies outside 0 to
                 2**63 - 2.
         """
-        staging, _ = self._open()
+        staging, _ = self._require_open()
         staging.add(frame)
 
     def add_blob(self, content: bytes, suffix: str) -> str:
-        """Keep a picture or waveform, and give its name for the `blob` column: its SHA-256, a dot and `suffix`.
+        """Store an image or waveform, and return its name for the `blob` column: its SHA-256, a dot and `suffix`.
 
         Raises:
-            CohortError: the suffix has other characters than letters and digits.
+            CohortError: the suffix has characters other than letters and digits.
         """
-        _, blobs = self._open()
+        _, blobs = self._require_open()
         return blobs.add(content, suffix)
 
     def reject(self, *rejects: Reject) -> None:
-        """List records that could not be used."""
+        """Record rejects."""
         for reject in rejects:
             self._rejects.add(reject)
 
     def commit(self) -> Commit:
-        """Merge what was added with what is there, each exact duplicate once, and show it to readers.
+        """Merge the added events into a new version, without exact duplicates, and make it current.
 
         Raises:
             CohortError: an event names a blob that was not added, two source ids map to one subject, or another
                 writer does not finish its own commit.
         """
-        staging, blobs = self._open()
+        staging, blobs = self._require_open()
         staging.flush()
         for reject, records in staging.left_out.items():
             self._rejects.add(reject, records)
@@ -132,10 +132,10 @@ class CohortWriter:
         with versions.locked(self.path / ".lock"):
             before = versions.current(self.path)
             seed = tables.seed_for(before, self._seed)
-            then = merge.totals(before)
-            with versions.begun(self.path) as version:
+            earlier = merge.totals(before)
+            with versions.new_version(self.path) as version:
                 merge.write_events(before, version, staging, self.source, self._progress)
-                merge.write_rest(before, version, self._rejects.table(), seed)
+                merge.write_splits_and_rejects(before, version, self._rejects.table(), seed)
             new_blobs = blobs.publish()
             versions.publish(self.path, version)
         now = merge.totals(version)
@@ -144,14 +144,14 @@ class CohortWriter:
             events=now.events,
             subjects=now.subjects,
             received=staging.received,
-            new_events=now.events - then.events,
-            new_subjects=now.subjects - then.subjects,
+            new_events=now.events - earlier.events,
+            new_subjects=now.subjects - earlier.subjects,
             new_blobs=new_blobs,
             rejects=self._rejects.by_reason(),
         )
         return self.committed
 
-    def _open(self) -> tuple[Staging, BlobStore]:
+    def _require_open(self) -> tuple[Staging, BlobStore]:
         if self._opened is None or self.committed is not None:
             raise CohortError("the writer is closed: open another in a with block")
         return self._opened

@@ -15,7 +15,7 @@ LETTERS = {
 
 
 def expose(rng: np.random.Generator, frame: Frame, thickness: Field) -> Field:
-    """Give the film, 0 black to 1 white."""
+    """Return the film, 0 black to 1 white."""
     height, width = frame.shape
     kilovolt, dose = 1.75 + 0.14 * float(rng.standard_normal()), float(rng.uniform(0.006, 0.017))
     curve = 1.42 + 0.07 * float(rng.standard_normal()) - 0.12 * frame.pose.portable

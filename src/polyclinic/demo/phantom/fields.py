@@ -22,7 +22,7 @@ def soft(x: Floats) -> Field:
 
 
 def dome(level: Floats) -> Field:
-    """Give the thickness of an ellipsoid seen from the front: √(1 − level²), 0 outside level 1."""
+    """Return the thickness of an ellipsoid seen from the front: √(1 − level²), 0 outside level 1."""
     return np.sqrt(np.maximum(1 - level * level, 0))
 
 

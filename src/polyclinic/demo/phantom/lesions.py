@@ -17,7 +17,7 @@ from polyclinic.demo.phantom.anatomy import Frame
 from polyclinic.demo.phantom.fields import Field, dome, enlarged, smooth_noise, soft
 from polyclinic.demo.phantom.torso import AIR, WAIST, Chest, Lungs, cage_level, heart_level
 
-HALF_FILM_MM = 215.0
+HALF_DETECTOR_MM = 215.0
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _pneumothorax(frame: Frame, lungs: Lungs, lesion: Lesion) -> tuple[Field, Fi
 def _nodule(rng: np.random.Generator, frame: Frame, lesion: Lesion) -> Field:
     """A ball, slightly uneven."""
     a, v = _place(frame, lesion)
-    radius = lesion.extent / 2 / HALF_FILM_MM * 1.1
+    radius = lesion.extent / 2 / HALF_DETECTOR_MM * 1.1
     across = (frame.u - lesion.side * a) / radius
     down = (frame.v - v) / (radius * float(rng.uniform(0.85, 1.15)))
     lobes = 1 + 0.07 * np.sin(3 * np.arctan2(down, across) + float(rng.uniform(0, 6)))

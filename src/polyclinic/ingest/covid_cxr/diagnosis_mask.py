@@ -1,22 +1,20 @@
-"""Hide the diagnosis' own words in a note, so that a model must read the signs and not the answer.
+"""Mask the diagnosis in a note, so that a model cannot read the label from it.
 
-`DiagnosisMask(findings)` replaces by `[diagnosis]`, whatever the note's own diagnosis is, so that the placeholder says
-nothing of which:
+`DiagnosisMask(findings)` replaces the following by `[diagnosis]`, whichever diagnosis the note has:
 
-1. **names**: every label in `findings` and its single words, and the synonyms, species, acronyms and spellings of
-   `NAMES` (all of them always: a note that excludes influenza tells as much as one that confirms it);
-2. **typing errors**: a word of 7 letters or more that is one letter, or two exchanged neighbours, away from a name
-   of 8 or more;
-3. **the test and its verdict**, which state the diagnosis by another word: PCR and swabs wherever named, any test or
-   result with its `positive` or `negative`, and a culture, antigen, serology, RNA or DNA with its `detected`,
-   `isolated`, `identified` or `confirmed` in the same sentence (`tested positive for …`, `the positive result`);
-4. **words that only lean on a name**: `infection`, `virus`, `positive`, `confirmed` and the like next to one.
+1. **names**: every label in `findings` and its words, and the synonyms, species, acronyms and spellings in `NAMES`
+   (always all of them: excluding influenza is as informative as confirming it);
+2. **misspellings**: words of 7 letters or more that differ from a name of 8 or more by one letter or a transposition;
+3. **tests and their results**: PCR and swabs always; any test or result with `positive` or `negative`, and a culture,
+   antigen, serology, RNA or DNA with `detected`, `isolated`, `identified` or `confirmed`, in the same sentence
+   (`tested positive for …`, `the positive result`);
+4. **words attached to a name**: `infection`, `virus`, `positive`, `confirmed` and the like next to one.
 
-Several of these in a row, with commas or brackets between, become one placeholder.
+Consecutive placeholders, with commas or brackets between them, are merged.
 
-Calendar dates and years become `[date]`: an epidemic has its year. Nothing else is hidden: not radiological signs, not
-symptoms, not travel or contact, not treatment, not other diseases (HIV, asthma), and not the later course
-(`intubated`, `passed away`): a task about the course has to leave these notes out of its inputs.
+Calendar dates and years become `[date]`, because an epidemic can be dated. Nothing else is masked: not radiological
+signs, symptoms, travel or contact, treatment, other diseases (HIV, asthma), or the later course (`intubated`,
+`passed away`). A task about the course must therefore exclude these notes from its inputs.
 """
 
 import re
@@ -26,7 +24,7 @@ from functools import lru_cache
 DIAGNOSIS = "[diagnosis]"
 DATE = "[date]"
 
-#: Regular expressions, not case-sensitive, for each diagnosis' names beside its label.
+#: Case-insensitive regular expressions for each diagnosis' names other than its label.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "COVID-19": (
         r"(?:c[o0]v[il1]d|ovid|cvoid|coivd|covd)\w*(?:[\s-]*(?:20)?19)?",
@@ -59,7 +57,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "Lipoid": (r"lipoid\w*",),
     "No Finding": (r"no (?:significant |acute |abnormal |relevant )?findings?",),
 }
-#: Whole words whose misspellings are looked for, beside the labels' own.
+#: Words whose misspellings are masked, in addition to those of the labels.
 _OFTEN_MISSPELT = (
     *("coronavirus", "pneumocystis", "jirovecii", "pneumonia", "pneumonias", "bacterial", "bacteria", "mycoplasma"),
     *("streptococcus", "streptococcal", "pneumococcus", "pneumococcal", "staphylococcus", "staphylococcal"),
@@ -68,7 +66,7 @@ _OFTEN_MISSPELT = (
 )
 _SHORTEST_MISSPELT = 8
 _SHORTEST_LABEL = 3
-#: Words that labels share with every note.
+#: Words of labels that are common in any note.
 _COMMON = frozenset(
     {"finding", "findings", "unknown", "none", "other", "normal", "disease", "infection", "acute", "viral", "todo"}
 )
@@ -80,10 +78,10 @@ _GERM_TEST = rf"(?:{_PCR}|{_SWAB}|smears?|antigens?|antibod\w+|rna|dna|serolog\w
 _ANY_TEST = rf"(?:{_GERM_TEST}|tests?|tested|testing|assays?|results?)"
 _VERDICT = r"(?:positive|negative)"
 _GERM_FOUND = r"(?:detected|confirmed|isolated|identified)"
-_WITHIN = r"(?:(?!\.\s|\.$|;).){0,80}?"  # anything of one sentence
+_WITHIN = r"(?:(?!\.\s|\.$|;).){0,80}?"  # any text within a sentence
 _BETWEEN = r"(?:[\s-]+[\w-]+){0,4}?[\s-]+"  # at most four words
-_HELD = re.escape(DIAGNOSIS)
-_LEANING = (
+_PLACEHOLDER = re.escape(DIAGNOSIS)
+_ATTACHED = (
     r"(?:infections?|infected|virus|disease|positive|negative|tests?|testing|antigens?|ag|rna|dna|confirmed|cases?"
     r"|related)"
 )
@@ -105,19 +103,22 @@ _STATEMENTS = (
     _words(rf"{_ANY_TEST}{_WITHIN}\s{_VERDICT}", rf"{_GERM_TEST}{_WITHIN}\s{_GERM_FOUND}"),
     _words(_PCR, _SWAB),
 )
-_AROUND = (
-    re.compile(rf"(?:{_HELD}|positive|negative|tested|tests?|testing|infected) (?:for|with|by) {_HELD}", re.IGNORECASE),
-    re.compile(rf"{_HELD}(?:[\s-]+{_LEANING})+(?![A-Za-z])", re.IGNORECASE),
-    re.compile(rf"(?<![A-Za-z])(?:{_LEANING}[\s-]+)+{_HELD}", re.IGNORECASE),
-    re.compile(rf"{_HELD}(?:[\s/,(-]*{_HELD}\)?)+"),
+_NEIGHBOURS = (
+    re.compile(
+        rf"(?:{_PLACEHOLDER}|positive|negative|tested|tests?|testing|infected) (?:for|with|by) {_PLACEHOLDER}",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"{_PLACEHOLDER}(?:[\s-]+{_ATTACHED})+(?![A-Za-z])", re.IGNORECASE),
+    re.compile(rf"(?<![A-Za-z])(?:{_ATTACHED}[\s-]+)+{_PLACEHOLDER}", re.IGNORECASE),
+    re.compile(rf"{_PLACEHOLDER}(?:[\s/,(-]*{_PLACEHOLDER}\)?)+"),
 )
 
 
 class DiagnosisMask:
-    """Replaces the names of diagnoses, and statements of the tests for them; see the module for what exactly.
+    """Replaces names of diagnoses and statements of their tests; the module docstring gives the rules.
 
     Args:
-        findings: the labels of the data set (`"COVID-19, ARDS"`, `"Pneumonia/Viral"`).
+        findings: labels of the data set (`"COVID-19, ARDS"`, `"Pneumonia/Viral"`).
 
     >>> DiagnosisMask(["COVID-19"])("Fever. Covid19 pneumonia, tested positive for SARS-CoV-2. Left consolidation.")
     'Fever. [diagnosis]. Left consolidation.'
@@ -132,16 +133,16 @@ class DiagnosisMask:
         self._misspelt = (*_OFTEN_MISSPELT, *sorted(word for word in words if len(word) >= _SHORTEST_MISSPELT))
 
     def __call__(self, note: str) -> str:
-        """Give the note with `[diagnosis]` and `[date]` for what is hidden, and its white space made single."""
+        """Return the note with `[diagnosis]` and `[date]` placeholders and normalised white space."""
         masked = self._names.sub(DIAGNOSIS, " ".join(note.split()))
-        masked = re.sub(rf"[A-Za-z]{{{_SHORTEST_MISSPELT - 1},}}", self._unless_misspelt, masked)
+        masked = re.sub(rf"[A-Za-z]{{{_SHORTEST_MISSPELT - 1},}}", self._mask_if_misspelt, masked)
         for statement in _STATEMENTS:
             masked = statement.sub(DIAGNOSIS, masked)
-        for pattern in _AROUND:
+        for pattern in _NEIGHBOURS:
             masked = pattern.sub(DIAGNOSIS, masked)
         return _DATES.sub(DATE, masked)
 
-    def _unless_misspelt(self, match: re.Match[str]) -> str:
+    def _mask_if_misspelt(self, match: re.Match[str]) -> str:
         return DIAGNOSIS if _is_misspelt(match.group().lower(), self._misspelt) else match.group()
 
 
@@ -151,10 +152,10 @@ def _is_misspelt(word: str, names: tuple[str, ...]) -> bool:
 
 
 def _one_error_apart(word: str, name: str) -> bool:
-    """Say whether one letter added, left out or replaced, or two neighbours exchanged, lead from `name` to `word`."""
+    """Return whether `word` is `name` with one insertion, deletion, substitution or transposition."""
     if abs(len(word) - len(name)) > 1:
         return False
-    alike = next((place for place, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), len(name))
-    rest, other = word[alike:], name[alike:]
-    exchanged = rest[:2] == other[1::-1] and rest[2:] == other[2:]
-    return rest[1:] == other[1:] or rest[1:] == other or rest == other[1:] or exchanged
+    prefix = next((i for i, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), len(name))
+    rest, other = word[prefix:], name[prefix:]
+    transposed = rest[:2] == other[1::-1] and rest[2:] == other[2:]
+    return rest[1:] == other[1:] or rest[1:] == other or rest == other[1:] or transposed

@@ -1,19 +1,17 @@
-"""The COVID-19 image data collection (Cohen et al. 2020, arXiv 2006.11988): `metadata.csv` with pictures and notes.
+"""The COVID-19 image data collection (Cohen et al. 2020, arXiv 2006.11988): `metadata.csv` with images and notes.
 
-One row is one picture of a patient. Its time is `NOMINAL_ORIGIN` plus `offset`, the days since the first symptoms
-(they may be negative); a row without an offset has that of the patient's row before it, and day 0 if there is none.
-At that time stand the picture (`IMAGE//CR//PA`), the clinical note with the diagnosis masked (`NOTE//clinical`, see
-`masking`), temperature, oxygen and cell counts; age and sex are static. `pO2_saturation` has no unit in its code, as
-the collection mixes saturations in % with pressures in mmHg.
+Each row is one image of a patient. Its time is `NOMINAL_ORIGIN` plus `offset`, in days since the first symptoms
+(possibly negative); a missing offset is that of the patient's previous row, or 0. At that time are the image
+(`IMAGE//CR//PA`), the clinical note with the diagnosis masked (`NOTE//clinical`, see `diagnosis_mask`), temperature,
+oxygen and cell counts. Age and sex are static. The code of `pO2_saturation` has no unit, because the collection mixes
+saturations in % with pressures in mmHg.
 
-What came of the patient is `OUTCOME//finding` (the label as written, one event per row, because the rows of a patient
-may differ) and `OUTCOME//survival`, `OUTCOME//went_icu`, … (1 or 0, with the `Y` or `N` as text; no event where the
-row does not say). They come a day after the patient's last row, a minute apart in the order of the rows' times: after
-everything that is an input.
+Outcomes are `OUTCOME//finding` (the label as written, one event per row, because rows of a patient may differ) and
+`OUTCOME//survival`, `OUTCOME//went_icu`, … (1 or 0, with `Y` or `N` as text; no event if the cell is empty or unclear).
+They follow all inputs: they start a day after the patient's last row, one minute apart in the order of the rows' times.
 
-The columns that say where a picture came from (`date`, `location`, `folder`, `filename`, `doi`, `url`, `license`) and
-`other_notes`, which hold the credits, are no part of the patient, tell the label (a site published one disease), and
-are not read.
+The provenance columns (`date`, `location`, `folder`, `filename`, `doi`, `url`, `license`) and the credits in
+`other_notes` do not become events, because they leak the label: a site published one disease.
 """
 
 import math
@@ -51,11 +49,11 @@ _UNSTATED = {"", "Unclear"}
 _SEX = {"M": "male", "F": "female"}
 _MODALITY = {"X-ray": "CR", "CT": "CT"}
 _OUTCOMES_AFTER, _OUTCOMES_APART = timedelta(days=1), timedelta(minutes=1)
-_LONGEST_OFFSET = 36_500  # days: a life
+_LONGEST_OFFSET = 36_500  # days
 
 
 class Measured(NamedTuple):
-    """What a numeric column becomes, and the values a person can have."""
+    """Code and plausible range of a numeric column."""
 
     code: str
     lowest: float
@@ -74,7 +72,7 @@ MEASURED: Mapping[str, Measured] = {
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the metadata that can be placed: of whom, when, and its cells."""
+    """A row of the metadata with a valid patient and offset."""
 
     line: int
     patient: str
@@ -82,15 +80,15 @@ class Row:
     cells: Mapping[str, str]
 
     def cell(self, column: str) -> str:
-        """Give a cell without its padding; empty where there is no such column."""
+        """Return a cell without padding; empty if there is no such column."""
         return self.cells.get(column, "")
 
 
 def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:  # noqa: ARG001
-    """Read the collection in the folder `path`, or whose metadata is the file `path`.
+    """Read the collection in the folder `path`, or with the metadata file `path`.
 
     Raises:
-        IngestError: there is no metadata, or it has no column `patientid`.
+        IngestError: the metadata is missing, or lacks the column `patientid`.
     """
     metadata = path / METADATA if path.is_dir() else path
     if not metadata.is_file():
@@ -99,8 +97,8 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None: 
     rows = list(_rows(metadata, row_filter))
     mask = DiagnosisMask(row.cell("finding") for row in rows)
     with EventBuffer(sink) as events:
-        _add_pictures(rows_in_time(rows), metadata.parent, row_filter, events, progress)
-        for patient_rows in rows_in_time(rows).values():
+        _add_images(timed_rows_by_patient(rows), metadata.parent, row_filter, events, progress)
+        for patient_rows in timed_rows_by_patient(rows).values():
             _add_facts(patient_rows, mask, row_filter, events)
             _add_outcomes(patient_rows, row_filter, events)
 
@@ -112,23 +110,25 @@ def _rows(metadata: Path, row_filter: RowFilter) -> Iterator[Row]:
                 if "patientid" not in rows.cells.columns:
                     raise IngestError(f"{metadata.name} has no column 'patientid': give the collection's own metadata")
                 for line, cells in zip(rows.line, rows.cells.iter_rows(named=True), strict=True):
-                    yield from _placed(line, {name: (cell or "").strip() for name, cell in cells.items()}, row_filter)
+                    yield from _checked_row(
+                        line, {name: (cell or "").strip() for name, cell in cells.items()}, row_filter
+                    )
     except UnreadableRecord as error:
         row_filter.reject_file(error.reason, error.remedy, error.line)
 
 
-def _placed(line: int, cells: Mapping[str, str], row_filter: RowFilter) -> Iterator[Row]:
+def _checked_row(line: int, cells: Mapping[str, str], row_filter: RowFilter) -> Iterator[Row]:
     day = _number(cells.get("offset", ""))
     if not cells["patientid"]:
         row_filter.reject_file("no subject", "fill in column 'patientid'", line)
-    elif day is not None and not abs(day) <= _LONGEST_OFFSET:  # NaN is a text that is not a number
+    elif day is not None and not abs(day) <= _LONGEST_OFFSET:  # NaN stands for text that is not a number
         row_filter.reject_file("impossible date", "write column 'offset' as days since the first symptoms", line)
     else:
         yield Row(line, cells["patientid"], day, cells)
 
 
 def _number(text: str) -> float | None:
-    """Read a cell: None where it is empty, NaN where it is not a number."""
+    """Parse a cell: None if empty, NaN if not a number."""
     try:
         return float(text) if text else None
     except ValueError:
@@ -138,47 +138,47 @@ def _number(text: str) -> float | None:
 Timed = tuple[datetime, Row]
 
 
-def rows_in_time(rows: Sequence[Row]) -> dict[str, list[Timed]]:
-    """Give every patient's rows with their times, in the order of the times (and of the file at the same time)."""
+def timed_rows_by_patient(rows: Sequence[Row]) -> dict[str, list[Timed]]:
+    """Return each patient's rows with their times, sorted by time (stable)."""
     patients: dict[str, list[Timed]] = {}
     for row in rows:
-        before = patients.setdefault(row.patient, [])
+        earlier = patients.setdefault(row.patient, [])
         if row.day is not None:
             time = NOMINAL_ORIGIN + timedelta(days=row.day)
         else:
-            time = before[-1][0] if before else NOMINAL_ORIGIN
-        before.append((time, row))
+            time = earlier[-1][0] if earlier else NOMINAL_ORIGIN
+        earlier.append((time, row))
     return {patient: sorted(timed, key=lambda pair: pair[0]) for patient, timed in patients.items()}
 
 
-def _add_pictures(
+def _add_images(
     patients: Mapping[str, Sequence[Timed]], root: Path, row_filter: RowFilter, events: EventBuffer, progress: Progress
 ) -> None:
-    timed = [pair for pairs in patients.values() for pair in pairs if picture_name(pair[1])]
-    with progress.task("Reading pictures", len(timed)) as advance:
-        contents = in_order(lambda pair: _picture(root, picture_name(pair[1])), timed)
+    timed = [pair for pairs in patients.values() for pair in pairs if image_name(pair[1])]
+    with progress.task("Reading images", len(timed)) as advance:
+        contents = in_order(lambda pair: _read_image(root, image_name(pair[1])), timed)
         for (time, row), content in zip(timed, contents, strict=True):
             if isinstance(content, UnreadableRecord):
-                row_filter.reject_file(content.reason, f"picture: {content.remedy}", row.line)
+                row_filter.reject_file(content.reason, f"image: {content.remedy}", row.line)
             else:
-                events.add(row.patient, time, picture_code(row), blob=row_filter.sink.add_blob(content, ".png"))
+                events.add(row.patient, time, image_code(row), blob=row_filter.sink.add_blob(content, ".png"))
             advance(1)
 
 
-def picture_name(row: Row) -> str:
-    """Name the row's picture relative to the metadata's folder; empty where it has none."""
+def image_name(row: Row) -> str:
+    """Return the row's image path relative to the metadata's folder; empty if it has none."""
     if row.cell("image") or not row.cell("filename"):
         return row.cell("image")
     return f"{row.cell('folder') or 'images'}/{row.cell('filename')}"
 
 
-def picture_code(row: Row) -> str:
-    """Give the code of the row's picture: `IMAGE//CR//PA`, `IMAGE//CR//AP_SUPINE`, `IMAGE//CR//L`."""
+def image_code(row: Row) -> str:
+    """Return the code of the row's image: `IMAGE//CR//PA`, `IMAGE//CR//AP_SUPINE`, `IMAGE//CR//L`."""
     view = "_".join(row.cell("view").upper().split()) or "UNKNOWN"
     return f"IMAGE//{_MODALITY.get(row.cell('modality') or 'X-ray', 'OT')}//{view}"
 
 
-def _picture(root: Path, name: str) -> bytes | UnreadableRecord:
+def _read_image(root: Path, name: str) -> bytes | UnreadableRecord:
     try:
         return png(read_grey(inside(root, name)))
     except UnreadableRecord as error:
@@ -215,15 +215,15 @@ def _measured(row: Row, column: str, measured: Measured, row_filter: RowFilter) 
 
 def _add_outcomes(rows: Sequence[Timed], row_filter: RowFilter, events: EventBuffer) -> None:
     start = rows[-1][0] + _OUTCOMES_AFTER
-    for place, (_, row) in enumerate(rows):
-        time = start + place * _OUTCOMES_APART
+    for index, (_, row) in enumerate(rows):
+        time = start + index * _OUTCOMES_APART
         if row.cell("finding"):
             events.add(row.patient, time, "OUTCOME//finding", text=row.cell("finding"))
         for column in OUTCOMES:
-            said = row.cell(column)
-            if said in _YES_NO:
-                events.add(row.patient, time, f"OUTCOME//{column}", number=_YES_NO[said], text=said)
-            elif said not in _UNSTATED:
+            answer = row.cell(column)
+            if answer in _YES_NO:
+                events.add(row.patient, time, f"OUTCOME//{column}", number=_YES_NO[answer], text=answer)
+            elif answer not in _UNSTATED:
                 row_filter.reject_file(
                     "unknown category", f"write column {column!r} as Y or N, or leave it empty", row.line
                 )

@@ -1,6 +1,6 @@
-"""What a DICOM header says of a picture, without who the patient is: facts, time, age, sex, and reasons to refuse.
+"""Read a DICOM header: facts about the image, time, age, sex and patient id, and checks before decoding.
 
-Keywords and rules are those of DICOM PS3.3 (information objects) and PS3.6 (data elements).
+Keywords and rules follow DICOM PS3.3 (information objects) and PS3.6 (data elements).
 """
 
 import math
@@ -17,7 +17,7 @@ from pydicom.valuerep import DA, DT, TM
 from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.formats.images import check_size
 
-#: Header values kept as text facts: what the picture is and how it was made, never by whom, where or of whom.
+#: Header values kept as text: about the image and its acquisition, never people or places.
 TEXT_FACTS = {
     "Modality": "DICOM//modality",
     "Manufacturer": "DICOM//manufacturer",
@@ -29,7 +29,7 @@ TEXT_FACTS = {
     "PatientPosition": "DICOM//patient_position",
     "PhotometricInterpretation": "DICOM//photometric_interpretation",
 }
-#: Header values kept as numbers; of several (row and column spacing) the first.
+#: Header values kept as numbers; of several values (row and column spacing) the first.
 NUMBER_FACTS = {
     "PixelSpacing": "DICOM//pixel_spacing//mm",
     "ImagerPixelSpacing": "DICOM//imager_pixel_spacing//mm",
@@ -44,7 +44,7 @@ NUMBER_FACTS = {
 SEX = {"M": "male", "F": "female", "O": "other"}
 _LONGEST_TEXT = 64  # of a DICOM long string (LO)
 
-#: The moments at which a picture may have been taken, the best first: one element, or a date and its time.
+#: Elements with the time of acquisition, the best first: one element, or a date and a time.
 _MOMENTS = (
     ("AcquisitionDateTime", None),
     ("AcquisitionDate", "AcquisitionTime"),
@@ -55,12 +55,12 @@ _FIRST_RADIOGRAPH, _LAST_YEAR = 1895, 2300  # de-identified collections shift da
 _YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25, "": 1.0}
 _OLDEST_YEARS = 130
 
-#: Objects with pixels that are not a picture of the patient: segmentations, parametric maps and the like, dose.
-_NOT_PICTURES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.481.2")
+#: SOP classes with pixels that are not patient images: segmentations, parametric maps and the like, dose.
+_NOT_IMAGES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.481.2")
 
 
-class Refused(UnreadableRecord):
-    """A DICOM object, or a value in it, that cannot be used."""
+class UnreadableDicom(UnreadableRecord):
+    """A DICOM object, or a value in it, cannot be used."""
 
 
 class Fact(NamedTuple):
@@ -72,10 +72,10 @@ class Fact(NamedTuple):
 
 
 def values(header: Dataset, keyword: str) -> list[Any]:
-    """Give the values of a header's element; none where it is missing, empty or damaged."""
+    """Return the values of a header's element; empty if it is missing, empty or damaged."""
     try:
         found = header.get(keyword)
-    except Exception:  # values are converted when asked for, and damaged ones raise nearly everything
+    except Exception:  # values are converted lazily, and damaged ones raise nearly any exception
         return []
     if isinstance(found, MultiValue):
         return list(found)
@@ -83,13 +83,13 @@ def values(header: Dataset, keyword: str) -> list[Any]:
 
 
 def text(header: Dataset, keyword: str) -> str | None:
-    """Give a header value (of several the first) as text without its padding; None where there is none."""
+    """Return a header value (the first of several) as text without padding, or None."""
     found = values(header, keyword)
     return str(found[0]).strip(" \0") or None if found else None
 
 
 def number(header: Dataset, keyword: str) -> float | None:
-    """Give a header value (of several the first) as a finite number; None where there is none."""
+    """Return a header value (the first of several) as a finite number, or None."""
     found = values(header, keyword)
     with suppress(TypeError, ValueError, IndexError, OverflowError):
         if math.isfinite(value := float(found[0])):
@@ -97,47 +97,55 @@ def number(header: Dataset, keyword: str) -> float | None:
     return None
 
 
-def refuse_unless_picture(header: Dataset) -> None:
-    """Refuse by the header what is not one picture, before its pixels are read.
+def check_is_image(header: Dataset) -> None:
+    """Check by the header that the object is a single image, before its pixels are read.
 
     Raises:
-        Refused: not a picture (report, segmentation, dose…), or several frames.
-        UnusablePicture: too many pixels, or none.
+        UnreadableDicom: not an image (report, segmentation, dose…), or several frames.
+        UnreadableImage: too many pixels, or none.
     """
     rows, columns = number(header, "Rows"), number(header, "Columns")
-    if (text(header, "SOPClassUID") or "").startswith(_NOT_PICTURES) or rows is None or columns is None:
-        raise Refused("not a picture", "leave it out: reports, segmentations, plans and dose are not read as pictures")
+    if (text(header, "SOPClassUID") or "").startswith(_NOT_IMAGES) or rows is None or columns is None:
+        raise UnreadableDicom(
+            "not an image", "leave it out: reports, segmentations, plans and dose are not read as images"
+        )
     check_size(int(columns), int(rows))
     if (number(header, "NumberOfFrames") or 1) > 1:
-        raise Refused("several frames", "export each frame as an object of its own: volumes and loops are not read yet")
+        raise UnreadableDicom(
+            "several frames", "export each frame as an object of its own: volumes and loops are not read yet"
+        )
 
 
-def patient_of(header: Dataset) -> str:
-    """Give the source's name of the patient.
+def patient_id_of(header: Dataset) -> str:
+    """Return the patient id.
 
     Raises:
-        Refused: the object names none.
+        UnreadableDicom: PatientID is missing.
     """
     patient = text(header, "PatientID")
     if patient is None:
-        raise Refused("missing PatientID", "give the object the pseudonym of its patient in PatientID (0010,0020)")
+        raise UnreadableDicom(
+            "missing PatientID", "give the object the pseudonym of its patient in PatientID (0010,0020)"
+        )
     return patient
 
 
 def taken_at(header: Dataset) -> datetime | None:
-    """Give the local time at which the picture was taken; None where the object states no date.
+    """Return the local time of acquisition; None if the object has no date.
 
-    A date without a time counts from its midnight. An offset from UTC is left out: all times of a cohort are local.
+    A date without a time means midnight. A UTC offset is dropped: all times of a cohort are local.
 
     Raises:
-        Refused: a date or time is stated that does not exist, or before X-rays were known.
+        UnreadableDicom: the date or time is invalid, or before the discovery of X-rays.
     """
     for date_keyword, time_keyword in _MOMENTS:
         if (date := text(header, date_keyword)) is not None:
             time = text(header, time_keyword) if time_keyword else None
             moment = _moment(date, time)
             if moment is None or not _FIRST_RADIOGRAPH <= moment.year <= _LAST_YEAR:
-                raise Refused("impossible date", "correct or remove AcquisitionDateTime, ContentDate or StudyDate")
+                raise UnreadableDicom(
+                    "impossible date", "correct or remove AcquisitionDateTime, ContentDate or StudyDate"
+                )
             return moment
     return None
 
@@ -155,10 +163,10 @@ def _moment(date: str, time: str | None) -> datetime | None:
 
 
 def age_years(header: Dataset, at: datetime | None) -> float | None:
-    """Give the patient's age, from PatientAge (`045Y`, `018M`; a bare number is years) or the date of birth.
+    """Return the age in years, from PatientAge (`045Y`, `018M`; a bare number is years) or the date of birth.
 
     Raises:
-        Refused: the age is not one a person can have.
+        UnreadableDicom: the age is invalid or implausible.
     """
     stated, born = text(header, "PatientAge"), text(header, "PatientBirthDate")
     if stated is not None:
@@ -168,7 +176,9 @@ def age_years(header: Dataset, at: datetime | None) -> float | None:
     else:
         return None
     if age is None or not 0 <= age <= _OLDEST_YEARS:
-        raise Refused("impossible age", "correct PatientAge (like 045Y or 018M) or PatientBirthDate, or remove it")
+        raise UnreadableDicom(
+            "impossible age", "correct PatientAge (like 045Y or 018M) or PatientBirthDate, or remove it"
+        )
     return age
 
 
@@ -186,21 +196,21 @@ def _years_between(born: str, at: datetime) -> float | None:
 
 
 def sex_of(header: Dataset) -> str | None:
-    """Give `female`, `male` or `other`; None where it is not stated.
+    """Return `female`, `male` or `other`, or None if not stated.
 
     Raises:
-        Refused: PatientSex holds something else.
+        UnreadableDicom: PatientSex holds something else.
     """
     stated = text(header, "PatientSex")
     if stated is None:
         return None
     if stated.upper() not in SEX:
-        raise Refused("unknown sex", f"state PatientSex as one of {', '.join(SEX)}, or leave it empty")
+        raise UnreadableDicom("unknown sex", f"state PatientSex as one of {', '.join(SEX)}, or leave it empty")
     return SEX[stated.upper()]
 
 
 def facts(header: Dataset) -> Iterator[Fact]:
-    """Give the header's facts of `TEXT_FACTS` and `NUMBER_FACTS` that are stated."""
+    """Yield the header's values of `TEXT_FACTS` and `NUMBER_FACTS`."""
     for keyword, code in TEXT_FACTS.items():
         if (stated := text(header, keyword)) is not None:
             yield Fact(code, text=stated[:_LONGEST_TEXT])

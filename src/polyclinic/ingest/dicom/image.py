@@ -1,4 +1,4 @@
-"""One DICOM object to one picture with its facts, or the reason why not."""
+"""Read one DICOM object as an image with header facts, or as the reason for rejecting it."""
 
 import re
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from polyclinic.ingest.dicom import header as header_of
-from polyclinic.ingest.dicom.header import Fact, Refused
-from polyclinic.ingest.dicom.intensity import grey_picture
+from polyclinic.ingest.dicom.header import Fact, UnreadableDicom
+from polyclinic.ingest.dicom.intensity import grey_image
 from polyclinic.ingest.dicom.orientation import canonical, directions, plane
 from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.formats.images import png
@@ -25,8 +25,8 @@ _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What one object gives: its picture as PNG and what its header says."""
+class DicomImage:
+    """The image of one object as PNG, and its header facts."""
 
     instance: str
     patient: str
@@ -35,75 +35,75 @@ class Picture:
     content: bytes
     sex: str | None
     facts: tuple[Fact, ...]
-    refused: tuple[Refused, ...] = ()  # facts left out, while the picture is used
+    rejected: tuple[UnreadableDicom, ...] = ()  # invalid header values; the image is still used
 
 
-def picture_in(path: Path) -> Picture | UnreadableRecord:
-    """Read one object; what cannot be used is given back as the reason."""
+def read_image(path: Path) -> DicomImage | UnreadableRecord:
+    """Read one object; return the reason if it cannot be used."""
     try:
         syntax = _transfer_syntax(path)
         header = pydicom.dcmread(path, stop_before_pixels=True)
-        header_of.refuse_unless_picture(header)
-        patient, time = header_of.patient_of(header), header_of.taken_at(header)
-        _refuse_unless_decodable(syntax)
-        pixels = grey_picture(pydicom.dcmread(path))
-        return _picture(header, patient, time, png(canonical(pixels, directions(header))))
-    except UnreadableRecord as refusal:
-        return refusal
+        header_of.check_is_image(header)
+        patient, time = header_of.patient_id_of(header), header_of.taken_at(header)
+        _check_decodable(syntax)
+        pixels = grey_image(pydicom.dcmread(path))
+        return _dicom_image(header, patient, time, png(canonical(pixels, directions(header))))
+    except UnreadableRecord as error:
+        return error
     except InvalidDicomError:
-        return Refused(
+        return UnreadableDicom(
             "not a DICOM file", "leave it out, or export it as DICOM with its preamble and file meta information"
         )
-    except Exception:  # the parser raises nearly everything on damaged files
-        return Refused("damaged DICOM file", "fetch the file again: it is cut off or damaged")
+    except Exception:  # the parser raises nearly any exception on damaged files
+        return UnreadableDicom("damaged DICOM file", "fetch the file again: it is cut off or damaged")
 
 
-def _picture(header: Dataset, patient: str, time: datetime | None, content: bytes) -> Picture:
-    refused: list[Refused] = []
-    age = _or_refused(lambda: header_of.age_years(header, time), refused)
-    sex = _or_refused(lambda: header_of.sex_of(header), refused)
+def _dicom_image(header: Dataset, patient: str, time: datetime | None, content: bytes) -> DicomImage:
+    rejected: list[UnreadableDicom] = []
+    age = _or_reject(lambda: header_of.age_years(header, time), rejected)
+    sex = _or_reject(lambda: header_of.sex_of(header), rejected)
     facts = [*header_of.facts(header)]
     if age is not None:
         facts.append(Fact("DEMOGRAPHIC//age//years", number=age))
     instance = header_of.text(header, "SOPInstanceUID") or ""
-    return Picture(instance, patient, time, image_code(header), content, sex, tuple(facts), tuple(refused))
+    return DicomImage(instance, patient, time, image_code(header), content, sex, tuple(facts), tuple(rejected))
 
 
-def _or_refused(read_fact: Callable[[], _Value], refused: list[Refused]) -> _Value | None:
+def _or_reject(read_fact: Callable[[], _Value], rejected: list[UnreadableDicom]) -> _Value | None:
     try:
         return read_fact()
-    except Refused as refusal:
-        refused.append(refusal)
+    except UnreadableDicom as error:
+        rejected.append(error)
         return None
 
 
 def image_code(header: Dataset) -> str:
-    """Give the event's code: modality, and view or plane, as the header says them in plain capitals."""
+    """Return the event's code: modality, and view or plane, in capitals."""
     modality = _capitals(header_of.text(header, "Modality")) or "OT"
     view = _capitals(header_of.text(header, "ViewPosition")) or plane(header) or "UNKNOWN"
     return f"IMAGE//{modality}//{view}"
 
 
 def _capitals(stated: str | None) -> str | None:
-    """A code string of the standard (16 letters, digits, spaces, `_`) with `_` for the spaces; else None."""
+    """Return a DICOM code string (up to 16 letters, digits, spaces, `_`) with `_` for spaces; None if invalid."""
     cleaned = re.sub(r"[ _]+", "_", (stated or "").upper())
     return cleaned if re.fullmatch(r"[A-Z0-9_]{1,16}", cleaned) else None
 
 
 def _transfer_syntax(path: Path) -> UID:
-    """Give the transfer syntax without reading further: a deflated object could inflate without limit."""
+    """Return the transfer syntax without reading further, because a deflated object could inflate without limit."""
     meta = read_file_meta_info(path)
     syntax = UID(str(meta.get("TransferSyntaxUID", "")))
     if syntax == DeflatedExplicitVRLittleEndian:
-        raise Refused("unsupported compression", "convert the object to Explicit VR Little Endian")
+        raise UnreadableDicom("unsupported compression", "convert the object to Explicit VR Little Endian")
     return syntax
 
 
-def _refuse_unless_decodable(syntax: UID) -> None:
+def _check_decodable(syntax: UID) -> None:
     remedy = "decompress the object (for example with gdcmconv --raw or dcmdjpeg), or install pylibjpeg's decoders"
     try:
         available = not syntax.is_encapsulated or get_decoder(syntax).is_available
     except (NotImplementedError, ValueError):
         available = False
     if not available:
-        raise Refused("unsupported compression", remedy)
+        raise UnreadableDicom("unsupported compression", remedy)

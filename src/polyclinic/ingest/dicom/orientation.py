@@ -1,8 +1,7 @@
-"""How a DICOM picture lies: canonically the columns of pixels run to the patient's left or back, the rows downwards.
+"""Turn a DICOM image to canonical orientation, following DICOM PS3.3, C.7.6.1.1.1 and C.7.6.2.1.1.
 
-A frontal radiograph then has the patient's left on the right of the picture (`L\\F`), a lateral one faces left
-(`P\\F`), an axial slice is seen from the feet (`L\\P`): what readers of pictures are used to. Source: DICOM PS3.3,
-C.7.6.1.1.1 and C.7.6.2.1.1.
+A frontal radiograph has the patient's left on the right of the image (`L\\F`), a lateral one faces left (`P\\F`), and
+an axial slice is seen from the feet (`L\\P`), as is conventional in radiology.
 """
 
 from collections.abc import Sequence
@@ -16,15 +15,15 @@ from polyclinic.ingest.dicom.header import values
 Pixels = Shaped[np.ndarray, "height width"]
 
 _AXIS = {"R": 0, "L": 0, "A": 1, "P": 1, "H": 2, "F": 2}
-_CANONICAL = {"L", "P", "F"}  # the letters towards which pixels run
+_CANONICAL = {"L", "P", "F"}  # directions of increasing pixel index
 _POSITIVE, _NEGATIVE = "LPH", "RAF"  # the ends of the axes of the patient's coordinates (LPS)
 _PLANES = {frozenset({0, 1}): "AXIAL", frozenset({0, 2}): "CORONAL", frozenset({1, 2}): "SAGITTAL"}
 
 
 def directions(header: Dataset) -> tuple[str, str] | None:
-    """Give the letters towards which the pixels of a row, and those of a column, run (`("L", "F")`).
+    """Return the patient directions of the rows and of the columns, such as `("L", "F")`.
 
-    They come from PatientOrientation, or the nearest axes of ImageOrientationPatient; None where neither says it.
+    From PatientOrientation, or the nearest axes of ImageOrientationPatient; None if neither is valid.
     """
     stated = [str(part)[:1] for part in values(header, "PatientOrientation")]
     if len(stated) == 2 and all(letter in _AXIS for letter in stated):
@@ -47,13 +46,13 @@ def _nearest(cosines: Sequence[float]) -> str:
 
 
 def plane(header: Dataset) -> str | None:
-    """Name the plane nearest to a slice (`AXIAL`, `CORONAL`, `SAGITTAL`); None for what is not placed in space."""
+    """Return the plane nearest to a slice (`AXIAL`, `CORONAL`, `SAGITTAL`), or None if it has no orientation."""
     letters = _of_slice(header)
     return _PLANES[frozenset(_AXIS[letter] for letter in letters)] if letters else None
 
 
 def canonical(pixels: Pixels, letters: tuple[str, str] | None) -> Pixels:
-    """Turn and mirror `pixels`, which run towards `letters`, to the canonical orientation; None leaves them."""
+    """Transpose and flip `pixels`, whose directions are `letters`, to canonical orientation; None leaves them."""
     if letters is None:
         return pixels
     row, column = letters

@@ -1,1 +1,1 @@
-"""File formats that several readers share: delimited text, workbooks, images, waveforms."""
+"""File formats shared by readers: text, tables (delimited, Parquet, workbooks), images, waveforms, WFDB records."""

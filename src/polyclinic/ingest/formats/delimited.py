@@ -1,8 +1,8 @@
-"""Delimited text (CSV, TSV, …) → rows of text cells with their lines, streamed; bad lines are rejected by number.
+"""Stream delimited text (CSV, TSV, …) as rows of text cells with line numbers; bad lines are rejected by number.
 
-Blocks without quotes are split as columns at once. Where there are quotes, Python's strict CSV parser takes over: it
-knows cells of several lines, and refuses what other parsers guess at. It parses a block at once if every line of it is
-one good record, and record by record if not.
+Blocks without quotes are split by column. Blocks with quotes are parsed by Python's strict CSV parser, which handles
+cells of several lines and refuses malformed quotes: as a whole if every line is one valid record, else record by
+record.
 """
 
 import csv
@@ -26,7 +26,7 @@ _REMEDY_ENCODING = "save the file as UTF-8, or name its encoding in the mapping"
 
 
 class Rows(NamedTuple):
-    """Some rows of a table: the line (or row number) of each, its cells as text, and which columns hold true dates."""
+    """A batch of rows: line (or row) numbers, cells as text, and the columns that were typed as dates."""
 
     line: pl.Series
     cells: pl.DataFrame
@@ -39,16 +39,16 @@ def read_delimited(
     separator: str | None = None,
     encoding: str | None = None,
 ) -> Iterator[Rows]:
-    """Read a table with a header; its lines are counted from 1, the header's. The first rows are none, only columns.
+    """Yield the rows of a table with a header, which starts at line 1; the first batch may be empty.
 
     Args:
         raw: the file, opened as bytes.
-        sieve: takes the bad lines.
-        separator: between cells; None takes the one that is commonest in the header.
-        encoding: of the file; None means UTF-8, or what its byte-order mark says.
+        row_filter: receives the bad lines.
+        separator: between cells; None means the most common one in the header.
+        encoding: of the file; None means that of the byte-order mark, or UTF-8.
 
     Raises:
-        UnusableText: the file is empty, binary, or its header cannot be read.
+        UnreadableText: the file is empty or binary, or its header cannot be read.
     """
     text = open_text(raw, encoding)
     columns, separator, line = _header(text, separator)
@@ -73,15 +73,15 @@ def _header(text: TextIO, separator: str | None) -> tuple[list[str], str, int]:
 
 
 def column_names(header: Sequence[str | None], line: int) -> list[str]:
-    """Give the names in a header, and one to columns that have none.
+    """Return the column names of a header, with names for unnamed columns.
 
     Raises:
-        UnusableText: two columns have one name.
+        UnreadableText: two columns have the same name.
     """
-    names = [(name or "").strip() or f"column_{place}" for place, name in enumerate(header, 1)]
-    repeated = [str(place) for place, name in enumerate(names, 1) if names.count(name) > 1]
-    if repeated:  # they are not named: the line may be no header
-        remedy = f"rename all but one of the alike among columns {', '.join(repeated)}, or give the table a header"
+    names = [(name or "").strip() or f"column_{number}" for number, name in enumerate(header, 1)]
+    repeated = [str(number) for number, name in enumerate(names, 1) if names.count(name) > 1]
+    if repeated:  # names are not quoted: the line may be data
+        remedy = f"rename duplicates among columns {', '.join(repeated)}, or give the table a header"
         raise UnreadableText("column named twice", remedy, line)
     return names
 
@@ -94,13 +94,13 @@ def _rest_of_line(text: TextIO) -> str:
 
 
 class _Body:
-    """What follows the header, from line `line` on."""
+    """The lines after the header, starting at line `line`."""
 
     def __init__(self, text: TextIO, columns: Sequence[str], separator: str, row_filter: RowFilter, line: int) -> None:
         self.text, self.columns, self.separator, self.row_filter, self.line = text, columns, separator, row_filter, line
 
     def rows(self) -> Iterator[Rows]:
-        """Give the rows, a block at a time."""
+        """Yield the rows, block by block."""
         yield self._unquoted("")
         while block := self.text.read(_BLOCK):
             block += _rest_of_line(self.text)
@@ -127,7 +127,7 @@ class _Body:
         return Rows(lines.get_column("line"), cells.struct.rename_fields(self.columns).struct.unnest())
 
     def _one_per_line(self, block: str) -> list[list[str]] | None:
-        """Parse the block if every line of it is a record as it should be; None if one is not."""
+        """Parse the block if every line is a valid record; otherwise return None."""
         lines = block.removesuffix("\n").split("\n")
         try:
             records = list(csv.reader(lines, delimiter=self.separator, strict=True))
@@ -137,15 +137,15 @@ class _Body:
         return records if right and DAMAGE not in block else None
 
     def _one_by_one(self, block: str) -> Iterator[Rows]:
-        """Parse the block, and what follows until the last record that it begins has ended."""
-        lines = _Watched(chain(io.StringIO(block), iter(self.text.readline, "")), self.line - 1)
+        """Parse the block record by record, reading on to the end of its last record."""
+        lines = _CountedLines(chain(io.StringIO(block), iter(self.text.readline, "")), self.line - 1)
         records = self._records(lines, self.line + block.removesuffix("\n").count("\n"))
-        while some := list(islice(records, _RECORDS)):
-            yield self._rows(*zip(*some, strict=True))
+        while batch := list(islice(records, _RECORDS)):
+            yield self._rows(*zip(*batch, strict=True))
         self.line = lines.passed + 1
 
-    def _records(self, lines: "_Watched", last: int) -> Iterator[tuple[int, list[str]]]:
-        """Give the good records that begin up to line `last`, each with its first line."""
+    def _records(self, lines: "_CountedLines", last: int) -> Iterator[tuple[int, list[str]]]:
+        """Yield the valid records that begin up to line `last`, each with its first line number."""
         parser = csv.reader(lines, delimiter=self.separator, strict=True)
         while (start := lines.passed + 1) <= last:
             lines.damaged = False
@@ -173,8 +173,8 @@ class _Body:
         return f"give the line {len(self.columns)} cells, as many as the header; quote cells that hold the separator"
 
 
-class _Watched:
-    """Lines on their way to the parser: how many have passed, and whether one of them was damaged."""
+class _CountedLines:
+    """Lines passed to the parser, counted and checked for damage."""
 
     def __init__(self, lines: Iterator[str], passed: int) -> None:
         self._lines, self.passed, self.damaged = lines, passed, False

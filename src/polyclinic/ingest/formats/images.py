@@ -1,4 +1,4 @@
-"""Safe decoding of pictures: bounded pixels, canonical orientation, grey with 0 = black."""
+"""Decode image files safely: bounded size, upright, grey with 0 = black."""
 
 import io
 from pathlib import Path
@@ -9,8 +9,8 @@ from PIL import Image, ImageOps
 
 from polyclinic.ingest.errors import UnreadableRecord
 
-MAX_PIXELS = 64_000_000  # 8,000 x 8,000: twice the largest detector of a radiograph; 128 MB at 16 bits
-_REMEDY_SIZE = f"export the picture with at most {MAX_PIXELS // 1_000_000} million pixels"
+MAX_PIXELS = 64_000_000  # 8,000 x 8,000, about twice the largest radiograph detectors; 128 MB at 16 bits
+_REMEDY_SIZE = f"export the image with at most {MAX_PIXELS // 1_000_000} million pixels"
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")  # no format whose decoder runs another program
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 
@@ -18,43 +18,43 @@ Pixels = Shaped[np.ndarray, "height width"]  # uint8 or uint16, 0 = black
 
 
 class UnreadableImage(UnreadableRecord):
-    """A picture that cannot be used."""
+    """An image cannot be used."""
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse a picture by the size its header states, before a pixel is decoded.
+    """Check the size stated in an image's header, before decoding.
 
     Raises:
-        UnusablePicture: more than `MAX_PIXELS`, or none.
+        UnreadableImage: more than `MAX_PIXELS`, or none.
     """
     if width <= 0 or height <= 0:
-        raise UnreadableImage("picture without pixels", "export the picture again")
+        raise UnreadableImage("image without pixels", "export the image again")
     if width * height > MAX_PIXELS:
-        raise UnreadableImage("picture too large", _REMEDY_SIZE)
+        raise UnreadableImage("image too large", _REMEDY_SIZE)
 
 
 def read_grey(source: Path | bytes) -> Pixels:
-    """Decode a picture file to grey, upright, 8 or 16 bits.
+    """Decode an image file to grey, upright, with 8 or 16 bits.
 
-    Colour becomes luminance (ITU-R 601), transparency becomes black, the orientation that a camera noted is applied.
+    Colour becomes luminance (ITU-R 601) and transparency black; EXIF orientation is applied.
 
     Raises:
-        UnusablePicture: not a picture of a format in `FORMATS`, too large, truncated, or of several frames.
+        UnreadableImage: not an image in one of `FORMATS`, too large, truncated, or of several frames.
     """
     opened = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with Image.open(opened, formats=FORMATS) as image:
             check_size(*image.size)
             if getattr(image, "n_frames", 1) > 1:
-                raise UnreadableImage("picture of several frames", "export each frame as a picture of its own")
+                raise UnreadableImage("image of several frames", "export each frame as a separate image")
             image.load()
             return _grey(ImageOps.exif_transpose(image))
     except UnreadableImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UnreadableImage("picture too large", _REMEDY_SIZE) from None
-    except Exception:  # decoders raise nearly everything on damaged files
-        raise UnreadableImage("not a readable picture", f"export the picture as one of {', '.join(FORMATS)}") from None
+        raise UnreadableImage("image too large", _REMEDY_SIZE) from None
+    except Exception:  # decoders raise nearly any exception on damaged files
+        raise UnreadableImage("not a readable image", f"export the image as one of {', '.join(FORMATS)}") from None
 
 
 def _grey(image: Image.Image) -> Pixels:
@@ -71,12 +71,12 @@ def _grey(image: Image.Image) -> Pixels:
 def _within_sixteen_bits(pixels: Float[np.ndarray, "height width"]) -> Pixels:
     rounded = np.rint(pixels)
     if not np.array_equal(rounded, pixels) or rounded.min() < 0 or rounded.max() > np.iinfo(np.uint16).max:
-        raise UnreadableImage("unsupported picture values", "export the picture with 8 or 16 bits per pixel")
+        raise UnreadableImage("unsupported image values", "export the image with 8 or 16 bits per pixel")
     return np.asarray(rounded, dtype=np.uint16)
 
 
 def png(pixels: Pixels) -> bytes:
-    """Encode grey pixels (uint8 or uint16) as PNG; equal pixels give equal bytes, so that they share a blob."""
+    """Encode grey pixels (uint8 or uint16) as PNG; equal pixels give equal bytes, and so one blob."""
     if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim != 2:
         raise TypeError(f"pixels must be uint8 or uint16 [height, width], not {pixels.dtype} {pixels.shape}")
     buffer = io.BytesIO()

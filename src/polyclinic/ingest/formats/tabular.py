@@ -1,4 +1,4 @@
-"""Files of tables → rows of text cells: delimited text, Parquet, workbooks, by their suffix."""
+"""Read tables as rows of text cells: delimited text, Parquet or workbooks, by file suffix."""
 
 import gzip
 import io
@@ -24,37 +24,37 @@ DELIMITED = (".csv", ".tsv", ".tab", ".txt", ".psv")
 PARQUET = (".parquet", ".pq")
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 SUFFIXES = (*DELIMITED, *(f"{suffix}.gz" for suffix in DELIMITED), *PARQUET, *WORKBOOKS)
-_ODD = (
+_UNSUPPORTED_TYPES = (
     pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary,
     pa.types.is_binary_view, pa.types.is_duration,
 )  # fmt: skip
-_BATCH = 65_536  # rows of Parquet at once
+_BATCH = 65_536  # rows of Parquet per batch
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name of a file says that it is a table this reader knows."""
+    """Return whether the file has the suffix of a supported table format."""
     return path.name.lower().endswith(SUFFIXES)
 
 
 def holds_values(path: Path) -> bool:
-    """Whether the file may hold true numbers and dates, beside texts of them."""
+    """Return whether the file format has typed numbers and dates."""
     return path.name.lower().endswith((*PARQUET, *WORKBOOKS))
 
 
 class Layout(NamedTuple):
-    """What has to be known of a file to find its cells; None: as the reader finds it."""
+    """Settings for reading a file; None means to detect it."""
 
     separator: str | None = None
     encoding: str | None = None
     sheet: str | None = None
-    columns: frozenset[str] | None = None  # those that are wanted
+    columns: frozenset[str] | None = None  # to read
 
 
 def read_rows(path: Path, layout: Layout, row_filter: RowFilter, progress: Progress = SILENT) -> Iterator[Rows]:
-    """Read the rows of a table; bad ones go to `row_filter`, and so does what is left of a file that breaks off.
+    """Yield the rows of a table; bad rows, and the rest of a truncated file, are rejected through `row_filter`.
 
     Raises:
-        UnusableText: nothing of the file can be read.
+        UnreadableText: the file cannot be read at all.
     """
     name = path.name.lower()
     try:
@@ -79,33 +79,33 @@ def _text(path: Path, layout: Layout, row_filter: RowFilter, progress: Progress)
                 done = stored.tell()
         except (gzip.BadGzipFile, zlib.error):
             row_filter.reject_file(
-                "damaged file", "copy the file again: it cannot be unpacked, or not to what was packed"
+                "damaged file", "copy the file again: it cannot be unpacked, or its checksum is wrong"
             )
         except UnreadableText:
-            if not (unpacked and unpacked.breaks_off):
+            if not (unpacked and unpacked.truncated):
                 raise
-        if unpacked and unpacked.breaks_off:
-            row_filter.reject_file("truncated file", "copy the file again: it breaks off")
+        if unpacked and unpacked.truncated:
+            row_filter.reject_file("truncated file", "copy the file again: it is cut off")
 
 
 class _Unpacked(io.RawIOBase):
-    """What a gzip file holds; where it breaks off, damage stands, so that half a line is no line."""
+    """The content of a gzip file; if it is truncated, `DAMAGE` is appended, so that a partial line is rejected."""
 
     def __init__(self, stored: IO[bytes]) -> None:
         self._file = gzip.GzipFile(fileobj=stored)
-        self.breaks_off = False
+        self.truncated = False
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: "Buffer") -> int:
-        """Fill the buffer with what can be unpacked at once."""
+        """Fill the buffer with decompressed bytes."""
         view = memoryview(buffer).cast("B")
         try:
-            content = b"" if self.breaks_off else self._file.read1(len(view))
+            content = b"" if self.truncated else self._file.read1(len(view))
         except EOFError:
-            self.breaks_off, content = True, DAMAGE.encode()
+            self.truncated, content = True, DAMAGE.encode()
         view[: len(content)] = content
         return len(content)
 
@@ -115,7 +115,7 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
     try:
         with pq.ParquetFile(path) as file, progress.task(f"Reading {path.name}", file.metadata.num_rows) as advance:
             for batch in file.iter_batches(batch_size=_BATCH, columns=_wanted(file.schema_arrow, layout)):
-                batch.validate(full=True)  # polars takes text on trust
+                batch.validate(full=True)  # polars does not validate text
                 frame = pl.DataFrame(
                     [pl.Series(name, cells) for name, cells in zip(batch.schema.names, batch.columns, strict=True)]
                 )
@@ -131,20 +131,22 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
 
 
 def _wanted(schema: pa.Schema, layout: Layout) -> list[str]:
-    """Name the columns to read: those of the layout, or all of plain values where it says none or says others."""
-    plain = [field.name for field in schema if not any(is_odd(field.type) for is_odd in _ODD)]
+    """Return the columns to read: those of the layout, or all supported ones if it has none or unknown ones."""
+    supported = [
+        field.name for field in schema if not any(is_unsupported(field.type) for is_unsupported in _UNSUPPORTED_TYPES)
+    ]
     wanted = layout.columns
     if wanted is None or not wanted <= set(schema.names):
-        return plain
-    if not wanted <= set(plain):
-        odd = ", ".join(sorted(wanted - set(plain)))
-        raise UnreadableText("column of lists, bytes or durations", f"write {odd} as texts or numbers")
+        return supported
+    if not wanted <= set(supported):
+        unsupported = ", ".join(sorted(wanted - set(supported)))
+        raise UnreadableText("column of lists, bytes or durations", f"write {unsupported} as texts or numbers")
     return sorted(wanted)
 
 
 def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
-    if dtype.is_float():  # an id that passed through a float is still that id
+    if dtype.is_float():  # keep ids that were stored as floats
         whole = (column == column.round()) & (column.abs() < 2**53)
         return (
             pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))

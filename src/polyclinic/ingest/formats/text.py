@@ -1,7 +1,7 @@
-"""Text of stated encoding: damage is reported, never papered over.
+"""Decode text strictly: undecodable bytes are reported.
 
-UTF-8 is expected, with or without a byte-order mark; UTF-16 is recognised by its mark. Another encoding has to be named
-by the user: guessing Latin-1 would turn damage into plausible letters.
+UTF-8 is expected, with or without a byte-order mark; UTF-16 is recognised by its mark. Other encodings must be named by
+the user, because guessing Latin-1 would turn damage into plausible letters.
 """
 
 import codecs
@@ -12,23 +12,23 @@ from polyclinic.ingest.errors import UnreadableRecord
 
 NOT_TEXT = "not a text file"
 WRONG_ENCODING = "not UTF-8 text"
-DAMAGE = "\0"  # stands where bytes could not be decoded; text has no use for it otherwise
+DAMAGE = "\0"  # replaces undecodable bytes; does not occur in text otherwise
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_HEAD = 4096  # bytes in which a binary file shows,
-_NULS = 100  # by more than one NUL in so many; fewer are damage
+_HEAD = 4096  # bytes inspected to detect binary files
+_NULS = 100  # a file with more than one NUL in this many bytes is binary; with fewer it is damaged
 
 codecs.register_error("polyclinic.damage", lambda error: (DAMAGE, error.end))  # type: ignore[attr-defined]
 
 
 class UnreadableText(UnreadableRecord):
-    """Bytes that are not the text they should be."""
+    """A text file or table cannot be read."""
 
 
 def decode(content: bytes, encoding: str | None = None) -> str:
     """Decode a whole text file, without its byte-order mark.
 
     Raises:
-        UnusableText: the file is binary, or not of its encoding (with the first bad line).
+        UnreadableText: the file is binary, or not in its encoding (with the first bad line).
     """
     name, mark = _encoding_of(content, encoding)
     body = content[mark:]
@@ -40,10 +40,10 @@ def decode(content: bytes, encoding: str | None = None) -> str:
 
 
 def open_text(raw: io.RawIOBase | io.BufferedIOBase, encoding: str | None = None) -> TextIO:
-    r"""Open bytes as text to be streamed; every end of line becomes `\n`, and damage becomes `DAMAGE`.
+    r"""Open bytes as a text stream with `\n` line ends; undecodable bytes become `DAMAGE`.
 
     Raises:
-        UnusableText: the file is binary.
+        UnreadableText: the file is binary.
     """
     buffered = io.BufferedReader(raw, 1 << 20)
     name, mark = _encoding_of(buffered.peek(_HEAD)[:_HEAD], encoding)
@@ -52,7 +52,7 @@ def open_text(raw: io.RawIOBase | io.BufferedIOBase, encoding: str | None = None
 
 
 def _encoding_of(head: bytes, encoding: str | None) -> tuple[str, int]:
-    """Tell the encoding of a file by its first bytes, and how many bytes its byte-order mark takes."""
+    """Return the encoding of a file, detected from its first bytes, and the length of its byte-order mark."""
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name, len(mark)

@@ -1,7 +1,7 @@
-"""A recorded waveform, and the one form in which it is kept as a blob.
+"""A recorded waveform and its blob format.
 
-The blob is an Arrow IPC file (compressed with Zstandard): one float32 column per lead, its unit in the field's
-metadata, the sampling rate in the schema's. Any Arrow library reads it, it holds no code, and is never unpickled.
+The blob is an Arrow IPC file (compressed with Zstandard): one float32 column per lead, with its unit in the field's
+metadata and the sampling rate in the schema's.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ _RATE, _UNIT = b"sampling_hz", b"unit"
 
 @dataclass(frozen=True, eq=False)
 class Waveform:
-    """Signals sampled together at one rate; NaN where a sample was not recorded.
+    """Signals sampled at one rate; NaN for samples not recorded.
 
     Raises:
-        ValueError: the names or units do not fit the signals, or the rate is not positive.
+        ValueError: the number of names or units differs from that of signals, or the rate is not positive.
     """
 
     signals: Float32[np.ndarray, "sample lead"]
@@ -39,17 +39,17 @@ class Waveform:
 
     @property
     def duration_s(self) -> float:
-        """How long it lasts, in seconds."""
+        """Duration in seconds."""
         return len(self.signals) / self.sampling_hz
 
     def select(self, leads: Sequence[int]) -> Self:
-        """Give the leads at these places."""
+        """Return the leads with these indices."""
         chosen = [(self.leads[lead], self.units[lead]) for lead in leads]
         names, units = zip(*chosen, strict=True) if chosen else ((), ())
         return type(self)(self.signals[:, list(leads)], self.sampling_hz, names, units)
 
     def to_blob(self) -> tuple[bytes, str]:
-        """Give the content of the blob and the suffix of its name; equal waveforms give equal bytes."""
+        """Return the blob's content and suffix; equal waveforms give equal bytes."""
         fields = [
             pa.field(name, pa.float32(), metadata={_UNIT: unit})
             for name, unit in zip(self.leads, self.units, strict=True)
@@ -63,10 +63,10 @@ class Waveform:
 
     @classmethod
     def from_blob(cls, content: bytes) -> Self:
-        """Read what `to_blob` wrote.
+        """Read the content that `to_blob` returned.
 
         Raises:
-            ValueError: the content is something else, or damaged.
+            ValueError: the content is not a waveform, or damaged.
         """
         try:
             with pa.ipc.open_file(pa.BufferReader(content)) as reader:

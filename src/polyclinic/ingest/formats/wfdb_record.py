@@ -1,4 +1,4 @@
-"""Read one WFDB record: header, signal files, segments."""
+"""Read one WFDB record: header, segments and signals. Format: PhysioNet, header(5) and signal(5), wfdb.io/spec."""
 
 from pathlib import Path
 from typing import Any
@@ -11,29 +11,26 @@ from polyclinic.ingest.formats.waveform import Waveform
 from polyclinic.ingest.paths import OUTSIDE, UnreadablePath, inside
 
 MAX_SAMPLES = 250_000_000  # of all leads together: 1 GB as float32; a day of 12 leads at 200 Hz
-
-
+#: Units of voltage (in lower case), in mV.
 MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3}
-
-
-_HEADER_BYTES = 1_000_000  # more than any header of real records
+_HEADER_BYTES = 1_000_000  # larger than the headers of real records
 
 
 class UnreadableWaveform(UnreadableRecord):
-    """A waveform record that cannot be used."""
+    """A waveform record cannot be used."""
 
 
 def read_record(path: Path, root: Path | None = None) -> Waveform:
     """Read the record at `path` (its header file, or that name without `.hea`) in physical units.
 
-    Samples of a signal that has several per frame are averaged over the frame; skewed signals are aligned.
+    Signals with several samples per frame are averaged over the frame; skewed signals are aligned.
 
     Args:
         path: of the record.
-        root: the folder that its signal files may not leave through links; by default the record's own.
+        root: folder that must contain the signal files after resolving links; by default the record's folder.
 
     Raises:
-        UnusableRecord: no such record, a damaged header, signal files missing or too short, or more than `MAX_SAMPLES`.
+        UnreadableWaveform: the record is missing, damaged, too short, or has more than `MAX_SAMPLES`.
     """
     header = header_of(path)
     _check(header, path.parent, root or path.parent)
@@ -41,7 +38,7 @@ def read_record(path: Path, root: Path | None = None) -> Waveform:
 
 
 def segments(header: Path) -> list[str]:
-    """Name the records that the record is made of; none for most, whose record line has no number of segments."""
+    """Return the names of the segments of a record; empty for a record of a single segment."""
     with header.open("rb") as file:
         lines = [line.split() for line in file.read(_HEADER_BYTES).splitlines() if line.split() and line[:1] != b"#"]
     if not lines or b"/" not in lines[0][0]:
@@ -50,22 +47,26 @@ def segments(header: Path) -> list[str]:
 
 
 def _stem(path: Path) -> str:
-    """The record's name as the library wants it: absolute, so that it is never taken for an address."""
+    """Return the record's absolute name without suffix, which the library cannot take for a URL."""
     return str((path.with_suffix("") if path.suffix == ".hea" else path).absolute())
 
 
 def header_of(path: Path) -> Any:
-    """Read the header, with those of its segments; raises UnreadableWaveform."""
+    """Read the header of a record and of its segments.
+
+    Raises:
+        UnreadableWaveform: a header is missing or damaged.
+    """
     try:
         return wfdb.rdheader(_stem(path), rd_segments=True)
     except FileNotFoundError:
         raise UnreadableWaveform("missing file", "put the record's header file (and its segments') in place") from None
-    except Exception:  # a damaged header raises nearly everything
+    except Exception:  # a damaged header raises nearly any exception
         raise UnreadableWaveform("damaged WFDB header", "fetch the record again, or correct its .hea file") from None
 
 
 def _check(header: Any, folder: Path, root: Path) -> None:
-    """Refuse by the header what must not be read, before a sample is."""
+    """Check the header before reading samples."""
     if not header.n_sig or not header.fs or header.fs <= 0:
         raise UnreadableWaveform("record without signals", "leave the record out, or correct its .hea file")
     if header.n_sig * (header.sig_len or 0) > MAX_SAMPLES:
@@ -90,9 +91,9 @@ def _signals(path: Path) -> Waveform:
         record = wfdb.rdrecord(_stem(path), return_res=32)
     except Exception:  # signal files shorter than the header says, unknown formats
         raise UnreadableWaveform(
-            "unreadable signal file", "fetch the record again: header and signals do not fit"
+            "unreadable signal file", "fetch the record again: header and signals do not match"
         ) from None
     if not np.isfinite(record.p_signal).any():
         raise UnreadableWaveform("record without signals", "leave the record out: no sample in it is valid")
-    leads = tuple(name or f"signal {place}" for place, name in enumerate(record.sig_name, 1))
+    leads = tuple(name or f"signal {number}" for number, name in enumerate(record.sig_name, 1))
     return Waveform(np.ascontiguousarray(record.p_signal), float(record.fs), leads, tuple(record.units))

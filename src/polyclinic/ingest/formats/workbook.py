@@ -1,4 +1,4 @@
-"""Sheets of workbooks → rows of text cells, with the numbers that the rows have in the sheet."""
+"""Read a sheet of a workbook as rows of text cells, with row numbers of the sheet."""
 
 import zipfile
 from collections.abc import Collection
@@ -14,17 +14,17 @@ from polyclinic.ingest.row_filter import RowFilter
 if TYPE_CHECKING:
     import fastexcel
 
-_WORKBOOK_BYTES = 1 << 30  # unpacked; a workbook is read whole
-_NOT_AVAILABLE = "Error(NA)"  # #N/A, by which a workbook itself says that there is no value
+_WORKBOOK_BYTES = 1 << 30  # unpacked; a workbook is read into memory
+_NOT_AVAILABLE = "Error(NA)"  # #N/A: no value
 
 
 def read_workbook(path: Path, sheet: str | None, wanted: Collection[str] | None, row_filter: RowFilter) -> Rows:
-    """Read a sheet (None: the first), whose first row that is not empty is the header.
+    """Read a sheet (None: the first); its first non-empty row is the header.
 
-    A formula's error is no value; in a `wanted` column (None: in none) it is rejected.
+    Formula errors become null; in `wanted` columns (None: no column) they are rejected.
 
     Raises:
-        UnusableText: the workbook or its header cannot be read, or there is no such sheet.
+        UnreadableText: the workbook or its header cannot be read, or the sheet does not exist.
     """
     cells, errors = _cells(path, sheet)
     cells = cells.with_row_index("row", 1).filter(~pl.all_horizontal(pl.exclude("row").is_null()))
@@ -35,13 +35,13 @@ def read_workbook(path: Path, sheet: str | None, wanted: Collection[str] | None,
     for row, column in errors:
         if row > line[0] and names[column] in (wanted or ()):
             remedy = f"column {names[column]!r}: correct the formula, or empty the cell"
-            row_filter.reject_file("error of a formula", remedy, row)
+            row_filter.reject_file("formula error", remedy, row)
     table.columns = names
     return Rows(line[1:], table[1:], frozenset(names))
 
 
 def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int, int]]]:
-    """Give every cell from the sheet's first row on as text, and row (from 1) and column (from 0) of the errors."""
+    """Return all cells of the sheet as text, and the row (from 1) and column (from 0) of formula errors."""
     import fastexcel
 
     try:
@@ -50,16 +50,16 @@ def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int,
         book = fastexcel.read_excel(path)
         loaded = book.load_sheet(sheet or book.sheet_names[0], header_row=None, skip_rows=0, dtypes="string")
         batch, errors = loaded.to_arrow_with_errors()
-        return pl.DataFrame(loaded.to_polars() if batch.num_rows else None), _places(errors)
+        return pl.DataFrame(loaded.to_polars() if batch.num_rows else None), _positions(errors)
     except UnreadableText:
         raise
     except fastexcel.SheetNotFoundError:
         raise UnreadableText("no such sheet", f"name one of: {', '.join(book.sheet_names)}") from None
-    except Exception:  # a damaged archive raises nearly everything
+    except Exception:  # a damaged archive raises nearly any exception
         raise UnreadableText("not a readable workbook", "save the workbook again, or export the sheet as CSV") from None
 
 
-def _places(errors: "fastexcel.CellErrors | None") -> list[tuple[int, int]]:
+def _positions(errors: "fastexcel.CellErrors | None") -> list[tuple[int, int]]:
     found = errors.errors if errors else []
     return [(cell.position[0] + 1, cell.position[1]) for cell in found if _NOT_AVAILABLE not in cell.detail]
 

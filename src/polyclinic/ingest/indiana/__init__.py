@@ -1,1 +1,1 @@
-"""The Indiana chest X-ray reports (OpenI)."""
+"""The Indiana University chest X-ray collection (OpenI): `reader` of its XML reports and images."""

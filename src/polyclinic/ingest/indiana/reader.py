@@ -1,19 +1,19 @@
-"""The Indiana University chest X-ray collection (OpenI; Demner-Fushman et al. 2016): XML reports, pictures if given.
+"""The Indiana University chest X-ray collection (OpenI; Demner-Fushman et al. 2016): XML reports, optional images.
 
-A report is a subject, under its `uId` (`CXR1`). Its dates are those of publication, so times count from
-`NOMINAL_ORIGIN` in the order in which things become known:
+Each report is a subject, named by its `uId` (`CXR1`). Its dates are those of publication, so times count from
+`NOMINAL_ORIGIN`, in the order in which the facts become known:
 
-- at once: `NOTE//indication`, `NOTE//comparison`, and the pictures (`IMAGE//CR//UNKNOWN`: the collection does not say
-  which picture is the frontal one);
-- an hour later: `NOTE//findings` and `NOTE//impression`;
-- two hours later, indexed from those: `FINDING//mesh` (major terms, one event each, as `Cardiomegaly/mild`) and
-  `FINDING//mesh_automatic`;
-- three hours later: `OUTCOME//normal`, 1 where the major term is `normal`, 0 where others are given. It is unknown
-  where the report was not indexed, or only the technique was criticised.
+- at hour 0: `NOTE//indication`, `NOTE//comparison`, and the images (`IMAGE//CR//UNKNOWN`, because the collection does
+  not state the view);
+- at hour 1: `NOTE//findings` and `NOTE//impression`;
+- at hour 2: the terms indexed from these notes, `FINDING//mesh` (major terms, one event each, as `Cardiomegaly/mild`)
+  and `FINDING//mesh_automatic`;
+- at hour 3: `OUTCOME//normal`, 1 if the major term is `normal`, 0 if there are others. It is missing if the report was
+  not indexed, or only its technical quality was.
 
-Whoever predicts `normal` from what is known at once has an honest question; from the findings it is a reading exercise.
+Predict `normal` from the inputs at hour 0; the findings state the answer.
 
-The XML parser refuses entities and external references. `XXXX` is what the publisher put for names and dates.
+The XML parser refuses entities and external references. The publisher replaced names and dates by `XXXX`.
 """
 
 import tarfile
@@ -35,32 +35,32 @@ from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Options, Sink
 from polyclinic.progress import Progress
 
-_READ, _INDEXED, _JUDGED = (NOMINAL_ORIGIN + timedelta(hours=hours) for hours in (1, 2, 3))
-SECTIONS = {  # section's label → its code and time
+_READ, _INDEXED, _LABELLED = (NOMINAL_ORIGIN + timedelta(hours=hours) for hours in (1, 2, 3))
+SECTIONS = {  # label of a section → code and time
     "INDICATION": ("NOTE//indication", NOMINAL_ORIGIN),
     "COMPARISON": ("NOTE//comparison", NOMINAL_ORIGIN),
     "FINDINGS": ("NOTE//findings", _READ),
     "IMPRESSION": ("NOTE//impression", _READ),
 }
 _NORMAL = "normal"
-_NO_FINDINGS = {"no indexing", "technical quality of image unsatisfactory"}  # terms that say nothing of the patient
-_PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg"}
+_NO_FINDINGS = {"no indexing", "technical quality of image unsatisfactory"}  # terms without clinical content
+_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg"}
 _MAX_BYTES = 10_000_000  # of one report; real ones have 10,000
 
 
 class Report(NamedTuple):
-    """What one XML file says."""
+    """The content of one XML file."""
 
     file: str
     subject: str
     sections: tuple[tuple[str, str], ...]  # label, text
     major: tuple[str, ...]
     automatic: tuple[str, ...]
-    pictures: tuple[str, ...]  # ids
+    images: tuple[str, ...]  # ids
 
     @property
     def normal(self) -> bool | None:
-        """Whether the radiograph was indexed as normal; None where that is not known."""
+        """Whether the radiograph was indexed as normal; None if unknown."""
         if [term.lower() for term in self.major] == [_NORMAL]:
             return True
         findings = [term for term in self.major if term.lower() not in {_NORMAL, *_NO_FINDINGS}]
@@ -68,51 +68,51 @@ class Report(NamedTuple):
 
 
 def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
-    """Read the reports in the folder or tar archive `path`, with the pictures of the folder `options.images`.
+    """Read the reports in the folder or tar archive `path`, with images from the folder `options.images`.
 
-    Without that option, pictures in the folder of the reports are taken. A report whose pictures are not there is used
-    without them: the collection is often kept as text alone.
+    By default, images are taken from the folder of the reports, and reports without their images are used as they are,
+    because the collection is often stored without images.
     """
     folder = options.images or (path if path.is_dir() else None)
-    pictures = _pictures(folder, sink) if folder else {}
+    images = _find_images(folder, sink) if folder else {}
     seen: set[str] = set()
     with EventBuffer(sink) as events, progress.task("Reading reports") as advance:
         reports = []
         for name, content in _files(path, sink):
             try:
                 report = parse(name, content)
-                _refuse_repeat(report, seen)
+                _check_not_repeated(report, seen)
             except UnreadableRecord as error:
                 sink.reject(Reject(name, None, error.reason, error.remedy))
             else:
                 _add_text(report, events)
                 reports.append(report)
             advance(1)
-        _add_pictures(reports, pictures, options.images is not None, sink, events)
+        _add_images(reports, images, options.images is not None, sink, events)
 
 
 def parse(file: str, content: bytes) -> Report:
     """Read one report.
 
     Raises:
-        Unusable: broken XML, entities in it, another kind of document, no id, or no text at all.
+        UnreadableRecord: broken XML, entities, another kind of document, no id, or neither text nor images.
     """
     root = _root(content)
     identity = root.find("uId")
     subject = (identity.get("id") or "").strip() if identity is not None else ""
     if not subject:
         raise UnreadableRecord(
-            "no subject", "give the report its <uId id=…>, or leave the file out if it is no OpenI report"
+            "no subject", "give the report its <uId id=…>, or leave the file out if it is not an OpenI report"
         )
     sections = tuple(
         (label, text)
         for part in root.iter("AbstractText")
         if (label := (part.get("Label") or "").strip().upper()) in SECTIONS and (text := _text(part))
     )
-    pictures = tuple(part.get("id", "").strip() for part in root.findall("parentImage"))
-    if not sections and not pictures:
-        raise UnreadableRecord("empty report", "leave the report out: it has neither text nor pictures")
-    return Report(file, subject, sections, _terms(root, "major"), _terms(root, "automatic"), pictures)
+    images = tuple(part.get("id", "").strip() for part in root.findall("parentImage"))
+    if not sections and not images:
+        raise UnreadableRecord("empty report", "leave the report out: it has neither text nor images")
+    return Report(file, subject, sections, _terms(root, "major"), _terms(root, "automatic"), images)
 
 
 def _root(content: bytes) -> Element:
@@ -134,7 +134,7 @@ def _terms(root: Element, kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(term for term in terms if term))
 
 
-def _refuse_repeat(report: Report, seen: set[str]) -> None:
+def _check_not_repeated(report: Report, seen: set[str]) -> None:
     if report.subject in seen:
         raise UnreadableRecord("duplicate subject", "keep one report of each uId")
     seen.add(report.subject)
@@ -154,7 +154,7 @@ def _files(path: Path, sink: Sink) -> Iterator[tuple[str, bytes]]:
 
 
 def _members(path: Path, sink: Sink) -> Iterator[tuple[str, bytes]]:
-    """Read an archive as a stream, without unpacking it; what follows a damaged place is lost."""
+    """Yield the reports of an archive, read as a stream; members after a damaged position are lost."""
     try:
         with tarfile.open(path, "r|*") as archive:
             for member in archive:
@@ -165,23 +165,25 @@ def _members(path: Path, sink: Sink) -> Iterator[tuple[str, bytes]]:
                 elif (file := archive.extractfile(member)) is not None:
                     yield member.name, file.read()
     except (tarfile.TarError, EOFError, OSError):
-        sink.reject(Reject(path.name, None, "damaged archive", "fetch the archive again: it is cut off or no tar file"))
+        sink.reject(
+            Reject(path.name, None, "damaged archive", "fetch the archive again: it is cut off or not a tar file")
+        )
 
 
 def _too_large(name: str) -> Reject:
     return Reject(name, None, "file too large", f"leave it out: no report has {_MAX_BYTES // 1_000_000} MB")
 
 
-def _pictures(folder: Path, sink: Sink) -> dict[str, Path]:
-    """Find the pictures in `folder`, by the id that is their name.
+def _find_images(folder: Path, sink: Sink) -> dict[str, Path]:
+    """Return the images in `folder`, by id (the name without suffix).
 
     Raises:
-        IngestError: there is no such folder.
+        IngestError: the folder does not exist.
     """
     if not folder.is_dir():
-        raise IngestError(f"{folder.name} is no folder: give the folder of the pictures with --images")
+        raise IngestError(f"{folder.name} is no folder: give the folder of the images with --images")
     files = files_under(folder, sink)
-    return {file.stem: file for file in files if file.suffix.lower() in _PICTURE_SUFFIXES}
+    return {file.stem: file for file in files if file.suffix.lower() in _IMAGE_SUFFIXES}
 
 
 def _add_text(report: Report, events: EventBuffer) -> None:
@@ -193,26 +195,26 @@ def _add_text(report: Report, events: EventBuffer) -> None:
             if term.lower() not in {_NORMAL, *_NO_FINDINGS}:
                 events.add(report.subject, _INDEXED, code, text=term)
     if report.normal is not None:
-        events.add(report.subject, _JUDGED, "OUTCOME//normal", number=float(report.normal))
+        events.add(report.subject, _LABELLED, "OUTCOME//normal", number=float(report.normal))
 
 
-def _add_pictures(
-    reports: Sequence[Report], pictures: dict[str, Path], wanted: bool, sink: Sink, events: EventBuffer
+def _add_images(
+    reports: Sequence[Report], images: dict[str, Path], required: bool, sink: Sink, events: EventBuffer
 ) -> None:
-    named = [(report, identity) for report in reports for identity in report.pictures]
-    found = [(report, pictures[identity]) for report, identity in named if identity in pictures]
-    if wanted:
-        remedy = "add the picture, named by its id, to the folder of the pictures"
-        lacking = [report for report, identity in named if identity not in pictures]
-        sink.reject(*(Reject(report.file, None, "missing file", remedy) for report in lacking))
-    for (report, _), content in zip(found, in_order(lambda pair: _picture(pair[1]), found), strict=True):
+    named = [(report, identity) for report in reports for identity in report.images]
+    found = [(report, images[identity]) for report, identity in named if identity in images]
+    if required:
+        remedy = "add the image, named by its id, to the folder of the images"
+        missing = [report for report, identity in named if identity not in images]
+        sink.reject(*(Reject(report.file, None, "missing file", remedy) for report in missing))
+    for (report, _), content in zip(found, in_order(lambda pair: _read_image(pair[1]), found), strict=True):
         if isinstance(content, UnreadableImage):
-            sink.reject(Reject(report.file, None, content.reason, f"picture: {content.remedy}"))
+            sink.reject(Reject(report.file, None, content.reason, f"image: {content.remedy}"))
         else:
             events.add(report.subject, NOMINAL_ORIGIN, "IMAGE//CR//UNKNOWN", blob=sink.add_blob(content, ".png"))
 
 
-def _picture(path: Path) -> bytes | UnreadableImage:
+def _read_image(path: Path) -> bytes | UnreadableImage:
     try:
         return png(read_grey(path))
     except UnreadableImage as error:

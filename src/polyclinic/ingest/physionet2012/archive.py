@@ -1,4 +1,4 @@
-"""Where the challenge's records and outcomes lie: archives, folders, or one folder that holds both."""
+"""Find the challenge's records and outcomes, in archives or folders."""
 
 import re
 import tarfile
@@ -22,7 +22,7 @@ _MARK = b"\xef\xbb\xbf"
 
 
 class Record(NamedTuple):
-    """One stay's file."""
+    """The file of one ICU stay."""
 
     name: str
     content: bytes
@@ -37,10 +37,10 @@ class Sources(NamedTuple):
 
 
 def find(path: Path, outcomes: Path | None, sink: Sink) -> Sources:
-    """Look for the records and the outcomes in the folder or archive `path`.
+    """Find the records and outcomes in the folder or archive `path`.
 
     Raises:
-        IngestError: `outcomes` is no file.
+        IngestError: `outcomes` is not a file.
     """
     files = list(files_under(path, sink)) if path.is_dir() else [path]
     archives = [file for file in files if _ARCHIVE.search(file.name)]
@@ -51,19 +51,19 @@ def find(path: Path, outcomes: Path | None, sink: Sink) -> Sources:
             raise IngestError(f"{outcomes.name} is no file: give the outcomes, such as Outcomes-a.txt, with --outcomes")
         found = [outcomes]
     elif not path.is_dir():
-        found = [*found, *_beside(path)]
+        found = [*found, *_outcomes_beside(path)]
     return Sources(records, archives, found)
 
 
-def _beside(archive: Path) -> list[Path]:
-    """Give the outcomes of `set-a.tar.gz`: the file `Outcomes-a.txt` in the same folder."""
-    which = _SET.match(archive.name)
-    file = archive.with_name(f"Outcomes-{which[1]}.txt") if which else None
+def _outcomes_beside(archive: Path) -> list[Path]:
+    """Return the outcomes of an archive `set-a.tar.gz`: the file `Outcomes-a.txt` in its folder, if any."""
+    match = _SET.match(archive.name)
+    file = archive.with_name(f"Outcomes-{match[1]}.txt") if match else None
     return [file] if file and file.is_file() else []
 
 
 def records(sources: Sources, root: Path, sink: Sink, progress: Progress) -> Iterator[Record]:
-    """Give the records one by one; what is no record is rejected."""
+    """Yield the records; other files are rejected."""
     for archive in sources.archives:
         yield from _archived(archive, RowFilter(name_within(root, archive), sink), progress)
     with progress.task("Reading records", len(sources.records)) as advance:
@@ -86,7 +86,7 @@ def _archived(archive: Path, row_filter: RowFilter, progress: Progress) -> Itera
                     advance(stored.tell() - done)
                     done = stored.tell()
         except (tarfile.TarError, EOFError, OSError, zlib.error):
-            row_filter.reject_file("truncated file", "fetch the archive again: it breaks off or is damaged")
+            row_filter.reject_file("truncated file", "fetch the archive again: it is cut off or damaged")
 
 
 def _member(members: tarfile.TarFile, member: tarfile.TarInfo, sink: Sink) -> Iterator[Record]:

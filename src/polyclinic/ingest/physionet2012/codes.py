@@ -1,9 +1,9 @@
-"""The parameters of the PhysioNet/CinC Challenge 2012: code, unit, and the values a living adult can have.
+"""The parameters of the PhysioNet/CinC Challenge 2012: code, unit and plausible range in a living adult.
 
-Units are those of the challenge's page (https://physionet.org/content/challenge-2012/), except that magnesium is in
-mg/dL: the page says mmol/L, but the median is 2.0, twice what a human has in mmol/L. The bounds are wide on purpose:
-they refuse what cannot be (pH 73, 1.8 cm, -17.8 °C), and keep what is only dreadful. Zero stays possible for what
-stops in an arrest.
+Units are those of the challenge's page (https://physionet.org/content/challenge-2012/), except magnesium, which is in
+mg/dL: the page says mmol/L, but the median of 2.0 is twice the physiological value in mmol/L. The ranges are wide: they
+exclude the impossible (pH 73, 1.8 cm, -17.8 °C) and keep the extreme. Zero is allowed for values that can be zero in
+cardiac arrest.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Parameter(NamedTuple):
-    """One parameter: its code, the plausible values (both included), and what its numbers mean if they are names."""
+    """One parameter: its code, plausible range (inclusive), and the categories that its numbers encode, if any."""
 
     code: str
     lowest: float
@@ -24,7 +24,7 @@ SEXES = {0: "female", 1: "male"}
 ICU_TYPES = {1: "coronary", 2: "cardiac surgery recovery", 3: "medical", 4: "surgical"}
 
 PARAMETERS: Mapping[str, Parameter] = {
-    # Descriptors, at 00:00. The type of unit is known with the admission, and so marks its time.
+    # Descriptors, at 00:00. The ICU type is not static, so that it marks the time of admission.
     "Age": Parameter("DEMOGRAPHIC//age//years", 15, 120, static=True),  # 200 and more stand for ages over 89
     "Gender": Parameter("DEMOGRAPHIC//sex", 0, 1, static=True, names=SEXES),
     "Height": Parameter("DEMOGRAPHIC//height//cm", 100, 250, static=True),

@@ -1,4 +1,4 @@
-"""The outcomes of the challenge's stays: one line per stay, never known before hour 48 has passed."""
+"""Read the challenge's outcomes: one line per stay, timed after hour 48."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,26 +19,26 @@ _KNOWN_AT = {"Length_of_stay": "Length_of_stay", "In-hospital_death": "Length_of
 
 
 def read_outcomes(path: Path, row_filter: RowFilter, stays: set[str]) -> Iterator[pl.DataFrame]:
-    """Give the outcomes of `stays` as events; each is timed when it was known, but never within the first 48 hours.
+    """Yield the outcomes of `stays` as events, timed when they became known, but after the first 48 hours.
 
-    Length of stay and death in hospital are known at the end of the stay, survival at death, the scores after hour 48.
+    Length of stay and in-hospital death are known at the end of the stay, survival at death, scores after hour 48.
 
     Raises:
-        UnusableText: the file is no outcomes file.
+        UnreadableText: the file is not an outcomes file.
     """
     seen: set[str] = set()
     with path.open("rb") as raw:
         for rows in read_delimited(raw, row_filter, ","):
-            lacking = sorted({"RecordID", *OUTCOMES} - set(rows.cells.columns))
-            if lacking:
-                raise UnreadableText("not an outcomes file", f"its header lacks {', '.join(lacking)}", 1)
+            missing = sorted({"RecordID", *OUTCOMES} - set(rows.cells.columns))
+            if missing:
+                raise UnreadableText("not an outcomes file", f"its header lacks {', '.join(missing)}", 1)
             frame = rows.cells.with_columns(line=rows.line, source_id=pl.col("RecordID").str.strip_chars())
             yield from _events(_of_known_stays(frame, row_filter, stays, seen), row_filter)
 
 
 def _of_known_stays(frame: pl.DataFrame, row_filter: RowFilter, stays: set[str], seen: set[str]) -> pl.DataFrame:
     known = pl.col("source_id").is_in(list(stays))
-    frame = row_filter.keep(frame, known, "outcome without a record", "put the stay's record beside the others")
+    frame = row_filter.keep(frame, known, "outcome without a record", "add the stay's record to the source")
     new = pl.col("source_id").is_first_distinct() & ~pl.col("source_id").is_in(list(seen))
     frame = row_filter.keep(frame, new, "duplicate record", "keep one line of the stay")
     seen.update(frame.get_column("source_id"))

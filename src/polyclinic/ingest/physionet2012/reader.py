@@ -1,7 +1,7 @@
-"""Read the PhysioNet/CinC Challenge 2012: one text file per stay in intensive care, and the outcomes of all stays.
+"""Read the PhysioNet/CinC Challenge 2012: one text file per ICU stay, and the outcomes of all stays.
 
-https://physionet.org/content/challenge-2012/. Hour 0 of every stay is the nominal origin. Thousands of records are
-parsed as one frame, which keeps of every row the record and the line it came from.
+https://physionet.org/content/challenge-2012/. Hour 0 of every stay is `NOMINAL_ORIGIN`. Thousands of records are
+parsed as one frame, with the record and line number of each row.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ _NAMES = pl.DataFrame(
 
 
 def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
-    """Read the records in the folder or archive `path`, and the outcomes beside them (or in `options`)."""
+    """Read the records in the folder or archive `path`, and the outcomes found there or given in `options`."""
     sources, stays = find(path, options.outcomes, sink), set[str]()
     for chunk in _chunks(records(sources, path, sink, progress)):
         sink.add(_events(chunk, sink, stays))
@@ -49,10 +49,10 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
             row_filter.reject_file(error.reason, error.remedy, error.line)
 
 
-def _chunks(some: Iterable[Record]) -> Iterator[list[Record]]:
+def _chunks(items: Iterable[Record]) -> Iterator[list[Record]]:
     chunk: list[Record] = []
     size = 0
-    for record in some:
+    for record in items:
         chunk.append(record)
         size += len(record.content)
         if size >= _CHUNK:
@@ -63,19 +63,19 @@ def _chunks(some: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 class _RecordFilter(RowFilter):
-    """A sieve for rows of many records, which have a column `record` with the number of theirs."""
+    """A row filter for frames of many records, with a column `record` for the index of the record."""
 
     def __init__(self, chunk: list[Record], sink: Sink) -> None:
         super().__init__("", sink)
         self._chunk = chunk
 
     def files(self, frame: pl.DataFrame) -> Iterable[str]:
-        """Name the file of every row."""
+        """Return the file name of each row."""
         return [self._chunk[record].name for record in frame.get_column("record")]
 
 
 def _events(chunk: list[Record], sink: Sink, stays: set[str]) -> pl.DataFrame:
-    """Parse records; `stays` are those read before, and takes those that are read now."""
+    """Parse records as events; `stays` holds the stays read so far, and is updated."""
     row_filter = _RecordFilter(chunk, sink)
     rows = _with_numbers(_split(_lines(chunk), row_filter), row_filter)
     rows = _with_stays(rows, chunk, row_filter, stays).filter(pl.col("value") != _MISSING)
@@ -92,7 +92,7 @@ def _events(chunk: list[Record], sink: Sink, stays: set[str]) -> pl.DataFrame:
 
 
 def _lines(chunk: list[Record]) -> pl.DataFrame:
-    """Give every line but the headers, with its record, its number, and whether it ends as a line should."""
+    """Return all lines but the headers: `record`, `line`, `text`, and `whole` (whether it ends with a newline)."""
     counts = np.array([record.content.count(b"\n") + (not record.content.endswith(b"\n")) for record in chunk])
     ends = counts.cumsum()
     text = b"".join(r.content if r.content.endswith(b"\n") else r.content + b"\n" for r in chunk)
@@ -111,10 +111,10 @@ def _lines(chunk: list[Record]) -> pl.DataFrame:
 
 
 def _split(lines: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
-    """Give `clock`, `parameter` and `number` (texts) of the lines that have them."""
+    """Return `clock`, `parameter` and `number` (as text) of the valid lines."""
     text = pl.col("text")
     lines = row_filter.keep(lines, ~text.str.contains(DAMAGE, literal=True), WRONG_ENCODING, "fetch the record again")
-    remedy = "fetch the record again; if it is whole, end it with a new line"
+    remedy = "fetch the record again; if it is complete, end it with a newline"
     lines = row_filter.keep(lines, pl.col("whole"), "truncated file", remedy)
     three = text.str.count_matches(",", literal=True) == 2
     lines = row_filter.keep(lines, three, "wrong number of columns", f"give the line three cells: {HEADER.decode()}")
@@ -123,7 +123,7 @@ def _split(lines: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
 
 
 def _with_numbers(rows: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
-    """Read the clock as `minute` and the number as `value`."""
+    """Parse the clock as `minute` and the number as `value`."""
     clocks = rows.select(pl.col("clock").unique()).with_columns(
         minute=pl.when(pl.col("clock").str.contains(r"^\d{2,3}:[0-5]\d$")).then(
             pl.col("clock").str.split_exact(":", 1).struct.field("field_0").cast(pl.Int64, strict=False) * 60
@@ -139,12 +139,12 @@ def _with_numbers(rows: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
 
 
 def _with_stays(rows: pl.DataFrame, chunk: list[Record], row_filter: RowFilter, stays: set[str]) -> pl.DataFrame:
-    """Give the rows of the records whose stay is known and new, with its id as `source_id`."""
-    stated = rows.filter(pl.col("parameter") == "RecordID").group_by("record").agg(pl.col("value").unique())
-    said = dict(stated.iter_rows())
+    """Return the rows of records with a valid new stay, with its id as `source_id`."""
+    values = rows.filter(pl.col("parameter") == "RecordID").group_by("record").agg(pl.col("value").unique())
+    stated = dict(values.iter_rows())
     names: list[str | None] = []
     for number, record in enumerate(chunk):
-        ids = {f"{value:.0f}" for value in said.get(number, [])}
+        ids = {f"{value:.0f}" for value in stated.get(number, [])}
         problem = _problem(ids, record.name, stays)
         if problem:
             row_filter.sink.reject(Reject(record.name, None, *problem))
@@ -167,18 +167,18 @@ def _problem(ids: set[str], name: str, stays: set[str]) -> tuple[str, str] | Non
 
 
 def _plausible(rows: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
-    """Give the rows whose value a living adult can have, with `text_value` where the value stands for a name."""
+    """Return the rows with plausible values, with `text_value` where the value encodes a category."""
     rows = rows.join(_NAMES, on=["parameter", "value"], how="left", maintain_order="left")
-    unnamed = (
+    undefined = (
         pl.col("parameter").is_in(_NAMES.get_column("parameter").unique().implode()) & pl.col("text_value").is_null()
     )
-    possible = pl.col("value").is_between("low", "high") & ~unnamed
+    possible = pl.col("value").is_between("low", "high") & ~undefined
     remedy = "correct the value, or write -1 if it is missing; the ranges are those of a living adult"
     return row_filter.keep(rows, possible, "implausible value", remedy)
 
 
 def _stated_once(rows: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
-    """Give the rows less the repeats of static facts: some records state several ages, and the first is taken."""
+    """Drop repeated static facts: some records have several ages, of which the first is used."""
     static = rows.filter("static")
     remedy = "leave one line for the fact: the first was taken"
     first = pl.struct("record", "parameter").is_first_distinct()

@@ -1,1 +1,1 @@
-"""Tables (CSV, TSV, Parquet, Excel) described by a mapping."""
+"""Tables (CSV, TSV, Parquet, Excel): `reader`, the `mapping` that describes a table, and `guess` to write one."""

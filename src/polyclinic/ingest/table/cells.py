@@ -1,7 +1,7 @@
-"""Cells of one column → events, by the type that the mapping gives the column.
+"""Convert the cells of one column to events, by the column's type in the mapping.
 
-A frame of cells has `line`, `source_id`, `time`, `cell` (text, not missing) and `unit` (text or null); one of events
-has `numeric_value`, `text_value` or `blob` instead of the last two.
+A frame of cells has columns `line`, `source_id`, `time`, `cell` (text, not missing) and `unit` (text or null); a frame
+of events has `numeric_value`, `text_value` or `blob` instead of the last two.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,21 +22,21 @@ _CELL = pl.col("cell")
 
 
 class Cells:
-    """Turns cells into events.
+    """Converts cells to events.
 
     Args:
-        name: the column, or the parameter in the long form; remedies name it.
-        column: what its cells become.
-        numbers: how the table writes them.
-        root: folder in which pictures and waveforms lie.
-        sieve: takes the cells that cannot be used.
+        name: of the column, or of the parameter in the long form; used in remedies.
+        column: its mapping.
+        numbers: format of the table's numbers.
+        root: folder of images and waveforms.
+        row_filter: receives the unusable cells.
     """
 
     def __init__(self, name: str, column: Column, numbers: Numbers, root: Path, row_filter: RowFilter) -> None:
         self.name, self.column, self.numbers, self.root, self.row_filter = name, column, numbers, root, row_filter
 
     def events(self, cells: pl.DataFrame) -> pl.DataFrame:
-        """Give the events of the usable cells, with their `line`, and reject the others."""
+        """Return the events of usable cells, with their `line`, and reject the others."""
         if cells.is_empty():
             return cells.clear()
         events = _BY_TYPE[self.column.type](self, cells)
@@ -94,8 +94,8 @@ class Cells:
     def _label(self, cells: pl.DataFrame) -> pl.DataFrame:
         cells = self._categorical(cells)
         text = pl.col("text_value")
-        said = text.str.to_lowercase().replace_strict(_YES_NO, default=None, return_dtype=pl.Float64)
-        number = pl.coalesce(self.numbers.read(text), said)
+        yes_no = text.str.to_lowercase().replace_strict(_YES_NO, default=None, return_dtype=pl.Float64)
+        number = pl.coalesce(self.numbers.read(text), yes_no)
         single = number.cast(pl.Float32)
         cells = cells.with_columns(numeric_value=pl.when(single.is_finite()).then(single))
         return cells.with_columns(text_value=pl.when(pl.col("numeric_value").is_null()).then(text))
@@ -127,19 +127,19 @@ class Cells:
         names: list[str | None] = []
         for line, loaded in zip(cells.get_column("line"), in_order(attempt, cells.get_column("cell")), strict=True):
             if isinstance(loaded, UnreadableRecord):
-                self.row_filter.reject_file(loaded.reason, f"{self._where}: {loaded.remedy}", line)
+                self.row_filter.reject_file(loaded.reason, f"{self._location}: {loaded.remedy}", line)
             names.append(None if isinstance(loaded, UnreadableRecord) else self.row_filter.sink.add_blob(*loaded))
         return cells.with_columns(blob=pl.Series(names, dtype=pl.String)).drop_nulls("blob")
 
     @property
-    def _where(self) -> str:
+    def _location(self) -> str:
         return f"column {self.name!r}"
 
     def _keep(self, cells: pl.DataFrame, good: pl.Expr, reason: str, remedy: str) -> pl.DataFrame:
-        return self.row_filter.keep(cells, good, reason, f"{self._where}: {remedy}")
+        return self.row_filter.keep(cells, good, reason, f"{self._location}: {remedy}")
 
     def _remedy_number(self) -> str:
-        sign = "" if self.numbers.decimal == "." else f" with {self.numbers.decimal!r} as the only sign in it"
+        sign = "" if self.numbers.decimal == "." else f" with {self.numbers.decimal!r} as the only separator"
         return f"correct the cell{sign}, add its text to missing, or give it a number in the column's values"
 
 

@@ -1,4 +1,4 @@
-"""What the columns of a table look like, judged by their names and a sample of their cells."""
+"""Profiles of a table's columns, from their names and a sample of their cells."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import polars as pl
 from polyclinic.ingest.table.datetimes import parse_dates
 from polyclinic.ingest.table.mapping import MISSING
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 DATE_FORMATS: tuple[str | None, ...] = (
     None,  # ISO 8601
     "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
@@ -19,43 +19,43 @@ DATE_FORMATS: tuple[str | None, ...] = (
     "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S",
     "%Y%m%d", "%Y%m%d%H%M%S", "%d-%b-%Y", "%B %d, %Y", "%b %d, %Y",
 )  # fmt: skip
-_MOST = 0.8  # of the cells decide; the ingest will tell of the others
-_SENTENCE = 30  # characters, the mean from which text is a note
+_MOST = 0.8  # share of cells that must match; the ingest rejects the others
+_SENTENCE = 30  # least mean length of notes, in characters
 _CATEGORIES = 60
 
 
 def matches(name: str, *words: str) -> bool:
-    """Whether one of the `words` (regular expressions) is a word of a column's name."""
+    """Return whether a column's name contains one of the `words` (regular expressions) as a word."""
     parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     return any(re.search(rf"(^|[^a-z])({word})([^a-z]|$)", parts) for word in words)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One column: its name, and the texts of a sample of its cells that are not missing."""
+    """One column: its name, and a sample of its non-missing cells as text."""
 
     name: str
     texts: pl.Series
 
     @classmethod
     def of(cls, cells: pl.Series) -> "Profile":
-        """Take the cells that are not missing."""
+        """Profile a column, excluding missing cells."""
         texts = cells.str.strip_chars()
         return cls(cells.name, texts.filter(texts.is_not_null() & ~texts.is_in(MISSING)))
 
     @property
     def empty(self) -> bool:
-        """Whether the sample has no cell."""
+        """Whether the sample is empty."""
         return self.texts.is_empty()
 
     @cached_property
     def distinct(self) -> int:
-        """How many texts there are."""
+        """Number of distinct texts."""
         return self.texts.n_unique()
 
     @property
     def repeats(self) -> bool:
-        """Whether a text comes twice."""
+        """Whether a text is repeated."""
         return self.distinct < len(self.texts)
 
     @cached_property
@@ -70,7 +70,7 @@ class Profile:
 
     @cached_property
     def date_formats(self) -> Sequence[str | None]:
-        """The formats that read nearly all cells; None is ISO 8601."""
+        """The formats that parse nearly all cells; None is ISO 8601."""
         if self.empty:
             return []
         return [form for form in DATE_FORMATS if self._most(self._dates(form).is_not_null())]
@@ -80,9 +80,9 @@ class Profile:
         return dates.set(~dates.dt.year().is_between(1800, 2299), None)
 
     @cached_property
-    def picture(self) -> bool:
-        """Whether nearly all cells name a picture's file."""
-        return self._ends_with(*PICTURES)
+    def image(self) -> bool:
+        """Whether nearly all cells name an image file."""
+        return self._ends_with(*IMAGE_SUFFIXES)
 
     @cached_property
     def waveform(self) -> bool:
@@ -97,11 +97,11 @@ class Profile:
 
     @cached_property
     def categorical(self) -> bool:
-        """Whether the cells repeat few texts."""
+        """Whether the cells have few distinct texts."""
         return self.distinct <= _CATEGORIES and (self.repeats or self.distinct <= 2)
 
-    def commonest(self) -> list[str]:
-        """Give the texts, the commonest first."""
+    def most_common(self) -> list[str]:
+        """Return the distinct texts, the most common first."""
         counts = self.texts.value_counts(sort=True).sort("count", self.name, descending=[True, False])
         return counts.get_column(self.name).to_list()
 

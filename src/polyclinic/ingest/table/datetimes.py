@@ -1,4 +1,4 @@
-"""Texts of dates and times, as columns at once; what is not a date of the calendar becomes null."""
+"""Parse columns of dates, times and numbers; invalid dates become null."""
 
 import re
 from datetime import date, datetime
@@ -12,19 +12,19 @@ ISO_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 _ZONED = "%Y-%m-%d %H:%M:%S%.f%:z"
 DIRECTIVES = "YmdHMSfyjbBIpz"
 _MICROSECONDS = {"seconds": 1e6, "minutes": 60e6, "hours": 3600e6, "days": 86400e6, "years": 31557600e6}
-_FAR = 400 * 365.25 * 86400e6  # microseconds: no record is 400 years long, and int64 must not overflow
+_FAR = 400 * 365.25 * 86400e6  # in microseconds; avoids overflow of int64
 
 
 def _native(text: str) -> str:
-    """Turn a strptime format into polars' own (fractions of a second are written differently)."""
+    """Convert a strptime format to that of polars, which writes fractions of a second differently."""
     return text.replace(".%f", "%.f")
 
 
 def check_format(text: str) -> str:
-    """Refuse a date format that cannot read what it writes.
+    """Check that a date format can parse the dates it formats, and return it.
 
     Raises:
-        ValueError: the format lacks year, month or day, or has a directive that is not in `DIRECTIVES`.
+        ValueError: the format lacks year, month or day, or has a directive not in `DIRECTIVES`.
     """
     unknown = sorted(set(re.findall("%(.)", text)) - set(DIRECTIVES))
     if unknown:
@@ -37,9 +37,9 @@ def check_format(text: str) -> str:
 
 
 def parse_dates(texts: pl.Series, form: str | None = None) -> pl.Series:
-    """Read dates of one strptime format, or of ISO 8601; times with a zone become UTC, all are without zone after.
+    """Parse dates in a strptime format or ISO 8601; times with a zone are converted to UTC, and returned without zone.
 
-    A text that is no date of the calendar (2023-02-30) gives null.
+    Invalid dates (2023-02-30) become null.
     """
     if form is not None:
         return _parsed(texts, _native(form))
@@ -53,7 +53,7 @@ def parse_dates(texts: pl.Series, form: str | None = None) -> pl.Series:
 
 
 def in_century_before(times: pl.Series, latest: date) -> pl.Series:
-    """Move times after `latest` a century back: what two-digit years mean is up to the user."""
+    """Move times after `latest` back by a century, to resolve two-digit years."""
     return times.zip_with((times.dt.date() <= latest).fill_null(True), times.dt.offset_by("-100y"))
 
 
@@ -67,26 +67,26 @@ def _parsed(texts: pl.Series, form: str) -> pl.Series:
 
 
 def since_origin(numbers: pl.Series, unit: str) -> pl.Series:
-    """Turn numbers of seconds, minutes, hours or days since the nominal origin into times; absurd ones become null."""
+    """Convert numbers of `unit` since the nominal origin to times; those out of range become null."""
     microseconds = numbers * _MICROSECONDS[unit]
-    sane = microseconds.is_finite() & (microseconds.abs() < _FAR)
-    elapsed = microseconds.set(~sane, None).round().cast(pl.Int64, strict=False).cast(pl.Duration("us"))
+    valid = microseconds.is_finite() & (microseconds.abs() < _FAR)
+    elapsed = microseconds.set(~valid, None).round().cast(pl.Int64, strict=False).cast(pl.Duration("us"))
     return pl.select(pl.lit(NOMINAL_ORIGIN, dtype=pl.Datetime("us")) + elapsed).to_series()
 
 
 class Numbers(NamedTuple):
-    """How a table writes numbers.
+    """The number format of a table.
 
     >>> cells = pl.DataFrame({"text": ["3,5", "7", "1.000", "1.000,5"]})
     >>> cells.select(Numbers(",").read(pl.col("text"))).to_series().to_list()
     [3.5, 7.0, None, None]
     """
 
-    decimal: str = "."  # or a comma; then a point is refused, as 1.000 may be one or a thousand,
-    typed: bool = False  # unless the file holds true numbers, which come as texts with a point
+    decimal: str = "."  # or a comma; then points are refused, as 1.000 may be one or a thousand,
+    typed: bool = False  # unless the file has typed numbers, which are converted to text with points
 
     def read(self, text: pl.Expr) -> pl.Expr:
-        """Give the numbers that a column of texts stands for."""
+        """Return the numbers of a column of texts; null if invalid."""
         if self.decimal == ".":
             return text.cast(pl.Float64, strict=False)
         number = text.str.replace(self.decimal, ".", literal=True).cast(pl.Float64, strict=False)

@@ -1,6 +1,6 @@
 """Guess the mapping of a table, as YAML with comments, for the user to edit.
 
-A guess looks at names and at a sample of the cells. It writes names, units and date formats, but no patient's values.
+The guess uses names and a sample of the cells. It contains names, units and date formats, but no patients' values.
 """
 
 import json
@@ -21,7 +21,7 @@ from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.column_profile import Profile, matches
 
 _SAMPLE = 5_000  # rows
-_PARAMETERS = 300  # of a long table, the commonest
+_PARAMETERS = 300  # most common parameters of a long table
 
 _SUBJECT = ("(subject|patient|person|participant|case)(id)?", "mrn", "pid", "pidnum", "record")
 _BIRTHS = ("dob", "birth(day|date)?", "born", "geb(urtsdatum|urtstag)?")
@@ -50,7 +50,7 @@ _NUMBERED_TIMES = ("seconds", "minutes", "hours", "days", "years")
 
 
 class _Guess(NamedTuple):
-    """What one column or parameter seems to become; without fields it is a comment."""
+    """The guessed mapping of a column or parameter; without fields it is a comment."""
 
     name: str
     fields: Mapping[str, str]
@@ -64,62 +64,62 @@ class _Guess(NamedTuple):
 
 
 class _Choice(NamedTuple):
-    """The column chosen for a part, if any, and the lines that say so."""
+    """The column chosen for a role, if any, and its lines of the mapping."""
 
     name: str | None
     lines: list[str]
 
 
 def guess_mapping(path: Path | str) -> str:
-    """Give a mapping for the table at `path`, which `load_mapping` accepts, with remarks on what to check.
+    """Return a mapping of the table at `path`, valid for `load_mapping`, with comments on what to check.
 
-    Of a folder, the first table by name is looked at.
+    Of a folder, the first table by name is used.
 
     Raises:
-        IngestError: the file cannot be read as a table, or has no rows; the folder has no table.
+        IngestError: the file is not a readable table, or has no rows; or the folder has no table.
     """
-    table, what = _looked_at(Path(path))
-    cells, decimal = _with_points(_sample(table, what))
+    table, description = _table_to_guess(Path(path))
+    cells, decimal = _with_points(_sample(table, description))
     profiles = {name: Profile.of(cells.get_column(name)) for name in cells.columns}
     subject = _subject(profiles)
     birth = _birth([profile for name, profile in profiles.items() if name != subject.name])
     others = [profile for name, profile in profiles.items() if name not in (subject.name, birth.name)]
     time = _time(others, counted=profiles[subject.name or ""].repeats)
     rest = {profile.name: profile for profile in others if profile.name != time.name}
-    lines = [f"# A guess from {what}: check every line, above all codes, units, and what is an outcome."]
+    lines = [f"# A guess from {description}: check every line, above all codes, units, and what is an outcome."]
     lines += [*decimal, *subject.lines, *time.lines, *birth.lines]
     unique = _unique(profiles[subject.name or ""], time)
-    lines += _long(cells, rest) or [*unique, *_wide(rest, table.parent, alone=birth.name is None)]
+    lines += _long(cells, rest) or [*unique, *_wide(rest, table.parent, required=birth.name is None)]
     return "\n".join([*lines, 'missing: ["", NA, N/A, NaN, nan, NULL, "null"]  # texts that mean not recorded', ""])
 
 
-def _looked_at(path: Path) -> tuple[Path, str]:
-    """Give the table to look at, and words for it; the files of a folder are not named, as patients may be in them."""
+def _table_to_guess(path: Path) -> tuple[Path, str]:
+    """Return the table to use and its description, without file names of a folder, as they may identify patients."""
     if path.is_file():
         return path, path.name
     if not path.is_dir():
         raise IngestError(f"{path.name} is not there: give the file of a table, or a folder of tables")
-    tables = [table for table in files_under(path, _Nowhere()) if is_table(table)]
+    tables = [table for table in files_under(path, _NullSink()) if is_table(table)]
     folder = path.resolve().name
     if not tables:
         raise IngestError(f"no table in {folder}: its name must end in one of {', '.join(SUFFIXES)}")
     return tables[0], f"the first by name of {len(tables):,} tables in {folder}" if len(tables) > 1 else tables[0].name
 
 
-def _sample(path: Path, what: str) -> pl.DataFrame:
-    row_filter = RowFilter(path.name, _Nowhere())
+def _sample(path: Path, description: str) -> pl.DataFrame:
+    row_filter = RowFilter(path.name, _NullSink())
     try:
         found = (rows.cells for rows in read_rows(path, Layout(), row_filter))
         cells = next(cells for cells in found if not cells.is_empty()).head(_SAMPLE)
     except StopIteration:
-        raise IngestError(f"{what} has no rows: export the table again") from None
+        raise IngestError(f"{description} has no rows: export the table again") from None
     except (UnreadableText, OSError) as error:
-        raise IngestError(f"{what} cannot be read as a table ({error})") from None
+        raise IngestError(f"{description} cannot be read as a table ({error})") from None
     return cells
 
 
 def _with_points(cells: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Give the cells with points for decimal commas, and the line of the mapping that says so, if there are any."""
+    """Return the cells with decimal commas converted to points, and the mapping's line that declares them, if any."""
     text = pl.all().str.strip_chars()
     commas = text.str.contains(r"^[+-]?\d+,\d+$")
     pointed = cells.with_columns(pl.when(commas).then(text.str.replace(",", ".", literal=True)).otherwise(pl.all()))
@@ -132,18 +132,18 @@ def _with_points(cells: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return pointed, ['decimal: ","  # numbers are written like 1,5: is it so?']
 
 
-class _Nowhere:
-    """A sink for a look at a source."""
+class _NullSink:
+    """A sink that discards everything."""
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Drop the events."""
+        """Discard the events."""
 
     def add_blob(self, content: bytes, suffix: str) -> str:
-        """Drop the blob."""
+        """Discard the blob, and return its name."""
         return sha256(content) + suffix
 
     def reject(self, *rejects: Reject) -> None:
-        """Drop the rejects: the ingest will tell them."""
+        """Discard the rejects."""
 
 
 def _subject(profiles: Mapping[str, Profile]) -> _Choice:
@@ -157,7 +157,7 @@ def _subject(profiles: Mapping[str, Profile]) -> _Choice:
 
 
 def _time(candidates: Sequence[Profile], counted: bool) -> _Choice:
-    """Choose dates; or, where patients have several rows (`counted`), numbers of hours or days."""
+    """Choose a column of dates, or, if patients have several rows (`counted`), of numbers of hours or days."""
     dated = [profile for profile in candidates if profile.date_formats and _is_date(profile)]
     for profile in sorted(dated, key=lambda profile: not matches(profile.name, *_TIMES)):
         return _Choice(profile.name, [_dated("time", profile)])
@@ -170,7 +170,7 @@ def _time(candidates: Sequence[Profile], counted: bool) -> _Choice:
 
 
 def _birth(candidates: Sequence[Profile]) -> _Choice:
-    """Choose the date of birth, if there is one: it is no time of a fact, as the record does not begin with it."""
+    """Choose the date of birth, if any; it is not the time of a fact."""
     born = next((profile for profile in candidates if _is_birth(profile)), None)
     return _Choice(None, []) if born is None else _Choice(born.name, [_dated("birth", born)])
 
@@ -180,15 +180,15 @@ def _is_birth(profile: Profile) -> bool:
 
 
 def _dated(key: str, profile: Profile) -> str:
-    """Give the line of a column of dates, with its format and the others that it may be in."""
+    """Return the mapping's line of a column of dates, with alternative formats as a comment."""
     first, *others = profile.date_formats
-    said = f", format: {json.dumps(first)}" if first else ""
+    format_ = f", format: {json.dumps(first)}" if first else ""
     remark = f"  # or {', '.join(other or 'ISO 8601' for other in others)}?" if others else ""
-    return f"{key}: {{column: {_quoted(profile.name)}{said}}}{remark}"
+    return f"{key}: {{column: {_quoted(profile.name)}{format_}}}{remark}"
 
 
 def _is_date(profile: Profile) -> bool:
-    """Whether cells that can be read as dates are: 20230131 may as well be a number."""
+    """Return whether cells that parse as dates are dates: 20230131 may be a number."""
     return not profile.numeric or matches(profile.name, *_TIMES)
 
 
@@ -198,8 +198,8 @@ def _unique(subject: Profile, time: _Choice) -> list[str]:
     return []
 
 
-def _wide(profiles: Mapping[str, Profile], folder: Path, alone: bool) -> list[str]:
-    """Give the lines of a wide table; unless its facts stand `alone`, it may have none."""
+def _wide(profiles: Mapping[str, Profile], folder: Path, required: bool) -> list[str]:
+    """Return the mapping's lines of a wide table; if `required`, at least one column must be mapped."""
     units = {name: unit for name in profiles if (unit := _unit_column(name, profiles))}
     guesses = [
         _guess(profile, profiles.get(units.get(name, "")), folder)
@@ -207,19 +207,19 @@ def _wide(profiles: Mapping[str, Profile], folder: Path, alone: bool) -> list[st
         if name not in units.values()
     ]
     mapped = any(guess.fields for guess in guesses)
-    if alone and not mapped:
+    if required and not mapped:
         raise IngestError("no column could be mapped: the table needs a column beside the patient and the time")
     return ["columns:" if mapped else "columns: {}", *(guess.line("  ") for guess in guesses)]
 
 
 def _unit_column(name: str, profiles: Mapping[str, Profile]) -> str | None:
-    """Give the column with the units of column `name`: `lactate_unit` of `lactate`."""
+    """Return the column with the units of column `name`, such as `lactate_unit` for `lactate`."""
     wanted = re.compile(re.escape(name) + r"[ _.-]?(units?|uom)", re.IGNORECASE)
     return next((other for other in profiles if wanted.fullmatch(other)), None)
 
 
 def _long(cells: pl.DataFrame, profiles: Mapping[str, Profile]) -> list[str]:
-    """Give the lines of a long table, none if the table is not one."""
+    """Return the mapping's lines of a long table; empty if the table is not long."""
     usable = [profile for profile in profiles.values() if not profile.empty]
     parameter = next((p.name for p in usable if matches(p.name, *_PARAMETER) and p.repeats and not p.numeric), None)
     value = next((p.name for p in usable if matches(p.name, *_VALUE) and p.name != parameter), None)
@@ -228,7 +228,7 @@ def _long(cells: pl.DataFrame, profiles: Mapping[str, Profile]) -> list[str]:
     unit = next((p.name for p in usable if matches(p.name, "units?", "uom") and p.name not in (parameter, value)), None)
     lines = ["long:", f"  code: {_quoted(parameter)}", f"  value: {_quoted(value)}"]
     lines += [f"  unit: {_quoted(unit)}"] if unit else []
-    names = profiles[parameter].commonest()[:_PARAMETERS]
+    names = profiles[parameter].most_common()[:_PARAMETERS]
     rows = cells.with_columns(pl.col(parameter).str.strip_chars())
     return [*lines, "  codes:", *(_parameter(rows, parameter, name, value, unit).line("    ") for name in names)]
 
@@ -245,15 +245,15 @@ def _parameter(rows: pl.DataFrame, parameter: str, name: str, value: str, unit: 
 
 
 def _guess(profile: Profile, units: Profile | None = None, folder: Path | None = None) -> _Guess:
-    """Guess what the cells of a column become; `units` is the column of their units, `folder` where files may lie."""
+    """Guess the mapping of a column; `units` is the column of its units, `folder` that of image and waveform files."""
     name = profile.name
     if profile.empty:
         return _Guess(name, {}, "the sample has no value")
-    if profile.picture or profile.waveform:
-        kind, what = ("IMAGE", "image") if profile.picture else ("WAVEFORM", "waveform")
+    if profile.image or profile.waveform:
+        kind, type_ = ("IMAGE", "image") if profile.image else ("WAVEFORM", "waveform")
         if folder is None or not any(_exists(folder, text) for text in profile.texts.head(20)):
             return _Guess(name, {}, "files that are not in the table's folder")
-        return _Guess(name, {"code": _code(kind, name), "type": what}, "name the view or the signal in the code")
+        return _Guess(name, {"code": _code(kind, name), "type": type_}, "name the view or the signal in the code")
     if profile.date_formats and _is_date(profile):
         return _Guess(name, {}, f"a date: use it as the time of a fact (time: {_quoted(name)}) where it fits")
     if matches(name, *_OUTCOMES):
@@ -272,7 +272,7 @@ def _exists(folder: Path, name: str) -> bool:
 
 def _number(profile: Profile, units: Profile | None) -> _Guess:
     name, kind = profile.name, _kind(profile.name, "FINDING" if profile.binary else "LAB")
-    found = units.commonest() if units else []
+    found = units.most_common() if units else []
     unit = found[0] if found else next((unit for word, unit in _UNITS.items() if matches(profile.name, word)), "")
     fields = {"code": _code(kind, name, unit), "type": "numeric"}
     if units is not None and found:
@@ -292,7 +292,7 @@ def _text(profile: Profile) -> _Guess:
     if not profile.categorical:
         return _Guess(name, {}, "many different texts: an identifier?")
     fields = {"code": _code(_kind(name, "FINDING"), name), "type": "categorical"}
-    texts = profile.commonest()
+    texts = profile.most_common()
     if matches(name, "sex", "gender"):
         known = {text: _SEXES[text.lower()] for text in sorted(texts) if text.lower() in _SEXES}
         if len(known) == len(texts):
@@ -312,5 +312,5 @@ def _code(kind: str, name: str, unit: str = "") -> str:
 
 
 def _quoted(text: str) -> str:
-    """Give a text as YAML, in quotes where it could be read as something else."""
+    """Return a text as YAML, quoted if needed."""
     return text if re.fullmatch(r"(?!null$)[A-Za-z_][\w/.^%-]*", text, re.IGNORECASE | re.ASCII) else json.dumps(text)

@@ -1,4 +1,4 @@
-"""The mapping of a table: which columns hold the subject, the time and the facts, written as YAML by the user.
+"""The mapping of a table: its columns of subject, time and facts, written in YAML by the user.
 
 ```yaml
 subject: patient_id                                   # column
@@ -21,7 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from polyclinic.cohort import BIRTH
 from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.table.datetimes import check_format
-from polyclinic.ingest.table.yaml_errors import explain, parse
+from polyclinic.ingest.table.yaml_errors import describe, parse
 
 KINDS = (
     "DEMOGRAPHIC", "LAB", "VITAL", "SCORE", "DIAGNOSIS", "PROCEDURE", "MEDICATION", "FINDING", "DICOM",
@@ -29,13 +29,13 @@ KINDS = (
 )  # fmt: skip
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
 _KIND_OF_TYPE = {"image": "IMAGE", "waveform": "WAVEFORM", "label": "OUTCOME"}
-_TYPE_OF_KIND = {"IMAGE": "image", "WAVEFORM": "waveform"}  # an OUTCOME may be a number or a category, too
-# De-identified sources move dates into the 22nd century and births before 1900.
+_TYPE_OF_KIND = {"IMAGE": "image", "WAVEFORM": "waveform"}  # an OUTCOME may also be a number or a category
+# De-identified sources shift dates to the 22nd century, and births to before 1900.
 EARLIEST, LATEST = date(1800, 1, 1), date(2300, 1, 1)
 
 
 class Strict(BaseModel):
-    """Frozen, and refuses keys it does not know."""
+    """A frozen model that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
@@ -45,9 +45,8 @@ class Time(Strict):
 
     column: str
     format: str | None = None  # as in strptime; None: ISO 8601
-    unit: Literal["seconds", "minutes", "hours", "days", "years"] | None = (
-        None  # numbers of this unit since the nominal origin
-    )
+    #: For numbers of this unit since the nominal origin.
+    unit: Literal["seconds", "minutes", "hours", "days", "years"] | None = None
     earliest: date = EARLIEST
     latest: date = LATEST
 
@@ -66,23 +65,23 @@ class Time(Strict):
         if self.format and self.unit:
             raise ValueError("give either a format (dates) or a unit (numbers), not both")
         if self.short_years and "latest" not in self.model_fields_set:
-            raise ValueError("45 may be 1945 or 2045: say latest, the last possible date, with years of two digits")
+            raise ValueError("45 may be 1945 or 2045: give latest, the last possible date, with years of two digits")
         if self.earliest >= self.latest:
             raise ValueError("earliest must be before latest")
         return self
 
 
 class Unit(Strict):
-    """How a number in some unit becomes one in the code's unit: number x factor + offset."""
+    """Conversion of a unit to the code's unit: number x factor + offset."""
 
     factor: float = Field(default=1.0, allow_inf_nan=False)
     offset: float = Field(default=0.0, allow_inf_nan=False)
 
 
 class Units(Strict):
-    """The units in which a number may come."""
+    """The units of a column of numbers."""
 
-    column: str | None = None  # of the unit; in the long form it is the mapping's `long.unit`
+    column: str | None = None  # of the unit; in the long form, `long.unit` is used
     factors: dict[str, Annotated[Unit, BeforeValidator(lambda v: v if isinstance(v, dict | Unit) else {"factor": v})]]
 
     @model_validator(mode="before")
@@ -101,31 +100,31 @@ TimeOrColumn = Annotated[Time | None, BeforeValidator(_as_time)]
 
 
 class Column(Strict):
-    """What the cells of a column (or of a parameter in the long form) become."""
+    """The mapping of a column, or of a parameter in the long form."""
 
     code: str
     type: Literal["numeric", "categorical", "text", "image", "waveform", "label"]
-    values: dict[str, str] | None = None  # cell text -> category, or -> number
+    values: dict[str, str] | None = None  # cell text -> category or number
     units: Units | None = None
-    range: tuple[float, float] | None = None  # of plausible numbers, in the code's unit, both ends included
-    missing: tuple[str, ...] = ()  # further texts that mean not recorded, in this column only
-    time: TimeOrColumn = None  # if said: this column's own time, or null for a static fact; else the row's
+    range: tuple[float, float] | None = None  # of plausible numbers, in the code's unit, inclusive
+    missing: tuple[str, ...] = ()  # additional texts that mean missing in this column
+    time: TimeOrColumn = None  # if given: this column's own time, or null for a static fact; else the row's
 
     @property
     def has_own_time(self) -> bool:
-        """Whether the mapping says a time for this column (null included)."""
+        """Whether the mapping gives a time for this column (possibly null)."""
         return "time" in self.model_fields_set
 
     @property
     def unit(self) -> str:
-        """The unit of the code, empty if it has none."""
+        """The unit of the code; empty if it has none."""
         return self.code.split("//", 2)[2] if self.code.count("//") >= 2 else ""
 
     @model_validator(mode="after")
     def _code_fits(self) -> Self:
         kind, *rest = self.code.split("//")
         if kind == BIRTH:
-            raise ValueError("a date of birth is no fact of a column: say birth: and its column, beside subject")
+            raise ValueError("a date of birth is not a fact of a column: give its column as birth:, next to subject")
         if kind not in KINDS or not rest or not rest[0]:
             raise ValueError(f"code must be KIND//NAME or KIND//NAME//UNIT, with KIND one of {', '.join(KINDS)}")
         of_type, of_kind = _KIND_OF_TYPE.get(self.type), _TYPE_OF_KIND.get(kind)
@@ -159,17 +158,17 @@ def _check_numbers(values: dict[str, str]) -> None:
 
 
 class Long(Strict):
-    """A table with one parameter and its value per row."""
+    """The long form: one parameter and its value per row."""
 
     code: str  # column of the parameter
     value: str  # column of the value
     unit: str | None = None  # column of the unit
     codes: dict[str, Column]
-    ignore: tuple[str, ...] = ()  # parameters that are deliberately left out
+    ignore: tuple[str, ...] = ()  # parameters to leave out
 
 
 class TableMapping(Strict):
-    """Everything the table reader has to be told."""
+    """The mapping of a table."""
 
     subject: str
     time: TimeOrColumn = None  # null: every fact is static
@@ -177,11 +176,11 @@ class TableMapping(Strict):
     columns: dict[str, Column] = {}
     long: Long | None = None
     missing: tuple[str, ...] = MISSING
-    unique: bool | None = None  # one row per subject; unsaid: of static wide tables
-    separator: str | None = Field(default=None, min_length=1, max_length=1)  # unsaid: the commonest in the header
-    encoding: str | None = None  # unsaid: UTF-8
+    unique: bool | None = None  # one row per subject; None: true for static wide tables
+    separator: str | None = Field(default=None, min_length=1, max_length=1)  # None: the most common in the header
+    encoding: str | None = None  # None: UTF-8
     decimal: Literal[".", ","] = "."
-    sheet: str | None = None  # of a workbook; unsaid: the first
+    sheet: str | None = None  # of a workbook; None: the first
 
     @field_validator("missing", mode="before")
     @classmethod
@@ -201,16 +200,16 @@ class TableMapping(Strict):
     @model_validator(mode="after")
     def _maps_something(self) -> Self:
         if not self.columns and self.long is None and self.birth is None:
-            raise ValueError("nothing is mapped: say columns (wide form), long or birth")
+            raise ValueError("nothing is mapped: give columns (wide form), long or birth")
         return self
 
     @property
     def one_row_per_subject(self) -> bool:
-        """Whether a second row of a subject is an error."""
+        """Whether a second row of a subject is rejected."""
         return self.unique if self.unique is not None else self.long is None and self.time is None
 
     def names(self) -> set[str]:
-        """Give the columns of the table that the mapping uses."""
+        """Return the columns of the table used by the mapping."""
         facts = [*self.columns.values(), *(self.long.codes.values() if self.long else ())]
         times = [self.time, self.birth, *(fact.time for fact in facts)]
         used = {self.subject, *self.columns, *(time.column for time in times if time)}
@@ -221,10 +220,10 @@ class TableMapping(Strict):
 
 
 def load_mapping(path: Path) -> TableMapping:
-    """Read a mapping.
+    """Read a mapping from a YAML file.
 
     Raises:
-        IngestError: with the file, the line and the key of everything wrong in it, and the choices there are.
+        IngestError: the mapping is invalid; the message has file, line, key and choices of every error.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -236,4 +235,4 @@ def load_mapping(path: Path) -> TableMapping:
     try:
         return TableMapping.model_validate(value)
     except ValidationError as error:
-        raise IngestError(explain(error, TableMapping, lines, path.name)) from None
+        raise IngestError(describe(error, TableMapping, lines, path.name)) from None

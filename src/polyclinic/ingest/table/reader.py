@@ -1,6 +1,6 @@
-"""Read a table of any hospital, in wide or long form, by a mapping that the user writes.
+"""Read a table in wide or long form, by a mapping that the user writes.
 
-Every cell of a mapped column ends as one of three things: missing, an event, or rejected, alone or with its row.
+Every cell of a mapped column is either missing, an event, or rejected (alone or with its row).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,10 +27,10 @@ __all__ = ["Table", "guess_mapping", "read"]
 
 
 def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
-    """Read the table at `path`, or every table in the folder `path`, by the mapping in `options`.
+    """Read the table at `path`, or all tables in the folder `path`, by the mapping in `options`.
 
     Raises:
-        IngestError: no mapping is given, or it is wrong.
+        IngestError: the mapping is missing or invalid.
     """
     if options.mapping is None:
         raise IngestError("a table needs a mapping: let --guess write one for you to edit, and give it with --mapping")
@@ -47,7 +47,7 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
 
 
 class Table:
-    """One file on its way to events. Inside, a column of the user's is called by its name after an equals sign."""
+    """Reads one file. Internally, the file's columns are named with a leading equals sign."""
 
     def __init__(self, path: Path, mapping: TableMapping, row_filter: RowFilter) -> None:
         self.path, self.mapping, self.row_filter = path, mapping, row_filter
@@ -57,10 +57,10 @@ class Table:
         self._born: dict[str, datetime] = {}
 
     def read(self, progress: Progress) -> None:
-        """Send the table's events to the sink and its rejects to the sieve.
+        """Send the table's events to the sink and its rejects to the row filter.
 
         Raises:
-            UnusableText: nothing of the file can be read.
+            UnreadableText: the file cannot be read at all.
         """
         mapping = self.mapping
         layout = Layout(mapping.separator, mapping.encoding, mapping.sheet, frozenset(mapping.names()))
@@ -76,7 +76,7 @@ class Table:
         lacking = sorted(self.mapping.names() - set(columns))
         if lacking:
             remedy = f"the mapping names {', '.join(lacking)}; the table's columns are {', '.join(columns)}"
-            if not self.mapping.names() & set(columns):  # a line that may be no header is not quoted
+            if not self.mapping.names() & set(columns):  # a line that may not be a header is not quoted
                 remedy = f"the mapping names {', '.join(lacking)}: give the table a header with these columns, and see"
                 remedy += f" whether its separator is the mapping's: {len(columns)} columns were found"
             raise UnreadableText("column not in the table", remedy, 1)
@@ -90,7 +90,7 @@ class Table:
             yield from self._long(frame, self.mapping.long, rows.dated)
 
     def _identified(self, rows: Rows) -> pl.DataFrame:
-        """Give the rows whose subject is known, stripped, with `line` and `source_id`."""
+        """Return the rows whose subject is known, stripped, with `line` and `source_id`."""
         mapped = rows.cells.select(pl.col(name).str.strip_chars().alias(f"={name}") for name in self.mapping.names())
         blank = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))  # spreadsheets leave such rows behind
         frame = mapped.with_columns(line=rows.line, source_id=pl.col(f"={self.mapping.subject}")).filter(
@@ -102,14 +102,14 @@ class Table:
         return self._without_repeats(frame) if self.mapping.one_row_per_subject else frame
 
     def _count(self, lines: pl.Series) -> None:
-        """Count rows that were read, those among them of which the file's reader rejected but a cell."""
+        """Count the rows read, including those of which the file's reader rejected a cell."""
         self._rows += len(lines)
-        torn = set(lines.filter(lines.is_in(list(self._reading.lines))))
-        self.row_filter.lines |= torn
-        self._reading.lines -= torn
+        partly_rejected = set(lines.filter(lines.is_in(list(self._reading.lines))))
+        self.row_filter.lines |= partly_rejected
+        self._reading.lines -= partly_rejected
 
     def _without_repeats(self, frame: pl.DataFrame) -> pl.DataFrame:
-        remedy = "keep one row per subject, or give the rows a time, or say unique: false in the mapping"
+        remedy = "keep one row per subject, or give the rows a time, or set unique: false in the mapping"
         new = pl.Series([self._is_new(subject) for subject in frame.get_column("source_id")], dtype=pl.Boolean)
         return self.row_filter.keep(frame, pl.lit(new), "duplicate subject", remedy)
 
@@ -119,7 +119,7 @@ class Table:
         return not seen
 
     def _births(self, frame: pl.DataFrame, birth: Time, dated: frozenset[str]) -> pl.DataFrame:
-        """Give one event per subject; a second date of birth is rejected."""
+        """Return one birth event per subject, rejecting conflicting dates."""
         known = ~_is_one_of(f"={birth.column}", (*MISSING, *self.mapping.missing))
         timed = self._timed(frame.filter(known), birth, dated).select("line", "source_id", "time")
         agrees = [self._born.setdefault(subject, time) == time for _, subject, time in timed.iter_rows()]
@@ -159,18 +159,18 @@ class Table:
         return _is_one_of(name, (*self.mapping.missing, *column.missing))
 
     def _timed(self, frame: pl.DataFrame, time: Time | None, dated: frozenset[str]) -> pl.DataFrame:
-        """Give the rows whose time is known, with `time`; null for static facts."""
+        """Return the rows with a valid time, as column `time`; null for static facts."""
         if time is None:
             return frame.with_columns(time=pl.lit(None, dtype=pl.Datetime("us")))
-        name, where = f"={time.column}", f"column {time.column!r}"
-        remedy = f"{where}: fill in the time, or map the fact as static with time: null"
+        name, location = f"={time.column}", f"column {time.column!r}"
+        remedy = f"{location}: fill in the time, or map the fact as static with time: null"
         frame = self.row_filter.keep(frame, ~_is_one_of(name, MISSING), "no time", remedy)
         frame = frame.with_columns(time=self._read_times(frame.select(name), time, time.column in dated))
-        wanted = time.format or (f"a number of {time.unit}" if time.unit else "ISO 8601 (2023-01-31 13:45)")
+        expected = time.format or (f"a number of {time.unit}" if time.unit else "ISO 8601 (2023-01-31 13:45)")
         frame = self.row_filter.keep(
-            frame, pl.col("time").is_not_null(), "impossible date", f"{where}: write it as {wanted}"
+            frame, pl.col("time").is_not_null(), "impossible date", f"{location}: write it as {expected}"
         )
-        remedy = f"{where}: correct it, or widen earliest ({time.earliest}) and latest ({time.latest}) of the time"
+        remedy = f"{location}: correct it, or widen earliest ({time.earliest}) and latest ({time.latest}) of the time"
         return self.row_filter.keep(
             frame, pl.col("time").is_between(time.earliest, time.latest), "implausible date", remedy
         )
@@ -189,7 +189,7 @@ def _is_one_of(name: str, texts: Iterable[str]) -> pl.Expr:
 
 
 def _by_time(columns: Mapping[str, Column], row: Time | None) -> dict[Time | None, dict[str, Column]]:
-    """Group the facts by when they were recorded, so that each time is read once."""
+    """Group the facts by their time, so that each time is parsed once."""
     grouped: dict[Time | None, dict[str, Column]] = {}
     for name, column in columns.items():
         grouped.setdefault(column.time if column.has_own_time else row, {})[name] = column

@@ -1,4 +1,4 @@
-"""YAML that users write: texts stay texts, and every error says its line and key and offers the choices."""
+"""Read users' YAML without implicit types, and describe errors with line, key and choices."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ Key = tuple[str, ...]
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Reads every scalar but null as text, so that the category `NO` is not False and `007` not 7."""
+    """Reads all scalars but null as text, so that the category `NO` is not False, nor `007` 7."""
 
 
 _TextLoader.yaml_implicit_resolvers = {}
@@ -21,10 +21,10 @@ _TextLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^(null|~
 
 
 def parse(text: str, file: str) -> tuple[Any, Mapping[Key, int]]:
-    """Read YAML; give its value and the line of every key.
+    """Parse YAML, returning its value and the line of each key.
 
     Raises:
-        IngestError: not YAML, or a key is there twice.
+        IngestError: not YAML, or a key is repeated.
     """
     try:
         loader = _TextLoader(text)
@@ -40,7 +40,7 @@ def parse(text: str, file: str) -> tuple[Any, Mapping[Key, int]]:
 
 def _lines(node: yaml.Node, key: Key, file: str, visited: set[int]) -> Iterator[tuple[Key, int]]:
     yield key, node.start_mark.line + 1
-    if id(node) in visited:  # an alias: aliases of aliases would grow without end
+    if id(node) in visited:  # an alias: nested aliases would grow exponentially
         return
     visited.add(id(node))
     if isinstance(node, yaml.SequenceNode):
@@ -59,9 +59,9 @@ def _lines(node: yaml.Node, key: Key, file: str, visited: set[int]) -> Iterator[
             yield (*key, name.value), line
 
 
-def explain(error: ValidationError, model: type[BaseModel], lines: Mapping[Key, int], file: str) -> str:
-    """Say in one line per problem where it is and what would be right."""
-    told = []
+def describe(error: ValidationError, model: type[BaseModel], lines: Mapping[Key, int], file: str) -> str:
+    """Describe each error in one line, with its location and remedy."""
+    messages = []
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         key = tuple(str(part) for part in problem["loc"] if part != "[key]")
         known = next((key[:n] for n in range(len(key), -1, -1) if key[:n] in lines), ())
@@ -69,8 +69,8 @@ def explain(error: ValidationError, model: type[BaseModel], lines: Mapping[Key, 
         if problem["type"] == "extra_forbidden":
             message = f"unknown key: choose from {', '.join(sorted(_choices(model, key)))}"
         where = f"{file} line {lines.get(known, 1)}"
-        told.append(f"{where}: {'.'.join(key)}: {message}" if key else f"{where}: {message}")
-    return "\n".join(told)
+        messages.append(f"{where}: {'.'.join(key)}: {message}" if key else f"{where}: {message}")
+    return "\n".join(messages)
 
 
 def _choices(model: type[BaseModel], key: Key) -> list[str]:

@@ -1,1 +1,1 @@
-"""Folders of WFDB records."""
+"""WFDB records: `reader` of folders of records, with their facts."""

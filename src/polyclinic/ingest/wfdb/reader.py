@@ -1,12 +1,12 @@
-"""WFDB records: waveforms with their facts. Format: PhysioNet, "WFDB header(5) and signal(5)", wfdb.io/spec.
+"""Read WFDB records: waveforms and facts from their headers.
 
-A subject is one record, named by its path in the folder (`100`, `patient001/s0010_re`): folders of PhysioNet hold now
-one patient's records, now a thousand patients', and joining two patients is worse than parting one. Where the patients
-of the records are known, use a table with a `waveform` column.
+Each record is a subject, named by its path in the folder (`100`, `patient001/s0010_re`), because a folder does not say
+which records belong to one patient, and merging patients is worse than splitting one. If the patients are known, use a
+table with a `waveform` column.
 
-Signals become one event per kind: all electrocardiogram leads together as `WAVEFORM//ECG//mV`, every other signal by
-itself, as `WAVEFORM//ABP//mmHg`. The time is the record's base date and time; a record without them is a static fact.
-Of the header's free comments only age and sex are read, because the rest often states the diagnosis.
+All ECG leads become one event, `WAVEFORM//ECG//mV`; each other signal is an event, such as `WAVEFORM//ABP//mmHg`. The
+time is the record's base date and time; without them the events are static. Of the header's comments only age and sex
+are read, because others often state the diagnosis.
 """
 
 import re
@@ -34,7 +34,7 @@ _OLDEST = 130
 
 
 def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:  # noqa: ARG001
-    """Read every record under the folder `path`, or the one record whose header or stem `path` is."""
+    """Read all records under the folder `path`, or the single record `path` (with or without `.hea`)."""
     root, headers = _headers(path, sink)
     with EventBuffer(sink) as events, progress.task("Reading waveforms", len(headers)) as advance:
         for header in headers:
@@ -54,18 +54,18 @@ def _headers(path: Path, sink: Sink) -> tuple[Path, list[Path]]:
 
 
 def by_kind(waveform: Waveform) -> Iterator[tuple[str, Waveform]]:
-    """Part the signals and give each part its code: the electrocardiogram's leads together in mV, every other alone."""
-    ecg = [place for place, unit in enumerate(waveform.units) if _is_ecg(waveform.leads[place], unit)]
+    """Yield codes with their signals: all ECG leads together, in mV, and each other signal separately."""
+    ecg = [index for index, unit in enumerate(waveform.units) if _is_ecg(waveform.leads[index], unit)]
     if ecg:
-        scale = np.array([MILLIVOLTS[waveform.units[place].lower()] for place in ecg], dtype=np.float32)
+        scale = np.array([MILLIVOLTS[waveform.units[index].lower()] for index in ecg], dtype=np.float32)
         chosen = waveform.select(ecg)
         yield (
             "WAVEFORM//ECG//mV",
             Waveform(chosen.signals * scale, chosen.sampling_hz, chosen.leads, ("mV",) * len(ecg)),
         )
-    for place in sorted(set(range(len(waveform.leads))) - set(ecg)):
-        name = re.sub(r"[^A-Za-z0-9+.-]+", "_", waveform.leads[place])
-        yield f"WAVEFORM//{name}//{waveform.units[place]}", waveform.select([place])
+    for index in sorted(set(range(len(waveform.leads))) - set(ecg)):
+        name = re.sub(r"[^A-Za-z0-9+.-]+", "_", waveform.leads[index])
+        yield f"WAVEFORM//{name}//{waveform.units[index]}", waveform.select([index])
 
 
 def _is_ecg(lead: str, unit: str) -> bool:
