@@ -1,4 +1,4 @@
-"""A small demo and many patients, made once."""
+"""Fixtures: a small demo, and many patients."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def many() -> list[Patients]:
 
 @pytest.fixture(scope="session")
 def truth(many) -> pl.DataFrame:
-    """The truth about them."""
+    """The truth about these patients."""
     return pl.concat([patients.frame() for patients in many])
 
 
@@ -30,5 +30,5 @@ def demo(tmp_path_factory) -> DemoSources:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    """Every file with its content."""
+    """Return the content of all files by relative path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -21,7 +21,7 @@ def test_shape_and_range(ecgs, many):
     assert 500 < np.abs(ecgs).max() < 4000
 
 
-def test_rhythm_follows_the_patient(ecgs, many):
+def test_atrial_fibrillation_is_irregular(ecgs, many):
     people = many[0].people
     spread = np.array([beats(trace[:, 1]).std() / beats(trace[:, 1]).mean() for trace in ecgs])
     assert np.median(spread[people.atrial_fibrillation]) > 3 * np.median(spread[~people.atrial_fibrillation])
@@ -29,7 +29,7 @@ def test_rhythm_follows_the_patient(ecgs, many):
     assert np.all((rate > 35) & (rate < 200))
 
 
-def test_ischaemia_turns_the_t_wave(ecgs, many):
+def test_ischaemia_inverts_the_t_wave(ecgs, many):
     def after_peak(trace):
         peaks, _ = find_peaks(trace, height=0.5 * np.quantile(trace, 0.999), distance=SAMPLING_HZ // 4)
         inside = peaks[(peaks > 20) & (peaks < SAMPLES - 80)]

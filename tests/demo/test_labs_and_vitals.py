@@ -27,7 +27,7 @@ def joined(table, people):
 
 
 @pytest.mark.parametrize("name", ["labs", "vitals"])
-def test_rows_lie_within_the_observed_hours_and_only_of_those_who_have_them(name, people, request):
+def test_rows_are_within_the_observed_hours(name, people, request):
     table = joined(request.getfixturevalue(name), people)
     assert table["hour"].is_between(0, OBSERVED_HOURS).all()
     assert table["has_structured" if name == "labs" else "has_series"].all()
@@ -44,13 +44,13 @@ def test_values_are_plausible(labs, vitals):
 
 
 @pytest.mark.parametrize("name", list(OTHER_UNITS))
-def test_other_units_say_the_same(labs, name):
+def test_other_units_are_consistent(labs, name):
     other, factor = OTHER_UNITS[name]
     groups = labs.group_by(pl.col(f"{name}_unit") == other).agg(pl.col(name).median()).sort(f"{name}_unit")
     assert groups[name][1] / factor == pytest.approx(groups[name][0], rel=0.08)
 
 
-def test_blood_tells_perfusion_and_the_trend_tells_the_course(labs, vitals, people):
+def test_lactate_reflects_perfusion_and_trends_the_course(labs, vitals, people):
     blood = joined(labs.filter(pl.col("lactate_unit") == "mmol/L"), people)
     blood = blood.group_by("patient_id").agg(pl.col("lactate").log().mean(), pl.col("perfusion").first()).drop_nulls()
     assert blood.select(pl.corr("lactate", "perfusion")).item() > 0.8
@@ -61,17 +61,17 @@ def test_blood_tells_perfusion_and_the_trend_tells_the_course(labs, vitals, peop
     assert trend.select(pl.corr("slope", "course")).item() > 0.8
     start = joined(vitals, people).filter(pl.col("hour") < 6).group_by("patient_id")
     start = start.agg(pl.col("respiratory_rate").mean(), pl.col("course").first()).drop_nulls()
-    assert start.select(pl.corr("respiratory_rate", "course")).item() < 0.25  # not known at the start
+    assert start.select(pl.corr("respiratory_rate", "course")).item() < 0.25  # not yet visible at the start
 
 
-def test_the_more_ill_are_measured_more(labs, vitals, people):
+def test_severity_increases_the_number_of_measurements(labs, vitals, people):
     for table in (labs, vitals):
         counts = table.group_by("patient_id").len().join(people, left_on="patient_id", right_on="patient")
         assert counts.select(pl.corr("len", "severity")).item() > 0.3
 
 
-def test_gases_are_missing_more_often_in_the_less_ill(labs, people):
-    asked = (
+def test_blood_gases_are_missing_more_often_in_the_less_ill(labs, people):
+    missing = (
         joined(labs, people).group_by(pl.col("severity") > 0).agg(pl.col("lactate").is_null().mean()).sort("severity")
     )
-    assert asked["lactate"][0] > asked["lactate"][1] + 0.1
+    assert missing["lactate"][0] > missing["lactate"][1] + 0.1

@@ -18,7 +18,7 @@ def mentions(notes, many):
     return notes.triggers.join(many[0].frame(), left_on="patient_id", right_on="patient")
 
 
-def test_offsets_find_the_words(notes):
+def test_offsets_locate_the_trigger_words(notes):
     texts = notes.table.unpivot(SECTIONS, index="patient_id", variable_name="section", value_name="text").drop_nulls()
     found = notes.triggers.join(texts, on=["patient_id", "section"], validate="m:1")
     length = pl.col("end") - pl.col("start")
@@ -27,24 +27,24 @@ def test_offsets_find_the_words(notes):
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-def test_a_history_is_always_told_when_true_and_denied_when_not(mentions, many, history):
-    told = mentions.filter(pl.col("concept") == history)
-    assert (told[history] == ~told["negated"]).all()
-    assert (told["section"] == "indication").all()
+def test_histories_are_affirmed_if_and_only_if_true(mentions, many, history):
+    mentioned = mentions.filter(pl.col("concept") == history)
+    assert (mentioned[history] == ~mentioned["negated"]).all()
+    assert (mentioned["section"] == "indication").all()
     having = many[0].frame().filter(pl.col(history) & pl.col("has_note"))["patient"]
-    assert set(having) == set(told.filter(~pl.col("negated"))["patient_id"])
-    assert told["negated"].any()
+    assert set(having) == set(mentioned.filter(~pl.col("negated"))["patient_id"])
+    assert mentioned["negated"].any()
 
 
 @pytest.mark.parametrize("finding", FINDINGS)
-def test_reports_name_what_is_there_but_for_what_was_overlooked(mentions, finding):
+def test_reports_mention_findings_unless_overlooked(mentions, finding):
     named = mentions.filter(pl.col("concept") == finding, pl.col("section") == "findings")
     assert (~named.filter("negated")[f"has_{finding}"]).mean() > 0.9
     assert named.filter(~pl.col("negated"))[f"has_{finding}"].all()
     assert named.filter(~pl.col("negated"))["hedged"].any()
 
 
-def test_the_indication_is_written_before_the_picture_and_the_report_after(notes, many):
+def test_indication_precedes_the_radiograph_and_report_follows(notes, many):
     times = notes.table.join(many[0].frame(), left_on="patient_id", right_on="patient").with_columns(
         late=(pl.col("written_at") - pl.col("admitted")).dt.total_minutes() / 60 - pl.col("film_hour")
     )
@@ -53,31 +53,31 @@ def test_the_indication_is_written_before_the_picture_and_the_report_after(notes
     assert not set(notes.triggers.filter(pl.col("section") == "indication")["concept"]) & set(FINDINGS)
 
 
-def test_no_phrase_of_a_report_tells_the_extent():
+def test_phrases_do_not_give_the_extent():
     phrases = " ".join(p for table in (PRESENT, ABSENT) for group in table.values() for p in group).lower()
     assert not {"small", "large", "massive", "extensive", "minimal", "moderate"} & set(phrases.split())
 
 
 def test_each_phrase_of_a_history_marks_one_trigger():
-    for affirmed, denied in HISTORY.values():
-        assert all(phrase.count("[") == phrase.count("]") == 1 for phrase in (*affirmed, *denied))
+    for affirmed, negated in HISTORY.values():
+        assert all(phrase.count("[") == phrase.count("]") == 1 for phrase in (*affirmed, *negated))
 
 
-def test_a_careless_typist_mistypes_some_words():
+def test_careless_notes_have_typing_errors():
     sentence = Sentence("Witnessed [aspiration] during dinner yesterday evening", "aspirated")
-    texts = []
+    drafts = []
     for careless in (False, True):
         draft = Draft(random.Random(1), "indication", careless)
         for _ in range(30):
             draft.add(sentence)
-        texts.append(draft)
-    clean, typed = texts
+        drafts.append(draft)
+    clean, mistyped = drafts
     assert clean.text.count("aspiration") == 30
-    assert 15 < typed.text.count("aspiration") < 30
-    assert all(typed.text[t.start : t.end] == t.word for t in typed.triggers)
+    assert 15 < mistyped.text.count("aspiration") < 30
+    assert all(mistyped.text[t.start : t.end] == t.word for t in mistyped.triggers)
 
 
-def test_notes_do_not_depend_on_who_else_is_there(many):
+def test_notes_are_determined_by_the_seed(many):
     again = write_notes(3, many[0])
     assert again.table.equals(write_notes(3, many[0]).table)
     assert not again.table.equals(write_notes(4, many[0]).table)

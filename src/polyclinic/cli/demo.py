@@ -40,8 +40,8 @@ def demo(
     if cohort.exists() and not (into / "sources" / "demo.json").is_file():
         raise ValueError(f"{cohort} is there and no demo made it: choose another folder with --into")
     written = write_sources(into, patients, seed, radiographs, progress)
-    say(f"{written.patients:,} patients, {written.pictures:,} radiographs → {written.sources}")
-    made: dict[str, Any] = {"patients": written.patients, "pictures": written.pictures, "sources": written.sources}
+    say(f"{written.patients:,} patients, {written.radiographs:,} radiographs → {written.sources}")
+    made: dict[str, Any] = {"patients": written.patients, "pictures": written.radiographs, "sources": written.sources}
     if not source_only:
         from polyclinic.ingest import ingest
 

@@ -1,7 +1,8 @@
 """A synthetic cohort with known truth, written as source files and ingested like any other.
 
-`clinic` is the model of the patients; `measurements`, `notes`, `ecg`, `films` and `tables` observe them; `sources`
-writes the files; `oracle` says what could be known at best.
+`patients` is the model of the patients; `labs_and_vitals`, `notes` (with `phrases`), `ecg`, `radiographs` (with
+`phantom` and `dicom`) and `tables` observe them; `sources` writes the files; `best_possible` computes the upper bound
+of discrimination.
 """
 
 from polyclinic.demo.best_possible import Oracle, oracle

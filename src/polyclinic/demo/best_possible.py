@@ -1,4 +1,4 @@
-"""What could be known at best: the discrimination of the true causes, by subset of modalities."""
+"""Upper bound of discrimination: the AUROC of the true causes, by subset of modalities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from polyclinic.demo.patients import CAUSES, MODALITIES, log_odds
 
 @dataclass(frozen=True)
 class Oracle:
-    """AUROC of deterioration for a reader who sees the causes themselves, without noise and without gaps."""
+    """AUROC of deterioration for an oracle that knows the causes, without noise or missing modalities."""
 
     auroc: Mapping[tuple[str, ...], float]  # by subset of modalities
-    auroc_recorded: float  # all modalities, but only where a patient has them
+    auroc_recorded: float  # all modalities, where recorded
     prevalence: float
     average_effect: float  # of the treatment on the risk of deterioration
     naive_difference: float  # in deterioration, treated minus untreated: confounded
@@ -30,31 +30,31 @@ class Oracle:
 
 
 def oracle(truth: Path | pl.DataFrame) -> Oracle:
-    """Judge the causes by the outcomes.
+    """Compute the oracle from the truth of a demo.
 
-    A modality's share of the log-odds ranks patients as the best reader of that modality would, up to what little the
-    modalities know of each other.
+    Patients are ranked by a subset's share of the log-odds, which is optimal except for the slight dependence between
+    modalities.
 
     Args:
-        truth: the folder of the truth, or its table of patients.
+        truth: folder of the truth, or its table of patients.
 
     Raises:
-        FileNotFoundError: the folder holds no truth.
-        ValueError: nobody deteriorated, or everybody.
+        FileNotFoundError: the folder has no truth.
+        ValueError: none or all of the patients deteriorated.
     """
-    everyone = pl.read_parquet(truth / "patients.parquet") if isinstance(truth, Path) else truth
-    known = everyone.filter("known")
+    patients = pl.read_parquet(truth / "patients.parquet") if isinstance(truth, Path) else truth
+    known = patients.filter("known")
     causes = {cause.variable: known[cause.variable].to_numpy().astype(np.float64) for cause in CAUSES}
     deteriorated = known["deteriorated"].to_numpy()
     treated = known["treated"].to_numpy()
     subsets = [subset for size in range(1, 5) for subset in combinations(MODALITIES, size)]
     parts = [log_odds(causes, (modality,)) for modality in MODALITIES]
-    seen = [
+    recorded = [
         np.where(known[f"has_{m}"].to_numpy(), part, part.mean()) for m, part in zip(MODALITIES, parts, strict=True)
     ]
     return Oracle(
         auroc={subset: auroc(log_odds(causes, subset), deteriorated) for subset in subsets},
-        auroc_recorded=auroc(np.sum(seen, axis=0), deteriorated),
+        auroc_recorded=auroc(np.sum(recorded, axis=0), deteriorated),
         prevalence=float(deteriorated.mean()),
         average_effect=float((known["risk_treated"] - known["risk_untreated"]).to_numpy().mean()),
         naive_difference=float(deteriorated[treated].mean() - deteriorated[~treated].mean()),
@@ -63,13 +63,13 @@ def oracle(truth: Path | pl.DataFrame) -> Oracle:
 
 
 def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve, ties counted half (Mann and Whitney).
+    """Return the area under the ROC curve, with ties counted half (Mann and Whitney).
 
     Raises:
-        ValueError: only one of the two classes is there.
+        ValueError: only one class is present.
     """
-    yes, no = np.sort(score[positive]), np.sort(score[~positive])
-    if not len(yes) or not len(no):
+    positives, negatives = np.sort(score[positive]), np.sort(score[~positive])
+    if not len(positives) or not len(negatives):
         raise ValueError("AUROC needs patients with and without the outcome: make more patients")
-    below = np.searchsorted(no, yes, "left") + np.searchsorted(no, yes, "right")
-    return float(below.mean() / 2 / len(no))
+    below = np.searchsorted(negatives, positives, "left") + np.searchsorted(negatives, positives, "right")
+    return float(below.mean() / 2 / len(negatives))

@@ -1,6 +1,6 @@
-"""A rendered radiograph as a DICOM file, in the ways in which machines store the same picture.
+"""Write a rendered radiograph as DICOM, in several of the formats that machines use.
 
-Every identifier follows from the seed, and no date is that of the writing: the same picture gives the same bytes.
+Identifiers derive from the seed and dates from the patient, so the same radiograph gives the same bytes.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ DETECTOR_MM = 430.0
 
 
 class Storage(NamedTuple):
-    """How grey values are stored: black and white are stored values; the window is stated in rescaled ones."""
+    """Format of grey values: `black` and `white` are stored values; the window is in rescaled values."""
 
     bits: int
     allocated: int
@@ -37,7 +37,7 @@ class Storage(NamedTuple):
     modality: str
 
 
-#: The share of films stored in each way.
+#: Share of radiographs in each format.
 STORAGES: Mapping[Storage, float] = {
     Storage(12, 16, False, False, 180, 3900, 1, 0, True, "DX"): 0.35,
     Storage(12, 16, False, True, 220, 3800, 1, 0, True, "CR"): 0.25,
@@ -47,48 +47,48 @@ STORAGES: Mapping[Storage, float] = {
 }
 
 
-class Label(NamedTuple):
-    """What the header says besides the pixels."""
+class HeaderValues(NamedTuple):
+    """Header values that do not depend on the pixels or their format."""
 
     patient: str
     taken_at: datetime
     view: str  # PA or AP
-    entropy: str  # from which the identifiers are made
+    entropy: str  # for the identifiers
 
 
-def write_dicom(path: Path, pixels: Float32[np.ndarray, "row column"], storage: Storage, label: Label) -> None:
-    """Write `pixels` (0 black to 1 white)."""
-    dataset = FileDataset(str(path), {}, file_meta=_meta(storage, label), preamble=b"\0" * 128)
-    _describe(dataset, storage, label, pixels.shape)
+def write_dicom(path: Path, pixels: Float32[np.ndarray, "row column"], storage: Storage, header: HeaderValues) -> None:
+    """Write `pixels` (0 black to 1 white) as a DICOM file."""
+    dataset = FileDataset(str(path), {}, file_meta=_meta(storage, header), preamble=b"\0" * 128)
+    _describe(dataset, storage, header, pixels.shape)
     _store(dataset, storage, pixels)
     dataset.save_as(path, enforce_file_format=True)
 
 
-def _meta(storage: Storage, label: Label) -> FileMetaDataset:
+def _meta(storage: Storage, header: HeaderValues) -> FileMetaDataset:
     meta = FileMetaDataset()
     digital = storage.modality == "DX"
     meta.MediaStorageSOPClassUID = (
         DigitalXRayImageStorageForPresentation if digital else ComputedRadiographyImageStorage
     )
-    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[label.entropy, "instance"])
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[header.entropy, "instance"])
     meta.TransferSyntaxUID = ImplicitVRLittleEndian if storage.inverted else ExplicitVRLittleEndian
     return meta
 
 
-def _describe(dataset: FileDataset, storage: Storage, label: Label, shape: tuple[int, ...]) -> None:
-    """The header: who, when, how. The person's name, sex and age stand in the tables and not here."""
-    date, time = label.taken_at.strftime("%Y%m%d"), label.taken_at.strftime("%H%M%S")
+def _describe(dataset: FileDataset, storage: Storage, header: HeaderValues, shape: tuple[int, ...]) -> None:
+    """Set the header. Name, sex and age are in the tables only."""
+    date, time = header.taken_at.strftime("%Y%m%d"), header.taken_at.strftime("%H%M%S")
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID
-    dataset.StudyInstanceUID = generate_uid(entropy_srcs=[label.entropy, "study"])
-    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[label.entropy, "series"])
-    dataset.PatientID = label.patient
+    dataset.StudyInstanceUID = generate_uid(entropy_srcs=[header.entropy, "study"])
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[header.entropy, "series"])
+    dataset.PatientID = header.patient
     dataset.PatientName = dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.StudyDate = dataset.ContentDate = dataset.AcquisitionDate = date
     dataset.StudyTime = dataset.ContentTime = dataset.AcquisitionTime = time
     dataset.StudyID = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.SeriesNumber = dataset.InstanceNumber = "1"
-    dataset.Modality, dataset.ViewPosition = storage.modality, label.view
+    dataset.Modality, dataset.ViewPosition = storage.modality, header.view
     dataset.BodyPartExamined, dataset.Manufacturer = "CHEST", "Polyclinic demo"
     dataset.PatientOrientation = ["L", "F"]  # rows run to the patient's left, columns to the feet
     dataset.ImagerPixelSpacing = [f"{DETECTOR_MM / shape[0]:.4f}"] * 2

@@ -1,8 +1,8 @@
-"""Ten-second ECGs of a block of patients, in two leads, written as WFDB records (format 16).
+"""Draw ten-second, two-lead ECGs of a block of patients, and write WFDB records (format 16).
 
-Each beat is a sum of Gaussian waves around its R peak, as in McSharry et al. 2003 (ECGSYN). Atrial fibrillation takes
-the P waves and the regularity; ischaemia lowers the ST segment and turns the T wave; sepsis and inflammation hurry the
-heart.
+Each beat is a sum of Gaussian waves around its R peak, as in McSharry et al. 2003 (ECGSYN). Atrial fibrillation removes
+the P waves and makes the rhythm irregular; ischaemia depresses the ST segment and inverts the T wave; sepsis and
+inflammation raise the heart rate.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ LEADS = ("II", "V5")
 
 
 class Wave(NamedTuple):
-    """A deflection: where it lies relative to the R peak, its width, and its height in each lead."""
+    """A deflection: its time relative to the R peak, its width, and its height in each lead."""
 
     centre_s: float
     width_s: float
@@ -33,14 +33,14 @@ Q = Wave(-0.030, 0.010, (-0.10, -0.08))
 R = Wave(0.0, 0.011, (1.05, 1.30))
 S = Wave(0.028, 0.011, (-0.18, -0.30))
 P = Wave(-0.165, 0.024, (0.14, 0.09))
-ST = Wave(0.145, 0.050, (-0.10, -0.16))  # of ischaemia
+ST = Wave(0.145, 0.050, (-0.10, -0.16))  # in ischaemia
 T = Wave(0.290, 0.052, (0.28, 0.33))
 
 Trace = Float32[np.ndarray, "patient sample"]
 
 
 def draw_ecgs(rng: np.random.Generator, patients: Patients) -> Int16[np.ndarray, "patient sample lead"]:
-    """Return everyone's ECG, in units of 1/`UNITS_PER_MV` mV."""
+    """Return the patients' ECGs, in units of 1/`UNITS_PER_MV` mV."""
     people, ill, count = patients.people, patients.illness, len(patients)
     rate = 82 + 4 * ill.inflammation + 6 * ill.has("sepsis") + 10 * rng.standard_normal(count)
     rate = np.clip(rate + 14 * people.atrial_fibrillation, SLOWEST_BPM, FASTEST_BPM)
@@ -49,12 +49,12 @@ def draw_ecgs(rng: np.random.Generator, patients: Patients) -> Int16[np.ndarray,
     regular = (~people.atrial_fibrillation).astype(np.float32)[:, None]
     ischaemic = ill.ischaemia.astype(np.float32)[:, None]
     time = np.arange(SAMPLES, dtype=np.float32) / SAMPLING_HZ
-    flutter = (1 - regular) * np.sin(2 * np.pi * _each(rng, 5.0, 7.5, count) * time)
+    flutter = (1 - regular) * np.sin(2 * np.pi * _uniform_column(rng, 5.0, 7.5, count) * time)
     shapes = {wave: _gaussian(from_peak, wave) for wave in (Q, R, S)}
     shapes |= {P: regular * _gaussian(-before, P), ST: ischaemic * _gaussian(after, ST)}
     shapes[T] = (1 - 1.6 * ischaemic) * _gaussian(after, T._replace(centre_s=0), T.centre_s * np.sqrt(period))
-    wander = np.sin(2 * np.pi * (_each(rng, 0.15, 0.35, count) * time + _each(rng, 0, 1, count)))
-    size = _each(rng, 0.75, 1.25, count)
+    wander = np.sin(2 * np.pi * (_uniform_column(rng, 0.15, 0.35, count) * time + _uniform_column(rng, 0, 1, count)))
+    size = _uniform_column(rng, 0.75, 1.25, count)
     leads = []
     for lead in range(len(LEADS)):
         trace = size * sum((wave.height_mv[lead] * shape for wave, shape in shapes.items()), 0.04 * flutter)
@@ -63,7 +63,7 @@ def draw_ecgs(rng: np.random.Generator, patients: Patients) -> Int16[np.ndarray,
     return np.stack(leads, axis=-1)
 
 
-def _each(rng: np.random.Generator, low: float, high: float, count: int) -> Float32[np.ndarray, "patient 1"]:
+def _uniform_column(rng: np.random.Generator, low: float, high: float, count: int) -> Float32[np.ndarray, "patient 1"]:
     return rng.uniform(low, high, (count, 1)).astype(np.float32)
 
 
@@ -73,7 +73,7 @@ def _gaussian(distance: Trace, wave: Wave, centre: Trace | float | None = None) 
 
 
 def _beats(rng: np.random.Generator, rate: Numbers, irregular: Flags) -> tuple[Trace, Trace, Trace]:
-    """For every sample: seconds until the next R peak, seconds since the last, and the time between these two."""
+    """Return, for each sample, the seconds to the next R peak, since the last one, and between the two."""
     count = len(rate)
     beat = 60 / rate[:, None]
     variation = np.where(irregular, 0.20, 0.025)[:, None] * rng.standard_normal((count, BEATS))
@@ -91,7 +91,7 @@ def _beats(rng: np.random.Generator, rate: Numbers, irregular: Flags) -> tuple[T
 
 
 def write_record(folder: Path, name: str, signal: Int16[np.ndarray, "sample lead"]) -> None:
-    """Write `<name>.hea` and `<name>.dat` as WFDB's HEADER(5) and SIGNAL(5) say."""
+    """Write `<name>.hea` and `<name>.dat`, following WFDB's HEADER(5) and SIGNAL(5)."""
     (folder / f"{name}.dat").write_bytes(signal.astype("<i2").tobytes())
     lines = [f"{name} {len(LEADS)} {SAMPLING_HZ} {len(signal)}"]
     for lead, title in enumerate(LEADS):

@@ -1,8 +1,8 @@
-"""Names of files that tell nothing of the patient."""
+"""File names without patient information."""
 
 from polyclinic.files import sha256
 
 
 def opaque_name(seed: int, patient: int, what: str) -> str:
-    """Name what is recorded of a patient: 16 hexadecimal digits, the same for the same seed."""
+    """Return 16 hexadecimal digits that name a patient's file, determined by the arguments."""
     return sha256(f"{seed}/{patient}/{what}".encode())[:16]

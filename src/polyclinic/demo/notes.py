@@ -1,7 +1,7 @@
-"""Notes of a patient: the indication, written before the picture, and the report of it: findings and impression.
+"""Write the notes of a patient: the indication, before the radiograph, and its report (findings and impression).
 
-Each mention of a history or a finding is kept as truth: where its trigger word stands, whether it is denied or hedged.
-A careless typist now and then mistypes a word; the offsets are those of the text as typed.
+The truth records each mention of a history or finding: the offsets of its trigger word in the final text, and whether
+it is negated or hedged. Some notes contain typing errors.
 """
 
 import random
@@ -31,11 +31,11 @@ from polyclinic.demo.tables import at
 Facts = Mapping[str, Any]  # one row of the truth
 
 SECTIONS = ("indication", "findings", "impression")
-CARELESS = 0.25  # share of notes typed in a hurry
-MISTYPED = 0.05  # share of their words
-HEDGED = 0.18  # share of findings called possible
+CARELESS = 0.25  # share of notes with typing errors
+MISTYPED = 0.05  # share of misspelt words in these
+HEDGED = 0.18  # share of hedged findings
 SIDES = {-1: "right", 1: "left", 0: "bilateral"}
-#: Findings easily overlooked: below which extent (nodules: mm), and how often.
+#: Findings that may be overlooked: below which extent (nodules: mm), and with which probability.
 OVERLOOKED: Mapping[str, tuple[float, float]] = {
     "effusion": (0.30, 0.10),
     "consolidation": (0.20, 0.15),
@@ -45,7 +45,7 @@ OVERLOOKED: Mapping[str, tuple[float, float]] = {
 
 
 class Trigger(NamedTuple):
-    """A word that says something: characters `start` to `end` of the section."""
+    """A trigger word: characters `start` to `end` of the section."""
 
     section: str
     start: int
@@ -57,7 +57,7 @@ class Trigger(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """A phrase of the grammar, what its trigger word means, and what fills its `<names>`."""
+    """A phrase of the grammar, the concept of its trigger word, and the values of its `<slots>`."""
 
     phrase: str
     concept: str = ""
@@ -66,7 +66,7 @@ class Sentence(NamedTuple):
 
 
 class Draft:
-    """A section in the making: keeps the text and its triggers, and mistypes."""
+    """A section being written: its text and triggers, with typing errors if `careless`."""
 
     def __init__(self, rng: random.Random, section: str, careless: bool) -> None:
         self.rng, self.section, self.careless = rng, section, careless
@@ -74,15 +74,15 @@ class Draft:
         self.triggers: list[Trigger] = []
 
     def add(self, sentence: Sentence) -> None:
-        """Add a sentence."""
+        """Append a sentence."""
         phrase, concept, negated, slots = sentence
         hedged = "<hedge>" in phrase and bool(slots["hedge"])
         phrase = re.sub(r"<(\w+)>", lambda slot: slots[slot[1]], phrase)
         phrase = re.sub(r"\{([^}]*)\}", lambda options: self.rng.choice(options[1].split("|")), phrase)
         self.text += " " if self.text else ""
-        for place, part in enumerate(re.split(r"[\[\]]", _capital(phrase) + "." * (phrase[-1] != "?"))):
+        for index, part in enumerate(re.split(r"[\[\]]", _capital(phrase) + "." * (phrase[-1] != "?"))):
             typed = self._typed(part)
-            if place % 2:
+            if index % 2:
                 start = len(self.text)
                 self.triggers.append(Trigger(self.section, start, start + len(typed), typed, concept, negated, hedged))
             self.text += typed
@@ -96,10 +96,10 @@ class Draft:
         if self.rng.random() > MISTYPED:
             return word
         at = self.rng.randrange(1, len(word) - 1)
-        slip = self.rng.randrange(3)
-        if slip == 0:
+        error = self.rng.randrange(3)
+        if error == 0:
             return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-        return word[:at] + word[at + 1 :] if slip == 1 else word[:at] + word[at] + word[at:]
+        return word[:at] + word[at + 1 :] if error == 1 else word[:at] + word[at] + word[at:]
 
 
 def _capital(phrase: str) -> str:
@@ -108,19 +108,19 @@ def _capital(phrase: str) -> str:
 
 
 class Notes(NamedTuple):
-    """What is written of a block: the table of sections, and the truth about its words."""
+    """The notes of a block: the table of sections, and the truth about their trigger words."""
 
     table: pl.DataFrame  # patient_id, written_at, indication, findings, impression
     triggers: pl.DataFrame
 
 
 def write_notes(seed: int, patients: Patients) -> Notes:
-    """Write the notes of everyone who has any."""
+    """Write the notes of the patients who have any."""
     frame = patients.frame()
     indicated, reported = at(patients, patients.care.film_hour - 0.4), at(patients, patients.care.film_hour + 0.8)
     rows: list[tuple[Any, ...]] = []
     triggers: list[tuple[Any, ...]] = []
-    for place, facts in enumerate(frame.iter_rows(named=True)):
+    for index, facts in enumerate(frame.iter_rows(named=True)):
         if not facts["has_note"]:
             continue
         patient = facts["patient"]
@@ -131,8 +131,8 @@ def write_notes(seed: int, patients: Patients) -> Notes:
         for draft, sentences in zip(drafts, (_indication, _findings, _impression), strict=True):
             for sentence in sentences(rng, facts, seen):
                 draft.add(sentence)
-        rows.append((patient, indicated[place], drafts[0].text, None, None))
-        rows.append((patient, reported[place], None, drafts[1].text, drafts[2].text))
+        rows.append((patient, indicated[index], drafts[0].text, None, None))
+        rows.append((patient, reported[index], None, drafts[1].text, drafts[2].text))
         triggers += [(patient, *trigger) for draft in drafts for trigger in draft.triggers]
     head = [("patient_id", pl.Int64()), ("written_at", pl.Datetime("us"))]
     table = pl.DataFrame(rows, [*head, *((section, pl.String()) for section in SECTIONS)], orient="row")
@@ -141,19 +141,19 @@ def write_notes(seed: int, patients: Patients) -> Notes:
 
 def _indication(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:  # noqa: ARG001
     condition = facts["condition"]
-    who = rng.choice(("woman", "female", "lady") if facts["female"] else ("man", "male", "gentleman"))
+    person = rng.choice(("woman", "female", "lady") if facts["female"] else ("man", "male", "gentleman"))
     complaint = rng.choice(VAGUE if rng.random() < 0.25 else COMPLAINTS[condition])
-    yield Sentence(f"{facts['age']:.0f} {rng.choice(('year old', 'year-old', 'yo'))} {who} with {complaint}")
+    yield Sentence(f"{facts['age']:.0f} {rng.choice(('year old', 'year-old', 'yo'))} {person} with {complaint}")
     history = [Sentence(aside) for aside in HISTORY_ASIDE if rng.random() < 0.10]
     background = [rng.choice(words) for name, words in BACKGROUND.items() if facts[name] and rng.random() < 0.7]
     if background:
         history.append(Sentence(f"Background of {', '.join(background)}"))
     for concept in HISTORIES:
-        affirmed, denied = HISTORY[concept]
+        affirmed, negated = HISTORY[concept]
         if facts[concept]:
             history.append(Sentence(rng.choice(affirmed), concept))
         elif rng.random() < 0.45:
-            history.append(Sentence(rng.choice(denied), concept, negated=True))
+            history.append(Sentence(rng.choice(negated), concept, negated=True))
     rng.shuffle(history)
     yield from history
     yield Sentence(rng.choice(QUESTIONS[condition if rng.random() < 0.75 else rng.choice(CONDITIONS)]))
@@ -181,7 +181,7 @@ def _impression(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterat
 
 
 def _seen(rng: random.Random, finding: str, facts: Facts) -> bool:
-    """Whether the radiologist saw a finding: small ones are overlooked at times."""
+    """Return whether the radiologist reports a finding; small ones are sometimes overlooked."""
     overlooked = rng.random()
     if finding not in OVERLOOKED:
         return bool(facts[f"has_{finding}"])

@@ -1,12 +1,12 @@
-"""The clinical model: how a patient of the demo cohort comes about. All other modules only observe these patients.
+"""The clinical model that generates the patients of the demo cohort. All other modules only observe them.
 
-    people → illness (condition, findings, physiology, history) → care (severity, treatment, what is recorded) → fate
+    people → illness (condition, findings, physiology, history) → care (severity, treatment, recorded data) → outcomes
 
-The signal for the main question, *does this patient deteriorate within seven days after hour 48*, is split: how much
-lung is lost can only be seen in the picture, the history only be read in the indication, the trend only be followed in
-the vital signs, perfusion and kidneys only be measured in blood. `CAUSES` is the whole of it, with its coefficients.
+The signal for the main task, deterioration within seven days after hour 48, is split between modalities: lung loss is
+only in the radiograph, history only in the indication, the trend only in the vital signs, and perfusion and renal
+function only in the blood tests. `CAUSES` lists all causes, with their coefficients.
 
-Patients come in blocks of `BLOCK` which are always drawn whole, so that patient i is the same however many are wanted.
+Patients are drawn in complete blocks of `BLOCK`, so that patient i does not depend on the number of patients.
 """
 
 from dataclasses import dataclass, fields
@@ -28,9 +28,9 @@ MODALITIES = ("structured", "series", "note", "image")
 HISTORIES = ("immunosuppressed", "aspirated", "frail")
 
 OBSERVED_HOURS = 48.0
-FIRST_OUTCOME_HOUR = 54.0  # outcomes come after the observed hours, even when these are counted from a late first event
+FIRST_OUTCOME_HOUR = 54.0  # after the observed hours, even if these are counted from a late first event
 HORIZON_HOURS = 7 * 24.0
-LARGE_HEART = 0.53  # cardiothoracic ratio above which the heart is called large
+LARGE_HEART = 0.53  # cardiothoracic ratio that defines cardiomegaly
 
 Numbers = Float64[np.ndarray, " patient"]
 Integers = Int64[np.ndarray, " patient"]
@@ -39,7 +39,7 @@ Rng = np.random.Generator
 
 
 class Cause(NamedTuple):
-    """One cause of deterioration: its log-odds per unit, and the only modality in which it is seen."""
+    """One cause of deterioration: its log-odds per unit, and the only modality that shows it."""
 
     variable: str
     modality: str
@@ -77,7 +77,7 @@ _FINDING_GIVEN_CONDITION = np.array(
 
 @dataclass(frozen=True)
 class People:
-    """Who they are and what they had before."""
+    """Demographics and comorbidities."""
 
     patient: Integers
     admitted: NDArray[np.datetime64]
@@ -100,13 +100,13 @@ class People:
 
     @property
     def age_decades(self) -> Numbers:
-        """Age as decades above 65 years."""
+        """Decades of age above 65 years."""
         return (self.age - 65) / 10
 
 
 @dataclass(frozen=True)
 class Illness:
-    """What is wrong now. Extents are shares of a lung, 0 where there is none; sides −1 right, 1 left, 0 both."""
+    """The acute illness. Extents are shares of a lung, 0 if absent; sides are −1 right, 1 left, 0 both."""
 
     condition: Integers  # index into CONDITIONS
     effusion_extent: Numbers
@@ -122,17 +122,17 @@ class Illness:
     cardiothoracic_ratio: Numbers
     pneumothorax_extent: Numbers
     pneumothorax_side: Integers
-    inflammation: Numbers  # standard scores from here
-    perfusion: Numbers  # its failure
-    renal: Numbers  # failure of the kidneys
-    course: Numbers  # of breathing over the first 48 h; above 0 gets worse
+    inflammation: Numbers  # standard score, as are the next three
+    perfusion: Numbers  # circulatory failure
+    renal: Numbers  # renal failure
+    course: Numbers  # of breathing over the first 48 h; positive is deterioration
     ischaemia: Flags
     immunosuppressed: Flags
     aspirated: Flags
     frail: Flags
 
     def found(self, finding: str) -> Flags:
-        """Who has one of the `FINDINGS`."""
+        """Return who has one of the `FINDINGS`."""
         size, least = {"cardiomegaly": ("cardiothoracic_ratio", LARGE_HEART), "nodule": ("nodule_mm", 0)}.get(
             finding, (f"{finding}_extent", 0)
         )
@@ -140,17 +140,17 @@ class Illness:
         return found
 
     def has(self, condition: str) -> Flags:
-        """Whose main condition is one of the `CONDITIONS`."""
-        having: Flags = self.condition == CONDITIONS.index(condition)
-        return having
+        """Return whose main condition is `condition`, one of the `CONDITIONS`."""
+        present: Flags = self.condition == CONDITIONS.index(condition)
+        return present
 
 
 @dataclass(frozen=True)
 class Care:
-    """How ill the patient seemed, what was given, and what was recorded."""
+    """Apparent severity, treatment, and which data were recorded."""
 
-    severity: Numbers  # as judged from age and blood, with an error that is no cause of anything
-    propensity: Numbers  # chance of treatment
+    severity: Numbers  # as assessed from age and blood, with noise that causes nothing else
+    propensity: Numbers  # probability of treatment
     treated: Flags
     treated_hour: Numbers
     has_structured: Flags
@@ -166,20 +166,20 @@ class Care:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of the patient, and what would have with and without the treatment."""
+    """Observed and potential outcomes, with and without treatment."""
 
-    effect: Numbers  # of the treatment on the log-odds of deterioration, were it given
+    effect: Numbers  # of treatment on the log-odds of deterioration
     risk_untreated: Numbers
     risk_treated: Numbers
     deteriorates_untreated: Flags
     deteriorates_treated: Flags
     deteriorated: Flags
-    known: Flags  # whether it was followed up
-    deterioration_hour: Numbers  # of the event, or of the review that found none
+    known: Flags  # whether deterioration was observed
+    deterioration_hour: Numbers  # of the event, or of the review without one
     stay_untreated: Numbers  # days
     stay_treated: Numbers
     stay_days: Numbers
-    death_hour: Numbers  # were there no end of follow-up
+    death_hour: Numbers  # without censoring
     follow_up_hour: Numbers  # end of follow-up
     died: Flags  # within follow-up
 
@@ -197,13 +197,13 @@ class Patients:
         return len(self.people.patient)
 
     def causes(self) -> dict[str, Numbers]:
-        """The variables of `CAUSES`, as numbers."""
+        """Return the values of `CAUSES` by variable."""
         known: dict[str, Any] = {f.name: getattr(self.illness, f.name) for f in fields(self.illness)}
         known |= {"age_decades": self.people.age_decades, "treatment_effect": self.outcomes.effect * self.care.treated}
         return {cause.variable: known[cause.variable].astype(np.float64) for cause in CAUSES}
 
     def frame(self) -> pl.DataFrame:
-        """Everything as one table: the truth."""
+        """Return all variables as one table: the truth."""
         columns: dict[str, Any] = {}
         for part in (self.people, self.illness, self.care, self.outcomes):
             columns |= {f.name: getattr(part, f.name) for f in fields(part)}
@@ -214,7 +214,7 @@ class Patients:
 
 
 def draw_patients(seed: int, block: int) -> Patients:
-    """Draw the patients `FIRST_PATIENT` + `block` × `BLOCK` and following."""
+    """Draw one block: the patients from `FIRST_PATIENT` + `block` × `BLOCK` on."""
     rngs = [np.random.default_rng([seed, block, part]) for part in range(4)]
     people = _draw_people(rngs[0], FIRST_PATIENT + block * BLOCK)
     illness = _draw_illness(rngs[1], people)
@@ -223,12 +223,12 @@ def draw_patients(seed: int, block: int) -> Patients:
 
 
 def chance(log_odds: NDArray[np.float64]) -> Numbers:
-    """Log-odds → probability."""
+    """Return the probability for given log-odds."""
     return 1 / (1 + np.exp(-log_odds))
 
 
 def log_odds(causes: dict[str, Numbers], modalities: tuple[str, ...] = MODALITIES) -> Numbers:
-    """Log-odds of deterioration as far as some of the modalities tell it, without the intercept."""
+    """Return the log-odds of deterioration from the causes in some modalities, without the intercept."""
     terms = [cause.log_odds * causes[cause.variable] for cause in CAUSES if cause.modality in modalities]
     total: Numbers = np.sum(terms, axis=0)
     return total
@@ -329,9 +329,9 @@ def _draw_care(rng: Rng, people: People, illness: Illness) -> Care:
 
 
 def _draw_modalities(rng: Rng, severity: Numbers) -> tuple[Flags, Flags, Flags, Flags]:
-    """Who has which modality. The less ill have gaps more often: one modality missing most, then two, then three."""
-    gaps = rng.random(BLOCK) < chance(-0.40 - 0.35 * severity)
-    missing = np.where(gaps, rng.choice([1, 2, 3], BLOCK, p=[0.58, 0.28, 0.14]), 0)
+    """Draw who has which modality. The less ill lack modalities more often, usually one, sometimes two or three."""
+    incomplete = rng.random(BLOCK) < chance(-0.40 - 0.35 * severity)
+    missing = np.where(incomplete, rng.choice([1, 2, 3], BLOCK, p=[0.58, 0.28, 0.14]), 0)
     rank = rng.random((BLOCK, len(MODALITIES))).argsort(axis=1).argsort(axis=1)
     structured, series, note, image = (rank >= missing[:, None]).T
     return structured, series, note, image
@@ -341,9 +341,9 @@ def _draw_outcomes(rng: Rng, people: People, illness: Illness, care: Care) -> Ou
     effect = -(0.9 + 0.8 * illness.inflammation - 0.8 * people.diabetes)
     untreated = INTERCEPT + _log_odds_without_treatment(people, illness)
     risks = [chance(untreated), chance(untreated + effect)]
-    luck = rng.random(BLOCK)
-    would = [luck < risk for risk in risks]
-    deteriorated = np.where(care.treated, would[1], would[0])
+    uniform = rng.random(BLOCK)
+    potential = [uniform < risk for risk in risks]
+    deteriorated = np.where(care.treated, potential[1], potential[0])
     early = FIRST_OUTCOME_HOUR + (HORIZON_HOURS - 14) * rng.beta(1.0, 2.0, BLOCK)
     review = OBSERVED_HOURS + HORIZON_HOURS - 24 + rng.uniform(2, 20, BLOCK)
     days = np.log(4.5) + 0.10 * untreated + 0.25 * people.copd + 0.30 * rng.standard_normal(BLOCK)
@@ -358,8 +358,8 @@ def _draw_outcomes(rng: Rng, people: People, illness: Illness, care: Care) -> Ou
         effect=effect,
         risk_untreated=risks[0],
         risk_treated=risks[1],
-        deteriorates_untreated=would[0],
-        deteriorates_treated=would[1],
+        deteriorates_untreated=potential[0],
+        deteriorates_treated=potential[1],
         deteriorated=deteriorated,
         known=rng.random(BLOCK) < 0.98,
         deterioration_hour=event,

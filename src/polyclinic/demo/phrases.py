@@ -1,7 +1,7 @@
-"""The grammar of the notes: phrases with slots, for what is complained of, for histories and for findings.
+"""The grammar of the notes: phrases with slots, for complaints, histories and findings.
 
-A phrase marks its trigger word with brackets: `on long-term [prednisolone]`. Options stand between bars inside braces:
-`{left|right}`; `<name>` is filled in by the writer.
+Brackets mark the trigger word: `on long-term [prednisolone]`. Braces contain alternatives: `{left|right}`. `<name>` is
+a slot that the writer fills.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ BACKGROUND: Mapping[str, Sequence[str]] = {
     "atrial_fibrillation": ("atrial fibrillation", "AF"),
 }
 
-#: Histories that change the outcome: how they are said when true, and when asked about and not true.
+#: Histories that change the outcome: phrases that affirm and that deny them.
 HISTORY: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "immunosuppressed": (
         (
@@ -85,8 +85,7 @@ HISTORY_ASIDE: Sequence[str] = (
     "Retired {teacher|joiner|nurse|farmer}",
     "Lives with {husband|wife|daughter}",
     "Family history of lung cancer",
-    # What stands around a trigger word must stand elsewhere as well: of words that are always said together, nobody
-    # can know which of them matters.
+    # Words around triggers must also occur without them: words that always co-occur cannot be told apart.
     "Well after a {kidney|liver|heart} scan",
     "{Sister|Brother} had a {kidney|liver|heart} transplant",
     "Currently on {holiday|leave}",
@@ -105,7 +104,7 @@ HISTORY_ASIDE: Sequence[str] = (
     "{Widowed|Divorced} with carers four times a day",
 )
 
-#: Findings as a radiologist dictates them, present and absent. No phrase says how large a lesion is.
+#: Findings in the words of a radiologist, present and absent. No phrase gives the size of a lesion.
 PRESENT: Mapping[str, Sequence[str]] = {
     "effusion": (
         "<hedge><side> pleural [effusion]",

@@ -1,4 +1,4 @@
-"""Which radiographs a patient has, and the rendering and writing of them."""
+"""Plan, render and write the radiographs of a patient."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from polyclinic.demo.dicom import STORAGES, Label, write_dicom
+from polyclinic.demo.dicom import STORAGES, HeaderValues, write_dicom
 from polyclinic.demo.names import opaque_name
 from polyclinic.demo.phantom import Build, Lesion, Radiograph, render
 
 Facts = Mapping[str, Any]  # one row of the truth
-NORMAL_HEART = 0.48  # the largest cardiothoracic ratio of the same chest in health
+NORMAL_HEART = 0.48  # largest cardiothoracic ratio without cardiomegaly
 _STORAGES, _SHARES = list(STORAGES), list(STORAGES.values())
 
 
 class PlannedRadiograph(NamedTuple):
-    """One radiograph to be made."""
+    """A radiograph to render."""
 
     seed: int
     patient: int
@@ -33,16 +33,16 @@ class PlannedRadiograph(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of its file, which tells nothing of the patient."""
+        """The file name, without patient information."""
         return opaque_name(self.seed, self.patient, f"film {self.shot}") + ".dcm"
 
     def render(self) -> Radiograph:
-        """Draw it."""
+        """Render the radiograph."""
         return render((self.seed, self.patient), self.build, self.lesions, self.shot)
 
 
 class RadiographRow(NamedTuple):
-    """The truth about a written radiograph."""
+    """A row of the truth: one radiograph."""
 
     patient_id: int
     time: datetime
@@ -53,7 +53,7 @@ class RadiographRow(NamedTuple):
 
 
 class LesionBoxRow(NamedTuple):
-    """The truth about one lesion in it: columns x0 ≤ x < x1, rows y0 ≤ y < y1."""
+    """A row of the truth: the box of one lesion, columns x0 ≤ x < x1 and rows y0 ≤ y < y1."""
 
     patient_id: int
     time: datetime
@@ -68,7 +68,7 @@ class LesionBoxRow(NamedTuple):
 
 
 def planned_radiographs(seed: int, facts: Facts) -> Iterator[PlannedRadiograph]:
-    """The films of one patient; the second is taken in bed."""
+    """Yield the radiographs of one patient; a second one is taken in bed."""
     if not facts["has_image"]:
         return
     hours = [facts["film_hour"]] + [facts["second_film_hour"]] * facts["second_film"]
@@ -95,21 +95,26 @@ def _lesions(facts: Facts) -> Iterator[Lesion]:
         if facts[size] > 0:
             side = facts[f"{finding}_side"]
             height, depth = facts.get(f"{finding}_height", 0.5), facts.get(f"{finding}_depth", 0.5)
-            for one in (side,) if side else (-1, 1):
-                yield Lesion(finding, one, facts[size], height, depth)
+            for each_side in (side,) if side else (-1, 1):
+                yield Lesion(finding, each_side, facts[size], height, depth)
     if facts["has_cardiomegaly"]:
         yield Lesion("cardiomegaly", 0, facts["cardiothoracic_ratio"])
 
 
-def write_radiograph(folder: Path, film: PlannedRadiograph) -> tuple[RadiographRow, list[LesionBoxRow]]:
-    """Render a film into `folder`, in one of the `STORAGES`."""
-    drawn = film.render()
+def write_radiograph(folder: Path, planned: PlannedRadiograph) -> tuple[RadiographRow, list[LesionBoxRow]]:
+    """Render a radiograph into `folder`, in one of the `STORAGES`; return its rows of the truth."""
+    drawn = planned.render()
     storage = _STORAGES[
-        np.random.default_rng([film.seed, film.patient, film.shot, 9]).choice(len(_STORAGES), p=_SHARES)
+        np.random.default_rng([planned.seed, planned.patient, planned.shot, 9]).choice(len(_STORAGES), p=_SHARES)
     ]
-    entropy = f"{film.seed}/{film.patient}/{film.shot}"
-    write_dicom(folder / film.name, drawn.pixels, storage, Label(str(film.patient), film.taken_at, film.view, entropy))
-    head = (film.patient, film.taken_at, film.name)
-    extents = {lesion.finding: lesion.extent for lesion in film.lesions}
+    entropy = f"{planned.seed}/{planned.patient}/{planned.shot}"
+    write_dicom(
+        folder / planned.name,
+        drawn.pixels,
+        storage,
+        HeaderValues(str(planned.patient), planned.taken_at, planned.view, entropy),
+    )
+    head = (planned.patient, planned.taken_at, planned.name)
+    extents = {lesion.finding: lesion.extent for lesion in planned.lesions}
     boxes = [LesionBoxRow(*head, box.finding, box.side, extents[box.finding], *box[2:]) for box in drawn.boxes]
-    return RadiographRow(*head, film.view, *drawn.pixels.shape), boxes
+    return RadiographRow(*head, planned.view, *drawn.pixels.shape), boxes

@@ -1,4 +1,4 @@
-"""Demographics, the treatment and the outcomes of a block of patients, as they are written into tables."""
+"""Tables of demographics, treatment and outcomes of a block of patients."""
 
 import numpy as np
 import polars as pl
@@ -8,17 +8,17 @@ from polyclinic.demo.patients import CONDITIONS, FINDINGS, Patients
 
 CHRONIC = ("diabetes", "hypertension", "kidney_disease")
 DOSE_MG = 50
-PANEL_HOUR = 60.0  # when the radiographs are read again by several readers, and the diagnosis is agreed
+PANEL_HOUR = 60.0  # when a panel of readers agrees on findings and diagnosis
 
 
 def at(patients: Patients, hours: np.ndarray | float) -> pl.Series:
-    """One time for each patient, `hours` after admission."""
-    everyone = np.arange(len(patients))
-    return times(patients, Moments(everyone, np.broadcast_to(np.asarray(hours, float), (len(patients),))))
+    """Return one time per patient, `hours` after admission."""
+    indices = np.arange(len(patients))
+    return times(patients, Moments(indices, np.broadcast_to(np.asarray(hours, float), (len(patients),))))
 
 
 def demographics(rng: np.random.Generator, patients: Patients) -> pl.DataFrame:
-    """One row per patient; height and weight are often not taken."""
+    """Return one row per patient; height and weight are often missing."""
     people = patients.people
     measured = pl.Series(rng.random(len(patients)) < 0.8)
     table = pl.DataFrame(
@@ -35,7 +35,7 @@ def demographics(rng: np.random.Generator, patients: Patients) -> pl.DataFrame:
 
 
 def treatments(patients: Patients) -> pl.DataFrame:
-    """One row per patient who was treated."""
+    """Return one row per treated patient."""
     care = patients.care
     table = pl.DataFrame(
         {
@@ -48,18 +48,18 @@ def treatments(patients: Patients) -> pl.DataFrame:
 
 
 def outcomes(patients: Patients) -> pl.DataFrame:
-    """One row per outcome: `patient_id`, `time`, `outcome`, `value`. What was not observed has no row."""
-    fate, everyone = patients.outcomes, np.ones(len(patients), bool)
-    discharge = np.minimum(24 * fate.stay_days, np.where(fate.died, fate.death_hour, np.inf))
+    """Return one row per outcome: `patient_id`, `time`, `outcome`, `value`. Unobserved outcomes have no row."""
+    truth, all_patients = patients.outcomes, np.ones(len(patients), bool)
+    discharge = np.minimum(24 * truth.stay_days, np.where(truth.died, truth.death_hour, np.inf))
     condition = np.array(CONDITIONS)[patients.illness.condition]
     ones = np.full(len(patients), "1")
     rows = [
-        ("deterioration", fate.deterioration_hour, _flag(fate.deteriorated), fate.known),
-        ("diagnosis", PANEL_HOUR, condition, everyone),
-        ("length_of_stay", discharge, np.char.mod("%.2f", discharge / 24), everyone),
-        ("death", fate.death_hour, ones, fate.died),
-        ("end_of_follow_up", fate.follow_up_hour, ones, ~fate.died),
-        *((finding, PANEL_HOUR, _flag(patients.illness.found(finding)), everyone) for finding in FINDINGS),
+        ("deterioration", truth.deterioration_hour, _flag(truth.deteriorated), truth.known),
+        ("diagnosis", PANEL_HOUR, condition, all_patients),
+        ("length_of_stay", discharge, np.char.mod("%.2f", discharge / 24), all_patients),
+        ("death", truth.death_hour, ones, truth.died),
+        ("end_of_follow_up", truth.follow_up_hour, ones, ~truth.died),
+        *((finding, PANEL_HOUR, _flag(patients.illness.found(finding)), all_patients) for finding in FINDINGS),
     ]
     tables = [
         pl.DataFrame(

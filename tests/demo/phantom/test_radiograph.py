@@ -1,4 +1,4 @@
-"""Phantoms: every lesion is where the truth says, and nothing else changes with it."""
+"""Phantoms: lesions are inside their boxes, and change nothing else."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SEEDS = range(6)
 
 @pytest.mark.parametrize("lesion", [*LESIONS, LARGE_HEART], ids=lambda lesion: f"{lesion.finding}{lesion.side:+d}")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_picture_differs_inside_the_box_and_hardly_outside(seed, lesion):
+def test_lesion_changes_the_image_inside_its_box(seed, lesion):
     sick, well = render((7, seed), BUILD, [lesion]), render((7, seed), BUILD)
     (box,) = sick.boxes
     difference = np.abs(sick.pixels - well.pixels)
@@ -28,7 +28,7 @@ def test_the_picture_differs_inside_the_box_and_hardly_outside(seed, lesion):
 
 @pytest.mark.parametrize("lesion", LESIONS, ids=lambda lesion: f"{lesion.finding}{lesion.side:+d}")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_boxes_lie_within_the_lung_of_their_side(seed, lesion):
+def test_boxes_are_within_the_lung_of_their_side(seed, lesion):
     drawn = render((8, seed), BUILD, [lesion])
     (box,) = drawn.boxes
     width = drawn.pixels.shape[1]
@@ -36,7 +36,7 @@ def test_boxes_lie_within_the_lung_of_their_side(seed, lesion):
     assert rows.min() - 2 <= box.y0 < box.y1 <= rows.max() + 3
     assert columns.min() - 2 <= box.x0 < box.x1 <= columns.max() + 3
     middle = (box.x0 + box.x1) / 2
-    assert (middle > width / 2) == (lesion.side > 0)  # the patient's left is on the right of the picture
+    assert (middle > width / 2) == (lesion.side > 0)  # the patient's left is on the right of the image
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_fluid_is_white_and_air_is_black(finding, share, least, most):
 
 
 @pytest.mark.parametrize("extent", [0.1, 0.3, 0.6])
-def test_consolidation_takes_the_share_of_the_lung_it_says(extent):
+def test_consolidation_covers_its_share_of_the_lung(extent):
     shares = []
     for seed in SEEDS:
         sick, well = render((10, seed), BUILD, [Lesion("consolidation", 1, extent)]), render((10, seed), BUILD)
@@ -69,7 +69,7 @@ def test_consolidation_takes_the_share_of_the_lung_it_says(extent):
 
 
 @pytest.mark.parametrize("finding", ["effusion", "pneumothorax", "nodule"])
-def test_more_is_larger(finding):
+def test_larger_extent_gives_a_larger_box(finding):
     small, large = {"nodule": (14, 36)}.get(finding, (0.2, 0.6))
     areas = []
     for extent in (small, large):
@@ -78,34 +78,34 @@ def test_more_is_larger(finding):
     assert areas[1] > 1.3 * areas[0]
 
 
-def test_a_lesion_looks_the_same_whatever_else_there_is():
+def test_lesions_are_rendered_independently():
     nodule, effusion = Lesion("nodule", 1, 24, 0.2, 0.5), Lesion("effusion", -1, 0.4)
-    alone, together = render((12, 0), BUILD, [nodule]), render((12, 0), BUILD, [nodule, effusion])
-    box = alone.boxes[0]
-    assert box in together.boxes
+    single, both = render((12, 0), BUILD, [nodule]), render((12, 0), BUILD, [nodule, effusion])
+    box = single.boxes[0]
+    assert box in both.boxes
     part = np.s_[box.y0 : box.y1, box.x0 : box.x1]
-    np.testing.assert_allclose(alone.pixels[part], together.pixels[part], atol=0.01)
+    np.testing.assert_allclose(single.pixels[part], both.pixels[part], atol=0.01)
 
 
-def test_brightness_is_canonical():
+def test_brightness_range_and_size():
     for seed in SEEDS:
-        picture = render((13, seed), BUILD)
-        assert picture.pixels.dtype == np.float32
-        assert picture.pixels.min() >= 0
-        assert picture.pixels.max() <= 1
-        assert picture.pixels[picture.lungs > 0.6].mean() < 0.45
-        height, width = picture.pixels.shape
+        radiograph = render((13, seed), BUILD)
+        assert radiograph.pixels.dtype == np.float32
+        assert radiograph.pixels.min() >= 0
+        assert radiograph.pixels.max() <= 1
+        assert radiograph.pixels[radiograph.lungs > 0.6].mean() < 0.45
+        height, width = radiograph.pixels.shape
         assert 224 <= width <= height <= 320
 
 
-def test_same_seed_same_picture_and_another_shot_is_the_same_chest_in_another_pose():
+def test_seed_determines_the_image_and_shot_the_pose():
     first, again = render((14, 1), BUILD), render((14, 1), BUILD)
     np.testing.assert_array_equal(first.pixels, again.pixels)
-    other_pose, other_person = render((14, 1), BUILD, shot=1), render((14, 2), BUILD)
+    other_pose, other_patient = render((14, 1), BUILD, shot=1), render((14, 2), BUILD)
     assert first.pixels.shape != other_pose.pixels.shape or not np.array_equal(first.pixels, other_pose.pixels)
-    assert first.pixels.shape != other_person.pixels.shape or not np.array_equal(first.pixels, other_person.pixels)
+    assert first.pixels.shape != other_patient.pixels.shape or not np.array_equal(first.pixels, other_patient.pixels)
 
 
-def test_anatomy_varies_with_the_build():
+def test_extreme_build_is_rendered():
     woman = Build(True, 80, 38, True, 0.46, True)
     assert np.isfinite(render((15, 0), woman, [Lesion(f, -1, s) for f, s in IN_LUNG.items()]).pixels).all()

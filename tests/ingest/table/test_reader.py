@@ -236,7 +236,7 @@ def test_points_in_a_table_with_decimal_commas_are_rejected(tmp_path):
     assert kept.events == []
     assert kept.reasons == [(2, "impossible date"), (3, "not a number"), (4, "impossible date")]
     remedy = next(reject.remedy for reject in kept.rejects if reject.line == 3)
-    assert remedy.startswith("column 'crp': correct the cell with ',' as the only sign in it")
+    assert remedy.startswith("column 'crp': correct the cell with ',' as the only separator")
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".xlsx"])

@@ -1,4 +1,4 @@
-"""Phantoms of chest radiographs: drawn, not photographed, so that every lesion's place is known."""
+"""Render phantoms of chest radiographs, with known positions of lesions."""
 
 from polyclinic.demo.phantom.anatomy import Build
 from polyclinic.demo.phantom.lesions import Box, Lesion

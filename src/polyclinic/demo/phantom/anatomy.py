@@ -1,7 +1,7 @@
-"""One patient's build and pose: the numbers from which the radiograph is drawn.
+"""A patient's anatomy and pose: the parameters of a rendered radiograph.
 
-The unit of length is half the film's height. The *chest frame* has `u` across (0 in the midline, positive towards the
-patient's left, which is the right of the picture) and `v` downwards (−1 top of the film, +1 bottom).
+The unit of length is half the image height. The chest frame has `u` across (0 in the midline, positive towards the
+patient's left, which is the right of the image) and `v` downwards (−1 top of the image, +1 bottom).
 """
 
 import math
@@ -17,19 +17,19 @@ SIDES = (-1, 1)  # the patient's right, the patient's left
 
 @dataclass(frozen=True)
 class Build:
-    """What is known of the patient and decides how the chest looks."""
+    """Patient characteristics that determine the anatomy."""
 
     female: bool
     age: float  # years
     bmi: float  # kg/m²
     hyperinflated: bool
-    cardiothoracic_ratio: float  # in health
-    portable: bool  # an AP film taken in bed: larger heart, higher diaphragm, lines and wires
+    cardiothoracic_ratio: float  # without cardiomegaly
+    portable: bool  # AP view taken in bed: larger heart, higher diaphragm, monitoring leads
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """One chest: lengths in half film heights, thicknesses as brightness."""
+    """Parameters of one chest: lengths in half image heights, thicknesses as brightness."""
 
     wall: float  # half width of the rib cage
     apex: float
@@ -43,11 +43,11 @@ class Anatomy:
     bone: float  # density
     breasts: float
     hila: float
-    stomach: tuple[float, float]  # place of the gas bubble across, and its size
+    stomach: tuple[float, float]  # position of the gas bubble across, and its size
 
 
 def draw_anatomy(rng: np.random.Generator, build: Build, cardiothoracic_ratio: float) -> Anatomy:
-    """Draw a chest for a patient of this build; `rng` is read the same number of times for everyone."""
+    """Draw the anatomy of a patient of this build; the number of random draws is constant."""
     z = np.clip(rng.standard_normal(14), -2.5, 2.5).tolist()  # plain floats keep the fields in float32
     wall = 0.72 + 0.02 * z[0] - 0.03 * build.female + 0.02 * (build.bmi > 30)
     dome_right = 0.46 + 0.035 * z[1] + 0.08 * build.hyperinflated - 0.07 * build.portable
@@ -74,7 +74,7 @@ def _between(low: float, value: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the chest lies on the film; the angle in radians."""
+    """Position of the chest in the image; `turn` in radians."""
 
     height: int  # pixels
     width: int
@@ -86,8 +86,8 @@ class Pose:
 
 
 def draw_pose(rng: np.random.Generator, portable: bool) -> Pose:
-    """Draw a film size and a pose, less exact for a portable film."""
-    z = np.clip(rng.standard_normal(6), -2.5, 2.5).tolist()  # the lungs stay on the film
+    """Draw an image size and a pose, less exact if portable."""
+    z = np.clip(rng.standard_normal(6), -2.5, 2.5).tolist()  # keeps the lungs in the image
     height = 272 + 16 * int(rng.integers(0, 4))
     return Pose(
         height=height,
@@ -101,7 +101,7 @@ def draw_pose(rng: np.random.Generator, portable: bool) -> Pose:
 
 
 class Frame(NamedTuple):
-    """The place of every pixel in the chest frame, and the way back."""
+    """Chest-frame coordinates of every pixel, and the inverse transform."""
 
     u: Field
     v: Field
@@ -117,16 +117,16 @@ class Frame(NamedTuple):
 
     @property
     def coarse(self) -> "Frame":
-        """Every second pixel: enough for what has soft edges, at a quarter of the cost."""
+        """Every second pixel: sufficient for soft edges, at a quarter of the cost."""
         u, v, a, left = (np.ascontiguousarray(field[::2, ::2]) for field in self[:4])
         return Frame(u, v, a, left, self.anatomy, self.pose)
 
     def sided(self, right: float, left: float) -> Field:
-        """A field with one value on each side."""
+        """Return a field with one value on each side."""
         return np.float32(right) + np.float32(left - right) * self.left
 
     def to_pixels(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
-        """Places in the chest frame → columns and rows (without the small warp)."""
+        """Convert chest-frame coordinates to columns and rows (without the small warp)."""
         pose, half = self.pose, self.pose.height / 2
         cos, sin = math.cos(pose.turn), math.sin(pose.turn)
         u, v = u * (pose.scale * pose.stretch), v * pose.scale
@@ -135,7 +135,7 @@ class Frame(NamedTuple):
 
 
 def lay_frame(rng: np.random.Generator, anatomy: Anatomy, pose: Pose) -> Frame:
-    """Lay the chest frame over the film: turned, shifted, scaled, and slightly warped."""
+    """Return the chest frame of a pose: rotated, shifted, scaled and slightly warped."""
     half, shape = pose.height / 2, (pose.height, pose.width)
     x = ((np.arange(pose.width, dtype=np.float32) - pose.width / 2) / half - pose.shift[0])[None, :]
     y = ((np.arange(pose.height, dtype=np.float32) - half) / half - pose.shift[1])[:, None]

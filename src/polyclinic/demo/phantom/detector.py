@@ -1,4 +1,4 @@
-"""From thickness to film: tone, scatter, grain, markers, wires, collimation."""
+"""Convert thickness to an image: tone, scatter, grain, markers, leads, collimation."""
 
 # The arithmetic of arrays is typed as Any.
 # mypy: disable-error-code="no-any-return"
@@ -15,7 +15,7 @@ LETTERS = {
 
 
 def expose(rng: np.random.Generator, frame: Frame, thickness: Field) -> Field:
-    """Return the film, 0 black to 1 white."""
+    """Return the image, 0 black to 1 white."""
     height, width = frame.shape
     kilovolt, dose = 1.75 + 0.14 * float(rng.standard_normal()), float(rng.uniform(0.006, 0.017))
     curve = 1.42 + 0.07 * float(rng.standard_normal()) - 0.12 * frame.pose.portable
@@ -24,19 +24,19 @@ def expose(rng: np.random.Generator, frame: Frame, thickness: Field) -> Field:
     tilt = np.linspace(-lean[0], lean[0], width)[None, :] + np.linspace(-lean[1], lean[1], height)[:, None]
     tissue = 0.012 * smooth_noise(rng, frame.shape, 8) + 0.006 * smooth_noise(rng, frame.shape, 40)
     lit = np.maximum(thickness * (1 + tissue + tilt.astype(np.float32)) - 0.05, 0)
-    film = 1 - np.exp(np.float32(-kilovolt) * lit ** np.float32(curve))
-    film = veil + (1 - veil) * film
+    image = 1 - np.exp(np.float32(-kilovolt) * lit ** np.float32(curve))
+    image = veil + (1 - veil) * image
     grain = rng.standard_normal(frame.shape, dtype=np.float32)
     clumps = rng.standard_normal(((height + 1) // 2, (width + 1) // 2), dtype=np.float32)
-    film += np.float32(dose) * (0.5 + film) * (0.8 * grain + 0.7 * enlarged(clumps, frame.shape))
+    image += np.float32(dose) * (0.5 + image) * (0.8 * grain + 0.7 * enlarged(clumps, frame.shape))
     if frame.pose.portable:
-        film += _wires(rng, frame)
-    _mark(rng, film)
-    return np.clip(film * _shutters(rng, frame), 0, 1)
+        image += _wires(rng, frame)
+    _mark(rng, image)
+    return np.clip(image * _shutters(rng, frame), 0, 1)
 
 
 def _wires(rng: np.random.Generator, frame: Frame) -> Field:
-    """Monitoring leads across the chest, each with its electrode."""
+    """Render monitoring leads across the chest, each with an electrode."""
     t = np.linspace(0, 1, 400)[:, None]
     bend = np.hstack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3])
     rows, columns = np.ogrid[: frame.shape[0], : frame.shape[1]]
@@ -49,20 +49,20 @@ def _wires(rng: np.random.Generator, frame: Frame) -> Field:
     return 0.16 * np.minimum(blurred(drawn, 0.6), 1.0) + 0.14 * blurred(discs.astype(np.float32), 0.5)
 
 
-def _mark(rng: np.random.Generator, film: Field) -> None:
-    """Write the letter of the side into an upper corner, most of the time."""
+def _mark(rng: np.random.Generator, image: Field) -> None:
+    """Write a side marker into an upper corner of most images."""
     letter = "R" if rng.uniform() < 0.4 else "L"
-    row, column, seen = int(rng.integers(8, 30)), int(rng.integers(8, 24)), rng.uniform() < 0.8
-    if not seen:
+    row, column, present = int(rng.integers(8, 30)), int(rng.integers(8, 24)), rng.uniform() < 0.8
+    if not present:
         return
     glyph = np.kron(np.array([[int(bit) for bit in line] for line in LETTERS[letter]]), np.ones((2, 2)))
-    start = column if letter == "R" else film.shape[1] - column - glyph.shape[1]
-    place = film[row : row + glyph.shape[0], start : start + glyph.shape[1]]
-    np.copyto(place, np.float32(0.97), where=glyph > 0)
+    start = column if letter == "R" else image.shape[1] - column - glyph.shape[1]
+    region = image[row : row + glyph.shape[0], start : start + glyph.shape[1]]
+    np.copyto(region, np.float32(0.97), where=glyph > 0)
 
 
 def _shutters(rng: np.random.Generator, frame: Frame) -> Field:
-    """Black borders where the beam was collimated, on some films."""
+    """Return a mask that blackens the borders of some images, as collimation does."""
     edges = (rng.uniform(0, 0.05, 4) * (rng.uniform(size=4) < 0.25)).tolist()
     height, width = frame.shape
     y, x = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)[None, :]

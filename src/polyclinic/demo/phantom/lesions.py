@@ -1,7 +1,7 @@
-"""The five findings, drawn into a chest. Each knows its box in the picture.
+"""Render the five findings in a chest, with their boxes.
 
-A lesion is drawn as a change of brightness, so that its box is where the picture really differs. What is filled by one
-lesion cannot be filled again by the next: consolidation, then effusion, take the air that is left.
+A lesion is a change of brightness, and its box encloses where the image differs. Air filled by one lesion cannot be
+filled by the next: consolidation, then effusion, fill the remaining air.
 """
 
 # The arithmetic of arrays is typed as Any.
@@ -24,9 +24,9 @@ HALF_DETECTOR_MM = 215.0
 class Lesion:
     """One finding on one side.
 
-    `extent` is the share of the lung that is lost (consolidation, pneumothorax) or covered (effusion), the diameter in
-    mm of a nodule, the cardiothoracic ratio of a large heart. `height` and `depth` place it: 0 apex to 1 base, 0
-    midline to 1 chest wall.
+    `extent` is the share of the lung lost (consolidation, pneumothorax) or covered (effusion), the diameter of a nodule
+    in mm, or the cardiothoracic ratio in cardiomegaly. `height` is from 0 (apex) to 1 (base), and `depth` from 0
+    (midline) to 1 (chest wall).
     """
 
     finding: str
@@ -37,7 +37,7 @@ class Lesion:
 
 
 class Box(NamedTuple):
-    """Columns x0 ≤ x < x1 and rows y0 ≤ y < y1 of the stored picture."""
+    """Columns x0 ≤ x < x1 and rows y0 ≤ y < y1 of the stored image."""
 
     finding: str
     side: int  # 0: neither
@@ -48,7 +48,7 @@ class Box(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """What the lesions add: brightness, what is left of the vessels (0 to 1), boxes."""
+    """Rendered lesions: change of brightness, share of vessel markings left (0 to 1), boxes."""
 
     change: Field
     markings: Field
@@ -56,9 +56,9 @@ class Drawn(NamedTuple):
 
 
 def draw_lesions(seed: Sequence[int], chest: Chest, coarse: Chest, lesions: Sequence[Lesion]) -> Drawn:
-    """Draw every lesion but a large heart (which is anatomy); what has soft edges is drawn on the coarse frame.
+    """Render all lesions but cardiomegaly (which is anatomy); those with soft edges on the coarse frame.
 
-    Each lesion has random numbers of its own, so that it looks the same whatever else there is.
+    Each lesion has its own random numbers, so that it does not depend on the other lesions.
     """
     frame, lungs = chest
     change, markings = np.zeros(frame.shape, np.float32), np.ones(frame.shape, np.float32)
@@ -69,33 +69,35 @@ def draw_lesions(seed: Sequence[int], chest: Chest, coarse: Chest, lesions: Sequ
         half = frame.left if lesion.side > 0 else 1 - frame.left
         if lesion.finding == "pneumothorax":
             added, gone = _pneumothorax(frame, lungs, lesion)
-            added, seen = added * half, gone * half * (lungs.air > 0.1)
+            added, visible = added * half, gone * half * (lungs.air > 0.1)
             markings *= 1 - gone * half
         elif lesion.finding == "nodule":
-            added = seen = _nodule(rng, frame, lesion) * soft(lungs.air / 0.15) * (0.4 + 0.6 * markings)
+            added = visible = _nodule(rng, frame, lesion) * soft(lungs.air / 0.15) * (0.4 + 0.6 * markings)
         else:
             filled = enlarged(FILLING[lesion.finding](rng, coarse, lesion), frame.shape) * half
-            added = seen = AIR * (0.9 * air * filled + (lesion.finding == "effusion") * _sump(frame, lungs, filled))
+            added = visible = AIR * (
+                0.9 * air * filled + (lesion.finding == "effusion") * _recess_fluid(frame, lungs, filled)
+            )
             air = air * (1 - filled)
             markings *= 1 - filled
         change += added
-        boxes.append(_box(lesion.finding, lesion.side, seen > 0.3 * float(seen.max())))
+        boxes.append(_box(lesion.finding, lesion.side, visible > 0.3 * float(visible.max())))
     return Drawn(change, markings, boxes)
 
 
 def heart_box(frame: Frame, lesion: Lesion) -> Box:
-    """The box of the heart below the great vessels."""
+    """Return the box of the heart below the great vessels."""
     body = frame.anatomy
     return _box(lesion.finding, 0, (np.abs(heart_level(frame)) < 1) & (frame.v > -0.12) & (frame.v < body.domes[1]))
 
 
-def _box(finding: str, side: int, seen: Field) -> Box:
-    columns, rows = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
+def _box(finding: str, side: int, visible: Field) -> Box:
+    columns, rows = np.flatnonzero(visible.any(axis=0)), np.flatnonzero(visible.any(axis=1))
     return Box(finding, side, int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def _place(frame: Frame, lesion: Lesion) -> tuple[float, float]:
-    """Height and depth in the lung → |u| and v."""
+def _position(frame: Frame, lesion: Lesion) -> tuple[float, float]:
+    """Convert a lesion's height and depth to |u| and v."""
     body = frame.anatomy
     top, bottom = body.apex + 0.12, body.domes[int(lesion.side > 0)] + 0.02
     v = top + lesion.height * (bottom - top)
@@ -105,9 +107,9 @@ def _place(frame: Frame, lesion: Lesion) -> tuple[float, float]:
 
 
 def _consolidation(rng: np.random.Generator, chest: Chest, lesion: Lesion) -> Field:
-    """A patch with a fluffy edge, uneven within, which takes just the share of the lung that it should."""
+    """A patch with a soft edge and uneven density, covering the given share of the lung."""
     frame, lungs = chest
-    a, v = _place(frame, lesion)
+    a, v = _position(frame, lesion)
     distance = np.hypot((frame.a - a) / 0.75, frame.v - v)
     distance += 0.05 * smooth_noise(rng, frame.shape, 8) + 0.04 * smooth_noise(rng, frame.shape, 20)
     lung = (lungs.air > 0.08) & (frame.left == (lesion.side > 0))
@@ -126,13 +128,13 @@ def _effusion(rng: np.random.Generator, chest: Chest, lesion: Lesion) -> Field:
     return soft((frame.v - surface) / 0.07) * soft((1.02 - lungs.cage) / 0.02)
 
 
-def _sump(frame: Frame, lungs: Lungs, filled: Field) -> Field:
-    """Fluid in the gutter around the diaphragm, where little air was."""
+def _recess_fluid(frame: Frame, lungs: Lungs, filled: Field) -> Field:
+    """Fluid in the costophrenic recess, where there was little air."""
     return 0.16 * filled * soft((lungs.floor + 0.10 - frame.v) / 0.06) * soft((frame.a - lungs.medial) / 0.08)
 
 
 def _pneumothorax(frame: Frame, lungs: Lungs, lesion: Lesion) -> tuple[Field, Field]:
-    """Air around a lung that has shrunk, most at the apex: black, without markings, along a fine white line."""
+    """Air around a collapsed lung, mostly at the apex: black, without markings, bounded by a fine white line."""
     body = frame.anatomy
     shrinkage = (0.05 + 0.48 * lesion.extent) * (1 - soft((frame.v + 0.30 - 0.35 * lesion.extent) / 0.65))
     wall = body.wall * (1 - shrinkage)
@@ -144,8 +146,8 @@ def _pneumothorax(frame: Frame, lungs: Lungs, lesion: Lesion) -> tuple[Field, Fi
 
 
 def _nodule(rng: np.random.Generator, frame: Frame, lesion: Lesion) -> Field:
-    """A ball, slightly uneven."""
-    a, v = _place(frame, lesion)
+    """A slightly irregular ball."""
+    a, v = _position(frame, lesion)
     radius = lesion.extent / 2 / HALF_DETECTOR_MM * 1.1
     across = (frame.u - lesion.side * a) / radius
     down = (frame.v - v) / (radius * float(rng.uniform(0.85, 1.15)))

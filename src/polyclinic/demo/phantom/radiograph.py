@@ -1,4 +1,4 @@
-"""A frontal chest radiograph of a given build with given findings."""
+"""Render a frontal chest radiograph of a given build with given findings."""
 
 # The arithmetic of arrays is typed as Any.
 # mypy: disable-error-code="no-any-return"
@@ -18,20 +18,20 @@ from polyclinic.demo.phantom.vessels import draw_vessels
 
 
 class Radiograph(NamedTuple):
-    """A picture, 0 black to 1 white, the boxes of its findings, and where the lungs are."""
+    """An image, 0 black to 1 white, the boxes of its findings, and the lungs."""
 
     pixels: Field
     boxes: list[Box]
-    lungs: Field  # depth of air were there no lesion, 0 to about 1
+    lungs: Field  # depth of air without lesions, 0 to about 1
 
 
 def render(seed: Sequence[int], build: Build, lesions: Sequence[Lesion] = (), shot: int = 0) -> Radiograph:
-    """Draw the radiograph; the same seed gives the same chest, and the same `shot` the same pose and grain.
+    """Render a radiograph; `seed` determines the chest, and `shot` the pose and grain.
 
-    Lesions change nothing else, so that a picture with and one without them differ by the lesions alone.
+    Images with and without lesions differ only by the lesions.
     """
     body_rng = np.random.default_rng([*seed, 0])
-    pose_rng, film_rng = (np.random.default_rng([*seed, 1 + shot, part]) for part in range(2))
+    pose_rng, exposure_rng = (np.random.default_rng([*seed, 1 + shot, part]) for part in range(2))
     large = [lesion for lesion in lesions if lesion.finding == "cardiomegaly"]
     anatomy = draw_anatomy(body_rng, build, large[0].extent if large else build.cardiothoracic_ratio)
     frame = lay_frame(pose_rng, anatomy, draw_pose(pose_rng, build.portable))
@@ -42,9 +42,9 @@ def render(seed: Sequence[int], build: Build, lesions: Sequence[Lesion] = (), sh
     vessels = draw_vessels(body_rng, frame) * chest.lungs.air * drawn.markings
     thickness = tissue + draw_ribs(body_rng, *chest) - AIR * chest.lungs.air + np.float32(0.25) * vessels
     boxes = drawn.boxes + [heart_box(frame, lesion) for lesion in large]
-    return Radiograph(expose(film_rng, frame, blurred(thickness + drawn.change, 0.5)), boxes, chest.lungs.air)
+    return Radiograph(expose(exposure_rng, frame, blurred(thickness + drawn.change, 0.5)), boxes, chest.lungs.air)
 
 
 def _bones(rng: np.random.Generator, frame: Frame) -> Field:
-    """Those with soft edges."""
+    """Render the bones with soft edges."""
     return draw_spine(frame) + draw_shoulders(rng, frame)

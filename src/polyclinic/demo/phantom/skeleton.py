@@ -1,4 +1,4 @@
-"""Bone: ribs, spine, clavicles, shoulder blades."""
+"""Render bones: ribs, spine, clavicles, shoulder blades."""
 
 # The arithmetic of arrays is typed as Any.
 # mypy: disable-error-code="no-any-return"
@@ -14,14 +14,14 @@ RIBS = 12
 
 
 def _tube(distance: Floats, half_width: float | Floats) -> Field:
-    """A bone seen from the side: hollow, so that its edges are brighter than its middle."""
+    """Profile of a hollow bone: its edges are brighter than its middle."""
     x = np.abs(distance) / half_width
     y = np.minimum(x, 1)
     return soft((1.12 - x) / 0.30) * (0.55 + 0.55 * y * y * y)
 
 
 def draw_ribs(rng: np.random.Generator, frame: Frame, lungs: Lungs) -> Field:
-    """Back and front ribs of both sides. All ribs of a side are one curve repeated, so that one field draws them."""
+    """Render posterior and anterior ribs. The ribs of a side repeat one curve, so that one field suffices."""
     body, a, v, gap = frame.anatomy, frame.a, frame.v, frame.anatomy.rib_gap
     gains = rng.uniform(0.8, 1.2, (2, 2 * RIBS)).astype(np.float32)
     side = frame.left.astype(np.int8)
@@ -43,16 +43,16 @@ def draw_ribs(rng: np.random.Generator, frame: Frame, lungs: Lungs) -> Field:
 def _repeated(
     offset: Field, gap: float, half_width: float, gains: Field, side: NDArray[np.int8], first: int = 0
 ) -> Field:
-    """Tubes every `gap`, each with its own brightness; none above the first or below the last."""
+    """Render tubes at intervals of `gap`, each with its own brightness, from the first to the last."""
     count = offset / np.float32(gap)
     number = np.rint(count)
     index = np.clip(number, 0, RIBS - 1).astype(np.int16) + first
-    seen = (number >= 0) & (number <= RIBS - 1 - 2 * (first > 0))
-    return _tube(count - number, half_width) * gains[side, index] * seen
+    present = (number >= 0) & (number <= RIBS - 1 - 2 * (first > 0))
+    return _tube(count - number, half_width) * gains[side, index] * present
 
 
 def draw_spine(frame: Frame) -> Field:
-    """Vertebrae with their discs, pedicles and spinous processes."""
+    """Render vertebrae with discs, pedicles and spinous processes."""
     u, v, bone = frame.u, frame.v, frame.anatomy.bone
     level = (v + 1.1) / (0.115 + 0.018 * (v + 1))
     within = level - np.rint(level)
@@ -64,7 +64,7 @@ def draw_spine(frame: Frame) -> Field:
 
 
 def draw_shoulders(rng: np.random.Generator, frame: Frame) -> Field:
-    """Clavicles, shoulder blades and the heads of the arm bones."""
+    """Render clavicles, shoulder blades and humeral heads."""
     body, a, v = frame.anatomy, frame.a, frame.v
     tilt = (0.20 + 0.06 * rng.standard_normal(2) - 0.10 * frame.pose.portable).tolist()
     lift = (-0.60 + 0.02 * rng.standard_normal(2) - 0.03 * frame.pose.portable).tolist()

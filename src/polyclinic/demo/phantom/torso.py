@@ -1,4 +1,4 @@
-"""Soft parts and air: the body's outline, the lungs, the heart and great vessels, the diaphragm and what lies below."""
+"""Render soft tissue and air: body outline, lungs, heart and great vessels, diaphragm and abdomen."""
 
 # The arithmetic of arrays is typed as Any.
 # mypy: disable-error-code="no-any-return"
@@ -11,34 +11,34 @@ from polyclinic.demo.phantom.anatomy import Frame
 from polyclinic.demo.phantom.fields import Field, dome, soft
 
 WAIST = 0.28  # height v at which the rib cage is widest
-AIR = np.float32(0.56)  # brightness which a full depth of lung takes away
+AIR = np.float32(0.56)  # reduction of brightness by a full depth of lung
 
 
 class Lungs(NamedTuple):
-    """Where there is air, and the borders of it in the chest frame."""
+    """The air of the lungs, and its borders in the chest frame."""
 
     air: Field  # depth, 0 none to about 1
-    cage: Field  # level of the rib cage's inside: < 1 within, 1 at the pleura
+    cage: Field  # level of the inner rib cage: < 1 inside, 1 at the pleura
     floor: Field  # v of the diaphragm
     medial: Field  # |u| of the mediastinum
 
 
 class Chest(NamedTuple):
-    """A frame and the lungs on it: of every pixel, or of every second."""
+    """A frame, full or coarse, and its lungs."""
 
     frame: Frame
     lungs: Lungs
 
 
 def cage_level(frame: Frame, wall: float | Field, apex: float) -> Field:
-    """Superellipse of the rib cage's inside: below 1 within; straight below the waist."""
+    """Return the level of the inner rib cage: a superellipse, < 1 inside, straight below the waist."""
     up = np.clip((WAIST - frame.v) / (WAIST - apex), 0, None)
     across = frame.a / wall
     return (np.minimum(across, 4) ** 2.5 + np.minimum(up, 4) ** 2.5) ** np.float32(0.4)
 
 
 def draw_lungs(frame: Frame) -> Lungs:
-    """Both lungs."""
+    """Return both lungs."""
     body, a, v = frame.anatomy, frame.a, frame.v
     cage = cage_level(frame, body.wall, body.apex)
     floor = frame.sided(*body.domes) + np.where(a > 0.30, np.float32(1.15), np.float32(0.5)) * (a - 0.30) ** 2
@@ -50,7 +50,7 @@ def draw_lungs(frame: Frame) -> Lungs:
 
 
 def heart_level(frame: Frame) -> Field:
-    """Level across the heart and great vessels: −1 at their right border, 1 at their left one."""
+    """Return the level across the heart and great vessels: −1 at the right border, 1 at the left."""
     v, half, tip = frame.v, frame.anatomy.heart, frame.anatomy.domes[1] - 0.09
     down = np.clip((v + 0.20) / (tip + 0.20), 0, 1)
     below = np.clip((v - tip) / 0.24, 0, 1)
@@ -61,7 +61,7 @@ def heart_level(frame: Frame) -> Field:
 
 
 def _outline(frame: Frame) -> Field:
-    """1 in the body, 0 in the air around it."""
+    """Return 1 inside the body, 0 in the surrounding air."""
     body, a, v = frame.anatomy, frame.a, frame.v
     side = body.wall + body.fat + 0.06 * soft((v - 0.1) / 0.9) + 0.9 * soft((-0.42 - v) / 0.38)
     beyond = np.maximum(a - 0.24, 0)
@@ -70,18 +70,18 @@ def _outline(frame: Frame) -> Field:
 
 
 def draw_soft_tissue(frame: Frame, lungs: Lungs) -> Field:
-    """Muscle, fat, mediastinum, abdomen, breasts: everything that is neither bone nor air nor heart."""
+    """Render muscle, fat, mediastinum, abdomen and breasts."""
     body, u, a, v = frame.anatomy, frame.u, frame.a, frame.v
     side = body.wall + body.fat + 0.05
     wall = 0.50 + 0.5 * body.fat + 0.14 * dome(np.minimum(a / side, 1))
     shoulders = 0.16 * soft((-0.40 - v) / 0.35) * soft((a - 0.25) / 0.4)
     belly = 0.22 * soft((v - lungs.floor) / 0.05) * dome(np.minimum(a / side, 1)) + 0.06 * soft((v - 0.5) / 0.5)
-    place, size = body.stomach
-    bubble = np.hypot((u - place) / (0.13 * size), (v - body.domes[1] - 0.07 - 0.05 * size) / (0.065 * size))
+    centre, size = body.stomach
+    bubble = np.hypot((u - centre) / (0.13 * size), (v - body.domes[1] - 0.07 - 0.05 * size) / (0.065 * size))
     gas = -0.20 * soft((1.1 - bubble) / 0.35)
     middle = 0.12 * soft((0.15 + 0.05 * soft((v - 0.0) / 0.6) - a) / 0.09)
-    windpipe = -0.10 * soft((0.036 - np.abs(u)) / 0.02) * soft((-0.22 - v) / 0.06)
-    return (wall + shoulders + belly + gas + middle + windpipe + _breasts(frame)) * _outline(frame)
+    trachea = -0.10 * soft((0.036 - np.abs(u)) / 0.02) * soft((-0.22 - v) / 0.06)
+    return (wall + shoulders + belly + gas + middle + trachea + _breasts(frame)) * _outline(frame)
 
 
 def _breasts(frame: Frame) -> Field:
@@ -93,7 +93,7 @@ def _breasts(frame: Frame) -> Field:
 
 
 def draw_heart(frame: Frame, lungs: Lungs) -> Field:
-    """Heart, aortic knob, descending aorta, pulmonary trunk and hila."""
+    """Render heart, aortic knob, descending aorta, pulmonary trunk and hila."""
     u, v, knob = frame.u, frame.v, frame.anatomy.knob
     level = heart_level(frame)
     heart = (0.24 + 0.16 * soft((v + 0.15) / 0.3)) * dome(level * level) * soft((v + 0.75) / 0.5)

@@ -1,4 +1,4 @@
-"""Vessels of the lungs: two trees which fork from the hila and thin out."""
+"""Render pulmonary vessels: two trees that branch from the hila."""
 
 # The arithmetic of arrays is typed as Any.
 # mypy: disable-error-code="no-any-return"
@@ -8,12 +8,12 @@ import numpy as np
 from polyclinic.demo.phantom.anatomy import SIDES, Frame
 from polyclinic.demo.phantom.fields import Field, Floats, blurred, splat
 
-# Branches at each fork, their length, steps, blur in pixels, brightness.
+# Branches per fork, and their length, steps, blur in pixels and brightness.
 FORKS = ((11, 0.30, 48, 1.9, 0.85), (4, 0.22, 36, 1.15, 0.60), (4, 0.16, 24, 0.75, 0.38))
 
 
 def draw_vessels(rng: np.random.Generator, frame: Frame) -> Field:
-    """Both trees, still without regard to where the lungs end."""
+    """Render both trees, not yet limited to the lungs."""
     total = np.zeros(frame.shape, np.float32)
     side: Floats = np.array(SIDES, float)
     start: tuple[Floats, Floats] = (0.13 * side, np.array([-0.04, -0.09]))
@@ -36,7 +36,7 @@ def draw_vessels(rng: np.random.Generator, frame: Frame) -> Field:
 def _grow(
     rng: np.random.Generator, start: tuple[Floats, Floats], heading: Floats, side: Floats, step: float, steps: int
 ) -> tuple[Floats, Floats, Floats]:
-    """Walk each branch outwards with a heading that drifts; gives places [branch, step] and the last heading."""
+    """Grow each branch outwards with a drifting heading; return positions [branch, step] and the last heading."""
     drift = 0.07 * rng.standard_normal((len(heading), steps)) + 0.006 * rng.standard_normal((len(heading), 1))
     angle = heading[:, None] + np.cumsum(drift, axis=1) * (48 / steps) ** 0.5
     pace = step * rng.uniform(0.75, 1.25, (len(heading), 1))
