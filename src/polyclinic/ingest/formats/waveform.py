@@ -13,6 +13,8 @@ import pyarrow as pa
 from jaxtyping import Float32
 
 SUFFIX = ".arrow"
+MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
+"""Units of voltage, in lower case, as millivolts."""
 _RATE, _UNIT = b"sampling_hz", b"unit"
 
 

@@ -11,8 +11,6 @@ from polyclinic.ingest.formats.waveform import Waveform
 from polyclinic.ingest.paths import OUTSIDE, UnreadablePath, inside
 
 MAX_SAMPLES = 250_000_000  # of all leads together: 1 GB as float32; a day of 12 leads at 200 Hz
-#: Units of voltage (in lower case), in mV.
-MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3}
 _HEADER_BYTES = 1_000_000  # larger than the headers of real records
 
 

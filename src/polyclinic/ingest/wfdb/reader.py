@@ -19,8 +19,8 @@ import numpy as np
 
 from polyclinic.cohort import Reject
 from polyclinic.ingest.event_buffer import EventBuffer
-from polyclinic.ingest.formats.waveform import Waveform
-from polyclinic.ingest.formats.wfdb_record import MILLIVOLTS, UnreadableWaveform, header_of, read_record, segments
+from polyclinic.ingest.formats.waveform import MILLIVOLTS, Waveform
+from polyclinic.ingest.formats.wfdb_record import UnreadableWaveform, header_of, read_record, segments
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Options, Sink
 from polyclinic.progress import Progress
