@@ -1,5 +1,6 @@
 """The built-in tasks on the real collections, held against what their raw files say, read here by other means."""
 
+import ast
 import csv
 import re
 import tarfile
@@ -12,9 +13,11 @@ import polars as pl
 import pytest
 
 from polyclinic.cohort import Cohort, known_at
+from polyclinic.cohort.codes import modality
 from polyclinic.ingest import ingest
 from polyclinic.tasks import BUILT_IN, Task, label, number_samples, samples
 from polyclinic.tasks.labels import UNRECORDED, UNUSABLE
+from polyclinic.tasks.validation import CLASS_SEPARATOR
 
 pytestmark = pytest.mark.real_data
 
@@ -45,7 +48,7 @@ def inputs(cohort: Cohort, task: Task) -> pl.DataFrame:
 
 def test_every_task_of_a_public_collection_is_here():
     asked = {"covid_cxr_covid19", "covid_cxr_death", "indiana_normal"}
-    asked |= {"physionet2012_death", "physionet2012_stay", "physionet2012_survival"}
+    asked |= {"physionet2012_death", "physionet2012_stay", "physionet2012_survival", "ptbxl_superclass"}
     assert {name for name in BUILT_IN if not name.startswith("demo_")} == asked
 
 
@@ -207,3 +210,27 @@ def test_physionet2012_survival(icu_cohort, outcomes):
     assert disagreements(answers(icu_cohort, task), died) == 0
     unusable = len(outcomes) - len(ends) - nothing
     assert label(icu_cohort, task).unknown == {UNRECORDED: nothing, UNUSABLE: unusable}
+
+
+@pytest.fixture(scope="module")
+def ecg_cohort(real_data, tmp_path_factory) -> Cohort:
+    into = tmp_path_factory.mktemp("ptbxl") / "cohort"
+    ingest("ptbxl", real_data("ptbxl"), into)
+    return Cohort.open(into)
+
+
+def test_ptbxl_superclass(ecg_cohort, real_data):
+    task = BUILT_IN["ptbxl_superclass"]
+    table = {row[""]: row for row in lines(real_data("ptbxl") / "scp_statements.csv")}
+    stated: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in lines(real_data("ptbxl") / "ptbxl_database.csv"):
+        codes = ast.literal_eval(row["scp_codes"])
+        key = row["patient_id"].removesuffix(".0"), row["recording_date"]
+        stated[key] |= {table[code]["diagnostic_class"] for code in codes if table[code]["diagnostic"] == "1.0"}
+    frame = label(ecg_cohort, task).frame.join(ecg_cohort.subjects, on="subject_id")
+    found = {
+        (patient, str(time)): set(classes.split(CLASS_SEPARATOR))
+        for patient, time, classes in frame.select("source_id", "prediction_time", "categorical_value").iter_rows()
+    }
+    assert disagreements(found, {key: classes for key, classes in stated.items() if classes}) == 0
+    assert {modality(code) for code in inputs(ecg_cohort, task)["code"].unique()} == {"structured", "waveform"}

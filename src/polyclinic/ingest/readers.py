@@ -87,6 +87,7 @@ READERS: Mapping[str, Source] = {
     ),
     "dicom": Source("polyclinic.ingest.dicom.reader", "a folder of DICOM images"),
     "wfdb": Source("polyclinic.ingest.wfdb.reader", "a folder of WFDB waveform records"),
+    "ptbxl": Source("polyclinic.ingest.ptbxl.reader", "ECGs, reports and statements of PTB-XL"),
 }
 
 

@@ -1,0 +1,1 @@
+"""PTB-XL, a collection of electrocardiograms with statements."""

@@ -1,0 +1,201 @@
+"""PTB-XL (Wagner et al. 2020, https://physionet.org/content/ptb-xl/): 12-lead ECGs with reports and SCP-ECG statements.
+
+A row of `ptbxl_database.csv` is one ECG of ten seconds. Its subject is `patient_id`. At `recording_date` stand the ECG
+(`WAVEFORM//ECG//mV`, from `filename_lr`, or `filename_hr` where the first is not there), age, height and weight; sex is
+static. The collection writes ages above 89 as 300: they become 90, the least that they can be.
+
+What a cardiologist made of the ECG comes a minute later: the report (`NOTE//ecg_report`), each statement
+(`OUTCOME//scp_NORM//%`, with its likelihood, or without a number where none was stated), and `OUTCOME//ecg_NORM`,
+`_MI`, `_STTC`, `_CD` and `_HYP`: 1 for a superclass that is stated at any likelihood, 0 for the others, and nothing
+where no statement is diagnostic. Statements are outcomes, and so never inputs. `OUTCOME//recommended_fold` is static.
+
+Axis, stage of infarction, quality, device, site and staff are not read: they restate the diagnosis, or tell where and
+by whom it was made.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from polyclinic.ingest.errors import IngestError, UnreadableRecord
+from polyclinic.ingest.event_buffer import EventBuffer
+from polyclinic.ingest.formats.delimited import read_delimited
+from polyclinic.ingest.formats.waveform import Waveform
+from polyclinic.ingest.formats.wfdb_record import read_record
+from polyclinic.ingest.parallel import in_order
+from polyclinic.ingest.paths import UnreadablePath, inside
+from polyclinic.ingest.ptbxl.statements import FILE, StatementTable, parse_statements
+from polyclinic.ingest.readers import Options, Sink
+from polyclinic.ingest.row_filter import RowFilter
+from polyclinic.ingest.wfdb.reader import by_kind
+from polyclinic.progress import Progress
+
+DATABASE = "ptbxl_database.csv"
+COLUMNS = ("ecg_id", "patient_id", "recording_date", "scp_codes", "filename_lr")
+READ_AFTER = timedelta(minutes=1)
+_SEX = {"0": "male", "1": "female"}
+_ABOVE_89, _AGE_ABOVE_89 = 300.0, 90.0
+
+
+class Measured(NamedTuple):
+    """What a numeric column becomes, and the values a person can have."""
+
+    code: str
+    lowest: float
+    highest: float
+
+
+MEASURED: Mapping[str, Measured] = {
+    "age": Measured("DEMOGRAPHIC//age//years", 0, 130),
+    "height": Measured("DEMOGRAPHIC//height//cm", 50, 250),
+    "weight": Measured("DEMOGRAPHIC//weight//kg", 2, 350),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the database whose subject and time are known."""
+
+    line: int
+    patient: str
+    time: datetime
+    cells: Mapping[str, str]
+
+    def cell(self, column: str) -> str:
+        """Return a cell without its padding; empty where there is no such column."""
+        return self.cells.get(column, "")
+
+
+def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:  # noqa: ARG001
+    """Read the collection in the folder `path`, or whose database is the file `path`.
+
+    Raises:
+        IngestError: the database or the table of statements is missing or another file.
+    """
+    database = path / DATABASE if path.is_dir() else path
+    if not database.is_file():
+        raise IngestError(f"no {DATABASE} in {path.name}: give the folder that holds it")
+    table = StatementTable.read(database.with_name(FILE), RowFilter(FILE, sink))
+    row_filter = RowFilter(database.name, sink)
+    rows = list(_rows(database, row_filter))
+    with EventBuffer(sink) as events:
+        _add_static(rows, row_filter, events)
+        for row in rows:
+            _add_measurements(row, row_filter, events)
+            _add_statements(row, table, row_filter, events)
+        _add_waveforms(rows, database.parent, row_filter, events, progress)
+
+
+def _rows(database: Path, row_filter: RowFilter) -> Iterator[Row]:
+    seen: set[str] = set()
+    try:
+        with database.open("rb") as raw:
+            for rows in read_delimited(raw, row_filter, ","):
+                if missing := [name for name in COLUMNS if name not in rows.cells.columns]:
+                    raise IngestError(f"{database.name} has no column {missing[0]!r}: give PTB-XL's own database")
+                for line, cells in zip(rows.line, rows.cells.iter_rows(named=True), strict=True):
+                    try:
+                        yield _row(line, {name: (cell or "").strip() for name, cell in cells.items()}, seen)
+                    except UnreadableRecord as error:
+                        row_filter.reject_file(error.reason, error.remedy, line)
+    except UnreadableRecord as error:
+        row_filter.reject_file(error.reason, error.remedy, error.line)
+
+
+def _row(line: int, cells: Mapping[str, str], seen: set[str]) -> Row:
+    patient = cells["patient_id"].removesuffix(".0")
+    if not patient:
+        raise UnreadableRecord("no subject", "fill in column 'patient_id', or leave the row out")
+    if cells["ecg_id"] in seen:
+        raise UnreadableRecord("duplicate record", "keep one row of each 'ecg_id'")
+    try:
+        time = datetime.fromisoformat(cells["recording_date"])
+    except ValueError:
+        raise UnreadableRecord(
+            "impossible time", "write column 'recording_date' as 1984-11-09 09:17:34, or leave the row out"
+        ) from None
+    seen.add(cells["ecg_id"])
+    return Row(line, patient, time.replace(tzinfo=None), cells)
+
+
+def _add_static(rows: list[Row], row_filter: RowFilter, events: EventBuffer) -> None:
+    """Add sex and recommended fold, each value of a patient once."""
+    sexes, folds = dict[tuple[str, str], None](), dict[tuple[str, float], None]()
+    for row in rows:
+        if row.cell("sex") in _SEX:
+            sexes[row.patient, _SEX[row.cell("sex")]] = None
+        elif row.cell("sex"):
+            row_filter.reject_file("unknown category", "write column 'sex' as 0 (male) or 1 (female)", row.line)
+        if row.cell("strat_fold").isdigit():
+            folds[row.patient, float(row.cell("strat_fold"))] = None
+    for patient, sex in sexes:
+        events.add(patient, None, "DEMOGRAPHIC//sex", text=sex)
+    for patient, fold in folds:
+        events.add(patient, None, "OUTCOME//recommended_fold", number=fold)
+
+
+def _add_measurements(row: Row, row_filter: RowFilter, events: EventBuffer) -> None:
+    for column, measured in MEASURED.items():
+        value = _number(row.cell(column))
+        if column == "age" and value == _ABOVE_89:
+            value = _AGE_ABOVE_89
+        if value is None:
+            continue
+        if measured.lowest <= value <= measured.highest:
+            events.add(row.patient, row.time, measured.code, number=value)
+        else:
+            remedy = f"column {column!r}: write a number from {measured.lowest:g} to {measured.highest:g}"
+            row_filter.reject_file("implausible value", remedy, row.line)
+
+
+def _number(text: str) -> float | None:
+    """Read a cell: None where it is empty, NaN where it is not a number."""
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return math.nan
+
+
+def _add_statements(row: Row, table: StatementTable, row_filter: RowFilter, events: EventBuffer) -> None:
+    read_at = row.time + READ_AFTER
+    if report := row.cell("report"):
+        events.add(row.patient, read_at, "NOTE//ecg_report", text=report)
+    try:
+        stated = parse_statements(row.cell("scp_codes"))
+        for code, likelihood in stated.items():
+            events.add(row.patient, read_at, f"OUTCOME//scp_{code}//%", number=likelihood)
+        for name, holds in (table.superclasses(stated) or {}).items():
+            events.add(row.patient, read_at, f"OUTCOME//ecg_{name}", number=float(holds))
+    except UnreadableRecord as error:
+        row_filter.reject_file(error.reason, error.remedy, row.line)
+
+
+def _add_waveforms(rows: list[Row], root: Path, row_filter: RowFilter, events: EventBuffer, progress: Progress) -> None:
+    with progress.task("Reading ECGs", len(rows)) as advance:
+        for row, read in zip(rows, in_order(lambda row: _waveform(row, root), rows), strict=True):
+            if isinstance(read, UnreadableRecord):
+                row_filter.reject_file(read.reason, f"ECG: {read.remedy}", row.line)
+            else:
+                for code, part in by_kind(read):
+                    events.add(row.patient, row.time, code, blob=row_filter.sink.add_blob(*part.to_blob()))
+            advance(1)
+
+
+def _waveform(row: Row, root: Path) -> Waveform | UnreadableRecord:
+    try:
+        return read_record(_header(row, root), root)
+    except UnreadableRecord as error:
+        return error
+
+
+def _header(row: Row, root: Path) -> Path:
+    """Find the header at 100 Hz, or that at 500 Hz where the first is not there."""
+    try:
+        return inside(root, f"{row.cell('filename_lr')}.hea")
+    except UnreadablePath:
+        if not row.cell("filename_hr"):
+            raise
+        return inside(root, f"{row.cell('filename_hr')}.hea")
