@@ -1,0 +1,1 @@
+"""Electrocardiograms: leads by name, resampled to one rate and length."""

@@ -1,0 +1,172 @@
+"""Electrocardiograms of each sample: the latest recordings, normalised, with their masks, scales and ages."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float32
+from pydantic import BaseModel, Field
+
+from polyclinic.features.featurizer import Arrays, NotFittedError, sample_rows
+from polyclinic.features.image.embeddings import Blobs
+from polyclinic.features.measurements import hours_before
+from polyclinic.features.waveform.leads import LEADS
+from polyclinic.features.waveform.preprocessing import Ecg, read_ecg
+from polyclinic.files import sha256
+from polyclinic.ingest.formats.waveform import Waveform
+
+ECG = "WAVEFORM//ECG"
+CLIP = 30.0
+"""Largest normalised value kept."""
+
+
+class WaveformError(ValueError):
+    """A waveform cannot be read; names its blob and says what to do."""
+
+
+class WaveformOptions(BaseModel, frozen=True, extra="forbid"):
+    """Which recordings are read, and at what rate and length."""
+
+    recordings: int = Field(2, ge=1)  # of a sample at most: the latest
+    sampling_hz: float = Field(100, gt=0, le=1000)
+    seconds: float = Field(10, ge=1)
+
+    @property
+    def samples(self) -> int:
+        """Values of one lead."""
+        return round(self.seconds * self.sampling_hz)
+
+
+class Recording(NamedTuple):
+    """A recording known of a sample."""
+
+    blob: str
+    hours: float  # before the prediction; NaN: of unknown time
+
+
+class WaveformFeaturizer:
+    """Reads the latest ECGs of each sample, the newest first, in the order of `LEADS` (see `read_ecg`).
+
+    Each lead is divided by its root mean square in that recording, so that neither units nor gain matter; the scale is
+    an array of its own. Only the number of recordings is fitted.
+
+    Arrays: `present` Boolean `[sample]`, whether any recording has a usable lead; `signal` float16
+    `[sample, record, lead, time]`, normalised, 0 where not valid; `valid` Boolean of the same shape; `log_scale`
+    float32 `[sample, record, lead]`, the natural logarithm of that scale in mV, 0 where the lead is absent;
+    `age_hours` float32 `[sample, record]`, before the prediction; `age_known` Boolean; and `blob`, text. A recording
+    without usable leads is skipped.
+    """
+
+    modality: ClassVar[str] = "waveform"
+
+    def __init__(self, blobs: Blobs | None = None, options: WaveformOptions | None = None) -> None:
+        self.blobs = blobs  # a cohort's `blob`; may be set later, to read another cohort
+        self.options = options or WaveformOptions()
+        self._recordings: int | None = None
+
+    @property
+    def recordings(self) -> int:
+        """Recordings of a sample in the arrays."""
+        if self._recordings is None:
+            raise NotFittedError(self)
+        return self._recordings
+
+    def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> WaveformFeaturizer:
+        """Learn how many recordings a sample has at most."""
+        most = max((len(found) for found in self.found(known, samples)), default=1)
+        self._recordings = max(1, min(most, self.options.recordings))
+        return self
+
+    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:  # noqa: ARG002
+        """Return the arrays of `samples`, in their order.
+
+        Raises:
+            WaveformError: a recording cannot be read.
+        """
+        shape = (samples.height, self.recordings, len(LEADS), self.options.samples)
+        arrays: Arrays = {
+            "present": np.zeros(shape[0], dtype=bool),
+            "signal": np.zeros(shape, dtype=np.float16),
+            "valid": np.zeros(shape, dtype=bool),
+            "log_scale": np.zeros(shape[:3], dtype=np.float32),
+            "age_hours": np.zeros(shape[:2], dtype=np.float32),
+            "age_known": np.zeros(shape[:2], dtype=bool),
+            "blob": np.full(shape[:2], "", dtype="<U80"),
+        }
+        for row, found in enumerate(self.found(known, samples)):
+            for place, (recording, ecg) in enumerate(self.usable(found)):
+                scale = scales(ecg)
+                arrays["present"][row] = True
+                arrays["signal"][row, place] = np.clip(ecg.signal / scale[:, None], -CLIP, CLIP)
+                arrays["valid"][row, place] = ecg.valid
+                arrays["log_scale"][row, place] = np.log(scale)
+                arrays["blob"][row, place] = recording.blob
+                arrays["age_known"][row, place] = not math.isnan(recording.hours)
+                arrays["age_hours"][row, place] = np.nan_to_num(recording.hours)
+        return arrays
+
+    def found(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[list[Recording]]:
+        """List the recordings of each sample, the newest first; one recorded twice counts once, at its latest time."""
+        is_ecg = pl.col("code").cast(pl.String).str.starts_with(ECG)
+        events = known.filter(is_ecg & pl.col("blob").is_not_null())
+        rows = sample_rows(events, samples)
+        events, rows = events.filter(pl.Series(rows >= 0)), rows[rows >= 0]
+        hours = hours_before(events["time"].to_numpy(), samples, rows)
+        latest: list[dict[str, Recording]] = [{} for _ in range(samples.height)]
+        for row, blob, ago in zip(rows.tolist(), events["blob"], hours.tolist(), strict=True):
+            kept = latest[row].get(blob)
+            if kept is None or math.isnan(kept.hours) or ago < kept.hours:
+                latest[row][blob] = Recording(blob, ago)
+        return [sorted(each.values(), key=lambda one: (math.inf if math.isnan(one.hours) else one.hours, one.blob))
+                for each in latest]  # fmt: skip
+
+    def usable(self, found: list[Recording]) -> list[tuple[Recording, Ecg]]:
+        """Read the newest recordings with a usable lead, as many as fit the arrays."""
+        read: list[tuple[Recording, Ecg]] = []
+        for recording in found:
+            known_s = math.inf if math.isnan(recording.hours) else recording.hours * 3600
+            ecg = read_ecg(self._waveform(recording.blob), self.options.sampling_hz, self.options.samples, known_s)
+            if ecg.valid.any():
+                read.append((recording, ecg))
+            if len(read) == self.recordings:
+                break
+        return read
+
+    def state(self) -> dict[str, Any]:
+        """Return the options and the number of recordings as JSON values."""
+        return {"options": self.options.model_dump(mode="json"), "recordings": self.recordings}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], *, blobs: Blobs | None = None) -> WaveformFeaturizer:
+        """Rebuild the featurizer that gave `state`."""
+        made = cls(blobs, WaveformOptions.model_validate(state["options"]))
+        made._recordings = int(state["recordings"])
+        return made
+
+    def _waveform(self, name: str) -> Waveform:
+        if self.blobs is None:
+            raise WaveformError("the waveform featurizer does not know where blobs lie: set its blobs to cohort.blob")
+        try:
+            content = self.blobs(name).read_bytes()
+        except (OSError, ValueError) as problem:
+            raise WaveformError(f"waveform {name} cannot be read: ingest its source again") from problem
+        if sha256(content) != name[:64]:
+            raise WaveformError(f"waveform {name} is damaged: ingest its source again")
+        try:
+            return Waveform.from_blob(content)
+        except ValueError as problem:
+            raise WaveformError(f"waveform {name} is no waveform: ingest its source again") from problem
+
+
+def scales(ecg: Ecg) -> Float32[np.ndarray, " 12"]:
+    """Return the root mean square of each lead in mV; 1 where the lead is absent.
+
+    A patient-wise cross-validation on 500 recordings of PTB-XL chose it over the interquartile range, which hardly
+    sees the QRS complex.
+    """
+    count = ecg.valid.sum(axis=1)
+    squares = np.square(ecg.signal, dtype=np.float64).sum(axis=1) / np.maximum(count, 1)
+    return np.where(count > 0, np.sqrt(squares), 1).astype(np.float32)
