@@ -78,6 +78,12 @@ class ImageSizes(Sizes):
     pixels: int = Field(224, ge=32)  # side of a picture
 
 
+class WaveformSizes(Sizes):
+    """Of the waveform featurizer's arrays."""
+
+    leads: int = Field(12, ge=1)
+
+
 class EncoderConfig(Frozen):
     """Which encoder reads a modality, the sizes of its inputs, and its own options."""
 
