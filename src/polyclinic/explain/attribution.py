@@ -204,6 +204,57 @@ class PictureAttribution(Frozen):
         return full
 
 
+class Segment(NamedTuple):
+    """A window of one lead."""
+
+    lead: str
+    start_ms: float  # from the beginning of the trace
+    end_ms: float
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class EcgAttribution(Frozen):
+    """Of the samples of one electrocardiogram."""
+
+    blob: str  # name of the recording's content
+    hours: float  # before the prediction time; NaN: not known
+    sampling_hz: float
+    leads: tuple[str, ...]  # those recorded or derived
+    trace: Float[np.ndarray, "lead time"]  # mV; NaN where nothing was recorded
+    scores: Float[np.ndarray, "lead time"]  # 0 where nothing was recorded
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores."""
+        return float(self.scores.sum(dtype=np.float64))
+
+    @property
+    def by_lead(self) -> tuple[CodeScore, ...]:
+        """The leads, the largest score in size first."""
+        return _added(zip(self.leads, self.scores.sum(axis=1, dtype=np.float64).tolist(), strict=True))
+
+    def windows(self, window_ms: float = 200) -> Float[np.ndarray, "lead window"]:
+        """Sum the scores by windows of `window_ms`; raises ValueError for one shorter than a sample."""
+        samples = round(window_ms * self.sampling_hz / 1000)
+        if samples < 1:
+            raise ValueError(f"a window is at least one sample of {1000 / self.sampling_hz:g} ms, not {window_ms:g} ms")
+        starts = np.arange(0, self.scores.shape[1], samples)
+        return np.add.reduceat(self.scores.astype(np.float64), starts, axis=1)
+
+    def segments(self, window_ms: float = 200) -> tuple[Segment, ...]:
+        """List the windows with a score, the largest in size first."""
+        sums = self.windows(window_ms)
+        width = round(window_ms * self.sampling_hz / 1000) * 1000 / self.sampling_hz
+        last = self.scores.shape[1] * 1000 / self.sampling_hz
+        order = np.argsort(-np.abs(sums), axis=None, kind="stable")
+        places = [divmod(int(place), sums.shape[1]) for place in order if sums.flat[place] != 0]
+        return tuple(
+            Segment(self.leads[lead], window * width, min((window + 1) * width, last), float(sums[lead, window]))
+            for lead, window in places
+        )
+
+
 @dataclass(frozen=True)
 class Completeness:
     """Whether the scores add up to what they are to explain: F(x) − F(x′) (axiom 1 of Sundararajan 2017)."""
