@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
         self.convolutions = nn.Sequential(
             ConvNorm(inputs, outputs, KERNEL, stride), ConvNorm(outputs, outputs, KERNEL, activate=False)
         )
-        nn.init.zeros_(self.convolutions[1][1].weight)  # type: ignore[index, arg-type]  # the block starts as the identity
+        nn.init.zeros_(self.convolutions[1][1].weight)  # type: ignore[index]  # the block starts as the identity
         shortcut: list[nn.Module] = [nn.AvgPool1d(stride, ceil_mode=True)] if stride > 1 else []
         if inputs != outputs:
             shortcut.append(ConvNorm(inputs, outputs, 1, activate=False))
