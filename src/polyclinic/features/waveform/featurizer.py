@@ -10,8 +10,8 @@ import polars as pl
 from jaxtyping import Float32
 from pydantic import BaseModel, Field
 
-from polyclinic.features.featurizer import Arrays, NotFittedError, sample_rows
-from polyclinic.features.image.embeddings import Blobs
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.featurizer import Arrays, Blobs, Featurizer, NotFittedError, sample_rows
 from polyclinic.features.measurements import hours_before
 from polyclinic.features.waveform.leads import LEADS
 from polyclinic.features.waveform.preprocessing import Ecg, read_ecg
@@ -47,7 +47,7 @@ class Recording(NamedTuple):
     hours: float  # before the prediction; NaN: of unknown time
 
 
-class WaveformFeaturizer:
+class WaveformFeaturizer(Featurizer):
     """Reads the latest ECGs of each sample, the newest first, in the order of `LEADS` (see `read_ecg`).
 
     Each lead is divided by its root mean square in that recording, so that neither units nor gain matter; the scale is
@@ -66,6 +66,19 @@ class WaveformFeaturizer:
         self.blobs = blobs  # a cohort's `blob`; may be set later, to read another cohort
         self.options = options or WaveformOptions()
         self._recordings: int | None = None
+
+    @classmethod
+    def of(cls, options: Any, cache: EncoderCache) -> WaveformFeaturizer:  # noqa: ARG003
+        """Return an unfitted featurizer."""
+        return cls(options=options)
+
+    def read_from(self, blobs: Blobs) -> None:
+        """Read waveforms from `blobs` from now on."""
+        self.blobs = blobs
+
+    def sizes(self, arrays: Arrays) -> dict[str, Any]:  # noqa: ARG002
+        """Return the number of leads."""
+        return {"leads": len(LEADS)}
 
     @property
     def recordings(self) -> int:
@@ -140,7 +153,13 @@ class WaveformFeaturizer:
         return {"options": self.options.model_dump(mode="json"), "recordings": self.recordings}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], *, blobs: Blobs | None = None) -> WaveformFeaturizer:
+    def from_state(
+        cls,
+        state: dict[str, Any],
+        *,
+        cache: EncoderCache | None = None,  # noqa: ARG003
+        blobs: Blobs | None = None,
+    ) -> WaveformFeaturizer:
         """Rebuild the featurizer that gave `state`."""
         made = cls(blobs, WaveformOptions.model_validate(state["options"]))
         made._recordings = int(state["recordings"])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
-from polyclinic.models.network.config import EncoderConfig, WaveformSizes
+from polyclinic.models.network.config import WaveformSizes
 from polyclinic.models.network.encoders import encode_present
 from polyclinic.models.network.encoders.xresnet1d import XResNet1d
 from tests.models.inputs import WIDTH, encode, garbage, pooled
@@ -158,13 +158,6 @@ def test_learns_a_simple_signal(what):
         loss.backward()
         optimizer.step()
     assert loss < 0.1
-
-
-def test_the_sizes_survive_json():
-    config = EncoderConfig(name="xresnet1d", sizes=WaveformSizes(leads=12), options={"channels": [8, 16]})
-    again = EncoderConfig.model_validate_json(config.model_dump_json())
-    assert again == config
-    assert isinstance(again.sizes, WaveformSizes)
 
 
 def test_the_default_is_small():
