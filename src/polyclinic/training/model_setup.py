@@ -43,7 +43,7 @@ def check_network(study: Study) -> None:
         }
         options = study.network.model_dump(include={"fusion", "width", "dropout"})
         UnifiedModel(ModelConfig(encoders=encoders, heads={"any": HeadConfig(kind="binary")}, **options))
-    except (TypeError, ValueError) as problem:
+    except (ImportError, TypeError, ValueError) as problem:
         raise StudyError(f"network: {problem}") from problem
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyclinic.models.network.config import ImageSizes
+from polyclinic.models.network.encoders.optional import import_optional
 from polyclinic.models.network.encoders.pictures import PixelEncoder, load_weights
 
 CHANNELS = 1024
@@ -17,11 +18,11 @@ class DenseNetEncoder(PixelEncoder):
     """The network on one grey channel; starts at random, or from a safetensors file of MONAI's `features`."""
 
     def __init__(self, sizes: ImageSizes, width: int, dropout: float) -> None:
-        from monai.networks.nets.densenet import DenseNet121  # five seconds to import, for one encoder
-
+        # imported here because it takes five seconds
+        densenet = import_optional("monai.networks.nets.densenet", extra="densenet121")
         side = sizes.pixels // STRIDE
         super().__init__(sizes, width, dropout, channels=CHANNELS, cells=side * side)
-        self.backbone = DenseNet121(spatial_dims=2, in_channels=1, out_channels=1).features
+        self.backbone = densenet.DenseNet121(spatial_dims=2, in_channels=1, out_channels=1).features
 
     def maps(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture cell 1024"]:
         """Give the last feature map of each picture."""

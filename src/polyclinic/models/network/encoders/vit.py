@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyclinic.models.network.config import ImageSizes
+from polyclinic.models.network.encoders.optional import import_optional
 from polyclinic.models.network.encoders.pictures import PixelEncoder
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ class ViTEncoder(PixelEncoder):
         patch: int = 32,
         colours: int = 1,
     ) -> None:
-        from transformers import ViTModel  # takes seconds to load
-
+        transformers = import_optional("transformers", extra="vit")  # imported here because it takes seconds
         across = sizes.pixels // patch
         sizes = sizes.model_copy(update={"pixels": across * patch})
         super().__init__(sizes, width, dropout, channels=hidden, cells=across * across)
         self.colours = colours
-        self.backbone = ViTModel(_config(sizes.pixels, hidden, layers, patch, colours), add_pooling_layer=False)
+        config = _config(sizes.pixels, hidden, layers, patch, colours)
+        self.backbone = transformers.ViTModel(config, add_pooling_layer=False)
 
     def maps(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture cell channel"]:
         """Give the last tokens of the patches, without the class token."""
