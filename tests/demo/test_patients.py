@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from polyclinic.demo.best_possible import oracle
-from polyclinic.demo.patients import BLOCK, CAUSES, CONDITIONS, FINDINGS, MODALITIES, chance, draw_patients, log_odds
+from polyclinic.demo.patients import BLOCK, CAUSES, CONDITIONS, FINDINGS, MODALITIES, draw_patients, log_odds, sigmoid
 
 HAS = [f"has_{modality}" for modality in MODALITIES]
 
@@ -48,7 +48,7 @@ def test_risk_follows_from_the_causes(many):
 
     patients = many[0]
     risk = np.where(patients.care.treated, patients.outcomes.risk_treated, patients.outcomes.risk_untreated)
-    np.testing.assert_allclose(chance(INTERCEPT + log_odds(patients.causes())), risk)
+    np.testing.assert_allclose(sigmoid(INTERCEPT + log_odds(patients.causes())), risk)
 
 
 def test_two_in_five_lack_a_modality_and_all_subsets_occur(truth):

@@ -84,9 +84,9 @@ def test_a_cohort_inside_the_source_is_an_error(table, into, tmp_path_factory):
     (table.parent / "link").symlink_to(table.parent)
     before = sorted(table.parent.rglob("*"))
     for source, options in (("table", {"mapping": table.parent / "m.yaml"}), ("dicom", {})):
-        with pytest.raises(IngestError, match="lies in the source's folder"):
+        with pytest.raises(IngestError, match="is inside the source's folder"):
             ingest(source, table.parent, table.parent / into, **options)
-    with pytest.raises(IngestError, match="lies in the source's folder"):
+    with pytest.raises(IngestError, match="is inside the source's folder"):
         ingest("indiana", tmp_path_factory.mktemp("reports"), table.parent / into, images=table.parent)
     assert sorted(table.parent.rglob("*")) == before
 

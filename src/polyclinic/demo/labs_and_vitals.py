@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polyclinic.demo.patients import OBSERVED_HOURS, Numbers, Patients, chance
+from polyclinic.demo.patients import OBSERVED_HOURS, Numbers, Patients, sigmoid
 
 Rows = NDArray[np.float64]
 
@@ -117,10 +117,10 @@ def _ordered(rng: np.random.Generator, patients: Patients, moments: Moments) -> 
     probabilities: dict[str, Numbers] = {
         "blood": np.full(len(patients), 0.96),
         "liver": np.full(len(patients), 0.55),
-        "infection": chance(0.6 + 0.9 * infected),
-        "suspected": chance(-2.2 + 2.0 * infected + 0.4 * severity),
-        "gas": chance(0.5 + 0.8 * severity + 0.8 * ill.has("copd_exacerbation")),
-        "heart": chance(-1.2 + 1.8 * ill.has("heart_failure") + 2.0 * ill.ischaemia),
+        "infection": sigmoid(0.6 + 0.9 * infected),
+        "suspected": sigmoid(-2.2 + 2.0 * infected + 0.4 * severity),
+        "gas": sigmoid(0.5 + 0.8 * severity + 0.8 * ill.has("copd_exacerbation")),
+        "heart": sigmoid(-1.2 + 1.8 * ill.has("heart_failure") + 2.0 * ill.ischaemia),
     }
     extra_at_first = {"blood": 1.0, "gas": 0.25, "infection": 0.3, "heart": 0.25}
     ordered = {}

@@ -117,7 +117,7 @@ class Notes(NamedTuple):
 def write_notes(seed: int, patients: Patients) -> Notes:
     """Write the notes of the patients who have any."""
     frame = patients.frame()
-    indicated, reported = at(patients, patients.care.film_hour - 0.4), at(patients, patients.care.film_hour + 0.8)
+    indicated_at, reported_at = at(patients, patients.care.film_hour - 0.4), at(patients, patients.care.film_hour + 0.8)
     rows: list[tuple[Any, ...]] = []
     triggers: list[tuple[Any, ...]] = []
     for index, facts in enumerate(frame.iter_rows(named=True)):
@@ -126,20 +126,20 @@ def write_notes(seed: int, patients: Patients) -> Notes:
         patient = facts["patient"]
         rng = random.Random(f"{seed}/{patient}/notes")
         careless = rng.random() < CARELESS
-        seen = [finding for finding in FINDINGS if _seen(rng, finding, facts)]
+        reported_findings = [finding for finding in FINDINGS if _is_reported(rng, finding, facts)]
         drafts = [Draft(rng, section, careless) for section in SECTIONS]
         for draft, sentences in zip(drafts, (_indication, _findings, _impression), strict=True):
-            for sentence in sentences(rng, facts, seen):
+            for sentence in sentences(rng, facts, reported_findings):
                 draft.add(sentence)
-        rows.append((patient, indicated[index], drafts[0].text, None, None))
-        rows.append((patient, reported[index], None, drafts[1].text, drafts[2].text))
+        rows.append((patient, indicated_at[index], drafts[0].text, None, None))
+        rows.append((patient, reported_at[index], None, drafts[1].text, drafts[2].text))
         triggers += [(patient, *trigger) for draft in drafts for trigger in draft.triggers]
     head = [("patient_id", pl.Int64()), ("written_at", pl.Datetime("us"))]
     table = pl.DataFrame(rows, [*head, *((section, pl.String()) for section in SECTIONS)], orient="row")
     return Notes(table, pl.DataFrame(triggers, {"patient_id": int} | Trigger.__annotations__, orient="row"))
 
 
-def _indication(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:  # noqa: ARG001
+def _indication(rng: random.Random, facts: Facts, reported_findings: Sequence[str]) -> Iterator[Sentence]:  # noqa: ARG001
     condition = facts["condition"]
     person = rng.choice(("woman", "female", "lady") if facts["female"] else ("man", "male", "gentleman"))
     complaint = rng.choice(VAGUE if rng.random() < 0.25 else COMPLAINTS[condition])
@@ -159,11 +159,11 @@ def _indication(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterat
     yield Sentence(rng.choice(QUESTIONS[condition if rng.random() < 0.75 else rng.choice(CONDITIONS)]))
 
 
-def _findings(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:
+def _findings(rng: random.Random, facts: Facts, reported_findings: Sequence[str]) -> Iterator[Sentence]:
     yield Sentence(rng.choice(("Portable AP film", "AP view") if facts["portable"] else ("PA chest film", "PA view")))
     sentences = [Sentence(aside) for aside in ASIDE if rng.random() < 0.15]
     for finding in FINDINGS:
-        if finding in seen:
+        if finding in reported_findings:
             sentences.append(_described(rng, finding, facts))
         elif rng.random() < 0.75:
             sentences.append(Sentence(rng.choice(ABSENT[finding]), finding, negated=True))
@@ -171,16 +171,16 @@ def _findings(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator
     yield from sentences
 
 
-def _impression(rng: random.Random, facts: Facts, seen: Sequence[str]) -> Iterator[Sentence]:
-    for finding in seen:
+def _impression(rng: random.Random, facts: Facts, reported_findings: Sequence[str]) -> Iterator[Sentence]:
+    for finding in reported_findings:
         yield _described(rng, finding, facts)
-    if not seen:
+    if not reported_findings:
         yield Sentence(rng.choice(CLEAR))
     elif rng.random() < 0.3:
         yield Sentence(rng.choice(FOLLOW_UP))
 
 
-def _seen(rng: random.Random, finding: str, facts: Facts) -> bool:
+def _is_reported(rng: random.Random, finding: str, facts: Facts) -> bool:
     """Return whether the radiologist reports a finding; small ones are sometimes overlooked."""
     overlooked = rng.random()
     if finding not in OVERLOOKED:

@@ -61,7 +61,7 @@ CAUSES = (
 )
 INTERCEPT = -5.6
 
-# Chance of each finding (columns) given the condition (rows).
+# Probability of each finding (columns) given the condition (rows).
 _FINDING_GIVEN_CONDITION = np.array(
     [
         # effusion, consolidation, nodule, cardiomegaly, pneumothorax
@@ -222,8 +222,8 @@ def draw_patients(seed: int, block: int) -> Patients:
     return Patients(people, illness, care, _draw_outcomes(rngs[3], people, illness, care))
 
 
-def chance(log_odds: NDArray[np.float64]) -> Numbers:
-    """Return the probability for given log-odds."""
+def sigmoid(log_odds: NDArray[np.float64]) -> Numbers:
+    """Convert log-odds to probabilities."""
     return 1 / (1 + np.exp(-log_odds))
 
 
@@ -242,7 +242,7 @@ def _draw_people(rng: Rng, first: int) -> People:
     old = (age - 65) / 10
 
     def chronic(at_65: float, per_decade: float) -> Flags:
-        return rng.random(BLOCK) < chance(np.log(at_65 / (1 - at_65)) + per_decade * old)
+        return rng.random(BLOCK) < sigmoid(np.log(at_65 / (1 - at_65)) + per_decade * old)
 
     return People(
         patient=np.arange(first, first + BLOCK),
@@ -302,14 +302,14 @@ def _draw_illness(rng: Rng, people: People) -> Illness:
         ischaemia=rng.random(BLOCK) < np.where(people.coronary_disease, 0.30, 0.05),
         immunosuppressed=rng.random(BLOCK) < 0.30,
         aspirated=rng.random(BLOCK) < 0.27,
-        frail=rng.random(BLOCK) < chance(-0.95 + 0.25 * old),
+        frail=rng.random(BLOCK) < sigmoid(-0.95 + 0.25 * old),
     )
 
 
 def _draw_care(rng: Rng, people: People, illness: Illness) -> Care:
     old, z = people.age_decades, rng.standard_normal(BLOCK)
     severity = 0.6 * illness.perfusion + 0.4 * illness.renal + 0.4 * illness.inflammation + 0.6 * z
-    propensity = np.clip(chance(-0.2 + 1.1 * illness.perfusion + 0.5 * illness.inflammation + 0.3 * old), 0.05, 0.95)
+    propensity = np.clip(sigmoid(-0.2 + 1.1 * illness.perfusion + 0.5 * illness.inflammation + 0.3 * old), 0.05, 0.95)
     structured, series, note, image = _draw_modalities(rng, severity)
     return Care(
         severity=severity,
@@ -320,9 +320,9 @@ def _draw_care(rng: Rng, people: People, illness: Illness) -> Care:
         has_series=series,
         has_note=note,
         has_image=image,
-        has_ecg=rng.random(BLOCK) < chance(0.9 + 0.4 * severity),
-        portable=rng.random(BLOCK) < chance(-1.1 + 0.8 * severity),
-        second_film=rng.random(BLOCK) < chance(-1.6 + 0.5 * severity),
+        has_ecg=rng.random(BLOCK) < sigmoid(0.9 + 0.4 * severity),
+        portable=rng.random(BLOCK) < sigmoid(-1.1 + 0.8 * severity),
+        second_film=rng.random(BLOCK) < sigmoid(-1.6 + 0.5 * severity),
         film_hour=rng.uniform(0.7, 3.5, BLOCK),
         second_film_hour=rng.uniform(16, 44, BLOCK),
     )
@@ -330,7 +330,7 @@ def _draw_care(rng: Rng, people: People, illness: Illness) -> Care:
 
 def _draw_modalities(rng: Rng, severity: Numbers) -> tuple[Flags, Flags, Flags, Flags]:
     """Draw who has which modality. The less ill lack modalities more often, usually one, sometimes two or three."""
-    incomplete = rng.random(BLOCK) < chance(-0.40 - 0.35 * severity)
+    incomplete = rng.random(BLOCK) < sigmoid(-0.40 - 0.35 * severity)
     missing = np.where(incomplete, rng.choice([1, 2, 3], BLOCK, p=[0.58, 0.28, 0.14]), 0)
     rank = rng.random((BLOCK, len(MODALITIES))).argsort(axis=1).argsort(axis=1)
     structured, series, note, image = (rank >= missing[:, None]).T
@@ -340,7 +340,7 @@ def _draw_modalities(rng: Rng, severity: Numbers) -> tuple[Flags, Flags, Flags, 
 def _draw_outcomes(rng: Rng, people: People, illness: Illness, care: Care) -> Outcomes:
     effect = -(0.9 + 0.8 * illness.inflammation - 0.8 * people.diabetes)
     untreated = INTERCEPT + _log_odds_without_treatment(people, illness)
-    risks = [chance(untreated), chance(untreated + effect)]
+    risks = [sigmoid(untreated), sigmoid(untreated + effect)]
     uniform = rng.random(BLOCK)
     potential = [uniform < risk for risk in risks]
     deteriorated = np.where(care.treated, potential[1], potential[0])

@@ -124,13 +124,13 @@ def _write_tables(
     collected: dict[str, list[pl.DataFrame]] = {}
     with progress.task("Writing tables, notes and ECGs", patients) as advance:
         for block in range(-(-patients // BLOCK)):
-            people = draw_patients(seed, block)
-            people = people if radiographs else _without_images(people)
+            drawn = draw_patients(seed, block)
+            drawn = drawn if radiographs else _without_images(drawn)
             count = min(BLOCK, patients - block * BLOCK)
-            for name, table in _observe(seed, block, people, sources / "ecg", count).items():
+            for name, table in _observe(seed, block, drawn, sources / "ecg", count).items():
                 patient_column = table.columns[0]
                 collected.setdefault(name, []).append(
-                    table.filter(pl.col(patient_column) < people.people.patient[0] + count)
+                    table.filter(pl.col(patient_column) < drawn.people.patient[0] + count)
                 )
             advance(count)
         whole = {name: pl.concat(parts) for name, parts in collected.items()}
@@ -141,39 +141,39 @@ def _write_tables(
     return whole["patients"]
 
 
-def _observe(seed: int, block: int, people: Patients, ecgs: Path, count: int) -> dict[str, pl.DataFrame]:
+def _observe(seed: int, block: int, patients: Patients, ecgs: Path, count: int) -> dict[str, pl.DataFrame]:
     """Return all tables of a block, and write the ECGs of its first `count` patients."""
     rngs = {name: np.random.default_rng([seed, block, stream]) for name, stream in _STREAMS.items()}
-    notes = write_notes(seed, people)
+    notes = write_notes(seed, patients)
     return {
-        "demographics": demographics(rngs["demographics"], people),
-        "labs": draw_labs(rngs["labs"], people),
-        "vitals": draw_vitals(rngs["vitals"], people),
-        "treatments": treatments(people),
+        "demographics": demographics(rngs["demographics"], patients),
+        "labs": draw_labs(rngs["labs"], patients),
+        "vitals": draw_vitals(rngs["vitals"], patients),
+        "treatments": treatments(patients),
         "notes": notes.table,
-        "ecg": _write_ecgs(rngs["ecg"], seed, people, ecgs, count),
-        "outcomes": outcomes(people),
-        "patients": people.frame(),
+        "ecg": _write_ecgs(rngs["ecg"], seed, patients, ecgs, count),
+        "outcomes": outcomes(patients),
+        "patients": patients.frame(),
         "triggers": notes.triggers,
     }
 
 
-def _write_ecgs(rng: np.random.Generator, seed: int, people: Patients, folder: Path, count: int) -> pl.DataFrame:
-    signals = draw_ecgs(rng, people)
-    recorded = np.flatnonzero(people.care.has_ecg)
-    names = [opaque_name(seed, patient, "ecg") for patient in people.people.patient[recorded].tolist()]
+def _write_ecgs(rng: np.random.Generator, seed: int, patients: Patients, folder: Path, count: int) -> pl.DataFrame:
+    signals = draw_ecgs(rng, patients)
+    recorded = np.flatnonzero(patients.care.has_ecg)
+    names = [opaque_name(seed, patient, "ecg") for patient in patients.people.patient[recorded].tolist()]
     for index, name in zip(recorded, names, strict=True):
         if index < count:
             write_record(folder, name, signals[index])
-    table = pl.DataFrame({"patient_id": people.people.patient, "recorded_at": at(people, ECG_HOUR)})
+    table = pl.DataFrame({"patient_id": patients.people.patient, "recorded_at": at(patients, ECG_HOUR)})
     return table[recorded].with_columns(record=pl.Series([f"ecg/{name}" for name in names], dtype=pl.String))
 
 
-def _without_images(people: Patients) -> Patients:
+def _without_images(patients: Patients) -> Patients:
     """Remove the image modality; patients without any other get the structured one."""
-    care, none = people.care, np.zeros(len(people), bool)
+    care, none = patients.care, np.zeros(len(patients), bool)
     structured = care.has_structured | ~(care.has_series | care.has_note)
-    return replace(people, care=replace(care, has_image=none, has_structured=structured))
+    return replace(patients, care=replace(care, has_image=none, has_structured=structured))
 
 
 def _write_radiographs(folder: Path, truth: Path, patients: pl.DataFrame, seed: int, progress: Progress) -> int:

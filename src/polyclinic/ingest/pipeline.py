@@ -113,7 +113,7 @@ def ingest(
 
 def _check_outside(folder: Path, into: Path) -> None:
     if folder.is_dir() and into.resolve().is_relative_to(folder.resolve()):
-        raise IngestError(f"{into} lies in the source's folder, and would be read with it: choose a folder outside")
+        raise IngestError(f"{into} is inside the source's folder, and would be read with it: choose a folder outside")
 
 
 def _check_readable(counter: CountingSink, name: str, strict: bool) -> None:

@@ -112,7 +112,7 @@ def test_power_cut_at_every_step(
 
 def test_concurrent_writers_lose_no_events(tmp_path: Path) -> None:
     """Four writers commit to one cohort while a reader opens it repeatedly."""
-    seen: list[int] = []
+    counts: list[int] = []
     ended = threading.Event()
 
     def write(writer: int) -> None:
@@ -125,7 +125,7 @@ def test_concurrent_writers_lose_no_events(tmp_path: Path) -> None:
         while not ended.is_set():
             if versions.current(tmp_path):
                 cohort = Cohort.open(tmp_path)
-                seen.append(cohort.summary().events)
+                counts.append(cohort.summary().events)
 
     reader = threading.Thread(target=read)
     writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
@@ -136,8 +136,8 @@ def test_concurrent_writers_lose_no_events(tmp_path: Path) -> None:
         thread.join()
     ended.set()
     reader.join()
-    assert seen == sorted(seen)
-    assert all(events % 100 == 0 for events in seen)
+    assert counts == sorted(counts)
+    assert all(events % 100 == 0 for events in counts)
     assert Cohort.open(tmp_path).summary().events == 1200
     assert Cohort.open(tmp_path).version.name == "12"
 

@@ -227,7 +227,7 @@ def test_jpeg_is_decoded(pixels_of):
 
 
 @pytest.mark.parametrize(
-    ("letters", "seen"),
+    ("letters", "expected"),
     [
         ("L\\F", [[1, 2], [3, 4]]),
         ("R\\F", [[2, 1], [4, 3]]),
@@ -244,13 +244,13 @@ def test_jpeg_is_decoded(pixels_of):
         ("", [[1, 2], [3, 4]]),
     ],
 )
-def test_radiographs_are_turned_upright(letters, seen, pixels_of):
+def test_radiographs_are_turned_upright(letters, expected, pixels_of):
     pixels = np.array([[1, 2], [3, 4]], np.uint8)
-    assert pixels_of(radiograph(pixels, PatientOrientation=letters.split("\\"))) == seen
+    assert pixels_of(radiograph(pixels, PatientOrientation=letters.split("\\"))) == expected
 
 
 @pytest.mark.parametrize(
-    ("cosines", "code", "seen"),
+    ("cosines", "code", "expected"),
     [
         ([1, 0, 0, 0, 1, 0], "IMAGE//CT//AXIAL", [[1, 2], [3, 4]]),
         ([-1, 0, 0, 0, -1, 0], "IMAGE//CT//AXIAL", [[4, 3], [2, 1]]),
@@ -258,10 +258,10 @@ def test_radiographs_are_turned_upright(letters, seen, pixels_of):
         ([0, 1, 0, 0, 0, 1], "IMAGE//CT//SAGITTAL", [[3, 4], [1, 2]]),
     ],
 )
-def test_slices_are_turned_to_canonical_orientation(cosines, code, seen, pixels_of):
+def test_slices_are_turned_to_canonical_orientation(cosines, code, expected, pixels_of):
     elements = {"SOPClassUID": CTImageStorage, "Modality": "CT", "ViewPosition": None}
     pixels = np.array([[1, 2], [3, 4]], np.uint8)
-    assert pixels_of(radiograph(pixels, ImageOrientationPatient=cosines, **elements), code) == seen
+    assert pixels_of(radiograph(pixels, ImageOrientationPatient=cosines, **elements), code) == expected
 
 
 # Facts

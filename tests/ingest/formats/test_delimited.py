@@ -90,9 +90,9 @@ def test_block_size_changes_nothing(text, block):
     content = f"a,b{' ' * 5000}\n{text}".encode()
     whole, expected = rows(content)
     with patch.object(delimited, "_BLOCK", block), patch.object(delimited, "_RECORDS", 2):
-        pieces, tell = rows(content)
+        pieces, sink = rows(content)
     assert pieces == whole
-    assert sorted(tell.rejects, key=str) == sorted(expected.rejects, key=str)
+    assert sorted(sink.rejects, key=str) == sorted(expected.rejects, key=str)
 
 
 def test_a_record_of_several_lines_has_the_number_of_its_first():

@@ -56,9 +56,9 @@ def check(frame: pl.DataFrame) -> None:
     if "code" not in frame.columns:
         raise CohortError("the column code is missing")
     for name, dtype in frame.schema.items():
-        accepts, wanted = _ACCEPTS[name]
+        accepts, expected = _ACCEPTS[name]
         if not accepts(dtype):
-            raise CohortError(f"column {name} is {dtype}: make it {wanted}")
+            raise CohortError(f"column {name} is {dtype}: make it {expected}")
 
 
 def normalised(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[Reject, int]]:

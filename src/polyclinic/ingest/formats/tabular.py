@@ -114,7 +114,7 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
     first = 1
     try:
         with pq.ParquetFile(path) as file, progress.task(f"Reading {path.name}", file.metadata.num_rows) as advance:
-            for batch in file.iter_batches(batch_size=_BATCH, columns=_wanted(file.schema_arrow, layout)):
+            for batch in file.iter_batches(batch_size=_BATCH, columns=_columns_to_read(file.schema_arrow, layout)):
                 batch.validate(full=True)  # polars does not validate text
                 frame = pl.DataFrame(
                     [pl.Series(name, cells) for name, cells in zip(batch.schema.names, batch.columns, strict=True)]
@@ -130,18 +130,18 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
         ) from None
 
 
-def _wanted(schema: pa.Schema, layout: Layout) -> list[str]:
+def _columns_to_read(schema: pa.Schema, layout: Layout) -> list[str]:
     """Return the columns to read: those of the layout, or all supported ones if it has none or unknown ones."""
     supported = [
         field.name for field in schema if not any(is_unsupported(field.type) for is_unsupported in _UNSUPPORTED_TYPES)
     ]
-    wanted = layout.columns
-    if wanted is None or not wanted <= set(schema.names):
+    requested = layout.columns
+    if requested is None or not requested <= set(schema.names):
         return supported
-    if not wanted <= set(supported):
-        unsupported = ", ".join(sorted(wanted - set(supported)))
+    if not requested <= set(supported):
+        unsupported = ", ".join(sorted(requested - set(supported)))
         raise UnreadableText("column of lists, bytes or durations", f"write {unsupported} as texts or numbers")
-    return sorted(wanted)
+    return sorted(requested)
 
 
 def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:

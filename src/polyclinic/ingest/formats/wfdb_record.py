@@ -81,7 +81,7 @@ def _check_signal_file(name: str, folder: Path, root: Path) -> None:
     except UnreadablePath as error:
         if error.reason == OUTSIDE:
             raise UnreadableWaveform(error.reason, error.remedy) from None
-        raise UnreadableWaveform("missing signal file", "put the file that the .hea file names beside it") from None
+        raise UnreadableWaveform("missing signal file", "put the file named in the .hea file next to it") from None
 
 
 def _signals(path: Path) -> Waveform:

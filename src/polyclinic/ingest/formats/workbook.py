@@ -18,10 +18,10 @@ _WORKBOOK_BYTES = 1 << 30  # unpacked; a workbook is read into memory
 _NOT_AVAILABLE = "Error(NA)"  # #N/A: no value
 
 
-def read_workbook(path: Path, sheet: str | None, wanted: Collection[str] | None, row_filter: RowFilter) -> Rows:
+def read_workbook(path: Path, sheet: str | None, mapped: Collection[str] | None, row_filter: RowFilter) -> Rows:
     """Read a sheet (None: the first); its first non-empty row is the header.
 
-    Formula errors become null; in `wanted` columns (None: no column) they are rejected.
+    Formula errors become null; in `mapped` columns (None: no column) they are rejected.
 
     Raises:
         UnreadableText: the workbook or its header cannot be read, or the sheet does not exist.
@@ -33,7 +33,7 @@ def read_workbook(path: Path, sheet: str | None, wanted: Collection[str] | None,
     line, table = cells["row"].cast(pl.Int64).alias("line"), cells.drop("row")
     names = column_names(table.row(0), int(line[0]))
     for row, column in errors:
-        if row > line[0] and names[column] in (wanted or ()):
+        if row > line[0] and names[column] in (mapped or ()):
             remedy = f"column {names[column]!r}: correct the formula, or empty the cell"
             row_filter.reject_file("formula error", remedy, row)
     table.columns = names

@@ -149,8 +149,8 @@ class _NullSink:
 def _subject(profiles: Mapping[str, Profile]) -> _Choice:
     named = [name for name, profile in profiles.items() if matches(name, *_SUBJECT) and not _is_birth(profile)]
     ids = [name for name in profiles if matches(name, "id")]
-    whole = [name for name, profile in profiles.items() if name and not profile.prose and not profile.empty]
-    chosen = [*[name for name in named if name in ids], *named, *ids, *whole, *profiles][0]
+    plausible = [name for name, profile in profiles.items() if name and not profile.prose and not profile.empty]
+    chosen = [*[name for name in named if name in ids], *named, *ids, *plausible, *profiles][0]
     sure = chosen in named or chosen in ids
     remark = "the patient" if sure else "no column is called like a patient's id: is this it?"
     return _Choice(chosen, [f"subject: {_quoted(chosen)}  # {remark}"])
@@ -208,14 +208,14 @@ def _wide(profiles: Mapping[str, Profile], folder: Path, required: bool) -> list
     ]
     mapped = any(guess.fields for guess in guesses)
     if required and not mapped:
-        raise IngestError("no column could be mapped: the table needs a column beside the patient and the time")
+        raise IngestError("no column could be mapped: the table needs columns besides the patient's id and the time")
     return ["columns:" if mapped else "columns: {}", *(guess.line("  ") for guess in guesses)]
 
 
 def _unit_column(name: str, profiles: Mapping[str, Profile]) -> str | None:
     """Return the column with the units of column `name`, such as `lactate_unit` for `lactate`."""
-    wanted = re.compile(re.escape(name) + r"[ _.-]?(units?|uom)", re.IGNORECASE)
-    return next((other for other in profiles if wanted.fullmatch(other)), None)
+    pattern = re.compile(re.escape(name) + r"[ _.-]?(units?|uom)", re.IGNORECASE)
+    return next((other for other in profiles if pattern.fullmatch(other)), None)
 
 
 def _long(cells: pl.DataFrame, profiles: Mapping[str, Profile]) -> list[str]:

@@ -2,7 +2,7 @@
 
 ```yaml
 subject: patient_id                                   # column
-time: {column: taken_at, format: "%Y-%m-%d %H:%M"}    # a column name alone: ISO 8601
+time: {column: taken_at, format: "%Y-%m-%d %H:%M"}    # only a column name: ISO 8601
 birth: {column: dob, format: "%d.%m.%Y"}              # becomes an event of code MEDS_BIRTH
 columns:
   lactate: {code: LAB//lactate//mmol/L, type: numeric, units: {column: lactate_unit, mg/dL: 0.111}}

@@ -73,11 +73,11 @@ class Table:
             self.row_filter.sink.count_rows(self._rows + unread, len(self.row_filter.lines) + unread)
 
     def _check_columns(self, columns: list[str]) -> None:
-        lacking = sorted(self.mapping.names() - set(columns))
-        if lacking:
-            remedy = f"the mapping names {', '.join(lacking)}; the table's columns are {', '.join(columns)}"
+        missing = sorted(self.mapping.names() - set(columns))
+        if missing:
+            remedy = f"the mapping names {', '.join(missing)}; the table's columns are {', '.join(columns)}"
             if not self.mapping.names() & set(columns):  # a line that may not be a header is not quoted
-                remedy = f"the mapping names {', '.join(lacking)}: give the table a header with these columns, and see"
+                remedy = f"the mapping names {', '.join(missing)}: give the table a header with these columns, and see"
                 remedy += f" whether its separator is the mapping's: {len(columns)} columns were found"
             raise UnreadableText("column not in the table", remedy, 1)
 

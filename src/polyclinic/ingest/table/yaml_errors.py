@@ -68,8 +68,8 @@ def describe(error: ValidationError, model: type[BaseModel], lines: Mapping[Key,
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             message = f"unknown key: choose from {', '.join(sorted(_choices(model, key)))}"
-        where = f"{file} line {lines.get(known, 1)}"
-        messages.append(f"{where}: {'.'.join(key)}: {message}" if key else f"{where}: {message}")
+        location = f"{file} line {lines.get(known, 1)}"
+        messages.append(f"{location}: {'.'.join(key)}: {message}" if key else f"{location}: {message}")
     return "\n".join(messages)
 
 
