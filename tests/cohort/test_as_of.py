@@ -34,9 +34,9 @@ def known_by_hand(
     """Return (sample, number of the event) by brute force."""
     kept = []
     for sample, (who, when) in enumerate(requested):
-        mine = [row for row in rows if row[0] == who]
-        kept += [(sample, row[3]) for row in mine if row[1] is None]
-        kept += [(sample, row[3]) for row in mine if row[1] is not None and row[1] <= when]
+        of_subject = [row for row in rows if row[0] == who]
+        kept += [(sample, row[3]) for row in of_subject if row[1] is None]
+        kept += [(sample, row[3]) for row in of_subject if row[1] is not None and row[1] <= when]
     return kept
 
 

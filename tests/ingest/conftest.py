@@ -29,11 +29,11 @@ class Ingested:
 
     def of(self, source_id: str, code: str | None = None) -> list[tuple]:
         """Time, and code or value, of a subject's events."""
-        mine = self.events.filter(pl.col("source_id") == source_id)
+        events = self.events.filter(pl.col("source_id") == source_id)
         if code is None:
-            return mine.select("time", "code").rows()
+            return events.select("time", "code").rows()
         value = pl.coalesce(pl.col("text_value"), pl.col("blob"), pl.col("numeric_value").cast(pl.String))
-        return mine.filter(pl.col("code") == code).select("time", value).rows()
+        return events.filter(pl.col("code") == code).select("time", value).rows()
 
     def content(self, blob: str) -> bytes:
         return self.cohort.blob(blob).read_bytes()

@@ -165,8 +165,8 @@ def test_blob_round_trip(signals, rate, data):
 
 
 def test_equal_waveforms_give_equal_blobs():
-    one, other = (Waveform(SIGNALS.astype(np.float32), 500, ("a", "b", "c"), ("mV",) * 3) for _ in range(2))
-    assert one.to_blob() == other.to_blob()
+    first, second = (Waveform(SIGNALS.astype(np.float32), 500, ("a", "b", "c"), ("mV",) * 3) for _ in range(2))
+    assert first.to_blob() == second.to_blob()
 
 
 @pytest.mark.parametrize("content", [b"", b"ARROW1\0\0", b"\x80\x04pickle", b"x" * 1000])

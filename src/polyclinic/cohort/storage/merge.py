@@ -135,11 +135,11 @@ def _link_shard(path: Path, piece: shards.Piece, old: Path, before: PreviousVers
         os.link(old, path)
     except OSError:  # a file system without links
         shutil.copyfile(old, path)
-    mine = pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
+    in_piece = pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
     same = pl.col("start") == piece.start
     return ShardStatistics(
         before.listed.filter(same).with_columns(file=pl.lit(path.name)),
-        before.subjects.filter(mine).select("subject_id", *statistics.SUBJECT_COUNTS),
+        before.subjects.filter(in_piece).select("subject_id", *statistics.SUBJECT_COUNTS),
         before.codes.filter(same),
     )
 

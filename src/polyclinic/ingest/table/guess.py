@@ -234,9 +234,9 @@ def _long(cells: pl.DataFrame, profiles: Mapping[str, Profile]) -> list[str]:
 
 
 def _parameter(rows: pl.DataFrame, parameter: str, name: str, value: str, unit: str | None) -> _Guess:
-    mine = rows.filter(pl.col(parameter) == name)
-    units = Profile.of(mine.get_column(unit)) if unit else None
-    guess = _guess(Profile(name, Profile.of(mine.get_column(value)).texts.alias(name)), units)
+    selected = rows.filter(pl.col(parameter) == name)
+    units = Profile.of(selected.get_column(unit)) if unit else None
+    guess = _guess(Profile(name, Profile.of(selected.get_column(value)).texts.alias(name)), units)
     if guess.fields:
         return guess._replace(
             fields={key: text.replace(f"column: {_quoted(unit or '')}, ", "") for key, text in guess.fields.items()}
