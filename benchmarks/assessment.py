@@ -102,20 +102,22 @@ def _explained(table: Table, bundle: Bundle, cohort: Cohort, ids: Sequence[int])
 
 def _passes(bundle: Bundle, cohort: Cohort, ids: Sequence[int]) -> tuple[Interval, Interval]:
     """Hold integrated gradients against their bare passes: of one answer, and of all answers about a patient."""
-    asked = [_asked(bundle, cohort, subject) for subject in ids]
+    asked, usual = [_asked(bundle, cohort, subject) for subject in ids], usual_of(bundle.reference)
 
     def one(place: int) -> None:
         sample, outputs = asked[place]
         integrated_gradients(bundle, sample, *outputs[0][:2])
 
     def each(place: int) -> None:
-        integrated_gradients_of_each(bundle, *asked[place])
+        integrated_gradients_of_each(bundle.ensemble.networks, *asked[place], usual)
 
     alone = [[(out[0], _steps(integrated_gradients(bundle, sample, *out[0][:2])))] for sample, out in asked]
     together = [
         [
             (one, _steps(found))
-            for one, found in zip(out, integrated_gradients_of_each(bundle, sample, out), strict=True)
+            for one, found in zip(
+                out, integrated_gradients_of_each(bundle.ensemble.networks, sample, out, usual), strict=True
+            )
         ]
         for sample, out in asked
     ]
@@ -148,7 +150,7 @@ def _steps(found: Attribution) -> int:
 
 def _bare(bundle: Bundle, sample: Sample, asked: Sequence[tuple[Output, int]]) -> None:
     """Go forward and back at as many points for each output, and do nothing with what comes out."""
-    path = LogitFunction(bundle, sample, asked[0][0], usual_of(bundle))
+    path = LogitFunction(bundle.ensemble.networks, sample, asked[0][0], usual_of(bundle.reference))
     for output, steps in asked:
         for shares in torch.split(torch.linspace(0, 1, steps), PICTURES_AT_ONCE):
             points = {name: point.requires_grad_() for name, point in path.between(shares).items()}

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _mapped(demo: Path, split: str, limit: int) -> list[Mapped]:
     bundle, cohort = Bundle.load(demo / "bundle"), Cohort.open(demo / "cohort")
     truth = Truth.read(demo / "truth", cohort)
-    task = task_of_findings(bundle, truth)
+    task = task_of_findings(bundle.tasks, truth)
     assert task is not None
     return LesionHunt(bundle, cohort, truth, task, {LOCATOR: LOCATORS[LOCATOR]}, limit, 0).mapped(split)
 

@@ -88,7 +88,9 @@ def test_what_was_measured_of_labels_is_found_by_their_names(every_kind):
     bundle = every_kind.bundle()
     task = bundle.task("demo_findings")
     metrics = {task.name: every_kind.report[task.name].evaluation.to_dict()}
-    found = Measurements(metrics, {}, crossed=False).operating(bundle, task, 2, 0.5)
+    found = Measurements(metrics, {}, crossed=False).operating(
+        task, bundle.ensemble.tasks[task.name].thresholds, bundle.reference, 2, 0.5
+    )
     row = next(one for one in every_kind.report[task.name].evaluation.classes if one.level == task.classes[2])
     assert found.measured == "held_out"
     assert found.ppv == row.figures["ppv"]

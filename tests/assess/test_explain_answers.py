@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from polyclinic.assess import Assessment, MapSetting, Trust, assess, assess_with_evidence
-from polyclinic.assess.explain_answers import MOST_FEATURES, MOST_MEASUREMENTS, SENSITIVITY
+from polyclinic.assess.explain_answers import MOST_FEATURES, MOST_MEASUREMENTS, SENSITIVITY, similar_to
 from polyclinic.evaluation import Estimate
 from polyclinic.exchange.html import assessment_page, evidence_of
+from polyclinic.explain import sample as sample_module
 from polyclinic.explain.audit.record import Audit, Verdict
 from polyclinic.explain.inputs.baseline import development_samples
 from polyclinic.explain.localisation.coordinates import region_in_picture
@@ -17,6 +18,8 @@ from polyclinic.explain.localisation.operating_point import OperatingPoint
 from polyclinic.explain.methods import integrated_gradients
 from polyclinic.explain.methods.saliency_maps import blurred, mapped
 from polyclinic.explain.sample import Sample
+from polyclinic.features import NoteFeaturizer
+from polyclinic.features.feature_set import FeatureSet
 from polyclinic.models.bundle.bundle import Bundle
 from tests.hospital import rewritten
 
@@ -108,9 +111,10 @@ def test_regions_are_found_on_the_map_and_at_the_setting_that_an_audit_chose(aud
 
 
 def test_a_method_that_failed_is_marked_wherever_it_is_shown(audited, explained, hospital):
-    assessment, attributions = assess_with_evidence(audited, hospital, explained.subject_id)
+    evidenced = assess_with_evidence(audited, hospital, explained.subject_id)
+    assessment = evidenced.assessment
     assert assessment[TASK].explanation.trust == Trust(verdict="failed", reason="stays alike")
-    page = assessment_page(assessment, evidence_of(audited, hospital, assessment, attributions))
+    page = assessment_page(assessment, evidence_of(audited, hospital, *evidenced))
     assert "failed the audit of this model" in page
     assert "of the known lesions" in page
     assert "do not rely on where it points" not in page
@@ -118,22 +122,49 @@ def test_a_method_that_failed_is_marked_wherever_it_is_shown(audited, explained,
 
 def test_a_page_of_what_was_assessed_attributes_nothing_anew(explained, trained, hospital, monkeypatch):
     bundle = trained.bundle()
-    assessment, attributions = assess_with_evidence(bundle, hospital, explained.subject_id)
+    assessment, attributions, samples = assess_with_evidence(bundle, hospital, explained.subject_id)
     assert assessment == explained
 
     def refused(*_):
         raise AssertionError("attributed twice")
 
     monkeypatch.setattr(integrated_gradients, "integrate_each", refused)
-    evidence = evidence_of(bundle, hospital, assessment, attributions)
+    evidence = evidence_of(bundle, hospital, assessment, attributions, samples)
     assert evidence[TASK].attribution is attributions[TASK]
     with pytest.raises(AssertionError, match="twice"):
         evidence_of(bundle, hospital, assessment)
 
 
+def test_the_sample_is_cut_and_transformed_once(trained, hospital, explained, monkeypatch):
+    bundle, subject = trained.bundle(), explained.subject_id
+    similar_to(bundle, hospital, Sample.of(bundle, hospital.subject(subject), subject,
+                                           explained[TASK].prediction_time, hospital.blob))  # fmt: skip
+    calls = []
+
+    def counted(name, function, frame_of):
+        def call(*args, **options):
+            calls.extend(name for one in frame_of(args)["subject_id"] if one == subject)
+            return function(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(sample_module, "record_of", counted("cut", sample_module.record_of, lambda args: args[1]))
+    monkeypatch.setattr(FeatureSet, "transform", counted("transform", FeatureSet.transform, lambda args: args[2]))
+    for featurizer in bundle.features.featurizers.values():
+        kind = type(featurizer)
+        monkeypatch.setattr(kind, "transform", counted(kind.__name__, kind.transform, lambda args: args[2]))
+    monkeypatch.setattr(NoteFeaturizer, "layouts", counted("layout", NoteFeaturizer.layouts, lambda args: args[2]))
+    evidenced = assess_with_evidence(bundle, hospital, subject)
+    evidence = evidence_of(bundle, hospital, *evidenced)
+    assert evidence[TASK].notes
+    expected = ["cut", "transform", *(type(one).__name__ for one in bundle.features.featurizers.values())]
+    assert sorted(call for call in calls if call != "layout") == sorted(expected)
+    assert calls.count("layout") == 2, "by the featurizer, and for the words that are explained"
+
+
 def test_every_answer_is_explained(every_kind, hospital, held_out):
     bundle = every_kind.bundle()
-    assessment, attributions = assess_with_evidence(bundle, hospital, held_out[0])
+    assessment, attributions, _ = assess_with_evidence(bundle, hospital, held_out[0])
     for answer in assessment.answers:
         assert (answer.explanation is not None) == bool(answer.outputs)
         if answer.outputs:
@@ -145,7 +176,8 @@ def test_every_answer_is_explained(every_kind, hospital, held_out):
 
 
 def test_similar_patients_are_those_learnt_from(explained, trained, hospital):
-    learnt = set(development_samples(trained.bundle(), hospital)["subject_id"])
+    bundle = trained.bundle()
+    learnt = set(development_samples(bundle.tasks, bundle.origin, hospital)["subject_id"])
     similar = explained.records[0].similar
     assert len(similar) == 5
     assert {one.subject_id for one in similar} <= learnt
@@ -178,12 +210,9 @@ def test_without_a_network_modalities_alone_are_explained(simple, hospital, held
 
 
 def test_another_cohort_has_none_of_the_similar_patients(trained, hospital, held_out, tmp_path):
-    from polyclinic.assess.explain_answers import similar_to
-    from polyclinic.assess.inference import InferenceInput
-
     bundle = trained.bundle()
     time = assess(bundle, hospital, held_out[0], explain=False).records[0].prediction_time
     other = rewritten(hospital, tmp_path, lambda events: events.head(events.height - 1))
     for cohort, number in ((hospital, 5), (other, 0)):
-        reading = InferenceInput.of(bundle, cohort, hospital.subject(held_out[0]), held_out[0], time)
-        assert len(similar_to(bundle, cohort, reading.sample(cohort))) == number
+        sample = Sample.of(bundle, hospital.subject(held_out[0]), held_out[0], time, cohort.blob)
+        assert len(similar_to(bundle, cohort, sample)) == number

@@ -97,6 +97,4 @@ def without(sample: Sample, *modalities: str) -> Sample:
 def empty(sample: Sample) -> Sample:
     """Give the sample as if nothing had been recorded."""
     nothing = sample.known.filter(pl.lit(False))
-    return Sample(
-        sample.subject_id, sample.prediction_time, nothing, without(sample, *sample.arrays).arrays, sample.blobs
-    )
+    return replace(without(sample, *sample.arrays), known=nothing, taken=None)

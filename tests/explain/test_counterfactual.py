@@ -95,7 +95,7 @@ def test_only_codes_asked_for_are_changed(bundle, sample_of, ranges):
 
 def test_ranges_are_of_training_measurements_that_can_change(bundle, hospital, ranges):
     learnt = {s for split in bundle.origin["development"] for s in hospital.subjects_in(split)}
-    assert set(ranges) <= set(changeable_codes(bundle))
+    assert set(ranges) <= set(changeable_codes(bundle.features))
     assert not any(kind(code) in ("DEMOGRAPHIC", "DICOM", "OUTCOME", "NOTE") for code in ranges)
     code = "LAB//lactate//mmol/L"
     assert code in ranges

@@ -12,7 +12,7 @@ from typing import Any
 from polyclinic.assess.assessment import Cost, Measured, Operating
 from polyclinic.evaluation import Difference, Estimate
 from polyclinic.evaluation.report.caveats import CHANCE
-from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.bundle.development_reference import Reference
 from polyclinic.tasks import Task
 
 FILES = ("metrics.json", "comparison.json", "repeats.json")
@@ -29,15 +29,16 @@ class Measurements:
     crossed: bool  # by models of the same making, in folds
 
     @classmethod
-    def beside(cls, bundle: Bundle) -> Measurements:
-        """Read the files in the bundle's folder; none of a bundle that was never saved."""
-        if bundle.folder is None:
+    def beside(cls, folder: Path | None) -> Measurements:
+        """Read the files in a bundle's folder; None if it was never saved."""
+        if folder is None:
             return cls({}, {}, crossed=False)
-        return _read(bundle.folder, tuple(_stamp(bundle.folder / name) for name in FILES))
+        return _read(folder, tuple(_stamp(folder / name) for name in FILES))
 
-    def operating(self, bundle: Bundle, task: Task, place: int, p: float) -> Operating | None:
-        """Give the threshold of an output and its figures: as measured, otherwise as found out of fold."""
-        thresholds = bundle.ensemble.tasks[task.name].thresholds
+    def operating(
+        self, task: Task, thresholds: Sequence[float], reference: Reference | None, place: int, p: float
+    ) -> Operating | None:
+        """Return the threshold of an output and its figures: as measured, otherwise as estimated out of fold."""
         if not thresholds:
             return None
         called = {"threshold": thresholds[place], "positive": p >= thresholds[place]}
@@ -45,7 +46,7 @@ class Measurements:
         if figures is not None:
             how: Measured = "cross_validation" if self.crossed else "held_out"
             return Operating(**called, sensitivity=figures["sensitivity"], ppv=figures["ppv"], measured=how)
-        known = bundle.reference.operating.get(task.name) if bundle.reference else None
+        known = reference.operating.get(task.name) if reference else None
         if known is None:
             return None
         sensitivity, ppv = (Estimate(**known[place][name]) for name in ("sensitivity", "ppv"))

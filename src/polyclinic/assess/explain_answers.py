@@ -24,7 +24,6 @@ from polyclinic.assess.explanation import (
     Trust,
     WordScore,
 )
-from polyclinic.assess.inference import InferenceInput
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import (
     Attribution,
@@ -33,7 +32,8 @@ from polyclinic.explain.attribution import (
     SeriesAttribution,
     StructuredAttribution,
 )
-from polyclinic.explain.audit.record import stored_verdicts
+from polyclinic.explain.audit.record import Verdict, stored_verdicts
+from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.operating_point import OperatingPoint, stored_operating_point
@@ -64,7 +64,7 @@ class Explained(NamedTuple):
 def explained(
     bundle: Bundle,
     cohort: Cohort,
-    inference_inputs: Mapping[datetime, InferenceInput],
+    samples: Mapping[datetime, Sample],
     records: Mapping[datetime, Record],
     answers: Sequence[Answer],
 ) -> tuple[dict[datetime, Record], list[Answer], dict[str, Attribution]]:
@@ -72,7 +72,6 @@ def explained(
 
     Give also the whole attributions, by task; their pictures are the maps on which regions were looked for.
     """
-    samples = {time: inference_input.sample(cohort) for time, inference_input in inference_inputs.items()}
     near = {time: similar_to(bundle, cohort, sample) for time, sample in samples.items()}
     told: dict[str, Explained] = {}
     for time, sample in samples.items():
@@ -99,17 +98,15 @@ def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -
     ]
     if not outputs:
         return {}
-    shares = [_shares(one) for one in modality_shapley_of_each(bundle, sample, outputs)]
+    shares = [_shares(one) for one in modality_shapley_of_each(bundle.ensemble, sample, outputs)]
     if not bundle.ensemble.networks:
         return {
             one.task: Explained(Explanation(**share, method=None)) for one, share in zip(outputs, shares, strict=True)
         }
-    found, operating_point = integrated_gradients_of_each(bundle, sample, outputs), stored_operating_point(bundle)
-    maps, trust, setting = (
-        located(bundle, sample, found, operating_point),
-        _trust(bundle, METHOD),
-        _setting(bundle, operating_point),
-    )
+    found = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
+    operating_point, verdicts = stored_operating_point(bundle), stored_verdicts(bundle)
+    maps = located(bundle, sample, found, operating_point)
+    trust, setting = _trust(verdicts, METHOD), _setting(verdicts, operating_point)
     told = {}
     for one, shown, share in zip(found, maps, shares, strict=True):
         parts = _scores(one) | _regions(sample, one.pictures, shown, setting)
@@ -138,16 +135,16 @@ def _regions(
     }
 
 
-def _trust(bundle: Bundle, method: str) -> Trust:
-    verdict = stored_verdicts(bundle).get(method)
+def _trust(verdicts: Mapping[str, Verdict], method: str) -> Trust:
+    verdict = verdicts.get(method)
     if verdict is None:
         return Trust(verdict="not_audited")
     return Trust(verdict="passed" if verdict.passed else "failed", reason=verdict.reason)
 
 
-def _setting(bundle: Bundle, operating_point: OperatingPoint | None) -> MapSetting:
+def _setting(verdicts: Mapping[str, Verdict], operating_point: OperatingPoint | None) -> MapSetting:
     if operating_point is None:
-        trust = _trust(bundle, METHOD)
+        trust = _trust(verdicts, METHOD)
         return MapSetting(method=METHOD, smoothing=0.0, sensitivity=SENSITIVITY, chosen_on=None, trust=trust)
     return MapSetting(
         method=operating_point.method,
@@ -156,7 +153,7 @@ def _setting(bundle: Bundle, operating_point: OperatingPoint | None) -> MapSetti
         chosen_on=operating_point.chosen_on,
         recall=operating_point.recall,
         false_regions=operating_point.false_regions,
-        trust=_trust(bundle, operating_point.method),
+        trust=_trust(verdicts, operating_point.method),
     )
 
 

@@ -15,10 +15,12 @@ from polyclinic.assess.prediction_time import Asked, naive, refuse_before_first_
 from polyclinic.assess.uncertainty import output_estimates, sets_of
 from polyclinic.cohort import Cohort
 from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.bundle.development_reference import Reference
 from polyclinic.tasks import Task
 
 if TYPE_CHECKING:
     from polyclinic.explain.attribution import Attribution
+    from polyclinic.explain.sample import Sample
 
 NO_REFERENCE = (
     "The bundle remembers nothing of development: no conformal set, no figures out of fold, not how usual "
@@ -55,16 +57,17 @@ def assess(
 
 
 class Evidenced(NamedTuple):
-    """An assessment, and by task the whole attributions of which it keeps the weightiest scores."""
+    """An assessment, and what a page shows beside it."""
 
     assessment: Assessment
-    attributions: dict[str, Attribution]
+    attributions: dict[str, Attribution]  # by task, complete; the assessment keeps the largest scores
+    samples: dict[datetime, Sample]  # by prediction time
 
 
 def assess_with_evidence(
     bundle: Bundle, cohort: Cohort, subject: int, at: datetime | None = None, explain: bool = True
 ) -> Evidenced:
-    """Assess as `assess` does, and give what its explanations were made of, so that a page need not make it again."""
+    """Assess as `assess` does; return also the samples and attributions, so that a page need not compute them again."""
     events = cohort.subject(subject)
     if events.is_empty():
         raise AssessmentError(f"no such subject in {cohort.path}: the ids are in its metadata/subjects.parquet")
@@ -74,26 +77,27 @@ def assess_with_evidence(
     asked = when_asked(events, bundle.tasks, at)
     times = sorted({one.time for one in asked if one.time is not None})
     inference_inputs = {time: InferenceInput.of(bundle, cohort, events, subject, time) for time in times}
-    if not any(inference_input.present for inference_input in inference_inputs.values()):
-        refuse_foreign(bundle, cohort)
-    records = {time: inference_input.record(bundle) for time, inference_input in inference_inputs.items()}
-    measurements = Measurements.beside(bundle)
+    samples = {time: inference_input.sample for time, inference_input in inference_inputs.items()}
+    if not any(sample.present for sample in samples.values()):
+        refuse_foreign(bundle.features, cohort)
+    records = {time: inference_input.record(bundle.reference) for time, inference_input in inference_inputs.items()}
+    measurements = Measurements.beside(bundle.folder)
     answers = [_answer(bundle, one, inference_inputs, records, measurements) for one in asked]
     attributions: dict[str, Attribution] = {}
     if explain:
         # Loads much that answering does without.
         from polyclinic.assess.explain_answers import explained
 
-        records, answers, attributions = explained(bundle, cohort, inference_inputs, records, answers)
+        records, answers, attributions = explained(bundle, cohort, samples, records, answers)
     assessment = Assessment(
         subject_id=subject,
         at=at,
         records=tuple(records.values()),
         answers=tuple(answers),
-        lacks=_lacks(bundle, measurements),
+        lacks=_lacks(bundle.reference, measurements),
         fingerprints=Fingerprints(bundle=bundle.digest, cohort=cohort.fingerprint, polyclinic=version("polyclinic")),
     )
-    return Evidenced(assessment, attributions)
+    return Evidenced(assessment, attributions, samples)
 
 
 def _answer(
@@ -111,12 +115,13 @@ def _answer(
     record, predictions = records[asked.time], inference_inputs[asked.time].predictions
     cost = measurements.cost(task, bundle.inputs, record.present)
     # Of who has nothing, the model says what is usual: that is no answer about this patient.
-    said = output_estimates(bundle, task, predictions, measurements) if record.present else ()
-    sets = sets_of(bundle, task, said) if said else ()
+    ensemble, reference = bundle.ensemble, bundle.reference
+    outputs = output_estimates(ensemble, reference, task, predictions, measurements) if record.present else ()
+    sets = sets_of(reference, task, outputs) if outputs else ()
     return Answer(
         **about,
         prediction_time=asked.time,
-        outputs=said,
+        outputs=outputs,
         sets=sets,
         cost=cost,
         abstentions=abstentions_of(record, cost, measurements.no_better_than_chance(cost), sets),
@@ -131,6 +136,6 @@ def _unit(task: Task) -> str | None:
     return units.pop() or None if len(units) == 1 else None
 
 
-def _lacks(bundle: Bundle, measurements: Measurements) -> tuple[str, ...]:
-    found = [NO_REFERENCE] if bundle.reference is None else []
+def _lacks(reference: Reference | None, measurements: Measurements) -> tuple[str, ...]:
+    found = [NO_REFERENCE] if reference is None else []
     return (*found, NOT_MEASURED) if not measurements.metrics else tuple(found)

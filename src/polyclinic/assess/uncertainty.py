@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,9 @@ from polyclinic.assess.assessment import Basis, ConformalSet, OutputEstimate
 from polyclinic.assess.bundle_performance import Measurements
 from polyclinic.evaluation.arrays import CONFIDENCE
 from polyclinic.evaluation.metrics.conformal import class_set, conformal_quantile, coverage_interval, yes_or_no
-from polyclinic.models.bundle.bundle import Bundle
-from polyclinic.models.bundle.development_reference import Conformity
-from polyclinic.models.ensemble.calibration import calibrated_by_each
-from polyclinic.models.ensemble.ensemble import NETWORK, EnsemblePredictions
+from polyclinic.models.bundle.development_reference import Conformity, Reference
+from polyclinic.models.ensemble.calibration import Calibrator, calibrated_by_each
+from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, EnsemblePredictions, TaskEnsemble
 from polyclinic.models.ensemble.members import MemberPrediction
 from polyclinic.tasks import Task
 
@@ -27,13 +27,18 @@ SAME = 1e-9
 
 
 def output_estimates(
-    bundle: Bundle, task: Task, predictions: EnsemblePredictions, measurements: Measurements
+    ensemble: Ensemble,
+    reference: Reference | None,
+    task: Task,
+    predictions: EnsemblePredictions,
+    measurements: Measurements,
 ) -> tuple[OutputEstimate, ...]:
-    """Give the numbers of one sample, which `predictions` is of."""
-    ensemble, bins = bundle.ensemble.tasks[task.name], bundle.ensemble.bins(task.name)
+    """Return the outputs of a task for the one sample of `predictions`."""
+    combined, bins = ensemble.tasks[task.name], ensemble.bins(task.name)
     names = [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
-    answers = ensemble.combine(predictions.member_predictions[task.name], predictions.present)[0]
-    low, high, basis = interval_of(bundle, task, predictions, answers)
+    answers = combined.combine(predictions.member_predictions[task.name], predictions.present)[0]
+    calibrators = reference.calibrators.get(task.name, ()) if reference else ()
+    low, high, basis = interval_of(combined, calibrators, _mixed(combined, task, predictions), answers)
     return tuple(
         OutputEstimate(
             output=name,
@@ -41,37 +46,38 @@ def output_estimates(
             low=None if basis is None else float(low[place]),
             high=None if basis is None else float(high[place]),
             basis=basis,
-            operating=measurements.operating(bundle, task, place, float(answers[place])),
+            operating=measurements.operating(task, combined.thresholds, reference, place, float(answers[place])),
         )
         for place, name in enumerate(names)
     )
 
 
 def interval_of(
-    bundle: Bundle, task: Task, predictions: EnsemblePredictions, answers: Float[np.ndarray, " output"]
+    ensemble: TaskEnsemble,
+    calibrators: Sequence[Calibrator],
+    mixed: Float[np.ndarray, "network output"],
+    answers: Float[np.ndarray, " output"],
 ) -> tuple[Float[np.ndarray, " output"], Float[np.ndarray, " output"], Basis | None]:
-    """Give the ends of the interval of each number, which always hold the number itself, and what it spans.
+    """Return the ends of each output's interval, which contains the output itself, and its basis.
 
-    What the combination makes of each network alone is calibrated by each calibration of resampled subjects; the
-    interval holds the middle 95 %. Without such calibrations it is the range over the networks, if they have a say.
+    The uncalibrated answer with each network alone (`mixed`) is calibrated by each calibrator fitted on resampled
+    subjects; the interval is the central 95 %. Without calibrators it is the range over the networks, if they differ.
     """
-    mixed = _mixed(bundle, task, predictions)
-    calibrators = bundle.reference.calibrators.get(task.name, ()) if bundle.reference else ()
     if calibrators:
         draws = calibrated_by_each(calibrators, mixed).reshape(-1, len(answers))
         low, high = np.quantile(draws, [TAIL, 1 - TAIL], axis=0)
         basis: Basis | None = "calibration_and_networks" if len(mixed) > 1 else "calibration"
     else:
-        own = bundle.ensemble.tasks[task.name].calibrator
+        own = ensemble.calibrator
         draws = mixed if own is None else own(mixed)
         low, high = draws.min(axis=0), draws.max(axis=0)
         basis = "networks" if np.any(high - low > SAME) else None
     return np.minimum(low, answers), np.maximum(high, answers), basis
 
 
-def _mixed(bundle: Bundle, task: Task, predictions: EnsemblePredictions) -> Float[np.ndarray, "network output"]:
-    """Combine the members once for each network, as if it alone spoke for all; uncalibrated."""
-    ensemble, member_predictions = bundle.ensemble.tasks[task.name], predictions.member_predictions[task.name]
+def _mixed(ensemble: TaskEnsemble, task: Task, predictions: EnsemblePredictions) -> Float[np.ndarray, "network output"]:
+    """Combine the members once per network, as if it were the only one; uncalibrated."""
+    member_predictions = predictions.member_predictions[task.name]
     if predictions.network_predictions is None or NETWORK not in member_predictions:
         return ensemble.mix(member_predictions, predictions.present)
     each = predictions.network_predictions.answers[task.name][:, 0]
@@ -84,12 +90,12 @@ def _mixed(bundle: Bundle, task: Task, predictions: EnsemblePredictions) -> Floa
     return ensemble.mix(repeated | {NETWORK: MemberPrediction(each, repeated[NETWORK].able)}, present)
 
 
-def sets_of(bundle: Bundle, task: Task, said: tuple[OutputEstimate, ...]) -> tuple[ConformalSet, ...]:
-    """Give the conformal sets of an answer; none for time to event, nor from a bundle without scores."""
-    conformity = bundle.reference.conformity.get(task.name) if bundle.reference else None
+def sets_of(reference: Reference | None, task: Task, outputs: tuple[OutputEstimate, ...]) -> tuple[ConformalSet, ...]:
+    """Return the conformal sets of an answer; none for time to event, nor without conformity scores."""
+    conformity = reference.conformity.get(task.name) if reference else None
     if conformity is None:
         return ()
-    values = np.array([one.value for one in said])
+    values = np.array([output.value for output in outputs])
     if task.kind == "regression":
         return (_of_number(conformity, 0, float(values[0])),)
     if task.kind == "multiclass":

@@ -72,11 +72,12 @@ def assess(
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
-    found, attributions = assess_with_evidence(loaded, opened, subject, time, explain=not no_explain)
+    evidenced = assess_with_evidence(loaded, opened, subject, time, explain=not no_explain)
+    found = evidenced.assessment
     if html is not None:
         from polyclinic.exchange.html import evidence_of, write_assessment_page
 
-        write_assessment_page(found, html, evidence_of(loaded, opened, found, attributions))
+        write_assessment_page(found, html, evidence_of(loaded, opened, *evidenced))
     if json:
         typer.echo(found.to_json())
         return

@@ -19,10 +19,12 @@ from polyclinic.cohort import Cohort, kind, modality
 from polyclinic.explain.inputs.baseline import development_samples
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.features import Arrays, SeriesFeaturizer, StructuredFeaturizer
+from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.known_record import record_of
 from polyclinic.features.measurements import measure
 from polyclinic.features.series.featurizer import NOT_SERIES
 from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.ensemble.ensemble import Ensemble
 
 LOW, HIGH = 0.01, 0.99
 """Quantiles of the training measurements within which a number is plausible."""
@@ -64,8 +66,8 @@ def plausible_ranges(bundle: Bundle, cohort: Cohort) -> dict[str, PlausibleRange
     Raises:
         ExplanationError: the cohort is not that of the training.
     """
-    codes = changeable_codes(bundle)
-    frame = development_samples(bundle, cohort)
+    codes = changeable_codes(bundle.features)
+    frame = development_samples(bundle.tasks, bundle.origin, cohort)
     events = measure(record_of(cohort.events(), frame, bundle.tasks), frame, codes)
     found = {}
     for place, of_code in events.by_code():
@@ -77,9 +79,9 @@ def plausible_ranges(bundle: Bundle, cohort: Cohort) -> dict[str, PlausibleRange
     return found
 
 
-def changeable_codes(bundle: Bundle) -> list[str]:
+def changeable_codes(features: FeatureSet) -> list[str]:
     """Give the codes with numbers that the bundle reads and that may change within a patient, sorted."""
-    structured, series = (bundle.features.featurizers.get(name) for name in ("structured", "series"))
+    structured, series = (features.featurizers.get(name) for name in ("structured", "series"))
     codes = set(structured.layout.limits) if isinstance(structured, StructuredFeaturizer) else set()
     codes |= set(series.codes) if isinstance(series, SeriesFeaturizer) else set()
     return sorted(code for code in codes if kind(code) not in NOT_SERIES)
@@ -109,7 +111,7 @@ def counterfactuals(
             f"{task} has no operating threshold that an answer could cross: ask a yes-or-no question"
         )
     sample.require_something()
-    search = _Search(bundle, sample, asked, float(thresholds[asked.place]))
+    search = _Search(bundle.ensemble, sample, asked, float(thresholds[asked.place]))
     wanted = {code: one for code, one in ranges.items() if codes is None or code in codes}
     return tuple(sorted(search.smallest(wanted), key=lambda one: (one.size, one.code)))
 
@@ -136,11 +138,11 @@ class _Way(NamedTuple):
 class _Search:
     """Asks the bundle of one sample with one number changed."""
 
-    def __init__(self, bundle: Bundle, sample: Sample, output: Output, threshold: float) -> None:
-        self.bundle, self.sample, self.output, self.threshold = bundle, sample, output, threshold
+    def __init__(self, ensemble: Ensemble, sample: Sample, output: Output, threshold: float) -> None:
+        self.ensemble, self.sample, self.output, self.threshold = ensemble, sample, output, threshold
         numbers = [code for code in sample.known["code"].unique().cast(pl.String) if modality(code) == "structured"]
         self.known = sample.known.filter(pl.col("code").cast(pl.String).is_in(numbers))
-        self.answer = float(bundle.ensemble.answer(sample.arrays)[output.task].answers[0, output.place])
+        self.answer = float(ensemble.answer(sample.arrays)[output.task].answers[0, output.place])
         self.positive = self.answer >= threshold
 
     def smallest(self, ranges: Mapping[str, PlausibleRange]) -> list[Counterfactual]:
@@ -221,7 +223,7 @@ class _Search:
             sample=number, numeric_value=pl.Series(values.ravel()).fill_nan(None)
         )
         frame = pl.concat([self.sample.frame] * count).with_columns(sample=pl.Series(np.arange(count, dtype=np.uint32)))
-        said = self.bundle.ensemble.answer(self._arrays(known, frame))[self.output.task].answers
+        said = self.ensemble.answer(self._arrays(known, frame))[self.output.task].answers
         answers: np.ndarray = said[:, self.output.place]
         return answers
 
@@ -230,7 +232,7 @@ class _Search:
         arrays: dict[str, Arrays] = {}
         for name, one in self.sample.arrays.items():
             if name in ("structured", "series"):
-                arrays[name] = self.bundle.features.featurizers[name].transform(known, frame, True)
+                arrays[name] = self.sample.features.featurizers[name].transform(known, frame, True)
                 arrays[name] = arrays[name] | {"present": arrays[name]["present"] & bool(one["present"][0])}
             else:
                 arrays[name] = {key: array[np.zeros(frame.height, dtype=np.int64)] for key, array in one.items()}

@@ -1,51 +1,62 @@
-"""One subject at one time, as a bundle sees it, and the answer that is to be explained."""
+"""One subject at one time as input to a bundle, and the output to explain."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
 import polars as pl
 
 from polyclinic.cohort.as_of import SAMPLES, known_at
-from polyclinic.features import Arrays
+from polyclinic.features import Arrays, NoteFeaturizer
+from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.featurizer import Blobs
 from polyclinic.features.known_record import record_of
+from polyclinic.features.note.layout import NoteLayout
 from polyclinic.modalities import in_order
 from polyclinic.models.bundle.bundle import Bundle
 
 OF_PICTURES = ("IMAGE//", "DICOM//")
-"""The kinds of codes that name a picture, and tell how it was taken."""
+"""The kinds of codes that name an image or describe its acquisition."""
 
 
 class ExplanationError(ValueError):
-    """What was asked cannot be explained; says why and what to ask instead."""
+    """The request cannot be explained; the message gives the reason and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What is known of one subject at one time, and the arrays of one row that a bundle's features make of it."""
+    """The record of one subject as of one time, and the arrays of one row that a bundle's features make of it.
+
+    Made once and passed on: nothing else cuts the record or encodes it.
+    """
 
     subject_id: int
     prediction_time: datetime
     known: pl.DataFrame  # the record as of the prediction time
     arrays: Mapping[str, Arrays]  # by modality
-    blobs: Blobs  # where the pictures lie
-    taken: pl.DataFrame | None = None  # see `taken_of`; None: only what `known` says of how pictures were taken
+    features: FeatureSet  # that made the arrays
+    blobs: Blobs  # paths of the images
+    taken: pl.DataFrame | None = None  # see `taken_of`; None: read the acquisition from `known`
 
     @classmethod
     def of(cls, bundle: Bundle, events: pl.DataFrame, subject_id: int, prediction_time: datetime, blobs: Blobs) -> Self:
-        """Read a subject's events (`cohort.subject(id)`) as the bundle does; `blobs` is a cohort's `blob`.
+        """Cut and transform a subject's events (`cohort.subject(id)`); `blobs` is a cohort's `blob`.
 
-        Nothing after the prediction time is read.
+        Events after the prediction time are not read.
+
+        Raises:
+            PictureError: an image is missing or damaged.
         """
         frame = samples_of(subject_id, prediction_time)
         known = record_of(events.lazy(), frame, bundle.tasks)
-        arrays = bundle.features.reading(blobs).transform(known, frame)
-        return cls(subject_id, prediction_time, known, arrays, blobs, taken_of(events, frame))
+        features = bundle.features.reading(blobs)
+        arrays = features.transform(known, frame)
+        return cls(subject_id, prediction_time, known, arrays, features, blobs, taken_of(events, frame))
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -54,11 +65,19 @@ class Sample:
 
     @property
     def present(self) -> tuple[str, ...]:
-        """The modalities that the subject has at that time."""
+        """The modalities recorded by that time."""
         return tuple(name for name in in_order(self.arrays) if bool(np.asarray(self.arrays[name]["present"])[0]))
 
+    @cached_property
+    def note_layout(self) -> NoteLayout:
+        """The notes, their sections, sentences and words."""
+        featurizer = self.features.featurizers["note"]
+        assert isinstance(featurizer, NoteFeaturizer)
+        (layout,) = featurizer.layouts(self.known, self.frame)
+        return layout
+
     def require_something(self) -> None:
-        """Raise ExplanationError where no modality is present."""
+        """Raise ExplanationError if no modality is present."""
         if not self.present:
             raise ExplanationError(
                 f"nothing is known by the prediction time of {', '.join(self.arrays)}: the answer is what is usual "
@@ -67,7 +86,7 @@ class Sample:
 
 
 class Output(NamedTuple):
-    """One number that a bundle says: an output of a task."""
+    """One output of a task."""
 
     task: str
     name: str  # `yes`, a class, a label, `value`, or the end of a bin of time: `by 30 day`
@@ -75,39 +94,39 @@ class Output(NamedTuple):
 
 
 def output_of(bundle: Bundle, task: str, name: str | None = None) -> Output:
-    """Find an output of a task by its name, which need not be given where the task has only one.
+    """Return an output of a task by name; optional if the task has only one.
 
     Raises:
         BundleError: the bundle does not answer the task.
-        ExplanationError: the task has no such output, or several and none was named.
+        ExplanationError: the task has no such output, or has several and `name` is None.
     """
     outputs = outputs_of(bundle, task)
     if name is None and len(outputs) == 1:
         return outputs[0]
-    for one in outputs:
-        if one.name == name:
-            return one
+    for output in outputs:
+        if output.name == name:
+            return output
     wrong = "has several outputs" if name is None else f"has no output {name!r}"
-    raise ExplanationError(f"{task} {wrong}: choose from {', '.join(one.name for one in outputs)}")
+    raise ExplanationError(f"{task} {wrong}: choose from {', '.join(output.name for output in outputs)}")
 
 
 def outputs_of(bundle: Bundle, task: str) -> tuple[Output, ...]:
-    """Give all outputs of a task; raises BundleError if the bundle does not answer it."""
-    asked, bins = bundle.task(task), bundle.ensemble.bins(task)
-    names = [f"by {end:g} {asked.target.unit}" for end in bins] if bins else asked.outputs
+    """Return all outputs of a task; raises BundleError if the bundle does not answer it."""
+    question, bins = bundle.task(task), bundle.ensemble.bins(task)
+    names = [f"by {end:g} {question.target.unit}" for end in bins] if bins else question.outputs
     return tuple(Output(task, name, place) for place, name in enumerate(names))
 
 
 def samples_of(subject_id: int, prediction_time: datetime) -> pl.DataFrame:
-    """Give the table of one sample."""
+    """Return the table of one sample."""
     row = {"sample": [0], "subject_id": [subject_id], "prediction_time": [prediction_time]}
     return pl.DataFrame(row, schema=SAMPLES)
 
 
 def taken_of(events: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
-    """Give what is known of the samples' pictures: which there are, and how they were taken.
+    """Return the events of the samples' images and their acquisition.
 
-    No model reads it: most tasks may not see how a picture was taken (`DICOM//…`), but who shows one needs its scale.
+    Most tasks exclude the acquisition (`DICOM//…`) from the inputs, but displaying an image needs its scale.
     """
     kinds = [pl.col("code").cast(pl.String).str.starts_with(kind) for kind in OF_PICTURES]
     return known_at(events.filter(pl.any_horizontal(kinds)), frame)

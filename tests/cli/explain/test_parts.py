@@ -29,6 +29,7 @@ from polyclinic.explain.attribution import (
 from polyclinic.explain.audit.record import Verdict
 from polyclinic.explain.localisation.coordinates import canvas_of
 from polyclinic.explain.sample import Sample
+from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.note.layout import Note
 
 AT = datetime(2024, 3, 5, 8)
@@ -134,7 +135,7 @@ def pictured(tmp_path):
     maps["two"][40:50, 8:12] = 3
     canvases = {"one": canvas_of(200, 100, 64), "two": canvas_of(64, 64, 64)}
     found = tuple(PictureAttribution(name, f"DX//{name}", maps[name], canvases[name]) for name in maps)
-    return Sample(1, AT, taken.clear(), {}, lambda name: tmp_path / name, taken), found
+    return Sample(1, AT, taken.clear(), {}, FeatureSet({}), lambda name: tmp_path / name, taken), found
 
 
 def test_each_picture_has_its_own_regions_and_millimetres_where_they_are_known(pictured):

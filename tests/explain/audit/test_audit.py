@@ -153,7 +153,7 @@ def test_truth_is_read_as_the_demo_writes_it(hospital, folder, tmp_path):
 
 def test_lesions_are_hunted_in_the_pictures_they_are_in(every_kind, hospital, folder):
     truth, bundle = Truth.read(folder, hospital), every_kind.bundle()
-    task = task_of_findings(bundle, truth)
+    task = task_of_findings(bundle.tasks, truth)
     assert task.name == "demo_findings"
     locators = {name: LOCATORS[name] for name in ("map_gradients", "grad_cam")}
     mapped = LesionHunt(bundle, hospital, truth, task, locators, limit=4, seed=0).mapped(None)
@@ -173,7 +173,7 @@ def test_the_dial_is_that_of_the_best_map_whose_method_passed(told, small):
     right[12:15, 12:15], wrong[40:43, 40:43] = 1, 1
     cases = [Mapped(n, "nodule", [lesion], {"grad_cam": right, "map_gradients": wrong}) for n in range(12)]
     locators = {name: LOCATORS[name] for name in ("map_gradients", "grad_cam")}
-    chosen = choose_operating_point(replace(told, verdicts=()), small, cases, locators)
+    chosen = choose_operating_point(replace(told, verdicts=()), cases, locators)
     assert (
         chosen.method,
         chosen.sensitivity,
@@ -183,8 +183,8 @@ def test_the_dial_is_that_of_the_best_map_whose_method_passed(told, small):
     failed = judged(
         [Sanity("grad_cam", "image", STAGES[-1], *[Estimate("r", 0.9, None, None, 9, "", "few")] * 2)], STAGES[-1]
     )
-    assert choose_operating_point(replace(told, verdicts=failed), small, cases, locators).method == "map_gradients"
-    assert choose_operating_point(told, small, [], locators) is None
+    assert choose_operating_point(replace(told, verdicts=failed), cases, locators).method == "map_gradients"
+    assert choose_operating_point(told, [], locators) is None
     replace(told, operating_point=chosen).save(small.folder)
     assert stored_operating_point(small) == chosen
     (small.folder / OPERATING_POINT_FILE).unlink()

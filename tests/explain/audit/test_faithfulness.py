@@ -20,6 +20,7 @@ from polyclinic.explain.audit.faithfulness import (
     redrawn,
     strongest_first,
 )
+from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.methods.unit_scores import METHODS, edges, smoothed
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.perturbation.units import BLOCK, BlockUnits, CodeUnits, WordUnits
@@ -35,15 +36,19 @@ def sample(with_inputs):
     return with_inputs()
 
 
+def perturbed_sample(bundle, sample):
+    return PerturbedSample(bundle.ensemble.networks, sample, output_of(bundle, TASK), usual_of(bundle.reference))
+
+
 @pytest.fixture(scope="module")
 def perturbed(bundle, sample):
-    return PerturbedSample(bundle, sample, output_of(bundle, TASK))
+    return perturbed_sample(bundle, sample)
 
 
 @pytest.fixture(scope="module")
 def few(bundle, sample):
     """The same without its picture, which takes longest."""
-    return PerturbedSample(bundle, without(sample, "image"), output_of(bundle, TASK))
+    return perturbed_sample(bundle, without(sample, "image"))
 
 
 def all_of(units, value=True):
@@ -76,7 +81,7 @@ def read_as(bundle, other_bundle, sample_of):
 @pytest.mark.parametrize(("way", "kind"), [("words", CodeUnits), ("sentences", WordUnits)])
 def test_a_removed_word_is_as_if_it_had_not_been_written(read_as, hospital, way, kind):
     bundle, sample = read_as(way)
-    few = PerturbedSample(bundle, without(sample, "image"), output_of(bundle, TASK))
+    few = perturbed_sample(bundle, without(sample, "image"))
     units = few.units["note"]
     assert isinstance(units, kind)
     (layout,) = bundle.features.featurizers["note"].layouts(sample.known, sample.frame)
@@ -95,7 +100,7 @@ def test_a_removed_word_is_as_if_it_had_not_been_written(read_as, hospital, way,
         .alias("text_value")
     )
     other = Sample.of(bundle, events, sample.subject_id, sample.prediction_time, hospital.blob)
-    asked = PerturbedSample(bundle, without(other, "image"), output_of(bundle, TASK))
+    asked = perturbed_sample(bundle, without(other, "image"))
     (expected,) = asked.without("note", all_of(asked.units["note"]))
     kept = all_of(units)
     kept[0, chosen] = False
@@ -104,7 +109,7 @@ def test_a_removed_word_is_as_if_it_had_not_been_written(read_as, hospital, way,
 
 def test_a_note_without_words_is_absent(bundle, few, sample):
     nothing = few.without("note", all_of(few.units["note"], value=False))
-    absent = PerturbedSample(bundle, without(sample, "image", "note"), output_of(bundle, TASK))
+    absent = perturbed_sample(bundle, without(sample, "image", "note"))
     assert nothing == pytest.approx(absent.without("series", all_of(absent.units["series"])), abs=1e-5)
 
 
@@ -112,7 +117,7 @@ def test_a_note_without_words_is_absent(bundle, few, sample):
 def test_units_of_other_encoders_lose_what_is_removed(other_bundle, sample_of, name):
     other = other_bundle(name)
     sample = next(one for one in (sample_of(other, n) for n in range(24)) if one.present == other.inputs)
-    perturbed = PerturbedSample(other, without(sample, "image"), output_of(other, TASK))
+    perturbed = perturbed_sample(other, without(sample, "image"))
     (whole,) = perturbed.path(perturbed.path.between(torch.ones(1))).tolist()
     units = perturbed.units["note"]
     assert perturbed.without("note", all_of(units)) == pytest.approx(whole, abs=1e-4)
@@ -212,7 +217,7 @@ def test_noise_is_small_and_leaves_the_border_and_the_sample_alone(perturbed):
 
 def test_of_sentences_the_embeddings_are_shaken(read_as):
     bundle, sample = read_as("sentences")
-    perturbed = PerturbedSample(bundle, without(sample, "image"), output_of(bundle, TASK))
+    perturbed = perturbed_sample(bundle, without(sample, "image"))
     shaken = noisy(perturbed, 0)
     assert not torch.equal(shaken.path.inputs["note"].embedded, perturbed.path.inputs["note"].embedded)
     assert torch.equal(shaken.path.inputs["note"].end, perturbed.path.inputs["note"].end)
@@ -250,7 +255,7 @@ def test_edges_are_where_brightness_changes_and_blurring_keeps_the_sum():
 
 
 def test_map_gradients_tell_what_sets_a_picture_apart_from_the_usual(bundle, sample):
-    perturbed = PerturbedSample(bundle, sample, output_of(bundle, TASK))
+    perturbed = perturbed_sample(bundle, sample)
     usual = torch.from_numpy(bundle.reference.usual_picture)
     end = perturbed.whole["image"]["tokens"][0]
     tokens = torch.stack([usual.expand_as(end), end])
@@ -263,7 +268,7 @@ def test_map_gradients_tell_what_sets_a_picture_apart_from_the_usual(bundle, sam
 
 def test_without_a_usual_map_they_begin_at_a_black_picture(bundle, sample):
     unread = replace(bundle, reference=None)
-    perturbed = PerturbedSample(unread, sample, output_of(unread, TASK))
+    perturbed = perturbed_sample(unread, sample)
     input_ = perturbed.path.inputs["image"]
     with torch.no_grad():
         black = input_.tensors(torch.zeros_like(input_.end)[None])["tokens"]

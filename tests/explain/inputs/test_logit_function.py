@@ -40,7 +40,7 @@ def ends_of(path):
 @pytest.mark.parametrize("number", range(8))
 def test_the_end_of_the_path_is_what_the_networks_say(bundle, sample_of, number):
     sample, output = sample_of(bundle, number), output_of(bundle, TASK)
-    path = LogitFunction(bundle, sample, output)
+    path = LogitFunction(bundle.ensemble.networks, sample, output)
     assert tuple(path.inputs) == sample.present
     assert ends_of(path)[1] == pytest.approx(mean_logit(bundle, sample, output), abs=HALF)
 
@@ -48,7 +48,7 @@ def test_the_end_of_the_path_is_what_the_networks_say(bundle, sample_of, number)
 def test_it_is_the_mean_logit_of_the_bundles_own_answer(bundle, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     prediction = bundle.ensemble.answer(sample.arrays, every_member=True)[TASK].members[NETWORK].answers[0, 0]
-    path = LogitFunction(bundle, sample, output)
+    path = LogitFunction(bundle.ensemble.networks, sample, output)
     with torch.no_grad():
         end = path.between(torch.ones(1))
         batch = path.batch(end)
@@ -64,7 +64,7 @@ def test_other_encoders_are_asked_as_the_bundle_asks_them(other_bundle, sample_o
     output = output_of(other, TASK)
     read = {m: dict(sample.arrays[m]) for m in sample.arrays}
     assert set(read) == set(other.inputs)
-    start, end = ends_of(LogitFunction(other, sample, output))
+    start, end = ends_of(LogitFunction(other.ensemble.networks, sample, output))
     assert end == pytest.approx(mean_logit(other, sample, output), abs=HALF)
     assert abs(start - end) > 1e-4
 
@@ -73,14 +73,14 @@ def test_who_else_asks_the_networks_meanwhile_gets_his_own_answer(other_bundle, 
     other = other_bundle("words")
     sample, output = sample_of(other, 0), output_of(other, TASK)
     before, meanwhile = mean_logit(other, sample, output), []
-    path = LogitFunction(other, sample, output)
+    path = LogitFunction(other.ensemble.networks, sample, output)
     embedding = path.networks[0].encoder("note").embedding.word
     forward = embedding.forward
     embedding.forward = lambda codes: meanwhile.append(mean_logit(other, sample, output)) or forward(codes)
     assert ends_of(path)[0] != pytest.approx(before, abs=1e-4)
     assert meanwhile == [before]
     unhooked = other_bundle("sentences")
-    asked = LogitFunction(unhooked, sample_of(unhooked, 0), output_of(unhooked, TASK))
+    asked = LogitFunction(unhooked.ensemble.networks, sample_of(unhooked, 0), output_of(unhooked, TASK))
     assert asked.networks is unhooked.ensemble.networks
 
 
@@ -91,7 +91,7 @@ def test_nothing_after_the_prediction_time_is_read(bundle, hospital, with_inputs
     assert known.height < events.height
     cut = Sample.of(bundle, known, sample.subject_id, sample.prediction_time, hospital.blob)
     output = output_of(bundle, TASK)
-    here, there = (LogitFunction(bundle, one, output) for one in (sample, cut))
+    here, there = (LogitFunction(bundle.ensemble.networks, one, output) for one in (sample, cut))
     assert all(torch.equal(here.inputs[name].end, there.inputs[name].end) for name in here.inputs)
     assert ends_of(here) == ends_of(there)
 
@@ -102,7 +102,7 @@ def test_every_kind_of_answer_has_its_logit(every_kind, sample_of):
     for task in bundle.tasks:
         for name in output_names(bundle, task):
             output = output_of(bundle, task.name, name)
-            end = ends_of(LogitFunction(bundle, sample, output))[1]
+            end = ends_of(LogitFunction(bundle.ensemble.networks, sample, output))[1]
             if task.kind == "regression":
                 answered = bundle.ensemble.answer(sample.arrays, every_member=True)[task.name].members[NETWORK].answers
                 assert end == pytest.approx(answered[0, output.place], rel=1e-3)
@@ -119,7 +119,7 @@ def test_what_an_absent_modality_holds_is_not_even_read(bundle, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     for modality in sample.present:
         fewer = without(sample, modality)
-        path = LogitFunction(bundle, fewer, output)
+        path = LogitFunction(bundle.ensemble.networks, fewer, output)
         assert modality not in path.inputs
         assert ends_of(path)[1] == pytest.approx(mean_logit(bundle, fewer, output), abs=HALF)
 
@@ -127,7 +127,10 @@ def test_what_an_absent_modality_holds_is_not_even_read(bundle, with_inputs):
 def test_baselines_differ_only_where_they_say(bundle, hospital, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     means = training_means(bundle, hospital)
-    paths = {one.name: LogitFunction(bundle, sample, output, one) for one in (ZERO, BLURRED, Baseline("mean", means))}
+    paths = {
+        one.name: LogitFunction(bundle.ensemble.networks, sample, output, one)
+        for one in (ZERO, BLURRED, Baseline("mean", means))
+    }
     zero, blurred, mean = (paths[name].inputs for name in ("zero", "blurred", "mean"))
     for modality in sample.present:
         torch.testing.assert_close(zero[modality].end, mean[modality].end, rtol=0, atol=0)
@@ -161,14 +164,14 @@ def test_refusals_say_what_to_do(bundle, hospital, with_inputs, tmp_path):
     with pytest.raises(ExplanationError, match="has no output 'maybe': choose from yes"):
         output_of(bundle, TASK, "maybe")
     with pytest.raises(ExplanationError, match="nothing is known by the prediction time of structured, series"):
-        LogitFunction(bundle, empty(sample), output_of(bundle, TASK))
+        LogitFunction(bundle.ensemble.networks, empty(sample), output_of(bundle, TASK))
     with pytest.raises(ExplanationError, match="unknown baseline 'noise'"):
         Baseline("noise")
     with pytest.raises(ExplanationError, match="needs training_means"):
         Baseline("mean")
     classical = replace(bundle, ensemble=replace(bundle.ensemble, networks=[]))
     with pytest.raises(ExplanationError, match="no network"):
-        LogitFunction(classical, sample, output_of(bundle, TASK))
+        LogitFunction(classical.ensemble.networks, sample, output_of(bundle, TASK))
     foreign = replace(bundle, origin=bundle.origin | {"cohort": "another"})
     with pytest.raises(ExplanationError, match="not the cohort that the bundle was trained on"):
         training_means(foreign, hospital)

@@ -18,6 +18,7 @@ from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.localisation.regions import Box, Mask, box_iou
 from polyclinic.explain.sample import Sample
+from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.image.preprocessing import FITS, read_picture
 from tests.explain.maps import blob
 
@@ -145,7 +146,7 @@ def taken(*rows):
     """Give a sample of whose pictures some events are known: time, code, number, blob."""
     columns = {"time": pl.Datetime("us"), "code": pl.Categorical(), "numeric_value": pl.Float32(), "blob": pl.String()}
     events = pl.DataFrame(list(rows), schema=columns, orient="row")
-    return Sample(1, LATER, events.clear(), NOTHING, Path, events)
+    return Sample(1, LATER, events.clear(), NOTHING, FeatureSet({}), Path, events)
 
 
 def picture(name, at=AT):

@@ -21,7 +21,7 @@ def complete(bundle, sample_of):
 def test_grad_cam_weighs_the_last_map_by_its_mean_gradient(bundle, with_inputs):
     sample = with_inputs()
     found = grad_cam(bundle, sample, TASK)
-    path = LogitFunction(bundle, sample, output_of(bundle, TASK))
+    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
     points = path.between(torch.ones(1))
     expected = []
     for network in path.networks:
@@ -71,7 +71,7 @@ def test_weights_are_those_that_the_attention_uses():
 def test_rollout_of_patches(other_bundle, sample_of):
     other = other_bundle("words")
     sample = complete(other, sample_of)
-    path = LogitFunction(other, sample, output_of(other, TASK))
+    path = LogitFunction(other.ensemble.networks, sample, output_of(other, TASK))
     with torch.no_grad():
         before = path(path.between(torch.ones(1)))
     found = attention_rollout(other, sample, TASK)

@@ -33,7 +33,7 @@ def telling(bundle, sample_of):
     found = {}
     for sample in (sample_of(bundle, number) for number in range(16)):
         if sample.present == bundle.inputs:
-            path = LogitFunction(bundle, sample, output_of(bundle, TASK))
+            path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
             with torch.no_grad():
                 start, end = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
             found[abs(end - start)] = sample
@@ -60,7 +60,7 @@ def test_all_modalities_add_up_to_the_logit_that_they_explain(bundle, telling, w
     assert whole.total == pytest.approx(complete.total, rel=1e-5, abs=1e-6)
     assert whole.total - complete.difference == pytest.approx(complete.residual, abs=1e-6)
     assert abs(complete.residual) <= complete.unevenness
-    path = LogitFunction(bundle, sample, output_of(bundle, TASK))
+    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
     with torch.no_grad():
         start, end = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
     assert (complete.reference, complete.value) == pytest.approx((start, end), abs=1e-5)
@@ -112,7 +112,9 @@ def questions(every_kind, sample_of):
 def test_several_answers_at_once_are_each_as_complete_as_alone(questions):
     several, sample, outputs = questions
     assert len(outputs) > 3
-    together = integrated_gradients_of_each(several, sample, outputs, tolerance=0.005)
+    together = integrated_gradients_of_each(
+        several.ensemble.networks, sample, outputs, usual_of(several.reference), tolerance=0.005
+    )
     for output, found in zip(outputs, together, strict=True):
         alone = integrated_gradients(several, sample, *output[:2], tolerance=0.005)
         assert (found.task, found.output, found.baseline) == (output.task, output.name, alone.baseline)
@@ -131,7 +133,10 @@ def test_networks_run_once_for_several_answers_and_no_answer_takes_more_steps_th
         LogitFunction, "batch", lambda self, points: run.append(len(points["note"])) or batch(self, points)
     )
     monkeypatch.setattr(torch.autograd, "grad", lambda of, *rest, **told: back.append(1) or grad(of, *rest, **told))
-    steps = [one.completeness.steps for one in integrated_gradients_of_each(several, sample, outputs)]
+    steps = [
+        one.completeness.steps
+        for one in integrated_gradients_of_each(several.ensemble.networks, sample, outputs, usual_of(several.reference))
+    ]
     assert sum(run) == max(steps)
     rounds = {1 + (number - FIRST_STEPS + STEPS_MORE - 1) // STEPS_MORE for number in steps}
     assert len(back) == sum(1 + (number - FIRST_STEPS + STEPS_MORE - 1) // STEPS_MORE for number in steps)
@@ -140,7 +145,7 @@ def test_networks_run_once_for_several_answers_and_no_answer_takes_more_steps_th
 
 def test_without_pictures_and_notes_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "image", "note")
-    path = LogitFunction(bundle, sample, output_of(bundle, TASK))
+    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
     ours = integrate(path, tolerance=1e-4)
     names = list(path.inputs)
 
@@ -157,7 +162,7 @@ def test_without_pictures_and_notes_captum_says_the_same(bundle, with_inputs):
 
 def test_of_notes_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "image", "structured", "series")
-    path = LogitFunction(bundle, sample, output_of(bundle, TASK))
+    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
     ours = integrate(path, tolerance=2e-3).scores["note"]
     input_ = path.inputs["note"]
     theirs = IntegratedGradients(lambda x: path({"note": x})).attribute(
@@ -244,8 +249,8 @@ def test_what_is_shown_begins_at_the_usual_picture_and_adds_up(bundle, telling, 
     assert complete.gap < TOLERANCE
     arrays = dict(telling.arrays)
     tokens = np.broadcast_to(bundle.reference.usual_picture, np.asarray(arrays["image"]["tokens"]).shape)
-    path = LogitFunction(bundle, replace(telling, arrays=arrays | {"image": arrays["image"] | {"tokens": tokens}}),
-                   output_of(bundle, TASK), usual_of(bundle))  # fmt: skip
+    sample = replace(telling, arrays=arrays | {"image": arrays["image"] | {"tokens": tokens}})
+    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), usual_of(bundle.reference))
     with torch.no_grad():
         start, usual = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
     assert complete.reference == pytest.approx(start, abs=1e-5)
@@ -254,7 +259,9 @@ def test_what_is_shown_begins_at_the_usual_picture_and_adds_up(bundle, telling, 
 
 def test_what_is_shown_of_words_begins_where_notes_usually_are(bundle, telling, whole, shown):
     usual, arrays = bundle.reference.usual_words, telling.arrays["note"]
-    input_ = LogitFunction(bundle, telling, output_of(bundle, TASK), usual_of(bundle)).inputs["note"]
+    input_ = LogitFunction(
+        bundle.ensemble.networks, telling, output_of(bundle, TASK), usual_of(bundle.reference)
+    ).inputs["note"]
     there = arrays["words"][0] != 0
     rates = usual[arrays["word_denied"][0, there].astype(int), arrays["words"][0, there]]
     np.testing.assert_allclose(input_.start.numpy(), rates)
@@ -266,7 +273,7 @@ def test_what_is_shown_of_words_begins_where_notes_usually_are(bundle, telling, 
 
 def test_of_maps_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "note", "structured", "series")
-    path = LogitFunction(bundle, sample, output_of(bundle, TASK), usual_of(bundle))
+    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), usual_of(bundle.reference))
     input_ = path.inputs["image"]
     assert isinstance(input_, FeatureMapInput)
     ours = integrate(path, tolerance=2e-3).scores["image"].sum(dim=2)
@@ -279,7 +286,7 @@ def test_of_maps_captum_says_the_same(bundle, with_inputs):
 
 
 def test_the_scores_of_a_cell_lie_on_its_pixels(bundle, telling, shown):
-    path = LogitFunction(bundle, telling, output_of(bundle, TASK), usual_of(bundle))
+    path = LogitFunction(bundle.ensemble.networks, telling, output_of(bundle, TASK), usual_of(bundle.reference))
     cells = integrate(path).scores["image"].sum(dim=2)
     for one, of_picture in zip(shown.pictures, cells, strict=True):
         assert one.scores.shape == (224, 224)
@@ -311,7 +318,7 @@ def test_two_pictures_of_a_sample_are_told_apart(bundle, with_inputs):
 def test_what_the_answer_does_not_read_scores_nothing(bundle, with_inputs):
     """Of a linear answer, each input scores its weight times its change: the axioms of dummy and linearity."""
     sample = without(with_inputs(), "image", "note", "series")
-    path = LogitFunction(bundle, sample, output_of(bundle, TASK), ZERO)
+    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), ZERO)
     weights = torch.arange(path.inputs["structured"].end.numel()).float() % 3 - 1
 
     class Linear(LogitFunction):

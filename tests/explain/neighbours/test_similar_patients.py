@@ -33,8 +33,8 @@ def stranger(bundle, hospital):
 
 def test_they_are_the_nearest_by_a_search_of_all(bundle, hospital, neighbourhood, stranger):
     found = neighbourhood.nearest(bundle, stranger, most=4)
-    latents = latents_of(bundle, bundle.arrays(hospital, neighbourhood.frame))
-    mine = latents_of(bundle, stranger.arrays)[0]
+    latents = latents_of(bundle.ensemble.networks, bundle.arrays(hospital, neighbourhood.frame))
+    mine = latents_of(bundle.ensemble.networks, stranger.arrays)[0]
     scores = []
     for theirs in latents:
         a = (theirs - latents.mean(axis=0)) / latents.std(axis=0)
@@ -57,7 +57,7 @@ def test_only_subjects_that_the_bundle_learnt_from_are_given(hospital, bundle, n
 def test_nobody_is_similar_to_himself(bundle, neighbourhood, hospital):
     subject, at = neighbourhood.frame["subject_id"][0], neighbourhood.frame["prediction_time"][0]
     sample = Sample.of(bundle, hospital.subject(subject), subject, at, hospital.blob)
-    likeness = neighbourhood.likeness(latents_of(bundle, sample.arrays)[0])
+    likeness = neighbourhood.likeness(latents_of(bundle.ensemble.networks, sample.arrays)[0])
     assert likeness[0] == pytest.approx(1, abs=1e-5)
     assert subject not in {one.subject_id for one in neighbourhood.nearest(bundle, sample, most=1000)}
 

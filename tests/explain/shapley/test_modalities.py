@@ -90,7 +90,7 @@ def test_they_are_those_of_the_bundle_asked_subset_by_subset(bundle, with_inputs
 def test_a_modality_that_is_absent_gets_nothing(bundle, with_inputs):
     sample = without(with_inputs(), "note", "image")
     output = output_of(bundle, TASK)
-    v = worths(bundle, sample.arrays, np.zeros(1, dtype=int), output, bundle.inputs)
+    v = worths(bundle.ensemble, sample.arrays, np.zeros(1, dtype=int), output, bundle.inputs)
     values = dict(zip(bundle.inputs, shapley_values(v, bundle.inputs)[0], strict=True))
     assert values["note"] == values["image"] == 0
     found = modality_shapley(bundle, sample, TASK)
@@ -141,7 +141,7 @@ def test_several_answers_are_asked_of_each_subset_once(every_kind, sample_of, mo
     asked = []
     answer = type(several.ensemble).answer
     monkeypatch.setattr(type(several.ensemble), "answer", lambda self, arrays: asked.append(1) or answer(self, arrays))
-    together = modality_shapley_of_each(several, sample, outputs)
+    together = modality_shapley_of_each(several.ensemble, sample, outputs)
     assert len(asked) == 1
     for one, other in zip(together, alone, strict=True):
         assert one.output == other.output

@@ -124,7 +124,7 @@ def _attribution(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish,
 def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:
     if name != "usual":
         return Baseline(name, training_means(bundle, cohort) if name == "mean" else None)  # type: ignore[arg-type]
-    usual = usual_of(bundle)
+    usual = usual_of(bundle.reference)
     if usual.name != "usual":
         raise ExplanationError("the bundle knows no usual input: choose another baseline, or train it again")
     return usual

@@ -29,7 +29,7 @@ EXACT = "it asks the models themselves, and needs no check of random weights"
 
 def audited(bundle: Bundle, found: Attribution) -> bool:
     """Tell whether an audit's figures are about such an attribution: it measures the baseline that is shown alone."""
-    return found.baseline in (None, usual_of(bundle).name)
+    return found.baseline in (None, usual_of(bundle.reference).name)
 
 
 @dataclass(frozen=True)

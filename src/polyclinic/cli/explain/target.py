@@ -89,7 +89,7 @@ def question_of(
     choices = outputs_of(bundle, name) if output is None else (output_of(bundle, name, output),)
     sample = Sample.of(bundle, events, subject, first.time, cohort.blob)
     if not sample.present:
-        refuse_foreign(bundle, cohort)
+        refuse_foreign(bundle.features, cohort)
     answers = bundle.ensemble.answer(sample.arrays)[name].answers[0]
     chosen = max(choices, key=lambda one: float(answers[one.place]))
     return Question(first.task, chosen, sample, float(answers[chosen.place]))

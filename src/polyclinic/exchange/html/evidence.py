@@ -18,10 +18,10 @@ from polyclinic.explain.attribution import (
     StructuredAttribution,
     WordScore,
 )
+from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.methods.integrated_gradients import integrated_gradients_of_each
 from polyclinic.explain.methods.saliency_maps import located
 from polyclinic.explain.sample import Sample, output_of
-from polyclinic.features import NoteFeaturizer
 from polyclinic.features.note.layout import Note
 from polyclinic.models.bundle.bundle import Bundle
 
@@ -37,12 +37,16 @@ class Evidence:
 
 
 def evidence_of(
-    bundle: Bundle, cohort: Cohort, assessment: Assessment, attributions: Mapping[str, Attribution] | None = None
+    bundle: Bundle,
+    cohort: Cohort,
+    assessment: Assessment,
+    attributions: Mapping[str, Attribution] | None = None,
+    samples: Mapping[datetime, Sample] | None = None,
 ) -> dict[str, Evidence]:
     """Give the evidence of the answers that an assessment explains, by task.
 
-    Bundle and cohort are those of the assessment. What is not among `attributions` (see `assess_with_evidence`) is
-    attributed once more; the scores then are the same.
+    Bundle and cohort are those of the assessment. Attributions and samples (see `assess_with_evidence`) that are not
+    given are computed again, with the same result.
 
     Raises:
         ValueError: they are others.
@@ -51,14 +55,15 @@ def evidence_of(
     prints = assessment.fingerprints
     if (bundle.digest, cohort.fingerprint) != (prints.bundle, prints.cohort):
         raise ValueError("the assessment was made by another bundle or of another cohort: assess the patient again")
-    events = cohort.subject(assessment.subject_id)
     asked: dict[datetime, list[Answer]] = {}
     for answer in assessment.answers:
         if answer.explanation and answer.explanation.method and answer.prediction_time:
             asked.setdefault(answer.prediction_time, []).append(answer)
     found: dict[str, Evidence] = {}
     for time, answers in asked.items():
-        sample = Sample.of(bundle, events, assessment.subject_id, time, cohort.blob)
+        sample = (samples or {}).get(time) or Sample.of(
+            bundle, cohort.subject(assessment.subject_id), assessment.subject_id, time, cohort.blob
+        )
         found |= _evidence(bundle, sample, answers, attributions or {})
     return {answer.task: found[answer.task] for answer in assessment.answers if answer.task in found}
 
@@ -89,7 +94,7 @@ def _evidence(
     """Give the evidence of the answers about one sample."""
     made = _attributed(bundle, sample, [one for one in answers if one.task not in given])
     films: dict[str, bytes] = {}
-    notes = _notes(bundle, sample) if "note" in sample.present and "note" in bundle.inputs else ()
+    notes = sample.note_layout.notes if "note" in sample.present else ()
     found: dict[str, Evidence] = {}
     for answer in answers:
         attribution = given.get(answer.task) or made[answer.task]
@@ -106,17 +111,10 @@ def _attributed(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> di
     if not explained:
         return {}
     outputs = [output_of(bundle, task, explanation.output) for task, explanation in explained]
-    found = integrated_gradients_of_each(bundle, sample, outputs)
+    found = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
     setting = next((explanation.map for _, explanation in explained if explanation.map), None)
     maps = located(bundle, sample, found, setting)
     return {one.task: replace(one, pictures=pictures) for one, pictures in zip(found, maps, strict=True)}
-
-
-def _notes(bundle: Bundle, sample: Sample) -> tuple[Note, ...]:
-    featurizer = bundle.features.featurizers["note"]
-    assert isinstance(featurizer, NoteFeaturizer)
-    (layout,) = featurizer.layouts(sample.known, sample.frame)
-    return layout.notes
 
 
 def _structured(explanation: Explanation) -> StructuredAttribution | None:

@@ -33,6 +33,7 @@ from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.known_causes import with_truth
 from polyclinic.explain.audit.record import Alike, Audit, DeletionCurve, Goal, Sanity, judged
 from polyclinic.explain.audit.samples import Explained, chosen, mean, samples, spoken
+from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.explain.methods.unit_scores import METHODS, UnitScores, edges
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
@@ -133,10 +134,12 @@ def examine(
     """Explain one answer of each subject by every method, and measure what needs no truth."""
     found: list[Explained] = []
     random = {stage: redrawn(bundle.ensemble.networks, stage, seed) for stage in STAGES}
+    usual = usual_of(bundle.reference)
     subjects = chosen(cohort, task, split, limit, seed)
     with progress.task(f"explaining {task.name}", total=len(subjects)) as advance:
         for sample in samples(bundle, cohort, subjects):
-            perturbed = PerturbedSample(bundle, sample, spoken(bundle, sample, task))
+            output = spoken(bundle.ensemble, sample, task)
+            perturbed = PerturbedSample(bundle.ensemble.networks, sample, output, usual)
             one = Explained(sample, perturbed, {name: METHODS[name](perturbed) for name in methods})
             _follow(measures, task.name, one, seed)
             _compare(measures, one)

@@ -18,7 +18,6 @@ from polyclinic.explain.audit.samples import Explained, mean
 from polyclinic.explain.inputs.aggregation import series_part, structured_part
 from polyclinic.explain.inputs.note import SentenceInput, WordInput
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
-from polyclinic.features import NoteFeaturizer
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Task
@@ -51,10 +50,10 @@ def with_truth(
         why = "no truth was given: pointing game, boxes, FROC, trigger words and causes were not measured"
         return replace(told, skipped=(*told.skipped, why))
     told = with_lesions(told, bundle, cohort, truth, methods, limit, progress)
-    return _with_causes(told, bundle, truth, explained)
+    return _with_causes(told, truth, explained)
 
 
-def _with_causes(told: Audit, bundle: Bundle, truth: Truth, explained: Sequence[tuple[Task, Explained]]) -> Audit:
+def _with_causes(told: Audit, truth: Truth, explained: Sequence[tuple[Task, Explained]]) -> Audit:
     """Hold the explanations of the outcome whose causes are known against these."""
     about = [one for task, one in explained if truth.outcome and truth.outcome in task.target.codes]
     if not about:
@@ -65,18 +64,17 @@ def _with_causes(told: Audit, bundle: Bundle, truth: Truth, explained: Sequence[
         if not any(modality in one.told[method].units for one in about for modality in OF_CAUSES):
             continue
         for name, (measure, around) in MEASURES.items():
-            figure, chance = _triggers(bundle, truth, about, method, measure, around)
+            figure, chance = _triggers(truth, about, method, measure, around)
             known.append(Known(name, method, figure, chance))
             if method == INTEGRATED and not around:
                 goals.append(goal(name, TRIGGERS, figure))
         for modality in ("structured", "series"):
-            figures = _on_causes(bundle, truth, about, method, modality)
+            figures = _on_causes(truth, about, method, modality)
             known.append(Known(f"share of scores on causes, {modality}", method, *figures))
     return replace(told, known=tuple(known), goals=tuple(goals))
 
 
 def _triggers(
-    bundle: Bundle,
     truth: Truth,
     about: Sequence[Explained],
     method: str,
@@ -94,7 +92,7 @@ def _triggers(
         triggers = [trigger for trigger in truth.triggers.get(one.sample.subject_id, ()) if trigger.concept in concepts]
         if scores is None or not triggers:
             continue
-        places, sentences = _places(bundle, one)
+        places, sentences = _places(one)
         meets: np.ndarray = np.array([[trigger.meets(*place) for place in places] for trigger in triggers])
         meets = meets[meets.any(axis=1)]  # those that the bundle may see
         if not len(meets):
@@ -115,12 +113,10 @@ def _among(meets: Bool[np.ndarray, "trigger word"], few: np.ndarray) -> Bool[np.
     return among
 
 
-def _places(bundle: Bundle, one: Explained) -> tuple[list[tuple[str, int, int]], Int[np.ndarray, " word"]]:
+def _places(one: Explained) -> tuple[list[tuple[str, int, int]], Int[np.ndarray, " word"]]:
     """Give where each word stands, and the number of its sentence."""
-    featurizer, input_ = bundle.features.featurizers["note"], one.perturbed.path.inputs["note"]
-    assert isinstance(featurizer, NoteFeaturizer)
+    layout, input_ = one.sample.note_layout, one.perturbed.path.inputs["note"]
     assert isinstance(input_, SentenceInput | WordInput)
-    (layout,) = featurizer.layouts(one.sample.known, one.sample.frame)
     sentences = [
         next(
             number
@@ -132,9 +128,7 @@ def _places(bundle: Bundle, one: Explained) -> tuple[list[tuple[str, int, int]],
     return [(layout.section(word), word.start, word.end) for word in input_.words], np.array(sentences)
 
 
-def _on_causes(
-    bundle: Bundle, truth: Truth, about: Sequence[Explained], method: str, modality: str
-) -> tuple[Estimate, Estimate]:
+def _on_causes(truth: Truth, about: Sequence[Explained], method: str, modality: str) -> tuple[Estimate, Estimate]:
     """Measure which share of the scores, added up by code, lies on causes; by chance it is their share of the codes."""
     causal, part = set(truth.causes.get(modality, ())), structured_part if modality == "structured" else series_part
     shares, chances = [], []
@@ -142,7 +136,7 @@ def _on_causes(
         scores = one.told[method].units.get(modality)
         if scores is None or not causal:
             continue
-        made = part(bundle, one.sample, one.perturbed.path.inputs[modality], torch.from_numpy(scores))
+        made = part(one.sample, one.perturbed.path.inputs[modality], torch.from_numpy(scores))
         sizes = {code: abs(score) for code, score in made.by_code if score}
         if sizes:
             on = sum(size for code, size in sizes.items() if code in causal)

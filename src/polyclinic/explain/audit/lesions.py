@@ -22,6 +22,7 @@ from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.record import Audit, Goal, Known, Located
 from polyclinic.explain.audit.samples import chosen, mean, samples, spoken
 from polyclinic.explain.inputs.aggregation import canvases
+from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.inputs.image import PixelInput
 from polyclinic.explain.localisation.operating_point import OperatingPoint
 from polyclinic.explain.localisation.regions import Box
@@ -108,13 +109,14 @@ class LesionHunt:
         pictures = {blob for subject, blob in self.truth.lesions if subject == sample.subject_id}
         seen = [str(blob) for blob in sample.arrays["image"]["blob"][0] if blob in pictures]
         known = {lesion.finding for blob in seen for lesion in self.truth.lesions[sample.subject_id, blob]}
+        usual = usual_of(self.bundle.reference)
         names = sorted(known & set(self.task.outputs))
         asked = [output_of(self.bundle, self.task.name, name) for name in names]
-        for output in asked or ([spoken(self.bundle, sample, self.task)] if seen else []):
-            perturbed = PerturbedSample(self.bundle, sample, output)
+        for output in asked or ([spoken(self.bundle.ensemble, sample, self.task)] if seen else []):
+            perturbed = PerturbedSample(self.bundle.ensemble.networks, sample, output, usual)
             input_ = perturbed.path.inputs["image"]
             assert isinstance(input_, PixelInput)
-            featurizer = self.bundle.features.featurizers["image"]
+            featurizer = sample.features.featurizers["image"]
             assert isinstance(featurizer, ImageFeaturizer)
             heats = self._heats(perturbed, input_)
             for view, (blob, canvas) in enumerate(
@@ -146,7 +148,7 @@ def with_lesions(
     progress: Progress = SILENT,
 ) -> Audit:
     """Add pointing game, overlap and FROC, and choose the dial; or say why not."""
-    task = task_of_findings(bundle, truth)
+    task = task_of_findings(bundle.tasks, truth) if "image" in bundle.inputs else None
     locators = {name: one for name, one in LOCATORS.items() if one.method in methods}
     if task is None or not locators:
         why = "the bundle reads no pictures, or answers no task whose outputs are findings with boxes: no pointing game"
@@ -157,7 +159,7 @@ def with_lesions(
     if not unseen:
         return replace(told, skipped=(*told.skipped, "the truth names no picture of these subjects: no pointing game"))
     operating_point = choose_operating_point(
-        told, bundle, [] if split == VALIDATION else hunt.mapped(VALIDATION), locators, progress
+        told, [] if split == VALIDATION else hunt.mapped(VALIDATION), locators, progress
     )
     names = (*locators, EDGES)
     curves = {name: froc([one.case(name) for one in unseen], stops=STOPS) for name in names}
@@ -181,14 +183,14 @@ def with_lesions(
     )
 
 
-def task_of_findings(bundle: Bundle, truth: Truth) -> Task | None:
+def task_of_findings(tasks: Sequence[Task], truth: Truth) -> Task | None:
     """Give the task with most outputs that are findings of which boxes are known."""
-    asked = max(bundle.tasks, key=lambda task: len(truth.findings & set(task.outputs)))
-    return asked if truth.findings & set(asked.outputs) and "image" in bundle.inputs else None
+    asked = max(tasks, key=lambda task: len(truth.findings & set(task.outputs)))
+    return asked if truth.findings & set(asked.outputs) else None
 
 
 def choose_operating_point(
-    told: Audit, bundle: Bundle, validation: list[Mapped], locators: Mapping[str, Locator], progress: Progress = SILENT
+    told: Audit, validation: list[Mapped], locators: Mapping[str, Locator], progress: Progress = SILENT
 ) -> OperatingPoint | None:
     """Choose the map and the setting that find most lesions at no more than `MOST_FALSE` false regions per picture.
 
@@ -205,7 +207,7 @@ def choose_operating_point(
     best = max(points, key=lambda name: points[name].recall.value or 0)
     point = points[best]
     return OperatingPoint(
-        bundle.digest, *locators[best], point.sensitivity, MOST_FALSE, point.recall, point.false_regions, VALIDATION
+        told.bundle, *locators[best], point.sensitivity, MOST_FALSE, point.recall, point.false_regions, VALIDATION
     )
 
 

@@ -17,6 +17,7 @@ from polyclinic.explain.methods.unit_scores import UnitScores
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.sample import Output, Sample
 from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.ensemble.ensemble import Ensemble
 from polyclinic.tasks import Task, prediction_times
 
 
@@ -45,12 +46,12 @@ def samples(bundle: Bundle, cohort: Cohort, times: pl.DataFrame) -> Iterator[Sam
             yield sample
 
 
-def spoken(bundle: Bundle, sample: Sample, task: Task) -> Output:
+def spoken(ensemble: Ensemble, sample: Sample, task: Task) -> Output:
     """Choose the output that is explained: of classes and labels the most probable, of bins of time the last."""
-    bins = bundle.ensemble.bins(task.name)
+    bins = ensemble.bins(task.name)
     if bins:
         return Output(task.name, f"by {bins[-1]:g} {task.target.unit}", len(bins) - 1)
-    answers = bundle.ensemble.answer(sample.arrays)[task.name].answers[0]
+    answers = ensemble.answer(sample.arrays)[task.name].answers[0]
     place = int(answers.argmax())
     return Output(task.name, task.outputs[place], place)
 

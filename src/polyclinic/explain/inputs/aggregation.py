@@ -27,33 +27,30 @@ from polyclinic.explain.inputs.note import SentenceInput, WordInput
 from polyclinic.explain.inputs.series import GridInput, TripletInput
 from polyclinic.explain.inputs.structured import FeatureInput
 from polyclinic.explain.sample import Sample
-from polyclinic.features import ImageFeaturizer, NoteFeaturizer, SeriesFeaturizer, StructuredFeaturizer
+from polyclinic.features import ImageFeaturizer, SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.features.image.preprocessing import place
 from polyclinic.features.measurements import measure
 from polyclinic.features.scaling import QuantileScale, RobustScale
-from polyclinic.models.bundle.bundle import Bundle
 
 Scores = Float[Tensor, "..."]
 """A score for each number of a stem, in its shape."""
 
 
 def attributed(
-    bundle: Bundle, sample: Sample, inputs: Mapping[str, DifferentiableInput], scores: Mapping[str, Scores]
+    sample: Sample, inputs: Mapping[str, DifferentiableInput], scores: Mapping[str, Scores]
 ) -> dict[str, Any]:
     """Give the parts of an `Attribution` by their names; a modality without a stem is not among them."""
     makers = {"structured": structured_part, "series": series_part, "note": note_part, "image": picture_parts}
     names = {"image": "pictures"}
     return {
-        names.get(modality, modality): makers[modality](bundle, sample, input_, scores[modality].detach())
+        names.get(modality, modality): makers[modality](sample, input_, scores[modality].detach())
         for modality, input_ in inputs.items()
     }
 
 
-def structured_part(
-    bundle: Bundle, sample: Sample, input_: DifferentiableInput, scores: Scores
-) -> StructuredAttribution:
+def structured_part(sample: Sample, input_: DifferentiableInput, scores: Scores) -> StructuredAttribution:
     """Put the scores of known features among all."""
-    featurizer = bundle.features.featurizers["structured"]
+    featurizer = sample.features.featurizers["structured"]
     assert isinstance(input_, FeatureInput)
     assert isinstance(featurizer, StructuredFeaturizer)
     spread = np.zeros(len(input_.known))
@@ -65,9 +62,9 @@ def structured_part(
     )
 
 
-def series_part(bundle: Bundle, sample: Sample, input_: DifferentiableInput, scores: Scores) -> SeriesAttribution:
+def series_part(sample: Sample, input_: DifferentiableInput, scores: Scores) -> SeriesAttribution:
     """Name the measurements behind triplets, or behind the bins of a grid, whose value then is their mean."""
-    featurizer = bundle.features.featurizers["series"]
+    featurizer = sample.features.featurizers["series"]
     assert isinstance(featurizer, SeriesFeaturizer)
     found = _of_grid(featurizer, input_) if isinstance(input_, GridInput) else _of_triplets(featurizer, sample, input_)
     return SeriesAttribution(tuple(Measurement(*one, score) for one, score in zip(found, scores.tolist(), strict=True)))
@@ -107,12 +104,10 @@ def _unscaled(scale: RobustScale | QuantileScale, value: float) -> float:
     return float(np.interp(value, scale.ranks, scale.points))
 
 
-def note_part(bundle: Bundle, sample: Sample, input_: DifferentiableInput, scores: Scores) -> NoteAttribution:
+def note_part(sample: Sample, input_: DifferentiableInput, scores: Scores) -> NoteAttribution:
     """Add the scores of the pieces of each word up, and say where it stands."""
-    featurizer = bundle.features.featurizers["note"]
-    assert isinstance(featurizer, NoteFeaturizer)
     assert isinstance(input_, SentenceInput | WordInput)
-    (layout,) = featurizer.layouts(sample.known, sample.frame)
+    layout = sample.note_layout
     of_words, marks = np.zeros(len(input_.words)), 0.0
     owners = range(len(input_.words)) if isinstance(input_, WordInput) else [span.word for span in input_.spans]
     for owner, score in zip(owners, scores.tolist(), strict=True):
@@ -137,11 +132,9 @@ def note_part(bundle: Bundle, sample: Sample, input_: DifferentiableInput, score
     )
 
 
-def picture_parts(
-    bundle: Bundle, sample: Sample, input_: DifferentiableInput, scores: Scores
-) -> tuple[PictureAttribution, ...]:
+def picture_parts(sample: Sample, input_: DifferentiableInput, scores: Scores) -> tuple[PictureAttribution, ...]:
     """Give each picture its own map, and say how it lies on the canvas."""
-    featurizer = bundle.features.featurizers["image"]
+    featurizer = sample.features.featurizers["image"]
     assert isinstance(input_, PixelInput | FeatureMapInput)
     assert isinstance(featurizer, ImageFeaturizer)
     views = featurizer.views

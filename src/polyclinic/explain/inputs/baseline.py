@@ -11,9 +11,9 @@ kind, stays as it is: what it would mean to lack a modality altogether is asked 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -30,7 +30,8 @@ from polyclinic.features.image.preprocessing import canonical, read_picture
 from polyclinic.features.known_record import record_of
 from polyclinic.features.note.embeddings import frozen_network
 from polyclinic.models.bundle.bundle import Bundle
-from polyclinic.tasks import number_samples, prediction_times
+from polyclinic.models.bundle.development_reference import Reference
+from polyclinic.tasks import Task, number_samples, prediction_times
 
 Name = Literal["zero", "blurred", "mean", "usual"]
 NAMES: tuple[Name, ...] = ("usual", "zero", "blurred", "mean")
@@ -98,12 +99,12 @@ ZERO = Baseline()
 BLURRED = Baseline("blurred")
 
 
-def usual_of(bundle: Bundle) -> Baseline:
+def usual_of(reference: Reference | None) -> Baseline:
     """Give the baseline that is shown to people: `usual` where the bundle knows what is usual, else `zero`."""
-    known = bundle.reference
-    if known is None or (known.usual_picture is None and known.usual_words is None):
+    if reference is None or (reference.usual_picture is None and reference.usual_words is None):
         return ZERO
-    usual = (None if one is None else torch.from_numpy(one) for one in (known.usual_picture, known.usual_words))
+    values = (reference.usual_picture, reference.usual_words)
+    usual = (None if one is None else torch.from_numpy(one) for one in values)
     return Baseline("usual", None, *usual)
 
 
@@ -123,7 +124,7 @@ def training_means(bundle: Bundle, cohort: Cohort) -> TrainingMeans:
     Raises:
         ExplanationError: the cohort is another one.
     """
-    samples = development_samples(bundle, cohort)
+    samples = development_samples(bundle.tasks, bundle.origin, cohort)
     known = record_of(cohort.events(), samples, bundle.tasks)
     arrays = bundle.features.reading(cohort.blob).transform(known, samples)
     features = bundle.features.featurizers
@@ -136,18 +137,18 @@ def training_means(bundle: Bundle, cohort: Cohort) -> TrainingMeans:
     )
 
 
-def development_samples(bundle: Bundle, cohort: Cohort) -> pl.DataFrame:
+def development_samples(tasks: Sequence[Task], origin: Mapping[str, Any], cohort: Cohort) -> pl.DataFrame:
     """Give the samples of the development subjects: everyone whom the bundle learnt from, at each prediction time.
 
     Raises:
         ExplanationError: the cohort is not the one on which the bundle was trained.
     """
-    if cohort.fingerprint != bundle.origin.get("cohort"):
+    if cohort.fingerprint != origin.get("cohort"):
         raise ExplanationError(
             "this is not the cohort that the bundle was trained on: give that one, whose training subjects are meant"
         )
-    chosen = sorted({subject for split in bundle.origin["development"] for subject in cohort.subjects_in(split)})
-    samples = number_samples(pl.concat([prediction_times(cohort, task) for task in bundle.tasks]))
+    chosen = sorted({subject for split in origin["development"] for subject in cohort.subjects_in(split)})
+    samples = number_samples(pl.concat([prediction_times(cohort, task) for task in tasks]))
     return samples.filter(pl.col("subject_id").is_in(chosen)).drop("sample").with_row_index("sample")
 
 

@@ -18,7 +18,6 @@ from polyclinic.explain.inputs.base import DifferentiableInput
 from polyclinic.explain.inputs.baseline import ZERO, Baseline
 from polyclinic.explain.inputs.registry import differentiable_inputs
 from polyclinic.explain.sample import ExplanationError, Output, Sample
-from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.heads import RegressionHead
 from polyclinic.models.network.unified import UnifiedModel
@@ -34,17 +33,17 @@ class LogitFunction:
         ExplanationError: the bundle has no network, or the sample has none of its inputs.
     """
 
-    def __init__(self, bundle: Bundle, sample: Sample, output: Output, baseline: Baseline = ZERO) -> None:
-        if not bundle.ensemble.networks:
+    def __init__(self, networks: list[UnifiedModel], sample: Sample, output: Output, baseline: Baseline = ZERO) -> None:
+        if not networks:
             raise ExplanationError(
                 "the bundle has no network, through which alone gradients flow: explain its classical models instead"
             )
         sample.require_something()
         self.output = output
-        self.inputs: dict[str, DifferentiableInput] = differentiable_inputs(bundle, sample, baseline)
+        self.inputs: dict[str, DifferentiableInput] = differentiable_inputs(networks[0], sample, baseline)
         hooked = any(input_.hooks for input_ in self.inputs.values())
         # Others may be asking the same networks at this moment.
-        self.networks = deepcopy(bundle.ensemble.networks) if hooked else bundle.ensemble.networks
+        self.networks = deepcopy(networks) if hooked else networks
 
     def between(self, shares: Float[Tensor, " step"]) -> dict[str, Tensor]:
         """Give the points that lie some shares of the way from the starts to the ends, on one straight line."""

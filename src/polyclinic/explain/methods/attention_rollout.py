@@ -25,7 +25,6 @@ from polyclinic.explain.methods.grad_cam import (
     logit_function_of,
 )
 from polyclinic.explain.sample import ExplanationError, Sample, output_of
-from polyclinic.features import NoteFeaturizer
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.encoders import Encoder
 from polyclinic.models.network.encoders.sentences import SentenceEncoder
@@ -45,8 +44,8 @@ def attention_rollout(
         ExplanationError: the task has no such output, the modality is absent, or its encoder has no attention.
     """
     asked = output_of(bundle, task, output)
-    path = logit_function_of(bundle, sample, asked, modality)
-    encoder = bundle.ensemble.networks[0].encoder(modality)
+    path = logit_function_of(bundle.ensemble.networks, sample, asked, modality)
+    encoder = path.networks[0].encoder(modality)
     if not isinstance(encoder, ViTEncoder | SentenceEncoder):
         raise ExplanationError(
             f"the {modality} encoder {type(encoder).__name__} has no attention among its inputs: rollout is for vit "
@@ -57,8 +56,8 @@ def attention_rollout(
         encoders = [deepcopy(network.encoder(modality)) for network in path.networks]
         looked = torch.stack([_rolled(encoder, tensors) for encoder in encoders]).mean(dim=0)
     if modality == "image":
-        return image_attribution(bundle, sample, asked, path, as_shares(looked), ROLLOUT)
-    return attribution_without_baseline(sample, asked, ROLLOUT, note=_sentences(bundle, sample, as_shares(looked)))
+        return image_attribution(sample, asked, path, as_shares(looked), ROLLOUT)
+    return attribution_without_baseline(sample, asked, ROLLOUT, note=_sentences(sample, as_shares(looked)))
 
 
 def _rolled(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -114,10 +113,8 @@ def attention_weights(
     return weights
 
 
-def _sentences(bundle: Bundle, sample: Sample, looked: Float[Tensor, " sentence"]) -> NoteAttribution:
-    featurizer = bundle.features.featurizers["note"]
-    assert isinstance(featurizer, NoteFeaturizer)
-    (layout,) = featurizer.layouts(sample.known, sample.frame)
+def _sentences(sample: Sample, looked: Float[Tensor, " sentence"]) -> NoteAttribution:
+    layout = sample.note_layout
     return NoteAttribution(
         words=(),
         sentences=tuple(

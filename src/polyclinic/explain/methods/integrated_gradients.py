@@ -30,6 +30,7 @@ from polyclinic.explain.inputs.image import PixelInput
 from polyclinic.explain.inputs.logit_function import LogitFunction
 from polyclinic.explain.sample import Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.network.unified import UnifiedModel
 
 METHOD = "integrated_gradients"
 TOLERANCE = 0.02
@@ -81,17 +82,22 @@ def integrated_gradients(
     """
     asked = output_of(bundle, task, output)
     (found,) = integrated_gradients_of_each(
-        bundle, sample, (asked,), baseline=baseline, tolerance=tolerance, most_steps=most_steps
+        bundle.ensemble.networks,
+        sample,
+        (asked,),
+        usual_of(bundle.reference) if baseline is None else baseline,
+        tolerance=tolerance,
+        most_steps=most_steps,
     )
     return found
 
 
 def integrated_gradients_of_each(
-    bundle: Bundle,
+    networks: list[UnifiedModel],
     sample: Sample,
     outputs: Sequence[Output],
+    baseline: Baseline,
     *,
-    baseline: Baseline | None = None,
     tolerance: float = TOLERANCE,
     most_steps: int = MOST_STEPS,
 ) -> tuple[Attribution, ...]:
@@ -100,18 +106,17 @@ def integrated_gradients_of_each(
     Each is as complete as by itself; its steps may be others, since all go the same way.
 
     Args:
-        bundle: that answers.
-        sample: who is asked about.
+        networks: of the bundle.
+        sample: to explain.
         outputs: see `sample.output_of`; at least one.
-        baseline: as `integrated_gradients` has it.
-        tolerance: likewise.
+        baseline: see `baseline.usual_of`.
+        tolerance: see `integrated_gradients`.
         most_steps: for each output.
 
     Raises:
         ExplanationError: nothing is present, or the bundle has no network.
     """
-    baseline = usual_of(bundle) if baseline is None else baseline
-    path = LogitFunction(bundle, sample, outputs[0], baseline)
+    path = LogitFunction(networks, sample, outputs[0], baseline)
     return tuple(
         Attribution(
             subject_id=sample.subject_id,
@@ -121,7 +126,7 @@ def integrated_gradients_of_each(
             method=METHOD,
             baseline=baseline.name,
             completeness=found.completeness,
-            **attributed(bundle, sample, path.inputs, found.scores),
+            **attributed(sample, path.inputs, found.scores),
         )
         for output, found in zip(outputs, integrate_each(path, outputs, tolerance, most_steps), strict=True)
     )

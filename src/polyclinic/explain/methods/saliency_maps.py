@@ -15,10 +15,12 @@ import torch
 
 from polyclinic.explain.attribution import Attribution, PictureAttribution
 from polyclinic.explain.inputs.aggregation import picture_parts
+from polyclinic.explain.inputs.baseline import Baseline, usual_of
 from polyclinic.explain.methods.unit_scores import METHODS, smoothed
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.network.unified import UnifiedModel
 
 MAP_GRADIENTS = "map_gradients"
 
@@ -56,10 +58,13 @@ def mapped(
         BundleError: the bundle does not answer the task.
         ExplanationError: there is no such method or output, no picture, or the method does not suit the image encoder.
     """
-    return mapped_each(bundle, sample, (output_of(bundle, task, output),), method)[0]
+    outputs = (output_of(bundle, task, output),)
+    return mapped_each(bundle.ensemble.networks, sample, outputs, method, usual_of(bundle.reference))[0]
 
 
-def mapped_each(bundle: Bundle, sample: Sample, outputs: Sequence[Output], method: str) -> tuple[Attribution, ...]:
+def mapped_each(
+    networks: list[UnifiedModel], sample: Sample, outputs: Sequence[Output], method: str, usual: Baseline
+) -> tuple[Attribution, ...]:
     """Map the pictures for several answers; they are read, and their sample encoded, once.
 
     Raises:
@@ -67,10 +72,10 @@ def mapped_each(bundle: Bundle, sample: Sample, outputs: Sequence[Output], metho
     """
     if method not in METHODS:
         raise ExplanationError(f"unknown method {method!r}: choose from {', '.join(METHODS)}")
-    perturbed = PerturbedSample(bundle, sample, outputs[0])
+    perturbed = PerturbedSample(networks, sample, outputs[0], usual)
     if "image" not in perturbed.path.inputs:
         raise ExplanationError(f"there is no image to look at: the sample has {', '.join(perturbed.path.inputs)}")
-    return tuple(_mapped(bundle, sample, _about(perturbed, output), method) for output in outputs)
+    return tuple(_mapped(sample, _about(perturbed, output), method) for output in outputs)
 
 
 def located(
@@ -89,7 +94,9 @@ def located(
         return tuple(maps)
     if setting.method != found[0].method:
         outputs = [output_of(bundle, one.task, one.output) for one in found]
-        maps = [one.pictures for one in mapped_each(bundle, sample, outputs, setting.method)]
+        usual = usual_of(bundle.reference)
+        mapped_anew = mapped_each(bundle.ensemble.networks, sample, outputs, setting.method, usual)
+        maps = [one.pictures for one in mapped_anew]
     if not setting.smoothing:
         return tuple(maps)
     return tuple(tuple(blurred(one, setting.smoothing) for one in pictures) for pictures in maps)
@@ -101,11 +108,11 @@ def blurred(picture: PictureAttribution, smoothing: float) -> PictureAttribution
     return replace(picture, scores=smoothed(scores, smoothing)[0].numpy().astype(np.float32))
 
 
-def _mapped(bundle: Bundle, sample: Sample, perturbed: PerturbedSample, method: str) -> Attribution:
+def _mapped(sample: Sample, perturbed: PerturbedSample, method: str) -> Attribution:
     maps = METHODS[method](perturbed).maps
     if maps is None:
         raise ExplanationError(f"{method} does not suit the image encoder of this bundle: use integrated_gradients")
-    parts = picture_parts(bundle, sample, perturbed.path.inputs["image"], maps.detach()[:, None])
+    parts = picture_parts(sample, perturbed.path.inputs["image"], maps.detach()[:, None])
     output = perturbed.path.output
     return Attribution(
         sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, pictures=parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,19 +11,20 @@ from jaxtyping import Float
 
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.features import Arrays
-from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.batch import Batch
+from polyclinic.models.network.unified import UnifiedModel
 
 ROWS_AT_ONCE = 256
 
 
-def latents_of(bundle: Bundle, arrays: Mapping[str, Arrays]) -> Float[np.ndarray, "sample network width"]:
+def latents_of(
+    networks: Sequence[UnifiedModel], arrays: Mapping[str, Arrays]
+) -> Float[np.ndarray, "sample network width"]:
     """Give each network's latent of samples, float32.
 
     Raises:
         ExplanationError: the bundle has no network.
     """
-    networks = bundle.ensemble.networks
     if not networks:
         raise ExplanationError("the bundle has no network, and so no latent in which patients lie near each other")
     read = {m: {name: arrays[m][name] for name in (*names, "present")} for m, names in networks[0].reads.items()}
@@ -36,10 +37,10 @@ def latents_of(bundle: Bundle, arrays: Mapping[str, Arrays]) -> Float[np.ndarray
     return np.concatenate(parts)
 
 
-def networks_digest(bundle: Bundle) -> str:
+def networks_digest(networks: Iterable[UnifiedModel]) -> str:
     """Give the SHA-256 of the networks' weights: whose latents some latents are."""
     digest = hashlib.sha256()
-    for network in bundle.ensemble.networks:
+    for network in networks:
         for name, tensor in sorted(network.state_dict().items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -8,7 +8,7 @@ of the folds. Networks have learnt from these patients, so that they lie a littl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -81,10 +81,12 @@ class Neighbourhood(Frozen):
         Raises:
             ExplanationError: the cohort is not that of the training, or the bundle has no network.
         """
-        frame, digest = development_samples(bundle, cohort), networks_digest(bundle)
+        networks = bundle.ensemble.networks
+        frame = development_samples(bundle.tasks, bundle.origin, cohort)
+        digest = networks_digest(networks)
         latents = _read(kept, cohort, digest, frame) if kept else None
         if latents is None:
-            latents = latents_of(bundle, bundle.arrays(cohort, frame, progress))
+            latents = latents_of(networks, bundle.arrays(cohort, frame, progress))
             if kept:
                 _write(kept, cohort, digest, frame, latents)
         labelled = samples(cohort, bundle.tasks)
@@ -100,15 +102,15 @@ class Neighbourhood(Frozen):
             ExplanationError: the sample has none of the inputs, or the bundle is another one.
         """
         sample.require_something()
-        if networks_digest(bundle) != self.networks:
+        if networks_digest(bundle.ensemble.networks) != self.networks:
             raise ExplanationError("these neighbours are of another bundle: make a Neighbourhood of this one")
-        likeness = self.likeness(latents_of(bundle, sample.arrays)[0])
+        likeness = self.likeness(latents_of(bundle.ensemble.networks, sample.arrays)[0])
         subjects = self.frame["subject_id"].to_numpy()
         likeness = np.where(subjects == sample.subject_id, -np.inf, likeness)
         order = np.argsort(-likeness, kind="stable")
         _, first = np.unique(subjects[order], return_index=True)
         chosen = [int(row) for row in order[np.sort(first)] if np.isfinite(likeness[row])][:most]
-        described = _describe(bundle, sample, self.cohort, self.frame[chosen])
+        described = _describe(bundle.tasks, sample, self.cohort, self.frame[chosen])
         return tuple(
             SimilarPatient(
                 int(subjects[row]),
@@ -152,17 +154,17 @@ class Neighbourhood(Frozen):
 
 
 def _describe(
-    bundle: Bundle, sample: Sample, cohort: Cohort, frame: pl.DataFrame
+    tasks: Sequence[Task], sample: Sample, cohort: Cohort, frame: pl.DataFrame
 ) -> list[tuple[tuple[str, ...], tuple[Shared, ...]]]:
     """Say of each of a few samples which modalities and which unusual features it shares with the sample."""
     frame = frame.drop("sample").with_row_index("sample")
-    known = record_of(cohort.events(), frame, bundle.tasks)
-    arrays = bundle.features.reading(cohort.blob).transform(known, frame)
+    known = record_of(cohort.events(), frame, tasks)
+    arrays = sample.features.reading(cohort.blob).transform(known, frame)
     both = [
         tuple(modality for modality in sample.present if bool(arrays[modality]["present"][row]))
         for row in range(frame.height)
     ]
-    featurizer = bundle.features.featurizers.get("structured")
+    featurizer = sample.features.featurizers.get("structured")
     if not isinstance(featurizer, StructuredFeaturizer):
         return [(modalities, ()) for modalities in both]
     mine, theirs = sample.arrays["structured"], arrays["structured"]

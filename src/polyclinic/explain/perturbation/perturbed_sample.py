@@ -12,14 +12,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from polyclinic.explain.inputs.base import DifferentiableInput
-from polyclinic.explain.inputs.baseline import ZERO, usual_of
+from polyclinic.explain.inputs.baseline import ZERO, Baseline
 from polyclinic.explain.inputs.image import FeatureMapInput, PixelInput
 from polyclinic.explain.inputs.logit_function import LogitFunction
 from polyclinic.explain.inputs.note import SentenceInput, WordInput
 from polyclinic.explain.perturbation.units import AT_ONCE, BlockUnits, CodeUnits, Units, WordUnits
 from polyclinic.explain.sample import Output, Sample
-from polyclinic.features import NoteFeaturizer
-from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.unified import UnifiedModel
 
@@ -27,11 +25,11 @@ from polyclinic.models.network.unified import UnifiedModel
 class PerturbedSample:
     """One answer about one sample: its path, its units by modality, and F where some units are removed."""
 
-    def __init__(self, bundle: Bundle, sample: Sample, output: Output) -> None:
-        self.path = LogitFunction(bundle, sample, output, ZERO)
-        self.usual = usual_of(bundle)
+    def __init__(self, networks: list[UnifiedModel], sample: Sample, output: Output, usual: Baseline) -> None:
+        self.path = LogitFunction(networks, sample, output, ZERO)
+        self.usual = usual
         self.shown = self._shown()
-        self.units = _units(bundle, sample, self.path.inputs)
+        self.units = _units(sample, self.path.inputs)
         with torch.no_grad():
             self.whole = {name: input_.tensors(input_.end[None]) for name, input_ in self.path.inputs.items()}
 
@@ -98,18 +96,15 @@ class PerturbedSample:
         return torch.cat(parts).double().numpy()
 
 
-def _units(bundle: Bundle, sample: Sample, inputs: Mapping[str, DifferentiableInput]) -> dict[str, Units]:
-    return {name: _units_of(bundle, sample, input_) for name, input_ in inputs.items()}
+def _units(sample: Sample, inputs: Mapping[str, DifferentiableInput]) -> dict[str, Units]:
+    return {name: _units_of(sample, input_) for name, input_ in inputs.items()}
 
 
-def _units_of(bundle: Bundle, sample: Sample, input_: DifferentiableInput) -> Units:
+def _units_of(sample: Sample, input_: DifferentiableInput) -> Units:
     if isinstance(input_, PixelInput):
         return BlockUnits(input_)
     if isinstance(input_, WordInput):
         return CodeUnits(input_)
     if isinstance(input_, SentenceInput):
-        featurizer = bundle.features.featurizers["note"]
-        assert isinstance(featurizer, NoteFeaturizer)
-        (layout,) = featurizer.layouts(sample.known, sample.frame)
-        return WordUnits(input_, layout)
+        return WordUnits(input_, sample.note_layout)
     return Units(input_)

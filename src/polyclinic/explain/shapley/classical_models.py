@@ -8,6 +8,7 @@ Shapley value itself (for columns that do not depend on each other).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -96,7 +97,7 @@ def explain_member(
         ExplanationError: there is no such member or output, or the sample has none of the member's inputs.
     """
     asked = output_of(bundle, task, output)
-    fitted = _member(bundle, sample, task, member)
+    fitted = _member(bundle.ensemble.tasks[task].members, sample, task, member)
     x, columns = _row(fitted, sample), fitted.model.columns
     estimator, place = _estimator(fitted, asked)
     values = x[0].astype(np.float64)
@@ -112,7 +113,7 @@ def explain_member(
 def rule_path(bundle: Bundle, sample: Sample, task: str, output: str | None = None, member: str = TREE) -> RulePath:
     """Follow a sample through a decision tree of the bundle; raises as `explain_member`, and where it is no tree."""
     asked = output_of(bundle, task, output)
-    fitted = _member(bundle, sample, task, member)
+    fitted = _member(bundle.ensemble.tasks[task].members, sample, task, member)
     if fitted.model.config.name != TREE:
         raise ExplanationError(f"{member} has no rules to follow: choose a {TREE}")
     estimator, place = _estimator(fitted, asked)
@@ -180,9 +181,7 @@ def _estimator(member: Member, output: Output) -> tuple[Any, int | None]:
     return estimator, int(places[0]) if learnt else None
 
 
-def _member(bundle: Bundle, sample: Sample, task: str, name: str) -> Member:
-    bundle.task(task)
-    members = bundle.ensemble.tasks[task].members
+def _member(members: Mapping[str, Member], sample: Sample, task: str, name: str) -> Member:
     if name not in members:
         choices = ", ".join(members) or "none: the study had no classical models"
         raise ExplanationError(f"{task} has no classical member {name!r}: choose from {choices}")

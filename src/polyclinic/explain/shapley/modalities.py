@@ -23,6 +23,7 @@ from polyclinic.explain.attribution import Frozen
 from polyclinic.explain.sample import Output, Sample, output_of
 from polyclinic.features import Arrays
 from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.ensemble.ensemble import Ensemble
 from polyclinic.models.ensemble.link_functions import log_odds
 from polyclinic.progress import SILENT, Progress
 
@@ -85,10 +86,12 @@ def modality_shapley(bundle: Bundle, sample: Sample, task: str, output: str | No
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output, or the sample has no input at all.
     """
-    return modality_shapley_of_each(bundle, sample, (output_of(bundle, task, output),))[0]
+    return modality_shapley_of_each(bundle.ensemble, sample, (output_of(bundle, task, output),))[0]
 
 
-def modality_shapley_of_each(bundle: Bundle, sample: Sample, outputs: Sequence[Output]) -> tuple[ModalityShapley, ...]:
+def modality_shapley_of_each(
+    ensemble: Ensemble, sample: Sample, outputs: Sequence[Output]
+) -> tuple[ModalityShapley, ...]:
     """Explain several answers about one sample: the bundle is asked of every subset once for all of them.
 
     Raises:
@@ -96,8 +99,11 @@ def modality_shapley_of_each(bundle: Bundle, sample: Sample, outputs: Sequence[O
     """
     sample.require_something()
     row = np.zeros(1, dtype=np.int64)
-    found = worths_of_each(bundle, sample.arrays, row, outputs, sample.present)
-    return tuple(_shapley(bundle, sample, output, worth) for output, worth in zip(outputs, found, strict=True))
+    found = worths_of_each(ensemble, sample.arrays, row, outputs, sample.present)
+    return tuple(
+        _shapley(ensemble.tasks[output.task].kind, sample.present, output, worth)
+        for output, worth in zip(outputs, found, strict=True)
+    )
 
 
 def cohort_shapley(
@@ -121,7 +127,7 @@ def cohort_shapley(
     with progress.task("subsets of inputs", total=samples.height) as advance:
         for start in range(0, samples.height, ROWS_AT_ONCE):
             rows = np.arange(start, min(start + ROWS_AT_ONCE, samples.height))
-            parts.append(shapley_values(worths(bundle, arrays, rows, asked, modalities), modalities))
+            parts.append(shapley_values(worths(bundle.ensemble, arrays, rows, asked, modalities), modalities))
             advance(len(rows))
     values = np.concatenate(parts) if parts else np.zeros((0, len(modalities)))
     subjects, bootstrap = samples["subject_id"].to_numpy(), Bootstrap(resamples)
@@ -135,14 +141,18 @@ def cohort_shapley(
 
 
 def worths(
-    bundle: Bundle, arrays: Mapping[str, Arrays], rows: np.ndarray, output: Output, players: Sequence[str]
+    ensemble: Ensemble, arrays: Mapping[str, Arrays], rows: np.ndarray, output: Output, players: Sequence[str]
 ) -> dict[frozenset[str], Float[np.ndarray, " row"]]:
     """Ask the bundle for some samples, of every subset of the modalities `players`, all at once."""
-    return worths_of_each(bundle, arrays, rows, (output,), players)[0]
+    return worths_of_each(ensemble, arrays, rows, (output,), players)[0]
 
 
 def worths_of_each(
-    bundle: Bundle, arrays: Mapping[str, Arrays], rows: np.ndarray, outputs: Sequence[Output], players: Sequence[str]
+    ensemble: Ensemble,
+    arrays: Mapping[str, Arrays],
+    rows: np.ndarray,
+    outputs: Sequence[Output],
+    players: Sequence[str],
 ) -> list[dict[frozenset[str], Float[np.ndarray, " row"]]]:
     """Give the `worths` of several outputs."""
     chosen = [
@@ -156,18 +166,17 @@ def worths_of_each(
     for modality, one in repeated.items():
         asked: Bool[np.ndarray, " row"] = np.repeat([modality in subset for subset in chosen], len(rows))
         kept[modality] = one | {"present": np.asarray(one["present"]) & asked}
-    answered = bundle.ensemble.answer(kept)
+    answered = ensemble.answer(kept)
     said = [answered[output.task].answers[:, output.place].astype(np.float64) for output in outputs]
     return [dict(zip(chosen, one.reshape(len(chosen), len(rows)), strict=True)) for one in said]
 
 
 def _shapley(
-    bundle: Bundle, sample: Sample, output: Output, worth: Mapping[frozenset[str], Float[np.ndarray, "1"]]
+    kind: str, present: tuple[str, ...], output: Output, worth: Mapping[frozenset[str], Float[np.ndarray, "1"]]
 ) -> ModalityShapley:
-    present = sample.present
     v = {subset: said[0] for subset, said in worth.items()}
     answer = _shares(v, present)
-    if bundle.ensemble.tasks[output.task].kind == "regression":
+    if kind == "regression":
         return ModalityShapley(output, present, answer, None)
     return ModalityShapley(output, present, answer, _shares({s: log_odds(one) for s, one in v.items()}, present))
 
