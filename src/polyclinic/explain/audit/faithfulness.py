@@ -133,7 +133,9 @@ class Likeness(NamedTuple):
 
 def likenesses(one: UnitScores, other: UnitScores) -> Iterator[Likeness]:
     """Compare two explanations of the same units, by modality."""
-    for modality in one.units.keys() & other.units.keys():
+    for modality in one.units:
+        if modality not in other.units:
+            continue
         a, b = one.units[modality], other.units[modality]
         shown = (np.maximum(a, 0), np.maximum(b, 0)) if modality == "image" else (a, b)
         yield Likeness(modality, rank_correlation(*shown), rank_correlation(np.abs(a), np.abs(b)))
