@@ -150,11 +150,11 @@ def _steps(found: Attribution) -> int:
 
 def _bare(bundle: Bundle, sample: Sample, asked: Sequence[tuple[Output, int]]) -> None:
     """Go forward and back at as many points for each output, and do nothing with what comes out."""
-    path = LogitFunction(bundle.ensemble.networks, sample, asked[0][0], usual_of(bundle.reference))
+    function = LogitFunction(bundle.ensemble.networks, sample, asked[0][0], usual_of(bundle.reference))
     for output, steps in asked:
         for shares in torch.split(torch.linspace(0, 1, steps), PICTURES_AT_ONCE):
-            points = {name: point.requires_grad_() for name, point in path.between(shares).items()}
-            (said,) = path.each(points, (output,))
+            points = {name: point.requires_grad_() for name, point in function.between(shares).items()}
+            (said,) = function.each(points, (output,))
             torch.autograd.grad(said.sum(), list(points.values()))
 
 

@@ -134,4 +134,4 @@ def test_damaged_files_of_what_was_measured_count_as_none(content, copy, trained
         (copy / name).write_text(content)
     found = assess(Bundle.load(copy, trained.cache), hospital, held_out[0], explain=False)
     assert found[TASK].outputs[0].operating.measured == "out_of_fold"
-    assert "not measured on subjects kept apart" in found.lacks[0]
+    assert "not measured on held-out subjects" in found.lacks[0]

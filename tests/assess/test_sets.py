@@ -73,7 +73,7 @@ def test_a_set_that_rules_nothing_out_makes_the_answer_abstain(simple, hospital,
 
 def test_too_few_subjects_rule_nothing_out_and_it_says_so(simple, hospital, held_out, cache):
     (reason,) = assess(given(simple, cache, [0.1] * 5), hospital, held_out[0])[TASK].abstentions
-    assert reason.text.endswith("(it stands on too few subjects to rule anything out).")
+    assert reason.text.endswith("(too few calibration subjects to exclude any).")
 
 
 def test_a_set_without_any_answer_makes_it_abstain(simple, hospital, held_out, cache):

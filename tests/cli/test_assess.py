@@ -34,7 +34,7 @@ def test_people_are_shown_answer_interval_threshold_inputs_and_cautions(simple, 
     assert str(said.operating.ppv) in done.out
     assert "90% set: " in done.out
     assert "without any input; " in done.out
-    assert "caution: The bundle was not measured on subjects kept apart" in done.out
+    assert "caution: The bundle was not measured on held-out subjects" in done.out
     assert found.fingerprints.bundle[:12] in done.out
 
 

@@ -1,4 +1,4 @@
-"""Bundle + subject + time → an immutable assessment, which every page, export and message is made of."""
+"""Bundle + subject + time → an immutable assessment, from which every page, export and message is made."""
 
 from polyclinic.assess.assessment import (
     Abstention,

@@ -1,4 +1,4 @@
-"""When an answer should not be acted on, and why. To abstain is a result, not an error."""
+"""Reasons not to act on an answer. To abstain is a result, not an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polyclinic.models.bundle.outliers import FAR
 def abstentions_of(
     record: Record, cost: Cost | None, no_better_than_chance: bool, sets: Sequence[ConformalSet]
 ) -> tuple[Abstention, ...]:
-    """Give every reason to abstain from an answer, the gravest first."""
+    """Return every reason to abstain from an answer, the most serious first."""
     if not record.present:
         nothing = f"Nothing that the model reads ({', '.join(record.missing)}) was recorded by then."
         return (Abstention(reason="nothing_recorded", text=nothing),)
@@ -33,15 +33,15 @@ def _reasons(
             f"than chance ({term(cost.figure).label} {cost.given})."
         )
         yield Abstention(reason="too_little", text=text)
-    if sets and all(one.everything for one in sets):
+    if sets and all(set_.everything for set_ in sets):
         level = percent(sets[0].level)
-        few = " (it stands on too few subjects to rule anything out)" if sets[0].low is None and _endless(sets) else ""
+        few = " (too few calibration subjects to exclude any)" if sets[0].low is None and _too_few(sets) else ""
         yield Abstention(reason="undecided", text=f"At {level} confidence no answer can be ruled out{few}.")
-    elif sets and all(not one.answers and one.low is None and not one.everything for one in sets):
+    elif sets and all(not set_.answers and set_.low is None and not set_.everything for set_ in sets):
         text = f"No answer fits as well as the truth fits {percent(sets[0].level)} of patients."
         yield Abstention(reason="nothing_fits", text=text)
 
 
-def _endless(sets: Sequence[ConformalSet]) -> bool:
-    """Tell whether the subjects are fewer than a set needs at its level."""
-    return all((one.subjects + 1) * (1 - one.level) < 1 for one in sets)
+def _too_few(sets: Sequence[ConformalSet]) -> bool:
+    """Return whether there are fewer calibration subjects than the level of the sets needs."""
+    return all((set_.subjects + 1) * (1 - set_.level) < 1 for set_ in sets)

@@ -1,7 +1,7 @@
-"""What a bundle says of one subject at one time: the one object that every page, export and message is made of.
+"""The assessment of one subject at one time: the object from which every page, export and message is made.
 
-It is immutable, numbered by its format, and equal after a trip through JSON. No field depends on an event after the
-prediction time, but for the fingerprint of the cohort, which stands for all of it.
+It is immutable, has a format number, and is equal after a round trip through JSON. No field depends on an event after
+the prediction time, except the fingerprint of the whole cohort.
 """
 
 from __future__ import annotations
@@ -19,71 +19,70 @@ from polyclinic.tasks import Kind
 FORMAT: Final = 1
 
 Measured = Literal["held_out", "cross_validation", "out_of_fold"]
-"""Whom a figure was measured on: subjects kept apart, all by models of the same making, or those learnt from."""
+"""What a figure was measured on: held-out subjects, all subjects by cross-validation, or out-of-fold predictions."""
 Basis = Literal["calibration_and_networks", "calibration", "networks"]
-"""What an interval spans: see `OutputEstimate`."""
+"""Sources of variation in an interval: see `OutputEstimate`."""
 Reason = Literal["not_asked", "nothing_recorded", "too_little", "unlike_development", "undecided", "nothing_fits"]
 
 
 class AssessmentError(ValueError):
-    """What was asked cannot be assessed, or a text holds no assessment; says what to do instead."""
+    """The request cannot be assessed, or a text is not an assessment; the message gives the remedy."""
 
 
 class Operating(Part):
-    """The threshold at which a probability becomes a call, and what such calls were worth."""
+    """The threshold of an output, whether the probability reaches it, and its measured performance."""
 
     threshold: float
-    positive: bool  # the probability is at or above it
+    positive: bool  # the probability is at or above the threshold
     sensitivity: Estimate
     ppv: Estimate
     measured: Measured
 
 
 class OutputEstimate(Part):
-    """One number: a calibrated probability, a risk by some time, or an estimate.
+    """One output: a calibrated probability, a cumulative risk, or an estimate.
 
-    The interval spans 95 % of what would be said had other development subjects been drawn to learn the calibration
-    from (`calibration`), and had single networks of the folds spoken for all of them (`networks`: without calibration,
-    the range of what each would say). It says how well this number is known. It does not cover what else would have
-    been learnt from other subjects (features, classical models, weights of the members), nor whether this patient is
-    like them, nor, for an estimate, how far the truth may lie from it: that is what conformal sets are for.
+    The 95 % interval reflects refitting the calibration on resampled development subjects (`calibration`) and using a
+    single fold's network instead of their mean (`networks`; without calibration, the range over the networks). It does
+    not reflect refitting the features, classical models or member weights, nor whether this patient resembles the
+    development subjects, nor, for an estimate, the prediction error: see the conformal sets.
     """
 
-    output: str  # yes, a class, a label, value, or the time by which an event is foretold
+    output: str  # yes, a class, a label, value, or `by 30 day` for the risk by that time
     value: float
     low: float | None = None
     high: float | None = None
-    basis: Basis | None = None  # None: there is no interval
+    basis: Basis | None = None  # None: no interval
     operating: Operating | None = None
 
 
 class ConformalSet(Part):
-    """The answers that fit as well as the truth did in 90 % of the subjects it was tried on.
+    """The answers that conform at least as well as the truth did in 90 % of the calibration subjects.
 
-    The truth is among them as often: that is a promise about all subjects together who are like those, and none about
-    this one. With `split` it is exact: the coverage of such sets lies, with 95 % confidence, between `coverage_low` and
-    `coverage_high`. Without, the answers were given out of fold by models of the same making, and it is approximate.
+    Coverage is marginal: over all subjects exchangeable with those, not for this one. With `split` it is exact, and
+    lies with 95 % confidence between `coverage_low` and `coverage_high`. Without, it is approximate: the scores are
+    from out-of-fold predictions.
     """
 
-    output: str | None  # the label, of a task with several
+    output: str | None  # the label, for a task with several
     level: float
-    answers: tuple[str, ...]  # empty: no answer fits, or the answer is a number
-    low: float | None = None  # of a number
+    answers: tuple[str, ...]  # empty: no answer conforms, or the answer is a number
+    low: float | None = None  # of a regression
     high: float | None = None
-    everything: bool  # it rules nothing out
-    subjects: int  # whose scores it stands on
-    split: str | None  # that was reserved for it; None: approximate
+    everything: bool  # no answer is excluded
+    subjects: int  # in the calibration
+    split: str | None  # reserved for calibration; None: approximate
     coverage_low: float | None = None
     coverage_high: float | None = None
 
     @property
     def approximate(self) -> bool:
-        """Whether the promise is not exact."""
+        """Whether the coverage is approximate."""
         return self.split is None
 
 
 class Cost(Part):
-    """What it usually costs that some inputs are missing: a figure given only those present, beside that given all."""
+    """The cost of missing inputs: a metric with only the inputs present, and with all."""
 
     missing: tuple[str, ...]
     figure: str
@@ -93,77 +92,77 @@ class Cost(Part):
 
 
 class Abstention(Part):
-    """Why an answer should not be acted on."""
+    """A reason not to act on an answer."""
 
     reason: Reason
     text: str
 
 
 class Answer(Part):
-    """What is said to one task. Where it abstains, numbers may be there all the same, and are not to be relied on."""
+    """The answer to one task. If it abstains, outputs may be present but must not be relied on."""
 
     task: str
     kind: Kind
     question: str
-    unit: str | None  # of an estimate
-    prediction_time: datetime | None  # None: it cannot be asked
+    unit: str | None  # of a regression
+    prediction_time: datetime | None  # None: the task does not apply
     outputs: tuple[OutputEstimate, ...] = ()
     sets: tuple[ConformalSet, ...] = ()
-    cost: Cost | None = None  # None: nothing is missing, or what that costs was not measured
+    cost: Cost | None = None  # None: no input is missing, or the cost was not measured
     abstentions: tuple[Abstention, ...] = ()
-    explanation: Explanation | None = None  # None: not asked for, or there is nothing to explain
+    explanation: Explanation | None = None  # None: not requested, or no output to explain
 
     @property
     def abstains(self) -> bool:
-        """Whether there is any reason not to rely on it."""
+        """Whether there is a reason not to rely on it."""
         return bool(self.abstentions)
 
     @property
     def scale(self) -> str:
-        """What the scores of its explanation are in."""
+        """Unit of the explanation's scores."""
         return self.unit or "units of the answer" if self.kind == "regression" else "log-odds"
 
 
 class CodeShare(Part):
-    """A code, and the share of development samples that have it."""
+    """A code and the share of development samples that have it."""
 
     code: str
     share: float
 
 
 class CodeCount(Part):
-    """A code, and how many events have it."""
+    """A code and the number of its events."""
 
     code: str
     events: int
 
 
 class Typicality(Part):
-    """How unusual the record is: the shares of development samples that are no more so; 1: none is more so."""
+    """How unusual the record is, as quantiles among the development samples; 1: none is more unusual."""
 
-    quantile: float  # by the more unusual of the parts
+    quantile: float  # of the more unusual of the two parts
     latent: float | None  # in the networks' shared latent
     structured: float | None  # in the structured features
-    far: bool  # beyond 99.5 % of them
+    far: bool  # beyond 99.5 % of the development samples
     samples: int
 
 
 class Record(Part):
-    """What was known at one prediction time."""
+    """The record as of one prediction time."""
 
     prediction_time: datetime
     events: int
     digest: str  # of the events read
     present: tuple[str, ...]
     missing: tuple[str, ...]
-    usually_there: tuple[CodeShare, ...]  # codes that most development samples have, and this record has not
-    unknown: tuple[CodeCount, ...]  # codes that training never showed, or too seldom: not read
-    typicality: Typicality | None  # None: nothing is recorded, or the bundle cannot tell
-    similar: tuple[Similar, ...] = ()  # patients of the training cohort, if it is the one that is asked
+    usually_there: tuple[CodeShare, ...]  # codes that most development samples have and this record lacks
+    unknown: tuple[CodeCount, ...]  # codes absent or too rare in training: not read
+    typicality: Typicality | None  # None: nothing is recorded, or the bundle has no reference
+    similar: tuple[Similar, ...] = ()  # training patients, if the cohort is that of the training
 
 
 class Fingerprints(Part):
-    """What the assessment was made of and with."""
+    """Versions of the bundle, the cohort and the program."""
 
     bundle: str
     cohort: str
@@ -171,29 +170,29 @@ class Fingerprints(Part):
 
 
 class Assessment(Part):
-    """What a bundle says of one subject, with intervals, completeness, cautions and where it all comes from."""
+    """The answers of a bundle for one subject, with intervals, completeness, cautions and provenance."""
 
     format: Literal[1] = FORMAT
     subject_id: int
-    at: datetime | None  # the time asked for; None: the tasks' own
+    at: datetime | None  # the requested time; None: the tasks' own
     records: tuple[Record, ...]  # one for each prediction time
     answers: tuple[Answer, ...]
-    lacks: tuple[str, ...] = ()  # what the bundle could not tell, and why
+    lacks: tuple[str, ...] = ()  # what the bundle could not provide, and why
     fingerprints: Fingerprints
 
     def __getitem__(self, task: str) -> Answer:
-        """Give the answer to a task; raises `KeyError` with the tasks there are."""
+        """Return the answer to a task; raises `KeyError` listing the tasks."""
         for answer in self.answers:
             if answer.task == task:
                 return answer
         raise KeyError(f"no answer to {task!r}: there are {', '.join(answer.task for answer in self.answers)}")
 
     def record_of(self, answer: Answer) -> Record | None:
-        """Give what an answer rests on; None for a question that cannot be asked."""
-        return next((one for one in self.records if one.prediction_time == answer.prediction_time), None)
+        """Return the record that an answer is based on; None if the task does not apply."""
+        return next((record for record in self.records if record.prediction_time == answer.prediction_time), None)
 
     def to_json(self, indent: int | None = 2) -> str:
-        """Give the assessment as JSON text, without NaN or infinity."""
+        """Return the assessment as JSON, without NaN or infinity."""
         return self.model_dump_json(indent=indent)
 
     @classmethod
@@ -201,7 +200,7 @@ class Assessment(Part):
         """Read what `to_json` wrote.
 
         Raises:
-            AssessmentError: the text is no assessment, or one of another format.
+            AssessmentError: the text is not an assessment, or is of another format.
         """
         try:
             plain: Any = json.loads(text)

@@ -1,4 +1,4 @@
-"""What was measured of a bundle, from the files beside it: figures at thresholds, and the cost of missing inputs."""
+"""Measured performance of a bundle, from the files beside it: at thresholds, and with missing inputs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from polyclinic.tasks import Task
 
 FILES = ("metrics.json", "comparison.json", "repeats.json")
 NEAR = 1e-9
-"""Thresholds that differ by no more are the same."""
+"""Tolerance for equal thresholds."""
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """What `polyclinic train` measured, as it wrote it; empty where it did not."""
+    """The measurements of `polyclinic train` as written; empty where there are none."""
 
     metrics: Mapping[str, Any]
     comparison: Mapping[str, Any]
-    crossed: bool  # by models of the same making, in folds
+    crossed: bool  # by cross-validation
 
     @classmethod
     def beside(cls, folder: Path | None) -> Measurements:
@@ -41,36 +41,36 @@ class Measurements:
         """Return the threshold of an output and its figures: as measured, otherwise as estimated out of fold."""
         if not thresholds:
             return None
-        called = {"threshold": thresholds[place], "positive": p >= thresholds[place]}
+        at_threshold = {"threshold": thresholds[place], "positive": p >= thresholds[place]}
         figures = self._figures(task, place, thresholds)
         if figures is not None:
             how: Measured = "cross_validation" if self.crossed else "held_out"
-            return Operating(**called, sensitivity=figures["sensitivity"], ppv=figures["ppv"], measured=how)
+            return Operating(**at_threshold, sensitivity=figures["sensitivity"], ppv=figures["ppv"], measured=how)
         known = reference.operating.get(task.name) if reference else None
         if known is None:
             return None
         sensitivity, ppv = (Estimate(**known[place][name]) for name in ("sensitivity", "ppv"))
-        return Operating(**called, sensitivity=sensitivity, ppv=ppv, measured="out_of_fold")
+        return Operating(**at_threshold, sensitivity=sensitivity, ppv=ppv, measured="out_of_fold")
 
     def _figures(self, task: Task, place: int, thresholds: Sequence[float]) -> dict[str, Estimate] | None:
-        """Give the figures of an output, if they were measured at the bundle's own threshold, or in folds."""
+        """Return the figures of an output if measured at the bundle's threshold or by cross-validation."""
         row = self.metrics.get(task.name)
         if row is None or not (self.crossed or self._same(task, row, thresholds)):
             return None
         if task.kind == "multilabel":
-            row = next((one for one in row["classes"] if one["level"] == task.classes[place]), None)
+            row = next((label for label in row["classes"] if label["level"] == task.classes[place]), None)
         if row is None or not {"sensitivity", "ppv"} <= row["figures"].keys():
             return None
         return {name: Estimate(**row["figures"][name]) for name in ("sensitivity", "ppv")}
 
     def _same(self, task: Task, row: Mapping[str, Any], thresholds: Sequence[float]) -> bool:
-        """Tell whether figures were measured of this very bundle, as far as the thresholds show it."""
+        """Return whether figures were measured of this bundle, judging by the thresholds."""
         if task.kind == "multilabel":
             return True
         return row["threshold"] is not None and abs(row["threshold"] - thresholds[0]) <= NEAR
 
     def cost(self, task: Task, inputs: Sequence[str], present: Sequence[str]) -> Cost | None:
-        """Give what the task's first figure is given only the inputs present, beside that given all."""
+        """Return the task's headline metric with only the inputs present, and with all."""
         table = (self.comparison.get(task.name) or {}).get("inputs")
         if table is None or not present or set(present) == set(inputs):
             return None
@@ -89,7 +89,7 @@ class Measurements:
         )
 
     def no_better_than_chance(self, cost: Cost | None) -> bool:
-        """Tell whether the inputs present were, by themselves, not shown to be better than chance."""
+        """Return whether the inputs present were not shown to be better than chance."""
         chance = None if cost is None else CHANCE.get(cost.figure)
         return cost is not None and chance is not None and cost.given.low is not None and cost.given.low <= chance
 
@@ -99,7 +99,7 @@ def _difference(plain: Mapping[str, Any]) -> Difference:
 
 
 def _stamp(path: Path) -> int:
-    """Give the time of a file's last change; 0 where there is none."""
+    """Return the modification time of a file; 0 if there is none."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -113,7 +113,7 @@ def _read(folder: Path, stamps: tuple[int, ...]) -> Measurements:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Read a file; one that is damaged counts as none, since it is not needed to answer."""
+    """Read a file; a damaged one counts as missing, since predictions do not need it."""
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Explains the answers of an assessment: modalities, scores, words, regions, and similar patients."""
+"""Explain the answers of an assessment: modalities, scores, words, regions, and similar patients."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.models.bundle.bundle import Bundle
 
 MOST_FEATURES, MOST_MEASUREMENTS = 12, 24
-"""Scores that an assessment keeps, of each kind."""
+"""Number of scores that an assessment keeps."""
 SENSITIVITY = 0.5
-"""Of the regions, where no audit chose one: what speaks at least half as strongly as the peak."""
+"""Default sensitivity of the regions, without an audit: attribution of at least half the maximum."""
 
-_REMEMBERED: dict[tuple[str, str], Neighbourhood] = {}
+_NEIGHBOURHOODS: dict[tuple[str, str], Neighbourhood] = {}
 
 
 class Explained(NamedTuple):
-    """What an assessment keeps of an explanation, and the whole; None where the bundle has no network."""
+    """The part of an explanation that an assessment keeps, and the complete one; None without a network."""
 
     explanation: Explanation
     attribution: Attribution | None = None
@@ -68,55 +68,59 @@ def explained(
     records: Mapping[datetime, Record],
     answers: Sequence[Answer],
 ) -> tuple[dict[datetime, Record], list[Answer], dict[str, Attribution]]:
-    """Add similar patients to the records, and to each answer what it rests on, if it was given.
+    """Add similar patients to the records, and an explanation to each answer with outputs.
 
-    Give also the whole attributions, by task; their pictures are the maps on which regions were looked for.
+    Also return the complete attributions by task; their pictures are the maps on which regions were searched.
     """
-    near = {time: similar_to(bundle, cohort, sample) for time, sample in samples.items()}
-    told: dict[str, Explained] = {}
+    similar = {time: similar_to(bundle, cohort, sample) for time, sample in samples.items()}
+    explanations: dict[str, Explained] = {}
     for time, sample in samples.items():
-        told |= explanations_of(bundle, sample, [one for one in answers if one.prediction_time == time])
+        explanations |= explanations_of(bundle, sample, [a for a in answers if a.prediction_time == time])
     return (
-        {time: record.model_copy(update={"similar": near[time]}) for time, record in records.items()},
+        {time: record.model_copy(update={"similar": similar[time]}) for time, record in records.items()},
         [
-            answer.model_copy(update={"explanation": told[answer.task].explanation} if answer.task in told else {})
+            answer.model_copy(update={"explanation": explanations[answer.task].explanation})
+            if answer.task in explanations
+            else answer
             for answer in answers
         ],
-        {task: one.attribution for task, one in told.items() if one.attribution is not None},
+        {task: one.attribution for task, one in explanations.items() if one.attribution is not None},
     )
 
 
 def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> dict[str, Explained]:
-    """Explain the most probable output of each answer about one sample, by task; of one without numbers, nothing.
+    """Explain the most probable output of each answer for one sample, by task; answers without outputs are skipped.
 
-    All are explained at once: what frozen encoders make of the sample serves them all.
+    All are explained together, so that frozen encoders run once.
     """
     outputs = [
-        output_of(bundle, answer.task, max(answer.outputs, key=lambda one: one.value).output)
+        output_of(bundle, answer.task, max(answer.outputs, key=lambda output: output.value).output)
         for answer in answers
         if answer.outputs
     ]
     if not outputs:
         return {}
-    shares = [_shares(one) for one in modality_shapley_of_each(bundle.ensemble, sample, outputs)]
+    shares = [_shares(shapley) for shapley in modality_shapley_of_each(bundle.ensemble, sample, outputs)]
     if not bundle.ensemble.networks:
         return {
-            one.task: Explained(Explanation(**share, method=None)) for one, share in zip(outputs, shares, strict=True)
+            output.task: Explained(Explanation(**share, method=None))
+            for output, share in zip(outputs, shares, strict=True)
         }
-    found = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
+    attributions = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
     operating_point, verdicts = stored_operating_point(bundle), stored_verdicts(bundle)
-    maps = located(bundle, sample, found, operating_point)
+    maps = located(bundle, sample, attributions, operating_point)
     trust, setting = _trust(verdicts, METHOD), _setting(verdicts, operating_point)
-    told = {}
-    for one, shown, share in zip(found, maps, shares, strict=True):
-        parts = _scores(one) | _regions(sample, one.pictures, shown, setting)
-        told[one.task] = Explained(Explanation(**share, **parts, trust=trust), replace(one, pictures=shown))
-    return told
+    explanations = {}
+    for attribution, shown, share in zip(attributions, maps, shares, strict=True):
+        parts = _scores(attribution) | _regions(sample, attribution.pictures, shown, setting)
+        complete = replace(attribution, pictures=shown)
+        explanations[attribution.task] = Explained(Explanation(**share, **parts, trust=trust), complete)
+    return explanations
 
 
-def _shares(found: ModalityShapley) -> dict[str, Any]:
-    shares = tuple(ModalityShare(modality=name, share=share) for name, share in found.by_modality.items())
-    return {"output": found.output.name, "without_inputs": found.answer.nothing, "modalities": shares}
+def _shares(shapley: ModalityShapley) -> dict[str, Any]:
+    shares = tuple(ModalityShare(modality=name, share=share) for name, share in shapley.by_modality.items())
+    return {"output": shapley.output.name, "without_inputs": shapley.answer.nothing, "modalities": shares}
 
 
 def _regions(
@@ -125,13 +129,13 @@ def _regions(
     shown: Sequence[PictureAttribution],
     setting: MapSetting,
 ) -> dict[str, Any]:
-    """Find the regions of pictures on the maps that are shown; their scores are those of the attribution."""
+    """Find the regions of images on the displayed maps; their scores are those of the attribution."""
     if not scored:
         return {}
     pairs = zip(scored, shown, strict=True)
     return {
         "map": setting,
-        "pictures": tuple(_picture(sample, one, score.total, setting.sensitivity) for score, one in pairs),
+        "pictures": tuple(_picture(sample, map_, score.total, setting.sensitivity) for score, map_ in pairs),
     }
 
 
@@ -158,79 +162,81 @@ def _setting(verdicts: Mapping[str, Verdict], operating_point: OperatingPoint | 
 
 
 def similar_to(bundle: Bundle, cohort: Cohort, sample: Sample) -> tuple[Similar, ...]:
-    """Give the patients of the training cohort who are most like the sample; none if the cohort is another."""
+    """Return the training patients most similar to the sample; none if the cohort is another."""
     if not bundle.ensemble.networks or cohort.fingerprint != bundle.origin.get("cohort") or not sample.present:
         return ()
-    return tuple(_similar(one) for one in _neighbourhood(bundle, cohort).nearest(bundle, sample))
+    return tuple(_similar(patient) for patient in _neighbourhood(bundle, cohort).nearest(bundle, sample))
 
 
 def _neighbourhood(bundle: Bundle, cohort: Cohort) -> Neighbourhood:
-    """Place the patients of the training cohort; the last such is remembered, its latents also by later processes."""
+    """Return the neighbourhood of the training cohort; the last is kept in memory, and its latents in a file."""
     key = bundle.digest[:32], cohort.fingerprint[:32]
-    if key not in _REMEMBERED:
-        _REMEMBERED.clear()
+    if key not in _NEIGHBOURHOODS:
+        _NEIGHBOURHOODS.clear()
         folder = EncoderCache().folder / "neighbours"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it names patients
-        _REMEMBERED[key] = Neighbourhood.of(bundle, cohort, folder / f"{'-'.join(key)}.arrow")
-    return _REMEMBERED[key]
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # the file holds subject ids
+        _NEIGHBOURHOODS[key] = Neighbourhood.of(bundle, cohort, folder / f"{'-'.join(key)}.arrow")
+    return _NEIGHBOURHOODS[key]
 
 
-def _similar(one: SimilarPatient) -> Similar:
+def _similar(patient: SimilarPatient) -> Similar:
     return Similar(
-        subject_id=one.subject_id,
-        prediction_time=one.prediction_time,
-        likeness=one.likeness,
-        outcomes=tuple(Outcome(task=task, value=value) for task, value in one.outcomes.items()),
-        shares=tuple(InCommon(name=each.name, mine=each.mine, theirs=each.theirs) for each in one.shares),
+        subject_id=patient.subject_id,
+        prediction_time=patient.prediction_time,
+        likeness=patient.likeness,
+        outcomes=tuple(Outcome(task=task, value=value) for task, value in patient.outcomes.items()),
+        shares=tuple(InCommon(name=shared.name, mine=shared.mine, theirs=shared.theirs) for shared in patient.shares),
     )
 
 
-def _scores(found: Attribution) -> dict[str, Any]:
-    gap = found.completeness.gap if found.completeness else math.inf
+def _scores(attribution: Attribution) -> dict[str, Any]:
+    gap = attribution.completeness.gap if attribution.completeness else math.inf
     return {
-        "method": found.method,
-        "baseline": found.baseline,
+        "method": attribution.method,
+        "baseline": attribution.baseline,
         "gap": gap if math.isfinite(gap) else None,
-        "features": _features(found.structured) if found.structured else (),
-        "measurements": _measurements(found.series) if found.series else (),
-        "words": _words(found.note) if found.note else (),
+        "features": _features(attribution.structured) if attribution.structured else (),
+        "measurements": _measurements(attribution.series) if attribution.series else (),
+        "words": _words(attribution.note) if attribution.note else (),
     }
 
 
-def _features(found: StructuredAttribution) -> tuple[FeatureScore, ...]:
-    order = np.argsort(-np.abs(found.scores), kind="stable")[:MOST_FEATURES].tolist()
+def _features(attribution: StructuredAttribution) -> tuple[FeatureScore, ...]:
+    order = np.argsort(-np.abs(attribution.scores), kind="stable")[:MOST_FEATURES].tolist()
     return tuple(
         FeatureScore(
-            name=found.names[k],
-            code=found.codes[k],
-            value=None if np.isnan(found.values[k]) else float(found.values[k]),
-            score=float(found.scores[k]),
+            name=attribution.names[k],
+            code=attribution.codes[k],
+            value=None if np.isnan(attribution.values[k]) else float(attribution.values[k]),
+            score=float(attribution.scores[k]),
         )
         for k in order
-        if found.scores[k]
+        if attribution.scores[k]
     )
 
 
-def _measurements(found: SeriesAttribution) -> tuple[MeasurementScore, ...]:
-    order = sorted(found.measurements, key=lambda one: -abs(one.score))[:MOST_MEASUREMENTS]
-    return tuple(MeasurementScore(**one._asdict()) for one in order if one.score)
+def _measurements(attribution: SeriesAttribution) -> tuple[MeasurementScore, ...]:
+    order = sorted(attribution.measurements, key=lambda m: -abs(m.score))[:MOST_MEASUREMENTS]
+    return tuple(MeasurementScore(**m._asdict()) for m in order if m.score)
 
 
-def _words(found: NoteAttribution) -> tuple[WordScore, ...]:
-    return tuple(WordScore(**word._asdict(), negates=word.negates) for word in found.words)
+def _words(attribution: NoteAttribution) -> tuple[WordScore, ...]:
+    return tuple(WordScore(**word._asdict(), negates=word.negates) for word in attribution.words)
 
 
-def _picture(sample: Sample, found: PictureAttribution, score: float, sensitivity: float) -> PictureRegions:
-    spacing = spacing_of(sample, found.blob)
+def _picture(sample: Sample, attribution: PictureAttribution, score: float, sensitivity: float) -> PictureRegions:
+    spacing = spacing_of(sample, attribution.blob)
     mm = None if spacing is None else (spacing.mm, spacing.mm)
-    regions = (region_in_picture(one, found.canvas, mm) for one in localise(found.scores, sensitivity))
+    regions = (
+        region_in_picture(region, attribution.canvas, mm) for region in localise(attribution.scores, sensitivity)
+    )
     return PictureRegions(
-        blob=found.blob,
-        view=found.view,
-        width=found.canvas.width,
-        height=found.canvas.height,
+        blob=attribution.blob,
+        view=attribution.view,
+        width=attribution.canvas.width,
+        height=attribution.canvas.height,
         score=score,
         sensitivity=sensitivity,
         spacing=None if spacing is None else spacing.measured,
-        regions=tuple(one for one in regions if one is not None),
+        regions=tuple(region for region in regions if region is not None),
     )

@@ -1,6 +1,6 @@
-"""What an answer rests on, as an assessment keeps it: the weightiest scores, the words, the regions of pictures.
+"""Explanations as an assessment keeps them: the largest scores, the words, the regions of images.
 
-Whole attributions, with a score for each pixel, come from `polyclinic.explain`.
+Complete attributions, with a score for each pixel, come from `polyclinic.explain`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class Part(BaseModel):
 
 
 class ModalityShare(Part):
-    """What one modality adds to the answer, in its unit: its exact Shapley value."""
+    """The exact Shapley value of one modality, in the unit of the answer."""
 
     modality: str
     share: float
 
 
 class FeatureScore(Part):
-    """A structured feature, its value in the record's own unit, and its score."""
+    """A structured feature, its value in the unit of the record, and its score."""
 
     name: str
     code: str
@@ -37,7 +37,7 @@ class FeatureScore(Part):
 
 
 class MeasurementScore(Part):
-    """A measurement of a series, so many hours before the prediction time, and its score."""
+    """A measurement of a series, its time in hours before the prediction time, and its score."""
 
     code: str
     hours: float
@@ -46,7 +46,7 @@ class MeasurementScore(Part):
 
 
 class WordScore(Part):
-    """A word of a note, from which character to which it stands, and its score."""
+    """A word of a note, its character range, and its score."""
 
     text: str
     section: str
@@ -66,56 +66,56 @@ class Trust(Part):
 
 
 class MapSetting(Part):
-    """On which map regions were looked for, and with which setting of the dial."""
+    """The map on which regions were searched, and the sensitivity."""
 
     method: str
-    smoothing: float  # of the map, as a share of its side; 0: none
-    sensitivity: float  # of the dial, see `polyclinic.explain.localisation.localisation`
-    chosen_on: str | None  # the split on whose known lesions an audit chose all three; None: nobody chose them
-    recall: Estimate | None = None  # of the lesions there
-    false_regions: Estimate | None = None  # a picture there
-    trust: Trust = Trust(verdict="not_audited")  # in the method of the map
+    smoothing: float  # standard deviation of the blur, as a share of the map's side; 0: none
+    sensitivity: float  # see `polyclinic.explain.localisation.localisation`
+    chosen_on: str | None  # the split on whose known lesions an audit chose all three; None: defaults
+    recall: Estimate | None = None  # of lesions, on that split
+    false_regions: Estimate | None = None  # per image, on that split
+    trust: Trust = Trust(verdict="not_audited")  # of the map's method
 
 
 class PictureRegions(Part):
-    """A picture, the sum of its pixels' scores, and where in it lies what speaks for the answer."""
+    """An image, the sum of its pixels' scores, and the regions that support the answer."""
 
     blob: str
     view: str
     width: int
     height: int
     score: float
-    sensitivity: float  # of the dial, see `polyclinic.explain.localisation.localisation`
-    spacing: Literal["patient", "detector"] | None = None  # where millimetres are measured; None: they are not known
-    regions: tuple[Region, ...]  # in pixels of the picture, and millimetres where known
+    sensitivity: float  # see `polyclinic.explain.localisation.localisation`
+    spacing: Literal["patient", "detector"] | None = None  # plane of the millimetres; None: unknown
+    regions: tuple[Region, ...]  # in pixels of the image, and millimetres where known
 
 
 class Explanation(Part):
-    """What one output rests on: modalities in the unit of the answer, all else in that of the networks' mean logit."""
+    """The explanation of one output: modalities in the unit of the answer, all else in units of the mean logit."""
 
     output: str
-    without_inputs: float  # the answer if nothing were recorded; with the shares of the modalities, the answer
+    without_inputs: float  # the answer without any input; plus the shares of the modalities, the answer
     modalities: tuple[ModalityShare, ...]
-    method: str | None  # of the scores; None: the bundle has no network, and there are no scores
+    method: str | None  # of the scores; None: no network, and no scores
     baseline: str | None = None
     trust: Trust = Trust(verdict="not_audited")
-    map: MapSetting | None = None  # None: there are no pictures
-    gap: float | None = None  # how far the scores are from adding up, as a share; None: no measure of it
-    features: tuple[FeatureScore, ...] = ()  # the weightiest
-    measurements: tuple[MeasurementScore, ...] = ()  # the weightiest
+    map: MapSetting | None = None  # None: no images
+    gap: float | None = None  # relative completeness gap of the scores; None: not defined
+    features: tuple[FeatureScore, ...] = ()  # largest scores first
+    measurements: tuple[MeasurementScore, ...] = ()  # largest scores first
     words: tuple[WordScore, ...] = ()  # all, in reading order
     pictures: tuple[PictureRegions, ...] = ()
 
 
 class Outcome(Part):
-    """What became of someone: the class, the labels, the number, yes or no; None where it was not observed."""
+    """The observed outcome of a task: the class, labels, number, yes or no; None: not observed."""
 
     task: str
     value: str | float | None
 
 
 class InCommon(Part):
-    """Something unusual that two patients have in common."""
+    """An unusual value that two patients share."""
 
     name: str
     mine: float
@@ -123,10 +123,10 @@ class InCommon(Part):
 
 
 class Similar(Part):
-    """A patient whom the bundle learnt from and whom its networks place near."""
+    """A training patient near the sample in the networks' latent."""
 
     subject_id: int
     prediction_time: datetime
-    likeness: float  # cosine: 1 in the same direction from the middle, 0 unlike, -1 opposite
+    likeness: float  # cosine similarity of standardised latents
     outcomes: tuple[Outcome, ...]
     shares: tuple[InCommon, ...]

@@ -21,7 +21,7 @@ from polyclinic.models.bundle.outliers import Novelty
 from polyclinic.models.ensemble.ensemble import EnsemblePredictions
 
 BY_KIND = {"note": "NOTE//", "image": "IMAGE//"}
-"""Modalities that read every code of a kind, seen in training or not."""
+"""Modalities that read every code of a kind, whether or not it occurred in training."""
 
 
 @dataclass(frozen=True, eq=False)

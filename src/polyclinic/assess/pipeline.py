@@ -11,7 +11,7 @@ from polyclinic.assess.abstention import abstentions_of
 from polyclinic.assess.assessment import Abstention, Answer, Assessment, AssessmentError, Fingerprints, Record
 from polyclinic.assess.bundle_performance import Measurements
 from polyclinic.assess.inference import InferenceInput, refuse_foreign
-from polyclinic.assess.prediction_time import Asked, naive, refuse_before_first_event, when_asked
+from polyclinic.assess.prediction_time import ScheduledTask, naive, refuse_before_first_event, scheduled_tasks
 from polyclinic.assess.uncertainty import output_estimates, sets_of
 from polyclinic.cohort import Cohort
 from polyclinic.models.bundle.bundle import Bundle
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     from polyclinic.explain.sample import Sample
 
 NO_REFERENCE = (
-    "The bundle remembers nothing of development: no conformal set, no figures out of fold, not how usual "
-    "the record is, and intervals span the networks alone. Train it again."
+    "The bundle has no development reference: no conformal sets, no out-of-fold figures, no measure of how usual the "
+    "record is, and intervals span the networks alone. Train it again."
 )
 NOT_MEASURED = (
-    "The bundle was not measured on subjects kept apart: figures at thresholds come from those it was developed on, "
-    "and what a missing input costs is not known."
+    "The bundle was not measured on held-out subjects: figures at thresholds come from the development subjects, and "
+    "the cost of missing inputs is not known."
 )
 
 
 def assess(
     bundle: Bundle, cohort: Cohort, subject: int, at: datetime | None = None, explain: bool = True
 ) -> Assessment:
-    """Say everything that a bundle can say of one subject.
+    """Assess one subject by every task of a bundle.
 
     Args:
-        bundle: loaded once, it may answer for any number of subjects.
-        cohort: one that it learnt from, or any other.
-        subject: an id of the cohort.
-        at: the time to ask at; None: each task's own prediction time (of one that is asked several times, the latest).
-            Nothing after it is read. A time with a zone is turned to UTC; those of a cohort have none.
-        explain: add what each answer rests on, which takes longer than the answer itself.
+        bundle: may be used for any number of subjects.
+        cohort: the training cohort, or any other.
+        subject: its id in the cohort.
+        at: prediction time; None: each task's own (the latest, if there are several). Later events are not read. A time
+            with a zone is converted to UTC; those of a cohort have none.
+        explain: add an explanation of each answer, which takes longer than the answer.
 
     Returns:
-        The assessment. What cannot or should not be answered abstains in it, with the reason.
+        The assessment. Answers that cannot be given, or should not be acted on, abstain with the reason.
 
     Raises:
-        AssessmentError: the cohort has no such subject, or nothing that the bundle reads; `at` is before the first
+        AssessmentError: the cohort has no such subject, or no code that the bundle reads; `at` is before the first
             event.
-        PictureError: a picture is missing or damaged.
+        PictureError: an image is missing or damaged.
     """
     return assess_with_evidence(bundle, cohort, subject, at, explain).assessment
 
@@ -74,18 +74,18 @@ def assess_with_evidence(
     at = naive(at)
     if at is not None:
         refuse_before_first_event(events, at)
-    asked = when_asked(events, bundle.tasks, at)
-    times = sorted({one.time for one in asked if one.time is not None})
+    scheduled = scheduled_tasks(events, bundle.tasks, at)
+    times = sorted({row.time for row in scheduled if row.time is not None})
     inference_inputs = {time: InferenceInput.of(bundle, cohort, events, subject, time) for time in times}
     samples = {time: inference_input.sample for time, inference_input in inference_inputs.items()}
     if not any(sample.present for sample in samples.values()):
         refuse_foreign(bundle.features, cohort)
     records = {time: inference_input.record(bundle.reference) for time, inference_input in inference_inputs.items()}
     measurements = Measurements.beside(bundle.folder)
-    answers = [_answer(bundle, one, inference_inputs, records, measurements) for one in asked]
+    answers = [_answer(bundle, row, inference_inputs, records, measurements) for row in scheduled]
     attributions: dict[str, Attribution] = {}
     if explain:
-        # Loads much that answering does without.
+        # Imported here because it loads much that answers do not need.
         from polyclinic.assess.explain_answers import explained
 
         records, answers, attributions = explained(bundle, cohort, samples, records, answers)
@@ -102,25 +102,25 @@ def assess_with_evidence(
 
 def _answer(
     bundle: Bundle,
-    asked: Asked,
+    scheduled: ScheduledTask,
     inference_inputs: Mapping[datetime, InferenceInput],
     records: Mapping[datetime, Record],
     measurements: Measurements,
 ) -> Answer:
-    task = asked.task
+    task = scheduled.task
     about = {"task": task.name, "kind": task.kind, "question": task.describe(), "unit": _unit(task)}
-    if asked.time is None:
-        text = f"The question is not asked of this patient: {asked.refusal}."
+    if scheduled.time is None:
+        text = f"The question is not asked of this patient: {scheduled.refusal}."
         return Answer(**about, prediction_time=None, abstentions=(Abstention(reason="not_asked", text=text),))
-    record, predictions = records[asked.time], inference_inputs[asked.time].predictions
+    record, predictions = records[scheduled.time], inference_inputs[scheduled.time].predictions
     cost = measurements.cost(task, bundle.inputs, record.present)
-    # Of who has nothing, the model says what is usual: that is no answer about this patient.
+    # Without any input the model predicts the prior, which is no answer about this patient.
     ensemble, reference = bundle.ensemble, bundle.reference
     outputs = output_estimates(ensemble, reference, task, predictions, measurements) if record.present else ()
     sets = sets_of(reference, task, outputs) if outputs else ()
     return Answer(
         **about,
-        prediction_time=asked.time,
+        prediction_time=scheduled.time,
         outputs=outputs,
         sets=sets,
         cost=cost,
@@ -129,7 +129,7 @@ def _answer(
 
 
 def _unit(task: Task) -> str | None:
-    """Give the unit of an estimate, if all codes that answer have the same."""
+    """Return the unit of a regression, if all its target codes have the same."""
     if task.kind != "regression":
         return None
     units = {code.split("//")[2] if code.count("//") == 2 else "" for code in task.target.codes}

@@ -1,4 +1,4 @@
-"""When each task of a bundle is asked of one subject, and why not."""
+"""The prediction time of each task for one subject, or why the task does not apply."""
 
 from __future__ import annotations
 
@@ -15,48 +15,45 @@ from polyclinic.tasks.code_patterns import OUTCOMES, matching
 from polyclinic.tasks.prediction_times import Record, ask
 
 
-class Asked(NamedTuple):
-    """When a task is asked; None, and the reason, where it is not."""
+class ScheduledTask(NamedTuple):
+    """A task and its prediction time; None with the reason if it does not apply."""
 
     task: Task
     time: datetime | None
     refusal: str
 
 
-def when_asked(events: pl.DataFrame, tasks: Sequence[Task], at: datetime | None) -> list[Asked]:
-    """Find the prediction time of each task for the subject of `events`, or judge whether it can be asked at `at`.
-
-    Of a task that is asked at several times, it is the latest.
-    """
+def scheduled_tasks(events: pl.DataFrame, tasks: Sequence[Task], at: datetime | None) -> list[ScheduledTask]:
+    """Find the prediction time of each task for the subject of `events` (the latest), or check that `at` is valid."""
     found: dict[str, tuple[datetime | None, str]] = {}
-    asked = []
+    scheduled = []
     for task in tasks:
         moved = task if at is None else task.model_copy(update={"prediction": Prediction(anchor=at)})
         key = moved.model_dump_json(include={"prediction", "exclusions", "inputs"})
         if key not in found:
             found[key] = _when(events, moved)
-        asked.append(Asked(task, *found[key]))
-    return asked
+        scheduled.append(ScheduledTask(task, *found[key]))
+    return scheduled
 
 
 def naive(at: datetime | None) -> datetime | None:
-    """Turn a time with a zone to UTC: the times of a cohort have no zone."""
+    """Convert a time with a zone to UTC without one, as the times of a cohort are."""
     return at.astimezone(UTC).replace(tzinfo=None) if at is not None and at.tzinfo is not None else at
 
 
 def refuse_before_first_event(events: pl.DataFrame, at: datetime) -> None:
-    """Raise AssessmentError where `at` lies before the subject's first event, birth and outcomes aside."""
+    """Raise AssessmentError if `at` is before the subject's first event other than birth and outcomes."""
     codes = events["code"].cast(pl.String)
-    lived = events.filter((codes != BIRTH) & ~codes.is_in(matching(codes.unique().to_list(), (OUTCOMES,))))
-    first = lived["time"].min()
+    recorded = events.filter((codes != BIRTH) & ~codes.is_in(matching(codes.unique().to_list(), (OUTCOMES,))))
+    first = recorded["time"].min()
     if isinstance(first, datetime) and at < first:
         raise AssessmentError(
-            "the time asked for lies before the subject's first event: give a later one, or none for the task's own"
+            "the requested time is before the subject's first event: give a later one, or none for the task's own"
         )
 
 
 def _when(events: pl.DataFrame, task: Task) -> tuple[datetime | None, str]:
-    told = ask(Record.of(events.lazy(), task), task)
-    if told.times.is_empty():
-        return None, "; ".join(told.excluded) or "nothing is recorded"
-    return told.times["prediction_time"][-1], ""
+    found = ask(Record.of(events.lazy(), task), task)
+    if found.times.is_empty():
+        return None, "; ".join(found.excluded) or "nothing is recorded"
+    return found.times["prediction_time"][-1], ""

@@ -1,4 +1,4 @@
-"""The numbers of one answer: what is said, how well it is known, and which answers cannot be ruled out."""
+"""The outputs of one answer, their intervals, and its conformal sets."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from polyclinic.models.ensemble.members import MemberPrediction
 from polyclinic.tasks import Task
 
 ALPHA = 0.1
-"""Share of the subjects whose conformal set may miss the truth."""
+"""Miscoverage of the conformal sets."""
 TAIL = (1 - CONFIDENCE) / 2
 SAME = 1e-9
-"""Networks that differ by no more have no say."""
+"""Tolerance below which networks count as equal."""
 
 
 def output_estimates(
@@ -110,30 +110,30 @@ def sets_of(reference: Reference | None, task: Task, outputs: tuple[OutputEstima
 def _of_classes(
     conformity: Conformity, place: int, p: Float[np.ndarray, " answer"], names: tuple[str, ...], label: str | None
 ) -> ConformalSet:
-    held = class_set(p, conformal_quantile(conformity.scores[place], ALPHA))
+    included = class_set(p, conformal_quantile(conformity.scores[place], ALPHA))
     return ConformalSet(
         output=label,
-        answers=tuple(name for name, kept in zip(names, held.tolist(), strict=True) if kept),
-        everything=bool(held.all()),
-        **_promise(conformity, place),
+        answers=tuple(name for name, kept in zip(names, included.tolist(), strict=True) if kept),
+        everything=bool(included.all()),
+        **_coverage(conformity, place),
     )
 
 
 def _of_number(conformity: Conformity, place: int, value: float) -> ConformalSet:
     reach = conformal_quantile(conformity.scores[place], ALPHA)
-    endless = math.isinf(reach)
+    unbounded = math.isinf(reach)
     return ConformalSet(
         output=None,
         answers=(),
-        low=None if endless else value - reach,
-        high=None if endless else value + reach,
-        everything=endless,
-        **_promise(conformity, place),
+        low=None if unbounded else value - reach,
+        high=None if unbounded else value + reach,
+        everything=unbounded,
+        **_coverage(conformity, place),
     )
 
 
-def _promise(conformity: Conformity, place: int) -> dict[str, Any]:
-    """Say how often such sets hold the truth, and on whom that stands."""
+def _coverage(conformity: Conformity, place: int) -> dict[str, Any]:
+    """Return the coverage of such sets and the subjects that it is based on."""
     subjects = len(conformity.scores[place])
     low, high = coverage_interval(subjects, ALPHA) if conformity.split else (None, None)
     return {

@@ -56,14 +56,14 @@ def all_of(units, value=True):
 
 
 def test_nothing_removed_changes_nothing_and_all_removed_is_the_baseline(perturbed):
-    (whole,) = perturbed.path(perturbed.path.between(torch.ones(1))).tolist()
+    (whole,) = perturbed.function(perturbed.function.between(torch.ones(1))).tolist()
     for modality, units in perturbed.units.items():
         assert perturbed.without(modality, all_of(units)) == pytest.approx(whole, abs=1e-4)
         if modality != "note":
-            inputs = perturbed.path.inputs
+            inputs = perturbed.function.inputs
             points = {name: (input_.start if name == modality else input_.end)[None] for name, input_ in inputs.items()}
             with torch.no_grad():
-                (empty,) = perturbed.path(points).tolist()
+                (empty,) = perturbed.function(points).tolist()
             assert perturbed.without(modality, all_of(units, value=False)) == pytest.approx(empty, abs=1e-4)
 
 
@@ -118,7 +118,7 @@ def test_units_of_other_encoders_lose_what_is_removed(other_bundle, sample_of, n
     other = other_bundle(name)
     sample = next(one for one in (sample_of(other, n) for n in range(24)) if one.present == other.inputs)
     perturbed = perturbed_sample(other, without(sample, "image"))
-    (whole,) = perturbed.path(perturbed.path.between(torch.ones(1))).tolist()
+    (whole,) = perturbed.function(perturbed.function.between(torch.ones(1))).tolist()
     units = perturbed.units["note"]
     assert perturbed.without("note", all_of(units)) == pytest.approx(whole, abs=1e-4)
     lost = perturbed.without("note", ~np.eye(len(units), dtype=bool))
@@ -204,13 +204,13 @@ def test_gradients_of_random_networks_are_other_ones_and_of_the_same_are_the_sam
 
 
 def test_noise_is_small_and_leaves_the_border_and_the_sample_alone(perturbed):
-    before = {name: input_.end.clone() for name, input_ in perturbed.path.inputs.items()}
+    before = {name: input_.end.clone() for name, input_ in perturbed.function.inputs.items()}
     shaken = noisy(perturbed, 0)
-    image = shaken.path.inputs["image"].end
+    image = shaken.function.inputs["image"].end
     assert ((image > 0) <= (before["image"] > 0)).all()
     assert 0 < (image - before["image"]).abs().max() < 0.1
-    assert all(torch.equal(input_.end, before[name]) for name, input_ in perturbed.path.inputs.items())
-    assert noisy(perturbed, 0).path.inputs["series"].end.equal(shaken.path.inputs["series"].end)
+    assert all(torch.equal(input_.end, before[name]) for name, input_ in perturbed.function.inputs.items())
+    assert noisy(perturbed, 0).function.inputs["series"].end.equal(shaken.function.inputs["series"].end)
     changed = shaken.without("structured", all_of(shaken.units["structured"]))
     assert changed != pytest.approx(perturbed.without("structured", all_of(perturbed.units["structured"])), abs=1e-7)
 
@@ -219,8 +219,8 @@ def test_of_sentences_the_embeddings_are_shaken(read_as):
     bundle, sample = read_as("sentences")
     perturbed = perturbed_sample(bundle, without(sample, "image"))
     shaken = noisy(perturbed, 0)
-    assert not torch.equal(shaken.path.inputs["note"].embedded, perturbed.path.inputs["note"].embedded)
-    assert torch.equal(shaken.path.inputs["note"].end, perturbed.path.inputs["note"].end)
+    assert not torch.equal(shaken.function.inputs["note"].embedded, perturbed.function.inputs["note"].embedded)
+    assert torch.equal(shaken.function.inputs["note"].end, perturbed.function.inputs["note"].end)
 
 
 def test_rank_correlation_is_spearmans():
@@ -232,8 +232,8 @@ def test_rank_correlation_is_spearmans():
 
 
 def test_coarse_maps_lie_over_the_canvas_and_of_pictures_there_are_two_more_methods(perturbed):
-    side = perturbed.path.inputs["image"].end.shape[-1]
-    views = len(perturbed.path.inputs["image"].end)
+    side = perturbed.function.inputs["image"].end.shape[-1]
+    views = len(perturbed.function.inputs["image"].end)
     for name in ("map_gradients", "grad_cam"):
         told = METHODS[name](perturbed)
         assert told.maps.shape == (views, side, side)
@@ -269,7 +269,7 @@ def test_map_gradients_tell_what_sets_a_picture_apart_from_the_usual(bundle, sam
 def test_without_a_usual_map_they_begin_at_a_black_picture(bundle, sample):
     unread = replace(bundle, reference=None)
     perturbed = perturbed_sample(unread, sample)
-    input_ = perturbed.path.inputs["image"]
+    input_ = perturbed.function.inputs["image"]
     with torch.no_grad():
         black = input_.tensors(torch.zeros_like(input_.end)[None])["tokens"]
         batch = perturbed.batch({"image": {**perturbed.whole["image"], "tokens": black}}, {})

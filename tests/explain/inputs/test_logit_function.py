@@ -32,27 +32,27 @@ def mean_logit(bundle, sample, output):
     return float(torch.stack(logits).mean(dim=0)[0, output.place])
 
 
-def ends_of(path):
+def ends_of(function):
     with torch.no_grad():
-        return path(path.between(torch.tensor([0.0, 1.0]))).tolist()
+        return function(function.between(torch.tensor([0.0, 1.0]))).tolist()
 
 
 @pytest.mark.parametrize("number", range(8))
 def test_the_end_of_the_path_is_what_the_networks_say(bundle, sample_of, number):
     sample, output = sample_of(bundle, number), output_of(bundle, TASK)
-    path = LogitFunction(bundle.ensemble.networks, sample, output)
-    assert tuple(path.inputs) == sample.present
-    assert ends_of(path)[1] == pytest.approx(mean_logit(bundle, sample, output), abs=HALF)
+    function = LogitFunction(bundle.ensemble.networks, sample, output)
+    assert tuple(function.inputs) == sample.present
+    assert ends_of(function)[1] == pytest.approx(mean_logit(bundle, sample, output), abs=HALF)
 
 
 def test_it_is_the_mean_logit_of_the_bundles_own_answer(bundle, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     prediction = bundle.ensemble.answer(sample.arrays, every_member=True)[TASK].members[NETWORK].answers[0, 0]
-    path = LogitFunction(bundle.ensemble.networks, sample, output)
+    function = LogitFunction(bundle.ensemble.networks, sample, output)
     with torch.no_grad():
-        end = path.between(torch.ones(1))
-        batch = path.batch(end)
-        said = torch.cat([path.ask(network, end, batch) for network in path.networks]).sigmoid().mean()
+        end = function.between(torch.ones(1))
+        batch = function.batch(end)
+        said = torch.cat([function.ask(network, end, batch) for network in function.networks]).sigmoid().mean()
     assert float(log_odds(said.numpy())) == pytest.approx(float(log_odds(prediction)), abs=HALF)
 
 
@@ -73,11 +73,11 @@ def test_who_else_asks_the_networks_meanwhile_gets_his_own_answer(other_bundle, 
     other = other_bundle("words")
     sample, output = sample_of(other, 0), output_of(other, TASK)
     before, meanwhile = mean_logit(other, sample, output), []
-    path = LogitFunction(other.ensemble.networks, sample, output)
-    embedding = path.networks[0].encoder("note").embedding.word
+    function = LogitFunction(other.ensemble.networks, sample, output)
+    embedding = function.networks[0].encoder("note").embedding.word
     forward = embedding.forward
     embedding.forward = lambda codes: meanwhile.append(mean_logit(other, sample, output)) or forward(codes)
-    assert ends_of(path)[0] != pytest.approx(before, abs=1e-4)
+    assert ends_of(function)[0] != pytest.approx(before, abs=1e-4)
     assert meanwhile == [before]
     unhooked = other_bundle("sentences")
     asked = LogitFunction(unhooked.ensemble.networks, sample_of(unhooked, 0), output_of(unhooked, TASK))
@@ -119,19 +119,19 @@ def test_what_an_absent_modality_holds_is_not_even_read(bundle, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     for modality in sample.present:
         fewer = without(sample, modality)
-        path = LogitFunction(bundle.ensemble.networks, fewer, output)
-        assert modality not in path.inputs
-        assert ends_of(path)[1] == pytest.approx(mean_logit(bundle, fewer, output), abs=HALF)
+        function = LogitFunction(bundle.ensemble.networks, fewer, output)
+        assert modality not in function.inputs
+        assert ends_of(function)[1] == pytest.approx(mean_logit(bundle, fewer, output), abs=HALF)
 
 
 def test_baselines_differ_only_where_they_say(bundle, hospital, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     means = training_means(bundle, hospital)
-    paths = {
+    functions = {
         one.name: LogitFunction(bundle.ensemble.networks, sample, output, one)
         for one in (ZERO, BLURRED, Baseline("mean", means))
     }
-    zero, blurred, mean = (paths[name].inputs for name in ("zero", "blurred", "mean"))
+    zero, blurred, mean = (functions[name].inputs for name in ("zero", "blurred", "mean"))
     for modality in sample.present:
         torch.testing.assert_close(zero[modality].end, mean[modality].end, rtol=0, atol=0)
         assert not zero[modality].start.any()
@@ -140,8 +140,8 @@ def test_baselines_differ_only_where_they_say(bundle, hospital, with_inputs):
     assert float(blurred["image"].start.mean()) == pytest.approx(float(blurred["image"].end.mean()), abs=0.05)
     arrays = sample.arrays["structured"]
     assert mean["structured"].start.shape == (int(arrays["known"].sum()),)
-    assert len({round(ends_of(path)[0], 5) for path in paths.values()}) == 3
-    assert len({round(ends_of(path)[1], 5) for path in paths.values()}) == 1
+    assert len({round(ends_of(function)[0], 5) for function in functions.values()}) == 3
+    assert len({round(ends_of(function)[1], 5) for function in functions.values()}) == 1
 
 
 def test_means_are_of_training_subjects(bundle, hospital):

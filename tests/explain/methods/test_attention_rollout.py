@@ -21,14 +21,14 @@ def complete(bundle, sample_of):
 def test_grad_cam_weighs_the_last_map_by_its_mean_gradient(bundle, with_inputs):
     sample = with_inputs()
     found = grad_cam(bundle, sample, TASK)
-    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
-    points = path.between(torch.ones(1))
+    function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
+    points = function.between(torch.ones(1))
     expected = []
-    for network in path.networks:
-        maps = path.batch(points).inputs["image"]["tokens"][0].detach().requires_grad_()
-        batch = path.batch(points)
+    for network in function.networks:
+        maps = function.batch(points).inputs["image"]["tokens"][0].detach().requires_grad_()
+        batch = function.batch(points)
         batch.inputs["image"]["tokens"] = maps[None]
-        (gradient,) = torch.autograd.grad(path.ask(network, points, batch).sum(), maps)
+        (gradient,) = torch.autograd.grad(function.ask(network, points, batch).sum(), maps)
         expected.append((gradient.mean(dim=1, keepdim=True) * maps.detach()).sum(dim=2).relu().view(-1, 14, 14))
     heat = torch.stack(expected).mean(dim=0)
     heat = (heat / heat.sum()).numpy()
@@ -71,15 +71,15 @@ def test_weights_are_those_that_the_attention_uses():
 def test_rollout_of_patches(other_bundle, sample_of):
     other = other_bundle("words")
     sample = complete(other, sample_of)
-    path = LogitFunction(other.ensemble.networks, sample, output_of(other, TASK))
+    function = LogitFunction(other.ensemble.networks, sample, output_of(other, TASK))
     with torch.no_grad():
-        before = path(path.between(torch.ones(1)))
+        before = function(function.between(torch.ones(1)))
     found = attention_rollout(other, sample, TASK)
     assert found.total == pytest.approx(1, abs=1e-5)
     assert all(picture.scores.min() >= 0 for picture in found.pictures)
     assert np.ptp(found.pictures[0].scores) > 0
     with torch.no_grad():
-        torch.testing.assert_close(path(path.between(torch.ones(1))), before, rtol=0, atol=0)
+        torch.testing.assert_close(function(function.between(torch.ones(1))), before, rtol=0, atol=0)
 
 
 def test_rollout_of_sentences(other_bundle, sample_of):

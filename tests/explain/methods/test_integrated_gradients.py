@@ -33,9 +33,9 @@ def telling(bundle, sample_of):
     found = {}
     for sample in (sample_of(bundle, number) for number in range(16)):
         if sample.present == bundle.inputs:
-            path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
+            function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
             with torch.no_grad():
-                start, end = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
+                start, end = function(function.between(torch.tensor([0.0, 1.0]))).tolist()
             found[abs(end - start)] = sample
     return found[max(found)]
 
@@ -60,9 +60,9 @@ def test_all_modalities_add_up_to_the_logit_that_they_explain(bundle, telling, w
     assert whole.total == pytest.approx(complete.total, rel=1e-5, abs=1e-6)
     assert whole.total - complete.difference == pytest.approx(complete.residual, abs=1e-6)
     assert abs(complete.residual) <= complete.unevenness
-    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
+    function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
     with torch.no_grad():
-        start, end = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
+        start, end = function(function.between(torch.tensor([0.0, 1.0]))).tolist()
     assert (complete.reference, complete.value) == pytest.approx((start, end), abs=1e-5)
     assert all(abs(score) > 0 for score in whole.by_modality.values())
 
@@ -145,15 +145,15 @@ def test_networks_run_once_for_several_answers_and_no_answer_takes_more_steps_th
 
 def test_without_pictures_and_notes_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "image", "note")
-    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
-    ours = integrate(path, tolerance=1e-4)
-    names = list(path.inputs)
+    function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
+    ours = integrate(function, tolerance=1e-4)
+    names = list(function.inputs)
 
     def forward(*points):
-        return path(dict(zip(names, points, strict=True)))
+        return function(dict(zip(names, points, strict=True)))
 
-    ends = tuple(path.inputs[name].end[None] for name in names)
-    starts = tuple(path.inputs[name].start[None] for name in names)
+    ends = tuple(function.inputs[name].end[None] for name in names)
+    starts = tuple(function.inputs[name].start[None] for name in names)
     theirs = IntegratedGradients(forward).attribute(ends, starts, n_steps=128, method="gausslegendre")
     for name, scores in zip(names, theirs, strict=True):
         largest = float(scores.abs().max())
@@ -162,10 +162,10 @@ def test_without_pictures_and_notes_captum_says_the_same(bundle, with_inputs):
 
 def test_of_notes_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "image", "structured", "series")
-    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
-    ours = integrate(path, tolerance=2e-3).scores["note"]
-    input_ = path.inputs["note"]
-    theirs = IntegratedGradients(lambda x: path({"note": x})).attribute(
+    function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
+    ours = integrate(function, tolerance=2e-3).scores["note"]
+    input_ = function.inputs["note"]
+    theirs = IntegratedGradients(lambda x: function({"note": x})).attribute(
         input_.end[None], input_.start[None], n_steps=32, method="gausslegendre"
     )[0]
     assert float((ours - theirs).abs().max()) < 0.03 * float(theirs.abs().max())
@@ -250,9 +250,9 @@ def test_what_is_shown_begins_at_the_usual_picture_and_adds_up(bundle, telling, 
     arrays = dict(telling.arrays)
     tokens = np.broadcast_to(bundle.reference.usual_picture, np.asarray(arrays["image"]["tokens"]).shape)
     sample = replace(telling, arrays=arrays | {"image": arrays["image"] | {"tokens": tokens}})
-    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), usual_of(bundle.reference))
+    function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), usual_of(bundle.reference))
     with torch.no_grad():
-        start, usual = path(path.between(torch.tensor([0.0, 1.0]))).tolist()
+        start, usual = function(function.between(torch.tensor([0.0, 1.0]))).tolist()
     assert complete.reference == pytest.approx(start, abs=1e-5)
     assert usual != pytest.approx(complete.value, abs=1e-4)  # the picture matters
 
@@ -273,12 +273,12 @@ def test_what_is_shown_of_words_begins_where_notes_usually_are(bundle, telling, 
 
 def test_of_maps_captum_says_the_same(bundle, with_inputs):
     sample = without(with_inputs(), "note", "structured", "series")
-    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), usual_of(bundle.reference))
-    input_ = path.inputs["image"]
+    function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), usual_of(bundle.reference))
+    input_ = function.inputs["image"]
     assert isinstance(input_, FeatureMapInput)
-    ours = integrate(path, tolerance=2e-3).scores["image"].sum(dim=2)
+    ours = integrate(function, tolerance=2e-3).scores["image"].sum(dim=2)
     theirs = (
-        IntegratedGradients(lambda x: path({"image": x}))
+        IntegratedGradients(lambda x: function({"image": x}))
         .attribute(input_.end[None], input_.start[None], n_steps=32, method="gausslegendre")[0]
         .sum(dim=2)
     )
@@ -286,8 +286,8 @@ def test_of_maps_captum_says_the_same(bundle, with_inputs):
 
 
 def test_the_scores_of_a_cell_lie_on_its_pixels(bundle, telling, shown):
-    path = LogitFunction(bundle.ensemble.networks, telling, output_of(bundle, TASK), usual_of(bundle.reference))
-    cells = integrate(path).scores["image"].sum(dim=2)
+    function = LogitFunction(bundle.ensemble.networks, telling, output_of(bundle, TASK), usual_of(bundle.reference))
+    cells = integrate(function).scores["image"].sum(dim=2)
     for one, of_picture in zip(shown.pictures, cells, strict=True):
         assert one.scores.shape == (224, 224)
         assert one.total == pytest.approx(float(of_picture.sum()), rel=1e-3, abs=1e-5)
@@ -318,13 +318,15 @@ def test_two_pictures_of_a_sample_are_told_apart(bundle, with_inputs):
 def test_what_the_answer_does_not_read_scores_nothing(bundle, with_inputs):
     """Of a linear answer, each input scores its weight times its change: the axioms of dummy and linearity."""
     sample = without(with_inputs(), "image", "note", "series")
-    path = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), ZERO)
-    weights = torch.arange(path.inputs["structured"].end.numel()).float() % 3 - 1
+    function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), ZERO)
+    weights = torch.arange(function.inputs["structured"].end.numel()).float() % 3 - 1
 
     class Linear(LogitFunction):
         def each(self, points, outputs):
             return [points["structured"] @ weights for _ in outputs]
 
-    path.__class__ = Linear
-    scores = integrate(path).scores["structured"]
-    torch.testing.assert_close(scores, weights * (path.inputs["structured"].end - path.inputs["structured"].start))
+    function.__class__ = Linear
+    scores = integrate(function).scores["structured"]
+    torch.testing.assert_close(
+        scores, weights * (function.inputs["structured"].end - function.inputs["structured"].start)
+    )

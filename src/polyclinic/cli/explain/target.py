@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from polyclinic.assess import AssessmentError
 from polyclinic.assess.inference import refuse_foreign
-from polyclinic.assess.prediction_time import naive, refuse_before_first_event, when_asked
+from polyclinic.assess.prediction_time import naive, refuse_before_first_event, scheduled_tasks
 from polyclinic.cohort import Cohort
 from polyclinic.cohort.codes import unit
 from polyclinic.evaluation.estimate import percent
@@ -81,7 +81,7 @@ def question_of(
     at = naive(at)
     if at is not None:
         refuse_before_first_event(events, at)
-    asked = when_asked(events, tasks, at)
+    asked = scheduled_tasks(events, tasks, at)
     first = next((one for one in asked if one.time is not None), asked[0])
     name = first.task.name
     if first.time is None:

@@ -111,8 +111,8 @@ def _draw_zeros(fresh: nn.Module, learnt: nn.Module) -> None:
 def noisy(perturbed: PerturbedSample, seed: int) -> PerturbedSample | None:
     """Give the sample with a little noise on all that is a number; None if nothing is."""
     generator = torch.Generator().manual_seed(seed)
-    inputs = {name: _noisy(input_, generator) for name, input_ in perturbed.path.inputs.items()}
-    changed = any(input_ is not perturbed.path.inputs[name] for name, input_ in inputs.items())
+    inputs = {name: _noisy(input_, generator) for name, input_ in perturbed.function.inputs.items()}
+    changed = any(input_ is not perturbed.function.inputs[name] for name, input_ in inputs.items())
     return perturbed.shifted(inputs) if changed else None
 
 

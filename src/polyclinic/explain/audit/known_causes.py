@@ -115,7 +115,7 @@ def _among(meets: Bool[np.ndarray, "trigger word"], few: np.ndarray) -> Bool[np.
 
 def _places(one: Explained) -> tuple[list[tuple[str, int, int]], Int[np.ndarray, " word"]]:
     """Give where each word stands, and the number of its sentence."""
-    layout, input_ = one.sample.note_layout, one.perturbed.path.inputs["note"]
+    layout, input_ = one.sample.note_layout, one.perturbed.function.inputs["note"]
     assert isinstance(input_, SentenceInput | WordInput)
     sentences = [
         next(
@@ -136,7 +136,7 @@ def _on_causes(truth: Truth, about: Sequence[Explained], method: str, modality: 
         scores = one.told[method].units.get(modality)
         if scores is None or not causal:
             continue
-        made = part(one.sample, one.perturbed.path.inputs[modality], torch.from_numpy(scores))
+        made = part(one.sample, one.perturbed.function.inputs[modality], torch.from_numpy(scores))
         sizes = {code: abs(score) for code, score in made.by_code if score}
         if sizes:
             on = sum(size for code, size in sizes.items() if code in causal)

@@ -114,7 +114,7 @@ class LesionHunt:
         asked = [output_of(self.bundle, self.task.name, name) for name in names]
         for output in asked or ([spoken(self.bundle.ensemble, sample, self.task)] if seen else []):
             perturbed = PerturbedSample(self.bundle.ensemble.networks, sample, output, usual)
-            input_ = perturbed.path.inputs["image"]
+            input_ = perturbed.function.inputs["image"]
             assert isinstance(input_, PixelInput)
             featurizer = sample.features.featurizers["image"]
             assert isinstance(featurizer, ImageFeaturizer)

@@ -44,19 +44,19 @@ def attention_rollout(
         ExplanationError: the task has no such output, the modality is absent, or its encoder has no attention.
     """
     asked = output_of(bundle, task, output)
-    path = logit_function_of(bundle.ensemble.networks, sample, asked, modality)
-    encoder = path.networks[0].encoder(modality)
+    function = logit_function_of(bundle.ensemble.networks, sample, asked, modality)
+    encoder = function.networks[0].encoder(modality)
     if not isinstance(encoder, ViTEncoder | SentenceEncoder):
         raise ExplanationError(
             f"the {modality} encoder {type(encoder).__name__} has no attention among its inputs: rollout is for vit "
             "and minilm; use integrated_gradients"
         )
     with torch.no_grad():
-        tensors = path.inputs[modality].tensors(path.inputs[modality].end[None])
-        encoders = [deepcopy(network.encoder(modality)) for network in path.networks]
+        tensors = function.inputs[modality].tensors(function.inputs[modality].end[None])
+        encoders = [deepcopy(network.encoder(modality)) for network in function.networks]
         looked = torch.stack([_rolled(encoder, tensors) for encoder in encoders]).mean(dim=0)
     if modality == "image":
-        return image_attribution(sample, asked, path, as_shares(looked), ROLLOUT)
+        return image_attribution(sample, asked, function, as_shares(looked), ROLLOUT)
     return attribution_without_baseline(sample, asked, ROLLOUT, note=_sentences(sample, as_shares(looked)))
 
 

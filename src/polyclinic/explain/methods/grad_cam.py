@@ -32,23 +32,23 @@ def grad_cam(bundle: Bundle, sample: Sample, task: str, output: str | None = Non
         ExplanationError: the task has no such output, the sample has no picture, or the image encoder has no such map.
     """
     asked = output_of(bundle, task, output)
-    path = logit_function_of(bundle.ensemble.networks, sample, asked, "image")
-    encoder = path.networks[0].encoder("image")
+    function = logit_function_of(bundle.ensemble.networks, sample, asked, "image")
+    encoder = function.networks[0].encoder("image")
     if isinstance(encoder, ViTEncoder):
         raise ExplanationError("Grad-CAM needs a convolutional network's last map: ask a ViT for attention_rollout")
-    points = path.between(torch.ones(1))
-    batch = path.batch(points)
-    own = deepcopy(path.networks)  # others may be asking them at this moment
-    heat = torch.stack([cam(network, partial(path.ask, network, points, batch)) for network in own])
-    return image_attribution(sample, asked, path, as_shares(heat.mean(dim=0)), GRAD_CAM)
+    points = function.between(torch.ones(1))
+    batch = function.batch(points)
+    own = deepcopy(function.networks)  # others may be asking them at this moment
+    heat = torch.stack([cam(network, partial(function.ask, network, points, batch)) for network in own])
+    return image_attribution(sample, asked, function, as_shares(heat.mean(dim=0)), GRAD_CAM)
 
 
 def logit_function_of(networks: list[UnifiedModel], sample: Sample, output: Output, modality: str) -> LogitFunction:
     """Return the logit function of an output; raises ExplanationError without the modality."""
-    path = LogitFunction(networks, sample, output)
-    if modality not in path.inputs:
-        raise ExplanationError(f"there is no {modality} to look at: the sample has {', '.join(path.inputs)}")
-    return path
+    function = LogitFunction(networks, sample, output)
+    if modality not in function.inputs:
+        raise ExplanationError(f"there is no {modality} to look at: the sample has {', '.join(function.inputs)}")
+    return function
 
 
 def cam(network: Any, ask: Callable[[], Tensor]) -> Float[Tensor, "picture h w"]:
@@ -84,11 +84,11 @@ def as_shares(scores: Tensor) -> Tensor:
 
 
 def image_attribution(
-    sample: Sample, output: Output, path: LogitFunction, heat: Float[Tensor, "view h w"], method: str
+    sample: Sample, output: Output, function: LogitFunction, heat: Float[Tensor, "view h w"], method: str
 ) -> Attribution:
     """Return a heat map `[view, h, w]` as an attribution, resized to the image."""
-    side = path.inputs["image"].end.shape[-1]
-    parts = picture_parts(sample, path.inputs["image"], resized(heat, side))
+    side = function.inputs["image"].end.shape[-1]
+    parts = picture_parts(sample, function.inputs["image"], resized(heat, side))
     return attribution_without_baseline(sample, output, method, pictures=parts)
 
 

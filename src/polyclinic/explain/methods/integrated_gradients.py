@@ -116,7 +116,7 @@ def integrated_gradients_of_each(
     Raises:
         ExplanationError: nothing is present, or the bundle has no network.
     """
-    path = LogitFunction(networks, sample, outputs[0], baseline)
+    function = LogitFunction(networks, sample, outputs[0], baseline)
     return tuple(
         Attribution(
             subject_id=sample.subject_id,
@@ -126,24 +126,24 @@ def integrated_gradients_of_each(
             method=METHOD,
             baseline=baseline.name,
             completeness=found.completeness,
-            **attributed(sample, path.inputs, found.scores),
+            **attributed(sample, function.inputs, found.scores),
         )
-        for output, found in zip(outputs, integrate_each(path, outputs, tolerance, most_steps), strict=True)
+        for output, found in zip(outputs, integrate_each(function, outputs, tolerance, most_steps), strict=True)
     )
 
 
-def integrate(path: LogitFunction, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS) -> Integral:
+def integrate(function: LogitFunction, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS) -> Integral:
     """Integrate along the path, with steps where they are needed."""
-    return integrate_each(path, (path.output,), tolerance, most_steps)[0]
+    return integrate_each(function, (function.output,), tolerance, most_steps)[0]
 
 
 def integrate_each(
-    path: LogitFunction, outputs: Sequence[Output], tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS
+    function: LogitFunction, outputs: Sequence[Output], tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS
 ) -> list[Integral]:
     """Integrate each output along the one path, with steps where those need them that are not yet complete."""
-    lengths = {modality: input_.end - input_.start for modality, input_ in path.inputs.items()}
+    lengths = {modality: input_.end - input_.start for modality, input_ in function.inputs.items()}
     shares = np.linspace(0, 1, FIRST_STEPS) ** 3
-    courses = [PathIntegral(shares, seen, lengths) for seen in slopes_of_each(path, shares, outputs)]
+    courses = [PathIntegral(shares, seen, lengths) for seen in slopes_of_each(function, shares, outputs)]
     while len(shares) < most_steps:
         left = [k for k, course in enumerate(courses) if not course.complete(tolerance)]
         if not left:
@@ -152,7 +152,7 @@ def integrate_each(
         worst = np.sort(np.argsort(-error, kind="stable")[: min(STEPS_MORE, most_steps - len(shares))])
         middles = (shares[worst] + shares[worst + 1]) / 2
         shares = np.insert(shares, worst + 1, middles)
-        for k, new in zip(left, slopes_of_each(path, middles, [outputs[k] for k in left]), strict=True):
+        for k, new in zip(left, slopes_of_each(function, middles, [outputs[k] for k in left]), strict=True):
             courses[k] = courses[k].halved(worst, middles, new)
     return [course.integral() for course in courses]
 
@@ -202,23 +202,25 @@ class PathIntegral:
         return Integral(scores, Completeness(last, first, total, len(self.shares), uneven))
 
 
-def slopes(path: LogitFunction, shares: Float[np.ndarray, " step"]) -> Slopes:
+def slopes(function: LogitFunction, shares: Float[np.ndarray, " step"]) -> Slopes:
     """Give F and its gradients some shares of the way along."""
-    return slopes_of_each(path, shares, (path.output,))[0]
+    return slopes_of_each(function, shares, (function.output,))[0]
 
 
-def slopes_of_each(path: LogitFunction, shares: Float[np.ndarray, " step"], outputs: Sequence[Output]) -> list[Slopes]:
+def slopes_of_each(
+    function: LogitFunction, shares: Float[np.ndarray, " step"], outputs: Sequence[Output]
+) -> list[Slopes]:
     """Give F and its gradients of each output some shares of the way along, a few at a time."""
-    pictures = path.inputs.get("image")
+    pictures = function.inputs.get("image")
     many = pictures.end.shape[0] if isinstance(pictures, PixelInput) else 1
     step = max(1, PICTURES_AT_ONCE // many)
-    parts = [_slopes(path, shares[start : start + step], outputs) for start in range(0, len(shares), step)]
+    parts = [_slopes(function, shares[start : start + step], outputs) for start in range(0, len(shares), step)]
     return [_joined(one) for one in zip(*parts, strict=True)]
 
 
-def _slopes(path: LogitFunction, shares: np.ndarray, outputs: Sequence[Output]) -> list[Slopes]:
-    points = {m: point.requires_grad_() for m, point in path.between(torch.from_numpy(shares).float()).items()}
-    values = path.each(points, outputs)
+def _slopes(function: LogitFunction, shares: np.ndarray, outputs: Sequence[Output]) -> list[Slopes]:
+    points = {m: point.requires_grad_() for m, point in function.between(torch.from_numpy(shares).float()).items()}
+    values = function.each(points, outputs)
     found = []
     for k, value in enumerate(values):
         gradients = torch.autograd.grad(value.sum(), list(points.values()), retain_graph=k + 1 < len(values))

@@ -73,8 +73,8 @@ def mapped_each(
     if method not in METHODS:
         raise ExplanationError(f"unknown method {method!r}: choose from {', '.join(METHODS)}")
     perturbed = PerturbedSample(networks, sample, outputs[0], usual)
-    if "image" not in perturbed.path.inputs:
-        raise ExplanationError(f"there is no image to look at: the sample has {', '.join(perturbed.path.inputs)}")
+    if "image" not in perturbed.function.inputs:
+        raise ExplanationError(f"there is no image to look at: the sample has {', '.join(perturbed.function.inputs)}")
     return tuple(_mapped(sample, _about(perturbed, output), method) for output in outputs)
 
 
@@ -112,8 +112,8 @@ def _mapped(sample: Sample, perturbed: PerturbedSample, method: str) -> Attribut
     maps = METHODS[method](perturbed).maps
     if maps is None:
         raise ExplanationError(f"{method} does not suit the image encoder of this bundle: use integrated_gradients")
-    parts = picture_parts(sample, perturbed.path.inputs["image"], maps.detach()[:, None])
-    output = perturbed.path.output
+    parts = picture_parts(sample, perturbed.function.inputs["image"], maps.detach()[:, None])
+    output = perturbed.function.output
     return Attribution(
         sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, pictures=parts
     )
@@ -122,6 +122,6 @@ def _mapped(sample: Sample, perturbed: PerturbedSample, method: str) -> Attribut
 def _about(perturbed: PerturbedSample, output: Output) -> PerturbedSample:
     """Give the same sample, of which another answer is explained."""
     other = copy(perturbed)
-    other.path, other.shown = copy(perturbed.path), copy(perturbed.shown)
-    other.path.output = other.shown.output = output
+    other.function, other.shown = copy(perturbed.function), copy(perturbed.shown)
+    other.function.output = other.shown.output = output
     return other

@@ -52,8 +52,8 @@ def by_integrated_gradients(
 
 def by_gradient(perturbed: PerturbedSample) -> UnitScores:
     """Take the gradient at the sample itself."""
-    gradients = slopes(perturbed.path, np.ones(1)).gradients
-    inputs = perturbed.path.inputs
+    gradients = slopes(perturbed.function, np.ones(1)).gradients
+    inputs = perturbed.function.inputs
     return _told(
         perturbed,
         {name: gradients[name][0] * (input_.end - input_.start) for name, input_ in inputs.items()},
@@ -74,7 +74,7 @@ def by_occlusion(perturbed: PerturbedSample) -> UnitScores:
 
 def by_map_gradients(perturbed: PerturbedSample) -> UnitScores:
     """Integrate from the usual map (that of a black picture where none is known) to those of the pictures."""
-    input_ = perturbed.path.inputs.get("image")
+    input_ = perturbed.function.inputs.get("image")
     if not isinstance(input_, PixelInput) or input_.frozen is None:
         return UnitScores({})
     end = perturbed.whole["image"]["tokens"][0]
@@ -91,7 +91,7 @@ def by_grad_cam(perturbed: PerturbedSample) -> UnitScores:
     if "image" not in perturbed.units or not isinstance(_image_tokens(perturbed), MapTokens):
         return UnitScores({})
     batch = perturbed.batch({}, {})
-    heat = [cam(network, partial(perturbed.ask, network, batch)) for network in perturbed.path.networks]
+    heat = [cam(network, partial(perturbed.ask, network, batch)) for network in perturbed.function.networks]
     return _coarse(perturbed, torch.stack(heat).mean(dim=0))
 
 
@@ -136,7 +136,7 @@ def _map_slopes(
 
 
 def _image_tokens(perturbed: PerturbedSample) -> object:
-    return getattr(perturbed.path.networks[0].encoder("image"), "tokens", None)
+    return getattr(perturbed.function.networks[0].encoder("image"), "tokens", None)
 
 
 def _of_cells(perturbed: PerturbedSample, cells: Float[Tensor, "view cell"]) -> UnitScores:

@@ -26,38 +26,38 @@ class PerturbedSample:
     """One answer about one sample: its path, its units by modality, and F where some units are removed."""
 
     def __init__(self, networks: list[UnifiedModel], sample: Sample, output: Output, usual: Baseline) -> None:
-        self.path = LogitFunction(networks, sample, output, ZERO)
+        self.function = LogitFunction(networks, sample, output, ZERO)
         self.usual = usual
         self.shown = self._shown()
-        self.units = _units(sample, self.path.inputs)
+        self.units = _units(sample, self.function.inputs)
         with torch.no_grad():
-            self.whole = {name: input_.tensors(input_.end[None]) for name, input_ in self.path.inputs.items()}
+            self.whole = {name: input_.tensors(input_.end[None]) for name, input_ in self.function.inputs.items()}
 
     def with_networks(self, networks: list[UnifiedModel]) -> Self:
         """Give the same sample as other networks see it."""
         other = copy(self)
-        other.path, other.shown = copy(self.path), copy(self.shown)
-        other.path.networks = other.shown.networks = networks
+        other.function, other.shown = copy(self.function), copy(self.shown)
+        other.function.networks = other.shown.networks = networks
         return other
 
     def _shown(self) -> LogitFunction:
         """Give the path of what is shown to people: the same, but it begins at what is usual."""
-        path = copy(self.path)
-        path.inputs = dict(self.path.inputs)
-        picture, note = path.inputs.get("image"), path.inputs.get("note")
+        function = copy(self.function)
+        function.inputs = dict(self.function.inputs)
+        picture, note = function.inputs.get("image"), function.inputs.get("note")
         if self.usual.map is not None and isinstance(picture, PixelInput):
             with torch.no_grad():
                 tokens = picture.tensors(picture.end[None])["tokens"][0]
-            path.inputs["image"] = FeatureMapInput(picture.names, picture.codes, tokens, self.usual.map)
+            function.inputs["image"] = FeatureMapInput(picture.names, picture.codes, tokens, self.usual.map)
         if isinstance(note, WordInput):
-            path.inputs["note"] = note.beginning(self.usual)
-        return path
+            function.inputs["note"] = note.beginning(self.usual)
+        return function
 
     def shifted(self, inputs: Mapping[str, DifferentiableInput]) -> Self:
         """Give the sample with other inputs, whose units stay the same."""
         other = copy(self)
-        other.path = copy(self.path)
-        other.path.inputs = dict(inputs)
+        other.function = copy(self.function)
+        other.function.inputs = dict(inputs)
         other.units = {name: copy(units) for name, units in self.units.items()}
         for name, units in other.units.items():
             units.input_ = inputs[name]
@@ -79,11 +79,11 @@ class PerturbedSample:
 
     def ask(self, network: UnifiedModel, batch: Batch) -> Float[Tensor, " step"]:
         """Give what one network says; words are read as they are written."""
-        return self.path.ask(network, dict.fromkeys(self.path.inputs, torch.ones(1, 1)), batch)
+        return self.function.ask(network, dict.fromkeys(self.function.inputs, torch.ones(1, 1)), batch)
 
     def ask_all(self, batch: Batch) -> Float[Tensor, " step"]:
         """Give F."""
-        return torch.stack([self.ask(network, batch) for network in self.path.networks]).mean(dim=0)
+        return torch.stack([self.ask(network, batch) for network in self.function.networks]).mean(dim=0)
 
     @torch.no_grad()
     def without(self, modality: str, kept: Bool[np.ndarray, "step unit"], units: Units | None = None) -> np.ndarray:
