@@ -154,7 +154,7 @@ def _bare(bundle: Bundle, sample: Sample, asked: Sequence[tuple[Output, int]]) -
     for output, steps in asked:
         for shares in torch.split(torch.linspace(0, 1, steps), PICTURES_AT_ONCE):
             points = {name: point.requires_grad_() for name, point in function.between(shares).items()}
-            (said,) = function.each(points, (output,))
+            (said,) = function.logits(points, (output,))
             torch.autograd.grad(said.sum(), list(points.values()))
 
 

@@ -21,8 +21,8 @@ from polyclinic.explain.audit.lesions import (
     RECALL,
     STOPS,
     VALIDATION,
-    LesionHunt,
-    Mapped,
+    FindingMaps,
+    LesionMapper,
     task_of_findings,
 )
 from polyclinic.explain.localisation.localisation import SIGNED_THRESHOLD, signed_min_max
@@ -62,15 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _draw(curve, signed, dial.sensitivity, chosen.plot)
 
 
-def _mapped(demo: Path, split: str, limit: int) -> list[Mapped]:
+def _mapped(demo: Path, split: str, limit: int) -> list[FindingMaps]:
     bundle, cohort = Bundle.load(demo / "bundle"), Cohort.open(demo / "cohort")
     truth = Truth.read(demo / "truth", cohort)
     task = task_of_findings(bundle.tasks, truth)
     assert task is not None
-    return LesionHunt(bundle, cohort, truth, task, {LOCATOR: LOCATORS[LOCATOR]}, limit, 0).mapped(split)
+    return LesionMapper(bundle, cohort, truth, task, {LOCATOR: LOCATORS[LOCATOR]}, limit, 0).maps_of(split)
 
 
-def _curve(pictures: Sequence[Mapped], signed: bool = False) -> Froc:
+def _curve(pictures: Sequence[FindingMaps], signed: bool = False) -> Froc:
     cases = [one.case(LOCATOR) for one in pictures]
     return froc([Case(signed_min_max(case.heat), *case[1:]) for case in cases] if signed else cases, stops=STOPS)
 

@@ -16,7 +16,7 @@ from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.operating_point import OperatingPoint
 from polyclinic.explain.methods import integrated_gradients
-from polyclinic.explain.methods.saliency_maps import blurred, mapped
+from polyclinic.explain.methods.saliency_maps import blurred, saliency_map
 from polyclinic.explain.sample import Sample
 from polyclinic.features import NoteFeaturizer
 from polyclinic.features.feature_set import FeatureSet
@@ -101,7 +101,7 @@ def test_regions_are_found_on_the_map_and_at_the_setting_that_an_audit_chose(aud
     assert found.map.trust == Trust(verdict="passed", reason="changes")
     sample = Sample.of(audited, hospital.subject(explained.subject_id), explained.subject_id,
                        explained[TASK].prediction_time, hospital.blob)  # fmt: skip
-    maps = mapped(audited, sample, TASK, "yes").pictures
+    maps = saliency_map(audited, sample, TASK, "yes").pictures
     for picture, one, shown in zip(found.pictures, maps, evidenced.attributions[TASK].pictures, strict=True):
         assert picture.sensitivity == 0.7
         np.testing.assert_allclose(shown.scores, blurred(one, 0.05).scores, rtol=1e-4, atol=1e-7)

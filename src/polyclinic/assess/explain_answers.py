@@ -39,7 +39,7 @@ from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.operating_point import OperatingPoint, stored_operating_point
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.methods.integrated_gradients import METHOD, integrated_gradients_of_each
-from polyclinic.explain.methods.saliency_maps import located
+from polyclinic.explain.methods.saliency_maps import displayed_maps
 from polyclinic.explain.neighbours.similar_patients import Neighbourhood, SimilarPatient
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.explain.shapley.modalities import ModalityShapley, modality_shapley_of_each
@@ -108,7 +108,7 @@ def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -
         }
     attributions = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
     operating_point, verdicts = stored_operating_point(bundle), stored_verdicts(bundle)
-    maps = located(bundle, sample, attributions, operating_point)
+    maps = displayed_maps(bundle, sample, attributions, operating_point)
     trust, setting = _trust(verdicts, METHOD), _setting(verdicts, operating_point)
     explanations = {}
     for attribution, shown, share in zip(attributions, maps, shares, strict=True):

@@ -16,13 +16,13 @@ from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.lesions import (
     EDGES,
     LOCATORS,
-    LesionHunt,
-    Mapped,
+    FindingMaps,
+    LesionMapper,
     choose_operating_point,
     task_of_findings,
 )
 from polyclinic.explain.audit.page import audit_page
-from polyclinic.explain.audit.record import AUDIT, Audit, Sanity, judged, stored_verdicts
+from polyclinic.explain.audit.record import AUDIT, Audit, Sanity, stored_verdicts, verdicts_of
 from polyclinic.explain.localisation.operating_point import OPERATING_POINT_FILE, stored_operating_point
 from polyclinic.explain.localisation.regions import Box
 from polyclinic.explain.sample import ExplanationError
@@ -123,8 +123,12 @@ def test_a_method_fails_if_it_stays_alike_in_one_modality():
 
     rows = [row("good", "note", 0.1), row("good", "image", 0.49), row("good", "note", 0.99, STAGES[0])]
     rows += [row("bad", "note", 0.1), row("bad", "image", 0.5), row("mute", "note", None)]
-    assert {one.method: one.passed for one in judged(rows, STAGES[-1])} == {"good": True, "bad": False, "mute": False}
-    (reason,) = [one.reason for one in judged(rows, STAGES[-1]) if one.method == "bad"]
+    assert {one.method: one.passed for one in verdicts_of(rows, STAGES[-1])} == {
+        "good": True,
+        "bad": False,
+        "mute": False,
+    }
+    (reason,) = [one.reason for one in verdicts_of(rows, STAGES[-1]) if one.method == "bad"]
     assert "image" in reason
     assert "note" not in reason
 
@@ -156,10 +160,10 @@ def test_lesions_are_hunted_in_the_pictures_they_are_in(every_kind, hospital, fo
     task = task_of_findings(bundle.tasks, truth)
     assert task.name == "demo_findings"
     locators = {name: LOCATORS[name] for name in ("map_gradients", "grad_cam")}
-    mapped = LesionHunt(bundle, hospital, truth, task, locators, limit=4, seed=0).mapped(None)
+    mapped = LesionMapper(bundle, hospital, truth, task, locators, limit=4, seed=0).maps_of(None)
     assert len({one.subject for one in mapped}) == 4
     for one in mapped:
-        assert set(one.heats) == {*locators, EDGES}
+        assert set(one.maps) == {*locators, EDGES}
         known = {
             lesion.finding for (who, _), lesions in truth.lesions.items() for lesion in lesions if who == one.subject
         }
@@ -171,7 +175,7 @@ def test_the_dial_is_that_of_the_best_map_whose_method_passed(told, small):
     lesion, wrong = Box.of_xyxy(10, 10, 20, 20), np.zeros((64, 64))
     right = wrong.copy()
     right[12:15, 12:15], wrong[40:43, 40:43] = 1, 1
-    cases = [Mapped(n, "nodule", [lesion], {"grad_cam": right, "map_gradients": wrong}) for n in range(12)]
+    cases = [FindingMaps(n, "nodule", [lesion], {"grad_cam": right, "map_gradients": wrong}) for n in range(12)]
     locators = {name: LOCATORS[name] for name in ("map_gradients", "grad_cam")}
     chosen = choose_operating_point(replace(told, verdicts=()), cases, locators)
     assert (
@@ -180,7 +184,7 @@ def test_the_dial_is_that_of_the_best_map_whose_method_passed(told, small):
         chosen.recall.value,
         chosen.chosen_on,
     ) == ("grad_cam", 0, 1, "tuning")
-    failed = judged(
+    failed = verdicts_of(
         [Sanity("grad_cam", "image", STAGES[-1], *[Estimate("r", 0.9, None, None, 9, "", "few")] * 2)], STAGES[-1]
     )
     assert choose_operating_point(replace(told, verdicts=failed), cases, locators).method == "map_gradients"

@@ -261,7 +261,7 @@ def test_map_gradients_tell_what_sets_a_picture_apart_from_the_usual(bundle, sam
     tokens = torch.stack([usual.expand_as(end), end])
     whole = {name: one.expand(2, *one.shape[1:]) for name, one in perturbed.whole["image"].items()}
     with torch.no_grad():
-        start, end = perturbed.ask_all(perturbed.batch({"image": whole | {"tokens": tokens}}, {})).tolist()
+        start, end = perturbed.mean_logit(perturbed.batch({"image": whole | {"tokens": tokens}}, {})).tolist()
     told = METHODS["map_gradients"](perturbed)
     assert told.maps.sum() == pytest.approx(end - start, rel=0.1, abs=0.02)
 
@@ -273,5 +273,5 @@ def test_without_a_usual_map_they_begin_at_a_black_picture(bundle, sample):
     with torch.no_grad():
         black = input_.tensors(torch.zeros_like(input_.end)[None])["tokens"]
         batch = perturbed.batch({"image": {**perturbed.whole["image"], "tokens": black}}, {})
-        start, end = float(perturbed.ask_all(batch)[0]), float(perturbed.ask_all(perturbed.batch({}, {}))[0])
+        start, end = float(perturbed.mean_logit(batch)[0]), float(perturbed.mean_logit(perturbed.batch({}, {}))[0])
     assert METHODS["map_gradients"](perturbed).maps.sum() == pytest.approx(end - start, rel=0.1, abs=0.05)

@@ -52,7 +52,7 @@ def test_it_is_the_mean_logit_of_the_bundles_own_answer(bundle, with_inputs):
     with torch.no_grad():
         end = function.between(torch.ones(1))
         batch = function.batch(end)
-        said = torch.cat([function.ask(network, end, batch) for network in function.networks]).sigmoid().mean()
+        said = torch.cat([function.logit_of(network, end, batch) for network in function.networks]).sigmoid().mean()
     assert float(log_odds(said.numpy())) == pytest.approx(float(log_odds(prediction)), abs=HALF)
 
 

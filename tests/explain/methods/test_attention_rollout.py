@@ -28,7 +28,7 @@ def test_grad_cam_weighs_the_last_map_by_its_mean_gradient(bundle, with_inputs):
         maps = function.batch(points).inputs["image"]["tokens"][0].detach().requires_grad_()
         batch = function.batch(points)
         batch.inputs["image"]["tokens"] = maps[None]
-        (gradient,) = torch.autograd.grad(function.ask(network, points, batch).sum(), maps)
+        (gradient,) = torch.autograd.grad(function.logit_of(network, points, batch).sum(), maps)
         expected.append((gradient.mean(dim=1, keepdim=True) * maps.detach()).sum(dim=2).relu().view(-1, 14, 14))
     heat = torch.stack(expected).mean(dim=0)
     heat = (heat / heat.sum()).numpy()

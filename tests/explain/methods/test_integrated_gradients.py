@@ -322,7 +322,7 @@ def test_what_the_answer_does_not_read_scores_nothing(bundle, with_inputs):
     weights = torch.arange(function.inputs["structured"].end.numel()).float() % 3 - 1
 
     class Linear(LogitFunction):
-        def each(self, points, outputs):
+        def logits(self, points, outputs):
             return [points["structured"] @ weights for _ in outputs]
 
     function.__class__ = Linear

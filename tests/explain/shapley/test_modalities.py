@@ -7,11 +7,11 @@ import pytest
 
 from polyclinic.explain.sample import ExplanationError, output_of, outputs_of
 from polyclinic.explain.shapley.modalities import (
+    coalition_values,
     cohort_shapley,
     modality_shapley,
     modality_shapley_of_each,
     shapley_values,
-    worths,
 )
 from polyclinic.models.ensemble.link_functions import log_odds
 from polyclinic.models.network.modality_dropout import subsets
@@ -90,7 +90,7 @@ def test_they_are_those_of_the_bundle_asked_subset_by_subset(bundle, with_inputs
 def test_a_modality_that_is_absent_gets_nothing(bundle, with_inputs):
     sample = without(with_inputs(), "note", "image")
     output = output_of(bundle, TASK)
-    v = worths(bundle.ensemble, sample.arrays, np.zeros(1, dtype=int), output, bundle.inputs)
+    v = coalition_values(bundle.ensemble, sample.arrays, np.zeros(1, dtype=int), output, bundle.inputs)
     values = dict(zip(bundle.inputs, shapley_values(v, bundle.inputs)[0], strict=True))
     assert values["note"] == values["image"] == 0
     found = modality_shapley(bundle, sample, TASK)

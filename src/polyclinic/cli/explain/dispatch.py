@@ -26,7 +26,7 @@ from polyclinic.explain.localisation.operating_point import stored_operating_poi
 from polyclinic.explain.methods.attention_rollout import ROLLOUT
 from polyclinic.explain.methods.integrated_gradients import METHOD
 from polyclinic.explain.methods.registry import EXPLAINERS
-from polyclinic.explain.methods.saliency_maps import mapped
+from polyclinic.explain.methods.saliency_maps import saliency_map
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.explain.shapley.classical_models import TREE, explain_member, rule_path
 from polyclinic.explain.shapley.modalities import modality_shapley
@@ -116,9 +116,11 @@ def _attribution(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish,
         options["baseline"] = _baseline(bundle, cohort, wish.baseline)
     elif method == ROLLOUT:
         options["modality"] = wish.modality
-    elif EXPLAINERS.get(method, mapped) is mapped:
+    elif EXPLAINERS.get(method, saliency_map) is saliency_map:
         options["method"] = method
-    return EXPLAINERS.get(method, mapped)(bundle, question.sample, question.task.name, question.output.name, **options)
+    return EXPLAINERS.get(method, saliency_map)(
+        bundle, question.sample, question.task.name, question.output.name, **options
+    )
 
 
 def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:

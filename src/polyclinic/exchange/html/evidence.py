@@ -20,7 +20,7 @@ from polyclinic.explain.attribution import (
 )
 from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.methods.integrated_gradients import integrated_gradients_of_each
-from polyclinic.explain.methods.saliency_maps import located
+from polyclinic.explain.methods.saliency_maps import displayed_maps
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.features.note.layout import Note
 from polyclinic.models.bundle.bundle import Bundle
@@ -113,7 +113,7 @@ def _attributed(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> di
     outputs = [output_of(bundle, task, explanation.output) for task, explanation in explained]
     found = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
     setting = next((explanation.map for _, explanation in explained if explanation.map), None)
-    maps = located(bundle, sample, found, setting)
+    maps = displayed_maps(bundle, sample, found, setting)
     return {one.task: replace(one, pictures=pictures) for one, pictures in zip(found, maps, strict=True)}
 
 

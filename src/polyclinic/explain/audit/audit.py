@@ -1,7 +1,7 @@
-"""Are the explanations of a bundle true? One measurement of them all, on subjects of one split.
+"""Audit of the explanations of a bundle on the subjects of one split.
 
-Of each subject one answer is explained, at its first prediction time: of several classes or labels the most probable.
-What the measures mean is told in `faithfulness`; what is known to be true is read in `audit_truth`.
+One output is explained for each subject, at its first prediction time: of several classes or labels the most probable.
+The measures are defined in `faithfulness`; the ground truth is read in `ground_truth`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from polyclinic.explain.audit.faithfulness import (
     SHARES,
     STAGES,
     Likeness,
-    courses,
+    deletion_curves,
     likenesses,
     noisy,
     random_orders,
@@ -31,8 +31,8 @@ from polyclinic.explain.audit.faithfulness import (
 )
 from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.known_causes import with_truth
-from polyclinic.explain.audit.record import Alike, Audit, DeletionCurve, Goal, Sanity, judged
-from polyclinic.explain.audit.samples import Explained, chosen, mean, samples, spoken
+from polyclinic.explain.audit.record import Alike, Audit, DeletionCurve, Goal, Sanity, verdicts_of
+from polyclinic.explain.audit.samples import Explained, chosen, explained_output, mean, samples
 from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.explain.methods.unit_scores import METHODS, UnitScores, edges
@@ -46,7 +46,7 @@ from polyclinic.tasks import Task
 
 LIMIT = 40
 CHECKED = 10
-"""Subjects, of those explained, whose explanations are made again with random weights and under noise."""
+"""Number of subjects explained again with random weights and under noise."""
 RANDOM_ORDERS = 5
 RANDOM, EDGES = "random order", "edges"
 ENOUGH_ERRORS = 3.0
@@ -54,7 +54,7 @@ ENOUGH_ERRORS = 3.0
 
 @dataclass
 class Measures:
-    """What was measured so far, by what it is of: a value and the subject for each."""
+    """The measurements so far, by what they measure: subject and value of each."""
 
     areas: dict[tuple[str, ...], list[tuple[int, float]]] = field(default_factory=dict)
     curves: dict[tuple[str, ...], list[np.ndarray]] = field(default_factory=dict)
@@ -73,22 +73,22 @@ def audit(
     methods: Sequence[str] = tuple(METHODS),
     progress: Progress = SILENT,
 ) -> Audit:
-    """Measure the explanations of a bundle's answers to some tasks (its first by default).
+    """Measure the explanations of some tasks (the first by default).
 
     Args:
         bundle: with networks.
-        cohort: on which its answers are explained.
-        split: of whose subjects; None: of all.
+        cohort: of the subjects to explain.
+        split: of the subjects; None: all.
         tasks: by name.
-        truth: the folder of what is known to be true; see `truth`.
-        limit: how many subjects are explained, drawn by `seed`; as many more of validation to choose the dial on.
-        seed: of all that is drawn.
-        methods: of `METHODS`, by name.
-        progress: told how far it has come.
+        truth: folder of the ground truth; see `ground_truth`.
+        limit: number of subjects, drawn with `seed`; as many validation subjects to choose the operating point.
+        seed: of all random draws.
+        methods: names in `METHODS`.
+        progress: reports progress.
 
     Raises:
         BundleError: the bundle does not answer a task.
-        ExplanationError: it has no network, nobody can be asked, a method is unknown, or there is no such truth.
+        ExplanationError: it has no network, no subject qualifies, a method is unknown, or there is no such truth.
     """
     if not bundle.ensemble.networks:
         raise ExplanationError("the bundle has no network: an audit follows gradients, and classical models have none")
@@ -102,7 +102,7 @@ def audit(
         found = examine(bundle, cohort, task, split, limit, seed, methods, measures, progress)
         explained += [(task, one) for one in found]
     sanity = tuple(_sanity(measures))
-    told = Audit(
+    record = Audit(
         bundle=bundle.digest,
         cohort=cohort.fingerprint,
         split=split or "all",
@@ -110,14 +110,14 @@ def audit(
         subjects=len({one.sample.subject_id for _, one in explained}),
         checked=min(CHECKED, limit),
         seed=seed,
-        courses=tuple(_courses(measures)),
+        courses=tuple(_curves(measures)),
         sanity=sanity,
-        verdicts=judged(sanity, STAGES[-1]),
+        verdicts=verdicts_of(sanity, STAGES[-1]),
         stability=tuple(_alike(measures, "noise")),
         agreement=tuple(_alike(measures, "agreement")),
     )
-    told = with_truth(told, bundle, cohort, known, explained, methods, limit, progress)
-    return _with_goals(told)
+    record = with_truth(record, bundle, cohort, known, explained, methods, limit, progress)
+    return _with_goals(record)
 
 
 def examine(
@@ -131,75 +131,77 @@ def examine(
     measures: Measures,
     progress: Progress = SILENT,
 ) -> list[Explained]:
-    """Explain one answer of each subject by every method, and measure what needs no truth."""
+    """Explain one output of each subject by every method, and measure what needs no ground truth."""
     found: list[Explained] = []
     random = {stage: redrawn(bundle.ensemble.networks, stage, seed) for stage in STAGES}
     usual = usual_of(bundle.reference)
     subjects = chosen(cohort, task, split, limit, seed)
     with progress.task(f"explaining {task.name}", total=len(subjects)) as advance:
         for sample in samples(bundle, cohort, subjects):
-            output = spoken(bundle.ensemble, sample, task)
+            output = explained_output(bundle.ensemble, sample, task)
             perturbed = PerturbedSample(bundle.ensemble.networks, sample, output, usual)
             one = Explained(sample, perturbed, {name: METHODS[name](perturbed) for name in methods})
-            _follow(measures, task.name, one, seed)
-            _compare(measures, one)
+            _delete_and_insert(measures, task.name, one, seed)
+            _measure_agreement(measures, one)
             if len(found) < CHECKED:
-                _randomise(measures, one, random)
-                _shake(measures, one, seed)
+                _measure_sanity(measures, one, random)
+                _measure_stability(measures, one, seed)
             found.append(one)
             advance(1)
     if not found:
-        raise ExplanationError(f"{task.name} can be asked of nobody of the split {split} who has any of the inputs")
+        raise ExplanationError(f"{task.name} applies to no subject of the split {split} with any of the inputs")
     return found
 
 
-def _follow(measures: Measures, task: str, one: Explained, seed: int) -> None:
+def _delete_and_insert(measures: Measures, task: str, one: Explained, seed: int) -> None:
     """Delete and insert the units of each modality in every order."""
     subject = one.sample.subject_id
     for modality, units in one.perturbed.units.items():
         if len(units) < FEWEST_UNITS:
             continue
         orders = {
-            name: strongest_first(told.units[modality]) for name, told in one.told.items() if modality in told.units
+            name: strongest_first(scores.units[modality])
+            for name, scores in one.scores.items()
+            if modality in scores.units
         }
         if isinstance(units, BlockUnits):
             orders[EDGES] = strongest_first(units.gathered(edges(units.input_.end)))
         drawn = random_orders(len(units), RANDOM_ORDERS, seed + subject)
         orders |= {f"{RANDOM} {number}": order for number, order in enumerate(drawn)}
         for kind in KINDS:
-            found = courses(one.perturbed, modality, orders, kind)
-            chance = np.mean([found.pop(f"{RANDOM} {number}").values for number in range(RANDOM_ORDERS)], axis=0)
-            for name, values in {**{name: course.values for name, course in found.items()}, RANDOM: chance}.items():
+            curves = deletion_curves(one.perturbed, modality, orders, kind)
+            chance = np.mean([curves.pop(f"{RANDOM} {number}").values for number in range(RANDOM_ORDERS)], axis=0)
+            for name, values in {**{name: curve.values for name, curve in curves.items()}, RANDOM: chance}.items():
                 key = (task, modality, kind, name)
                 measures.curves.setdefault(key, []).append(values)
                 measures.areas.setdefault(key, []).append((subject, float(np.trapezoid(values, SHARES))))
 
 
-def _compare(measures: Measures, one: Explained) -> None:
-    for (first, told), (second, other) in combinations(one.told.items(), 2):
-        _note(measures, one, ("agreement", f"{first} · {second}"), told, other)
+def _measure_agreement(measures: Measures, one: Explained) -> None:
+    for (first, scores), (second, other) in combinations(one.scores.items(), 2):
+        _add(measures, one, ("agreement", f"{first} · {second}"), scores, other)
 
 
-def _randomise(measures: Measures, one: Explained, random: Mapping[str, list[UnifiedModel]]) -> None:
+def _measure_sanity(measures: Measures, one: Explained, random: Mapping[str, list[UnifiedModel]]) -> None:
     for stage, networks in random.items():
-        blind = one.perturbed.with_networks(networks)
-        for name, told in one.told.items():
-            _note(measures, one, ("sanity", name, stage), told, METHODS[name](blind))
+        redrawn_sample = one.perturbed.with_networks(networks)
+        for name, scores in one.scores.items():
+            _add(measures, one, ("sanity", name, stage), scores, METHODS[name](redrawn_sample))
 
 
-def _shake(measures: Measures, one: Explained, seed: int) -> None:
-    shaken = noisy(one.perturbed, seed + one.sample.subject_id)
-    if shaken is not None:
-        for name, told in one.told.items():
-            _note(measures, one, ("noise", name), told, METHODS[name](shaken))
+def _measure_stability(measures: Measures, one: Explained, seed: int) -> None:
+    noised = noisy(one.perturbed, seed + one.sample.subject_id)
+    if noised is not None:
+        for name, scores in one.scores.items():
+            _add(measures, one, ("noise", name), scores, METHODS[name](noised))
 
 
-def _note(measures: Measures, one: Explained, key: tuple[str, ...], told: UnitScores, other: UnitScores) -> None:
-    for like in likenesses(told, other):
+def _add(measures: Measures, one: Explained, key: tuple[str, ...], scores: UnitScores, other: UnitScores) -> None:
+    for like in likenesses(scores, other):
         measures.alike.setdefault((*key, like.modality), []).append((one.sample.subject_id, like))
 
 
-def _courses(measures: Measures) -> Iterator[DeletionCurve]:
+def _curves(measures: Measures) -> Iterator[DeletionCurve]:
     for (task, modality, kind, order), areas in measures.areas.items():
         chance = measures.areas[task, modality, kind, RANDOM]
         sign = -1 if kind == "deletion" else 1
@@ -238,7 +240,7 @@ def _alike(measures: Measures, what: str) -> Iterator[Alike]:
             yield Alike(key[1], key[2], *_figures(likes))
 
 
-def _with_goals(told: Audit) -> Audit:
+def _with_goals(record: Audit) -> Audit:
     goals = [
         Goal(
             f"deletion beats a random order, in standard errors: {one.task}, {one.modality}",
@@ -248,7 +250,7 @@ def _with_goals(told: Audit) -> Audit:
             ),
             (one.standard_errors or 0) >= ENOUGH_ERRORS,
         )
-        for one in told.courses
+        for one in record.courses
         if one.kind == "deletion" and one.order == INTEGRATED
     ]
-    return replace(told, goals=(*goals, *told.goals))
+    return replace(record, goals=(*goals, *record.goals))

@@ -1,15 +1,15 @@
-"""Whether scores are true of the model that they explain.
+"""Faithfulness of scores to the model that they explain.
 
-**Deletion and insertion** (Petsiuk 2018, RISE, arXiv 1806.07421). Units are taken away, what speaks most for the output
-first, and the logit is asked again at every twentieth; or all begin absent and come back in that order. Scores that are
-true make it fall, or rise, sooner than a random order does: a smaller area under the deletion curve, a larger one under
-that of insertion. Here pixels are deleted to black and inserted into a blurred picture, as in that work.
+**Deletion and insertion** (Petsiuk 2018, RISE, arXiv 1806.07421). Units are removed in descending order of score and
+the logit is computed at every twentieth; or all start removed and are restored in that order. With faithful scores the
+logit falls, or rises, faster than with a random order: a smaller area under the deletion curve, a larger one under the
+insertion curve. As in that work, pixels are deleted to black and inserted into a blurred image.
 
-**Randomised weights** (Adebayo 2018, arXiv 1810.03292). Explanations of a network whose weights were drawn anew must
-differ from those of the trained one; a method whose scores stay alike explains the input, not the model. Weights are
-drawn as before training, first of heads and fusion, then of the encoders, too; frozen backbones stay.
+**Randomised weights** (Adebayo 2018, arXiv 1810.03292). Explanations of a network with random weights must differ from
+those of the trained one; a method whose scores stay similar explains the input, not the model. Weights are drawn as
+before training, first of the heads and fusion, then also of the encoders; frozen backbones stay.
 
-**Stability**: small noise on the input must not reorder the scores. **Agreement**: how far methods say the same.
+**Stability**: small noise on the input must not reorder the scores. **Agreement** between methods.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ STAGES = ("heads and fusion", "all learnt weights")
 STEPS = 20
 SHARES = np.linspace(0, 1, STEPS + 1)
 OTHER_SEEDS = 3_141_592_653
-"""Of redrawn weights (of a seed, torch reads 32 bits): with that of training they would be those of its beginning."""
+"""Seed offset of redrawn weights (torch reads 32 bits), so that they differ from the initial weights of training."""
 FEWEST_UNITS = 3
-"""Of fewer, an order or a correlation says nothing."""
+"""With fewer, an order or a correlation is meaningless."""
 
 PIXEL_NOISE = 0.01
 VALUE_NOISE = 0.05
@@ -49,31 +49,31 @@ WORD_NOISE = 0.05
 
 
 class SampleCurve(NamedTuple):
-    """F as units go or come in some order."""
+    """The logit as units are removed or restored in some order."""
 
     values: Float[np.ndarray, " share"]  # at SHARES
 
     @property
     def area(self) -> float:
-        """The area under the curve, in units of the logit."""
+        """Area under the curve, in units of the logit."""
         return float(np.trapezoid(self.values, SHARES))
 
 
 def strongest_first(scores: Float[np.ndarray, " unit"]) -> Int[np.ndarray, " unit"]:
-    """Order units by their scores, what speaks most for the output first."""
+    """Order units by descending score."""
     return np.argsort(-scores, kind="stable")
 
 
 def random_orders(units: int, count: int, seed: int) -> list[Int[np.ndarray, " unit"]]:
-    """Draw some orders."""
+    """Draw random orders."""
     generator = np.random.default_rng(seed)
     return [generator.permutation(units) for _ in range(count)]
 
 
-def courses(
+def deletion_curves(
     perturbed: PerturbedSample, modality: str, orders: Mapping[str, Int[np.ndarray, " unit"]], kind: Kind
 ) -> dict[str, SampleCurve]:
-    """Follow the logit as the units of one modality go, or come, in each order."""
+    """Compute the logit as the units of one modality are removed, or restored, in each order."""
     units = _shown(perturbed.units[modality], kind)
     counts = np.unique((SHARES * len(units)).round().astype(int))
     kept = np.concatenate([_kept(order, counts, kind) for order in orders.values()])
@@ -83,9 +83,9 @@ def courses(
 
 
 def redrawn(networks: list[UnifiedModel], stage: str, seed: int) -> list[UnifiedModel]:
-    """Draw the weights of networks anew, as before training; the encoders' only at the last of `STAGES`.
+    """Redraw the weights of networks as before training; those of the encoders only at the last of `STAGES`.
 
-    What begins at zero, such as the embeddings of a bag of words, is drawn as well: of nothing, no order is to be seen.
+    Weights initialised to zero, such as the embeddings of a bag of words, are drawn as well: zeros give no order.
     """
     drawn = []
     with torch.random.fork_rng(devices=[]):
@@ -101,15 +101,15 @@ def redrawn(networks: list[UnifiedModel], stage: str, seed: int) -> list[Unified
 
 
 @torch.no_grad()
-def _draw_zeros(fresh: nn.Module, learnt: nn.Module) -> None:
-    """Draw the matrices that begin at zero, and would say nothing, as wide as those that were learnt."""
-    for begun, known in zip(fresh.parameters(), learnt.parameters(), strict=True):
-        if begun.ndim > 1 and not begun.any():
-            begun.copy_(torch.randn_like(known) * known.std() * (known != 0))
+def _draw_zeros(fresh: nn.Module, trained_module: nn.Module) -> None:
+    """Draw the matrices initialised to zero, with the standard deviation of the trained ones."""
+    for initial, trained in zip(fresh.parameters(), trained_module.parameters(), strict=True):
+        if initial.ndim > 1 and not initial.any():
+            initial.copy_(torch.randn_like(trained) * trained.std() * (trained != 0))
 
 
 def noisy(perturbed: PerturbedSample, seed: int) -> PerturbedSample | None:
-    """Give the sample with a little noise on all that is a number; None if nothing is."""
+    """Return the sample with small noise on its numbers; None if it has none."""
     generator = torch.Generator().manual_seed(seed)
     inputs = {name: _noisy(input_, generator) for name, input_ in perturbed.function.inputs.items()}
     changed = any(input_ is not perturbed.function.inputs[name] for name, input_ in inputs.items())
@@ -117,18 +117,18 @@ def noisy(perturbed: PerturbedSample, seed: int) -> PerturbedSample | None:
 
 
 def rank_correlation(one: Float[np.ndarray, " unit"], other: Float[np.ndarray, " unit"]) -> float:
-    """Give Spearman's rank correlation; NaN of fewer than `FEWEST_UNITS`, or where all of one are equal."""
+    """Return Spearman's rank correlation; NaN for fewer than `FEWEST_UNITS`, or if either is constant."""
     if len(one) < FEWEST_UNITS or np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
     return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
 
 
 class Likeness(NamedTuple):
-    """How alike two explanations of one modality are, by rank."""
+    """Rank correlation of two explanations of one modality."""
 
     modality: str
-    shown: float  # of what people are shown: of pictures what speaks for the output, of all else the signed scores
-    absolute: float  # without regard to signs
+    shown: float  # of the displayed scores: for images the positive ones, otherwise the signed ones
+    absolute: float  # of absolute scores
 
 
 def likenesses(one: UnitScores, other: UnitScores) -> Iterator[Likeness]:

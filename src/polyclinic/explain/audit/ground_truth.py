@@ -1,7 +1,7 @@
-"""What is known to be true of a cohort: lesions' boxes, trigger words, causal variables. Read by audits alone.
+"""Ground truth of a cohort for audits: boxes of lesions, trigger words, causal variables.
 
-The demo writes it beside its sources (see `demo.sources`). Whoever knows the lesions of a real cohort can write the
-same tables: `pictures.parquet` and `boxes.parquet`, and where they are known `triggers.parquet` and `causes.json`.
+The demo writes it beside its sources (see `demo.sources`). For a real cohort, write the same tables:
+`pictures.parquet` and `boxes.parquet`, and optionally `triggers.parquet` and `causes.json`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TRIGGERS = {"patient_id", "section", "start", "end", "concept", "negated"}
 
 
 class Lesion(NamedTuple):
-    """A lesion, and where it lies in the picture."""
+    """A lesion and its box in the image."""
 
     finding: str
     box: Box
@@ -41,25 +41,25 @@ class Trigger(NamedTuple):
     concept: str
 
     def meets(self, section: str, start: int, end: int) -> bool:
-        """Tell whether a word of a note is it, or a part of it."""
+        """Return whether a word of a note overlaps it."""
         return section == self.section and start < self.end and self.start < end
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of a cohort's subjects."""
+    """Ground truth by subject."""
 
     lesions: Mapping[tuple[int, str], tuple[Lesion, ...]] = field(default_factory=dict)  # by subject and blob
-    triggers: Mapping[int, tuple[Trigger, ...]] = field(default_factory=dict)  # by subject; denied ones are left out
+    triggers: Mapping[int, tuple[Trigger, ...]] = field(default_factory=dict)  # by subject; without negated ones
     causes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by modality: codes or concepts
-    outcome: str = ""  # the code whose causes these are
+    outcome: str = ""  # code of the outcome with these causes
 
     @classmethod
     def read(cls, folder: Path, cohort: Cohort) -> Self:
-        """Read what there is.
+        """Read the files that are present.
 
         Raises:
-            ExplanationError: there is nothing, or a table lacks a column.
+            ExplanationError: there are none, or a table lacks a column.
         """
         found = [name for name in ("pictures.parquet", "triggers.parquet", "causes.json") if (folder / name).is_file()]
         if not found:
@@ -72,11 +72,11 @@ class Truth:
 
     @property
     def findings(self) -> frozenset[str]:
-        """The findings of which there are boxes."""
+        """The findings with boxes."""
         return frozenset(lesion.finding for lesions in self.lesions.values() for lesion in lesions)
 
     def boxes(self, subject: int, blob: str, finding: str, canvas: Canvas) -> list[Box]:
-        """Give the boxes of a finding in a picture, in pixels of the canvas."""
+        """Return the boxes of a finding in an image, in pixels of the canvas."""
         known = self.lesions.get((subject, blob), ())
         return [box_on_map(lesion.box, canvas) for lesion in known if lesion.finding == finding]
 
@@ -109,11 +109,11 @@ def _triggers(path: Path) -> dict[int, tuple[Trigger, ...]]:
 def _causes(path: Path) -> tuple[dict[str, tuple[str, ...]], str]:
     if not path.is_file():
         return {}, ""
-    told = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(path.read_text(encoding="utf-8"))
     causes: dict[str, tuple[str, ...]] = {}
-    for cause in told["causes"]:
+    for cause in content["causes"]:
         causes[cause["modality"]] = (*causes.get(cause["modality"], ()), *cause["evidence"])
-    return causes, told["outcome"]
+    return causes, content["outcome"]
 
 
 def _table(path: Path, columns: set[str]) -> pl.DataFrame:

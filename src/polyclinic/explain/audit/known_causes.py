@@ -1,4 +1,4 @@
-"""Do explanations find what is known to be true: trigger words in notes, causes in numbers, lesions in pictures?"""
+"""Agreement of explanations with ground truth: trigger words, causal variables, lesions."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from polyclinic.tasks import Task
 TOP = 3
 OF_CAUSES = ("structured", "series", "note")
 TRIGGERS = 0.90
-"""What is to be reached on the demo cohort."""
+"""Goal on the demo cohort."""
 RANDOM_WORDS = 200
 MEASURES: Mapping[str, tuple[Callable[[np.ndarray], np.bool_], bool]] = {
     "any trigger word in the top 3": (np.any, False),
     "every trigger word in the top 3": (np.all, False),
     "any sentence of a trigger word in the top 3": (np.any, True),
 }
-"""How triggers count, and whether all words of their sentences do."""
+"""How triggers are aggregated, and whether all words of their sentences count."""
 
 
 def with_truth(
-    told: Audit,
+    record: Audit,
     bundle: Bundle,
     cohort: Cohort,
     truth: Truth | None,
@@ -45,23 +45,23 @@ def with_truth(
     limit: int,
     progress: Progress = SILENT,
 ) -> Audit:
-    """Add what can be held against the truth, and say what cannot."""
+    """Add the comparisons with ground truth, and what was skipped."""
     if truth is None:
         why = "no truth was given: pointing game, boxes, FROC, trigger words and causes were not measured"
-        return replace(told, skipped=(*told.skipped, why))
-    told = with_lesions(told, bundle, cohort, truth, methods, limit, progress)
-    return _with_causes(told, truth, explained)
+        return replace(record, skipped=(*record.skipped, why))
+    record = with_lesions(record, bundle, cohort, truth, methods, limit, progress)
+    return _with_causes(record, truth, explained)
 
 
-def _with_causes(told: Audit, truth: Truth, explained: Sequence[tuple[Task, Explained]]) -> Audit:
-    """Hold the explanations of the outcome whose causes are known against these."""
+def _with_causes(record: Audit, truth: Truth, explained: Sequence[tuple[Task, Explained]]) -> Audit:
+    """Compare the explanations of the outcome with its known causes."""
     about = [one for task, one in explained if truth.outcome and truth.outcome in task.target.codes]
     if not about:
         why = "none of the tasks asks for the outcome whose causes are known: no trigger words, no causes"
-        return replace(told, skipped=(*told.skipped, why))
-    known, goals = list(told.known), list(told.goals)
-    for method in about[0].told:
-        if not any(modality in one.told[method].units for one in about for modality in OF_CAUSES):
+        return replace(record, skipped=(*record.skipped, why))
+    known, goals = list(record.known), list(record.goals)
+    for method in about[0].scores:
+        if not any(modality in one.scores[method].units for one in about for modality in OF_CAUSES):
             continue
         for name, (measure, around) in MEASURES.items():
             figure, chance = _triggers(truth, about, method, measure, around)
@@ -71,7 +71,7 @@ def _with_causes(told: Audit, truth: Truth, explained: Sequence[tuple[Task, Expl
         for modality in ("structured", "series"):
             figures = _on_causes(truth, about, method, modality)
             known.append(Known(f"share of scores on causes, {modality}", method, *figures))
-    return replace(told, known=tuple(known), goals=tuple(goals))
+    return replace(record, known=tuple(known), goals=tuple(goals))
 
 
 def _triggers(
@@ -81,20 +81,20 @@ def _triggers(
     measure: Callable[[np.ndarray], np.bool_],
     around: bool,
 ) -> tuple[Estimate, Estimate]:
-    """Measure in how many notes any, or every, trigger word is among the three words that speak most for it.
+    """Measure in how many notes any, or every, trigger word is among the three words with the highest scores.
 
-    With `around` any word of a trigger's sentence will do: what is always said together, no data tell apart.
+    With `around` any word of a trigger's sentence counts: no data can distinguish words that always co-occur.
     """
     concepts = set(truth.causes.get("note", ()))
     hits, chances = [], []
     for one in about:
-        scores = one.told[method].units.get("note")
+        scores = one.scores[method].units.get("note")
         triggers = [trigger for trigger in truth.triggers.get(one.sample.subject_id, ()) if trigger.concept in concepts]
         if scores is None or not triggers:
             continue
         places, sentences = _places(one)
         meets: np.ndarray = np.array([[trigger.meets(*place) for place in places] for trigger in triggers])
-        meets = meets[meets.any(axis=1)]  # those that the bundle may see
+        meets = meets[meets.any(axis=1)]  # those among the bundle's inputs
         if not len(meets):
             continue
         if around:
@@ -108,13 +108,13 @@ def _triggers(
 
 
 def _among(meets: Bool[np.ndarray, "trigger word"], few: np.ndarray) -> Bool[np.ndarray, " trigger"]:
-    """Tell which triggers are among a few words."""
+    """Return which triggers are among some words."""
     among: np.ndarray = np.any(meets[:, few], axis=1)
     return among
 
 
 def _places(one: Explained) -> tuple[list[tuple[str, int, int]], Int[np.ndarray, " word"]]:
-    """Give where each word stands, and the number of its sentence."""
+    """Return the section and characters of each word, and the number of its sentence."""
     layout, input_ = one.sample.note_layout, one.perturbed.function.inputs["note"]
     assert isinstance(input_, SentenceInput | WordInput)
     sentences = [
@@ -129,11 +129,11 @@ def _places(one: Explained) -> tuple[list[tuple[str, int, int]], Int[np.ndarray,
 
 
 def _on_causes(truth: Truth, about: Sequence[Explained], method: str, modality: str) -> tuple[Estimate, Estimate]:
-    """Measure which share of the scores, added up by code, lies on causes; by chance it is their share of the codes."""
+    """Measure the share of scores, summed by code, on causes; by chance it is their share of the codes."""
     causal, part = set(truth.causes.get(modality, ())), structured_part if modality == "structured" else series_part
     shares, chances = [], []
     for one in about:
-        scores = one.told[method].units.get(modality)
+        scores = one.scores[method].units.get(modality)
         if scores is None or not causal:
             continue
         made = part(one.sample, one.perturbed.function.inputs[modality], torch.from_numpy(scores))

@@ -1,4 +1,4 @@
-"""Pictures of an audit; each function draws one, in the style of the other reports."""
+"""Plots of an audit, in the style of the other reports."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ ROW = 0.27
 
 
 def follow(courses: Sequence[DeletionCurve], colours: Mapping[str, int]) -> Canvas:
-    """Draw the mean logit over the share of units gone, or come, in each order."""
+    """Draw the mean logit by the share of units removed, or restored, in each order."""
     with styled():
         figure, axes = canvas(*SIDE)
         for one in courses:
-            blind = one.order in BASELINES
+            baseline = one.order in BASELINES
             number = colours.get(one.order, 0)
             axes.plot(one.curve.x, one.curve.y, label=one.order.replace("_", " "),
-                      color=MUTED if blind else SERIES[number % len(SERIES)],
-                      linestyle=DASHES[1 + BASELINES.index(one.order)] if blind else "-",
-                      linewidth=1.3 if number or blind else 2.2)  # fmt: skip
+                      color=MUTED if baseline else SERIES[number % len(SERIES)],
+                      linestyle=DASHES[1 + BASELINES.index(one.order)] if baseline else "-",
+                      linewidth=1.3 if number or baseline else 2.2)  # fmt: skip
         first = courses[0]
         verb = "taken away" if first.kind == "deletion" else "put back"
         axes.set(xlabel=f"Share {verb}, the highest scores first", ylabel="Mean logit",
@@ -40,15 +40,15 @@ def follow(courses: Sequence[DeletionCurve], colours: Mapping[str, int]) -> Canv
 def froc_curves(
     curves: Mapping[str, Froc], colours: Mapping[str, int], operating_point: OperatingPoint | None, shown: str
 ) -> Canvas:
-    """Draw lesions found over false regions, and where the dial stands."""
+    """Draw FROC curves and the operating point."""
     with styled():
         figure, axes = canvas(*SIDE)
         for name, curve in curves.items():
-            blind = name in BASELINES
+            baseline = name in BASELINES
             points = [(one.false_regions.value or 0, one.recall.value or 0) for one in curve.points]
             axes.plot(*zip(*points, strict=True), label=name.replace("_", " "),
-                      color=MUTED if blind else SERIES[colours.get(name, 0) % len(SERIES)],
-                      linestyle=DASHES[1] if blind else "-", linewidth=2.2 if name == shown else 1.3)  # fmt: skip
+                      color=MUTED if baseline else SERIES[colours.get(name, 0) % len(SERIES)],
+                      linestyle=DASHES[1] if baseline else "-", linewidth=2.2 if name == shown else 1.3)  # fmt: skip
         if operating_point is not None:
             at = curves[shown].at(operating_point.sensitivity)
             axes.plot([at.false_regions.value or 0], [at.recall.value or 0], marker="o", markersize=7, color=PAPER,
@@ -61,7 +61,7 @@ def froc_curves(
 
 
 def pointing(rows: Sequence[Located], goal: float) -> Canvas:
-    """Draw how often the highest score lies in a lesion, by method, and by finding of the first."""
+    """Draw the pointing game by method, and by finding for the first."""
     with styled():
         figure, axes = canvas(SIDE[0], 1.0 + ROW * len(rows))
         _whiskers(axes, [one.pointing for one in rows])
@@ -72,7 +72,7 @@ def pointing(rows: Sequence[Located], goal: float) -> Canvas:
 
 
 def sanity(rows: Sequence[Sanity], stages: Sequence[str]) -> Canvas:
-    """Draw how alike explanations of random weights are to those of the trained ones."""
+    """Draw the similarity of explanations of random weights to those of the trained ones."""
     keys = list(dict.fromkeys((one.method, one.modality) for one in rows))
     with styled():
         figure, axes = canvas(8.4, 1.0 + ROW * len(keys))

@@ -1,4 +1,4 @@
-"""What an audit of explanations leaves: figures, verdicts, and the dial; as files beside the bundle."""
+"""The results of an audit of explanations, as files beside the bundle."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from polyclinic.models.bundle.bundle import Bundle
 
 AUDIT, PAGE = "explain_audit.json", "explain_audit.html"
 MOST_ALIKE = 0.5
-"""Mean rank correlation with a network of random weights, at or above which a method fails."""
+"""Mean rank correlation with a network of random weights at or above which a method fails."""
 
 
 @dataclass(frozen=True)
 class DeletionCurve(Record):
-    """How the logit goes as the units of one modality go, or come, in one order: that of a method, or a baseline's."""
+    """The logit as the units of one modality are removed, or restored, in the order of a method or baseline."""
 
     task: str
     modality: str
     kind: str  # deletion or insertion
     order: str
     area: Estimate  # under the curve, in units of the logit
-    gain: Estimate  # on a random order: how much sooner it falls, or rises; positive is better
-    standard_errors: float | None  # the gain, in these
-    curve: Curve  # mean logit over the share of units
+    gain: Estimate  # in area over a random order; positive is better
+    standard_errors: float | None  # gain / its standard error
+    curve: Curve  # mean logit by share of units
 
 
 @dataclass(frozen=True)
 class Sanity(Record):
-    """How alike a method's explanations stay when weights are drawn anew."""
+    """Similarity of a method's explanations under random weights."""
 
     method: str
     modality: str
     stage: str
-    shown: Estimate  # rank correlation of what people are shown
-    absolute: Estimate  # without regard to signs
+    shown: Estimate  # rank correlation of the displayed scores
+    absolute: Estimate  # of absolute scores
 
 
 @dataclass(frozen=True)
 class Verdict(Record):
-    """Whether a method passed the check of randomised weights."""
+    """Whether a method passed the randomisation check."""
 
     method: str
     passed: bool
@@ -55,7 +55,7 @@ class Verdict(Record):
 
 @dataclass(frozen=True)
 class Alike(Record):
-    """How alike two explanations are: under noise, or of two methods."""
+    """Similarity of two explanations: under noise, or by two methods."""
 
     of: str
     modality: str
@@ -65,17 +65,17 @@ class Alike(Record):
 
 @dataclass(frozen=True)
 class Located(Record):
-    """How well a method's maps find known lesions."""
+    """Localisation of known lesions by a method's maps."""
 
     method: str
     finding: str  # `all` or one
     pointing: Estimate
-    iou: Estimate  # at the dial's setting
+    iou: Estimate  # at the operating point
 
 
 @dataclass(frozen=True)
 class Known(Record):
-    """One figure held against what is known to be true, and what chance would give."""
+    """A figure measured against ground truth, and its value by chance."""
 
     name: str
     method: str
@@ -85,7 +85,7 @@ class Known(Record):
 
 @dataclass(frozen=True)
 class Goal(Record):
-    """What was to be reached, and whether it was."""
+    """A goal and whether it was met."""
 
     text: str
     target: float
@@ -95,14 +95,14 @@ class Goal(Record):
 
 @dataclass(frozen=True)
 class Audit(Record):
-    """Everything measured of a bundle's explanations."""
+    """All measurements of a bundle's explanations."""
 
     bundle: str  # digest
     cohort: str  # fingerprint
     split: str
     tasks: tuple[str, ...]
     subjects: int
-    checked: int  # subjects of randomised weights and noise
+    checked: int  # subjects with random weights and noise
     seed: int
     courses: tuple[DeletionCurve, ...] = ()
     sanity: tuple[Sanity, ...] = ()
@@ -118,18 +118,18 @@ class Audit(Record):
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The methods that failed the check of randomised weights."""
+        """The methods that failed the randomisation check."""
         return tuple(one.method for one in self.verdicts if not one.passed)
 
     def save(self, folder: Path) -> None:
-        """Write it beside the bundle, and the dial if one was chosen."""
+        """Write it beside the bundle, and the operating point if one was chosen."""
         write_text(folder / AUDIT, self.to_json() + "\n")
         if self.operating_point is not None:
             write_text(folder / OPERATING_POINT_FILE, self.operating_point.to_json() + "\n")
 
 
-def judged(sanity: Iterable[Sanity], last: str) -> tuple[Verdict, ...]:
-    """Say of each method whether it passed: at the stage `last`, for every modality, it stays less than half alike."""
+def verdicts_of(sanity: Iterable[Sanity], last: str) -> tuple[Verdict, ...]:
+    """Return the verdict on each method: it passes if at stage `last` no correlation reaches `MOST_ALIKE`."""
     rows = [row for row in sanity if row.stage == last]
     verdicts = []
     for method in dict.fromkeys(row.method for row in rows):
@@ -138,13 +138,13 @@ def judged(sanity: Iterable[Sanity], last: str) -> tuple[Verdict, ...]:
         if not measured:
             verdicts.append(Verdict(method, False, "its scores could not be compared: they do not differ"))
             continue
-        told = ", ".join(f"{row.modality} {row.shown}" for row in alike or measured)
+        figures = ", ".join(f"{row.modality} {row.shown}" for row in alike or measured)
         verb = "stays alike" if alike else "changes"
-        verdicts.append(Verdict(method, not alike, f"{verb} when all learnt weights are random: {told}"))
+        verdicts.append(Verdict(method, not alike, f"{verb} when all learnt weights are random: {figures}"))
     return tuple(verdicts)
 
 
 def stored_verdicts(bundle: Bundle) -> dict[str, Verdict]:
-    """Give what the audit beside a bundle says of each method; nothing without one, or one of other weights."""
-    told = read_for_bundle(bundle, AUDIT)
-    return {} if told is None else {one["method"]: Verdict.from_dict(one) for one in told["verdicts"]}
+    """Return the verdicts of the audit beside a bundle; empty without one, or if it is of other weights."""
+    content = read_for_bundle(bundle, AUDIT)
+    return {} if content is None else {row["method"]: Verdict.from_dict(row) for row in content["verdicts"]}

@@ -1,4 +1,4 @@
-"""Whose answers an audit explains, and how it averages over them."""
+"""The samples that an audit explains, and means over them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from polyclinic.tasks import Task, prediction_times
 
 @dataclass
 class Explained:
-    """One sample, and what every method says of it."""
+    """One sample and its scores by method."""
 
     sample: Sample
     perturbed: PerturbedSample
-    told: Mapping[str, UnitScores]
+    scores: Mapping[str, UnitScores]
 
 
 def chosen(cohort: Cohort, task: Task, split: str | None, limit: int, seed: int) -> pl.DataFrame:
@@ -39,15 +39,15 @@ def chosen(cohort: Cohort, task: Task, split: str | None, limit: int, seed: int)
 
 
 def samples(bundle: Bundle, cohort: Cohort, times: pl.DataFrame) -> Iterator[Sample]:
-    """Read the subjects as the bundle does, leaving out those who have none of its inputs."""
+    """Yield the samples of subjects, without those that have none of the inputs."""
     for subject, time in times.select("subject_id", "prediction_time").iter_rows():
         sample = Sample.of(bundle, cohort.subject(subject), subject, time, cohort.blob)
         if sample.present:
             yield sample
 
 
-def spoken(ensemble: Ensemble, sample: Sample, task: Task) -> Output:
-    """Choose the output that is explained: of classes and labels the most probable, of bins of time the last."""
+def explained_output(ensemble: Ensemble, sample: Sample, task: Task) -> Output:
+    """Choose the output to explain: the most probable class or label, or the last time bin."""
     bins = ensemble.bins(task.name)
     if bins:
         return Output(task.name, f"by {bins[-1]:g} {task.target.unit}", len(bins) - 1)
@@ -57,7 +57,7 @@ def spoken(ensemble: Ensemble, sample: Sample, task: Task) -> Output:
 
 
 def mean(name: str, values: Sequence[tuple[int, float]]) -> Estimate:
-    """Average by subject, with an interval; what is NaN could not be measured, and is left out."""
+    """Average values by subject, with an interval; NaN values are left out."""
     there = [(subject, value) for subject, value in values if np.isfinite(value)]
     if not there:
         return Estimate.missing(name, 0, "nothing that could be measured")

@@ -58,12 +58,12 @@ class LogitFunction:
 
     def __call__(self, points: Points) -> Float[Tensor, " step"]:
         """Give F at some points."""
-        return self.each(points, (self.output,))[0]
+        return self.logits(points, (self.output,))[0]
 
-    def each(self, points: Points, outputs: Sequence[Output]) -> list[Float[Tensor, " step"]]:
+    def logits(self, points: Points, outputs: Sequence[Output]) -> list[Float[Tensor, " step"]]:
         """Give the F of each of several outputs at some points, as if each were this path's own."""
         batch = self.batch(points)
-        said = [self.ask_each(network, points, batch, outputs) for network in self.networks]
+        said = [self.logits_of(network, points, batch, outputs) for network in self.networks]
         return [torch.stack(one).mean(dim=0) for one in zip(*said, strict=True)]
 
     def batch(self, points: Points) -> Batch:
@@ -72,11 +72,11 @@ class LogitFunction:
         steps = len(next(iter(points.values())))
         return Batch(inputs, torch.ones(steps, len(inputs), dtype=torch.bool))
 
-    def ask(self, network: UnifiedModel, points: Points, batch: Batch) -> Float[Tensor, " step"]:
+    def logit_of(self, network: UnifiedModel, points: Points, batch: Batch) -> Float[Tensor, " step"]:
         """Give one network's logit."""
-        return self.ask_each(network, points, batch, (self.output,))[0]
+        return self.logits_of(network, points, batch, (self.output,))[0]
 
-    def ask_each(
+    def logits_of(
         self, network: UnifiedModel, points: Points, batch: Batch, outputs: Sequence[Output]
     ) -> list[Float[Tensor, " step"]]:
         """Give one network's logit of each output."""

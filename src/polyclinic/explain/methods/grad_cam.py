@@ -39,7 +39,7 @@ def grad_cam(bundle: Bundle, sample: Sample, task: str, output: str | None = Non
     points = function.between(torch.ones(1))
     batch = function.batch(points)
     own = deepcopy(function.networks)  # others may be asking them at this moment
-    heat = torch.stack([cam(network, partial(function.ask, network, points, batch)) for network in own])
+    heat = torch.stack([cam(network, partial(function.logit_of, network, points, batch)) for network in own])
     return image_attribution(sample, asked, function, as_shares(heat.mean(dim=0)), GRAD_CAM)
 
 

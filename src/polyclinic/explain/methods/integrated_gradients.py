@@ -220,7 +220,7 @@ def slopes_of_each(
 
 def _slopes(function: LogitFunction, shares: np.ndarray, outputs: Sequence[Output]) -> list[Slopes]:
     points = {m: point.requires_grad_() for m, point in function.between(torch.from_numpy(shares).float()).items()}
-    values = function.each(points, outputs)
+    values = function.logits(points, outputs)
     found = []
     for k, value in enumerate(values):
         gradients = torch.autograd.grad(value.sum(), list(points.values()), retain_graph=k + 1 < len(values))

@@ -7,7 +7,7 @@ from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.methods.attention_rollout import ROLLOUT, attention_rollout
 from polyclinic.explain.methods.grad_cam import GRAD_CAM, grad_cam
 from polyclinic.explain.methods.integrated_gradients import METHOD, integrated_gradients
-from polyclinic.explain.methods.saliency_maps import MAP_GRADIENTS, mapped
+from polyclinic.explain.methods.saliency_maps import MAP_GRADIENTS, saliency_map
 from polyclinic.explain.sample import ExplanationError, Sample
 from polyclinic.models.bundle.bundle import Bundle
 
@@ -15,7 +15,7 @@ EXPLAINERS: Mapping[str, Callable[..., Attribution]] = {
     METHOD: integrated_gradients,
     GRAD_CAM: grad_cam,
     ROLLOUT: attention_rollout,
-    MAP_GRADIENTS: mapped,
+    MAP_GRADIENTS: saliency_map,
 }
 """The first is complete, and the default."""
 

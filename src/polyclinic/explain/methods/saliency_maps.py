@@ -37,7 +37,7 @@ class Setting(Protocol):
         """As a share of the map's side; 0: none."""
 
 
-def mapped(
+def saliency_map(
     bundle: Bundle,
     sample: Sample,
     task: str,
@@ -59,10 +59,10 @@ def mapped(
         ExplanationError: there is no such method or output, no picture, or the method does not suit the image encoder.
     """
     outputs = (output_of(bundle, task, output),)
-    return mapped_each(bundle.ensemble.networks, sample, outputs, method, usual_of(bundle.reference))[0]
+    return saliency_maps_of_each(bundle.ensemble.networks, sample, outputs, method, usual_of(bundle.reference))[0]
 
 
-def mapped_each(
+def saliency_maps_of_each(
     networks: list[UnifiedModel], sample: Sample, outputs: Sequence[Output], method: str, usual: Baseline
 ) -> tuple[Attribution, ...]:
     """Map the pictures for several answers; they are read, and their sample encoded, once.
@@ -78,7 +78,7 @@ def mapped_each(
     return tuple(_mapped(sample, _about(perturbed, output), method) for output in outputs)
 
 
-def located(
+def displayed_maps(
     bundle: Bundle, sample: Sample, found: Sequence[Attribution], setting: Setting | None
 ) -> tuple[tuple[PictureAttribution, ...], ...]:
     """Give the maps on which regions are looked for: those of attributions, or those that an audit chose instead.
@@ -95,7 +95,7 @@ def located(
     if setting.method != found[0].method:
         outputs = [output_of(bundle, one.task, one.output) for one in found]
         usual = usual_of(bundle.reference)
-        mapped_anew = mapped_each(bundle.ensemble.networks, sample, outputs, setting.method, usual)
+        mapped_anew = saliency_maps_of_each(bundle.ensemble.networks, sample, outputs, setting.method, usual)
         maps = [one.pictures for one in mapped_anew]
     if not setting.smoothing:
         return tuple(maps)

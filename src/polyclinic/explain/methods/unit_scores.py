@@ -91,7 +91,7 @@ def by_grad_cam(perturbed: PerturbedSample) -> UnitScores:
     if "image" not in perturbed.units or not isinstance(_image_tokens(perturbed), MapTokens):
         return UnitScores({})
     batch = perturbed.batch({}, {})
-    heat = [cam(network, partial(perturbed.ask, network, batch)) for network in perturbed.function.networks]
+    heat = [cam(network, partial(perturbed.logit_of, network, batch)) for network in perturbed.function.networks]
     return _coarse(perturbed, torch.stack(heat).mean(dim=0))
 
 
@@ -130,7 +130,7 @@ def _map_slopes(
 ) -> Float[Tensor, "step view cell channel"]:
     maps = maps.detach().requires_grad_()
     whole = {name: one.expand(len(maps), *one.shape[1:]) for name, one in perturbed.whole["image"].items()}
-    values = perturbed.ask_all(perturbed.batch({"image": whole | {"tokens": maps}}, {}))
+    values = perturbed.mean_logit(perturbed.batch({"image": whole | {"tokens": maps}}, {}))
     gradient: Tensor = torch.autograd.grad(values.sum(), maps)[0]
     return gradient
 

@@ -77,20 +77,20 @@ class PerturbedSample:
         everywhere = torch.ones(steps, dtype=torch.bool)
         return Batch(tensors, torch.stack([present.get(name, everywhere) for name in tensors], dim=1))
 
-    def ask(self, network: UnifiedModel, batch: Batch) -> Float[Tensor, " step"]:
+    def logit_of(self, network: UnifiedModel, batch: Batch) -> Float[Tensor, " step"]:
         """Give what one network says; words are read as they are written."""
-        return self.function.ask(network, dict.fromkeys(self.function.inputs, torch.ones(1, 1)), batch)
+        return self.function.logit_of(network, dict.fromkeys(self.function.inputs, torch.ones(1, 1)), batch)
 
-    def ask_all(self, batch: Batch) -> Float[Tensor, " step"]:
+    def mean_logit(self, batch: Batch) -> Float[Tensor, " step"]:
         """Give F."""
-        return torch.stack([self.ask(network, batch) for network in self.function.networks]).mean(dim=0)
+        return torch.stack([self.logit_of(network, batch) for network in self.function.networks]).mean(dim=0)
 
     @torch.no_grad()
     def without(self, modality: str, kept: Bool[np.ndarray, "step unit"], units: Units | None = None) -> np.ndarray:
         """Give F [step] where only some units of one modality are kept, and all else is as it was recorded."""
         units = units or self.units[modality]
         parts = [
-            self.ask_all(self.batch({modality: units.tensors(some)}, {modality: units.present(some)}))
+            self.mean_logit(self.batch({modality: units.tensors(some)}, {modality: units.present(some)}))
             for some in torch.split(torch.from_numpy(kept), AT_ONCE)
         ]
         return torch.cat(parts).double().numpy()

@@ -99,7 +99,7 @@ def modality_shapley_of_each(
     """
     sample.require_something()
     row = np.zeros(1, dtype=np.int64)
-    found = worths_of_each(ensemble, sample.arrays, row, outputs, sample.present)
+    found = coalition_values_of_each(ensemble, sample.arrays, row, outputs, sample.present)
     return tuple(
         _shapley(ensemble.tasks[output.task].kind, sample.present, output, worth)
         for output, worth in zip(outputs, found, strict=True)
@@ -127,7 +127,7 @@ def cohort_shapley(
     with progress.task("subsets of inputs", total=samples.height) as advance:
         for start in range(0, samples.height, ROWS_AT_ONCE):
             rows = np.arange(start, min(start + ROWS_AT_ONCE, samples.height))
-            parts.append(shapley_values(worths(bundle.ensemble, arrays, rows, asked, modalities), modalities))
+            parts.append(shapley_values(coalition_values(bundle.ensemble, arrays, rows, asked, modalities), modalities))
             advance(len(rows))
     values = np.concatenate(parts) if parts else np.zeros((0, len(modalities)))
     subjects, bootstrap = samples["subject_id"].to_numpy(), Bootstrap(resamples)
@@ -140,21 +140,21 @@ def cohort_shapley(
     return tuple(sorted(found, key=lambda one: -(one.size.value or 0)))
 
 
-def worths(
+def coalition_values(
     ensemble: Ensemble, arrays: Mapping[str, Arrays], rows: np.ndarray, output: Output, players: Sequence[str]
 ) -> dict[frozenset[str], Float[np.ndarray, " row"]]:
     """Ask the bundle for some samples, of every subset of the modalities `players`, all at once."""
-    return worths_of_each(ensemble, arrays, rows, (output,), players)[0]
+    return coalition_values_of_each(ensemble, arrays, rows, (output,), players)[0]
 
 
-def worths_of_each(
+def coalition_values_of_each(
     ensemble: Ensemble,
     arrays: Mapping[str, Arrays],
     rows: np.ndarray,
     outputs: Sequence[Output],
     players: Sequence[str],
 ) -> list[dict[frozenset[str], Float[np.ndarray, " row"]]]:
-    """Give the `worths` of several outputs."""
+    """Give the `coalition_values` of several outputs."""
     chosen = [
         frozenset(p for place, p in enumerate(players) if number >> place & 1) for number in range(2 ** len(players))
     ]
