@@ -1,7 +1,7 @@
-"""What an explanation of one answer holds: a score for each thing that was known, and how exact the scores are.
+"""Results of an explanation: a score for each feature, measurement, word or pixel, and the completeness of the scores.
 
-Every object here is immutable, its arrays included. Scores are in units of the explained logit: positive ones speak for
-the output, negative ones against it.
+All objects are immutable, including their arrays. Scores are in units of the explained logit: positive scores support
+the output, negative ones oppose it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from polyclinic.features.note.negation import is_cue
 
 
 class Frozen:
-    """A dataclass whose arrays cannot be written either."""
+    """A frozen dataclass with read-only arrays."""
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]
@@ -29,7 +29,7 @@ class Frozen:
 
 
 class CodeScore(NamedTuple):
-    """The scores of all that was read of one code, added up."""
+    """The sum of the scores of one code."""
 
     code: str
     score: float
@@ -37,11 +37,11 @@ class CodeScore(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StructuredAttribution(Frozen):
-    """Of the structured features, in the order of the featurizer; an unknown feature scores 0."""
+    """Scores of the structured features, in the order of the featurizer; 0 for unknown features."""
 
-    names: tuple[str, ...]  # as shown to people: `LAB//lactate//mmol/L last`
+    names: tuple[str, ...]  # such as `LAB//lactate//mmol/L last`
     codes: tuple[str, ...]  # of each feature
-    values: Float[np.ndarray, " feature"]  # in the record's own units; NaN: unknown
+    values: Float[np.ndarray, " feature"]  # in the units of the record; NaN: unknown
     scores: Float[np.ndarray, " feature"]
 
     @property
@@ -51,7 +51,7 @@ class StructuredAttribution(Frozen):
 
     @property
     def by_code(self) -> tuple[CodeScore, ...]:
-        """The codes, the weightiest first."""
+        """The codes, largest scores first."""
         return _added(zip(self.codes, self.scores.tolist(), strict=True))
 
 
@@ -74,7 +74,7 @@ class ChannelGrid(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SeriesAttribution(Frozen):
-    """Of the measurements of a series, the oldest first."""
+    """Scores of the measurements of a series, oldest first."""
 
     measurements: tuple[Measurement, ...]
 
@@ -85,11 +85,11 @@ class SeriesAttribution(Frozen):
 
     @property
     def by_code(self) -> tuple[CodeScore, ...]:
-        """The channels, the weightiest first."""
+        """The channels, largest scores first."""
         return _added((one.code, one.score) for one in self.measurements)
 
     def grid(self, bin_hours: float) -> ChannelGrid:
-        """Add the scores up by channel and bins of `bin_hours`, as many as the oldest measurement needs."""
+        """Sum the scores by channel and time bins of `bin_hours`, back to the oldest measurement."""
         if not bin_hours > 0:
             raise ValueError(f"a bin is longer than 0 hours, not {bin_hours:g}")
         codes = tuple(sorted({one.code for one in self.measurements}))
@@ -102,7 +102,7 @@ class SeriesAttribution(Frozen):
 
 
 class WordScore(NamedTuple):
-    """A word (or sentence) as it is written, and where it stands: in which note, from which character to which."""
+    """A word (or sentence) of a note, and its character range."""
 
     text: str
     section: str
@@ -110,7 +110,7 @@ class WordScore(NamedTuple):
     start: int
     end: int
     score: float
-    denied: bool = False  # by its sentence, as in `no effusion`; see `features.note_negation`
+    denied: bool = False  # by its sentence, as in `no effusion`; see `features.note.negation`
 
     @property
     def negates(self) -> bool:
@@ -119,7 +119,7 @@ class WordScore(NamedTuple):
 
 
 class SectionScore(NamedTuple):
-    """The scores of the words of one section, added up."""
+    """The sum of the scores of one section."""
 
     section: str
     score: float
@@ -127,20 +127,20 @@ class SectionScore(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NoteAttribution(Frozen):
-    """Of the words of all notes, in reading order, or, where a method does not look into them, of whole sentences."""
+    """Scores of the words of all notes, in reading order, or of sentences for methods that do not resolve words."""
 
     words: tuple[WordScore, ...]
-    marks: float = 0.0  # of what is read beside words: punctuation, and the marks of a sentence's ends
-    sentences: tuple[WordScore, ...] = ()  # where there are no words
+    marks: float = 0.0  # of punctuation and the special tokens of sentences
+    sentences: tuple[WordScore, ...] = ()  # if there are no words
 
     @property
     def total(self) -> float:
-        """The sum of the scores, that of the marks included."""
+        """The sum of the scores, including marks."""
         return float(sum(one.score for one in (*self.words, *self.sentences)) + self.marks)
 
     @property
     def by_section(self) -> tuple[SectionScore, ...]:
-        """The sections, the weightiest first."""
+        """The sections, largest scores first."""
         scores = _added((one.section, one.score) for one in (*self.words, *self.sentences))
         return tuple(SectionScore(*one) for one in scores)
 
@@ -157,34 +157,34 @@ class NoteAttribution(Frozen):
 
 @dataclass(frozen=True)
 class Canvas:
-    """How a picture lies on the square that the network sees; pixel coordinates are of pixels' centres."""
+    """Placement of an image on the square input of the network; coordinates are of pixel centres."""
 
     side: int  # of the square, in its pixels
-    placement: Placement  # of the whole picture on it
-    width: int  # of the picture, in its own pixels
+    placement: Placement  # of the whole image on it
+    width: int  # of the image, in its pixels
     height: int
 
     @property
     def pixels_per_cell(self) -> tuple[float, float]:
-        """How many of the picture's pixels, across and down, make one of the canvas."""
+        """Image pixels per canvas pixel, across and down."""
         return self.width / self.placement.width, self.height / self.placement.height
 
     def to_picture(self, x: float, y: float) -> tuple[float, float]:
-        """Give where a point of the canvas lies in the picture; outside it where the canvas is border."""
+        """Map a point of the canvas to the image; outside it on the border of the canvas."""
         across, down = self.pixels_per_cell
         return (x + 0.5 - self.placement.left) * across - 0.5, (y + 0.5 - self.placement.top) * down - 0.5
 
     def to_canvas(self, x: float, y: float) -> tuple[float, float]:
-        """Give where a point of the picture lies on the canvas: the inverse of `to_picture`."""
+        """Map a point of the image to the canvas: the inverse of `to_picture`."""
         across, down = self.pixels_per_cell
         return (x + 0.5) / across + self.placement.left - 0.5, (y + 0.5) / down + self.placement.top - 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class PictureAttribution(Frozen):
-    """Of the pixels of one picture."""
+    """Scores of the pixels of one image."""
 
-    blob: str  # name of the picture's content
+    blob: str  # name of the image file
     view: str  # such as `CR//PA`
     scores: Float[np.ndarray, "side side"]  # float32, on the canvas
     canvas: Canvas
@@ -195,7 +195,7 @@ class PictureAttribution(Frozen):
         return float(self.scores.sum(dtype=np.float64))
 
     def on_picture(self) -> Float[np.ndarray, "height width"]:
-        """Give the scores at the picture's own size, float32, each pixel with the score of the cell that it lies in."""
+        """Return the scores at the image's size, float32, by nearest neighbour."""
         left, top, width, height = self.canvas.placement
         across, down = self.canvas.pixels_per_cell
         columns = left + ((np.arange(self.canvas.width) + 0.5) / across).astype(np.int64).clip(max=width - 1)
@@ -257,13 +257,13 @@ class EcgAttribution(Frozen):
 
 @dataclass(frozen=True)
 class Completeness:
-    """Whether the scores add up to what they are to explain: F(x) − F(x′) (axiom 1 of Sundararajan 2017)."""
+    """How far the scores sum to F(x) − F(x′) (completeness, axiom 1 of Sundararajan 2017)."""
 
     value: float  # F(x): the explained logit
     reference: float  # F(x′): the logit at the baseline
     total: float  # sum of all scores
-    steps: int  # gradients along the path, all of which the scores rest on
-    unevenness: float = 0.0  # sum over the steps of each one's own |residual|, which may cancel out in the whole
+    steps: int  # number of gradients along the path
+    unevenness: float = 0.0  # sum over the intervals of |residual|, which may cancel in the total
 
     @property
     def difference(self) -> float:
@@ -277,7 +277,7 @@ class Completeness:
 
     @property
     def gap(self) -> float:
-        """|residual| as a share of |F(x) − F(x′)|; infinite where these are equal and the scores are not 0."""
+        """|residual| / |F(x) − F(x′)|; infinite if only the denominator is 0."""
         if self.residual == 0:
             return 0.0
         return abs(self.residual) / abs(self.difference) if self.difference else float("inf")
@@ -285,15 +285,15 @@ class Completeness:
 
 @dataclass(frozen=True, eq=False)
 class Attribution(Frozen):
-    """What one answer to one task rests on; a modality that the sample lacks is None (or no picture)."""
+    """The attribution of one output; None (or no pictures) for absent modalities."""
 
     subject_id: int
     prediction_time: datetime
     task: str
     output: str
     method: str  # such as `integrated_gradients`
-    baseline: str | None  # where the path began: usual, zero, blurred or mean; None: the method has none
-    completeness: Completeness | None  # None: the method's scores do not add up to anything
+    baseline: str | None  # usual, zero, blurred or mean; None: the method has none
+    completeness: Completeness | None  # None: not defined for the method
     structured: StructuredAttribution | None = None
     series: SeriesAttribution | None = None
     note: NoteAttribution | None = None
@@ -301,7 +301,7 @@ class Attribution(Frozen):
 
     @property
     def by_modality(self) -> dict[str, float]:
-        """The sum of the scores of each modality that is there."""
+        """The sum of the scores of each modality present."""
         parts = {"structured": self.structured, "series": self.series, "note": self.note}
         sums = {name: part.total for name, part in parts.items() if part is not None}
         return sums | ({"image": sum(one.total for one in self.pictures)} if self.pictures else {})
@@ -313,7 +313,7 @@ class Attribution(Frozen):
 
 
 def _added(scores: Iterable[tuple[str, float]]) -> tuple[CodeScore, ...]:
-    """Add scores up by name, the largest in size first; of equals by name."""
+    """Sum scores by name; largest absolute sums first, then by name."""
     sums: dict[str, float] = {}
     for name, score in scores:
         sums[name] = sums.get(name, 0.0) + score

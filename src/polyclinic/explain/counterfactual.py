@@ -1,8 +1,8 @@
 """The smallest change of one measurement that would change the call (after Wachter 2018, arXiv 1711.00399).
 
-For each code whose numbers can change, the latest one is moved within what 98 % of training measurements were, the
-record is made into features anew, structured and series alike, and the bundle gives its whole answer. A change says
-what the model would say of another patient, not what would happen to this one if a doctor brought it about.
+For each code whose value can change, the latest value is moved within the central 98 % of training measurements, the
+structured and series features are recomputed, and the bundle predicts again. A counterfactual describes the model's
+prediction for another patient, not the effect of an intervention on this one.
 """
 
 from __future__ import annotations
@@ -27,44 +27,44 @@ from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.ensemble import Ensemble
 
 LOW, HIGH = 0.01, 0.99
-"""Quantiles of the training measurements within which a number is plausible."""
+"""Quantiles of the training measurements that bound plausible values."""
 TRIES = (1 / 4, 1 / 2, 3 / 4, 1.0)
-"""Shares of the way to either end of the range that are tried first."""
+"""Fractions of the distance to either end of the range that are tried first."""
 HALVINGS = 6
-"""Of the part of the way in which the call changes."""
+"""Number of bisections of the interval in which the call changes."""
 
 
 class PlausibleRange(NamedTuple):
-    """Where the training measurements of a code lie."""
+    """The plausible range of a code, from training measurements."""
 
     low: float  # quantile 1 %
     high: float  # quantile 99 %
-    spread: float  # standard deviation within that range: what makes changes of several codes comparable
+    spread: float  # standard deviation within that range, the unit of a change's size
     measurements: int
 
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """One measurement, and what it would have to be for the other call."""
+    """One measurement, and the value that would change the call."""
 
     output: Output
     code: str
-    hours: float  # before the prediction time; NaN for a static number
+    hours: float  # before the prediction time; NaN if static
     recorded: float
     changed: float
     size: float  # of the change, in standard deviations of the code's training measurements
-    answer: float  # with what was recorded
+    answer: float  # with the recorded value
     changed_answer: float
-    threshold: float  # answers at or above it are called positive
+    threshold: float  # answers at or above it are positive
 
 
 def plausible_ranges(bundle: Bundle, cohort: Cohort) -> dict[str, PlausibleRange]:
-    """Measure the codes whose numbers can change, on the development subjects of the training cohort.
+    """Return the plausible range of each code whose value can change, from the development subjects.
 
-    Left out are what a patient is (demographics), what describes pictures, and codes that hardly vary.
+    Excludes demographics, descriptions of images, and codes without variation.
 
     Raises:
-        ExplanationError: the cohort is not that of the training.
+        ExplanationError: the cohort is not the training cohort.
     """
     codes = changeable_codes(bundle.features)
     frame = development_samples(bundle.tasks, bundle.origin, cohort)
@@ -80,7 +80,7 @@ def plausible_ranges(bundle: Bundle, cohort: Cohort) -> dict[str, PlausibleRange
 
 
 def changeable_codes(features: FeatureSet) -> list[str]:
-    """Give the codes with numbers that the bundle reads and that may change within a patient, sorted."""
+    """Return the numeric codes that the features read and that may change within a patient, sorted."""
     structured, series = (features.featurizers.get(name) for name in ("structured", "series"))
     codes = set(structured.layout.limits) if isinstance(structured, StructuredFeaturizer) else set()
     codes |= set(series.codes) if isinstance(series, SeriesFeaturizer) else set()
@@ -95,36 +95,34 @@ def counterfactuals(
     output: str | None = None,
     codes: Collection[str] | None = None,
 ) -> tuple[Counterfactual, ...]:
-    """Give, for each code that alone can turn the call, its smallest such change found; the smallest of all first.
+    """Find the smallest change of each code that alone changes the call, smallest first.
 
-    None of them means that no single plausible change turns it. `ranges` are those of `plausible_ranges`, and may be
-    narrowed by who knows better; only `codes` are changed, if given.
+    Empty if no single plausible change does. `ranges` are those of `plausible_ranges`, possibly narrowed; if `codes` is
+    given, only those are changed.
 
     Raises:
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output or no threshold, or the sample has no input at all.
     """
-    asked = output_of(bundle, task, output)
+    target = output_of(bundle, task, output)
     thresholds = bundle.ensemble.tasks[task].thresholds
-    if asked.place >= len(thresholds):
-        raise ExplanationError(
-            f"{task} has no operating threshold that an answer could cross: ask a yes-or-no question"
-        )
+    if target.place >= len(thresholds):
+        raise ExplanationError(f"{task} has no operating threshold that an answer could cross: choose a yes-or-no task")
     sample.require_something()
-    search = _Search(bundle.ensemble, sample, asked, float(thresholds[asked.place]))
+    search = _Search(bundle.ensemble, sample, target, float(thresholds[target.place]))
     wanted = {code: one for code, one in ranges.items() if codes is None or code in codes}
     return tuple(sorted(search.smallest(wanted), key=lambda one: (one.size, one.code)))
 
 
 class _Latest(NamedTuple):
-    """The latest number of a code, and its row in the record."""
+    """The latest value of a code, and its row in the record."""
 
     row: int
     hours: float
     value: float
 
 
-class _Way(NamedTuple):
+class _Direction(NamedTuple):
     """From the recorded value to one end of the range."""
 
     code: str
@@ -136,7 +134,7 @@ class _Way(NamedTuple):
 
 
 class _Search:
-    """Asks the bundle of one sample with one number changed."""
+    """Predict one sample with one value changed."""
 
     def __init__(self, ensemble: Ensemble, sample: Sample, output: Output, threshold: float) -> None:
         self.ensemble, self.sample, self.output, self.threshold = ensemble, sample, output, threshold
@@ -146,45 +144,49 @@ class _Search:
         self.positive = self.answer >= threshold
 
     def smallest(self, ranges: Mapping[str, PlausibleRange]) -> list[Counterfactual]:
-        """Try both ways of each code, then halve the part in which the call first changes."""
-        ways = self._ways(ranges)
-        tried = self._answers([(way, share) for way in ways for share in TRIES]).reshape(len(ways), len(TRIES))
+        """Try both directions of each code, then bisect the interval in which the call first changes."""
+        directions = self._directions(ranges)
+        tried = self._answers([(direction, share) for direction in directions for share in TRIES]).reshape(
+            len(directions), len(TRIES)
+        )
         turned = (tried >= self.threshold) != self.positive
-        crossing = [k for k in range(len(ways)) if turned[k].any()]
+        crossing = [k for k in range(len(directions)) if turned[k].any()]
         high = np.array([TRIES[int(turned[k].argmax())] for k in crossing])
         low = np.array([(0.0, *TRIES)[int(turned[k].argmax())] for k in crossing])
         answers = np.array([tried[k, int(turned[k].argmax())] for k in crossing])
         for _ in range(HALVINGS if crossing else 0):
             middle = (low + high) / 2
-            said = self._answers([(ways[k], share) for k, share in zip(crossing, middle.tolist(), strict=True)])
-            there = (said >= self.threshold) != self.positive
-            high, low = np.where(there, middle, high), np.where(there, low, middle)
-            answers = np.where(there, said, answers)
+            found = self._answers([(directions[k], share) for k, share in zip(crossing, middle.tolist(), strict=True)])
+            changed = (found >= self.threshold) != self.positive
+            high, low = np.where(changed, middle, high), np.where(changed, low, middle)
+            answers = np.where(changed, found, answers)
         best: dict[str, Counterfactual] = {}
-        for k, share, said in zip(crossing, high.tolist(), answers.tolist(), strict=True):
-            one = self._counterfactual(ways[k], share, said, ranges[ways[k].code])
-            if one.code not in best or one.size < best[one.code].size:
-                best[one.code] = one
+        for k, share, answer in zip(crossing, high.tolist(), answers.tolist(), strict=True):
+            candidate = self._counterfactual(directions[k], share, answer, ranges[directions[k].code])
+            if candidate.code not in best or candidate.size < best[candidate.code].size:
+                best[candidate.code] = candidate
         return list(best.values())
 
-    def _counterfactual(self, way: _Way, share: float, said: float, range_: PlausibleRange) -> Counterfactual:
-        changed = float(np.float32(way.at(share)))
+    def _counterfactual(
+        self, direction: _Direction, share: float, answer: float, range_: PlausibleRange
+    ) -> Counterfactual:
+        changed = float(np.float32(direction.at(share)))
         return Counterfactual(
             output=self.output,
-            code=way.code,
-            hours=way.latest.hours,
-            recorded=way.latest.value,
+            code=direction.code,
+            hours=direction.latest.hours,
+            recorded=direction.latest.value,
             changed=changed,
-            size=abs(changed - way.latest.value) / range_.spread,
+            size=abs(changed - direction.latest.value) / range_.spread,
             answer=self.answer,
-            changed_answer=said,
+            changed_answer=answer,
             threshold=self.threshold,
         )
 
-    def _ways(self, ranges: Mapping[str, PlausibleRange]) -> list[_Way]:
+    def _directions(self, ranges: Mapping[str, PlausibleRange]) -> list[_Direction]:
         latest = self._latest(list(ranges))
         return [
-            _Way(code, latest[code], end)
+            _Direction(code, latest[code], end)
             for code, one in ranges.items()
             if code in latest
             for end in (one.low, one.high)
@@ -192,7 +194,7 @@ class _Search:
         ]
 
     def _latest(self, codes: Sequence[str]) -> dict[str, _Latest]:
-        """Find the latest number of each code, in the order of `measure`: of one time, the highest."""
+        """Find the latest value of each code, in the order of `measure`: at equal times the highest."""
         numbered = (
             self.known.with_row_index("row")
             .filter(pl.col("code").cast(pl.String).is_in(list(codes)) & pl.col("numeric_value").is_finite())
@@ -210,25 +212,25 @@ class _Search:
             for row in numbered.select("row", "code", "time", "numeric_value").iter_rows(named=True)
         }
 
-    def _answers(self, changes: Sequence[tuple[_Way, float]]) -> Float[np.ndarray, " change"]:
-        """Ask for the sample with each of some changes."""
+    def _answers(self, changes: Sequence[tuple[_Direction, float]]) -> Float[np.ndarray, " change"]:
+        """Predict the sample with each of some changes."""
         if not changes:
             return np.zeros(0)
         count, length = len(changes), self.known.height
         values = np.tile(self.known["numeric_value"].to_numpy().astype(np.float32), (count, 1))
-        for place, (way, share) in enumerate(changes):
-            values[place, way.latest.row] = way.at(share)
+        for place, (direction, share) in enumerate(changes):
+            values[place, direction.latest.row] = direction.at(share)
         number = pl.Series(np.repeat(np.arange(count, dtype=np.uint32), length))
         known = pl.concat([self.known] * count).with_columns(
             sample=number, numeric_value=pl.Series(values.ravel()).fill_nan(None)
         )
         frame = pl.concat([self.sample.frame] * count).with_columns(sample=pl.Series(np.arange(count, dtype=np.uint32)))
-        said = self.ensemble.answer(self._arrays(known, frame))[self.output.task].answers
-        answers: np.ndarray = said[:, self.output.place]
+        predicted = self.ensemble.answer(self._arrays(known, frame))[self.output.task].answers
+        answers: np.ndarray = predicted[:, self.output.place]
         return answers
 
     def _arrays(self, known: pl.DataFrame, frame: pl.DataFrame) -> dict[str, Arrays]:
-        """Make the numbers anew, and repeat notes and pictures."""
+        """Recompute the numeric features, and repeat notes and images."""
         arrays: dict[str, Arrays] = {}
         for name, one in self.sample.arrays.items():
             if name in ("structured", "series"):

@@ -1,9 +1,9 @@
-"""Patients whom the networks place near a patient, among those that the bundle learnt from, and what became of them.
+"""Nearest development patients in the networks' latent, and their outcomes.
 
-Their latents are computed from the cohort itself, which must be the one of the training: a bundle is handed on, and
-holds no patient. They may be kept as an Arrow file for the next time; it holds subject ids, and so belongs where the
-cohort does. Latents are standardised by the development samples'; likeness is the cosine, averaged over the networks
-of the folds. Networks have learnt from these patients, so that they lie a little nearer to their outcome than new ones.
+Latents are computed from the training cohort, since a bundle is distributed and contains no patients. They may be
+cached in an Arrow file, which contains subject ids and so must be protected like the cohort. Latents are standardised
+by those of the development samples; likeness is the cosine similarity, averaged over the networks. The networks were
+trained on these patients, which therefore lie slightly nearer to their outcomes than new ones.
 """
 
 from __future__ import annotations
@@ -33,53 +33,53 @@ from polyclinic.progress import SILENT, Progress
 from polyclinic.tasks import Targets, Task, samples
 
 UNUSUAL = 1.0
-"""Robust standard deviations from the training median at which a number is worth a word."""
+"""Robust standard deviations from the training median beyond which a value is unusual."""
 ALIKE = 1.0
-"""Standard deviations by which two numbers that are alike may differ."""
+"""Standard deviations by which two similar values may differ."""
 LEVELS = ("last", "first", "minimum", "maximum", "mean")
-"""Statistics that say how a patient was; others say how often he was looked at."""
+"""Statistics that describe the state of a patient; others describe how often it was measured."""
 MOST_SHARED = 5
 
 
 @dataclass(frozen=True)
 class Shared:
-    """Something unusual that two patients have in common."""
+    """An unusual value that two patients share."""
 
     name: str  # of the structured feature
     code: str
-    mine: float  # in the record's own unit; 1 for a category
+    mine: float  # in the unit of the record; 1 for a category
     theirs: float
 
 
 @dataclass(frozen=True)
 class SimilarPatient:
-    """One patient of the training cohort who is like the sample."""
+    """One training patient similar to the sample."""
 
     subject_id: int
     prediction_time: datetime
-    likeness: float  # 1: in the same direction from the middle; 0: unlike; -1: opposite
+    likeness: float  # cosine similarity
     outcomes: dict[str, str | float | None]  # by task: the class, labels, number, yes or no; None: not observed
-    modalities: tuple[str, ...]  # that both have
-    shares: tuple[Shared, ...]  # the most unusual first, one of each code
+    modalities: tuple[str, ...]  # present in both
+    shares: tuple[Shared, ...]  # most unusual first, one per code
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbourhood(Frozen):
-    """The development samples, their latents, and what became of them."""
+    """The development samples, their latents and outcomes."""
 
     cohort: Cohort
     frame: pl.DataFrame  # sample, subject_id, prediction_time
     latents: Float[np.ndarray, "sample network width"]
     targets: Mapping[str, Targets]
-    rows: np.ndarray  # of each sample, in the targets
+    rows: np.ndarray  # of each sample in the targets; −1: not labelled
     networks: str  # digest
 
     @classmethod
     def of(cls, bundle: Bundle, cohort: Cohort, kept: Path | None = None, progress: Progress = SILENT) -> Self:
-        """Compute the latents of the development samples, or read those `kept` of the same networks and cohort.
+        """Compute the latents of the development samples, or read them from `kept` if of the same networks and cohort.
 
         Raises:
-            ExplanationError: the cohort is not that of the training, or the bundle has no network.
+            ExplanationError: the cohort is not the training cohort, or the bundle has no network.
         """
         networks = bundle.ensemble.networks
         frame = development_samples(bundle.tasks, bundle.origin, cohort)
@@ -96,14 +96,14 @@ class Neighbourhood(Frozen):
         return cls(cohort, frame, latents, labelled.targets, rows, digest)
 
     def nearest(self, bundle: Bundle, sample: Sample, most: int = 5) -> tuple[SimilarPatient, ...]:
-        """Give the `most` patients, each once, who are most like the sample, who is not among them.
+        """Return the `most` patients most similar to the sample, excluding its own subject.
 
         Raises:
-            ExplanationError: the sample has none of the inputs, or the bundle is another one.
+            ExplanationError: the sample has none of the inputs, or the bundle is another.
         """
         sample.require_something()
         if networks_digest(bundle.ensemble.networks) != self.networks:
-            raise ExplanationError("these neighbours are of another bundle: make a Neighbourhood of this one")
+            raise ExplanationError("this neighbourhood is of another bundle: make one for this bundle")
         likeness = self.likeness(latents_of(bundle.ensemble.networks, sample.arrays)[0])
         subjects = self.frame["subject_id"].to_numpy()
         likeness = np.where(subjects == sample.subject_id, -np.inf, likeness)
@@ -124,7 +124,7 @@ class Neighbourhood(Frozen):
         )
 
     def likeness(self, latent: Float[np.ndarray, "network width"]) -> Float[np.ndarray, " sample"]:
-        """Give the mean cosine between a latent and each of the development samples'."""
+        """Return the mean cosine similarity of a latent to that of each development sample."""
         middle, spread = self.latents.mean(axis=0), self.latents.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
         theirs, mine = (self.latents - middle) / spread, (latent - middle) / spread
@@ -156,7 +156,7 @@ class Neighbourhood(Frozen):
 def _describe(
     tasks: Sequence[Task], sample: Sample, cohort: Cohort, frame: pl.DataFrame
 ) -> list[tuple[tuple[str, ...], tuple[Shared, ...]]]:
-    """Say of each of a few samples which modalities and which unusual features it shares with the sample."""
+    """Return the modalities and unusual features that each of some samples shares with the sample."""
     frame = frame.drop("sample").with_row_index("sample")
     known = record_of(cohort.events(), frame, tasks)
     arrays = sample.features.reading(cohort.blob).transform(known, frame)
@@ -178,10 +178,12 @@ def _shared(featurizer: StructuredFeaturizer, mine: np.ndarray, theirs: np.ndarr
     layout = featurizer.layout
     here, there = ((values - layout.centres) / layout.spreads for values in (mine, theirs))
     scaled = np.array([is_scaled(column) for column in layout.columns])
-    telling = np.array([not is_scaled(one) or one.of in LEVELS or one.code in layout.bare for one in layout.columns])
+    informative = np.array(
+        [not is_scaled(column) or column.of in LEVELS or column.code in layout.bare for column in layout.columns]
+    )
     size = np.minimum(np.abs(here), np.abs(there))
     numbers = (here * there > 0) & (size >= UNUSUAL) & (np.abs(here - there) <= ALIKE)
-    alike = np.where(scaled, numbers, (mine == 1) & (theirs == 1)) & telling
+    alike = np.where(scaled, numbers, (mine == 1) & (theirs == 1)) & informative
     found: dict[str, Shared] = {}
     for place in np.argsort(-np.where(alike, size, -np.inf), kind="stable")[: int(alike.sum())]:
         column = layout.columns[place]
@@ -201,21 +203,21 @@ def _write(path: Path, cohort: Cohort, networks: str, frame: pl.DataFrame, laten
         pa.ipc.new_file(file, table.schema) as to,
     ):
         to.write_table(table)
-    path.chmod(0o600)  # it names patients
+    path.chmod(0o600)  # it contains subject ids
 
 
 def _read(path: Path, cohort: Cohort, networks: str, frame: pl.DataFrame) -> np.ndarray | None:
-    """Read what `_write` wrote; None where nothing sound is, or it is of another cohort, network or set of samples."""
+    """Read the file of `_write`; None if missing, damaged, or of another cohort, network or set of samples."""
     try:
         with pa.OSFile(str(path), "rb") as file:
             table = pa.ipc.open_file(file).read_all()
     except (OSError, pa.ArrowInvalid):
         return None
-    about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    asked = frame.select("subject_id", "prediction_time").to_arrow()
-    same = about.get("cohort") == cohort.fingerprint and about.get("networks") == networks
-    if not same or not table.select(asked.column_names).equals(asked):
+    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    expected = frame.select("subject_id", "prediction_time").to_arrow()
+    same = metadata.get("cohort") == cohort.fingerprint and metadata.get("networks") == networks
+    if not same or not table.select(expected.column_names).equals(expected):
         return None
-    shape = [int(size) for size in about["shape"].split(",")]
+    shape = [int(size) for size in metadata["shape"].split(",")]
     latents: np.ndarray = table["latent"].combine_chunks().flatten().to_numpy().reshape(shape).astype(np.float32)
     return latents

@@ -1,9 +1,9 @@
-"""What the answer of a classical model rests on: exact Shapley values of its columns, and the rules of a tree.
+"""Explanation of a classical model: exact Shapley values of its columns, and the rules of a tree.
 
-Of trees, forests and boosting: TreeSHAP (Lundberg 2020, doi 10.1038/s42256-019-0138-9) as the library `shap` computes
-it, path-dependent, so that no background data is needed: what is unknown of a column is what training samples had that
-came to the same node. Of a linear model whose columns are centred at their training means, coefficient × value is the
-Shapley value itself (for columns that do not depend on each other).
+For trees, forests and boosting: path-dependent TreeSHAP (Lundberg 2020, doi 10.1038/s42256-019-0138-9) by the library
+`shap`, which needs no background data: absent columns take the distribution of the training samples at the node. For a
+linear model with columns centred at their training means, coefficient × value is the Shapley value (for independent
+columns).
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ LEAF = -1
 
 @dataclass(frozen=True, eq=False)
 class MemberAttribution(Frozen):
-    """What one classical member says of one output: `base` + the sum of the scores = `value`."""
+    """Attribution of one output of one classical member: `base` + the sum of the scores = `value`."""
 
     output: Output
     member: str  # such as `random_forest`, or `logistic_regression:note` of one modality
     scale: Scale  # of base, scores and value
     names: tuple[str, ...]  # of the columns of its matrix
-    values: Float[np.ndarray, " column"]  # as the member reads them, in their own units; NaN: unknown
+    values: Float[np.ndarray, " column"]  # as input to the member; NaN: unknown
     scores: Float[np.ndarray, " column"]
-    base: float  # what it says of a training sample of which nothing is known
+    base: float  # expected value over the training samples
     value: float
 
     @property
@@ -53,7 +53,7 @@ class MemberAttribution(Frozen):
 
 
 class ColumnScore(NamedTuple):
-    """A column of the matrix, what stands in it, and its score."""
+    """A column of the matrix, its value and its score."""
 
     name: str
     value: float
@@ -61,12 +61,12 @@ class ColumnScore(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One question of a tree, and how the sample answered it."""
+    """One split of a tree, and the branch of the sample."""
 
     name: str
     threshold: float
     above: bool
-    value: float  # NaN: unknown, and sent where the tree sends what is unknown
+    value: float  # NaN: unknown; follows the tree's branch for missing values
 
     def __str__(self) -> str:
         sign = ">" if self.above else "≤"
@@ -76,12 +76,12 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True)
 class RulePath:
-    """The way of one sample through a decision tree."""
+    """The path of one sample through a decision tree."""
 
     output: Output
     rules: tuple[Rule, ...]  # from the root
-    value: float  # what the leaf answers: a probability, or an estimate
-    samples: int  # of training that reached the leaf
+    value: float  # of the leaf: a probability, or an estimate
+    samples: int  # training samples in the leaf
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.rules), f"→ {self.value:.3g} ({self.samples} training samples)"])
@@ -90,37 +90,37 @@ class RulePath:
 def explain_member(
     bundle: Bundle, sample: Sample, task: str, member: str, output: str | None = None
 ) -> MemberAttribution:
-    """Attribute the answer of one classical member to the columns that it reads.
+    """Attribute the prediction of one classical member to its columns.
 
     Raises:
         BundleError: the bundle does not answer the task.
         ExplanationError: there is no such member or output, or the sample has none of the member's inputs.
     """
-    asked = output_of(bundle, task, output)
+    target = output_of(bundle, task, output)
     fitted = _member(bundle.ensemble.tasks[task].members, sample, task, member)
     x, columns = _row(fitted, sample), fitted.model.columns
-    estimator, place = _estimator(fitted, asked)
+    estimator, place = _estimator(fitted, target)
     values = x[0].astype(np.float64)
     if place is None:
-        said = float(fitted.model.predict_proba(x)[0, asked.place])
+        value = float(fitted.model.predict_proba(x)[0, target.place])
         constant: Scale = "estimate" if fitted.model.config.kind == "regression" else "probability"
-        return MemberAttribution(asked, member, constant, columns, values, np.zeros(len(columns)), said, said)
+        return MemberAttribution(target, member, constant, columns, values, np.zeros(len(columns)), value, value)
     explain = _linear if FAMILIES[fitted.model.config.name].linear else _trees
     scale, scores, base, value = explain(estimator, fitted.model.prepared(x), place)
-    return MemberAttribution(asked, member, scale, columns, values, scores, base, value)
+    return MemberAttribution(target, member, scale, columns, values, scores, base, value)
 
 
 def rule_path(bundle: Bundle, sample: Sample, task: str, output: str | None = None, member: str = TREE) -> RulePath:
-    """Follow a sample through a decision tree of the bundle; raises as `explain_member`, and where it is no tree."""
-    asked = output_of(bundle, task, output)
+    """Follow a sample through a decision tree; raises as `explain_member`, and if the member is not a tree."""
+    target = output_of(bundle, task, output)
     fitted = _member(bundle.ensemble.tasks[task].members, sample, task, member)
     if fitted.model.config.name != TREE:
         raise ExplanationError(f"{member} has no rules to follow: choose a {TREE}")
-    estimator, place = _estimator(fitted, asked)
+    estimator, place = _estimator(fitted, target)
     x = _row(fitted, sample)
-    said = float(fitted.model.predict_proba(x)[0, asked.place])
+    answer = float(fitted.model.predict_proba(x)[0, target.place])
     if place is None or not hasattr(estimator, "tree_"):
-        return RulePath(asked, (), said, 0)
+        return RulePath(target, (), answer, 0)
     tree, node, rules = estimator.tree_, 0, []
     while tree.children_left[node] != LEAF:
         column, threshold = int(tree.feature[node]), float(tree.threshold[node])
@@ -128,7 +128,7 @@ def rule_path(bundle: Bundle, sample: Sample, task: str, output: str | None = No
         left = bool(tree.missing_go_to_left[node]) if np.isnan(value) else np.float32(value) <= threshold
         rules.append(Rule(fitted.model.columns[column], threshold, not left, value))
         node = tree.children_left[node] if left else tree.children_right[node]
-    return RulePath(asked, tuple(rules), said, int(tree.n_node_samples[node]))
+    return RulePath(target, tuple(rules), answer, int(tree.n_node_samples[node]))
 
 
 class _Explained(NamedTuple):
@@ -169,7 +169,7 @@ def _trees(estimator: Any, x: np.ndarray, place: int) -> _Explained:
 
 
 def _estimator(member: Member, output: Output) -> tuple[Any, int | None]:
-    """Give the estimator behind an output, and the place of its class in it; None where it says a constant."""
+    """Return the estimator of an output and the index of its class; None if it predicts a constant."""
     model = member.model
     if model.config.kind == "multiclass":
         (estimator,) = model.estimators
@@ -177,8 +177,8 @@ def _estimator(member: Member, output: Output) -> tuple[Any, int | None]:
     else:
         estimator = model.estimators[output.place]
         places = np.flatnonzero(estimator.classes_ == 1) if hasattr(estimator, "classes_") else np.zeros(1, int)
-    learnt = len(places) and type(estimator).__name__ != "DummyClassifier"
-    return estimator, int(places[0]) if learnt else None
+    fitted = len(places) and type(estimator).__name__ != "DummyClassifier"
+    return estimator, int(places[0]) if fitted else None
 
 
 def _member(members: Mapping[str, Member], sample: Sample, task: str, name: str) -> Member:

@@ -1,8 +1,7 @@
-"""How much each modality adds to an answer: exact Shapley values over all subsets of the inputs (Shapley 1953).
+"""Contribution of each modality to an answer: exact Shapley values over all subsets of the inputs (Shapley 1953).
 
-φ_m = Σ_{S∌m} |S|! (M − |S| − 1)! / M! · [v(S ∪ m) − v(S)], where v(S) is the bundle's whole answer (combined and
-calibrated) as if only the modalities of S had been recorded, and v(∅) what it says of whoever has nothing. A modality
-that a sample lacks changes no answer, and gets 0.
+φ_m = Σ_{S∌m} |S|! (M − |S| − 1)! / M! · [v(S ∪ m) − v(S)], where v(S) is the bundle's calibrated answer with only the
+modalities of S present, and v(∅) that without any input. An absent modality gets 0.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from polyclinic.models.ensemble.link_functions import log_odds
 from polyclinic.progress import SILENT, Progress
 
 ROWS_AT_ONCE = 32
-"""Samples whose subsets are asked together."""
+"""Number of samples whose subsets are predicted together."""
 
 
 @dataclass(frozen=True, eq=False)
 class Shares(Frozen):
-    """One scale's values: they add up to `whole` − `nothing`."""
+    """Shapley values on one scale; they sum to `whole` − `nothing`."""
 
     values: Float[np.ndarray, " modality"]
     whole: float  # the answer
@@ -47,12 +46,12 @@ class Shares(Frozen):
 
 @dataclass(frozen=True, eq=False)
 class ModalityShapley(Frozen):
-    """What each modality adds to one answer of one sample."""
+    """The contribution of each modality to one answer of one sample."""
 
     output: Output
-    modalities: tuple[str, ...]  # those that the sample has
+    modalities: tuple[str, ...]  # present
     answer: Shares  # in the unit of the answer: probability, risk, or the target's unit
-    log_odds: Shares | None  # None: the answer is no probability
+    log_odds: Shares | None  # None: the answer is not a probability
 
     @property
     def by_modality(self) -> dict[str, float]:
@@ -61,7 +60,7 @@ class ModalityShapley(Frozen):
 
 
 class ModalityWeight(NamedTuple):
-    """What one modality adds to the answers of a cohort, over the samples that have it, in the answers' unit."""
+    """Mean contribution of one modality over the samples that have it, in the unit of the answer."""
 
     modality: str
     mean: Estimate
@@ -69,7 +68,7 @@ class ModalityWeight(NamedTuple):
 
 
 def shapley_values(v: Mapping[frozenset[str], np.ndarray], players: Sequence[str]) -> Float[np.ndarray, "... player"]:
-    """Give the Shapley values of a game whose worth `v` is known of every subset, an array of any shape for each."""
+    """Return the Shapley values of a game with the value `v` of every coalition, arrays of one shape."""
     count = len(players)
     values = []
     for player in players:
@@ -80,7 +79,7 @@ def shapley_values(v: Mapping[frozenset[str], np.ndarray], players: Sequence[str
 
 
 def modality_shapley(bundle: Bundle, sample: Sample, task: str, output: str | None = None) -> ModalityShapley:
-    """Give each present modality its part in one answer, on probability and on log-odds.
+    """Compute the contribution of each present modality to one answer, in its unit and in log-odds.
 
     Raises:
         BundleError: the bundle does not answer the task.
@@ -92,7 +91,7 @@ def modality_shapley(bundle: Bundle, sample: Sample, task: str, output: str | No
 def modality_shapley_of_each(
     ensemble: Ensemble, sample: Sample, outputs: Sequence[Output]
 ) -> tuple[ModalityShapley, ...]:
-    """Explain several answers about one sample: the bundle is asked of every subset once for all of them.
+    """Explain several answers of one sample; every subset is predicted once for all of them.
 
     Raises:
         ExplanationError: the sample has no input at all.
@@ -116,18 +115,20 @@ def cohort_shapley(
     resamples: int = 2000,
     progress: Progress = SILENT,
 ) -> tuple[ModalityWeight, ...]:
-    """Average the values over samples (`sample` from 0, `subject_id`, `prediction_time`), the largest sizes first.
+    """Average the values over samples (`sample` from 0, `subject_id`, `prediction_time`), largest sizes first.
 
-    A modality counts in the samples that have it; one that nobody has is left out.
+    A modality is averaged over the samples that have it; one absent from all is left out.
     """
-    asked = output_of(bundle, task, output)
+    target = output_of(bundle, task, output)
     arrays = bundle.arrays(cohort, samples, progress)
     modalities = bundle.inputs
     parts = []
     with progress.task("subsets of inputs", total=samples.height) as advance:
         for start in range(0, samples.height, ROWS_AT_ONCE):
             rows = np.arange(start, min(start + ROWS_AT_ONCE, samples.height))
-            parts.append(shapley_values(coalition_values(bundle.ensemble, arrays, rows, asked, modalities), modalities))
+            parts.append(
+                shapley_values(coalition_values(bundle.ensemble, arrays, rows, target, modalities), modalities)
+            )
             advance(len(rows))
     values = np.concatenate(parts) if parts else np.zeros((0, len(modalities)))
     subjects, bootstrap = samples["subject_id"].to_numpy(), Bootstrap(resamples)
@@ -143,7 +144,7 @@ def cohort_shapley(
 def coalition_values(
     ensemble: Ensemble, arrays: Mapping[str, Arrays], rows: np.ndarray, output: Output, players: Sequence[str]
 ) -> dict[frozenset[str], Float[np.ndarray, " row"]]:
-    """Ask the bundle for some samples, of every subset of the modalities `players`, all at once."""
+    """Predict some samples with every subset of the modalities `players`, in one batch."""
     return coalition_values_of_each(ensemble, arrays, rows, (output,), players)[0]
 
 
@@ -154,7 +155,7 @@ def coalition_values_of_each(
     outputs: Sequence[Output],
     players: Sequence[str],
 ) -> list[dict[frozenset[str], Float[np.ndarray, " row"]]]:
-    """Give the `coalition_values` of several outputs."""
+    """Return the `coalition_values` of several outputs."""
     chosen = [
         frozenset(p for place, p in enumerate(players) if number >> place & 1) for number in range(2 ** len(players))
     ]
@@ -164,17 +165,17 @@ def coalition_values_of_each(
     }
     kept: dict[str, Arrays] = {}
     for modality, one in repeated.items():
-        asked: Bool[np.ndarray, " row"] = np.repeat([modality in subset for subset in chosen], len(rows))
-        kept[modality] = one | {"present": np.asarray(one["present"]) & asked}
+        included: Bool[np.ndarray, " row"] = np.repeat([modality in subset for subset in chosen], len(rows))
+        kept[modality] = one | {"present": np.asarray(one["present"]) & included}
     answered = ensemble.answer(kept)
-    said = [answered[output.task].answers[:, output.place].astype(np.float64) for output in outputs]
-    return [dict(zip(chosen, one.reshape(len(chosen), len(rows)), strict=True)) for one in said]
+    values = [answered[output.task].answers[:, output.place].astype(np.float64) for output in outputs]
+    return [dict(zip(chosen, one.reshape(len(chosen), len(rows)), strict=True)) for one in values]
 
 
 def _shapley(
     kind: str, present: tuple[str, ...], output: Output, worth: Mapping[frozenset[str], Float[np.ndarray, "1"]]
 ) -> ModalityShapley:
-    v = {subset: said[0] for subset, said in worth.items()}
+    v = {subset: values[0] for subset, values in worth.items()}
     answer = _shares(v, present)
     if kind == "regression":
         return ModalityShapley(output, present, answer, None)
