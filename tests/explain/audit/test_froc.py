@@ -241,7 +241,7 @@ def test_mean_iou_is_over_lesions_and_takes_each_lesions_best_box():
 def test_what_cannot_be_swept_is_refused():
     case = two_hills()
     for stops in ((), (0.5, 0.5), (0.5, 0.1)):
-        with pytest.raises(ValueError, match="stops of the dial rise"):
+        with pytest.raises(ValueError, match="stops are sensitivities in ascending order"):
             sweep([case], stops=stops)
     with pytest.raises(ValueError, match="sensitivity"):
         sweep([case], stops=(0.5, 1.5))

@@ -99,8 +99,8 @@ def test_refusals_name_what_to_ask_instead(bundle, other_bundle, sample_of, with
         attention_rollout(bundle, sample, TASK)
     with pytest.raises(ExplanationError, match="series encoder CodeAttention has no attention"):
         attention_rollout(bundle, sample, TASK, modality="series")
-    with pytest.raises(ExplanationError, match="there is no image to look at"):
+    with pytest.raises(ExplanationError, match="there is no image to explain"):
         grad_cam(bundle, without(sample, "image"), TASK)
     other = other_bundle("words")
-    with pytest.raises(ExplanationError, match="ask a ViT for attention_rollout"):
+    with pytest.raises(ExplanationError, match="use attention_rollout for a ViT"):
         grad_cam(other, complete(other, sample_of), TASK)

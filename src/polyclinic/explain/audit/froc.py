@@ -1,36 +1,33 @@
-"""What the dial is worth: lesions found against false regions, on pictures whose lesions are known.
+"""FROC curves: lesion recall against false regions by sensitivity, on images with known lesions.
 
-A free-response ROC curve (Bunch et al. 1978; Chakraborty 2013, Acad Radiol 20:915) draws the share of all lesions that
-are found over the number of false marks per picture. It is a curve at all because marks carry a rating: a stricter
-reader makes a subset of the marks, so both numbers can only fall together.
+A free-response ROC curve (Bunch et al. 1978; Chakraborty 2013, Acad Radiol 20:915) plots the share of lesions found
+against the number of false marks per image. It assumes rated marks: a stricter threshold gives a subset of the marks,
+so both numbers decrease together.
 
-**Regions of a heat map are not such marks by themselves.** As the dial is turned up, regions grow and merge. Counted
-anew at every stop, their number goes up and down; at s = 1 one region may cover the picture, hit every lesion, and
-count as no false region at all, and the "best" setting is the one that shows nothing. So what is counted here is what
-the dial *brings up* on the way from 0 to s:
+**Regions of a heat map are not rated marks.** As the sensitivity s increases, regions grow and merge. Counted at each
+stop, their number is not monotone; at s = 1 one region may cover the image, hit every lesion and count as no false
+region. Therefore regions are counted cumulatively from 0 to s:
 
-- A region **appears** at a stop if it holds none of the regions of the stop before. Since kept pixels are only ever
-  added, every later region holds one that appeared: it has grown from it, or merged from several.
-- A **false region** is one that has its highest attribution outside all lesions when it appears. Having merged with a
-  true one afterwards does not excuse it.
-- A **lesion is found** at s if at s or a lower stop a region hit it, by one of `RULES`. Found is found: what grows past
-  it later does not take it away.
+- A region **appears** at a stop if it contains no region of the previous stop. Since kept pixels are nested, every
+  later region contains one that appeared: it has grown from it, or merged from several.
+- A **false region** has its highest attribution outside all lesions when it appears, even if it later merges with a
+  true one.
+- A **lesion is found** at s if at s or a lower stop a region hit it, by one of `RULES`.
 
-Both counts run over sets that only grow with s, so both are monotone in s, whatever the map, the rule and the stops.
-And they are honest about what is on the screen at s itself: every region shown there that touches no lesion holds at
-least one that appeared outside all lesions, and no two hold the same; so *no more* such regions are shown than are
-counted. By the rule `peak` (without a margin) a found lesion has a region upon it at s, for its pixels stay. All of
-this is property-tested.
+Both counts are over sets that grow with s, so both are monotone in s for any map, rule and stops. They also bound what
+is shown at s: every shown region that touches no lesion contains at least one that appeared outside all lesions, and no
+two contain the same, so no more such regions are shown than counted. With the rule `peak` (without margin) a found
+lesion has a region on it at s, since its pixels stay. These properties are tested.
 
 A region hits a lesion if
 
-- `peak` (the usual one): its highest attribution lies in the lesion's box, as in the pointing game (Zhang et al. 2018,
-  IJCV 126:1084), within an acceptance margin if one is wanted;
+- `peak` (default): its highest attribution lies in the lesion's box, as in the pointing game (Zhang et al. 2018, IJCV
+  126:1084), optionally within a margin;
 - `centre`: the centre of its circle does;
-- `iou`: its box and the lesion's overlap by at least `least_iou` of their union (Wang et al. 2017, ChestX-ray8, where
-  .1 is the loosest of the thresholds).
+- `iou`: the IoU of its box and the lesion's is at least `least_iou` (Wang et al. 2017, ChestX-ray8, whose lowest
+  threshold is .1).
 
-Intervals are from a bootstrap over subjects, each drawn with all pictures and lesions.
+Intervals are from a bootstrap over subjects, with all their images and lesions.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -52,23 +49,23 @@ Array = np.ndarray
 RECALL, FALSE_REGIONS = "lesion_recall", "false_regions_per_picture"
 
 STOPS = tuple(stop / 100 for stop in range(101))
-"""Of the dial, from the strictest to the most sensitive."""
+"""Sensitivities, ascending."""
 
 
 class Case(NamedTuple):
-    """A picture or volume whose lesions are all known."""
+    """An image or volume whose lesions are all known."""
 
     heat: Heat
-    lesions: Sequence[Box]  # in pixels of the map (see `box_on_map`); empty if it is known to have none
+    lesions: Sequence[Box]  # in pixels of the map (see `box_on_map`); empty if there are none
     subject: Hashable
     spacing: Spacing = None
 
 
 @dataclass(frozen=True)
 class Hit(Record):
-    """When a region hits a lesion. `margin`, in pixels of the map, widens the lesion for `peak` and `centre`.
+    """The rule by which a region hits a lesion. `margin`, in map pixels, widens the lesion for `peak` and `centre`.
 
-    A false region is one whose peak lies outside all lesions, widened by `margin`, whatever the rule.
+    A region is false if its peak lies outside all lesions, widened by `margin`, for every rule.
     """
 
     rule: Literal["peak", "centre", "iou"] = "peak"
@@ -110,19 +107,19 @@ RULES: Mapping[str, Callable[[Clusters, Sequence[Box], Hit], Bool[Array, "shown 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What the dial brought up in each picture by each stop."""
+    """Cumulative counts of each image by stop."""
 
     stops: tuple[float, ...]
     hit: Hit
     found: Int[Array, "picture stop"]  # lesions
     false: Int[Array, "picture stop"]  # regions
     lesions: Int[Array, " picture"]
-    subjects: tuple[Hashable, ...]  # of each picture
+    subjects: tuple[Hashable, ...]  # of each image
 
 
 @dataclass(frozen=True)
 class FrocPoint(Record):
-    """A setting of the dial and what it gives."""
+    """One point of the curve."""
 
     sensitivity: float
     recall: Estimate
@@ -131,7 +128,7 @@ class FrocPoint(Record):
 
 @dataclass(frozen=True)
 class Froc(Record):
-    """The curve: lesion recall and false regions per picture by each stop of the dial."""
+    """The curve: lesion recall and false regions per image by sensitivity."""
 
     hit: Hit
     points: tuple[FrocPoint, ...]
@@ -140,17 +137,17 @@ class Froc(Record):
     subjects: int
 
     def at(self, sensitivity: float) -> FrocPoint:
-        """Give the point of the last stop at or below a sensitivity; raises `ValueError` below the first."""
+        """Return the point of the last stop at or below a sensitivity; raises `ValueError` below the first."""
         passed = [point for point in self.points if point.sensitivity <= sensitivity]
         if not passed:
-            raise ValueError(f"the curve starts at a sensitivity of {self.points[0].sensitivity:g}: ask for more")
+            raise ValueError(f"the curve starts at a sensitivity of {self.points[0].sensitivity:g}: give a higher one")
         return passed[-1]
 
     def choose(self, most_false: float = 1.0) -> FrocPoint:
-        """Give the stop with the highest recall at no more than `most_false` false regions per picture.
+        """Return the stop with the highest recall at no more than `most_false` false regions per image.
 
-        Of several with the same recall it is the lowest, which shows the least. To be called on the curve of
-        validation pictures; what it is worth must be read off another's, of pictures that had no part in the choice.
+        Of several with equal recall, the lowest. Call it on the curve of validation images, and measure performance on
+        others.
 
         Raises:
             ValueError: there are no lesions, or every stop has more false regions.
@@ -166,7 +163,7 @@ class Froc(Record):
 
     @classmethod
     def of(cls, swept: Sweep, bootstrap: Bootstrap | None = None) -> Self:
-        """Draw the curve of a sweep, with intervals."""
+        """Compute the curve of a sweep, with intervals."""
         n, lesions = len(swept.lesions), int(swept.lesions.sum())
 
         def statistic(weights: Weights) -> Array:
@@ -187,23 +184,23 @@ class Froc(Record):
 
 
 def sweep(cases: Iterable[Case], hit: Hit | None = None, stops: Sequence[float] = STOPS) -> Sweep:
-    """Turn the dial through its stops on every picture.
+    """Count lesions found and false regions of every image at each stop.
 
     Args:
-        cases: with and without lesions; the maps are looked at one by one, so they may be made as they are asked for.
-        hit: when a region hits a lesion.
-        stops: rising, within 0..1.
+        cases: with and without lesions; consumed one by one, so a generator saves memory.
+        hit: the rule by which a region hits a lesion.
+        stops: ascending, within 0..1.
 
     Raises:
-        ValueError: there are no pictures, the stops do not rise, or a lesion has other axes than its map.
+        ValueError: there are no images, the stops do not ascend, or a lesion has other axes than its map.
     """
     hit = hit or Hit()
     if not len(stops) or any(later <= stop for stop, later in pairwise(stops)):
-        raise ValueError("the stops of the dial rise from the strictest to the most sensitive: sort them")
-    turned = [(*_turned(case, hit, stops), len(case.lesions), case.subject) for case in cases]
-    if not turned:
-        raise ValueError("no pictures to turn the dial on: give at least one case")
-    found, false, lesions, subjects = zip(*turned, strict=True)
+        raise ValueError("the stops are sensitivities in ascending order: sort them")
+    counted = [(*_count(case, hit, stops), len(case.lesions), case.subject) for case in cases]
+    if not counted:
+        raise ValueError("there are no images: give at least one case")
+    found, false, lesions, subjects = zip(*counted, strict=True)
     return Sweep(tuple(stops), hit, np.array(found), np.array(false), np.array(lesions), subjects)
 
 
@@ -213,14 +210,14 @@ def froc(
     stops: Sequence[float] = STOPS,
     bootstrap: Bootstrap | None = None,
 ) -> Froc:
-    """Measure lesion recall and false regions per picture over the dial; raises `ValueError` as `sweep` does."""
+    """Measure lesion recall and false regions per image by sensitivity; raises `ValueError` as `sweep` does."""
     return Froc.of(sweep(cases, hit, stops), bootstrap)
 
 
 def pointing_game(cases: Iterable[Case], margin: float = 0.0, bootstrap: Bootstrap | None = None) -> Estimate:
-    """Measure how often a picture's highest attribution lies in one of its lesions (Zhang et al. 2018).
+    """Measure how often an image's highest attribution lies in one of its lesions (Zhang et al. 2018).
 
-    Pictures without lesions are left out; where nothing speaks for the answer, it is a miss. Of several pixels with the
+    Images without lesions are left out; a map without positive attribution is a miss. Of several pixels with the
     highest attribution the first counts.
     """
     name, reason = "pointing_game", "no picture has a known lesion"
@@ -229,7 +226,7 @@ def pointing_game(cases: Iterable[Case], margin: float = 0.0, bootstrap: Bootstr
 
 
 def localisation_iou(cases: Iterable[Case], sensitivity: float, bootstrap: Bootstrap | None = None) -> Estimate:
-    """Measure the mean, over all lesions, of the largest IoU that the box of any region has with the lesion's."""
+    """Measure the mean over lesions of the largest IoU of a region's box with the lesion's."""
     rows = []
     for case in cases:
         if _checked(case).lesions:
@@ -239,8 +236,8 @@ def localisation_iou(cases: Iterable[Case], sensitivity: float, bootstrap: Boots
     return _mean_figure("localisation_iou", rows, bootstrap, "no picture has a known lesion")
 
 
-def _turned(case: Case, hit: Hit, stops: Sequence[float]) -> tuple[list[int], list[int]]:
-    """Count the lesions found and the false regions by each stop."""
+def _count(case: Case, hit: Hit, stops: Sequence[float]) -> tuple[list[int], list[int]]:
+    """Return the cumulative numbers of lesions found and false regions at each stop."""
     strength, lesions = positive_share(_checked(case).heat), case.lesions
     found, false = np.zeros(len(lesions), dtype=bool), 0
     before, pixels = np.zeros(strength.shape, dtype=np.int32), 0
@@ -284,7 +281,7 @@ def _points_at(case: Case, margin: float) -> float:
 def _mean_figure(
     name: str, rows: list[tuple[float, float, Hashable]], bootstrap: Bootstrap | None, reason: str
 ) -> Estimate:
-    """Give the sum of the first over the sum of the second, with an interval by subject."""
+    """Return the ratio of the sums of the first and second, with an interval by subject."""
     if not rows:
         return Estimate.missing(name, 0, reason)
     above, below, subjects = (
@@ -305,7 +302,7 @@ def _draws(
 
 
 def _codes(subjects: Sequence[Hashable]) -> Int[Array, " picture"]:
-    """Number subjects of any kind."""
+    """Return integer codes of subjects."""
     number = {subject: place for place, subject in enumerate(dict.fromkeys(subjects))}
     return subject_codes([number[subject] for subject in subjects], len(subjects))[0]
 

@@ -1,4 +1,4 @@
-"""Codes and features as people read them: `LAB//crp//mg/L maximum` → “CRP, maximum” and “181 mg/L”."""
+"""Readable labels of codes and features: `LAB//crp//mg/L maximum` → “CRP, maximum” and “181 mg/L”."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -15,21 +15,21 @@ SPELLINGS = {
 }  # fmt: skip
 UNITS = {"umol/L": "µmol/L", "ug/L": "µg/L", "degC": "°C", "10^9/L": "×10⁹/L", "bpm": "/min"}
 SLOPE, HOURS = "slope", "hours since last"
-TELLS = {HOURS: "time since the last", "sd": "SD"}
+STATISTIC_LABELS = {HOURS: "time since the last", "sd": "SD"}
 CATEGORY = "= "
 CATEGORIES = {RARE: ("a rare value", "no rare value"), UNKNOWN: ("not recorded", "recorded"), "": ("yes", "no")}
 NOT_KNOWN = "not known"
 
 
-class Worded(NamedTuple):
-    """A feature and its value, as people read them."""
+class LabelledValue(NamedTuple):
+    """The readable label and value of a feature."""
 
     label: str
     value: str
 
 
 def label_of(code: str) -> str:
-    """Give the name of a code.
+    """Return the readable name of a code.
 
     >>> label_of("VITAL//spo2//%"), label_of("LAB//white_cells//10^9/L"), label_of("DIAGNOSIS//I10")
     ('SpO₂', 'White cells', 'I10')
@@ -40,7 +40,7 @@ def label_of(code: str) -> str:
 
 
 def unit_of(code: str) -> str:
-    """Give the unit of a code, empty where it has none.
+    """Return the unit of a code; empty if it has none.
 
     >>> unit_of("LAB//creatinine//umol/L")
     'µmol/L'
@@ -49,28 +49,28 @@ def unit_of(code: str) -> str:
     return UNITS.get(plain, plain)
 
 
-def feature_of(feature: str, code: str, value: float) -> Worded:
-    """Give a structured feature, and its value with the unit.
+def feature_of(feature: str, code: str, value: float) -> LabelledValue:
+    """Return the label of a structured feature, and its value with unit.
 
     >>> feature_of("LAB//crp//mg/L maximum", "LAB//crp//mg/L", 181.0)
-    Worded(label='CRP, maximum', value='181 mg/L')
+    LabelledValue(label='CRP, maximum', value='181 mg/L')
     >>> feature_of("DEMOGRAPHIC//sex = female", "DEMOGRAPHIC//sex", 0.0)
-    Worded(label='Sex', value='not female')
+    LabelledValue(label='Sex', value='not female')
     """
     of = feature.removeprefix(code).strip()
     if of in STATISTICS:
-        return Worded(f"{label_of(code)}, {TELLS.get(of, of)}", with_unit(value, _unit(of, code)))
+        return LabelledValue(f"{label_of(code)}, {STATISTIC_LABELS.get(of, of)}", with_unit(value, _unit(of, code)))
     if math.isnan(value):
-        return Worded(label_of(code), NOT_KNOWN)
+        return LabelledValue(label_of(code), NOT_KNOWN)
     true, false = CATEGORIES.get(of, (of.removeprefix(CATEGORY), f"not {of.removeprefix(CATEGORY)}"))
-    return Worded(label_of(code), true if value > 0.5 else false)
+    return LabelledValue(label_of(code), true if value > 0.5 else false)
 
 
-def feature_in_words(feature: str, value: float) -> Worded:
-    """Do as `feature_of`, finding the code in the feature's name.
+def feature_in_words(feature: str, value: float) -> LabelledValue:
+    """Return the same as `feature_of`, with the code taken from the feature's name.
 
     >>> feature_in_words("LAB//lactate//mmol/L hours since last", 3.0)
-    Worded(label='Lactate, time since the last', value='3 h')
+    LabelledValue(label='Lactate, time since the last', value='3 h')
     """
     code, found, _ = feature.partition(f" {CATEGORY}")
     if not found:
@@ -80,14 +80,14 @@ def feature_in_words(feature: str, value: float) -> Worded:
 
 
 def with_unit(value: float, unit: str) -> str:
-    """Write a value with its unit; NaN is not known."""
+    """Format a value with its unit; NaN is unknown."""
     if math.isnan(value):
         return NOT_KNOWN
     return f"{number(value)} {unit}" if unit and not unit.startswith("/") else f"{number(value)}{unit}"
 
 
 def number(value: float) -> str:
-    """Write a number to three figures, with a true minus sign.
+    """Format a number to three figures, with a typographic minus sign.
 
     >>> number(0.12345), number(-38.64), number(12345.6)
     ('0.123', '−38.6', '12,346')
@@ -97,7 +97,7 @@ def number(value: float) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """Write a score with its sign.
+    """Format a score with its sign.
 
     >>> signed(0.4249), signed(-1.2), signed(0.001)
     ('+0.42', '−1.20', '0.00')
@@ -109,7 +109,7 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def digits_of(largest: float) -> int:
-    """Choose how many decimals scores need, so that the largest has two figures.
+    """Return the decimals of scores so that the largest has two significant figures.
 
     >>> digits_of(3.2), digits_of(0.61), digits_of(0.0153), digits_of(0.0)
     (2, 2, 3, 2)
@@ -118,7 +118,7 @@ def digits_of(largest: float) -> int:
 
 
 def writer(scores: Iterable[float]) -> Callable[[float], str]:
-    """Give what writes scores of one table, all with the same decimals."""
+    """Return a formatter of the scores of one table, with equal decimals."""
     digits = digits_of(max(map(abs, scores), default=0.0))
     return lambda value: signed(value, digits)
 

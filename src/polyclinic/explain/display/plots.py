@@ -1,7 +1,7 @@
-"""Pictures of what an answer rests on, for notebooks: `polyclinic.plot`. Each function returns the axes it drew on.
+"""Plots of attributions for notebooks: `polyclinic.plot`. Each function returns the axes it drew on.
 
-Without axes, a figure of the right size is made in the house style. What speaks for the output is vermillion and plain,
-what speaks against it blue and hatched, dashed or thin, so that a grey print can be read as well.
+Without axes, a figure of suitable size is made. Support for the output is vermillion and solid, support against it blue
+and hatched, dashed or thin, so that it is legible in grey.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from polyclinic.features.note.layout import Note
 
 ROW = 0.3
 PAGE, WRITTEN = 7.2, 0.97
-"""Inches, and the share of them that is written on."""
+"""Width of the page in inches, and the share of it used for text."""
 HATCH = "////"
 WORD_SIZE, LINE, GAP = 10.5, 25.0, 4.4
 DASH, BETWEEN = 5.0, 0.45
@@ -70,13 +70,13 @@ def heat_map(
     opacity: float = 0.6,
     axes: Axes | None = None,
 ) -> Axes:
-    """Draw a picture's map, with a numbered circle around each region.
+    """Draw the map of an image, with a numbered circle around each region.
 
     Args:
         picture: of an attribution.
-        regions: in the picture's own pixels, from `region_in_picture`; None: those found at `sensitivity`.
+        regions: in pixels of the image, from `region_in_picture`; None: those found at `sensitivity`.
         film: content of the picture's file (`cohort.blob(picture.blob).read_bytes()`) to draw beneath.
-        sensitivity: the dial of `localise`.
+        sensitivity: see `localise`.
         opacity: of the map.
         axes: to draw on.
     """
@@ -100,11 +100,11 @@ def heat_map(
 
 
 def words(note: NoteAttribution, notes: Sequence[Note] = (), *, axes: Axes | None = None) -> Axes:
-    """Write notes with their words underlined: thicker the more they weigh, dashed if they speak against the output.
+    """Draw notes with underlined words: thicker for larger scores, dashed for negative ones.
 
     Args:
         note: of an attribution.
-        notes: the texts, numbered as in the attribution; without them the words stand by themselves.
+        notes: the texts, numbered as in the attribution; without them only the words are drawn.
         axes: to write on.
     """
     with styled():
@@ -119,7 +119,7 @@ def words(note: NoteAttribution, notes: Sequence[Note] = (), *, axes: Axes | Non
 
 
 def series(series: SeriesAttribution, most: int = 8, *, axes: Axes | None = None) -> Axes:
-    """Draw the weightiest channels in lanes, each moment shaded by its score; in a lane, up is more."""
+    """Draw the channels with the largest scores in lanes, shaded by score; higher values are further up."""
     found = lanes(series)[:most]
     with styled():
         axes = axes or _axes(7.2, 0.7 + 0.62 * max(len(found), 1))
@@ -128,7 +128,7 @@ def series(series: SeriesAttribution, most: int = 8, *, axes: Axes | None = None
             _lane(axes, lane, place, largest)
         axes.set_yticks([place + 0.5 for place in range(len(found))], [_named(lane) for lane in found])
         axes.set(
-            ylim=(max(len(found), 1), 0), xlabel="Hours before the question was asked", title="Measurements over time"
+            ylim=(max(len(found), 1), 0), xlabel="Hours before the prediction time", title="Measurements over time"
         )
         longest = max((float(lane.hours.max()) for lane in found), default=1.0)
         axes.set_xlim(longest * 1.02, -0.02 * longest)
@@ -138,7 +138,7 @@ def series(series: SeriesAttribution, most: int = 8, *, axes: Axes | None = None
 
 
 def waterfall(structured: StructuredAttribution, most: int = MOST_STEPS, *, axes: Axes | None = None) -> Axes:
-    """Draw what the weightiest structured features add, in log-odds, and all others as one bar."""
+    """Draw the largest contributions of structured features, in log-odds, and all others as one bar."""
     steps = structured_steps(structured, most)
     with styled():
         axes = axes or _axes(7.2, 0.9 + ROW * (len(steps) + 1))
@@ -148,7 +148,7 @@ def waterfall(structured: StructuredAttribution, most: int = MOST_STEPS, *, axes
 
 
 def modalities(shapley: ModalityShapley, *, axes: Axes | None = None) -> Axes:
-    """Draw what each modality adds to the answer, from the one without any input; probabilities are in points."""
+    """Draw the contribution of each modality to the answer; for probabilities in percentage points."""
     steps = modality_steps(shapley.answer.nothing, shapley.by_modality)
     chances = shapley.log_odds is not None
     with styled():
@@ -166,7 +166,7 @@ def modalities(shapley: ModalityShapley, *, axes: Axes | None = None) -> Axes:
 
 
 def _axes(width: float, height: float) -> Axes:
-    """Make a figure that a notebook shows by itself."""
+    """Return axes of a new figure that a notebook displays automatically."""
     from matplotlib import pyplot
 
     axes: Axes = pyplot.subplots(figsize=(width, height))[1]
@@ -174,7 +174,7 @@ def _axes(width: float, height: float) -> Axes:
 
 
 def _sheet(width: float, height: float) -> Axes:
-    """Make a figure whose axes fill it, but for a margin at each side."""
+    """Return axes that fill a new figure, except for side margins."""
     from matplotlib import pyplot
 
     figure = pyplot.figure(figsize=(width, height), layout="none")
@@ -187,7 +187,7 @@ def _grey(film: bytes) -> np.ndarray:
 
 
 def _hatched(axes: Axes, strength: np.ndarray, width: int, height: int) -> None:
-    """Hatch what speaks clearly against the output."""
+    """Hatch what clearly opposes the output."""
     if strength.min() > -0.3 or min(strength.shape) < 2:
         return
     rows, columns = strength.shape
@@ -248,12 +248,12 @@ def _lane(axes: Axes, lane: Lane, place: int, largest: float) -> None:
 
 
 class Piece(NamedTuple):
-    """A text without a space within, the word that it is, and its level."""
+    """A text without spaces, its word if any, and its level."""
 
     text: str
     word: WordScore | None = None
     level: int = 0
-    joined: bool = False  # to what stands before it
+    joined: bool = False  # to the previous piece, without a space
     heading: bool = False
 
 
@@ -261,7 +261,7 @@ BREAK = Piece("\n")
 
 
 def _pieces(note: NoteAttribution, notes: Sequence[Note]) -> list[Piece]:
-    """Cut notes into words and what lies between them; a heading before each section."""
+    """Split notes into words and the text between them, with a heading before each section."""
     marked = list(zip(note.words, levels(note), strict=True))
     pieces: list[Piece] = []
     for number in sorted({word.note for word, _ in marked}):
@@ -287,12 +287,12 @@ def _between(text: str, start: int, end: int) -> Iterator[Piece]:
 
 
 def _follows(text: str, place: int) -> bool:
-    """Tell whether there is no space before a place."""
+    """Return whether there is no space before a position."""
     return place > 0 and not text[place - 1].isspace()
 
 
 def _flow(axes: Axes | None, pieces: Sequence[Piece], width: float) -> float:
-    """Set pieces in lines `width` points wide, drawing them if there are axes; give the height in points."""
+    """Lay out pieces in lines `width` points wide, and draw them on axes if given; return the height in points."""
     x, y = 0.0, LINE * 0.7
     for piece in pieces:
         if piece == BREAK:
@@ -317,12 +317,12 @@ def _font(piece: Piece) -> FontProperties:
 
 
 def _width(piece: Piece) -> float:
-    """Give the width in points, with what hinting may add to it."""
+    """Return the width in points, including hinting."""
     return HINTED * float(text_to_path.get_text_width_height_descent(piece.text, _font(piece), ismath=False)[0])
 
 
 def _dashes(width: float, thick: float) -> tuple[float, float]:
-    """Give dashes and the space between them, in thicknesses, so that a line begins and ends with a whole dash."""
+    """Return dash and gap in line widths, so that a line starts and ends with a whole dash."""
     spaces = max(round((width / DASH - 1) / (1 + BETWEEN)), 1)
     dash = width / (spaces + 1 + spaces * BETWEEN)
     return dash / thick, BETWEEN * dash / thick

@@ -1,7 +1,7 @@
-"""What of an attribution is shown, and how strongly: plots and pages draw the same.
+"""Summaries of attributions for display, shared by plots and pages.
 
-What speaks for the output and what speaks against it differ in colour and in a second way, so that a grey print tells
-them apart: solid against hatched or dashed.
+Support for and against the output differ in colour and in a second way, so that they can be distinguished in grey:
+solid against hatched or dashed.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ from polyclinic.explain.attribution import (
 from polyclinic.explain.display.labels import feature_of, label_of, unit_of
 
 FOR, AGAINST = "#d55e00", "#0072b2"
-"""Vermillion and blue of Okabe & Ito, which the colour-blind tell apart."""
+"""Vermillion and blue of Okabe & Ito, distinguishable with colour blindness."""
 AMBER, AZURE = (255, 150, 20), (90, 170, 255)
-"""The same, as light on a dark picture."""
+"""The same, for dark images."""
 START = 0.5
-"""Of the dial: the sensitivity at which a picture is shown, and an assessment tells its regions."""
+"""Default sensitivity of displayed regions."""
 MOST_STEPS = 10
 WIDEST = 1 / 48
-"""Of the time shown: half of the longest moment that one measurement shades."""
+"""Maximum half-width of the shading of a measurement, as a share of the displayed time."""
 LEVELS = 5
 FAINT = 0.04
-"""Of the weightiest word: a word that weighs less is not marked."""
+"""Share of the largest score below which a word is not marked."""
 
 
 class Step(NamedTuple):
-    """One bar of a waterfall, which begins where the one before it ended."""
+    """One bar of a waterfall, which starts where the previous one ended."""
 
     label: str
-    value: str  # as recorded, with its unit; empty for what is added up
+    value: str  # as recorded, with its unit; empty for a sum
     start: float
     end: float
 
     @property
     def score(self) -> float:
-        """What it adds."""
+        """The contribution of the step."""
         return self.end - self.start
 
 
 def structured_steps(structured: StructuredAttribution, most: int = MOST_STEPS) -> tuple[Step, ...]:
-    """Give the `most` weightiest features, and all others as one last step; from 0 to the total."""
+    """Return the `most` features with the largest scores, then the sum of the others; from 0 to the total."""
     order = np.argsort(-np.abs(structured.scores), kind="stable")
     order = order[structured.scores[order] != 0]
     shown, others = order[:most].tolist(), order[most:]
-    told = [
+    rows = [
         (
             *feature_of(structured.names[k], structured.codes[k], float(structured.values[k])),
             float(structured.scores[k]),
@@ -63,18 +63,18 @@ def structured_steps(structured: StructuredAttribution, most: int = MOST_STEPS) 
         for k in shown
     ]
     if len(others):
-        told.append((f"The other {len(others)}", "", float(structured.scores[others].sum())))
-    return _steps(told, 0.0)
+        rows.append((f"The other {len(others)}", "", float(structured.scores[others].sum())))
+    return _steps(rows, 0.0)
 
 
 def modality_steps(nothing: float, shares: Mapping[str, float]) -> tuple[Step, ...]:
-    """Give what each modality adds to the answer, the weightiest first: from the answer without any input."""
+    """Return the contribution of each modality, largest first, starting at the answer without any input."""
     order = sorted(shares.items(), key=lambda one: -abs(one[1]))
     return _steps([(name.capitalize(), "", value) for name, value in order], nothing)
 
 
 def strength_of(picture: PictureAttribution) -> Float[np.ndarray, "height width"]:
-    """Give the scores where the picture lies, as shares of the highest of the whole canvas: from −1 to 1."""
+    """Return the scores within the image, as shares of the maximum of the canvas: from −1 to 1."""
     highest = float(picture.scores.max())
     scale = highest if highest > 0 else float(np.abs(picture.scores).max()) or 1.0
     left, top, width, height = picture.canvas.placement
@@ -83,7 +83,7 @@ def strength_of(picture: PictureAttribution) -> Float[np.ndarray, "height width"
 
 
 def tint(strength: Float[np.ndarray, "height width"], sensitivity: float) -> np.ndarray:
-    """Colour a map, uint8 [height, width, 4]: amber for, azure against; strong where the dial keeps it."""
+    """Colour a map, uint8 [height, width, 4]: amber for, azure against; strong where kept at the sensitivity."""
     kept = (strength >= 1 - sensitivity) & (strength > 0)
     opacity = np.where(kept, 0.55 + 0.45 * strength, 0.6 * np.abs(strength))
     colour = np.where((strength > 0)[..., None], np.array(AMBER), np.array(AZURE))
@@ -91,26 +91,26 @@ def tint(strength: Float[np.ndarray, "height width"], sensitivity: float) -> np.
 
 
 class Lane(NamedTuple):
-    """One channel of a series: its measurements, the oldest first, and the moments that each shades."""
+    """One channel of a series: its measurements, oldest first, and the time that each shades."""
 
     label: str
     unit: str
     hours: Float[np.ndarray, " moment"]  # before the prediction time
     values: Float[np.ndarray, " moment"]
     scores: Float[np.ndarray, " moment"]
-    begins: Float[np.ndarray, " moment"]  # of the shaded moments, in hours before the prediction time
+    begins: Float[np.ndarray, " moment"]  # of the shading, in hours before the prediction time
     ends: Float[np.ndarray, " moment"]
 
     @property
     def weight(self) -> float:
-        """How much it matters, whichever way."""
+        """The sum of absolute scores."""
         return float(np.abs(self.scores).sum())
 
 
 def lanes(series: SeriesAttribution) -> tuple[Lane, ...]:
-    """Give the channels, the weightiest first; measurements of one moment become one, of their mean and summed score.
+    """Return the channels, largest weight first; simultaneous measurements are merged (mean value, summed score).
 
-    A measurement shades the time that is nearer to it than to its neighbours, up to a 48th of the time shown each way.
+    A measurement shades the time nearest to it, up to `WIDEST` of the displayed time on each side.
     """
     span = max((one.hours for one in series.measurements), default=0.0)
     ordered = sorted(series.measurements, key=lambda one: (one.code, -one.hours))
@@ -135,13 +135,13 @@ def lanes(series: SeriesAttribution) -> tuple[Lane, ...]:
 
 
 def levels(note: NoteAttribution) -> tuple[int, ...]:
-    """Give each word's weight as a level: 0, not marked, to 5; negative ones speak against the output."""
+    """Return each word's level from 0 (not marked) to 5; negative levels oppose the output."""
     largest = max((abs(word.score) for word in note.words), default=0.0)
     return tuple(_level(word, largest) for word in note.words)
 
 
 class TotalOfWord(NamedTuple):
-    """A word, in lower case, with the scores of all its places added up; by itself where it is denied."""
+    """A word in lower case and the sum of its scores; negated occurrences are counted separately."""
 
     word: str
     score: float
@@ -149,21 +149,22 @@ class TotalOfWord(NamedTuple):
 
 
 def weightiest(note: NoteAttribution, most: int = 5) -> tuple[tuple[TotalOfWord, ...], tuple[TotalOfWord, ...]]:
-    """Give the words that speak most for the output, and most against it."""
+    """Return the words that most support the output, and those that most oppose it."""
     places: dict[str, list[float]] = {}
     for word in note.words:
-        told = f"{word.text.lower()} (denied)" if word.denied else word.text.lower()
-        places.setdefault(told, []).append(word.score)
+        label = f"{word.text.lower()} (denied)" if word.denied else word.text.lower()
+        places.setdefault(label, []).append(word.score)
     largest = max((abs(word.score) for word in note.words), default=0.0)
     totals = [TotalOfWord(word, sum(scores), len(scores)) for word, scores in places.items()]
-    said = sorted((one for one in totals if abs(one.score) >= FAINT * largest), key=lambda one: (-abs(one.score), one))
-    pro, contra = [one for one in said if one.score > 0], [one for one in said if one.score < 0]
+    marked = [total for total in totals if abs(total.score) >= FAINT * largest]
+    marked.sort(key=lambda total: (-abs(total.score), total))
+    pro, contra = [total for total in marked if total.score > 0], [total for total in marked if total.score < 0]
     return tuple(pro[:most]), tuple(contra[:most])
 
 
-def _steps(told: Sequence[tuple[str, str, float]], start: float) -> tuple[Step, ...]:
+def _steps(rows: Sequence[tuple[str, str, float]], start: float) -> tuple[Step, ...]:
     found = []
-    for label, value, score in told:
+    for label, value, score in rows:
         found.append(Step(label, value, start, start + score))
         start += score
     return tuple(found)

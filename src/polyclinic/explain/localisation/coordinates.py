@@ -1,7 +1,7 @@
-"""From the square canvas that the network sees back to the picture: regions, lesions, millimetres.
+"""Coordinates between the square canvas of the network and the image: regions, lesions, millimetres.
 
-The picture lies on the canvas as `features.image_pixels.place` says, and a map covers all of the canvas, black borders
-included, whether it is as fine or coarser. Coordinates are those of `regions`, counted from the pixels' corners.
+The image is placed on the canvas by `features.image.preprocessing.place`; a map covers the whole canvas, including
+black borders, at its resolution or a coarser one. Coordinates are those of `regions`, from the pixels' corners.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from polyclinic.features.image.preprocessing import Fit, place
 
 
 class PixelSpacing(NamedTuple):
-    """The distance of neighbouring pixels of a picture, and where it was measured."""
+    """The distance of neighbouring pixels of an image, and the plane of its measurement."""
 
     mm: float
     measured: Literal["patient", "detector"]
@@ -27,35 +27,35 @@ SPACINGS: Mapping[str, Literal["patient", "detector"]] = {
     "DICOM//pixel_spacing//mm": "patient",
     "DICOM//imager_pixel_spacing//mm": "detector",
 }
-"""The codes that state it, the better first."""
+"""Codes of the spacing, in order of preference."""
 
 
 def canvas_of(height: int, width: int, side: int = 224, fit: Fit = "letterbox") -> Canvas:
-    """Lay a picture of `height` × `width` pixels on a canvas; raises `ValueError` if one of them has no pixels."""
+    """Place an image of `height` × `width` pixels on a canvas; raises `ValueError` if either has no pixels."""
     if min(height, width, side) < 1:
-        raise ValueError("a picture and its canvas have at least one pixel on each side")
+        raise ValueError("an image and its canvas have at least one pixel on each side")
     return Canvas(side, place(width, height, side, fit), width, height)
 
 
 def box_on_map(box: Box, canvas: Canvas, shape: Sequence[int] | None = None) -> Box:
-    """Give where a box of the picture lies on a map of the canvas, of the canvas's own size if not said."""
+    """Map a box of the image to a map of the canvas, by default of the canvas's size."""
     scale, offset = _scale_and_offset(canvas, shape or (canvas.side, canvas.side))
     return Box(_linear(box.start, scale, offset), _linear(box.stop, scale, offset))
 
 
 def region_in_picture(region: Region, canvas: Canvas, spacing_mm: Sequence[float] | None = None) -> Region | None:
-    """Give where a region of a map lies in the picture, in pixels and, if the spacing is known, in millimetres.
+    """Map a region of the canvas to the image, in pixels and, if the spacing is known, in millimetres.
 
-    Its mask is the pixels whose centre falls in a pixel of the region, or that hold the centre of one. The box is cut
-    at the picture's edges; the circle covers what it covered on the map, and may reach beyond them.
+    Its mask contains the pixels whose centre falls in a pixel of the region, or that contain the centre of one. The box
+    is clipped to the image; the circle covers the same area as on the map, and may extend beyond it.
 
     Args:
-        region: as `localise` found it on a map of the whole canvas.
-        canvas: how the picture lay there.
-        spacing_mm: of the picture's rows and columns.
+        region: found by `localise` on a map of the whole canvas.
+        canvas: the placement of the image.
+        spacing_mm: of the image's rows and columns.
 
     Returns:
-        None for a region that lies in the canvas's black borders alone.
+        None for a region entirely in the canvas's black borders.
     """
     scale, offset = _scale_and_offset(canvas, region.mask.shape)
     back = tuple(1 / factor for factor in scale)
@@ -72,11 +72,11 @@ def region_in_picture(region: Region, canvas: Canvas, spacing_mm: Sequence[float
 
 
 def pixel_spacing(facts: Mapping[str, float | None]) -> PixelSpacing | None:
-    """Find the spacing of pixels among a picture's events, as the DICOM reader keeps them (code → number).
+    """Return the pixel spacing among the acquisition events of an image (code → number).
 
     `DICOM//pixel_spacing//mm` is in the patient, or calibrated. Most radiographs have only
-    `DICOM//imager_pixel_spacing//mm`, which is on the detector (PS3.3 10.7.1): lengths in the patient are smaller, by
-    the magnification. The reader keeps the spacing of rows, and pixels are taken for square.
+    `DICOM//imager_pixel_spacing//mm`, on the detector (PS3.3 10.7.1): lengths in the patient are smaller by the
+    magnification. The reader keeps the spacing of rows, and pixels are assumed to be square.
     """
     for code, measured in SPACINGS.items():
         found = facts.get(code)
@@ -86,7 +86,7 @@ def pixel_spacing(facts: Mapping[str, float | None]) -> PixelSpacing | None:
 
 
 def ninth_of(region: Region, canvas: Canvas) -> str:
-    """Say in which ninth of the picture a region's peak lies: `upper left`, `centre`. Left is the picture's."""
+    """Return the ninth of the image that contains a region's peak: `upper left`, `centre`. Left is the image's."""
     y, x = region.peak
     row = ("upper", "middle", "lower")[min(int(3 * y / canvas.height), 2)]
     column = ("left", "centre", "right")[min(int(3 * x / canvas.width), 2)]
@@ -94,7 +94,7 @@ def ninth_of(region: Region, canvas: Canvas) -> str:
 
 
 def _scale_and_offset(canvas: Canvas, shape: Sequence[int]) -> tuple[Point, Point]:
-    """Give map pixels per picture pixel, and where the picture starts on the map, along y and x."""
+    """Return the map pixels per image pixel, and the image's origin on the map, along y and x."""
     if len(shape) != 2 or shape[0] != shape[1]:
         raise ValueError(f"a map of shape {tuple(shape)} cannot be of a square canvas: give one of all of it")
     fine, lies = shape[0] / canvas.side, canvas.placement
@@ -103,7 +103,7 @@ def _scale_and_offset(canvas: Canvas, shape: Sequence[int]) -> tuple[Point, Poin
 
 
 def _mask_in_picture(mask: Mask, box: Box, canvas: Canvas) -> Mask:
-    """Carry a mask over, within the window of its box."""
+    """Map a mask to the image, within the window of its box."""
     kept, sides = mask.array(), (canvas.height, canvas.width)
     scale, offset = _scale_and_offset(canvas, kept.shape)
     first = [int(at) for at in box.start]

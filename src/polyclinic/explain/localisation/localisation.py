@@ -1,21 +1,20 @@
-"""From a heat map to regions, by a dial: the sensitivity s between 0 and 1.
+"""From a heat map to regions at a sensitivity s between 0 and 1.
 
 After Aydin et al. 2019 (arXiv 1902.08888): keep the pixels with high attribution, join them by single linkage at 10
-pixels of a 224-pixel grid, drop pixels that stay alone, and draw one circle per cluster, around its mean and 5 pixels
-larger than its farthest pixel. Both lengths scale with the map.
+pixels of a 224-pixel grid, drop single pixels, and draw one circle per cluster, around its mean with a margin of 5
+pixels beyond its farthest pixel. Both lengths scale with the map.
 
-**What s means here.** Only attribution that speaks *for* the answer counts, as a share of the map's highest: v =
-max(a, 0) / max(a). At sensitivity s the pixels with v ≥ 1 − s are kept (and v > 0). So s = 0 shows the peak alone,
-s = 0.3 all that is at least 70 % as strong, s = 1 all that speaks for the answer at all. Turning the dial up can only
-add pixels: what is kept at s is kept at every higher s, and a region only grows, or merges with others. It can never
-show what speaks against the answer.
+**Sensitivity.** Only positive attribution counts, as a share of the map's maximum: v = max(a, 0) / max(a). At
+sensitivity s the pixels with v ≥ 1 − s (and v > 0) are kept: s = 0 keeps only the peak, s = 0.3 all pixels at least
+70 % as strong, s = 1 all positive ones. Kept pixels are nested: those kept at s are kept at every higher s, so a region
+only grows or merges with others. Pixels that oppose the answer are never shown.
 
-The earlier method scaled signed attributions by their minimum and maximum and kept those above .70. There a zero lies
-anywhere between 0 and 1, wherever the strongest evidence *against* puts it, so the same .70 keeps the peak alone in one
-map and pixels that speak against the answer in another. `localise_signed` does it, for comparison.
+The original method scaled signed attributions by minimum and maximum and kept those above .70. There zero is mapped to
+a value that depends on the strongest negative attribution, so the same .70 keeps only the peak in one map and pixels
+that oppose the answer in another. `localise_signed` implements it for comparison.
 
-Maps are pictures [height, width] or volumes [depth, height, width]; with the spacing of their voxels in millimetres all
-distances are measured in these. Pixels that touch, if only at a corner, are always joined, however coarse the map.
+Maps are images [height, width] or volumes [depth, height, width]; with voxel spacing in millimetres all distances are
+in millimetres. Pixels that touch, even at a corner, are always joined, however coarse the map.
 """
 
 from collections.abc import Sequence
@@ -34,20 +33,20 @@ Heat = Float[Array, "*depth height width"]
 Spacing = Sequence[float] | None
 
 GRID = 224
-"""Pixels along the longer side of the picture for which the lengths below hold."""
+"""Pixels along the longer side of the image to which the lengths below refer."""
 LINK = 10
-"""Pixels of that grid that a step from pixel to pixel of a region may be long."""
+"""Longest step between linked pixels, in pixels of that grid."""
 MARGIN = 5
-"""Pixels of that grid by which a circle is larger than its region."""
+"""Margin of the circle around a region, in pixels of that grid."""
 LEAST_PIXELS = 2
-"""Of a region: a pixel by itself is none."""
+"""Minimum size of a region."""
 SIGNED_THRESHOLD = 0.70
-_ROUNDING = 1 + 1e-9  # so that a step of just the distance is one in millimetres, too
+_ROUNDING = 1 + 1e-9  # so that a step of exactly the distance also links in millimetres
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """The clusters shown, in the order of their first pixels; coordinates as in `regions`, lengths by the spacing."""
+    """The clusters kept, in the order of their first pixels; coordinates as in `regions`, lengths by the spacing."""
 
     labels: Int[Array, "*grid"]  # of every kept pixel, before small clusters were dropped; 0 elsewhere
     shown: Int[Array, " shown"]  # the labels that are left
@@ -66,7 +65,7 @@ class Clusters:
         return len(self.shown)
 
     def places(self) -> Int[Array, "*grid"]:
-        """Give for every pixel the place of its cluster among those shown, counted from 1; 0 where there is none."""
+        """Return for every pixel the number of its cluster among those kept, from 1; 0 for none."""
         place = np.zeros(int(self.labels.max()) + 1, dtype=np.int32)
         place[self.shown] = np.arange(1, len(self) + 1)
         places: Array = place[self.labels]
@@ -74,7 +73,7 @@ class Clusters:
 
 
 class _Runs(NamedTuple):
-    """Pixels of one cluster that follow one another along the last axis."""
+    """Consecutive pixels of one cluster along the last axis."""
 
     start: Int[Array, " run"]  # raster positions
     stop: Int[Array, " run"]
@@ -87,13 +86,11 @@ class _Runs(NamedTuple):
 
 
 def localise(heat: Heat, sensitivity: float, spacing: Spacing = None) -> tuple[Region, ...]:
-    """Find the regions of a heat map at a sensitivity, the strongest first.
-
-    A map on which nothing speaks for the answer (all 0, or negative) has none.
+    """Find the regions of a heat map at a sensitivity, strongest first; none if no value is positive.
 
     Args:
-        heat: signed attributions, of a picture or a volume.
-        sensitivity: the dial, from 0 (the peak alone) to 1 (all that is positive).
+        heat: signed attributions of an image or a volume.
+        sensitivity: from 0 (only the peak) to 1 (all positive pixels).
         spacing: of voxels along each axis, in mm; without it all lengths are in pixels.
 
     Raises:
@@ -104,16 +101,16 @@ def localise(heat: Heat, sensitivity: float, spacing: Spacing = None) -> tuple[R
 
 
 def localise_signed(heat: Heat, threshold: float = SIGNED_THRESHOLD, spacing: Spacing = None) -> tuple[Region, ...]:
-    """Find regions as the earlier method did: signed attributions from minimum to maximum, all above a threshold.
+    """Find regions by the original method: signed attributions scaled from minimum to maximum, above a threshold.
 
-    To compare with `localise`, not to use. A constant map has none. Raises `ValueError` as `localise` does.
+    For comparison with `localise` only. A constant map has none. Raises `ValueError` as `localise` does.
     """
     scaled = signed_min_max(heat)
     return regions_of(scaled, scaled >= threshold, spacing) if scaled.any() else ()
 
 
 def positive_share(heat: Heat) -> Heat:
-    """Scale a map to max(a, 0) / max(a); all 0 where nothing is positive. Doing it twice changes nothing.
+    """Scale a map to max(a, 0) / max(a); all 0 if nothing is positive. Idempotent.
 
     Raises `ValueError` for NaN or infinity, no pixels, or not 2 or 3 axes.
     """
@@ -124,14 +121,14 @@ def positive_share(heat: Heat) -> Heat:
 
 
 def signed_min_max(heat: Heat) -> Heat:
-    """Scale a signed map from its minimum, which becomes 0, to its maximum, 1; a constant map is all 0."""
+    """Scale a signed map from 0 at its minimum to 1 at its maximum; a constant map is all 0."""
     checked = _checked(heat)
-    above: Array = checked / 2 - checked.min() / 2  # halved, as the span of the largest numbers is none
+    above: Array = checked / 2 - checked.min() / 2  # halved, so that the span of the largest numbers does not overflow
     return above / above.max() if above.max() > 0 else above
 
 
 def kept(strength: Heat, sensitivity: float) -> Bool[Array, "*depth height width"]:
-    """Say which pixels of a map scaled by `positive_share` are kept at a sensitivity: v ≥ 1 − s, and v > 0."""
+    """Return which pixels of a map scaled by `positive_share` are kept: v ≥ 1 − s and v > 0."""
     if not 0 <= sensitivity <= 1:
         raise ValueError(f"a sensitivity of {sensitivity:g}: give one from 0 (the peak) to 1 (all that is positive)")
     mask: Array = (strength >= 1 - sensitivity) & (strength > 0)
@@ -139,14 +136,14 @@ def kept(strength: Heat, sensitivity: float) -> Bool[Array, "*depth height width
 
 
 def regions_of(strength: Heat, mask: Bool[Array, "*depth height width"], spacing: Spacing = None) -> tuple[Region, ...]:
-    """Cluster the kept pixels of a map and describe each cluster, the strongest first, then the largest share."""
+    """Cluster the kept pixels of a map and describe each cluster, by descending strength, then share."""
     found = clusters(strength, mask, spacing)
     order = np.lexsort((-found.share, -found.strength))
     return tuple(_region(found, place, spacing) for place in order.tolist())
 
 
 def link_distance(shape: tuple[int, ...], spacing: Spacing = None) -> float:
-    """Give the longest step within a region, in the unit of the spacing."""
+    """Return the longest step within a region, in the unit of the spacing."""
     steps = steps_of(shape, spacing)
     longest = max(LINK * _longer_side(shape, steps) / GRID, float(length(np.ones(len(shape)), steps)))
     return longest if spacing is None else longest * _ROUNDING
@@ -193,7 +190,7 @@ def _checked(heat: Heat) -> Heat:
 
 
 def _longer_side(shape: tuple[int, ...], steps: Float[Array, " axis"]) -> float:
-    """Give the longer side of the picture, or of a volume's slices."""
+    """Return the longer side of the image, or of a volume's slices."""
     return float(np.max(np.array(shape[-2:]) * steps[-2:]))
 
 
@@ -212,7 +209,7 @@ def _runs(labels: Int[Array, "*grid"], strength: Heat) -> _Runs:
 
 
 def _reduced(combine: np.ufunc, values: Array, begin: Int[Array, " segment"]) -> Array:
-    """Combine the values of each segment along the last axis; no segment is empty."""
+    """Reduce the values of each non-empty segment along the last axis."""
     if not len(begin):
         return np.zeros((*values.shape[:-1], 0), dtype=values.dtype)
     reduced: Array = combine.reduceat(values, begin, axis=-1)
@@ -227,14 +224,14 @@ def _counts(begin: Int[Array, " segment"], whole: int) -> Int[Array, " segment"]
 def _farthest(
     ends: tuple[Array, Array], centre: Float[Array, "axis shown"], begin: Array, steps: Float[Array, " axis"]
 ) -> Float[Array, " shown"]:
-    """Give how far the centre of a pixel lies from its cluster's; the farthest is always an end of a run."""
+    """Return the largest distance of a pixel's centre from its cluster's; it is always at the end of a run."""
     middle = np.repeat(centre, _counts(begin, ends[0].shape[1]), axis=1)
     away = [length(end + 0.5 - middle, steps) for end in ends]
     return _reduced(np.maximum, np.maximum(*away), begin)
 
 
 def _peaks(strength: Heat, runs: _Runs, strongest: Float[Array, " run"]) -> Float[Array, "axis shown"]:
-    """Give the centre of the first pixel of each cluster that has its highest value."""
+    """Return the centre of the first pixel of each cluster with its highest value."""
     holding = np.flatnonzero(runs.highest == strongest)
     _, first = np.unique(runs.owner[holding], return_index=True)
     flat, holding = strength.ravel(), holding[first]

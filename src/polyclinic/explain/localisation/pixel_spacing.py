@@ -1,4 +1,4 @@
-"""The spacing of the pixels of a sample's pictures, among the facts of how they were taken."""
+"""The pixel spacing of a sample's images, from the acquisition events."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from polyclinic.explain.sample import Sample
 
 
 def spacing_of(sample: Sample, blob: str) -> PixelSpacing | None:
-    """Find the spacing of the pixels of one of a sample's pictures; None where it is not known.
+    """Return the pixel spacing of one of a sample's images; None if unknown.
 
-    The facts of a picture stand at its time. Where several pictures have the same time, they are taken to be all
-    alike; if several spacings stand there, it is not known whose they are, and none is given.
+    The acquisition events of an image have its time. Images of the same time are assumed to have the same spacing;
+    several spacings at one time are ambiguous, and give None.
 
     Args:
-        sample: with its `taken`; one without has only what its tasks may see, which of most is no `DICOM//…`.
-        blob: the picture's name in the cohort.
+        sample: with `taken`; without it only the inputs are searched, which usually exclude `DICOM//…`.
+        blob: name of the image in the cohort.
     """
     events = sample.known if sample.taken is None else sample.taken
     moments = events.filter(pl.col("blob") == blob)["time"].unique()

@@ -1,8 +1,8 @@
-"""Regions: parts of a picture or volume, as a circle, a box and a mask.
+"""Regions: parts of an image or volume, as a circle, a box and a mask.
 
 **Coordinates** are counted in pixels from the outer corner of the first pixel, in the order of the array's axes: (y, x)
-in a picture, (z, y, x) in a volume. Pixel i covers i to i + 1 and its centre is at i + ½; so a box of whole pixels and
-one between pixels are the same thing, and no half pixel is lost when a grid is scaled. DICOM counts alike, but with the
+in an image, (z, y, x) in a volume. Pixel i covers i to i + 1 and its centre is at i + ½; so a box of whole pixels and
+one between pixels are the same thing, and no half pixel is lost when a grid is scaled. DICOM is the same, but with the
 column first (SCOORD, PS3.3 C.18.6): `Box.xyxy` and `Circle.xyr` give that order.
 """
 
@@ -33,7 +33,7 @@ class Circle(Record):
 
     @property
     def xyr(self) -> tuple[float, ...]:
-        """Give the centre with the column first, and the radius."""
+        """The centre with the column first, and the radius."""
         return (*reversed(self.centre), self.radius)
 
 
@@ -52,12 +52,12 @@ class Box(Record):
 
     @classmethod
     def of_xyxy(cls, x0: float, y0: float, x1: float, y1: float) -> Self:
-        """Make a picture's box of columns x0 ≤ x < x1 and rows y0 ≤ y < y1."""
+        """Return the box of an image with columns x0 ≤ x < x1 and rows y0 ≤ y < y1."""
         return cls((float(y0), float(x0)), (float(y1), float(x1)))
 
     @property
     def xyxy(self) -> tuple[float, ...]:
-        """Give the corners with the column first: (x0, y0, x1, y1)."""
+        """The corners with the column first: (x0, y0, x1, y1)."""
         return (*reversed(self.start), *reversed(self.stop))
 
     @property
@@ -66,16 +66,16 @@ class Box(Record):
         return prod(stop - start for start, stop in zip(self.start, self.stop, strict=True))
 
     def holds(self, point: Sequence[float], margin: float = 0) -> bool:
-        """Say whether a point lies in the box grown by `margin` on every side."""
+        """Return whether a point lies in the box grown by `margin` on every side."""
         sides = zip(self.start, point, self.stop, strict=True)
         return all(start - margin <= at < stop + margin for start, at, stop in sides)
 
     def grown(self, margin: float) -> Self:
-        """Give the box grown by `margin` on every side."""
+        """Return the box grown by `margin` on every side."""
         return type(self)(tuple(at - margin for at in self.start), tuple(at + margin for at in self.stop))
 
     def clipped(self, shape: Sequence[int]) -> Self | None:
-        """Give what of the box lies on a grid of this shape; None if nothing does."""
+        """Clip the box to a grid of this shape; None if nothing is left."""
         start = tuple(max(at, 0.0) for at in self.start)
         stop = tuple(min(at, float(most)) for at, most in zip(self.stop, shape, strict=True))
         return type(self)(start, stop) if all(a < b for a, b in zip(start, stop, strict=True)) else None
@@ -141,17 +141,17 @@ class Mask(Record):
 
 @dataclass(frozen=True)
 class Region(Record):
-    """A part of a picture or volume that spoke for the answer.
+    """A part of an image or volume that supports the answer.
 
-    Lengths in millimetres are there where the spacing of the pixels is known; they start at the same corner.
+    Lengths in millimetres are given if the pixel spacing is known; they start at the same corner.
     """
 
     circle: Circle
     box: Box
     mask: Mask
     peak: Point  # the centre of the pixel with the highest attribution
-    strength: float  # its attribution, as a share of the whole map's highest
-    share: float  # of all positive attribution in the map, what lies in the region
+    strength: float  # attribution of the peak, as a share of the map's maximum
+    share: float  # of the map's positive attribution in the region
     circle_mm: Circle | None = None
     box_mm: Box | None = None
 

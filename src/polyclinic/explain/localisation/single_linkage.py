@@ -1,16 +1,16 @@
-"""Single linkage of the kept pixels of a map, exact, and without a matrix of their distances.
+"""Exact single linkage of the kept pixels of a map, without a distance matrix.
 
-Single linkage cut at a distance t joins two pixels whenever a chain of kept pixels leads from one to the other with no
-step longer than t; that is DBSCAN with `eps` = t and `min_samples` = 1 (Ester et al. 1996). As there (Gunawan 2013;
-Gan & Tao 2015), the grid is cut into cells so small that any two pixels of one cell are linked:
+Single linkage cut at a distance t joins two pixels if a chain of kept pixels connects them with no step longer than t;
+this is DBSCAN with `eps` = t and `min_samples` = 1 (Ester et al. 1996). As for DBSCAN (Gunawan 2013; Gan & Tao 2015),
+the grid is divided into cells so small that any two pixels of one cell are linked:
 
-1. a cell that holds a kept pixel is one unit, whatever is in it, and only cells within reach are compared;
-2. near cells are joined, the nearest first, where their outermost pixels lie within t. This settles nearly all;
-3. what is left apart is compared pixel by pixel, all pairs at once. Of two cells only the pixels on the rim can be the
-   nearest (from any other, a step towards the other cell stays in its own), and only those within t of the other's box.
+1. each cell with a kept pixel is one unit, and only cells within reach are compared;
+2. near cells are joined, nearest first, if their outermost pixels are within t. This resolves nearly all pairs;
+3. the remaining pairs are compared pixel by pixel. Only pixels on the rim of a cell can be nearest (from any other, a
+   step towards the other cell stays inside), and only those within t of the other cell's bounding box.
 
-Work and memory therefore grow with the number of cells and not with the square of the pixels. Nothing is rounded: all
-distances are square roots of sums of squares, of whole numbers of pixels times the spacing.
+Time and memory grow with the number of cells, not with the square of the pixels. Nothing is rounded: distances are
+square roots of sums of squares of whole pixels times the spacing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,16 @@ from scipy.sparse.csgraph import connected_components
 
 Array = np.ndarray
 Pairs = tuple[Int[Array, " pair"], Int[Array, " pair"]]
-"""Two cells each, by their numbers."""
+"""Pairs of cells, by number."""
 
-_MOST_AT_ONCE = 1 << 20  # pairs of pixels, to bound the memory
+_MOST_AT_ONCE = 1 << 20  # pairs of pixels, to bound memory
 
 
 def linked(mask: Bool[Array, "*grid"], distance: float, spacing: Sequence[float] | None = None) -> Int[Array, "*grid"]:
-    """Number the single-linkage clusters of a mask's pixels 1, 2, … in the order of their first pixels; 0 is outside.
+    """Label the single-linkage clusters of a mask's pixels 1, 2, … in the order of their first pixels; 0 is outside.
 
-    A pixel by itself is a cluster, too. The numbers are those of SciPy's `fcluster(linkage(pixels, "single"), distance,
-    "distance")`, up to their order.
+    Single pixels are clusters. The labels equal SciPy's `fcluster(linkage(pixels, "single"), distance, "distance")` up
+    to their order.
 
     Args:
         mask: in any number of dimensions.
@@ -41,7 +41,7 @@ def linked(mask: Bool[Array, "*grid"], distance: float, spacing: Sequence[float]
         spacing: of neighbouring pixels along each axis; 1 if not given.
 
     Raises:
-        ValueError: the distance or a spacing cannot be one, or there is not one spacing per axis.
+        ValueError: the distance or a spacing is invalid, or there is not one spacing per axis.
     """
     steps = steps_of(mask.shape, spacing)
     if not (distance >= 0 and np.isfinite(distance)):
@@ -53,7 +53,7 @@ def linked(mask: Bool[Array, "*grid"], distance: float, spacing: Sequence[float]
 
 
 def steps_of(shape: tuple[int, ...], spacing: Sequence[float] | None) -> Float[Array, " axis"]:
-    """Check the spacing along each axis; raises `ValueError`."""
+    """Return the checked spacing along each axis; raises `ValueError`."""
     steps = np.ones(len(shape)) if spacing is None else np.asarray(spacing, dtype=np.float64)
     if steps.shape != (len(shape),) or not (np.isfinite(steps) & (steps > 0)).all():
         raise ValueError(f"the spacing must be {len(shape)} finite numbers above 0, one per axis of the map")
@@ -61,7 +61,7 @@ def steps_of(shape: tuple[int, ...], spacing: Sequence[float] | None) -> Float[A
 
 
 def length(differences: Int[Array, "axis ..."], steps: Float[Array, " axis"]) -> Float[Array, "..."]:
-    """Give the distances of pixels that lie so many pixels apart along each axis."""
+    """Return the distances for differences in pixels along each axis."""
     total: Array = (differences[0] * steps[0]) ** 2
     for apart, step in zip(differences[1:], steps[1:], strict=True):
         total = total + (apart * step) ** 2
@@ -71,9 +71,9 @@ def length(differences: Int[Array, "axis ..."], steps: Float[Array, " axis"]) ->
 
 @dataclass(frozen=True)
 class _Cells:
-    """The cells that hold a kept pixel, in raster order."""
+    """The cells with a kept pixel, in raster order."""
 
-    number: Int[Array, "*cells"]  # of each place in the grid of cells, −1 where there is none
+    number: Int[Array, "*cells"]  # of each cell of the grid; −1: no kept pixel
     blocks: Bool[Array, "cell ..."]  # which of its pixels are kept
     origin: Int[Array, "axis cell"]  # the first pixel of each
     steps: Float[Array, " axis"]
@@ -99,13 +99,13 @@ class _Cells:
         return self.blocks.shape[1:]
 
     def first_pixels(self) -> Int[Array, " cell"]:
-        """Give the raster position of the first kept pixel of each cell."""
+        """Return the raster position of the first kept pixel of each cell."""
         within = np.unravel_index(self.blocks.reshape(len(self.blocks), -1).argmax(axis=1), self.size)
         first: Array = np.ravel_multi_index(tuple(self.origin + np.stack(within)), self.shape)
         return first
 
     def offsets(self, distance: float) -> list[tuple[int, ...]]:
-        """Give the offsets at which another cell may have a pixel within `distance`, each way once, nearest first."""
+        """Return the offsets of cells that may have a pixel within `distance`, one per direction, nearest first."""
         reach = [min(int(distance / step) // part + 1, n) for step, part, n in
                  zip(self.steps, self.size, self.number.shape, strict=True)]  # fmt: skip
         found = [o for o in product(*(range(-most, most + 1) for most in reach)) if o > (0,) * len(o)]
@@ -115,7 +115,7 @@ class _Cells:
         return [found[place] for place in np.argsort(apart, kind="stable") if apart[place] <= distance]
 
     def pairs(self, offset: tuple[int, ...]) -> Pairs:
-        """Give the cells that have another at `offset`, and these."""
+        """Return the pairs of cells at `offset` from each other."""
         here = tuple(slice(max(-k, 0), n - max(k, 0)) for k, n in zip(offset, self.number.shape, strict=True))
         there = tuple(slice(max(k, 0), n - max(-k, 0)) for k, n in zip(offset, self.number.shape, strict=True))
         one, other = self.number[here].ravel(), self.number[there].ravel()
@@ -123,7 +123,7 @@ class _Cells:
         return one[both], other[both]
 
     def outermost(self) -> Int[Array, "axis pixel cell"]:
-        """Give of each cell a pixel with the smallest and one with the largest coordinate along each axis."""
+        """Return a pixel with the smallest and one with the largest coordinate of each cell along each axis."""
         found = []
         rows = np.arange(len(self.blocks))
         for axis, size in enumerate(self.size):
@@ -136,7 +136,7 @@ class _Cells:
         return np.stack(found, axis=1)
 
     def rims(self, wanted: Int[Array, " some"]) -> tuple[Int[Array, "axis point"], Int[Array, " some"]]:
-        """Give the pixels of some cells that have no kept neighbour on one side, cell by cell, and how many each."""
+        """Return the pixels of some cells without a kept neighbour on one side, by cell, and their counts."""
         blocks: Array = self.blocks[wanted]
         axes = range(1, blocks.ndim)
         padded = np.pad(blocks, [(0, 0), *((1, 1) for _ in axes)])
@@ -146,7 +146,7 @@ class _Cells:
         return self.origin[:, wanted[cell]] + np.stack(within), np.bincount(cell, minlength=len(wanted))
 
     def spread(self, cluster: Int[Array, " cell"], mask: Bool[Array, "*grid"]) -> Int[Array, "*grid"]:
-        """Give every kept pixel the number of its cell's cluster."""
+        """Return the cluster of each kept pixel's cell."""
         labels = np.append(cluster, 0).astype(np.int32)[self.number]  # −1 is the last
         for axis, size in enumerate(self.size):
             labels = labels.repeat(size, axis=axis)
@@ -155,7 +155,7 @@ class _Cells:
 
 
 def _cell_size(shape: tuple[int, ...], distance: float, steps: Array) -> list[int]:
-    """Choose how many pixels a cell has along each axis, so that its corners are within `distance`."""
+    """Return the pixels of a cell along each axis, such that its corners are within `distance`."""
     size = [min(1 + int(distance / np.sqrt(len(shape)) / step), n) for step, n in zip(steps, shape, strict=True)]
     while length(np.array(size) - 1, steps) > distance:  # by a rounding error
         size = [max(n - 1, 1) for n in size]
@@ -163,7 +163,7 @@ def _cell_size(shape: tuple[int, ...], distance: float, steps: Array) -> list[in
 
 
 def _joined(cells: _Cells, distance: float) -> Int[Array, " cell"]:
-    """Number the cells by cluster, in no order."""
+    """Return the cluster of each cell, in arbitrary order."""
     cluster = np.arange(len(cells.blocks))
     offsets, outermost = cells.offsets(distance), cells.outermost()
     for offset in offsets:
@@ -192,7 +192,7 @@ def _apart(pairs: Pairs, cluster: Int[Array, " cell"]) -> Pairs:
 
 
 def _merged(cluster: Int[Array, " cell"], pairs: Pairs) -> Int[Array, " cell"]:
-    """Join the clusters of these pairs of cells."""
+    """Merge the clusters of pairs of cells."""
     one, other = cluster[pairs[0]], cluster[pairs[1]]
     if not len(one):
         return cluster
@@ -203,7 +203,7 @@ def _merged(cluster: Int[Array, " cell"], pairs: Pairs) -> Int[Array, " cell"]:
 
 
 def _touching(cells: _Cells, pairs: Pairs, boxes: tuple[Array, Array], distance: float) -> Bool[Array, " pair"]:
-    """Say of pairs of cells whether a pixel of one lies within `distance` of a pixel of the other."""
+    """Return whether pairs of cells have pixels within `distance` of each other."""
     wanted, places = np.unique(np.stack(pairs), return_inverse=True)
     points, counts = cells.rims(wanted)
     starts = np.cumsum(counts) - counts
@@ -225,7 +225,7 @@ def _touching(cells: _Cells, pairs: Pairs, boxes: tuple[Array, Array], distance:
 def _crossed(
     ours: tuple[Array, Array], theirs: tuple[Array, Array], pairs: int
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Give every pixel of one cell with every one of the other, as (pair, pixel, pixel), some at a time."""
+    """Yield all pairs of pixels of two cells as (pair, pixel, pixel), in batches."""
     (pair, point), (_, others) = ours, theirs
     counts = np.bincount(theirs[0], minlength=pairs)
     starts = np.cumsum(counts) - counts
@@ -238,14 +238,14 @@ def _crossed(
 
 
 def _ranges(starts: Int[Array, " range"], counts: Int[Array, " range"]) -> Int[Array, " number"]:
-    """Give start, start + 1, … of each range, one after the other."""
+    """Concatenate start, start + 1, … of each range."""
     ends = np.cumsum(counts)
     ranges: Array = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - counts), counts)
     return ranges
 
 
 def _in_order(cluster: Int[Array, " cell"], first: Int[Array, " cell"]) -> Int[Array, " cell"]:
-    """Number clusters from 1 in the order of their first pixels."""
+    """Renumber clusters from 1 in the order of their first pixels."""
     earliest = np.full(int(cluster.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(earliest, cluster, first)
     rank = np.empty_like(earliest)

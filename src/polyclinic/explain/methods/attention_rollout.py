@@ -1,10 +1,8 @@
-"""Where a network looked: Grad-CAM on the maps of pictures, and attention rollout where there is attention.
+"""Attention rollout (Abnar & Zuidema 2020, arXiv 2005.00928): the product over layers of ½ (mean attention + identity).
 
-Grad-CAM (Selvaraju 2017, arXiv 1610.02391): relu(Σ_c α_c A_c), with A the map of a convolutional network and α_c the
-mean over its cells of ∂F/∂A_c. Rollout (Abnar & Zuidema 2020, arXiv 2005.00928): the product over the layers of
-½ (mean attention of the heads + identity). Both show places, not amounts: their scores are made to add up to 1 over all
-pictures (all sentences), are none below 0, and explain no difference of the answer. Rollout does not even know which
-answer is asked. Integrated gradients say more; these are quick, and give a second opinion.
+Like Grad-CAM, it shows locations, not contributions: scores are non-negative, sum to 1 over all images (or sentences),
+and explain no difference of the answer. It does not depend on the output. It is a fast complement to integrated
+gradients.
 """
 
 from __future__ import annotations
@@ -37,14 +35,14 @@ ROLLOUT = "attention_rollout"
 def attention_rollout(
     bundle: Bundle, sample: Sample, task: str, output: str | None = None, *, modality: str = "image"
 ) -> Attribution:
-    """Show what the tokens of one modality attended to: patches of a ViT (`image`), or sentences (`note`).
+    """Compute the attention to the tokens of one modality: patches of a ViT (`image`), or sentences (`note`).
 
     Raises:
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output, the modality is absent, or its encoder has no attention.
     """
-    asked = output_of(bundle, task, output)
-    function = logit_function_of(bundle.ensemble.networks, sample, asked, modality)
+    target = output_of(bundle, task, output)
+    function = logit_function_of(bundle.ensemble.networks, sample, target, modality)
     encoder = function.networks[0].encoder(modality)
     if not isinstance(encoder, ViTEncoder | SentenceEncoder):
         raise ExplanationError(
@@ -54,10 +52,10 @@ def attention_rollout(
     with torch.no_grad():
         tensors = function.inputs[modality].tensors(function.inputs[modality].end[None])
         encoders = [deepcopy(network.encoder(modality)) for network in function.networks]
-        looked = torch.stack([_rolled(encoder, tensors) for encoder in encoders]).mean(dim=0)
+        attention = torch.stack([_rolled(encoder, tensors) for encoder in encoders]).mean(dim=0)
     if modality == "image":
-        return image_attribution(sample, asked, function, as_shares(looked), ROLLOUT)
-    return attribution_without_baseline(sample, asked, ROLLOUT, note=_sentences(sample, as_shares(looked)))
+        return image_attribution(sample, target, function, as_shares(attention), ROLLOUT)
+    return attribution_without_baseline(sample, target, ROLLOUT, note=_sentences(sample, as_shares(attention)))
 
 
 def _rolled(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -69,33 +67,33 @@ def _rolled(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Tensor:
 
 
 def _of_patches(encoder: ViTEncoder, pixels: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view h w"]:
-    """Roll the attention of a ViT (a copy) out, and average what its patches, which alone are read on, looked at."""
+    """Roll out the attention of a ViT (a copy), averaged over its patches, the only tokens used downstream."""
     backbone: Any = encoder.backbone
-    backbone.set_attn_implementation("eager")  # the only one that gives the attention away
+    backbone.set_attn_implementation("eager")  # the only one that returns the attention
     prepared = encoder.colours_of(encoder.prepared(pixels))
     layers = backbone(pixel_values=prepared, output_attentions=True).attentions
-    looked = rollout([layer.mean(dim=1) for layer in layers])[:, 1:, 1:].mean(dim=1)
-    side = round(looked.shape[1] ** 0.5)
-    return looked.view(-1, side, side)
+    attention = rollout([layer.mean(dim=1) for layer in layers])[:, 1:, 1:].mean(dim=1)
+    side = round(attention.shape[1] ** 0.5)
+    return attention.view(-1, side, side)
 
 
 def _of_sentences(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Float[Tensor, " sentence"]:
-    """Roll the attention of sentences among each other out, by an encoder (a copy)."""
+    """Roll out the attention among sentences of an encoder (a copy)."""
     layers: list[Tensor] = []
 
-    def look(attention: nn.Module, given: tuple[Any, ...]) -> None:
+    def record(attention: nn.Module, args: tuple[Any, ...]) -> None:
         assert isinstance(attention, Attention)
-        layers.append(attention_weights(attention, *given).mean(dim=1))
+        layers.append(attention_weights(attention, *args).mean(dim=1))
 
     blocks = [block for block in encoder.modules() if isinstance(block, SelfBlock)]
     for block in blocks:
-        block.attention.register_forward_pre_hook(look)
+        block.attention.register_forward_pre_hook(record)
     encoder(**tensors)
     return rollout(layers)[0].mean(dim=0)
 
 
 def rollout(layers: list[Float[Tensor, "batch token token"]]) -> Float[Tensor, "batch token token"]:
-    """Multiply the layers' attention, each with the residual that goes past it; rows add up to 1."""
+    """Multiply the layers' attention with residual connections; rows sum to 1."""
     rolled = torch.eye(layers[0].shape[1]).expand_as(layers[0])
     for layer in layers:
         rolled = (layer + torch.eye(layer.shape[1])) / 2 @ rolled
@@ -105,7 +103,7 @@ def rollout(layers: list[Float[Tensor, "batch token token"]]) -> Float[Tensor, "
 def attention_weights(
     attention: Attention, queries: Tensor, context: Tensor, allowed: Tensor
 ) -> Float[Tensor, "batch head query key"]:
-    """Give the weights of our own attention, which the fused function that it calls keeps to itself."""
+    """Return the attention weights, which the fused attention function does not return."""
     key, _ = attention.split(attention.key_value(context), 2)
     (query,) = attention.split(attention.query(queries), 1)
     scores = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
@@ -113,19 +111,19 @@ def attention_weights(
     return weights
 
 
-def _sentences(sample: Sample, looked: Float[Tensor, " sentence"]) -> NoteAttribution:
+def _sentences(sample: Sample, attention: Float[Tensor, " sentence"]) -> NoteAttribution:
     layout = sample.note_layout
     return NoteAttribution(
         words=(),
         sentences=tuple(
             WordScore(
-                layout.notes[one.note].text[one.start : one.end],
-                layout.section(one),
-                one.note,
-                one.start,
-                one.end,
+                layout.notes[sentence.note].text[sentence.start : sentence.end],
+                layout.section(sentence),
+                sentence.note,
+                sentence.start,
+                sentence.end,
                 score,
             )
-            for one, score in zip(layout.sentences, looked.tolist(), strict=True)
+            for sentence, score in zip(layout.sentences, attention.tolist(), strict=True)
         ),
     )

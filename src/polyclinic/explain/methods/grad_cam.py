@@ -1,4 +1,4 @@
-"""Grad-CAM (Selvaraju et al., 2017) of the feature maps that an image encoder reads."""
+"""Grad-CAM (Selvaraju 2017, arXiv 1610.02391): relu(Σ_c α_c A_c) of feature maps A, with α_c the mean of ∂F/∂A_c."""
 
 from __future__ import annotations
 
@@ -25,54 +25,54 @@ GRAD_CAM = "grad_cam"
 
 
 def grad_cam(bundle: Bundle, sample: Sample, task: str, output: str | None = None) -> Attribution:
-    """Show in which parts of its pictures convolutional networks found what speaks for an answer.
+    """Map the image regions whose convolutional features support an output.
 
     Raises:
         BundleError: the bundle does not answer the task.
-        ExplanationError: the task has no such output, the sample has no picture, or the image encoder has no such map.
+        ExplanationError: the task has no such output, the sample has no image, or the image encoder has no feature map.
     """
-    asked = output_of(bundle, task, output)
-    function = logit_function_of(bundle.ensemble.networks, sample, asked, "image")
+    target = output_of(bundle, task, output)
+    function = logit_function_of(bundle.ensemble.networks, sample, target, "image")
     encoder = function.networks[0].encoder("image")
     if isinstance(encoder, ViTEncoder):
-        raise ExplanationError("Grad-CAM needs a convolutional network's last map: ask a ViT for attention_rollout")
+        raise ExplanationError("Grad-CAM needs a convolutional network's last map: use attention_rollout for a ViT")
     points = function.between(torch.ones(1))
     batch = function.batch(points)
-    own = deepcopy(function.networks)  # others may be asking them at this moment
+    own = deepcopy(function.networks)  # hooks must not affect concurrent predictions
     heat = torch.stack([cam(network, partial(function.logit_of, network, points, batch)) for network in own])
-    return image_attribution(sample, asked, function, as_shares(heat.mean(dim=0)), GRAD_CAM)
+    return image_attribution(sample, target, function, as_shares(heat.mean(dim=0)), GRAD_CAM)
 
 
 def logit_function_of(networks: list[UnifiedModel], sample: Sample, output: Output, modality: str) -> LogitFunction:
     """Return the logit function of an output; raises ExplanationError without the modality."""
     function = LogitFunction(networks, sample, output)
     if modality not in function.inputs:
-        raise ExplanationError(f"there is no {modality} to look at: the sample has {', '.join(function.inputs)}")
+        raise ExplanationError(f"there is no {modality} to explain: the sample has {', '.join(function.inputs)}")
     return function
 
 
-def cam(network: Any, ask: Callable[[], Tensor]) -> Float[Tensor, "picture h w"]:
-    """Ask a network, and weigh the last maps of its pictures by the gradient of what it says."""
-    with _maps_read(network.encoder("image").tokens) as read:
-        (gradient,) = torch.autograd.grad(ask().sum(), read)
-    maps = read[0].detach()
+def cam(network: Any, logit: Callable[[], Tensor]) -> Float[Tensor, "picture h w"]:
+    """Weight the last feature maps of a network's images by the mean gradients of its logit."""
+    with _captured_maps(network.encoder("image").tokens) as captured:
+        (gradient,) = torch.autograd.grad(logit().sum(), captured)
+    maps = captured[0].detach()
     heat = torch.einsum("pc,plc->pl", gradient.mean(dim=1), maps).relu()
     side = round(maps.shape[1] ** 0.5)
     return heat.view(len(maps), side, side)
 
 
 @contextmanager
-def _maps_read(tokens: MapTokens) -> Iterator[list[Tensor]]:
-    """Make the maps that `tokens` is given leaves, and collect them."""
-    read: list[Tensor] = []
+def _captured_maps(tokens: MapTokens) -> Iterator[list[Tensor]]:
+    """Turn the maps passed to `tokens` into leaf tensors, and collect them."""
+    captured: list[Tensor] = []
 
-    def leaf(_module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        read.append(given[0].detach().float().requires_grad_())
-        return (read[-1], *given[1:])
+    def leaf(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        captured.append(args[0].detach().float().requires_grad_())
+        return (captured[-1], *args[1:])
 
     handle = tokens.register_forward_pre_hook(leaf)
     try:
-        yield read
+        yield captured
     finally:
         handle.remove()
 

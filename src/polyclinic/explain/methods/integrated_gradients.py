@@ -1,15 +1,15 @@
-"""Integrated gradients of answers with respect to all inputs at once (Sundararajan 2017, arXiv 1703.01365).
+"""Integrated gradients with respect to all inputs jointly (Sundararajan 2017, arXiv 1703.01365).
 
-IG_i = (x_i − x′_i) · ∫₀¹ ∂F(x′ + α (x − x′)) / ∂x_i dα, on one straight line for all modalities together, so that the
-scores of all of them add up to F(x) − F(x′).
+IG_i = (x_i − x′_i) · ∫₀¹ ∂F(x′ + α (x − x′)) / ∂x_i dα, on one straight line for all modalities, so that all scores
+together sum to F(x) − F(x′).
 
-Along that line the gradient of a picture is jagged, and most happens near its beginning: equally spaced steps, or those
-of Gauss and Legendre, need hundreds of gradients to come within 2 %. But F itself comes with every gradient, so it is
-known of every interval by how much its trapezium is wrong. The steps begin at 9, denser towards the baseline, and are
-halved where the error is greatest until the whole is right; no gradient is computed twice or thrown away.
+Along that line the gradient of an image is irregular and concentrated near the baseline: uniform or Gauss–Legendre
+steps need hundreds of gradients for an error of 2 %. But each gradient also yields F, so the trapezoidal error of every
+interval is known. Integration starts with 9 steps, denser towards the baseline, and halves the intervals with the
+largest errors until the total is accurate; no gradient is computed twice or discarded.
 
-The line is the same for all answers about one sample. So several are explained at once: frozen and learnt networks run
-once at each point for all of them, and only the way back is each answer's own, as long as it needs more steps.
+The line is the same for all outputs of one sample, so several are explained together: the forward pass is shared, and
+only the backward pass is per output, while it needs more steps.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from polyclinic.models.network.unified import UnifiedModel
 
 METHOD = "integrated_gradients"
 TOLERANCE = 0.02
-"""Of the gap, as a share of F(x) − F(x′)."""
+"""Of the residual, as a share of F(x) − F(x′)."""
 CANCELLING = 10
-"""Times the tolerance: what the steps' errors may add up to without their signs, lest they cancel out by luck."""
+"""Bound on the sum of absolute errors, in multiples of the tolerance, since signed errors may cancel."""
 ROUNDING = 1e-5
-"""Share of F below which a difference is not told from rounding."""
+"""Share of F below which a difference is indistinguishable from rounding."""
 FIRST_STEPS = 9
 STEPS_MORE = 5
 PICTURES_AT_ONCE = 9
-"""Whose activations, some 50 MB each, are held for the way back."""
+"""Images per batch; activations take about 50 MB each."""
 MOST_STEPS = 128
 
 
@@ -54,7 +54,7 @@ class Slopes(NamedTuple):
 
 
 class Integral(NamedTuple):
-    """The scores by modality, each in the shape of its stem, and how complete they are."""
+    """The scores by modality, in the shapes of the inputs, and their completeness."""
 
     scores: dict[str, Tensor]
     completeness: Completeness
@@ -70,21 +70,20 @@ def integrated_gradients(
     tolerance: float = TOLERANCE,
     most_steps: int = MOST_STEPS,
 ) -> Attribution:
-    """Attribute the logit of one answer to pixels, words, measurements and features.
+    """Attribute the logit of one output to pixels, words, measurements and features.
 
-    The path begins at `baseline`, or where the bundle's explanations usually begin (see `baseline.usual_of`). It stops
-    as soon as the scores add up to within `tolerance` of what they explain, or after `most_steps` gradients: the
-    attribution tells how far it came.
+    The path starts at `baseline`, by default that of `baseline.usual_of`. Integration stops when the scores sum to
+    F(x) − F(x′) within `tolerance`, or after `most_steps` gradients; the attribution contains the completeness reached.
 
     Raises:
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output, nothing is present, or the bundle has no network.
     """
-    asked = output_of(bundle, task, output)
+    target = output_of(bundle, task, output)
     (found,) = integrated_gradients_of_each(
         bundle.ensemble.networks,
         sample,
-        (asked,),
+        (target,),
         usual_of(bundle.reference) if baseline is None else baseline,
         tolerance=tolerance,
         most_steps=most_steps,
@@ -101,9 +100,9 @@ def integrated_gradients_of_each(
     tolerance: float = TOLERANCE,
     most_steps: int = MOST_STEPS,
 ) -> tuple[Attribution, ...]:
-    """Attribute several answers about one sample, in less time than one after the other.
+    """Attribute several outputs of one sample, faster than one after the other.
 
-    Each is as complete as by itself; its steps may be others, since all go the same way.
+    Each is as complete as alone; its steps may differ, since all share the same points.
 
     Args:
         networks: of the bundle.
@@ -133,84 +132,84 @@ def integrated_gradients_of_each(
 
 
 def integrate(function: LogitFunction, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS) -> Integral:
-    """Integrate along the path, with steps where they are needed."""
+    """Integrate along the path with adaptive steps."""
     return integrate_each(function, (function.output,), tolerance, most_steps)[0]
 
 
 def integrate_each(
     function: LogitFunction, outputs: Sequence[Output], tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS
 ) -> list[Integral]:
-    """Integrate each output along the one path, with steps where those need them that are not yet complete."""
+    """Integrate each output along the same path, with steps where the incomplete ones need them."""
     lengths = {modality: input_.end - input_.start for modality, input_ in function.inputs.items()}
     shares = np.linspace(0, 1, FIRST_STEPS) ** 3
-    courses = [PathIntegral(shares, seen, lengths) for seen in slopes_of_each(function, shares, outputs)]
+    integrals = [PathIntegral(shares, found, lengths) for found in slopes_of_each(function, shares, outputs)]
     while len(shares) < most_steps:
-        left = [k for k, course in enumerate(courses) if not course.complete(tolerance)]
-        if not left:
+        incomplete = [k for k, integral in enumerate(integrals) if not integral.complete(tolerance)]
+        if not incomplete:
             break
-        error = np.max([np.abs(courses[k].errors) / courses[k].change for k in left], axis=0)
+        error = np.max([np.abs(integrals[k].errors) / integrals[k].change for k in incomplete], axis=0)
         worst = np.sort(np.argsort(-error, kind="stable")[: min(STEPS_MORE, most_steps - len(shares))])
         middles = (shares[worst] + shares[worst + 1]) / 2
         shares = np.insert(shares, worst + 1, middles)
-        for k, new in zip(left, slopes_of_each(function, middles, [outputs[k] for k in left]), strict=True):
-            courses[k] = courses[k].halved(worst, middles, new)
-    return [course.integral() for course in courses]
+        for k, new in zip(incomplete, slopes_of_each(function, middles, [outputs[k] for k in incomplete]), strict=True):
+            integrals[k] = integrals[k].halved(worst, middles, new)
+    return [integral.integral() for integral in integrals]
 
 
 @dataclass(frozen=True, eq=False)
 class PathIntegral:
-    """One output's F and gradients, as far as they are known along the path."""
+    """F and gradients of one output at the points computed so far."""
 
-    shares: Float[np.ndarray, " step"]  # of the way, ascending from 0 to 1
-    seen: Slopes
-    lengths: Mapping[str, Tensor]  # of the way, by modality
+    shares: Float[np.ndarray, " step"]  # α, ascending from 0 to 1
+    known: Slopes
+    lengths: Mapping[str, Tensor]  # x − x′, by modality
 
     @property
     def change(self) -> float:
-        """|F(x) − F(x′)|, or what rounding alone may make of it."""
-        values = self.seen.values
+        """|F(x) − F(x′)|, at least its rounding error."""
+        values = self.known.values
         return max(float(abs(values[-1] - values[0])), ROUNDING * float(np.abs(values).max()))
 
     @property
     def errors(self) -> Float[np.ndarray, " interval"]:
-        """By how much the trapezium of each interval is wrong."""
-        along = _along(self.seen, self.lengths)
-        errors: np.ndarray = np.diff(self.shares) * (along[1:] + along[:-1]) / 2 - np.diff(self.seen.values)
+        """The trapezoidal error of each interval."""
+        along = _along(self.known, self.lengths)
+        errors: np.ndarray = np.diff(self.shares) * (along[1:] + along[:-1]) / 2 - np.diff(self.known.values)
         return errors
 
     def complete(self, tolerance: float) -> bool:
-        """Tell whether the errors are small, in all and without their signs."""
+        """Return whether the sum of the errors, and of their absolute values, is small enough."""
         errors, allowed = self.errors, tolerance * self.change
         return bool(abs(errors.sum()) <= allowed and np.abs(errors).sum() <= CANCELLING * allowed)
 
     def halved(self, places: np.ndarray, middles: np.ndarray, new: Slopes) -> PathIntegral:
-        """Give the same with some intervals halved, of whose middles `new` is known."""
+        """Return the integral with some intervals halved, given F and gradients at their middles."""
         return PathIntegral(
-            np.insert(self.shares, places + 1, middles), _inserted(self.seen, places + 1, new), self.lengths
+            np.insert(self.shares, places + 1, middles), _inserted(self.known, places + 1, new), self.lengths
         )
 
     def integral(self) -> Integral:
-        """Add the trapezia up."""
+        """Sum the trapezoids."""
         weights = torch.from_numpy(_trapezium(self.shares)).float()
         scores = {
-            modality: torch.tensordot(weights, self.seen.gradients[modality], dims=1) * length
+            modality: torch.tensordot(weights, self.known.gradients[modality], dims=1) * length
             for modality, length in self.lengths.items()
         }
         total = sum(float(score.double().sum()) for score in scores.values())
-        first, last = float(self.seen.values[0]), float(self.seen.values[-1])
+        first, last = float(self.known.values[0]), float(self.known.values[-1])
         uneven = float(np.abs(self.errors).sum())
         return Integral(scores, Completeness(last, first, total, len(self.shares), uneven))
 
 
 def slopes(function: LogitFunction, shares: Float[np.ndarray, " step"]) -> Slopes:
-    """Give F and its gradients some shares of the way along."""
+    """Return F and its gradients at some fractions of the path."""
     return slopes_of_each(function, shares, (function.output,))[0]
 
 
 def slopes_of_each(
     function: LogitFunction, shares: Float[np.ndarray, " step"], outputs: Sequence[Output]
 ) -> list[Slopes]:
-    """Give F and its gradients of each output some shares of the way along, a few at a time."""
+    """Return F and its gradients of each output at some fractions of the path, in batches."""
     pictures = function.inputs.get("image")
     many = pictures.end.shape[0] if isinstance(pictures, PixelInput) else 1
     step = max(1, PICTURES_AT_ONCE // many)
@@ -235,24 +234,26 @@ def _joined(parts: Sequence[Slopes]) -> Slopes:
     )
 
 
-def _along(seen: Slopes, lengths: Mapping[str, Tensor]) -> Float[np.ndarray, " step"]:
-    """Give dF / dα at each step."""
-    total = np.zeros(len(seen.values))
-    for modality, gradient in seen.gradients.items():
+def _along(known: Slopes, lengths: Mapping[str, Tensor]) -> Float[np.ndarray, " step"]:
+    """Return dF / dα at each step."""
+    total = np.zeros(len(known.values))
+    for modality, gradient in known.gradients.items():
         total += (gradient.flatten(1) @ lengths[modality].flatten()).double().numpy()
     return total
 
 
-def _inserted(seen: Slopes, places: np.ndarray, new: Slopes) -> Slopes:
-    order = torch.from_numpy(np.insert(np.arange(len(seen.values)), places, len(seen.values) + np.arange(len(places))))
+def _inserted(known: Slopes, places: np.ndarray, new: Slopes) -> Slopes:
+    order = torch.from_numpy(
+        np.insert(np.arange(len(known.values)), places, len(known.values) + np.arange(len(places)))
+    )
     return Slopes(
-        np.insert(seen.values, places, new.values),
-        {m: torch.cat([gradient, new.gradients[m]])[order] for m, gradient in seen.gradients.items()},
+        np.insert(known.values, places, new.values),
+        {m: torch.cat([gradient, new.gradients[m]])[order] for m, gradient in known.gradients.items()},
     )
 
 
 def _trapezium(shares: Float[np.ndarray, " step"]) -> Float[np.ndarray, " step"]:
-    """Give the weight of each step."""
+    """Return the trapezoidal weight of each step."""
     widths = np.diff(shares)
     weights: np.ndarray = (np.append(widths, 0) + np.append(0, widths)) / 2
     return weights

@@ -1,4 +1,4 @@
-"""The methods that attribute an answer to what was known, behind one interface. To add one: its module, this table."""
+"""Attribution methods behind one interface. To add one: its module, and this table."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,13 +17,13 @@ EXPLAINERS: Mapping[str, Callable[..., Attribution]] = {
     ROLLOUT: attention_rollout,
     MAP_GRADIENTS: saliency_map,
 }
-"""The first is complete, and the default."""
+"""By name; the first is the default, and the only one whose scores satisfy completeness."""
 
 
 def attribute(
     bundle: Bundle, sample: Sample, task: str, output: str | None = None, *, method: str = METHOD, **options: Any
 ) -> Attribution:
-    """Attribute one answer by the method that is named, with its own options.
+    """Attribute one output by a method, with its own options.
 
     Raises:
         BundleError: the bundle does not answer the task.

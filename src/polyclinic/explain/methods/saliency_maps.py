@@ -1,6 +1,6 @@
-"""Maps of pictures by the methods of an audit, as an attribution: so that one is shown for which the dial was chosen.
+"""Maps of images by the audited methods, as attributions, so that the map of the operating point can be displayed.
 
-Such a map says where, and of the scores of other inputs nothing.
+They contain no scores of other inputs.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ MAP_GRADIENTS = "map_gradients"
 
 
 class Setting(Protocol):
-    """Of a map: an audit's `OperatingPoint`, or what an assessment keeps of it."""
+    """Method and smoothing of a map: an audit's `OperatingPoint`, or an assessment's `MapSetting`."""
 
     @property
     def method(self) -> str:
-        """Of `methods`."""
+        """In `METHODS`."""
 
     @property
     def smoothing(self) -> float:
-        """As a share of the map's side; 0: none."""
+        """Standard deviation of the blur as a share of the map's side; 0: none."""
 
 
 def saliency_map(
@@ -45,18 +45,18 @@ def saliency_map(
     *,
     method: str = MAP_GRADIENTS,
 ) -> Attribution:
-    """Map what in its pictures speaks for an answer, each picture by itself.
+    """Map the pixels that support an output, for each image.
 
     Args:
-        bundle: that answers.
-        sample: who is asked about.
+        bundle: to explain.
+        sample: to explain.
         task: of the bundle.
-        output: of the task; need not be given where there is one.
-        method: of `methods`.
+        output: of the task; optional if there is only one.
+        method: in `METHODS`.
 
     Raises:
         BundleError: the bundle does not answer the task.
-        ExplanationError: there is no such method or output, no picture, or the method does not suit the image encoder.
+        ExplanationError: there is no such method, output or image, or the method does not apply to the encoder.
     """
     outputs = (output_of(bundle, task, output),)
     return saliency_maps_of_each(bundle.ensemble.networks, sample, outputs, method, usual_of(bundle.reference))[0]
@@ -65,53 +65,54 @@ def saliency_map(
 def saliency_maps_of_each(
     networks: list[UnifiedModel], sample: Sample, outputs: Sequence[Output], method: str, usual: Baseline
 ) -> tuple[Attribution, ...]:
-    """Map the pictures for several answers; they are read, and their sample encoded, once.
+    """Map the images for several outputs; they are read and encoded once.
 
     Raises:
-        ExplanationError: there is no such method, no picture, or the method does not suit the image encoder.
+        ExplanationError: there is no such method, no image, or the method does not apply to the image encoder.
     """
     if method not in METHODS:
         raise ExplanationError(f"unknown method {method!r}: choose from {', '.join(METHODS)}")
     perturbed = PerturbedSample(networks, sample, outputs[0], usual)
     if "image" not in perturbed.function.inputs:
-        raise ExplanationError(f"there is no image to look at: the sample has {', '.join(perturbed.function.inputs)}")
-    return tuple(_mapped(sample, _about(perturbed, output), method) for output in outputs)
+        raise ExplanationError(f"there is no image to explain: the sample has {', '.join(perturbed.function.inputs)}")
+    return tuple(_saliency_map(sample, _with_output(perturbed, output), method) for output in outputs)
 
 
 def displayed_maps(
     bundle: Bundle, sample: Sample, found: Sequence[Attribution], setting: Setting | None
 ) -> tuple[tuple[PictureAttribution, ...], ...]:
-    """Give the maps on which regions are looked for: those of attributions, or those that an audit chose instead.
+    """Return the maps on which regions are searched: those of the attributions, or those chosen by an audit.
 
     Args:
-        bundle: that answers.
-        sample: who is asked about.
-        found: attributions of answers about the sample, by one method.
-        setting: that the audit chose; None where there is none.
+        bundle: to explain.
+        sample: to explain.
+        found: attributions of the sample, by one method.
+        setting: chosen by an audit, if any.
     """
-    maps = [one.pictures for one in found]
+    maps = [attribution.pictures for attribution in found]
     if setting is None or not all(maps):
         return tuple(maps)
     if setting.method != found[0].method:
         outputs = [output_of(bundle, one.task, one.output) for one in found]
         usual = usual_of(bundle.reference)
-        mapped_anew = saliency_maps_of_each(bundle.ensemble.networks, sample, outputs, setting.method, usual)
-        maps = [one.pictures for one in mapped_anew]
+        networks = bundle.ensemble.networks
+        others = saliency_maps_of_each(networks, sample, outputs, setting.method, usual)
+        maps = [other.pictures for other in others]
     if not setting.smoothing:
         return tuple(maps)
-    return tuple(tuple(blurred(one, setting.smoothing) for one in pictures) for pictures in maps)
+    return tuple(tuple(blurred(picture, setting.smoothing) for picture in pictures) for pictures in maps)
 
 
 def blurred(picture: PictureAttribution, smoothing: float) -> PictureAttribution:
-    """Blur a map by a Gaussian, whose deviation is a share of its side."""
+    """Blur a map by a Gaussian with a standard deviation relative to its side."""
     scores = torch.from_numpy(picture.scores.astype(np.float64))[None]
     return replace(picture, scores=smoothed(scores, smoothing)[0].numpy().astype(np.float32))
 
 
-def _mapped(sample: Sample, perturbed: PerturbedSample, method: str) -> Attribution:
+def _saliency_map(sample: Sample, perturbed: PerturbedSample, method: str) -> Attribution:
     maps = METHODS[method](perturbed).maps
     if maps is None:
-        raise ExplanationError(f"{method} does not suit the image encoder of this bundle: use integrated_gradients")
+        raise ExplanationError(f"{method} does not apply to the image encoder of this bundle: use integrated_gradients")
     parts = picture_parts(sample, perturbed.function.inputs["image"], maps.detach()[:, None])
     output = perturbed.function.output
     return Attribution(
@@ -119,8 +120,8 @@ def _mapped(sample: Sample, perturbed: PerturbedSample, method: str) -> Attribut
     )
 
 
-def _about(perturbed: PerturbedSample, output: Output) -> PerturbedSample:
-    """Give the same sample, of which another answer is explained."""
+def _with_output(perturbed: PerturbedSample, output: Output) -> PerturbedSample:
+    """Return the same sample with another output to explain."""
     other = copy(perturbed)
     other.function, other.shown = copy(perturbed.function), copy(perturbed.shown)
     other.function.output = other.shown.output = output

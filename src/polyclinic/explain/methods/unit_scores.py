@@ -1,10 +1,10 @@
-"""The methods of explanation that an audit compares, all as scores of the same units.
+"""The methods that an audit compares, as scores of the same units.
 
-`integrated_gradients` is what is shown to people. `gradient_input` is one gradient, times the way from the baseline
-(Shrikumar 2017, arXiv 1605.01713); `occlusion` takes one unit away at a time (Zeiler & Fergus 2014, arXiv 1311.2901).
-Of pictures there are two more, on maps of a frozen backbone: `grad_cam` (Selvaraju 2017, arXiv 1610.02391), and
-`map_gradients`: integrated gradients along the line from the usual map of training pictures to that of the picture.
-They ask what sets it apart from other pictures, as a lesion does, and need no gradient through the backbone.
+`integrated_gradients` is displayed to users. `gradient_input` is one gradient times the difference from the baseline
+(Shrikumar 2017, arXiv 1605.01713); `occlusion` removes one unit at a time (Zeiler & Fergus 2014, arXiv 1311.2901). Two
+more use the feature maps of images from a frozen backbone: `grad_cam` (Selvaraju 2017, arXiv 1610.02391), and
+`map_gradients`, integrated gradients from the mean map of training images to that of the image. The latter shows what
+distinguishes an image from others, as a lesion does, without a gradient through the backbone.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ from polyclinic.models.network.encoders.pictures import MapTokens
 
 MAP_STEPS = 8
 SMOOTHING = 1 / 20
-"""Standard deviation of the Gaussian by which maps are blurred, as a share of the picture's side."""
+"""Standard deviation of the blur of maps, as a share of the image's side."""
 
 
 class UnitScores(NamedTuple):
     """Scores of the units of each modality, and of each pixel."""
 
     units: dict[str, Float[np.ndarray, " unit"]]
-    maps: Float[Tensor, "view side side"] | None = None  # None: there is no picture
+    maps: Float[Tensor, "view side side"] | None = None  # None: no image
 
 
 def by_integrated_gradients(
     perturbed: PerturbedSample, tolerance: float = TOLERANCE, most_steps: int = 96
 ) -> UnitScores:
-    """Integrate along the straight path from the baseline that is shown to people."""
+    """Integrate along the straight path from the displayed baseline."""
     scores = integrate(perturbed.shown, tolerance, most_steps).scores
     if not isinstance(perturbed.shown.inputs.get("image"), FeatureMapInput):
-        return _told(perturbed, scores)
+        return _unit_scores(perturbed, scores)
     of_cells = _of_cells(perturbed, scores.pop("image").sum(dim=2))
-    return UnitScores(_told(perturbed, scores).units | of_cells.units, of_cells.maps)
+    return UnitScores(_unit_scores(perturbed, scores).units | of_cells.units, of_cells.maps)
 
 
 def by_gradient(perturbed: PerturbedSample) -> UnitScores:
-    """Take the gradient at the sample itself."""
+    """Multiply the gradient at the sample by the difference from the baseline."""
     gradients = slopes(perturbed.function, np.ones(1)).gradients
     inputs = perturbed.function.inputs
-    return _told(
+    return _unit_scores(
         perturbed,
         {name: gradients[name][0] * (input_.end - input_.start) for name, input_ in inputs.items()},
     )
 
 
 def by_occlusion(perturbed: PerturbedSample) -> UnitScores:
-    """Ask again without each unit, or each patch of a picture."""
+    """Return the change of the logit without each unit, or each patch of an image."""
     scores = {}
     for name, units in perturbed.units.items():
         patches = units.patches
@@ -73,7 +73,7 @@ def by_occlusion(perturbed: PerturbedSample) -> UnitScores:
 
 
 def by_map_gradients(perturbed: PerturbedSample) -> UnitScores:
-    """Integrate from the usual map (that of a black picture where none is known) to those of the pictures."""
+    """Integrate from the usual map (that of a black image if unknown) to those of the images."""
     input_ = perturbed.function.inputs.get("image")
     if not isinstance(input_, PixelInput) or input_.frozen is None:
         return UnitScores({})
@@ -87,7 +87,7 @@ def by_map_gradients(perturbed: PerturbedSample) -> UnitScores:
 
 
 def by_grad_cam(perturbed: PerturbedSample) -> UnitScores:
-    """Weigh the channels of each network's map by their mean gradients, and keep what speaks for the output."""
+    """Weight the channels of each network's map by their mean gradients, and keep positive values."""
     if "image" not in perturbed.units or not isinstance(_image_tokens(perturbed), MapTokens):
         return UnitScores({})
     batch = perturbed.batch({}, {})
@@ -105,7 +105,7 @@ METHODS: Mapping[str, Callable[[PerturbedSample], UnitScores]] = {
 
 
 def edges(pictures: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view side side"]:
-    """Give the size of the brightness's slope at each pixel (Sobel): an explanation that knows no model."""
+    """Return the gradient magnitude of the brightness (Sobel): a baseline independent of the model."""
     down = torch.tensor([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])
     kernels = torch.stack([down, down.T])[:, None]
     padded = torch.nn.functional.pad(pictures, (1, 1, 1, 1), mode="replicate")
@@ -115,12 +115,12 @@ def edges(pictures: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view si
 
 
 def smoothed(maps: Float[Tensor, "view side side"], share: float = SMOOTHING) -> Float[Tensor, "view side side"]:
-    """Blur maps by a Gaussian, whose deviation is a share of their side."""
+    """Blur maps by a Gaussian with a standard deviation relative to their side."""
     sigma = share * maps.shape[-1]
     return torch.from_numpy(gaussian_filter(maps.double().numpy(), (0, sigma, sigma), mode="constant"))
 
 
-def _told(perturbed: PerturbedSample, scores: Mapping[str, Tensor]) -> UnitScores:
+def _unit_scores(perturbed: PerturbedSample, scores: Mapping[str, Tensor]) -> UnitScores:
     maps = scores["image"][:, 0] if "image" in scores else None
     return UnitScores({name: perturbed.units[name].gathered(one) for name, one in scores.items()}, maps)
 

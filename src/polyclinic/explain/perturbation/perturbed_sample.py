@@ -23,7 +23,7 @@ from polyclinic.models.network.unified import UnifiedModel
 
 
 class PerturbedSample:
-    """One answer about one sample: its path, its units by modality, and F where some units are removed."""
+    """One output of one sample: its logit function F, its units by modality, and F with some units removed."""
 
     def __init__(self, networks: list[UnifiedModel], sample: Sample, output: Output, usual: Baseline) -> None:
         self.function = LogitFunction(networks, sample, output, ZERO)
@@ -34,14 +34,14 @@ class PerturbedSample:
             self.whole = {name: input_.tensors(input_.end[None]) for name, input_ in self.function.inputs.items()}
 
     def with_networks(self, networks: list[UnifiedModel]) -> Self:
-        """Give the same sample as other networks see it."""
+        """Return the same sample with other networks."""
         other = copy(self)
         other.function, other.shown = copy(self.function), copy(self.shown)
         other.function.networks = other.shown.networks = networks
         return other
 
     def _shown(self) -> LogitFunction:
-        """Give the path of what is shown to people: the same, but it begins at what is usual."""
+        """Return the displayed function: the same with the usual baseline."""
         function = copy(self.function)
         function.inputs = dict(self.function.inputs)
         picture, note = function.inputs.get("image"), function.inputs.get("note")
@@ -54,7 +54,7 @@ class PerturbedSample:
         return function
 
     def shifted(self, inputs: Mapping[str, DifferentiableInput]) -> Self:
-        """Give the sample with other inputs, whose units stay the same."""
+        """Return the sample with other inputs and the same units."""
         other = copy(self)
         other.function = copy(self.function)
         other.function.inputs = dict(inputs)
@@ -67,27 +67,27 @@ class PerturbedSample:
         return other
 
     def batch(self, inputs: Mapping[str, Mapping[str, Tensor]], present: Mapping[str, Tensor]) -> Batch:
-        """Give what the encoders read where the tensors of some modalities are others, and some are absent."""
+        """Return the input of the encoders with other tensors for some modalities, and some absent."""
         steps = len(next(iter(next(iter(inputs.values())).values()))) if inputs else 1
         fixed = {
             name: {key: one.expand(steps, *one.shape[1:]) for key, one in whole.items()}
             for name, whole in self.whole.items()
         }
-        tensors = fixed | {name: dict(given) for name, given in inputs.items()}
+        tensors = fixed | {name: dict(replaced) for name, replaced in inputs.items()}
         everywhere = torch.ones(steps, dtype=torch.bool)
         return Batch(tensors, torch.stack([present.get(name, everywhere) for name in tensors], dim=1))
 
     def logit_of(self, network: UnifiedModel, batch: Batch) -> Float[Tensor, " step"]:
-        """Give what one network says; words are read as they are written."""
+        """Return the logit of one network, with unmodified words."""
         return self.function.logit_of(network, dict.fromkeys(self.function.inputs, torch.ones(1, 1)), batch)
 
     def mean_logit(self, batch: Batch) -> Float[Tensor, " step"]:
-        """Give F."""
+        """Return F, the mean logit of the networks."""
         return torch.stack([self.logit_of(network, batch) for network in self.function.networks]).mean(dim=0)
 
     @torch.no_grad()
     def without(self, modality: str, kept: Bool[np.ndarray, "step unit"], units: Units | None = None) -> np.ndarray:
-        """Give F [step] where only some units of one modality are kept, and all else is as it was recorded."""
+        """Return F [step] with only some units of one modality kept, and the other modalities complete."""
         units = units or self.units[modality]
         parts = [
             self.mean_logit(self.batch({modality: units.tensors(some)}, {modality: units.present(some)}))

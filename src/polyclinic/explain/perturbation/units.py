@@ -1,8 +1,8 @@
-"""What can be taken away of one modality of one sample, and what the networks then say.
+"""The units of one modality of one sample that can be removed, and the encoder input without them.
 
-A unit is what a clinician would call one thing: a feature, a measurement, a word, a block of a picture. Features and
-measurements go back to the training median, blocks to other pixels; a word is truly gone: its sentence is written
-without it and read anew, and a note without words is no note.
+A unit is a feature, a measurement, a word, or a block of an image. Removed features and measurements are set to the
+training median, blocks to other pixels; removed words are deleted and their sentence is encoded again, and a note
+without words is absent.
 """
 
 from __future__ import annotations
@@ -26,45 +26,45 @@ from polyclinic.features.note.layout import NoteLayout
 BLOCK = 16
 """Pixels of the canvas along the side of a block."""
 PATCH = 2
-"""Blocks along the side of what occlusion takes away at once."""
+"""Blocks along the side of a patch that occlusion removes at once."""
 AT_ONCE = 16
-"""Versions of a sample that the networks are asked together."""
+"""Batch size: versions of a sample."""
 
 Kept = Bool[Tensor, "step unit"]
 
 
 class Units:
-    """The numbers of a stem, each a unit by itself."""
+    """Units that are the elements of a differentiable input."""
 
     def __init__(self, input_: DifferentiableInput) -> None:
         self.input_ = input_
         self.count = input_.end.numel()
-        self.owner: Int[np.ndarray, " number"] = np.arange(self.count)  # unit of each number
+        self.owner: Int[np.ndarray, " number"] = np.arange(self.count)  # unit of each element; −1: none
 
     def __len__(self) -> int:
         return self.count
 
     @property
     def patches(self) -> Int[np.ndarray, " unit"]:
-        """Give each unit the number of the patch that occlusion takes away at once."""
+        """The patch of each unit; occlusion removes one patch at a time."""
         return np.arange(len(self))
 
     def tensors(self, kept: Kept) -> dict[str, Tensor]:
-        """Give what the encoder reads where only some units are kept."""
+        """Return the encoder input with only some units kept."""
         return self.input_.tensors(torch.where(kept, self.input_.end, self.input_.start))
 
     def present(self, kept: Kept) -> Bool[Tensor, " step"]:
-        """Tell where the modality is still there."""
+        """Return whether the modality is still present."""
         return torch.ones(len(kept), dtype=torch.bool)
 
     def gathered(self, scores: Float[Tensor, "..."]) -> Float[np.ndarray, " unit"]:
-        """Add the scores of the stem's numbers up by unit; numbers of no unit (owner −1) are left out."""
+        """Sum the scores of the input's elements by unit."""
         flat, there = scores.detach().double().numpy().ravel(), self.owner >= 0
         return np.bincount(self.owner[there], flat[there], len(self))
 
 
 class BlockUnits(Units):
-    """Square blocks of pictures; those of the black border alone are none."""
+    """Square blocks of images, except those entirely in the black border."""
 
     def __init__(self, input_: PixelInput, removed: Float[Tensor, "view 1 side side"] | None = None) -> None:
         super().__init__(input_)
@@ -84,46 +84,46 @@ class BlockUnits(Units):
 
     @property
     def patches(self) -> Int[np.ndarray, " unit"]:
-        """Give each block the number of the square of `PATCH` × `PATCH` blocks that it lies in."""
+        """The patch of `PATCH` × `PATCH` blocks of each block."""
         return self._patches
 
     def showing(self, removed: Float[Tensor, "view 1 side side"]) -> Self:
-        """Give the same blocks, in whose place others are shown when they are removed."""
+        """Return the same blocks with other pixels for removed ones."""
         other = copy(self)
         other.removed = removed
         return other
 
     def tensors(self, kept: Kept) -> dict[str, Tensor]:
-        """Give what the encoder reads."""
+        """Return the encoder input."""
         shown = functional.pad(kept, (0, 1), value=True)[:, self.grid][:, :, None]
         return self.input_.tensors(torch.where(shown, self.input_.end, self.removed))
 
     def spread(self, scores: Float[np.ndarray, " unit"]) -> Float[Tensor, "view side side"]:
-        """Give each pixel the score of its block; 0 on the border."""
+        """Return the score of the block of each pixel; 0 on the border."""
         return torch.from_numpy(np.append(scores, 0.0)[self.grid.numpy()])
 
 
 class CodeUnits(Units):
-    """The words of notes in the vocabulary of a network; those that are left move together.
+    """The words of notes in the vocabulary of a network; remaining words close up.
 
-    A word that was denied stays denied when its cue is removed.
+    A negated word stays negated when its cue is removed.
     """
 
     input_: WordInput
 
     def tensors(self, kept: Kept) -> dict[str, Tensor]:
-        """Give what is read of each word."""
+        """Return the encoder input of each word."""
         order = torch.argsort((~kept).int(), dim=1, stable=True)
         there = kept.gather(1, order)
         return {name: one.expand_as(kept).gather(1, order) * there for name, one in self.input_.read.items()}
 
     def present(self, kept: Kept) -> Bool[Tensor, " step"]:
-        """A note without words is none."""
+        """Return whether any word is left."""
         return kept.any(dim=1)
 
 
 class WordUnits(Units):
-    """The words of sentences, which are read anew by the frozen network without those removed."""
+    """The words of sentences, which the frozen network encodes again without those removed."""
 
     input_: SentenceInput
 
@@ -137,7 +137,7 @@ class WordUnits(Units):
         self._known: dict[str, Tensor] = {}
 
     def tensors(self, kept: Kept) -> dict[str, Tensor]:
-        """Give `sentences`, `sentence_mask` and `sentence_section`."""
+        """Return `sentences`, `sentence_mask` and `sentence_section`."""
         texts = [self._texts(row) for row in kept.numpy()]
         self._read({text for row in texts for text in row if text})
         width = self.input_.embedded.shape[1]
@@ -149,11 +149,11 @@ class WordUnits(Units):
         }
 
     def present(self, kept: Kept) -> Bool[Tensor, " step"]:
-        """A note without words is none."""
+        """Return whether any word is left."""
         return kept.any(dim=1)
 
     def _texts(self, kept: Bool[np.ndarray, " unit"]) -> list[str]:
-        """Write each sentence without the words removed; nothing of one that has none left."""
+        """Return each sentence without the removed words; empty if none is left."""
         lost: dict[int, list[int]] = {}
         left = set()
         for word, sentence in self.sentence_of.items():
