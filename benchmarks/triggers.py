@@ -76,7 +76,7 @@ def stated(
         if not triggers or (subjects is not None and subject not in subjects):
             continue
         sample = Sample.of(bundle, cohort.subject(subject), subject, at, cohort.blob)
-        note = integrated_gradients(bundle, sample, TASK).note if sample.present else None
+        note = integrated_gradients(bundle, sample, TASK)["note"] if sample.present else None
         seen = {word.section for word in note.words} if note else set()
         if note and (read := [one for one in triggers if one.section in seen]):
             yield subject, note.words, read

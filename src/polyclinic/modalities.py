@@ -25,6 +25,7 @@ class Modality:
     sizes: str  # what an encoder must know of the arrays: a `models.network.config.Sizes`
     encoders: Mapping[str, str]  # factories of encoders by name; the first is the default
     columns: str  # what classical models read: a `models.classical.columns.base.ModalityColumns`
+    explanation: str  # a `explain.inputs.base.ModalityExplanation`
 
 
 class References(Mapping[str, Any]):
@@ -65,6 +66,7 @@ MODALITIES: Mapping[str, Modality] = {
                 "feature_tokens": f"{_ENCODERS}feature_tokens:FeatureTokens",
             },
             columns="models.classical.columns.structured:StructuredColumns",
+            explanation="explain.inputs.structured:EXPLANATION",
         ),
         Modality(
             name="series",
@@ -78,6 +80,7 @@ MODALITIES: Mapping[str, Modality] = {
                 "triplet": f"{_ENCODERS}triplets:TripletTransformer",
             },
             columns="models.classical.columns.series:SeriesColumns",
+            explanation="explain.inputs.series:EXPLANATION",
         ),
         Modality(
             name="note",
@@ -92,6 +95,7 @@ MODALITIES: Mapping[str, Modality] = {
                 "bilstm_attention": f"{_ENCODERS}bilstm_attention:BiLSTMAttention",
             },
             columns="models.classical.columns.note:NoteColumns",
+            explanation="explain.inputs.note:EXPLANATION",
         ),
         Modality(
             name="image",
@@ -105,6 +109,7 @@ MODALITIES: Mapping[str, Modality] = {
                 "vit": f"{_ENCODERS}vit:ViTEncoder",
             },
             columns="models.classical.columns.image:ImageColumns",
+            explanation="explain.inputs.image:EXPLANATION",
         ),
     )
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -113,7 +112,7 @@ def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -
     explanations = {}
     for attribution, shown, share in zip(attributions, maps, shares, strict=True):
         parts = _scores(attribution) | _regions(sample, attribution.pictures, shown, setting)
-        complete = replace(attribution, pictures=shown)
+        complete = attribution.with_pictures(shown)
         explanations[attribution.task] = Explained(Explanation(**share, **parts, trust=trust), complete)
     return explanations
 
@@ -195,9 +194,9 @@ def _scores(attribution: Attribution) -> dict[str, Any]:
         "method": attribution.method,
         "baseline": attribution.baseline,
         "gap": gap if math.isfinite(gap) else None,
-        "features": _features(attribution.structured) if attribution.structured else (),
-        "measurements": _measurements(attribution.series) if attribution.series else (),
-        "words": _words(attribution.note) if attribution.note else (),
+        "features": _features(attribution["structured"]) if attribution.get("structured") else (),
+        "measurements": _measurements(attribution["series"]) if attribution.get("series") else (),
+        "words": _words(attribution["note"]) if attribution.get("note") else (),
     }
 
 

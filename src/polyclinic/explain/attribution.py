@@ -6,10 +6,10 @@ the output, negative ones oppose it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -18,12 +18,25 @@ from polyclinic.features.image.preprocessing import Placement
 from polyclinic.features.note.negation import is_cue
 
 
+class ModalityAttribution(Protocol):
+    """The scores of one modality, in what a clinician knows of it: features, measurements, words, pixels."""
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores."""
+        ...
+
+    def by_name(self) -> Iterator[dict[str, float]]:
+        """Return the scores by name, those of each image or recording by themselves."""
+        ...
+
+
 class Frozen:
     """A frozen dataclass with read-only arrays."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
+        for one in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, one.name)
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
 
@@ -53,6 +66,10 @@ class StructuredAttribution(Frozen):
     def by_code(self) -> tuple[CodeScore, ...]:
         """The codes, largest scores first."""
         return _added(zip(self.codes, self.scores.tolist(), strict=True))
+
+    def by_name(self) -> Iterator[dict[str, float]]:
+        """Return the score of each feature."""
+        yield dict(zip(self.names, self.scores.tolist(), strict=True))
 
 
 class Measurement(NamedTuple):
@@ -87,6 +104,10 @@ class SeriesAttribution(Frozen):
     def by_code(self) -> tuple[CodeScore, ...]:
         """The channels, largest scores first."""
         return _added((one.code, one.score) for one in self.measurements)
+
+    def by_name(self) -> Iterator[dict[str, float]]:
+        """Return the score of each code."""
+        yield {f"series {code}": score for code, score in self.by_code}
 
     def grid(self, bin_hours: float) -> ChannelGrid:
         """Sum the scores by channel and time bins of `bin_hours`, back to the oldest measurement."""
@@ -144,6 +165,10 @@ class NoteAttribution(Frozen):
         scores = _added((one.section, one.score) for one in (*self.words, *self.sentences))
         return tuple(SectionScore(*one) for one in scores)
 
+    def by_name(self) -> Iterator[dict[str, float]]:
+        """Return the score of each word (or sentence), named with its section and place."""
+        yield {f"{one.section} {one.start}: {one.text}": one.score for one in (*self.words, *self.sentences)}
+
     @property
     def denied(self) -> tuple[WordScore, ...]:
         """The words that are denied."""
@@ -153,6 +178,10 @@ class NoteAttribution(Frozen):
     def negations(self) -> tuple[WordScore, ...]:
         """The cues of negation among the words."""
         return tuple(word for word in self.words if word.negates)
+
+
+BLOCKS = 4
+"""Parts of a picture along each side, of which `blocks` adds the scores up."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +231,29 @@ class PictureAttribution(Frozen):
         rows = top + ((np.arange(self.canvas.height) + 0.5) / down).astype(np.int64).clip(max=height - 1)
         full: np.ndarray = self.scores[np.ix_(rows, columns)]
         return full
+
+    def blocks(self) -> dict[str, float]:
+        """Return the sums of the scores of `BLOCKS` × `BLOCKS` parts of the canvas."""
+        rows = enumerate(np.array_split(self.scores.astype(np.float64), BLOCKS), 1)
+        cells = ((down, across, cell) for down, row in rows
+                 for across, cell in enumerate(np.array_split(row, BLOCKS, axis=1), 1))  # fmt: skip
+        return {f"picture row {down}, column {across}": float(cell.sum()) for down, across, cell in cells}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageAttribution(Frozen):
+    """Of all pictures."""
+
+    pictures: tuple[PictureAttribution, ...]
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores."""
+        return sum(one.total for one in self.pictures)
+
+    def by_name(self) -> Iterator[dict[str, float]]:
+        """Return the scores of the blocks of each picture."""
+        return (one.blocks() for one in self.pictures)
 
 
 class Segment(NamedTuple):
@@ -285,26 +337,38 @@ class Completeness:
 
 @dataclass(frozen=True, eq=False)
 class Attribution(Frozen):
-    """The attribution of one output; None (or no pictures) for absent modalities."""
+    """The attribution of one output, by modality; absent modalities are not among the parts."""
 
     subject_id: int
     prediction_time: datetime
     task: str
     output: str
     method: str  # such as `integrated_gradients`
-    baseline: str | None  # usual, zero, blurred or mean; None: the method has none
-    completeness: Completeness | None  # None: not defined for the method
-    structured: StructuredAttribution | None = None
-    series: SeriesAttribution | None = None
-    note: NoteAttribution | None = None
-    pictures: tuple[PictureAttribution, ...] = ()
+    baseline: str | None  # where the path began: usual, zero, blurred or mean; None: the method has none
+    completeness: Completeness | None  # None: the method's scores do not add up to anything
+    parts: Mapping[str, ModalityAttribution] = field(default_factory=dict)
+
+    def __getitem__(self, modality: str) -> Any:
+        return self.parts[modality]
+
+    def get(self, modality: str) -> Any:
+        """Return the scores of a modality, such as `NoteAttribution`; None if the sample lacks it."""
+        return self.parts.get(modality)
+
+    @property
+    def pictures(self) -> tuple[PictureAttribution, ...]:
+        """The maps of all pictures."""
+        image: ImageAttribution | None = self.get("image")
+        return () if image is None else image.pictures
+
+    def with_pictures(self, pictures: tuple[PictureAttribution, ...]) -> Attribution:
+        """Return the same scores with other maps of the pictures."""
+        return replace(self, parts={**self.parts, "image": ImageAttribution(pictures)}) if pictures else self
 
     @property
     def by_modality(self) -> dict[str, float]:
-        """The sum of the scores of each modality present."""
-        parts = {"structured": self.structured, "series": self.series, "note": self.note}
-        sums = {name: part.total for name, part in parts.items() if part is not None}
-        return sums | ({"image": sum(one.total for one in self.pictures)} if self.pictures else {})
+        """The sum of the scores of each modality that is there."""
+        return {name: part.total for name, part in self.parts.items()}
 
     @property
     def total(self) -> float:

@@ -15,7 +15,6 @@ import polars as pl
 import torch
 
 from polyclinic.cohort import POLARS_EVENTS
-from polyclinic.explain.attribution import Attribution, PictureAttribution, WordScore
 from polyclinic.explain.methods.integrated_gradients import integrated_gradients
 from polyclinic.explain.sample import ExplanationError, Sample
 from polyclinic.explain.shapley.modalities import modality_shapley
@@ -166,7 +165,7 @@ class Asked:
             return modality_shapley(self.bundle, sample, task, output).by_modality
         found = integrated_gradients(self.bundle, sample, task, output, most_steps=STEPS)
         scores = found.by_modality
-        for kind in _kinds(found):
+        for kind in (names for part in found.parts.values() for names in part.by_name()):
             scores |= dict(sorted(kind.items(), key=lambda one: -abs(one[1]))[:most])
         return scores
 
@@ -178,25 +177,3 @@ def _without(modalities: Collection[str], sample: Sample) -> Sample:
     none = {"present": np.zeros(1, dtype=bool)}
     arrays = {name: one | (none if name in modalities else {}) for name, one in sample.arrays.items()}
     return replace(sample, arrays=arrays)
-
-
-def _kinds(found: Attribution) -> Iterator[dict[str, float]]:
-    """Give the scores of features, of the codes of the series, of words, and of the blocks of pictures."""
-    if found.structured is not None:
-        yield dict(zip(found.structured.names, found.structured.scores.tolist(), strict=True))
-    if found.series is not None:
-        yield {f"series {code}": score for code, score in found.series.by_code}
-    if found.note is not None:
-        yield dict(map(_word, (*found.note.words, *found.note.sentences)))
-    for picture in found.pictures:
-        yield dict(_blocks(picture))
-
-
-def _word(word: WordScore) -> tuple[str, float]:
-    return f"{word.section} {word.start}: {word.text}", word.score
-
-
-def _blocks(found: PictureAttribution) -> Iterator[tuple[str, float]]:
-    for down, rows in enumerate(np.array_split(found.scores.astype(np.float64), BLOCKS)):
-        for across, block in enumerate(np.array_split(rows, BLOCKS, axis=1)):
-            yield f"picture row {down + 1}, column {across + 1}", float(block.sum())

@@ -126,7 +126,7 @@ def test_the_scores_of_each_kind_of_input_are_those_of_integrated_gradients(bund
         assert told[modality]["completeness"]["gap"] == pytest.approx(found.completeness.gap, abs=1e-6)
         assert told[modality]["sanity"] == {"checked": False, "passed": None, "reason": None}
     features = {one["name"]: one["score"] for one in told["structured"]["structured"]["features"]}
-    known = dict(zip(found.structured.names, found.structured.scores.tolist(), strict=True))
+    known = dict(zip(found["structured"].names, found["structured"].scores.tolist(), strict=True))
     assert features == pytest.approx(known, abs=1e-6)
     done = explain(sample, "--modality", "note")
     assert f"a gap of {100 * found.completeness.gap:.1f} %" in done.out

@@ -37,17 +37,17 @@ def evidence(bundle, hospital, assessment):
 def test_the_whole_attribution_is_the_one_that_was_kept(assessment, evidence):
     explanation, whole = assessment[TASK].explanation, evidence[TASK].attribution
     kept = kept_evidence(assessment, assessment[TASK]).attribution
-    assert [word.score for word in kept.note.words] == pytest.approx([word.score for word in whole.note.words])
-    assert set(kept.structured.names) <= set(whole.structured.names)
-    assert kept.structured.scores[0] == pytest.approx(np.abs(whole.structured.scores).max(), abs=1e-6) or (
-        kept.structured.scores[0] == pytest.approx(-np.abs(whole.structured.scores).max(), abs=1e-6)
+    assert [word.score for word in kept["note"].words] == pytest.approx([word.score for word in whole["note"].words])
+    assert set(kept["structured"].names) <= set(whole["structured"].names)
+    assert kept["structured"].scores[0] == pytest.approx(np.abs(whole["structured"].scores).max(), abs=1e-6) or (
+        kept["structured"].scores[0] == pytest.approx(-np.abs(whole["structured"].scores).max(), abs=1e-6)
     )
     assert whole.completeness.gap == pytest.approx(explanation.gap, abs=1e-6)
 
 
 def test_notes_are_those_that_the_words_stand_in(evidence):
     notes = evidence[TASK].notes
-    for word in evidence[TASK].attribution.note.words:
+    for word in evidence[TASK].attribution["note"].words:
         assert notes[word.note].text[word.start : word.end] == word.text
         assert notes[word.note].section == word.section
 

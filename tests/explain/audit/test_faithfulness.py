@@ -21,9 +21,10 @@ from polyclinic.explain.audit.faithfulness import (
     strongest_first,
 )
 from polyclinic.explain.inputs.baseline import usual_of
+from polyclinic.explain.inputs.image import BLOCK, BlockUnits
+from polyclinic.explain.inputs.note import CodeUnits, WordUnits
 from polyclinic.explain.methods.unit_scores import METHODS, edges, smoothed
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
-from polyclinic.explain.perturbation.units import BLOCK, BlockUnits, CodeUnits, WordUnits
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.features.note.negation import is_cue
 from tests.explain.conftest import without

@@ -85,7 +85,7 @@ def test_rollout_of_patches(other_bundle, sample_of):
 def test_rollout_of_sentences(other_bundle, sample_of):
     bundle = other_bundle("sentences")
     sample = complete(bundle, sample_of)
-    note = attention_rollout(bundle, sample, TASK, modality="note").note
+    note = attention_rollout(bundle, sample, TASK, modality="note")["note"]
     (layout,) = bundle.features.featurizers["note"].layouts(sample.known, sample.frame)
     assert [(one.note, one.start, one.end) for one in note.sentences] == [one[1:] for one in layout.sentences]
     assert all(one.score > 0 for one in note.sentences)

@@ -83,7 +83,7 @@ def test_of_other_encoders_they_add_up(other_bundle, sample_of, name):
     found = integrated_gradients(other, sample, TASK, most_steps=9)
     assert tuple(found.by_modality) == other.inputs
     assert all(found.by_modality.values())
-    assert (found.note.marks != 0) == (name == "sentences")
+    assert (found["note"].marks != 0) == (name == "sentences")
     fewer = integrated_gradients(other, without(sample, "image"), TASK)
     assert fewer.completeness.gap < TOLERANCE
 
@@ -174,16 +174,16 @@ def test_of_notes_captum_says_the_same(bundle, with_inputs):
 def test_words_stand_where_they_are_written(bundle, telling, whole):
     sample = telling
     (layout,) = bundle.features.featurizers["note"].layouts(sample.known, sample.frame)
-    for word in whole.note.words:
+    for word in whole["note"].words:
         assert layout.notes[word.note].text[word.start : word.end] == word.text
         assert layout.notes[word.note].section == word.section
-    assert [word.text.lower() for word in whole.note.words] == [word.text for word in layout.words]
-    sections = {section for section, _ in whole.note.by_section}
+    assert [word.text.lower() for word in whole["note"].words] == [word.text for word in layout.words]
+    sections = {section for section, _ in whole["note"].by_section}
     assert sections == {layout.section(word) for word in layout.words}
 
 
 def test_a_negation_has_a_score_of_its_own(bundle, sample_of):
-    found = [integrated_gradients(bundle, without(sample_of(bundle, n), "image"), TASK).note for n in (0, 1, 3)]
+    found = [integrated_gradients(bundle, without(sample_of(bundle, n), "image"), TASK)["note"] for n in (0, 1, 3)]
     cues = [cue for note in found if note for cue in note.negations]
     assert {cue.text.lower() for cue in cues} & {"no", "not", "without", "denies"}
     assert all(cue.score != 0 for cue in cues)
@@ -197,16 +197,16 @@ def test_measurements_are_those_of_the_record(bundle, telling, whole):
         for code, hours, value in zip(events.code.tolist(), events.hours.tolist(), events.value.tolist(), strict=True)
         if not np.isnan(hours)
     )
-    assert sorted(one[:3] for one in whole.series.measurements) == recorded
-    hours = [one.hours for one in whole.series.measurements]
+    assert sorted(one[:3] for one in whole["series"].measurements) == recorded
+    hours = [one.hours for one in whole["series"].measurements]
     assert hours == sorted(hours, reverse=True)
-    assert whole.series.grid(6).scores.sum() == pytest.approx(whole.series.total)
+    assert whole["series"].grid(6).scores.sum() == pytest.approx(whole["series"].total)
 
 
 def test_bins_of_a_grid_have_their_code_and_value(other_bundle, sample_of):
     other = other_bundle("words")
     sample = next(one for one in (sample_of(other, n) for n in range(24)) if "series" in one.present)
-    series = integrated_gradients(other, without(sample, "image"), TASK).series
+    series = integrated_gradients(other, without(sample, "image"), TASK)["series"]
     fitted = other.features.featurizers["series"].fitted
     assert len(series.measurements) == int(sample.arrays["series"]["grid_mask"].sum())
     by_code = {
@@ -221,7 +221,7 @@ def test_features_have_their_own_units_and_unknown_ones_no_score(bundle, sample_
     sample = next(
         one for one in everyone if "structured" in one.present and not one.arrays["structured"]["known"][0].all()
     )
-    found = integrated_gradients(bundle, without(sample, "image", "note"), TASK).structured
+    found = integrated_gradients(bundle, without(sample, "image", "note"), TASK)["structured"]
     np.testing.assert_array_equal(found.values, sample.arrays["structured"]["raw"][0])
     assert list(found.names) == bundle.features.names()["structured"]
     unknown = ~sample.arrays["structured"]["known"][0]
@@ -267,7 +267,7 @@ def test_what_is_shown_of_words_begins_where_notes_usually_are(bundle, telling, 
     np.testing.assert_allclose(input_.start.numpy(), rates)
     common, rare = np.argmax(rates), np.argmin(rates)
     assert rates[common] > 0.5 > rates[rare]
-    share = [abs(shown.note.words[k].score) / abs(whole.note.words[k].score) for k in (common, rare)]
+    share = [abs(shown["note"].words[k].score) / abs(whole["note"].words[k].score) for k in (common, rare)]
     assert share[0] < 0.7 * share[1]  # what nearly every note says weighs less than from nothing
 
 

@@ -138,15 +138,14 @@ def _part(bundle: Bundle, question: Question, found: Attribution, wish: Wish, sc
         setting = Setting.of(operating_point, found.method, wish.sensitivity)
         adds = scale if found.completeness else ""
         return ImagePart.of(question.sample, found.pictures, setting, adds)
-    if found.structured is not None and wish.modality == "structured":
-        return StructuredPart(found.structured, scale)
-    if found.series is not None and wish.modality == "series":
-        return SeriesPart(found.series, scale)
-    assert found.note is not None
+    if wish.modality == "structured":
+        return StructuredPart(found["structured"], scale)
+    if wish.modality == "series":
+        return SeriesPart(found["series"], scale)
     featurizer = bundle.features.featurizers["note"]
     assert isinstance(featurizer, NoteFeaturizer)
     (layout,) = featurizer.layouts(question.sample.known, question.sample.frame)
-    return NotePart(found.note, layout.notes, scale)
+    return NotePart(found["note"], layout.notes, scale)
 
 
 def _modalities(bundle: Bundle, question: Question) -> ExplanationView:

@@ -114,12 +114,12 @@ def _explained(
             key, content = f"{place}-{rank}", evidence.films[picture.blob]
             setting = answer.explanation.map
             yield image_section(picture, content, films[picture.blob], key, setting, scores.get(picture.blob), scale)
-    if attribution.note:
-        yield note_section(attribution.note, evidence.notes, scale)
-    if attribution.series:
-        yield series_section(attribution.series, scale, evidence.whole)
-    if attribution.structured:
-        yield _structured(attribution.structured, scale, evidence.whole)
+    if attribution.get("note"):
+        yield note_section(attribution["note"], evidence.notes, scale)
+    if attribution.get("series"):
+        yield series_section(attribution["series"], scale, evidence.whole)
+    if attribution.get("structured"):
+        yield _structured(attribution["structured"], scale, evidence.whole)
 
 
 def _key(explanation: Explanation) -> str:

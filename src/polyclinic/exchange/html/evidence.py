@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -81,9 +81,15 @@ def kept_evidence(assessment: Assessment, answer: Answer) -> Evidence | None:
         explanation.method,
         explanation.baseline,
         None,
-        _structured(explanation),
-        _series(explanation),
-        _note(explanation),
+        {
+            name: part
+            for name, part in {
+                "structured": _structured(explanation),
+                "series": _series(explanation),
+                "note": _note(explanation),
+            }.items()
+            if part is not None
+        },
     )
     return Evidence(attribution, whole=False)
 
@@ -101,7 +107,7 @@ def _evidence(
         names = [picture.blob for picture in attribution.pictures]
         films |= {name: sample.blobs(name).read_bytes() for name in names if name not in films}
         shown = {name: films[name] for name in names}
-        found[answer.task] = Evidence(attribution, shown, notes if attribution.note else ())
+        found[answer.task] = Evidence(attribution, shown, notes if attribution.get("note") else ())
     return found
 
 
@@ -114,7 +120,7 @@ def _attributed(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> di
     found = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
     setting = next((explanation.map for _, explanation in explained if explanation.map), None)
     maps = displayed_maps(bundle, sample, found, setting)
-    return {one.task: replace(one, pictures=pictures) for one, pictures in zip(found, maps, strict=True)}
+    return {one.task: one.with_pictures(pictures) for one, pictures in zip(found, maps, strict=True)}
 
 
 def _structured(explanation: Explanation) -> StructuredAttribution | None:

@@ -34,10 +34,10 @@ from polyclinic.explain.audit.known_causes import with_truth
 from polyclinic.explain.audit.record import Alike, Audit, DeletionCurve, Goal, Sanity, verdicts_of
 from polyclinic.explain.audit.samples import Explained, chosen, explained_output, mean, samples
 from polyclinic.explain.inputs.baseline import usual_of
+from polyclinic.explain.inputs.image import BlockUnits
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.explain.methods.unit_scores import METHODS, UnitScores, edges
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
-from polyclinic.explain.perturbation.units import BlockUnits
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.unified import UnifiedModel

@@ -15,7 +15,6 @@ before training, first of the heads and fusion, then also of the encoders; froze
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from copy import copy
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,13 +23,12 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 from torch import nn
 
-from polyclinic.explain.inputs.base import DifferentiableInput
+from polyclinic.explain.inputs.base import Units
 from polyclinic.explain.inputs.baseline import blurred
-from polyclinic.explain.inputs.image import PixelInput
-from polyclinic.explain.inputs.note import SentenceInput, WordInput
+from polyclinic.explain.inputs.image import BlockUnits
+from polyclinic.explain.inputs.registry import EXPLANATIONS
 from polyclinic.explain.methods.unit_scores import UnitScores
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
-from polyclinic.explain.perturbation.units import BlockUnits, Units
 from polyclinic.models.network.unified import UnifiedModel
 
 Kind = Literal["deletion", "insertion"]
@@ -42,10 +40,6 @@ OTHER_SEEDS = 3_141_592_653
 """Seed offset of redrawn weights (torch reads 32 bits), so that they differ from the initial weights of training."""
 FEWEST_UNITS = 3
 """With fewer, an order or a correlation is meaningless."""
-
-PIXEL_NOISE = 0.01
-VALUE_NOISE = 0.05
-WORD_NOISE = 0.05
 
 
 class SampleCurve(NamedTuple):
@@ -111,7 +105,7 @@ def _draw_zeros(fresh: nn.Module, trained_module: nn.Module) -> None:
 def noisy(perturbed: PerturbedSample, seed: int) -> PerturbedSample | None:
     """Return the sample with small noise on its numbers; None if it has none."""
     generator = torch.Generator().manual_seed(seed)
-    inputs = {name: _noisy(input_, generator) for name, input_ in perturbed.function.inputs.items()}
+    inputs = {name: input_.noisy(generator) for name, input_ in perturbed.function.inputs.items()}
     changed = any(input_ is not perturbed.function.inputs[name] for name, input_ in inputs.items())
     return perturbed.shifted(inputs) if changed else None
 
@@ -137,7 +131,7 @@ def likenesses(one: UnitScores, other: UnitScores) -> Iterator[Likeness]:
         if modality not in other.units:
             continue
         a, b = one.units[modality], other.units[modality]
-        shown = (np.maximum(a, 0), np.maximum(b, 0)) if modality == "image" else (a, b)
+        shown = (np.maximum(a, 0), np.maximum(b, 0)) if not EXPLANATIONS[modality].signed else (a, b)
         yield Likeness(modality, rank_correlation(*shown), rank_correlation(np.abs(a), np.abs(b)))
 
 
@@ -152,19 +146,3 @@ def _kept(order: np.ndarray, counts: np.ndarray, kind: Kind) -> Bool[np.ndarray,
     rank[order] = np.arange(len(order))
     gone: np.ndarray = rank < counts[:, None]
     return ~gone if kind == "deletion" else gone
-
-
-def _noisy(input_: DifferentiableInput, generator: torch.Generator) -> DifferentiableInput:
-    if isinstance(input_, WordInput):
-        return input_
-    changed = copy(input_)
-    if isinstance(input_, SentenceInput):
-        spread = WORD_NOISE * input_.embedded.std()
-        changed.embedded = input_.embedded + spread * torch.randn(input_.embedded.shape, generator=generator)  # type: ignore[attr-defined]
-        return changed
-    noise = torch.randn(input_.end.shape, generator=generator)
-    if isinstance(input_, PixelInput):
-        changed.end = torch.where(input_.end > 0, (input_.end + PIXEL_NOISE * noise).clamp(0, 1), input_.end)
-    else:
-        changed.end = input_.end + VALUE_NOISE * noise
-    return changed

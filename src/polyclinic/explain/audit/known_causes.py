@@ -11,12 +11,13 @@ from jaxtyping import Bool, Int
 
 from polyclinic.cohort import Cohort
 from polyclinic.evaluation import Estimate
+from polyclinic.explain.attribution import SeriesAttribution, StructuredAttribution
 from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.lesions import goal, with_lesions
 from polyclinic.explain.audit.record import Audit, Known
 from polyclinic.explain.audit.samples import Explained, mean
-from polyclinic.explain.inputs.aggregation import series_part, structured_part
 from polyclinic.explain.inputs.note import SentenceInput, WordInput
+from polyclinic.explain.inputs.registry import EXPLANATIONS
 from polyclinic.explain.methods.integrated_gradients import METHOD as INTEGRATED
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.progress import SILENT, Progress
@@ -130,13 +131,15 @@ def _places(one: Explained) -> tuple[list[tuple[str, int, int]], Int[np.ndarray,
 
 def _on_causes(truth: Truth, about: Sequence[Explained], method: str, modality: str) -> tuple[Estimate, Estimate]:
     """Measure the share of scores, summed by code, on causes; by chance it is their share of the codes."""
-    causal, part = set(truth.causes.get(modality, ())), structured_part if modality == "structured" else series_part
+    causal = set(truth.causes.get(modality, ()))
     shares, chances = [], []
     for one in about:
         scores = one.scores[method].units.get(modality)
         if scores is None or not causal:
             continue
-        made = part(one.sample, one.perturbed.function.inputs[modality], torch.from_numpy(scores))
+        function = one.perturbed.function
+        made = EXPLANATIONS[modality].attribution(one.sample, function.inputs[modality], torch.from_numpy(scores))
+        assert isinstance(made, StructuredAttribution | SeriesAttribution)
         sizes = {code: abs(score) for code, score in made.by_code if score}
         if sizes:
             on = sum(size for code, size in sizes.items() if code in causal)

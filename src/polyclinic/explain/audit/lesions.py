@@ -21,9 +21,8 @@ from polyclinic.explain.audit.froc import Case, Froc, froc, localisation_iou, po
 from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.record import Audit, Goal, Known, Located
 from polyclinic.explain.audit.samples import chosen, explained_output, mean, samples
-from polyclinic.explain.inputs.aggregation import canvases
 from polyclinic.explain.inputs.baseline import usual_of
-from polyclinic.explain.inputs.image import PixelInput
+from polyclinic.explain.inputs.image import PixelInput, canvases
 from polyclinic.explain.localisation.operating_point import OperatingPoint
 from polyclinic.explain.localisation.regions import Box
 from polyclinic.explain.methods.grad_cam import GRAD_CAM

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Self
+from copy import copy
+from io import BytesIO
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
-from polyclinic.explain.inputs.base import DifferentiableInput
+from polyclinic.explain.attribution import (
+    Canvas,
+    ImageAttribution,
+    PictureAttribution,
+)
+from polyclinic.explain.inputs.base import DifferentiableInput, Kept, ModalityExplanation, Scores, Units
 from polyclinic.explain.inputs.baseline import Baseline
 from polyclinic.explain.sample import Sample
 from polyclinic.features import Arrays, ImageFeaturizer
 from polyclinic.features.backbones.efficientnet_lite0 import EfficientNetLite0, canonical_to_input
 from polyclinic.features.image.embeddings import frozen_network as frozen_pictures
-from polyclinic.features.image.preprocessing import canonical, read_picture
+from polyclinic.features.image.preprocessing import canonical, place, read_picture
 from polyclinic.models.network.encoders import Encoder
+
+PIXEL_NOISE = 0.01
+"""Standard deviation of the noise on pixels, whose values lie between 0 and 1."""
 
 
 class PixelInput(DifferentiableInput):
@@ -43,6 +55,29 @@ class PixelInput(DifferentiableInput):
             return {"pixels": x, **there}
         maps = self.maps(x).flatten(2).transpose(1, 2)
         return {"tokens": maps.reshape(steps, views, *maps.shape[1:]), **there}
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return self.end.shape[0]
+
+    def units(self, sample: Sample) -> BlockUnits:  # noqa: ARG002
+        """Return square blocks."""
+        return BlockUnits(self)
+
+    def noisy(self, generator: torch.Generator) -> Self:
+        """Return noisy images; black borders stay black."""
+        other, noise = copy(self), torch.randn(self.end.shape, generator=generator)
+        other.end = torch.where(self.end > 0, (self.end + PIXEL_NOISE * noise).clamp(0, 1), self.end)
+        return other
+
+    def from_usual(self, usual: Baseline) -> DifferentiableInput:
+        """Return the feature maps, whose path begins at the usual one."""
+        if usual.map is None:
+            return self
+        with torch.no_grad():
+            tokens = self.tensors(self.end[None])["tokens"][0]
+        return FeatureMapInput(self.names, self.codes, tokens, usual.map)
 
     @property
     def frozen(self) -> EfficientNetLite0 | None:
@@ -85,3 +120,113 @@ class FeatureMapInput(DifferentiableInput):
             "view_mask": torch.ones(steps, views, dtype=torch.bool),
             "view_code": self.codes.expand(steps, -1),
         }
+
+
+BLOCK = 16
+"""Pixels of the canvas along the side of a block."""
+
+
+PATCH = 2
+"""Blocks along the side of what occlusion takes away at once."""
+
+
+class BlockUnits(Units):
+    """Square blocks of images, except those entirely in the black border."""
+
+    def __init__(self, input_: PixelInput, removed: Float[Tensor, "view 1 side side"] | None = None) -> None:
+        super().__init__(input_)
+        self.removed = torch.zeros_like(input_.end) if removed is None else removed
+        views, _, side, _ = input_.end.shape
+        across = -(-side // BLOCK)
+        place = np.arange(side) // BLOCK
+        grid = place[:, None] * across + place + across**2 * np.arange(views)[:, None, None]
+        inside = np.bincount(grid.ravel(), input_.end.numpy().ravel(), views * across**2) > 0
+        number = np.where(inside, np.cumsum(inside) - 1, -1)
+        self.grid = torch.from_numpy(number[grid])
+        self.owner, self.count = self.grid.numpy().ravel(), int(inside.sum())
+        wide = place // PATCH
+        patches = wide[:, None] * across + wide + across**2 * np.arange(views)[:, None, None]
+        first = np.unique(number[grid].ravel(), return_index=True)[1][-self.count :]
+        self._patches: np.ndarray = np.unique(patches.ravel()[first], return_inverse=True)[1]
+
+    @property
+    def patches(self) -> Int[np.ndarray, " unit"]:
+        """The patch of `PATCH` × `PATCH` blocks of each block."""
+        return self._patches
+
+    def showing(self, removed: Float[Tensor, "view 1 side side"]) -> Self:
+        """Return the same blocks with other pixels for removed ones."""
+        other = copy(self)
+        other.removed = removed
+        return other
+
+    def tensors(self, kept: Kept) -> dict[str, Tensor]:
+        """Return the encoder input."""
+        shown = functional.pad(kept, (0, 1), value=True)[:, self.grid][:, :, None]
+        return self.input_.tensors(torch.where(shown, self.input_.end, self.removed))
+
+    def spread(self, scores: Float[np.ndarray, " unit"]) -> Float[Tensor, "view side side"]:
+        """Return the score of the block of each pixel; 0 on the border."""
+        return torch.from_numpy(np.append(scores, 0.0)[self.grid.numpy()])
+
+
+def canvases(sample: Sample, featurizer: ImageFeaturizer, names: list[str]) -> list[Canvas]:
+    """Say how each of some pictures lies on the canvas."""
+    side, fit = featurizer.options.side, featurizer.options.fit
+    found = []
+    for name in names:
+        with Image.open(BytesIO(sample.blobs(name).read_bytes())) as picture:
+            width, height = picture.size
+        found.append(Canvas(side, place(width, height, side, fit), width, height))
+    return found
+
+
+def cells_spread(cells: Float[Tensor, "picture cell"], side: int) -> Float[Tensor, "picture 1 side side"]:
+    """Spread the scores of a map's cells, in reading order, over the canvas."""
+    across = round(cells.shape[1] ** 0.5)
+    return resized(cells.view(len(cells), across, across), side)
+
+
+def resized(maps: Float[Tensor, "picture h w"], side: int) -> Float[Tensor, "picture 1 side side"]:
+    """Spread coarse maps over the canvas, bilinearly, so that each still adds up to what it did."""
+    sums = maps.sum(dim=(1, 2), keepdim=True)[:, None]
+    spread = torch.nn.functional.interpolate(maps[:, None], (side, side), mode="bilinear", align_corners=False)
+    total = spread.sum(dim=(2, 3), keepdim=True)
+    return torch.where(total == 0, spread, spread * (sums / total))
+
+
+class ImageExplanation(ModalityExplanation):
+    """See `ModalityExplanation`."""
+
+    signed: ClassVar[bool] = False
+
+    def input_of(self, sample: Sample, baseline: Baseline, encoder: Encoder) -> DifferentiableInput:
+        """Return feature maps if a usual one is known, else pixels."""
+        featurizer = sample.features.featurizers["image"]
+        assert isinstance(featurizer, ImageFeaturizer)
+        if baseline.map is not None and "tokens" in encoder.reads:
+            return FeatureMapInput.of(sample.arrays["image"], baseline.map)
+        return PixelInput(sample, featurizer, baseline, encoder)
+
+    def attribution(self, sample: Sample, input_: DifferentiableInput, scores: Scores) -> ImageAttribution:
+        """Give each picture its own map, and say how it lies on the canvas."""
+        featurizer = sample.features.featurizers["image"]
+        assert isinstance(input_, PixelInput | FeatureMapInput)
+        assert isinstance(featurizer, ImageFeaturizer)
+        views = featurizer.views
+        if isinstance(input_, FeatureMapInput):
+            scores = cells_spread(scores.sum(dim=2), featurizer.options.side)
+        pictures = (
+            PictureAttribution(name, views[code], np.array(of_picture[0], dtype=np.float32), canvas)
+            for name, code, of_picture, canvas in zip(
+                input_.names,
+                input_.codes.tolist(),
+                scores.numpy(),
+                canvases(sample, featurizer, input_.names),
+                strict=True,
+            )
+        )
+        return ImageAttribution(tuple(pictures))
+
+
+EXPLANATION = ImageExplanation()

@@ -9,19 +9,29 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polyclinic.explain.inputs.base import DifferentiableInput
+from polyclinic.explain.attribution import (
+    NoteAttribution,
+    WordScore,
+)
+from polyclinic.explain.inputs.base import DifferentiableInput, Kept, ModalityExplanation, Scores, Units
 from polyclinic.explain.inputs.baseline import Baseline
+from polyclinic.explain.sample import Sample
 from polyclinic.features import Arrays
-from polyclinic.features.backbones.minilm import MiniLM, SentenceTokenizer
+from polyclinic.features.backbones.minilm import MiniLM, SentenceTokenizer, padded
+from polyclinic.features.note.embeddings import frozen_network
 from polyclinic.features.note.embeddings import frozen_network as frozen_sentences
 from polyclinic.features.note.layout import NoteLayout, Piece
 from polyclinic.features.note.tokenizer import words
+from polyclinic.models.network.encoders import Encoder
 from polyclinic.models.network.encoders.words import word_table
 from polyclinic.models.network.unified import UnifiedModel
+
+WORD_NOISE = 0.05
+"""Standard deviation of the noise on embeddings, as a share of theirs."""
 
 
 class Span(NamedTuple):
@@ -67,6 +77,16 @@ class SentenceInput(DifferentiableInput):
         order = torch.cat([rows for _, rows in self.groups]).argsort()
         return functional.normalize(torch.cat(means, dim=1), dim=2)[:, order]
 
+    def units(self, sample: Sample) -> WordUnits:
+        """Return the words, without which their sentences are read anew."""
+        return WordUnits(self, sample.note_layout)
+
+    def noisy(self, generator: torch.Generator) -> Self:
+        """Return noisy embeddings."""
+        other, spread = copy(self), WORD_NOISE * self.embedded.std()
+        other.embedded = self.embedded + spread * torch.randn(self.embedded.shape, generator=generator)
+        return other
+
     def _embed(self, x: Tensor, places: Int[Tensor, "sentence piece"]) -> Float[Tensor, "step sentence piece width"]:
         network = self.network
         vectors = self.empty + x[:, places, None] * (self.embedded[places] - self.empty)
@@ -101,6 +121,18 @@ class WordInput(DifferentiableInput):
         other = copy(self)
         other.baseline, other.start = baseline, self.starting(baseline)
         return other
+
+    def units(self, sample: Sample) -> CodeUnits:  # noqa: ARG002
+        """Return the words."""
+        return CodeUnits(self)
+
+    def noisy(self, generator: torch.Generator) -> Self:  # noqa: ARG002
+        """Return the input itself."""
+        return self
+
+    def from_usual(self, usual: Baseline) -> Self:
+        """Return the words, each of which begins at the share of notes that have it."""
+        return self.beginning(usual)
 
     @contextmanager
     def inside(self, network: UnifiedModel, x: Float[Tensor, "step word"]) -> Iterator[None]:
@@ -152,3 +184,122 @@ def _written(text: str, sentence: Piece) -> list[int]:
         if not text[place].isspace() or (places and not text[places[-1]].isspace()):
             places.append(place)
     return places
+
+
+class CodeUnits(Units):
+    """The words of notes in the vocabulary of a network; remaining words close up.
+
+    A negated word stays negated when its cue is removed.
+    """
+
+    input_: WordInput
+
+    def tensors(self, kept: Kept) -> dict[str, Tensor]:
+        """Return the encoder input of each word."""
+        order = torch.argsort((~kept).int(), dim=1, stable=True)
+        there = kept.gather(1, order)
+        return {name: one.expand_as(kept).gather(1, order) * there for name, one in self.input_.read.items()}
+
+    def present(self, kept: Kept) -> Bool[Tensor, " step"]:
+        """Return whether any word is left."""
+        return kept.any(dim=1)
+
+
+class WordUnits(Units):
+    """The words of sentences, which the frozen network encodes again without those removed."""
+
+    input_: SentenceInput
+
+    def __init__(self, input_: SentenceInput, layout: NoteLayout) -> None:
+        super().__init__(input_)
+        self.layout = layout
+        self.owner = np.array([-1 if span.word is None else span.word for span in input_.spans])
+        self.count = len(input_.words)
+        owned = zip(self.owner.tolist(), (span.sentence for span in input_.spans), strict=True)
+        self.sentence_of = dict(one for one in owned if one[0] >= 0)
+        self._known: dict[str, Tensor] = {}
+
+    def tensors(self, kept: Kept) -> dict[str, Tensor]:
+        """Return `sentences`, `sentence_mask` and `sentence_section`."""
+        texts = [self._texts(row) for row in kept.numpy()]
+        self._read({text for row in texts for text in row if text})
+        width = self.input_.embedded.shape[1]
+        rows = [torch.stack([self._known[text] if text else torch.zeros(width) for text in row]) for row in texts]
+        return {
+            "sentences": torch.stack(rows),
+            "sentence_mask": torch.tensor([[bool(text) for text in row] for row in texts]),
+            "sentence_section": self.input_.sections.expand(len(kept), -1),
+        }
+
+    def present(self, kept: Kept) -> Bool[Tensor, " step"]:
+        """Return whether any word is left."""
+        return kept.any(dim=1)
+
+    def _texts(self, kept: Bool[np.ndarray, " unit"]) -> list[str]:
+        """Return each sentence without the removed words; empty if none is left."""
+        lost: dict[int, list[int]] = {}
+        left = set()
+        for word, sentence in self.sentence_of.items():
+            if kept[word]:
+                left.add(sentence)
+            else:
+                lost.setdefault(sentence, []).append(word)
+        return [self._written(number, lost.get(number, ())) if number in left else ""
+                for number in range(len(self.layout.sentences))]  # fmt: skip
+
+    def _written(self, number: int, lost: list[int] | tuple[()]) -> str:
+        sentence = self.layout.sentences[number]
+        letters = list(self.layout.notes[sentence.note].text)
+        for word in lost:
+            place = self.input_.words[word]
+            letters[place.start : place.end] = " " * (place.end - place.start)
+        return " ".join("".join(letters[sentence.start : sentence.end]).split())
+
+    def _read(self, texts: set[str]) -> None:
+        new = sorted(texts - self._known.keys())
+        if new:
+            network, tokenizer = frozen_network("cpu")
+            vectors = network.sentence_vectors(padded([tokenizer.ids(text) for text in new]))
+            self._known |= dict(zip(new, vectors, strict=True))
+
+
+class NoteExplanation(ModalityExplanation):
+    """See `ModalityExplanation`."""
+
+    def input_of(self, sample: Sample, baseline: Baseline, encoder: Encoder) -> DifferentiableInput:
+        """Return words, or the pieces of sentences."""
+        arrays, layout = sample.arrays["note"], sample.note_layout
+        if "words" in encoder.reads:
+            return WordInput(arrays, encoder.reads, layout, baseline)
+        sections = np.asarray(arrays["sentence_section"][0])[: len(layout.sentences)]
+        return SentenceInput(layout, sections, baseline)
+
+    def attribution(self, sample: Sample, input_: DifferentiableInput, scores: Scores) -> NoteAttribution:
+        """Add the scores of the pieces of each word up, and say where it stands."""
+        assert isinstance(input_, SentenceInput | WordInput)
+        layout = sample.note_layout
+        of_words, marks = np.zeros(len(input_.words)), 0.0
+        owners = range(len(input_.words)) if isinstance(input_, WordInput) else [span.word for span in input_.spans]
+        for owner, score in zip(owners, scores.tolist(), strict=True):
+            if owner is None:
+                marks += score
+            else:
+                of_words[owner] += score
+        return NoteAttribution(
+            tuple(
+                WordScore(
+                    layout.notes[word.note].text[word.start : word.end],
+                    layout.section(word),
+                    word.note,
+                    word.start,
+                    word.end,
+                    float(score),
+                    layout.is_denied(word),
+                )
+                for word, score in zip(input_.words, of_words, strict=True)
+            ),
+            marks,
+        )
+
+
+EXPLANATION = NoteExplanation()

@@ -1,58 +1,31 @@
-"""Which differentiable input each modality has."""
+"""Explanations by modality: from a sample to differentiable inputs, and from their scores to an attribution."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import numpy as np
-
-from polyclinic.explain.inputs.base import DifferentiableInput
+from polyclinic.explain.attribution import ModalityAttribution
+from polyclinic.explain.inputs.base import DifferentiableInput, ModalityExplanation, Scores
 from polyclinic.explain.inputs.baseline import Baseline
-from polyclinic.explain.inputs.image import FeatureMapInput, PixelInput
-from polyclinic.explain.inputs.note import SentenceInput, WordInput
-from polyclinic.explain.inputs.series import GridInput, TripletInput
-from polyclinic.explain.inputs.structured import FeatureInput
 from polyclinic.explain.sample import Sample
-from polyclinic.features import ImageFeaturizer
-from polyclinic.models.network.encoders import Encoder
+from polyclinic.modalities import MODALITIES, References
 from polyclinic.models.network.unified import UnifiedModel
+
+EXPLANATIONS: Mapping[str, ModalityExplanation] = References(
+    {name: row.explanation for name, row in MODALITIES.items()}
+)
 
 
 def differentiable_inputs(network: UnifiedModel, sample: Sample, baseline: Baseline) -> dict[str, DifferentiableInput]:
-    """Give the stem of each modality that the sample has and the networks read."""
+    """Return the differentiable input of each modality that the sample has and the networks read."""
     present = [modality for modality in network.modalities if modality in sample.present]
-    return {modality: _INPUTS[modality](sample, baseline, network.encoder(modality)) for modality in present}
+    return {name: EXPLANATIONS[name].input_of(sample, baseline, network.encoder(name)) for name in present}
 
 
-def _structured(sample: Sample, baseline: Baseline, _encoder: Encoder) -> DifferentiableInput:
-    return FeatureInput(sample.arrays["structured"], baseline)
-
-
-def _series(sample: Sample, baseline: Baseline, encoder: Encoder) -> DifferentiableInput:
-    codes = len(sample.features.featurizers["series"].codes)  # type: ignore[attr-defined]
-    input_ = GridInput if "grid_value" in encoder.reads else TripletInput
-    return input_(sample.arrays["series"], baseline, codes)
-
-
-def _note(sample: Sample, baseline: Baseline, encoder: Encoder) -> DifferentiableInput:
-    arrays, layout = sample.arrays["note"], sample.note_layout
-    if "words" in encoder.reads:
-        return WordInput(arrays, encoder.reads, layout, baseline)
-    sections = np.asarray(arrays["sentence_section"][0])[: len(layout.sentences)]
-    return SentenceInput(layout, sections, baseline)
-
-
-def _image(sample: Sample, baseline: Baseline, encoder: Encoder) -> DifferentiableInput:
-    featurizer = sample.features.featurizers["image"]
-    assert isinstance(featurizer, ImageFeaturizer)
-    if baseline.map is not None and "tokens" in encoder.reads:
-        return FeatureMapInput.of(sample.arrays["image"], baseline.map)
-    return PixelInput(sample, featurizer, baseline, encoder)
-
-
-_INPUTS: Mapping[str, Callable[[Sample, Baseline, Encoder], DifferentiableInput]] = {
-    "structured": _structured,
-    "series": _series,
-    "note": _note,
-    "image": _image,
-}
+def attributed(
+    sample: Sample, inputs: Mapping[str, DifferentiableInput], scores: Mapping[str, Scores]
+) -> dict[str, ModalityAttribution]:
+    """Return the parts of an `Attribution` from the scores of the numbers of each input."""
+    return {
+        name: EXPLANATIONS[name].attribution(sample, input_, scores[name].detach()) for name, input_ in inputs.items()
+    }

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyclinic.explain.inputs.base import DifferentiableInput
+from polyclinic.explain.attribution import (
+    Measurement,
+    SeriesAttribution,
+)
+from polyclinic.explain.inputs.base import DifferentiableInput, ModalityExplanation, Scores
 from polyclinic.explain.inputs.baseline import Baseline
-from polyclinic.features import Arrays
+from polyclinic.explain.sample import Sample
+from polyclinic.features import Arrays, SeriesFeaturizer
+from polyclinic.features.measurements import measure
+from polyclinic.features.scaling import QuantileScale, RobustScale
+from polyclinic.models.network.encoders import Encoder
 
 
 class TripletInput(DifferentiableInput):
@@ -50,3 +60,61 @@ class GridInput(DifferentiableInput):
             "grid_mask": mask,
             "grid_since": self.since.expand(len(x), -1, -1),
         }
+
+
+class _Recorded(NamedTuple):
+    code: str
+    hours: float
+    value: float
+
+
+def _of_triplets(featurizer: SeriesFeaturizer, sample: Sample, input_: DifferentiableInput) -> list[_Recorded]:
+    """Give what was recorded, in the order of the triplets: oldest first, then by code."""
+    assert isinstance(input_, TripletInput)
+    events = measure(sample.known, sample.frame, featurizer.codes)
+    events = events.where(~np.isnan(events.hours))
+    events = events.where(np.lexsort((events.code, -events.hours))[-len(input_.code) :])
+    rows = zip(events.code.tolist(), events.hours.tolist(), events.value.tolist(), strict=True)
+    return [_Recorded(featurizer.codes[code], hours, value) for code, hours, value in rows]
+
+
+def _of_grid(featurizer: SeriesFeaturizer, input_: GridInput) -> list[_Recorded]:
+    """Give the bins with measurements, the oldest first; their time is that of their end."""
+    fitted = featurizer.fitted
+    places = input_.mask.nonzero().tolist()
+    return [
+        _Recorded(
+            fitted.codes[code], (fitted.bins - 1 - step) * fitted.bin_hours, _unscaled(fitted.scales[code], value)
+        )
+        for (step, code), value in zip(places, input_.end.tolist(), strict=True)
+    ]
+
+
+def _unscaled(scale: RobustScale | QuantileScale, value: float) -> float:
+    if isinstance(scale, RobustScale):
+        return value * scale.spread + scale.centre
+    return float(np.interp(value, scale.ranks, scale.points))
+
+
+class SeriesExplanation(ModalityExplanation):
+    """See `ModalityExplanation`."""
+
+    def input_of(self, sample: Sample, baseline: Baseline, encoder: Encoder) -> DifferentiableInput:
+        """Return the values of triplets, or of a grid."""
+        codes = len(sample.features.featurizers["series"].codes)  # type: ignore[attr-defined]
+        input_ = GridInput if "grid_value" in encoder.reads else TripletInput
+        return input_(sample.arrays["series"], baseline, codes)
+
+    def attribution(self, sample: Sample, input_: DifferentiableInput, scores: Scores) -> SeriesAttribution:
+        """Name the measurements behind triplets, or behind the bins of a grid, whose value then is their mean."""
+        featurizer = sample.features.featurizers["series"]
+        assert isinstance(featurizer, SeriesFeaturizer)
+        found = (
+            _of_grid(featurizer, input_) if isinstance(input_, GridInput) else _of_triplets(featurizer, sample, input_)
+        )
+        return SeriesAttribution(
+            tuple(Measurement(*one, score) for one, score in zip(found, scores.tolist(), strict=True))
+        )
+
+
+EXPLANATION = SeriesExplanation()

@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from polyclinic.explain.attribution import Attribution
-from polyclinic.explain.inputs.aggregation import picture_parts, resized
+from polyclinic.explain.attribution import Attribution, ModalityAttribution
+from polyclinic.explain.inputs.image import EXPLANATION as IMAGE
+from polyclinic.explain.inputs.image import resized
 from polyclinic.explain.inputs.logit_function import LogitFunction
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
@@ -88,10 +89,12 @@ def image_attribution(
 ) -> Attribution:
     """Return a heat map `[view, h, w]` as an attribution, resized to the image."""
     side = function.inputs["image"].end.shape[-1]
-    parts = picture_parts(sample, function.inputs["image"], resized(heat, side))
-    return attribution_without_baseline(sample, output, method, pictures=parts)
+    part = IMAGE.attribution(sample, function.inputs["image"], resized(heat, side))
+    return attribution_without_baseline(sample, output, method, image=part)
 
 
-def attribution_without_baseline(sample: Sample, output: Output, method: str, **parts: Any) -> Attribution:
+def attribution_without_baseline(
+    sample: Sample, output: Output, method: str, **parts: ModalityAttribution
+) -> Attribution:
     """Return an attribution of a method that has no baseline and no completeness gap."""
-    return Attribution(sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, **parts)
+    return Attribution(sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, parts)

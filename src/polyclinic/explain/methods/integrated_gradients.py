@@ -24,10 +24,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyclinic.explain.attribution import Attribution, Completeness
-from polyclinic.explain.inputs.aggregation import attributed
 from polyclinic.explain.inputs.baseline import Baseline, usual_of
-from polyclinic.explain.inputs.image import PixelInput
 from polyclinic.explain.inputs.logit_function import LogitFunction
+from polyclinic.explain.inputs.registry import attributed
 from polyclinic.explain.sample import Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.network.unified import UnifiedModel
@@ -125,7 +124,7 @@ def integrated_gradients_of_each(
             method=METHOD,
             baseline=baseline.name,
             completeness=found.completeness,
-            **attributed(sample, function.inputs, found.scores),
+            parts=attributed(sample, function.inputs, found.scores),
         )
         for output, found in zip(outputs, integrate_each(function, outputs, tolerance, most_steps), strict=True)
     )
@@ -210,9 +209,7 @@ def slopes_of_each(
     function: LogitFunction, shares: Float[np.ndarray, " step"], outputs: Sequence[Output]
 ) -> list[Slopes]:
     """Return F and its gradients of each output at some fractions of the path, in batches."""
-    pictures = function.inputs.get("image")
-    many = pictures.end.shape[0] if isinstance(pictures, PixelInput) else 1
-    step = max(1, PICTURES_AT_ONCE // many)
+    step = max(1, PICTURES_AT_ONCE // max(input_.images for input_ in function.inputs.values()))
     parts = [_slopes(function, shares[start : start + step], outputs) for start in range(0, len(shares), step)]
     return [_joined(one) for one in zip(*parts, strict=True)]
 

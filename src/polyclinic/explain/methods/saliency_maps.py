@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from polyclinic.explain.attribution import Attribution, PictureAttribution
-from polyclinic.explain.inputs.aggregation import picture_parts
 from polyclinic.explain.inputs.baseline import Baseline, usual_of
+from polyclinic.explain.inputs.image import EXPLANATION as IMAGE
 from polyclinic.explain.methods.unit_scores import METHODS, smoothed
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
@@ -113,11 +113,9 @@ def _saliency_map(sample: Sample, perturbed: PerturbedSample, method: str) -> At
     maps = METHODS[method](perturbed).maps
     if maps is None:
         raise ExplanationError(f"{method} does not apply to the image encoder of this bundle: use integrated_gradients")
-    parts = picture_parts(sample, perturbed.function.inputs["image"], maps.detach()[:, None])
+    parts = {"image": IMAGE.attribution(sample, perturbed.function.inputs["image"], maps.detach()[:, None])}
     output = perturbed.function.output
-    return Attribution(
-        sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, pictures=parts
-    )
+    return Attribution(sample.subject_id, sample.prediction_time, output.task, output.name, method, None, None, parts)
 
 
 def _with_output(perturbed: PerturbedSample, output: Output) -> PerturbedSample:

@@ -19,12 +19,10 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from polyclinic.explain.inputs.aggregation import resized
-from polyclinic.explain.inputs.image import FeatureMapInput, PixelInput
+from polyclinic.explain.inputs.image import BlockUnits, FeatureMapInput, PixelInput, resized
 from polyclinic.explain.methods.grad_cam import GRAD_CAM, cam
 from polyclinic.explain.methods.integrated_gradients import METHOD, TOLERANCE, integrate, slopes
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
-from polyclinic.explain.perturbation.units import BlockUnits
 from polyclinic.models.network.encoders.pictures import MapTokens
 
 MAP_STEPS = 8

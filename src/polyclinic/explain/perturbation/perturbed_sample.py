@@ -11,15 +11,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polyclinic.explain.inputs.base import DifferentiableInput
+from polyclinic.explain.inputs.base import DifferentiableInput, Units
 from polyclinic.explain.inputs.baseline import ZERO, Baseline
-from polyclinic.explain.inputs.image import FeatureMapInput, PixelInput
 from polyclinic.explain.inputs.logit_function import LogitFunction
-from polyclinic.explain.inputs.note import SentenceInput, WordInput
-from polyclinic.explain.perturbation.units import AT_ONCE, BlockUnits, CodeUnits, Units, WordUnits
 from polyclinic.explain.sample import Output, Sample
 from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.unified import UnifiedModel
+
+AT_ONCE = 16
+"""Versions of a sample that the networks are asked together."""
 
 
 class PerturbedSample:
@@ -29,7 +29,7 @@ class PerturbedSample:
         self.function = LogitFunction(networks, sample, output, ZERO)
         self.usual = usual
         self.shown = self._shown()
-        self.units = _units(sample, self.function.inputs)
+        self.units = {name: input_.units(sample) for name, input_ in self.function.inputs.items()}
         with torch.no_grad():
             self.whole = {name: input_.tensors(input_.end[None]) for name, input_ in self.function.inputs.items()}
 
@@ -43,14 +43,7 @@ class PerturbedSample:
     def _shown(self) -> LogitFunction:
         """Return the displayed function: the same with the usual baseline."""
         function = copy(self.function)
-        function.inputs = dict(self.function.inputs)
-        picture, note = function.inputs.get("image"), function.inputs.get("note")
-        if self.usual.map is not None and isinstance(picture, PixelInput):
-            with torch.no_grad():
-                tokens = picture.tensors(picture.end[None])["tokens"][0]
-            function.inputs["image"] = FeatureMapInput(picture.names, picture.codes, tokens, self.usual.map)
-        if isinstance(note, WordInput):
-            function.inputs["note"] = note.beginning(self.usual)
+        function.inputs = {name: input_.from_usual(self.usual) for name, input_ in self.function.inputs.items()}
         return function
 
     def shifted(self, inputs: Mapping[str, DifferentiableInput]) -> Self:
@@ -94,17 +87,3 @@ class PerturbedSample:
             for some in torch.split(torch.from_numpy(kept), AT_ONCE)
         ]
         return torch.cat(parts).double().numpy()
-
-
-def _units(sample: Sample, inputs: Mapping[str, DifferentiableInput]) -> dict[str, Units]:
-    return {name: _units_of(sample, input_) for name, input_ in inputs.items()}
-
-
-def _units_of(sample: Sample, input_: DifferentiableInput) -> Units:
-    if isinstance(input_, PixelInput):
-        return BlockUnits(input_)
-    if isinstance(input_, WordInput):
-        return CodeUnits(input_)
-    if isinstance(input_, SentenceInput):
-        return WordUnits(input_, sample.note_layout)
-    return Units(input_)
