@@ -90,9 +90,9 @@ def test_of_other_encoders_they_add_up(other_bundle, sample_of, name):
 
 def test_every_gradient_computed_is_used_and_no_more_than_allowed(bundle, with_inputs, monkeypatch):
     asked = []
-    forward = LogitFunction.each
+    forward = LogitFunction.logits
     monkeypatch.setattr(
-        LogitFunction, "each", lambda self, points, *of: asked.append(points) or forward(self, points, *of)
+        LogitFunction, "logits", lambda self, points, *of: asked.append(points) or forward(self, points, *of)
     )
     found = integrated_gradients(bundle, with_inputs(), TASK, most_steps=20)
     assert sum(len(points["note"]) for points in asked) == found.completeness.steps <= 20
