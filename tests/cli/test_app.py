@@ -16,7 +16,8 @@ from polyclinic.study import Study, StudyError
 from polyclinic.tasks import TaskError
 
 VERBS = ("demo", "ingest", "summary", "tasks", "train", "evaluate", "predict", "compare-classical")
-HEAVY = ("torch", "lightning", "polars", "pyarrow", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "transformers")
+HEAVY = ("torch", "lightning", "polars", "pyarrow", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "transformers",
+         "jinja2")  # fmt: skip
 LOADED = """
 import json, sys
 import polyclinic

@@ -93,10 +93,10 @@ def test_a_page_is_written_beside_what_is_printed(simple, hospital, subject, pol
     assert Assessment.from_json(done.out)  # and nothing else is printed
     text = page.read_text(encoding="utf-8")
     assert f"<h1>Subject {subject}</h1>" in text
-    assert "What each kind of input adds" in text
+    assert "Contribution of each kind of input" in text
     done = polyclinic("assess", simple, hospital.path, subject, "--no-explain", "--html", page)
     assert str(page) in "".join(done.out.split())
-    assert "What each kind of input adds" not in page.read_text(encoding="utf-8")
+    assert "Contribution of each kind of input" not in page.read_text(encoding="utf-8")
     done = polyclinic("assess", simple, hospital.path, subject, "--html", tmp_path)
     assert done.code != 0
     assert "is a folder: name a file" in " ".join(done.err.split())

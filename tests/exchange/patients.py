@@ -37,6 +37,7 @@ from polyclinic.exchange.html import Evidence
 from polyclinic.explain.attribution import (
     Attribution,
     Completeness,
+    ImageAttribution,
     Measurement,
     NoteAttribution,
     PictureAttribution,
@@ -95,7 +96,7 @@ def radiograph() -> Radiograph:
 
 
 @cache
-def film() -> bytes:
+def image_file() -> bytes:
     buffer = BytesIO()
     Image.fromarray((radiograph().pixels * 255).clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -156,7 +157,7 @@ def attribution(note: NoteAttribution = note(), view: str = "CR//AP") -> Attribu
     return Attribution(
         SUBJECT, AT, TASK, "yes", "integrated_gradients", "zero",
         Completeness(value=total - 1.31, reference=-1.3, total=total, steps=57),
-        structured=parts[0], series=parts[1], note=parts[2], pictures=(parts[3],),
+        {"structured": parts[0], "series": parts[1], "note": parts[2], "image": ImageAttribution((parts[3],))},
     )  # fmt: skip
 
 
@@ -185,7 +186,7 @@ def similar() -> tuple[Similar, ...]:
 
 
 def evidence() -> Evidence:
-    return Evidence(attribution(), {BLOB: film()}, NOTES)
+    return Evidence(attribution(), {BLOB: image_file()}, NOTES)
 
 
 def explanation() -> Explanation:

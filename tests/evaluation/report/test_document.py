@@ -15,9 +15,9 @@ from polyclinic.evaluation.report.document import (
     Picture,
     Table,
     plain,
-    to_html,
     to_markdown,
 )
+from polyclinic.evaluation.report.html_blocks import to_html
 
 NASTY = '<script>alert("x")</script> & *bold* [link](javascript:x) `code` | _x_ # h'
 FIGURE = Estimate("auroc", 0.87, 0.85, 0.89, 1200, "DeLong")

@@ -148,7 +148,7 @@ def test_svg_is_themed_reproducible_and_readable():
     assert "var(--series-0)" in first
     assert SERIES[0] not in first
     assert "Sensitivity</text>" in first  # text stays text
-    assert 'aria-label="a &quot;title&quot; &amp; more"' in first
+    assert 'aria-label="a &#34;title&#34; &amp; more"' in first
     assert "<metadata" not in first
     assert "font-family" not in first
 

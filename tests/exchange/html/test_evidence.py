@@ -63,7 +63,7 @@ def test_the_first_stop_of_the_page_shows_the_regions_of_the_assessment(assessme
 
 def test_the_page_of_a_real_assessment_is_whole(assessment, evidence):
     html = assessment_page(assessment, evidence)
-    for title in ("The picture", "The notes", "Measurements over time", "The structured record", "How exact this is"):
+    for title in ("Image", "Notes", "Measurements over time", "Structured record", "Accuracy of the explanation"):
         assert f"<h3>{title}" in html
     assert len(html) < 1_000_000
 
@@ -76,4 +76,4 @@ def test_another_bundle_or_cohort_is_refused(bundle, hospital, assessment):
 
 def test_evidence_cannot_be_changed(evidence):
     with pytest.raises(dataclasses.FrozenInstanceError):
-        evidence[TASK].films = {}
+        evidence[TASK].images = {}

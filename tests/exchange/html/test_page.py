@@ -3,6 +3,7 @@ import re
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from hashlib import sha256
+from html import escape
 from io import BytesIO
 from itertools import pairwise
 
@@ -11,9 +12,7 @@ import pytest
 from PIL import Image
 
 from polyclinic.assess import Abstention, Assessment, CodeCount, MapSetting, Trust
-from polyclinic.evaluation.report.document import escape
-from polyclinic.exchange.html import Evidence, assessment_page, write_assessment_page
-from polyclinic.exchange.html import markup as marks
+from polyclinic.exchange.html import Evidence, assessment_page, formatting, write_assessment_page
 from polyclinic.exchange.html.image_section import image_section, shared_image, stops_of
 from polyclinic.explain.display.summaries import strength_of
 from polyclinic.explain.localisation.coordinates import region_in_picture
@@ -39,7 +38,7 @@ def values(html, name):
 
 
 def test_numbers_are_written_as_documented():
-    found = doctest.testmod(marks)
+    found = doctest.testmod(formatting)
     assert found.attempted == 4
     assert found.failed == 0
 
@@ -56,7 +55,7 @@ def test_headings_descend_one_level_at_a_time(whole):
     levels = [int(tag[1]) for tag in outline(whole).tags if re.fullmatch(r"h\d", tag)]
     assert levels[:2] == [1, 2]
     assert all(after - before <= 1 for before, after in pairwise(levels))
-    for title in ("What was known", "The picture, CR AP", "The notes", "Measurements over time", "Similar patients"):
+    for title in ("Input data", "Image, CR AP", "Notes", "Measurements over time", "Similar patients"):
         assert f"<h3>{title}</h3>" in whole
 
 
@@ -93,9 +92,9 @@ def test_the_title_tells_the_subject_and_no_more(whole):
 
 def test_the_answer_comes_first_with_interval_and_threshold(whole):
     text = read(whole)
-    assert text.index("70 %") < text.index("What was known") < text.index("The notes")
+    assert text.index("70 %") < text.index("Input data") < text.index("Findings")
     assert "58 to 81 %" in text
-    assert "At or above the threshold of 31 %: a call." in text
+    assert "At or above the threshold of 31 %: positive." in text
     assert "Sensitivity .860 [.780, .920]" in text
     assert "At 90 % confidence: yes" in text
     assert "Probability 70 %, interval 58 % to 81 %, threshold 31 %" in values(whole, "aria-label")
@@ -105,7 +104,7 @@ def test_every_contribution_is_told_in_numbers(whole):
     text = read(whole)
     for shown in ("Lactate, last 4.2 mmol/L +0.61", "Creatinine, last 74 µmol/L −0.33", "The other 4 +0.03"):
         assert shown in text
-    for shown in ("Structured record +18.2", "Pictures +12.8", "Without any input 24 %", "With all of it 70 %"):
+    for shown in ("Structured record +18.2", "Images +12.8", "Without any input 24 %", "With all inputs 70 %"):
         assert shown in text
     for subject in ("40163", "40089", "40002", "40141"):
         assert subject in text
@@ -153,7 +152,7 @@ def test_each_stop_has_the_circles_that_localise_finds(whole):
 @pytest.mark.parametrize("sensitivity", [0.0, 0.37, 0.78, 1.0])
 def test_the_dial_begins_exactly_where_an_audit_set_it(sensitivity):
     setting = MapSetting(method="map_gradients", smoothing=0.05, sensitivity=sensitivity, chosen_on="tuning")
-    html = image_section(patients.picture(), patients.film(), "film-0", "0-0", setting)
+    html = image_section(patients.picture(), patients.image_file(), "image-0", "0-0", setting)
     stops = [float(one) for one in values(html, "data-stops")[0].split()]
     assert sensitivity in stops
     assert stops == sorted(stops)
@@ -169,7 +168,7 @@ def test_the_dial_begins_exactly_where_an_audit_set_it(sensitivity):
 
 @pytest.mark.parametrize(
     ("verdict", "told"),
-    [("passed", "which passed the audit"), ("failed", "do not rely on them"), ("not_audited", "nobody has audited")],
+    [("passed", "which passed the audit"), ("failed", "do not rely on them"), ("not_audited", "has not been audited")],
 )
 def test_whether_a_method_passed_the_audit_stands_beside_its_scores(verdict, told):
     trust = Trust(verdict=verdict, reason="" if verdict == "not_audited" else "rank correlation .81")
@@ -191,14 +190,14 @@ def test_without_a_script_the_map_lies_on_the_picture(whole):
     assert amber[int(y), int(x)] > 60
     assert np.median(amber) < 10
     assert 'class="live" hidden' in whole
-    assert '<form class="dials" hidden>' in whole
+    assert '<form class="controls" hidden>' in whole
 
 
 def test_dials_have_labels_and_pictures_have_words(whole):
     found = outline(whole)
     assert found.tags.count("input") == 4
-    assert 'for="dial-0-0"' in whole
-    assert any(value.startswith("Picture CR AP with circles around 2 regions") for value in values(whole, "aria-label"))
+    assert 'for="sensitivity-0-0"' in whole
+    assert any(value.startswith("Image CR AP with circles around 2 regions") for value in values(whole, "aria-label"))
     assert all(name in ("alt", "aria-label") or value for name, value in found.attributes if name in ("alt", "role"))
 
 
@@ -213,7 +212,7 @@ def test_text_cannot_become_markup():
     answer = patients.answer(question=f"{HOSTILE}? {HOSTILE}", task=HOSTILE, unit=HOSTILE)
     html = assessment_page(
         patients.assessment((answer,), (record,), (HOSTILE,)),
-        {HOSTILE: Evidence(attribution, {patients.BLOB: patients.film()}, notes)},
+        {HOSTILE: Evidence(attribution, {patients.BLOB: patients.image_file()}, notes)},
     )
     found = outline(html)
     assert found.tags.count("script") == 1
@@ -226,18 +225,18 @@ def test_an_assessment_by_itself_has_a_page(tmp_path):
     write_assessment_page(kept, tmp_path / "page.html")
     text = read((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "methotrexate" in text
-    assert "Only the weightiest measurements are shown." in text
+    assert "Only the largest contributions are shown." in text
     assert "Sensitivity 0" not in text
 
 
 def test_an_abstention_comes_before_the_number_and_takes_the_call_back():
     html = assessment_page(patients.abstaining())
     text = read(html)
-    assert text.index("The model abstains") < text.index("not to be relied on") < text.index("58 to 81 %")
-    assert "a call" not in text
+    assert text.index("The model abstains") < text.index("Do not rely on") < text.index("58 to 81 %")
+    assert "the threshold of" not in text
     assert "notes: not recorded" in text
     assert 'class="doubtful"' in html
-    assert "AUROC is .560 [.470, .650]; with everything it is .790" in text
+    assert "AUROC is .560 [.470, .650]; with all inputs it is .790" in text
 
 
 @pytest.mark.parametrize(
@@ -310,16 +309,16 @@ def test_a_question_that_is_not_asked_has_its_reason_and_no_number():
     reason = Abstention(reason="not_asked", text="The question is not asked of this patient: it is over.")
     answer = patients.answer(prediction_time=None, outputs=(), sets=(), explanation=None, abstentions=(reason,))
     text = read(assessment_page(patients.assessment((answer,))))
-    assert "The question is not asked of this patient: it is over. No number is given." in text
-    assert "Not asked" in text
+    assert "The question is not asked of this patient: it is over. No prediction is given." in text
+    assert "Not predicted" in text
 
 
 def test_a_picture_in_which_nothing_speaks_for_it_has_no_circle():
     silent = replace(patients.picture(), scores=-np.abs(patients.picture().scores))
-    evidence = Evidence(replace(patients.attribution(), pictures=(silent,)), {patients.BLOB: patients.film()})
+    evidence = Evidence(patients.attribution().with_pictures((silent,)), {patients.BLOB: patients.image_file()})
     html = assessment_page(patients.assessment(), {patients.TASK: evidence})
     assert 'class="ring"' not in html
-    assert "Nothing in the picture speaks for it." in html
+    assert "No positive scores in the image." in html
 
 
 @pytest.mark.parametrize(("mode", "scale"), [("L", 1.0), ("I;16", 257.0), ("F", 1 / 255)])

@@ -1,9 +1,8 @@
-"""A document of headings, paragraphs, lists, tables and pictures, written as Markdown or as HTML.
+"""A document of headings, paragraphs, lists, tables and images, and its Markdown; for HTML see `html_blocks`.
 
-Text is plain: both writers escape it, so that no name of a model, group or code can become markup.
+Text is plain: both formats escape it, so that no name of a model, group or code can become markup.
 """
 
-import html as markup
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,11 +65,6 @@ def to_markdown(blocks: Sequence[Block]) -> str:
     return "\n\n".join(_markdown(block) for block in blocks) + "\n"
 
 
-def to_html(blocks: Sequence[Block]) -> str:
-    """Write the blocks as HTML, without a page around them."""
-    return "\n".join(_html(block) for block in blocks)
-
-
 def _markdown(block: Block) -> str:
     match block:
         case Heading(text, level):
@@ -128,55 +122,3 @@ def plain(text: str) -> str:
 def _line(text: str) -> str:
     """Escape text that begins a line, too."""
     return OPENING.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", plain(text))
-
-
-def _html(block: Block) -> str:
-    match block:
-        case Heading(text, level):
-            return f"<h{level}>{escape(text)}</h{level}>"
-        case Paragraph(text):
-            return f"<p>{escape(text)}</p>"
-        case Bullets(items):
-            return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
-        case Picture(source, alt):
-            return f'<img src="{escape(source)}" alt="{escape(alt)}">'
-        case Table():
-            return _html_table(block)
-
-
-def _html_table(table: Table) -> str:
-    names = enumerate(table.header)
-    head = "".join(f'<th scope="col"{_word(table, column)}>{escape(name)}</th>' for column, name in names)
-    body = "".join(_html_row(table, number, row) for number, row in enumerate(table.rows))
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _html_row(table: Table, number: int, row: Sequence[Cell]) -> str:
-    if number in table.spans:
-        return f'<tr class="span"><th colspan="{len(table.header)}">{escape(cell_text(row[0]))}</th></tr>'
-    names = [name for name, marked in (("strong", table.strong), ("faint", table.faint)) if number in marked]
-    opening = f'<tr class="{" ".join(names)}">' if names else "<tr>"
-    first, *rest = row
-    cells = "".join(f"<td{_word(table, column)}>{html_cell(cell)}</td>" for column, cell in enumerate(rest, 1))
-    return f'{opening}<th scope="row">{html_cell(first)}</th>{cells}</tr>'
-
-
-def _word(table: Table, column: int) -> str:
-    return ' class="word"' if column in table.words else ""
-
-
-def html_cell(cell: Cell) -> str:
-    """Write a cell as HTML: the value stands out, its interval and p value stand back."""
-    text = cell_text(cell)
-    if not isinstance(cell, Estimate | Difference):
-        return escape(text)
-    if text.startswith("not estimable"):
-        return f'<span class="missing">{escape(text)}</span>'
-    value, _, rest = text.partition(" ")
-    sort = "missing" if "not estimable" in rest else "interval"
-    return f'<span class="value">{escape(value)}</span> <span class="{sort}">{escape(rest)}</span>'
-
-
-def escape(text: str) -> str:
-    """Escape text for HTML, in elements and in attributes."""
-    return markup.escape(text, quote=True)

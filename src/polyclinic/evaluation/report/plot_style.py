@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from polyclinic.files import replacing
+from polyclinic.html import Markup, trusted
 
 INK, MUTED, GRID, PAPER = "#1c2430", "#6a7585", "#e2e6ec", "#fffffe"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195")
@@ -23,6 +24,8 @@ DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 2)), (0,
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
     c: f"series-{n}" for n, c in enumerate(SERIES)
 }
+
+OPENING = '<svg viewBox="0 0 {} {}" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" aria-label="{}">'
 
 RC: dict[Any, Any] = {
     "figure.facecolor": PAPER, "axes.facecolor": PAPER, "savefig.facecolor": PAPER,
@@ -55,8 +58,8 @@ def canvas(width: float = 4.6, height: float = 3.9) -> tuple[Canvas, Axes]:
     return figure, figure.subplots()
 
 
-def svg(figure: Canvas, title: str) -> str:
-    """Give the figure as an SVG element to put into a page: same input, same text; `title` is read to the blind."""
+def svg(figure: Canvas, title: str) -> Markup:
+    """Return the figure as a reproducible SVG element for a page; `title` is its text for screen readers."""
     buffer = io.StringIO()
     with mpl.rc_context({**RC, "svg.hashsalt": title}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -67,19 +70,14 @@ def svg(figure: Canvas, title: str) -> str:
     text = re.sub(r"#[0-9a-f]{6}\b", lambda m: f"var(--{VARIABLES[m[0]]})" if m[0] in VARIABLES else m[0], text)
     text = _without_idle_ids(text)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()  # type: ignore[union-attr]
-    opening = f'<svg viewBox="0 0 {width} {height}" xmlns:xlink="http://www.w3.org/1999/xlink" role="img"'
-    opening += f' aria-label="{_attribute(title)}">'
-    return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1)
+    opening = trusted(OPENING).format(width, height, title)
+    return trusted(re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1))
 
 
 def _without_idle_ids(text: str) -> str:
     """Drop the ids that nothing refers to, which would occur twice in a page with two plots."""
     used = set(re.findall(r"#([\w-]+)", text))
     return re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", text)
-
-
-def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
 
 
 def save(figure: Canvas, path: Path) -> None:

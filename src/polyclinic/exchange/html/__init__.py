@@ -1,7 +1,4 @@
-"""An assessment as one HTML file that needs nothing else: no network, no scripts from elsewhere.
-
-It is made for the screen, for paper, for readers of grey and of fewer colours, and for those who hear it.
-"""
+"""An assessment as one self-contained HTML file, for screen, print and screen readers."""
 
 from polyclinic.exchange.html.evidence import Evidence, evidence_of
 from polyclinic.exchange.html.page import assessment_page, write_assessment_page

@@ -31,7 +31,7 @@ class Evidence:
     """The whole attribution of one answer, and what to show it on."""
 
     attribution: Attribution
-    films: Mapping[str, bytes] = field(default_factory=dict)  # content of the pictures' files, by blob
+    images: Mapping[str, bytes] = field(default_factory=dict)  # content of the pictures' files, by blob
     notes: tuple[Note, ...] = ()  # as the attribution numbers them
     whole: bool = True  # no score was left out
 
@@ -99,14 +99,14 @@ def _evidence(
 ) -> dict[str, Evidence]:
     """Give the evidence of the answers about one sample."""
     made = _attributed(bundle, sample, [one for one in answers if one.task not in given])
-    films: dict[str, bytes] = {}
+    images: dict[str, bytes] = {}
     notes = sample.note_layout.notes if "note" in sample.present else ()
     found: dict[str, Evidence] = {}
     for answer in answers:
         attribution = given.get(answer.task) or made[answer.task]
         names = [picture.blob for picture in attribution.pictures]
-        films |= {name: sample.blobs(name).read_bytes() for name in names if name not in films}
-        shown = {name: films[name] for name in names}
+        images |= {name: sample.blobs(name).read_bytes() for name in names if name not in images}
+        shown = {name: images[name] for name in names}
         found[answer.task] = Evidence(attribution, shown, notes if attribution.get("note") else ())
     return found
 

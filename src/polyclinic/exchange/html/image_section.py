@@ -1,13 +1,12 @@
-"""A picture with its heat map and circles: both can be dialled; without a script, and on paper, they stand still.
+"""Section of an image with its heat map and circles, adjustable by the page's script; fixed on paper and without it.
 
-The map is sent as one signed byte for each cell of the network's canvas, and drawn by the page's script. The circles of
-each stop of the dial are found here, by `explain.localisation`, so that the page shows what everyone else reports.
+The map is sent as one signed byte per cell of the network's canvas and drawn by the script. The circles of every
+sensitivity are computed here, by `explain.localisation`, so that the page agrees with the other reports.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
 from io import BytesIO
 from math import isclose, sqrt
 from typing import NamedTuple
@@ -16,8 +15,6 @@ import numpy as np
 from PIL import Image
 
 from polyclinic.assess import MapSetting
-from polyclinic.evaluation.report.document import escape
-from polyclinic.exchange.html.markup import section
 from polyclinic.explain.attribution import Canvas, PictureAttribution
 from polyclinic.explain.display.labels import writer
 from polyclinic.explain.display.summaries import AMBER, START, strength_of, tint
@@ -25,37 +22,46 @@ from polyclinic.explain.localisation.coordinates import ninth_of, region_in_pict
 from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.regions import Region
 from polyclinic.features.image.preprocessing import FORMATS
+from polyclinic.html import Markup, render
 
 STOPS = 21
-SIDE = 1024
-"""Pixels of the copy's longer side."""
-MOST = 12
+LONGER_SIDE = 1024
+"""Of the copy, in pixels."""
+CIRCLES = 12
 """Circles drawn at one stop, the strongest."""
 LISTED = 5
-LETTERS = 36
-"""Of the longer side: how many times the circles' numbers fit."""
-QUALITY = 88
+TAGS_PER_SIDE = 36
+"""Height of the circles' numbers, as a fraction of the longer side."""
+JPEG_QUALITY = 88
 OPACITY = 0.6
 SAME = 0.02
-"""Of the score: a map that adds up to something else tells places, and no amounts for and against."""
+"""Tolerance between the map's sum and the image's score; beyond it the map shows locations, not amounts."""
 CANCELS = 0.1
-"""Of what speaks for the output: a picture that adds less than this is hardly more than noise."""
+"""Share of the positive scores below which their sum with the negative ones is little more than noise."""
 
 
 class Stop(NamedTuple):
-    """One stop of the dial, and the regions of the picture there, the strongest first."""
+    """One stop of the sensitivity slider, and the image's regions there, the strongest first."""
 
     sensitivity: float
     regions: tuple[Region, ...]
 
 
+class Tag(NamedTuple):
+    """The number of a region, on a disc at the upper right of its circle."""
+
+    rank: int
+    x: float
+    y: float
+
+
 def stops_of(picture: PictureAttribution, start: float = START, stops: int = STOPS) -> tuple[Stop, ...]:
-    """Find the regions of each stop, in the picture's own pixels; the stop nearest to `start` lies at it exactly."""
+    """Return the regions of each stop, in pixels of the image; the stop nearest to `start` lies exactly at it."""
     found = []
     for place in range(stops):
         sensitivity = start if place == _nearest(start, stops) else place / (stops - 1)
-        regions = (region_in_picture(one, picture.canvas) for one in localise(picture.scores, sensitivity))
-        found.append(Stop(sensitivity, tuple(one for one in regions if one is not None)))
+        regions = (region_in_picture(region, picture.canvas) for region in localise(picture.scores, sensitivity))
+        found.append(Stop(sensitivity, tuple(region for region in regions if region is not None)))
     return tuple(found)
 
 
@@ -71,186 +77,107 @@ def image_section(
     setting: MapSetting | None = None,
     score: float | None = None,
     scale: str = "log-odds",
-) -> str:
-    """Give the section of one picture.
+) -> Markup:
+    """Return the section of one image.
 
     Args:
-        picture: of an attribution.
-        content: of the picture's file.
-        shared: id of the copy that `shared_image` put on the page.
+        picture: the image's attribution.
+        content: of the image's file.
+        shared: id of the copy from `shared_image` on the page.
         key: makes the ids of this section unique.
-        setting: what the map is, and where the dial begins.
-        score: of the picture; None: what the map adds up to.
+        setting: of the map, with the initial sensitivity.
+        score: of the image; None: the map's sum.
         scale: of the scores.
     """
     start = START if setting is None else setting.sensitivity
     stops = stops_of(picture, start)
     first = _nearest(start, len(stops))
-    film = _film(content)
-    lies, told = picture.canvas.placement, _alt(picture, stops[first])
-    drawn = (
-        f'<div class="film" data-map="{_bytes(picture)}" data-width="{lies.width}" data-height="{lies.height}" '
-        f'data-stops="{" ".join(f"{one.sensitivity:.4g}" for one in stops)}">'
-        f'<figure><div class="layers">{_copy(film, shared, "bare", told)}'
-        f'<img class="still" src="{_still(picture, film, stops[first].sensitivity)}" alt="">'
-        f'<canvas class="live" hidden></canvas>{_circles(stops, first, picture.canvas)}</div>'
-        f"<figcaption>{_caption(picture, start, score, scale)}{_chosen(setting)}</figcaption></figure>"
-        f'<div class="beside">{_dials(first, start, key)}{_lists(stops, first, picture.canvas)}'
-        f'<figure class="on-paper">{_copy(film, shared, "alone", "The picture alone")}'
-        "<figcaption>The picture alone.</figcaption></figure></div></div>"
+    image, canvas = _grey_copy(content), picture.canvas
+    tag_height = max(canvas.width, canvas.height) / TAGS_PER_SIDE
+    return render(
+        "exchange/html/image_section.html",
+        view=picture.view.replace("//", " "),
+        image=image,
+        shared=shared,
+        key=key,
+        canvas=canvas,
+        map_bytes=_map_bytes(picture),
+        still=_data_url(_overlay(picture, image, stops[first].sensitivity)),
+        stops=stops,
+        tags=[_tags(stop, canvas, tag_height) for stop in stops],
+        tag_height=tag_height,
+        circles=CIRCLES,
+        listed=LISTED,
+        first=first,
+        start=start,
+        opacity=f"{100 * OPACITY:.0f}",
+        ninth_of=ninth_of,
+        percent=_percent,
+        contribution=_contribution(picture, score, scale),
+        setting=setting,
     )
-    return section("picture", _title(picture), drawn)
 
 
-def shared_image(content: bytes, name: str) -> str:
-    """Give the copy of a picture that the page shows several times, so that it is sent once; `name` is its id."""
-    film = _film(content)
-    image = f'<image id="{name}" width="{film.width}" height="{film.height}" href="{_address(film)}"/>'
-    return f'<svg class="patterns" width="0" height="0" aria-hidden="true"><defs>{image}</defs></svg>'
+def shared_image(content: bytes, name: str) -> Markup:
+    """Return a hidden copy of an image with the id `name`, which sections refer to, so that it is sent once."""
+    image = _grey_copy(content)
+    return render("exchange/html/shared_image.html", name=name, image=image, url=_data_url(image))
 
 
-def _title(picture: PictureAttribution) -> str:
-    return f"The picture, {picture.view.replace('//', ' ')}"
-
-
-def _caption(picture: PictureAttribution, start: float, score: float | None, scale: str) -> str:
+def _contribution(picture: PictureAttribution, score: float | None, scale: str) -> str:
+    """Describe the image's contribution, split into positive and negative scores if the map sums to it."""
     total = picture.total if score is None else score
     write = writer([total])
-    pro = float(picture.scores[picture.scores > 0].sum(dtype=np.float64))
-    contra = float(picture.scores[picture.scores < 0].sum(dtype=np.float64))
-    told = f"The picture adds {write(total)} {escape(scale)}. "
-    if score is None or isclose(picture.total, score, rel_tol=SAME, abs_tol=SAME):
-        told = f"The picture adds {write(total)} {escape(scale)}: {write(pro)} for, {write(contra)} against. "
-        if abs(total) < CANCELS * pro:
-            told += "These nearly cancel, so that where they lie says little. "
-    return (
-        f'{told}<span class="on-paper">Shown at sensitivity {start:.2f}. </span>'
-        "A reduced copy to see what the model looked at, not to read the film from."
-    )
-
-
-def _chosen(setting: MapSetting | None) -> str:
-    """Say what the map and the setting of the dial are worth."""
-    if setting is None or setting.chosen_on is None:
-        return " Nobody has measured whether this map finds lesions." + _doubt(setting)
-    how = setting.method.replace("_", " ") + (", smoothed" if setting.smoothing else "")
-    found = f"{setting.recall} of the known lesions with {setting.false_regions} false regions a picture"
-    told = f" The map is by {how}; at {setting.sensitivity:.2f} it finds {found} ({setting.chosen_on} split)."
-    return escape(told) + _doubt(setting)
-
-
-def _doubt(setting: MapSetting | None) -> str:
-    if setting is None or setting.trust.verdict != "failed":
-        return ""
-    told = f"The map's method failed the audit of this model ({setting.trust.reason}): do not rely on where it points."
-    return f'<strong class="failed">{escape(told)}</strong>'
-
-
-def _alt(picture: PictureAttribution, stop: Stop) -> str:
-    where = ", ".join(ninth_of(one, picture.canvas) for one in stop.regions[:LISTED])
-    told = f"with circles around {len(stop.regions)} regions that spoke for the answer: {where}" if where else (
-        "on which nothing spoke for the answer"
-    )  # fmt: skip
-    return escape(f"Picture {picture.view.replace('//', ' ')} {told}")
-
-
-def _dials(first: int, start: float, key: str) -> str:
-    opacity = f"{100 * OPACITY:.0f}"
-    return f"""<form class="dials" hidden>
-<p><label for="dial-{key}">Sensitivity <output for="dial-{key}">{start:.2f}</output></label>
-<input class="dial" id="dial-{key}" type="range" min="0" max="{STOPS - 1}" step="1" value="{first}">
-<span class="ends"><span>only the peak</span><span>all that speaks for it</span></span></p>
-<p><label for="opacity-{key}">Opacity of the map <output for="opacity-{key}">{opacity} %</output></label>
-<input class="opacity" id="opacity-{key}" type="range" min="0" max="100" step="5" value="{opacity}">
-<span class="ends"><span>film alone</span><span>full</span></span></p>
-<p class="choices"><label><input class="circles" type="checkbox" checked> circles</label>
-<label><input class="contra" type="checkbox"> also what speaks against</label></p></form>"""
-
-
-def _lists(stops: Sequence[Stop], first: int, canvas: Canvas) -> str:
-    return "".join(_list(stop, place, place == first, canvas) for place, stop in enumerate(stops))
-
-
-def _list(stop: Stop, place: int, shown: bool, canvas: Canvas) -> str:
-    items = "".join(
-        f"<li><b>{ninth_of(one, canvas)}</b> "
-        f'<span class="share">{_percent(one.share)} of what speaks for it</span></li>'
-        for one in stop.regions[:LISTED]
-    )
-    more = len(stop.regions) - LISTED
-    rest = f'<p class="more">and {more} weaker</p>' if more > 0 else ""
-    content = f"<ol>{items}</ol>{rest}" if items else '<p class="more">Nothing in the picture speaks for it.</p>'
-    hidden = "" if shown else " hidden"
-    return f'<div class="regions" data-stop="{place}"{hidden}><h4>Regions, as the picture is seen</h4>{content}</div>'
+    if score is not None and not isclose(picture.total, score, rel_tol=SAME, abs_tol=SAME):
+        return f"The image adds {write(total)} {scale}."
+    positive = float(picture.scores[picture.scores > 0].sum(dtype=np.float64))
+    negative = float(picture.scores[picture.scores < 0].sum(dtype=np.float64))
+    text = f"The image adds {write(total)} {scale}: {write(positive)} and {write(negative)}."
+    if abs(total) < CANCELS * positive:
+        text += " These nearly cancel, so their locations mean little."
+    return text
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"
 
 
-def _circles(stops: Sequence[Stop], first: int, canvas: Canvas) -> str:
-    drawn = "".join(_stop(stop, place, place == first, canvas) for place, stop in enumerate(stops))
-    box = f'viewBox="0 0 {canvas.width} {canvas.height}" font-size="{_letter(canvas):.1f}"'
-    return f'<svg class="rings" {box} aria-hidden="true">{drawn}</svg>'
+def _tags(stop: Stop, canvas: Canvas, height: float) -> list[Tag]:
+    """Return the tags of the strongest regions, within the image, in drawing order: the strongest last."""
+    tags = []
+    for rank, region in enumerate(stop.regions[:LISTED], 1):
+        x, y, radius = region.circle.xyr
+        offset = (radius + 0.5 * height) / sqrt(2)
+        x = min(max(x + offset, height), canvas.width - height)
+        y = min(max(y - offset, height), canvas.height - height)
+        tags.append(Tag(rank, x, y))
+    return tags[::-1]
 
 
-def _letter(canvas: Canvas) -> float:
-    return max(canvas.width, canvas.height) / LETTERS
-
-
-def _stop(stop: Stop, place: int, shown: bool, canvas: Canvas) -> str:
-    """Draw the circles, and above them all the numbers of the strongest."""
-    drawn = "".join(_ring(one) for one in stop.regions[:MOST])
-    drawn += "".join(_tag(one, rank, canvas) for rank, one in reversed(list(enumerate(stop.regions[:LISTED], 1))))
-    return f'<g data-stop="{place}" display="{"inline" if shown else "none"}">{drawn}</g>'
-
-
-def _ring(region: Region) -> str:
-    x, y, radius = region.circle.xyr
-    ring = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"'
-    return f'<circle class="halo" {ring}/><circle class="ring" {ring}/>'
-
-
-def _tag(region: Region, rank: int, canvas: Canvas) -> str:
-    """Put the number of a region at the upper right of its circle, within the picture."""
-    x, y, radius = region.circle.xyr
-    letter = _letter(canvas)
-    away = (radius + 0.5 * letter) / sqrt(2)
-    x = min(max(x + away, letter), canvas.width - letter)
-    y = min(max(y - away, letter), canvas.height - letter)
-    disc = f'<circle class="tag" cx="{x:.1f}" cy="{y:.1f}" r="{0.8 * letter:.1f}"/>'
-    return f'{disc}<text x="{x:.1f}" y="{y + 0.36 * letter:.1f}">{rank}</text>'
-
-
-def _bytes(picture: PictureAttribution) -> str:
-    """Give the map, one signed byte for each cell, row by row."""
+def _map_bytes(picture: PictureAttribution) -> str:
+    """Return the map as base64, one signed byte per cell, row by row."""
     return b64encode(np.round(127 * strength_of(picture)).astype(np.int8).tobytes()).decode("ascii")
 
 
-def _film(content: bytes) -> Image.Image:
-    """Give a grey copy of a picture of 8 or 16 bits, or of canonical floating point."""
+def _grey_copy(content: bytes) -> Image.Image:
+    """Return a reduced 8-bit grey copy of an image of 8 or 16 bits, or of floating point in [0, 1]."""
     with Image.open(BytesIO(content), formats=FORMATS) as opened:
         white = 1.0 if opened.mode == "F" else 65535.0 if opened.mode.startswith("I") else 255.0
         pixels = np.asarray(opened.convert("L" if white == 255.0 else "F"))
     grey = Image.fromarray((pixels * (255 / white)).clip(0, 255).round().astype(np.uint8))
-    grey.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    grey.thumbnail((LONGER_SIDE, LONGER_SIDE), Image.Resampling.LANCZOS)
     return grey
 
 
-def _still(picture: PictureAttribution, film: Image.Image, sensitivity: float) -> str:
-    """Lay the map over the picture: without transparency, which not every reader of PDF can do."""
-    map_ = Image.fromarray(tint(np.maximum(strength_of(picture), 0), sensitivity))
-    *_, opacity = map_.resize(film.size, Image.Resampling.BILINEAR).split()
-    amber = Image.new("RGB", film.size, AMBER)
-    return _address(Image.composite(amber, film.convert("RGB"), opacity.point(lambda one: round(OPACITY * one))))
+def _overlay(picture: PictureAttribution, image: Image.Image, sensitivity: float) -> Image.Image:
+    """Blend the map into the image: not every PDF reader supports transparency."""
+    heat_map = Image.fromarray(tint(np.maximum(strength_of(picture), 0), sensitivity))
+    *_, opacity = heat_map.resize(image.size, Image.Resampling.BILINEAR).split()
+    amber = Image.new("RGB", image.size, AMBER)
+    return Image.composite(amber, image.convert("RGB"), opacity.point(lambda value: round(OPACITY * value)))
 
 
-def _copy(film: Image.Image, shared: str, kind: str, told: str) -> str:
-    box = f'viewBox="0 0 {film.width} {film.height}"'
-    return f'<svg class="{kind}" {box} role="img" aria-label="{told}"><use href="#{shared}"/></svg>'
-
-
-def _address(image: Image.Image) -> str:
+def _data_url(image: Image.Image) -> str:
     buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{b64encode(buffer.getvalue()).decode('ascii')}"

@@ -1,89 +1,85 @@
-"""Notes with their words marked: by colour, and by the thickness and kind of the line beneath.
+"""Section of the notes, with words marked by colour and by the thickness and kind of their underline.
 
-What speaks for the output is underlined, what speaks against it has a dashed line; cues of negation are boxed, and what
-they deny is slanted.
+Words for the output have a solid line, words against it a dashed one; negations are boxed, negated words italic.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
-from polyclinic.evaluation.report.document import escape
-from polyclinic.exchange.html.markup import section, side
+from polyclinic.exchange.html.formatting import sign_class
 from polyclinic.explain.attribution import NoteAttribution, WordScore
 from polyclinic.explain.display.labels import writer
 from polyclinic.explain.display.summaries import TotalOfWord, levels, weightiest
 from polyclinic.features.note.layout import Note
+from polyclinic.html import Markup, render
 
 Write = Callable[[float], str]
 
 
-def note_section(note: NoteAttribution, notes: Sequence[Note], scale: str) -> str:
-    """Give the section of the notes, with scores in `scale`; without their texts, the words stand by themselves."""
+class Span(NamedTuple):
+    """A piece of text; unmarked without `classes`."""
+
+    text: str
+    classes: str = ""
+    title: str = ""
+
+
+class MarkedNote(NamedTuple):
+    """A note as a sequence of spans."""
+
+    title: str
+    spans: list[Span]
+    read: bool  # by the model
+
+
+def note_section(note: NoteAttribution, notes: Sequence[Note], scale: str) -> Markup:
+    """Return the section, with scores in `scale`; without `notes`, only the scored words are shown."""
     write = writer(word.score for word in note.words)
 
-    def name(score: float) -> str:
+    def write_with_scale(score: float) -> str:
         return f"{write(score)} {scale}"
 
-    marked = dict(zip(note.words, levels(note), strict=True))
+    word_levels = dict(zip(note.words, levels(note), strict=True))
     if notes:
-        parts = [_note(one, _of(marked, number), name) for number, one in enumerate(notes)]
+        marked = [_marked(text, number, word_levels, write_with_scale) for number, text in enumerate(notes)]
     else:
-        sections = groupby(marked.items(), key=lambda one: one[0].section)
-        parts = [_loose(of_section, dict(of), name) for of_section, of in sections]
-    return section(
-        "note", "The notes", f'<div class="two"><div class="text">{"".join(parts)}</div>{_told(note, write)}</div>'
-    )
-
-
-def _of(marked: dict[WordScore, int], number: int) -> dict[WordScore, int]:
-    return {word: level for word, level in marked.items() if word.note == number}
-
-
-def _note(note: Note, marked: dict[WordScore, int], write: Write) -> str:
-    name, text = note
-    if not marked:
-        return f'{_heading(name, "not read by the model")}<p class="unread">{escape(text)}</p>'
-    pieces, done = [], 0
-    for word, level in sorted(marked.items(), key=lambda one: one[0].start):
-        pieces += [escape(text[done : word.start]), _word(text[word.start : word.end], word, level, write)]
-        done = word.end
-    return f"{_heading(name)}<p>{''.join(pieces)}{escape(text[done:])}</p>"
-
-
-def _loose(name: str, marked: dict[WordScore, int], write: Write) -> str:
-    return f"{_heading(name)}<p>{' '.join(_word(word.text, word, level, write) for word, level in marked.items())}</p>"
-
-
-def _heading(name: str, caution: str = "") -> str:
-    plain = name[:1].upper() + name[1:].replace("_", " ")
-    told = f' <span class="caution">{escape(caution)}</span>' if caution else ""
-    return f"<h4>{escape(plain)}{told}</h4>"
-
-
-def _word(text: str, word: WordScore, level: int, write: Write) -> str:
-    """Mark a word, or leave it plain."""
-    names = [side(level), f"level-{abs(level)}"] if level else []
-    names += ["negation"] if word.negates else []
-    names += ["denied"] if word.denied else []
-    if not names:
-        return escape(text)
-    told = write(word.score) + ", negation" * word.negates + ", denied" * word.denied
-    return f'<span class="word {" ".join(names)}" title="{told}">{escape(text)}</span>'
-
-
-def _told(note: NoteAttribution, write: Write) -> str:
-    """Say in words which words weigh most, for those who hear the page."""
+        marked = list(_words_only(word_levels, write_with_scale))
     pro, contra = weightiest(note)
-    lines = [_list("Most for", pro, write), _list("Most against", contra, write)]
-    negated = sorted({word.text.lower() for word in note.negations})
-    if negated:
-        lines.append(f"<dt>Negations</dt><dd>{escape(', '.join(negated))}</dd>")
-    return f'<dl class="told">{"".join(lines)}</dl>'
+    negations = ", ".join(sorted({word.text.lower() for word in note.negations}))
+    lists = (("Most positive", _totals(pro, write)), ("Most negative", _totals(contra, write)))
+    return render("exchange/html/note_section.html", notes=marked, lists=lists, negations=negations)
 
 
-def _list(name: str, words: Sequence[TotalOfWord], write: Write) -> str:
-    told = "".join(
-        f"<li>{escape(one.word)}{f' × {one.times}' if one.times > 1 else ''} <b>{write(one.score)}</b></li>"
-        for one in words
-    )
-    return f"<dt>{name}</dt><dd><ul>{told or '<li>nothing</li>'}</ul></dd>"
+def _marked(note: Note, number: int, word_levels: Mapping[WordScore, int], write: Write) -> MarkedNote:
+    words = sorted((word for word in word_levels if word.note == number), key=lambda word: word.start)
+    spans, end = [], 0
+    for word in words:
+        spans.append(Span(note.text[end : word.start]))
+        spans.append(_span(note.text[word.start : word.end], word, word_levels[word], write))
+        end = word.end
+    return MarkedNote(_title(note.section), [*spans, Span(note.text[end:])], bool(words))
+
+
+def _words_only(word_levels: Mapping[WordScore, int], write: Write) -> Iterator[MarkedNote]:
+    for section, words in groupby(word_levels, key=lambda word: word.section):
+        spans = [span for word in words for span in (Span(" "), _span(word.text, word, word_levels[word], write))]
+        yield MarkedNote(_title(section), spans[1:], True)
+
+
+def _title(section: str) -> str:
+    return section[:1].upper() + section[1:].replace("_", " ")
+
+
+def _span(text: str, word: WordScore, level: int, write: Write) -> Span:
+    classes = [sign_class(level), f"level-{abs(level)}"] if level else []
+    classes += ["negation"] if word.negates else []
+    classes += ["denied"] if word.denied else []
+    if not classes:
+        return Span(text)
+    title = write(word.score) + ", negation" * word.negates + ", denied" * word.denied
+    return Span(text, " ".join(classes), title)
+
+
+def _totals(words: Sequence[TotalOfWord], write: Write) -> list[tuple[str, str]]:
+    return [(f"{word.word} × {word.times}" if word.times > 1 else word.word, write(word.score)) for word in words]

@@ -1,38 +1,35 @@
-"""Patients of development who are like this one, and what became of them."""
+"""Section of development patients similar to this one, and their outcomes."""
 
 from collections.abc import Sequence
 
 from polyclinic.assess import InCommon, Similar
-from polyclinic.evaluation.report.document import escape
-from polyclinic.exchange.html.markup import at, section
+from polyclinic.exchange.html.formatting import position
 from polyclinic.explain.display.labels import feature_in_words, number
-
-LEAD = "Patients that the model learnt from and places near this one. Near does not mean that the same will happen."
-HEADS = ("Patient", "Likeness", "What happened", "Unusual in both")
+from polyclinic.html import Markup, render
 
 
-def similar_section(patients: Sequence[Similar], task: str) -> str:
-    """Give the section, or nothing where there is nobody."""
-    if not patients:
-        return ""
-    head = "".join(f'<th scope="col">{name}</th>' for name in HEADS)
-    rows = "".join(_row(one, task) for one in patients)
-    table = f'<table class="similar"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return section("alike", "Similar patients", f'<div class="scroll">{table}</div>', LEAD)
+def similar_section(patients: Sequence[Similar], task: str) -> Markup:
+    """Return the section; empty without patients."""
+    rows = [
+        {
+            "subject_id": patient.subject_id,
+            "similarity": f"{patient.likeness:.2f}",
+            "width": position(max(patient.likeness, 0.0)),
+            "outcome": _outcome(patient, task),
+            "shared": "; ".join(_shared(feature) for feature in patient.shares) or "none",
+        }
+        for patient in patients
+    ]
+    return render("exchange/html/similar_section.html", rows=rows) if rows else Markup()
 
 
-def _row(one: Similar, task: str) -> str:
-    outcome = next((each.value for each in one.outcomes if each.task == task), None)
-    told = "not known" if outcome is None else outcome if isinstance(outcome, str) else number(outcome)
-    shared = "; ".join(_shared(each) for each in one.shares) or "nothing"
-    bar = '<svg class="likeness" height="8" width="64" aria-hidden="true"><rect class="track" width="100%" height="8"/>'
-    bar += f'<rect class="like" width="{at(max(one.likeness, 0.0))}" height="8"/></svg>'
-    return (
-        f'<tr><th scope="row">{one.subject_id}</th><td class="like">{bar} {one.likeness:.2f}</td>'
-        f"<td>{escape(told)}</td><td>{escape(shared)}</td></tr>"
-    )
+def _outcome(patient: Similar, task: str) -> str:
+    value = next((outcome.value for outcome in patient.outcomes if outcome.task == task), None)
+    if value is None:
+        return "not known"
+    return value if isinstance(value, str) else number(value)
 
 
-def _shared(one: InCommon) -> str:
-    worded = feature_in_words(one.name, one.mine)
+def _shared(feature: InCommon) -> str:
+    worded = feature_in_words(feature.name, feature.mine)
     return f"{worded.label}: {worded.value}"

@@ -1,124 +1,107 @@
-"""One page that says whether the explanations of a bundle are true, in a single file without scripts."""
+"""Page of an audit: whether the explanations of a bundle are faithful, in a single file without scripts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matplotlib.figure import Figure as Canvas
-
 from polyclinic.evaluation.estimate import Estimate, decimal
-from polyclinic.evaluation.report.document import Cell, Table, escape, html_cell, to_html
-from polyclinic.evaluation.report.page import fold, shell, tile
+from polyclinic.evaluation.report.document import Cell, Table
+from polyclinic.evaluation.report.html_blocks import Tile, cell_spans, to_html
+from polyclinic.evaluation.report.page import Plot, report_page
 from polyclinic.evaluation.report.plot_style import svg
-from polyclinic.explain.audit import plots as audit_plots
+from polyclinic.explain.audit import plots
 from polyclinic.explain.audit.faithfulness import KINDS, STAGES
 from polyclinic.explain.audit.lesions import POINTING, shown_locator
 from polyclinic.explain.audit.record import Alike, Audit, DeletionCurve
+from polyclinic.html import render
 
 FOOTER = (
-    "Brackets hold 95 % intervals, by drawing subjects. Gains are paired: on the same answers, less those of a random "
-    "order. Logits are of the networks, before combination and calibration."
+    "Brackets: 95 % intervals, by resampling subjects. Gains are paired differences from a random order on the same "
+    "samples. Logits are the networks', before combination and calibration."
 )
-METHODS_TOLD = "Integrated gradients are what is shown to people; the other methods are there to compare with"
 
 
-def audit_page(told: Audit, title: str) -> str:
-    """Give the page."""
+def audit_page(audit: Audit, title: str) -> str:
+    """Return the HTML page of an audit."""
     lead = (
-        f"{told.subjects} subjects of {told.split}, {', '.join(told.tasks)}. An explanation is true of the model if "
-        "what it scores high moves the answer, and if it changes with the weights; right, if it finds what is known."
+        f"{audit.subjects} subjects of {audit.split}, {', '.join(audit.tasks)}. An explanation is faithful if "
+        "removing what it scores high changes the prediction and if it changes with the weights; it is right if "
+        "it finds what is known."
     )
-    sections = "\n".join(part for part in _parts(told) if part)
-    return shell(title, lead, "", f'<section class="task">\n{sections}\n</section>', FOOTER)
-
-
-def _parts(told: Audit) -> Iterator[str]:
-    yield _tiles(told)
-    yield _cautions(told)
-    yield "<h3>Goals</h3>"
-    yield to_html([goals_table(told)])
-    yield from _truth(told)
-    yield from _curves(told)
-    yield "<h3>With random weights</h3>"
-    yield (
-        '<p class="note">Weights are drawn anew, of heads and fusion first, then of the encoders, too. An explanation '
-        "that hardly changes does not explain the model.</p>"
+    section = render(
+        "explain/audit/section.html",
+        audit=audit,
+        tiles=_tiles(audit),
+        cautions=[*_failures(audit), *audit.skipped],
+        goals=to_html([goals_table(audit)]),
+        lesion_plots=list(_lesion_plots(audit)),
+        located=to_html([located_table(audit)]) if audit.froc else "",
+        known=to_html([known_table(audit)]) if audit.known else "",
+        curves={task: list(_curves(audit, task)) for task in audit.tasks},
+        sanity=Plot(svg(plots.sanity(audit.sanity, STAGES), "random weights"), wide=True),
+        verdicts=to_html([verdict_table(audit)]),
+        stability=to_html([_alike_table(audit.stability, "method")]),
+        agreement=to_html([_alike_table(audit.agreement, "methods")]),
+        all_curves=to_html([deletion_curves_table(audit.courses)]),
+        all_sanity=to_html([_sanity_table(audit)]),
     )
-    yield _wide(audit_plots.sanity(told.sanity, STAGES), "random weights")
-    yield to_html([verdict_table(told)])
-    yield fold("Stability under noise", [_alike_table(told.stability, "method")])
-    yield fold("Agreement between methods", [_alike_table(told.agreement, "methods")])
-    yield fold("All deletion and insertion curves", [deletion_curves_table(told.courses)])
-    yield fold("All figures of random weights", [_sanity_table(told)])
+    return report_page(title, lead, [section], FOOTER)
 
 
-def _tiles(told: Audit) -> str:
-    tiles = [tile("Goals reached", _big(f"{sum(one.met for one in told.goals)} of {len(told.goals)}"))]
-    passed = sum(one.passed for one in told.verdicts)
-    tiles.append(tile("Methods that pass the check", _big(f"{passed} of {len(told.verdicts)}")))
-    if told.operating_point is not None:
-        shown = shown_locator(told.operating_point)
-        at = told.froc[shown].at(told.operating_point.sensitivity)
-        point = next(one.pointing for one in told.located if (one.method, one.finding) == (shown, "all"))
-        tiles += [tile("Pointing game", html_cell(point)), tile("Lesions found", html_cell(at.recall)),
-                  tile("False regions per picture", html_cell(at.false_regions))]  # fmt: skip
-    return f'<div class="tiles">{"".join(tiles)}</div>'
+def _tiles(audit: Audit) -> Iterator[Tile]:
+    yield _count("Goals reached", [goal.met for goal in audit.goals])
+    yield _count("Methods that pass the check", [verdict.passed for verdict in audit.verdicts])
+    if audit.operating_point is not None:
+        shown = shown_locator(audit.operating_point)
+        at = audit.froc[shown].at(audit.operating_point.sensitivity)
+        point = next(row.pointing for row in audit.located if (row.method, row.finding) == (shown, "all"))
+        yield Tile("Pointing game", cell_spans(point))
+        yield Tile("Lesions found", cell_spans(at.recall))
+        yield Tile("False regions per image", cell_spans(at.false_regions))
 
 
-def _big(text: str) -> str:
-    return f'<span class="value">{escape(text)}</span>'
+def _count(name: str, passed: list[bool]) -> Tile:
+    return Tile(name, (("value", f"{sum(passed)} of {len(passed)}"),))
 
 
-def _cautions(told: Audit) -> str:
-    failed = [f"{one.method.replace('_', ' ')} fails: it {one.reason}" for one in told.verdicts if not one.passed]
-    items = "".join(f"<li>{escape(item)}</li>" for item in (*failed, *told.skipped))
-    head = "<h3>Before trusting explanations</h3>"
-    return f'<div class="cautions">{head}<ul>{items}</ul></div>' if items else ""
+def _failures(audit: Audit) -> Iterator[str]:
+    for verdict in audit.verdicts:
+        if not verdict.passed:
+            yield f"{_spaced(verdict.method)} fails: it {verdict.reason}"
 
 
-def _truth(told: Audit) -> Iterator[str]:
-    if told.froc:
-        yield "<h3>Known lesions</h3>"
-        colours = {name: number for number, name in enumerate(told.froc)}
-        shown = shown_locator(told.operating_point) if told.operating_point else next(iter(told.froc))
-        rows = [one for one in told.located if one.finding == "all" or one.method == shown]
-        drawn = [("FROC", audit_plots.froc_curves(told.froc, colours, told.operating_point, shown)),
-                 ("pointing game", audit_plots.pointing(rows, POINTING))]  # fmt: skip
-        yield f'<div class="plots">{"".join(_picture(figure, name) for name, figure in drawn)}</div>'
-        yield to_html([located_table(told)])
-    if told.known:
-        yield "<h3>Known words and causes</h3>"
-        yield to_html([known_table(told)])
+def _lesion_plots(audit: Audit) -> Iterator[Plot]:
+    if audit.froc:
+        colours = {name: number for number, name in enumerate(audit.froc)}
+        shown = shown_locator(audit.operating_point) if audit.operating_point else next(iter(audit.froc))
+        rows = [row for row in audit.located if row.finding == "all" or row.method == shown]
+        yield Plot(svg(plots.froc_curves(audit.froc, colours, audit.operating_point, shown), "FROC"))
+        yield Plot(svg(plots.pointing(rows, POINTING), "pointing game"))
 
 
-def _curves(told: Audit) -> Iterator[str]:
-    yield "<h3>What the answer rests on, taken away and put back</h3>"
-    yield f'<p class="note">{escape(METHODS_TOLD)}.</p>'
-    orders = list(dict.fromkeys(one.order for one in told.courses if one.order not in audit_plots.BASELINES))
+def _curves(audit: Audit, task: str) -> Iterator[Plot]:
+    """Yield the deletion and insertion curves of a task, by modality."""
+    orders = dict.fromkeys(curve.order for curve in audit.courses if curve.order not in plots.BASELINES)
     colours = {name: number for number, name in enumerate(orders)}
-    for task in told.tasks:
-        modalities = dict.fromkeys(one.modality for one in told.courses if one.task == task)
-        drawn = []
-        for modality in modalities:
-            for kind in KINDS:
-                rows = [one for one in told.courses if (one.task, one.modality, one.kind) == (task, modality, kind)]
-                drawn.append(_picture(audit_plots.follow(rows, colours), f"{task} {modality} {kind}"))
-        yield f"<h4>{escape(task)}</h4>"
-        yield f'<div class="plots">{"".join(drawn)}</div>'
+    of_task = [curve for curve in audit.courses if curve.task == task]
+    for modality in dict.fromkeys(curve.modality for curve in of_task):
+        for kind in KINDS:
+            curves = [curve for curve in of_task if (curve.modality, curve.kind) == (modality, kind)]
+            yield Plot(svg(plots.follow(curves, colours), f"{task} {modality} {kind}"))
 
 
-def goals_table(told: Audit) -> Table:
+def goals_table(audit: Audit) -> Table:
     """Give each goal, and whether it was reached."""
     rows = tuple(
-        (one.text, decimal(one.target, 2), _value(one.figure), "yes" if one.met else "no") for one in told.goals
+        (one.text, decimal(one.target, 2), _value(one.figure), "yes" if one.met else "no") for one in audit.goals
     )
-    missed = frozenset(place for place, one in enumerate(told.goals) if not one.met)
+    missed = frozenset(place for place, one in enumerate(audit.goals) if not one.met)
     return Table(("goal", "target", "measured", "reached"), rows, words=frozenset({0, 3}), faint=missed)
 
 
-def verdict_table(told: Audit) -> Table:
+def verdict_table(audit: Audit) -> Table:
     """Give each method's verdict."""
-    rows = tuple((one.method.replace("_", " "), "pass" if one.passed else "FAIL", one.reason) for one in told.verdicts)
+    rows = tuple((one.method.replace("_", " "), "pass" if one.passed else "FAIL", one.reason) for one in audit.verdicts)
     return Table(("method", "verdict", "why"), rows, words=frozenset({0, 1, 2}))
 
 
@@ -132,20 +115,20 @@ def deletion_curves_table(courses: tuple[DeletionCurve, ...]) -> Table:
     return Table(header, tuple(rows), words=frozenset({0, 1, 2}))
 
 
-def located_table(told: Audit) -> Table:
+def located_table(audit: Audit) -> Table:
     """Give pointing game and overlap by method, and the methods' FROC at one false region per picture."""
     rows: list[tuple[Cell, ...]] = []
-    for one in told.located:
+    for one in audit.located:
         if one.finding == "all":
-            allowed = [at for at in told.froc[one.method].points if (at.false_regions.value or 0) <= 1]
+            allowed = [at for at in audit.froc[one.method].points if (at.false_regions.value or 0) <= 1]
             best = max(allowed, key=lambda at: at.recall.value or 0).recall if allowed else None
             rows.append((one.method.replace("_", " "), one.pointing, one.iou, best))
     return Table(("map", "pointing game", "IoU", "lesions found at one false region"), tuple(rows))
 
 
-def known_table(told: Audit) -> Table:
+def known_table(audit: Audit) -> Table:
     """Give what was held against the truth."""
-    rows = tuple((one.name, one.method.replace("_", " "), one.figure, one.chance) for one in told.known)
+    rows = tuple((one.name, one.method.replace("_", " "), one.figure, one.chance) for one in audit.known)
     return Table(("known", "method", "measured", "by chance"), rows, words=frozenset({0, 1}))
 
 
@@ -154,9 +137,9 @@ def _alike_table(rows: tuple[Alike, ...], head: str) -> Table:
     return Table((head, "of", "rank correlation", "of absolute scores"), body, words=frozenset({0, 1}))
 
 
-def _sanity_table(told: Audit) -> Table:
+def _sanity_table(audit: Audit) -> Table:
     rows = tuple(
-        (one.method.replace("_", " "), one.modality, one.stage, one.shown, one.absolute) for one in told.sanity
+        (one.method.replace("_", " "), one.modality, one.stage, one.shown, one.absolute) for one in audit.sanity
     )
     return Table(("method", "of", "drawn anew", "shown", "of absolute scores"), rows, words=frozenset({0, 1, 2}))
 
@@ -167,9 +150,5 @@ def _value(figure: Estimate) -> Cell:
     return figure
 
 
-def _picture(figure: Canvas, name: str) -> str:
-    return f"<figure>{svg(figure, name)}</figure>"
-
-
-def _wide(figure: Canvas, name: str) -> str:
-    return f'<figure class="wide">{svg(figure, name)}</figure>'
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")

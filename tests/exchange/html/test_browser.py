@@ -63,8 +63,8 @@ def shoot(browse, tmp_path):
 
 def amber(pixels):
     """How many pixels of the picture's column are tinted."""
-    film = pixels[1250:2100, 130:740]
-    return int(((film[..., 0] - film[..., 2]) > 60).sum())
+    image = pixels[1250:2100, 130:740]
+    return int(((image[..., 0] - image[..., 2]) > 60).sum())
 
 
 def changed(page, name, old, new):
@@ -77,8 +77,8 @@ def changed(page, name, old, new):
 
 def test_the_script_runs_under_its_own_policy(page, browse):
     dom = browse(page, "--dump-dom").stdout
-    assert '<form class="dials">' in dom
-    assert 'class="film dialled"' in dom
+    assert '<form class="controls">' in dom
+    assert 'class="heat-map interactive"' in dom
     assert '<canvas class="live" width="' in dom
     assert 'aria-valuetext="sensitivity 0.50"' in dom
 
