@@ -7,7 +7,7 @@ from pathlib import Path
 
 from polyclinic.cohort import Cohort
 from polyclinic.evaluation.report.card import model_card
-from polyclinic.evaluation.report.figures import save_pictures
+from polyclinic.evaluation.report.card_plots import save_plots
 from polyclinic.evaluation.report.page import write_page
 from polyclinic.files import sha256, write_json, write_text
 from polyclinic.models.bundle.bundle import INDEX, Bundle
@@ -36,7 +36,7 @@ def write_report(report: Report, out: Path, lead: str, progress: Progress = SILE
     for card in report.cards:
         folder = out / "plots" / card.task
         folder.mkdir(parents=True, exist_ok=True)
-        save_pictures(card, folder, progress=progress)
+        save_plots(card, folder, progress=progress)
     write_page(out / "report.html", report.cards, "Polyclinic: results", lead, progress)
     rows = [
         rows_of(one.task, report.samples, one.said.answers, one.said.thresholds, one.said.bins)

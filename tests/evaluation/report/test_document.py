@@ -11,8 +11,8 @@ from polyclinic.evaluation.estimate import Difference, Estimate
 from polyclinic.evaluation.report.document import (
     Bullets,
     Heading,
+    Image,
     Paragraph,
-    Picture,
     Table,
     plain,
     to_markdown,
@@ -29,7 +29,7 @@ def blocks(text):
         Paragraph(text),
         Bullets((text, text)),
         Table((text, "n"), ((text, 1200), (text, FIGURE), (text, None))),
-        Picture("plot.png", text),
+        Image("plot.png", text),
     ]
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from polyclinic.evaluation import Contender, Difference, Estimate
 from polyclinic.evaluation.report import plots
-from polyclinic.evaluation.report.figures import pictures, save_pictures
+from polyclinic.evaluation.report.card_plots import draw_plots, save_plots
 from polyclinic.evaluation.report.plot_style import SERIES, canvas, save, styled, svg
 from polyclinic.evaluation.report.tables import comparison_table
 from tests.evaluation.cards import (
@@ -46,12 +46,12 @@ def texts(axes):
     ],
 )
 def test_each_kind_has_its_pictures(make, names):
-    assert set(pictures(make())) == names
+    assert set(draw_plots(make())) == names
 
 
 @pytest.mark.parametrize("make", EVERY)
 def test_pictures_are_whole(make, tmp_path):
-    for name, path in save_pictures(make(), tmp_path).items():
+    for name, path in save_plots(make(), tmp_path).items():
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("L"))
         assert path.name == f"{name}.png"
@@ -138,12 +138,12 @@ def test_decision_curve_draws_model_all_and_none():
 
 def test_the_style_leaves_no_trace():
     before = dict(mpl.rcParams)
-    pictures(regression_card())
+    draw_plots(regression_card())
     assert dict(mpl.rcParams) == before
 
 
 def test_svg_is_themed_reproducible_and_readable():
-    first, second = (svg(pictures(binary_card())["roc"], 'a "title" & more') for _ in range(2))
+    first, second = (svg(draw_plots(binary_card())["roc"], 'a "title" & more') for _ in range(2))
     assert first == second
     assert "var(--series-0)" in first
     assert SERIES[0] not in first

@@ -1,1 +1,1 @@
-"""Tables, plots, model card and page of what was measured."""
+"""Tables, plots, model cards and pages of evaluation results."""

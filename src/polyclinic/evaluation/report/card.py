@@ -1,4 +1,4 @@
-"""The model card (Mitchell et al. 2019): what the model is for, how it was measured, and where not to trust it."""
+"""Model card (Mitchell et al. 2019): intended use, performance, and limits of a model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from polyclinic.evaluation.report.document import (
     Bullets,
     Cell,
     Heading,
+    Image,
     Paragraph,
-    Picture,
     Table,
     to_markdown,
 )
@@ -29,38 +29,38 @@ NOT_FOR = (
 
 @dataclass(frozen=True)
 class Card(Record):
-    """All that a card, or a page, tells of one model on one task. Tables and pictures come from the measurements."""
+    """Contents of the card, or page, of one model on one task; tables and plots are derived from the evaluation."""
 
     model: str
     task: str
-    question: str  # in a sentence
+    question: str  # one sentence
     evaluation: Evaluation
     inputs: tuple[str, ...] = ()
-    data: dict[str, str | int] = field(default_factory=dict)  # facts of the cohort, in order
+    data: dict[str, str | int] = field(default_factory=dict)  # of the cohort, in order
     splits: dict[str, int] = field(default_factory=dict)  # subjects by split
     comparison: Comparison | None = None
     subsets: Comparison | None = None
-    operating: str = ""  # at which threshold samples were called positive, and why, in a sentence
+    operating: str = ""  # the threshold and how it was chosen, one sentence
     intended_use: tuple[str, ...] = (RESEARCH,)
     not_for: tuple[str, ...] = NOT_FOR
     limits: tuple[str, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict)  # versions, seed, fingerprints
-    calibration_plot: str | None = None  # where the picture lies, seen from the card
+    calibration_plot: str | None = None  # path relative to the card
     synthetic: bool = False
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What the figures themselves warn of."""
+        """Cautions derived from the figures."""
         return caveats(self.evaluation, self.comparison, self.subsets, self.model, self.synthetic)
 
 
 def model_card(card: Card) -> str:
-    """Write the card as Markdown."""
+    """Return the card as Markdown."""
     return to_markdown(list(card_blocks(card)))
 
 
 def card_blocks(card: Card) -> Iterator[Block]:
-    """Give the card block by block."""
+    """Yield the blocks of the card."""
     yield Heading(f"{card.task}: {card.model}", 1)
     yield Paragraph(card.question)
     yield Bullets(tuple(summary_lines(card)))
@@ -75,13 +75,13 @@ def card_blocks(card: Card) -> Iterator[Block]:
         yield rows_table(card.evaluation.classes)
     if card.calibration_plot:
         yield Heading("Calibration")
-        yield Picture(card.calibration_plot, "Observed rate over predicted risk")
+        yield Image(card.calibration_plot, "Observed rate over predicted risk")
     yield from _tables(card)
     yield from provenance_blocks(card)
 
 
 def summary_lines(card: Card) -> Iterator[str]:
-    """Say in a few lines who was measured and what came out."""
+    """Yield the sample sizes, headline figures and inputs, a line each."""
     evaluation = card.evaluation
     counted = f"{evaluation.n:,} samples of {evaluation.subjects:,} subjects"
     if evaluation.cases is not None and evaluation.n:
@@ -97,7 +97,7 @@ def summary_lines(card: Card) -> Iterator[str]:
 
 
 def how_measured(card: Card) -> str:
-    """Say in a paragraph what an interval here means, and who was called positive."""
+    """Describe the intervals and the threshold."""
     text = "Every figure carries a 95 % interval whose unit is the subject, with all the samples of that subject."
     threshold = card.evaluation.threshold
     if card.operating:
@@ -106,7 +106,7 @@ def how_measured(card: Card) -> str:
 
 
 def use_blocks(card: Card) -> Iterator[Block]:
-    """Say what the model is for, what not, and what else limits it."""
+    """Yield intended use, uses out of scope, and limits."""
     for title, items in (("Intended use", card.intended_use), ("Not for", card.not_for), ("Limits", card.limits)):
         if items:
             yield Heading(title)
@@ -114,7 +114,7 @@ def use_blocks(card: Card) -> Iterator[Block]:
 
 
 def data_blocks(card: Card) -> Iterator[Block]:
-    """Describe the cohort and how it was split."""
+    """Yield the cohort and its splits."""
     if not card.data and not card.splits:
         return
     yield Heading("Data")
@@ -140,7 +140,7 @@ def _tables(card: Card) -> Iterator[Block]:
 
 
 def provenance_blocks(card: Card) -> Iterator[Block]:
-    """Say what made the model, so that it can be made again."""
+    """Yield what is needed to reproduce the model."""
     if card.provenance:
         yield Heading("Provenance")
         yield Table(("Made with", ""), tuple(card.provenance.items()), words=frozenset({0, 1}))

@@ -1,4 +1,4 @@
-"""What a reader must be told before trusting the figures, drawn from the figures themselves."""
+"""Cautions about an evaluation, derived from its figures."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from polyclinic.evaluation.estimate import Estimate, decimal, percent, places
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
 
-ADVISED = 100  # with and without the outcome, to validate a model (Collins, Ogundimu & Altman 2016)
+ADVISED = 100  # samples with and without the outcome, to validate a model (Collins, Ogundimu & Altman 2016)
 WIDE = 0.1
 MANY_UNKNOWN = 0.1
 UNADJUSTED = " (not adjusted for the number of groups)"
@@ -21,7 +21,7 @@ def caveats(
     model: str = "",
     synthetic: bool = False,
 ) -> tuple[str, ...]:
-    """Say what limits the figures, the gravest first; an empty answer means that none of the checks found anything."""
+    """Return what limits the figures, the most serious first; empty if no check found anything."""
     found: list[str] = []
     if synthetic:
         found.append("The subjects are synthetic: nothing here tells how the model would do on patients.")
@@ -101,7 +101,7 @@ def _acting(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _rivals(comparison: Comparison, model: str) -> Iterator[str]:
-    """Compare the model with every other one, whichever of them is the reference."""
+    """Compare the model with every other model, whichever is the reference."""
     name = comparison.headline[0]
     for contender in comparison.contenders:
         if model not in (contender.name, comparison.reference) or contender.name == comparison.reference:
@@ -162,7 +162,7 @@ def _subsets(subsets: Comparison) -> Iterator[str]:
     chance = CHANCE.get(name)
     for contender in subsets.contenders:
         if contender.name == subsets.reference:
-            continue  # everything, of which `_chance` has told
+            continue  # all inputs: covered by `_chance`
         figure = contender.figures[name]
         if chance is not None and contender.members and figure.low is not None and figure.low <= chance:
             yield f"With {contender.name} alone it is not shown to be better than chance ({term(name).label} {figure})."

@@ -38,7 +38,7 @@ class Bullets:
 class Table:
     """A table; columns in `words` hold text, the others numbers.
 
-    `strong` rows are set off, `faint` ones are too small to trust, `spans` head the rows that follow.
+    `strong` rows are highlighted, `faint` rows are too small to trust, `spans` are headings of the rows that follow.
     """
 
     header: tuple[str, ...]
@@ -50,18 +50,18 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture in a file or at an address."""
+class Image:
+    """An image in a file or at a URL."""
 
     source: str
     alt: str
 
 
-Block = Heading | Paragraph | Bullets | Table | Picture
+Block = Heading | Paragraph | Bullets | Table | Image
 
 
 def to_markdown(blocks: Sequence[Block]) -> str:
-    """Write the blocks as Markdown."""
+    """Return the blocks as Markdown."""
     return "\n\n".join(_markdown(block) for block in blocks) + "\n"
 
 
@@ -73,7 +73,7 @@ def _markdown(block: Block) -> str:
             return _line(text)
         case Bullets(items):
             return "\n".join(f"- {_line(item)}" for item in items)
-        case Picture(source, alt):
+        case Image(source, alt):
             return f"![{plain(alt)}](<{source}>)"
         case Table():
             return _markdown_table(block)
@@ -99,26 +99,26 @@ def _cell(cell: Cell) -> str:
 
 
 def cell_text(cell: Cell) -> str:
-    """Write a cell as plain text."""
+    """Format a cell as plain text."""
     if cell is None:
         return ""
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
 MARKUP = re.compile(r"[\\`*_{}\[\]|#]")
-OPENING = re.compile(r"^(?:[-+>]|\d+[.)](?=\s|$))")
-"""What begins a list, a quotation or a rule."""
+LINE_START = re.compile(r"^(?:[-+>]|\d+[.)](?=\s|$))")
+"""Markup that starts a list, a quotation or a rule."""
 INTERVAL = re.compile(r"\\\[([-−+.,\d ]*\d)\\\](?![\[(:])")
-"""Escaped brackets around numbers alone, which cannot be read as a link."""
+"""Escaped brackets around numbers only, which cannot become a link."""
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", "~": "&#126;"})
 
 
 def plain(text: str) -> str:
-    """Escape what Markdown (and the HTML within) would read as markup; the brackets of intervals stay as they are."""
+    """Escape Markdown and HTML markup, except the brackets of intervals."""
     escaped = MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
     return INTERVAL.sub(r"[\1]", escaped).translate(ENTITIES)
 
 
 def _line(text: str) -> str:
-    """Escape text that begins a line, too."""
-    return OPENING.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", plain(text))
+    """Escape text at the start of a line."""
+    return LINE_START.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", plain(text))

@@ -1,4 +1,4 @@
-"""What each figure is called, which way is better, and what it tells, for whoever shows figures."""
+"""Name, direction and meaning of each metric."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -7,7 +7,7 @@ Better = Literal["higher", "lower", "near one", "near zero"]
 
 
 class Term(NamedTuple):
-    """A figure's name in print, the direction that is better, and its meaning in a line."""
+    """A metric's printed name, its better direction, and its meaning in a line."""
 
     label: str
     better: Better
@@ -49,7 +49,7 @@ TERMS: Mapping[str, Term] = {
 
 
 def term(name: str) -> Term:
-    """Give a figure's term; figures at a horizon are named like "brier@28"; unknown ones keep their name.
+    """Return a metric's term; metrics at a horizon are named like "brier@28", unknown ones keep their name.
 
     >>> term("brier@28").label, term("auroc").better
     ('Brier score at 28', 'higher')

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 
 from polyclinic.evaluation.estimate import percent
 from polyclinic.evaluation.report.card import Card, data_blocks, how_measured, provenance_blocks, use_blocks
-from polyclinic.evaluation.report.figures import pictures
+from polyclinic.evaluation.report.card_plots import draw_plots
 from polyclinic.evaluation.report.html_blocks import Spans, Tile, cell_spans, to_html
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.plot_style import svg
@@ -103,7 +103,7 @@ def _section(card: Card, number: int) -> Markup:
 
 
 def _plots(card: Card) -> Mapping[str, Plot]:
-    drawn: Mapping[str, Canvas] = pictures(card)
+    drawn: Mapping[str, Canvas] = draw_plots(card)
     return {
         name: Plot(svg(figure, f"{card.task}: {name}"), CAPTIONS.get(name, ""), name in WIDE)
         for name, figure in drawn.items()

@@ -1,6 +1,6 @@
-"""How the plots look: colours that the colour-blind can tell apart (Okabe & Ito 2008), little ink, no frame.
+"""Style of the plots: colours safe for colour blindness (Okabe & Ito 2008), and no frame.
 
-Drawn as SVG for a page, each colour becomes a CSS variable, so that the page's light and dark themes both suit it.
+In SVG, colours become CSS variables, to follow the page's light or dark theme.
 """
 
 import io
@@ -47,13 +47,13 @@ RC: dict[Any, Any] = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Use the style within a `with` block, and leave matplotlib's settings as they were."""
+    """Apply the style within a `with` block."""
     with mpl.rc_context(RC):
         yield
 
 
 def canvas(width: float = 4.6, height: float = 3.9) -> tuple[Canvas, Axes]:
-    """Make a figure (in inches) with one axes, without pyplot and its global state; draw within `styled()`."""
+    """Return a figure (size in inches) with one axes, without pyplot's global state; draw within `styled()`."""
     figure = Canvas(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
@@ -68,14 +68,14 @@ def svg(figure: Canvas, title: str) -> Markup:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"font(-family)?: ([\d.]+px )?[^;\"]*", lambda m: f"font-size: {m[2].strip()}" if m[2] else "", text)
     text = re.sub(r"#[0-9a-f]{6}\b", lambda m: f"var(--{VARIABLES[m[0]]})" if m[0] in VARIABLES else m[0], text)
-    text = _without_idle_ids(text)
+    text = _without_unused_ids(text)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()  # type: ignore[union-attr]
     opening = trusted(OPENING).format(width, height, title)
     return trusted(re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1))
 
 
-def _without_idle_ids(text: str) -> str:
-    """Drop the ids that nothing refers to, which would occur twice in a page with two plots."""
+def _without_unused_ids(text: str) -> str:
+    """Remove unreferenced ids, which would repeat on a page with two plots."""
     used = set(re.findall(r"#([\w-]+)", text))
     return re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", text)
 

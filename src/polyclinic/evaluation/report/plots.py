@@ -1,4 +1,4 @@
-"""Pictures of what was measured. Each function draws on the axes it is given and returns them.
+"""Plots of evaluation results; each function draws on the given axes and returns them.
 
 Draw within `plot_style.styled()` for the house style:
 
@@ -26,9 +26,9 @@ from polyclinic.evaluation.results import Comparison, Curve, Histogram, Row
 
 UNIT = FuncFormatter(lambda value, _: decimal(value, 1))
 ROUND_STEPS = [1, 2, 5, 10]
-TOLD = {"calibration_slope": "Slope", "calibration_intercept": "Intercept", "ece": "ECE"}  # in the calibration plot
+SHOWN = {"calibration_slope": "Slope", "calibration_intercept": "Intercept", "ece": "ECE"}  # in the calibration plot
 LONGEST = 24  # characters of a name in a legend
-BEHIND = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1.0}  # so that words can be read over lines
+BEHIND = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1.0}  # keeps text legible over lines
 
 
 def roc(
@@ -37,7 +37,7 @@ def roc(
     figures: Mapping[str, Estimate] | None = None,
     operating_point: Confusion | None = None,
 ) -> Axes:
-    """Draw ROC curves, their AUROCs in the legend, and where the first one's threshold lies."""
+    """Draw ROC curves with their AUROCs in the legend, and the first curve's operating point."""
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
     _curves(axes, curves, figures)
     if operating_point is not None:
@@ -50,7 +50,7 @@ def roc(
 def precision_recall(
     axes: Axes, curves: Mapping[str, Curve], prevalence: float, figures: Mapping[str, Estimate] | None = None
 ) -> Axes:
-    """Draw precision–recall curves, and the prevalence that a blind model reaches."""
+    """Draw precision–recall curves, and the prevalence as the baseline."""
     _curves(axes, curves, figures)
     axes.axhline(
         prevalence, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)), label=f"prevalence {decimal(prevalence)}"
@@ -66,7 +66,7 @@ def calibration(
     histogram: Histogram | None = None,
     figures: Mapping[str, Estimate] | None = None,
 ) -> Axes:
-    """Draw observed rates over predictions with their intervals; below, how the predictions spread."""
+    """Draw observed rates over predictions, with intervals; below, a histogram of the predictions."""
     top = max([0.2, *(max(part.predicted, part.high or part.observed) for part in bins)])
     limit = min(1.0, np.ceil(top * 10 + 0.3) / 10)
     axes.plot([0, limit], [0, limit], color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
@@ -80,8 +80,10 @@ def calibration(
         [tick for tick in MaxNLocator(6, steps=ROUND_STEPS).tick_values(0, limit) if 0 <= tick <= limit + 1e-9]
     )
     _decimals(axes, limit)
-    told = [f"{label}  {found}" for name, label in TOLD.items() if (found := (figures or {}).get(name)) and found.width]
-    axes.text(0.03, 0.97, "\n".join(told), transform=axes.transAxes, va="top", fontsize=8.5, linespacing=1.5)
+    lines = [
+        f"{label}  {found}" for name, label in SHOWN.items() if (found := (figures or {}).get(name)) and found.width
+    ]
+    axes.text(0.03, 0.97, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=8.5, linespacing=1.5)
     return axes
 
 
@@ -94,7 +96,7 @@ def _reliability(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
 
 
 def _spikes(axes: Axes, histogram: Histogram, limit: float) -> float:
-    """Draw how predictions spread, with the outcome upward and without downward; give the lowest place used."""
+    """Draw the histogram, with the outcome upward and without downward; return the lowest y used."""
     middles = (np.array(histogram.edges[:-1]) + histogram.edges[1:]) / 2
     shown = middles <= limit
     above, below = np.array(histogram.positives)[shown], np.array(histogram.negatives)[shown]
@@ -109,7 +111,7 @@ def _spikes(axes: Axes, histogram: Histogram, limit: float) -> float:
 
 
 def confusion_matrix(axes: Axes, matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Axes:
-    """Draw how often each true class (row) was taken for each class (column), shaded by its share of the row."""
+    """Draw the confusion matrix (true classes in rows), shaded by the share of the row."""
     counted = np.array(matrix, dtype=float)
     shares = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
     for row, column in np.ndindex(*counted.shape):
@@ -126,7 +128,7 @@ def confusion_matrix(axes: Axes, matrix: Sequence[Sequence[int]], names: Sequenc
 
 
 def agreement(axes: Axes, bins: Sequence[ReliabilityBin], unit: str = "") -> Axes:
-    """Draw the mean truth over the mean prediction, for numbers."""
+    """Draw the observed mean over the predicted mean, for regression."""
     edges = [end for part in bins for end in (part.predicted, part.low, part.high) if end is not None]
     axes.plot([min(edges), max(edges)], [min(edges), max(edges)], color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
     _reliability(axes, bins)
@@ -136,7 +138,7 @@ def agreement(axes: Axes, bins: Sequence[ReliabilityBin], unit: str = "") -> Axe
 
 
 def decision(axes: Axes, curves: Mapping[str, Sequence[DecisionPoint]], threshold: float | None = None) -> Axes:
-    """Draw the net benefit of acting on each model, beside acting on everyone or no one; a band for the first."""
+    """Draw the net benefit of each model, of treating all and of treating none; a band for the first model."""
     first = next(iter(curves.values()), ())
     top = max([0.01, *(point.model for points in curves.values() for point in points)])
     last = max([0.2, *(point.threshold for point in first if point.model > 0.02 * top or point.treat_all > 0)])
@@ -163,7 +165,7 @@ def decision(axes: Axes, curves: Mapping[str, Sequence[DecisionPoint]], threshol
 
 
 def subgroups(axes: Axes, rows: Sequence[Row], figure: str = "auroc", overall: Estimate | None = None) -> Axes:
-    """Draw one figure of every group with its interval; hollow where the group is too small to trust."""
+    """Draw one metric of every group with its interval; hollow where the group is too small to trust."""
     places_of, labels = [], []
     place = 0.0
     if overall is not None and overall.value is not None:
@@ -190,7 +192,7 @@ def subgroups(axes: Axes, rows: Sequence[Row], figure: str = "auroc", overall: E
 
 
 def subset_bars(axes: Axes, comparison: Comparison, figure: str | None = None) -> Axes:
-    """Draw one figure for each subset of the modalities; dots at the left say which of them the model was given."""
+    """Draw one metric for each subset of the modalities; dots at the left mark the modalities given."""
     name = figure or comparison.headline[0]
     ranked = sorted(comparison.contenders, key=lambda c: (-len(c.members), -(c.figures[name].value or 0)))
     modalities = max((c.members for c in ranked), key=lambda members: len(members))
@@ -215,7 +217,7 @@ def subset_bars(axes: Axes, comparison: Comparison, figure: str | None = None) -
 
 
 def comparison(axes: Axes, compared: Comparison, figure: str | None = None) -> Axes:
-    """Draw each model's paired difference from the reference, to whose right is more."""
+    """Draw each model's paired difference from the reference."""
     name = figure or compared.headline[0]
     rivals = [c for c in compared.contenders if c.name != compared.reference]
     axes.axvline(0, color=INK, linewidth=0.9)
@@ -312,7 +314,7 @@ def _forest(axes: Axes) -> Axes:
 
 
 def _floor(values: Sequence[float], better: str) -> float:
-    """Choose where bars begin: at chance for figures near it, else at zero."""
+    """Return where bars start: at chance for metrics near it, else at zero."""
     return 0.5 if better == "higher" and values and min(values) >= 0.49 else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Tables of what was measured, for cards, pages and whoever else shows them."""
+"""Tables of evaluation results, for cards, pages and terminals."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -8,7 +8,7 @@ from polyclinic.evaluation.report.document import Cell, Table
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
 
-BY_GROUP = (  # the figures shown of groups and classes: the first set that has its first figure
+BY_GROUP = (  # metrics of groups and classes: the first set whose first metric is present
     ("auroc", "auprc", "sensitivity", "ppv", "calibration_intercept"),
     ("macro_auroc", "macro_auprc", "accuracy", "log_loss", "macro_brier"),
     ("harrell_c", "uno_c", "integrated_brier"),
@@ -26,9 +26,9 @@ def figures_table(evaluation: Evaluation) -> Table:
 
 
 def comparison_table(comparison: Comparison, model: str = "") -> Table:
-    """Compare models, one a row: the headline figures and the paired difference in the first of them.
+    """Compare models, one per row: the headline figures, and the paired difference in the first of them.
 
-    The row of `model` is set off; p values are adjusted for the number of models.
+    The row of `model` is highlighted; p values are adjusted for the number of models.
     """
     first = comparison.headline[0]
     header = ("Model", *(term(name).label for name in comparison.headline))
@@ -54,14 +54,14 @@ def _p(difference: Difference) -> str:
 
 
 def subsets_table(subsets: Comparison) -> Table:
-    """Compare what the model makes of each subset of its modalities with the fullest."""
+    """Compare each subset of the modalities with the full set."""
     ranked = sorted(subsets.contenders, key=lambda c: -len(c.members))
     table = comparison_table(Comparison(**{**vars(subsets), "contenders": tuple(ranked)}), subsets.reference)
     return Table(("Modalities", *table.header[1:]), table.rows, strong=table.strong)
 
 
 def rows_table(rows: Sequence[Row]) -> Table:
-    """Show groups or classes, one a row under their group's name; those too small to trust are faint and say so."""
+    """List groups or classes, one per row under their variable; those too small to trust are faint, with the reason."""
     shown = _shown(rows)
     counted = any(row.cases is not None for row in rows)
     lines: list[tuple[Cell, ...]] = []

@@ -1,4 +1,4 @@
-"""The pictures of one card, by name: for a page as SVG, for a folder as files."""
+"""Plots of one card, by name: as SVG for a page, as files for a folder."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,22 +14,22 @@ from polyclinic.evaluation.report.plot_style import canvas, save, styled
 from polyclinic.evaluation.results import Contender
 from polyclinic.progress import SILENT, Progress
 
-RIVALS = 3  # drawn beside the card's own model; more cannot be told apart
-CLASSES = 7  # of which the curves are drawn
-SIDE = (4.9, 4.1)  # inches, of a picture that has another beside it
+RIVALS = 3  # drawn with the card's model; more would be hard to distinguish
+CLASSES = 7  # with a curve
+SIDE = (4.9, 4.1)  # inches, of plots side by side
 WIDE = 8.4
 ROW = 0.27
 
 
-def pictures(card: Card) -> dict[str, Canvas]:
-    """Draw what can be drawn of the card: roc, precision-recall, calibration, decision, comparison, groups …"""
+def draw_plots(card: Card) -> dict[str, Canvas]:
+    """Draw every plot the card has data for: roc, precision-recall, calibration, decision, comparison, groups …"""
     with styled():
         return {name: drawn for draw in DRAWINGS for name, drawn in draw(card)}
 
 
-def save_pictures(card: Card, folder: Path, suffix: str = ".png", progress: Progress = SILENT) -> dict[str, Path]:
-    """Write the card's pictures into `folder`, named as in `pictures`, and give their paths."""
-    paths, drawn = {}, pictures(card)
+def save_plots(card: Card, folder: Path, suffix: str = ".png", progress: Progress = SILENT) -> dict[str, Path]:
+    """Write the card's plots into `folder`, and return their paths by name."""
+    paths, drawn = {}, draw_plots(card)
     with progress.task(f"plots of {card.task}", total=len(drawn)) as advance:
         for name, figure in drawn.items():
             paths[name] = folder / f"{name}{suffix}"
@@ -130,7 +130,7 @@ DRAWINGS = (_roc, _precision_recall, _calibration, _decision, _confusion, _compa
 
 
 def _rivals(card: Card) -> list[Contender]:
-    """Give the models to draw beside the card's own, the best first."""
+    """Return the other models to draw, the best first."""
     if card.comparison is None:
         return []
     name = card.comparison.headline[0]
