@@ -307,6 +307,23 @@ class EcgAttribution(Frozen):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class WaveformAttribution(Frozen):
+    """Of all recordings, the newest first."""
+
+    recordings: tuple[EcgAttribution, ...]
+
+    @property
+    def total(self) -> float:
+        """The sum of the scores."""
+        return sum(one.total for one in self.recordings)
+
+    def by_name(self) -> Iterator[dict[str, float]]:
+        """Return the scores of the segments of each recording, named with lead and milliseconds."""
+        for one in self.recordings:
+            yield {f"{segment.lead} {segment.start_ms:.0f} ms": segment.score for segment in one.segments()}
+
+
 @dataclass(frozen=True)
 class Completeness:
     """How far the scores sum to F(x) − F(x′) (completeness, axiom 1 of Sundararajan 2017)."""

@@ -36,7 +36,7 @@ def network():
 
 
 def test_the_end_of_the_path_is_what_the_encoder_reads(arrays, network):
-    input_ = WaveformInput(arrays)
+    input_ = WaveformInput(arrays, HZ)
     read = {name: torch.from_numpy(array) for name, array in arrays.items() if name in network.reads}
     whole = pooled(encode(network, read))
     own = pooled(encode(network, input_.tensors(input_.end[None])))
@@ -45,7 +45,7 @@ def test_the_end_of_the_path_is_what_the_encoder_reads(arrays, network):
 
 
 def test_scores_add_up_to_the_difference_and_are_0_where_nothing_was_recorded(arrays, network):
-    input_, steps = WaveformInput(arrays), 600
+    input_, steps = WaveformInput(arrays, HZ), 600
     even = (torch.arange(steps) + 0.5) / steps
     shares, weights = even**3, 3 * even**2 / steps  # denser towards the flat line, where gradients change most
 
@@ -71,3 +71,25 @@ def test_scores_add_up_to_the_difference_and_are_0_where_nothing_was_recorded(ar
     assert np.isnan(second.trace[0, 20:40]).all()
     millivolts = arrays["signal"][0, 0, 4].astype(float) * np.exp(arrays["log_scale"][0, 0, 4])
     np.testing.assert_allclose(first.trace[4], millivolts, rtol=1e-5)
+
+
+def test_segments_are_units_that_can_be_removed(arrays):
+    input_ = WaveformInput(arrays, HZ)
+    units = input_.units(None)
+    valid = input_.fixed["valid"].numpy()
+    assert len(units) == len(np.unique(units.owner[units.owner >= 0]))
+    whole = units.tensors(torch.ones(1, len(units), dtype=torch.bool))["signal"][0]
+    assert torch.equal(whole, input_.end)
+    none = units.tensors(torch.zeros(1, len(units), dtype=torch.bool))["signal"][0].numpy()
+    assert not none[valid].any()
+    scores = torch.arange(input_.end.numel(), dtype=torch.float64).reshape(input_.end.shape)
+    recorded = units.owner.reshape(valid.shape) >= 0
+    assert units.gathered(scores).sum() == pytest.approx(float(scores.numpy()[recorded].sum()))
+
+
+def test_noise_leaves_what_was_not_recorded(arrays):
+    input_ = WaveformInput(arrays, HZ)
+    changed = input_.noisy(torch.Generator().manual_seed(1))
+    differs = (changed.end != input_.end).numpy()
+    assert differs.any()
+    assert not differs[~input_.fixed["valid"].numpy()].any()
