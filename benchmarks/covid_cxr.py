@@ -51,16 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for repeat in range(chosen.repeats):
             truth = ask(study, cohort, cache, chosen.folds, repeat, answers)
             print(f"repeat {repeat + 1} of {chosen.repeats} is done", flush=True)
-    show(truth, {name: np.stack(said) for name, said in answers.items()}, study.inputs)
+    show(truth, {name: np.stack(said) for name, said in answers.items()}, study.modalities)
 
 
 def ask(
     study: Study, cohort: Cohort, cache: EncoderCache, folds: int, seed: int, answers: dict[str, list[np.ndarray]]
 ) -> np.ndarray:
     """Cross-validate the study, and the same study of each input alone; add to `answers`, and give the truth."""
-    for inputs in (study.inputs, *((name,) for name in study.inputs)):
+    for inputs in (study.modalities, *((name,) for name in study.modalities)):
         found = out_of_fold(study.model_copy(update={"inputs": inputs}), cohort, folds, seed, cache)
-        name = UNIFIED if inputs == study.inputs else f"{inputs[0]} alone"
+        name = UNIFIED if inputs == study.modalities else f"{inputs[0]} alone"
         answers.setdefault(name, []).append(found.answers[UNIFIED])
         if name == UNIFIED and "network" in found.answers:
             answers.setdefault(NETWORK, []).append(found.answers["network"])

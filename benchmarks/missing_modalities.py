@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=chosen.seed,
     )
     with tempfile.TemporaryDirectory(prefix="missing-modalities-") as folder:
-        pictures = "image" in study.inputs
+        pictures = "image" in study.modalities
         learnt = demo_cohort(Path(folder) / "learnt", chosen.patients, chosen.seed, pictures)
         unseen = demo_cohort(Path(folder) / "unseen", chosen.unseen, chosen.seed + UNSEEN_SEED, pictures)
         compare_subsets(study, learnt, unseen, EncoderCache(Path(folder) / "cache"))
@@ -70,7 +70,7 @@ def compare_subsets(study: Study, learnt: Cohort, unseen: Cohort, cache: Encoder
         first=32,
     )
     gaps = []
-    for members in subsets(study.inputs):
+    for members in subsets(study.modalities):
         made: list[Bundle] = []
         alone = study.model_copy(update={"inputs": members})
         seconds = clocked(lambda: made.append(fit_study(alone, learnt, cache=cache).bundle))  # noqa: B023

@@ -67,7 +67,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
     """
 
     tasks: tuple[Annotated[Task, BeforeValidator(lambda value: _task(value))], ...]
-    inputs: tuple[Modality, ...] = tuple(MODALITIES)
+    inputs: tuple[Modality, ...] | None = None  # None: those that the cohort has, named when the study is fitted
     network: Network | None = Network()
     classical: tuple[ClassicalName, ...] = (
         "logistic_regression",
@@ -103,7 +103,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("a study needs at least one task")
         if len(set(names)) < len(names):
             raise ValueError("two tasks of a study share a name: rename one")
-        if not self.inputs or len(set(self.inputs)) < len(self.inputs):
+        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
             raise ValueError("inputs must name each modality once, and at least one")
         if self.network is None and not self.classical:
             raise ValueError("a study needs a network or at least one classical model")
@@ -115,6 +115,11 @@ class Study(BaseModel, frozen=True, extra="forbid"):
         if self.network is None and timed:
             raise ValueError(f"only a network answers time to event: give the study one, or leave out {timed[0]}")
         return self
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The inputs; all modalities while none are named."""
+        return tuple(MODALITIES) if self.inputs is None else self.inputs
 
     @property
     def learnt_from(self) -> tuple[str, ...]:

@@ -269,3 +269,15 @@ def test_where_no_tree_was_fitted_there_are_no_rules(trained, hospital, polyclin
 def test_compare_classical_refuses_time_to_event(hospital, polyclinic, tmp_path):
     refused = polyclinic("compare-classical", hospital.path, "--task", "demo_survival", "--out", tmp_path / "b").refusal
     assert refused.startswith("only a network answers time to event")
+
+
+@pytest.mark.parametrize("folds", [(), ("--folds", 2)])
+def test_train_takes_the_inputs_that_the_cohort_has(folds, hospital, polyclinic, tmp_path):
+    SIMPLE.model_copy(update={"inputs": None}).save(tmp_path / "study.yaml")
+    plain = pl.col("code").cast(pl.String).str.contains("^(NOTE|IMAGE)//")
+    without = rewritten(hospital, tmp_path / "without", lambda events: events.filter(~plain))
+    words = ("train", without.path, "--config", tmp_path / "study.yaml", *folds, "--out", tmp_path / "bundle")
+    done = polyclinic(*words)
+    assert done.code == 0
+    assert done.err.count("inputs: structured, series (not in the cohort: note, image)\n") == 1
+    assert Bundle.load(tmp_path / "bundle").inputs == ("structured", "series")

@@ -88,7 +88,7 @@ def test_everything_promised_is_there(trained):
             for member in (
                 "gradient_boosting",
                 "logistic_regression",
-                *(f"logistic_regression-{modality}" for modality in STUDY.inputs),
+                *(f"logistic_regression-{modality}" for modality in STUDY.modalities),
             )
         ),
     }

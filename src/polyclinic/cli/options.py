@@ -32,7 +32,9 @@ TasksOfBundle = Annotated[
 ]
 Inputs = Annotated[
     str | None,
-    typer.Option(metavar="LIST", help="Inputs among structured,series,note,image; all four by default."),
+    typer.Option(
+        metavar="LIST", help="Inputs among structured,series,note,image; by default those the cohort has."
+    ),
 ]
 
 

@@ -20,6 +20,7 @@ from polyclinic.models.bundle.predictions import with_inputs
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study
 from polyclinic.tasks import Targets, samples
+from polyclinic.training.available_inputs import resolve_inputs
 from polyclinic.training.data.folds import folds as split_into_folds
 from polyclinic.training.data.folds import groups_of, strata_of
 from polyclinic.training.evaluation.evaluate import EvaluationContext, Report, TaskPredictions, answers_by_subset
@@ -58,6 +59,7 @@ def cross_validate(
     refuse_foreign_folder(out)
     work = checkpoint_folder(study, cohort, out, f"{folds} folds")
     sampled = samples(cohort, study.tasks)
+    study = resolve_inputs(study, cohort, sampled.frame, progress)
     subjects = sampled.frame["subject_id"].to_numpy()
     groups, strata = groups_of(cohort, subjects), strata_of(study.tasks, sampled.targets)
     reports: list[Report] = []
@@ -107,7 +109,7 @@ class _Pooled:
         self.thresholds: dict[str, np.ndarray] = {}
         self.members: dict[str, dict[str, np.ndarray]] = {task.name: {} for task in study.tasks}
         self.given: dict[str, dict[tuple[str, ...], np.ndarray]] = {task.name: {} for task in study.tasks}
-        self.present = {modality: np.zeros(samples, dtype=bool) for modality in modalities_in_order(study.inputs)}
+        self.present = {modality: np.zeros(samples, dtype=bool) for modality in modalities_in_order(study.modalities)}
         self.developed = 0
 
     def add(self, bundle: Bundle, cohort: Cohort, frame: pl.DataFrame, rows: np.ndarray, progress: Progress) -> None:
@@ -121,7 +123,7 @@ class _Pooled:
             self._put(self.thresholds, name, np.tile(thresholds, (len(rows), 1)), rows)
             for member, prediction in said.members.items():
                 self._put(self.members[name], member, self._read_off(bundle, name, prediction.answers), rows)
-        if len(self.study.inputs) > 1:
+        if len(self.study.modalities) > 1:
             for subset, answers in answers_by_subset(bundle, arrays, progress).items():
                 for name, answer in answers.items():
                     self._put(self.given[name], subset, self._read_off(bundle, name, answer), rows)
@@ -141,7 +143,7 @@ class _Pooled:
             cohort=cohort,
             frame=frame,
             groups=subgroups(cohort, frame, arrays),
-            inputs=self.study.inputs,
+            inputs=self.study.modalities,
             origin={
                 "polyclinic": installed_version(),
                 "seed": self.study.seed,

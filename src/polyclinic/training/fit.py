@@ -21,6 +21,7 @@ from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Samples, Targets, samples
+from polyclinic.training.available_inputs import resolve_inputs
 from polyclinic.training.cross_fitting import Crossfitter, MemberPredictions
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import folds, groups_of, strata_of
@@ -79,6 +80,7 @@ def fit_study(
     frame, targets = _answered(sampled, learnt)
     if not frame.height:
         raise StudyError("no development subject has an answer to any of the tasks: nothing can be learnt")
+    study = resolve_inputs(study, cohort, frame, progress)
     features, codes, arrays = _features(study, cohort, frame, cache or EncoderCache(), progress)
     examples = Examples(arrays, targets, frame["subject_id"].to_numpy())
     _refuse_hopeless(study, examples)
@@ -148,11 +150,11 @@ def _features(
     study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress
 ) -> tuple[FeatureSet, dict[str, float], dict[str, Arrays]]:
     known = record_of(cohort.events(), frame, study.tasks)
-    features = FeatureSet.of(study.inputs, feature_options(study), cache).reading(cohort.blob)
+    features = FeatureSet.of(study.modalities, feature_options(study), cache).reading(cohort.blob)
     features.fit(known, frame)
     features.prepare(known, frame, progress)
     arrays = features.transform(known, frame, classical=bool(study.classical))
-    lacking = [modality for modality in study.inputs if not np.any(arrays[modality]["present"])]
+    lacking = [modality for modality in study.modalities if not np.any(arrays[modality]["present"])]
     if lacking:
         raise StudyError(f"no development subject has {' or '.join(lacking)}: leave it out of the inputs")
     return features, usual_codes(known, frame.height), arrays

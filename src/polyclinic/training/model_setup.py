@@ -39,7 +39,7 @@ def check_network(study: Study) -> None:
         return
     try:
         encoders = {
-            modality: encoder_config(study, modality, _sizes_of(modality).smallest()) for modality in study.inputs
+            modality: encoder_config(study, modality, _sizes_of(modality).smallest()) for modality in study.modalities
         }
         options = study.network.model_dump(include={"fusion", "width", "dropout"})
         UnifiedModel(ModelConfig(encoders=encoders, heads={"any": HeadConfig(kind="binary")}, **options))
@@ -54,7 +54,7 @@ def feature_options(study: Study) -> dict[str, Any]:
         modality: FEATURIZERS[modality].options_for(
             Request(_reads(study, modality), bool(study.classical), scale, study.terms)
         )
-        for modality in study.inputs
+        for modality in study.modalities
     }
 
 
@@ -85,7 +85,7 @@ def model_config(
     assert study.network is not None
     sizes = {
         modality: _sizes_of(modality).model_validate(features.featurizers[modality].sizes(arrays[modality]))
-        for modality in study.inputs
+        for modality in study.modalities
     }
     return ModelConfig(
         encoders={modality: encoder_config(study, modality, size) for modality, size in sizes.items()},
@@ -126,7 +126,7 @@ def designs(study: Study, features: FeatureSet, arrays: Mapping[str, Arrays]) ->
     kinds = {design_options(method) for method in study.classical}
     joint = {options: Design.fit(arrays, names, options=options) for options in kinds}
     found = {str(method): joint[design_options(method)] for method in study.classical}
-    if study.stack and ALONE in study.classical and len(study.inputs) > 1:
-        for modality in study.inputs:
+    if study.stack and ALONE in study.classical and len(study.modalities) > 1:
+        for modality in study.modalities:
             found[f"{ALONE}:{modality}"] = Design.fit({modality: arrays[modality]}, names)
     return dict(sorted(found.items()))

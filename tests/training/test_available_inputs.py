@@ -1,0 +1,71 @@
+"""Inputs of a study that names none."""
+
+import polars as pl
+import pytest
+
+from polyclinic import Study
+from polyclinic.modalities import MODALITIES
+from polyclinic.study import StudyError
+from polyclinic.tasks import samples
+from polyclinic.training.available_inputs import resolve_inputs
+from polyclinic.training.fit import fit_study
+from tests.hospital import SIMPLE, rewritten
+
+BY_DEFAULT = SIMPLE.model_copy(update={"inputs": None})
+CODE = pl.col("code").cast(pl.String)
+NOTE, IMAGE, SERIES = (CODE.str.contains(f"^({kinds})//") for kinds in ("NOTE", "IMAGE", "LAB|VITAL"))
+
+
+class Lines:
+    """Keeps what was said."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
+def resolved(study, cohort):
+    lines = Lines()
+    return resolve_inputs(study, cohort, samples(cohort, study.tasks).frame, lines).inputs, lines.said
+
+
+def without(cohort, rows, into):
+    return rewritten(cohort, into, lambda events: events.filter(~rows))
+
+
+def test_all_modalities_where_the_cohort_has_them(hospital):
+    assert resolved(BY_DEFAULT, hospital) == (tuple(MODALITIES), ["inputs: structured, series, note, image"])
+
+
+def test_absent_modalities_are_left_out_and_printed(hospital, tmp_path):
+    fewer = without(hospital, NOTE | SERIES, tmp_path)
+    assert resolved(BY_DEFAULT, fewer) == (
+        ("structured", "image"),
+        ["inputs: structured, image (not in the cohort: series, note)"],
+    )
+
+
+def test_what_is_recorded_after_the_prediction_time_does_not_count(hospital, tmp_path):
+    later = rewritten(
+        hospital, tmp_path, lambda events: events.with_columns(time=pl.col("time") + pl.duration(days=900 * NOTE))
+    )
+    assert "note" not in resolved(BY_DEFAULT, later)[0]
+
+
+def test_named_inputs_stay_as_they_are(hospital, tmp_path):
+    assert resolved(SIMPLE, without(hospital, NOTE, tmp_path)) == (SIMPLE.inputs, [])
+
+
+def test_a_cohort_without_any_input_is_refused(hospital, tmp_path):
+    study = Study(tasks=("demo_deterioration",))
+    frame = samples(hospital, study.tasks).frame
+    with pytest.raises(StudyError, match="no sample has any input"):
+        resolve_inputs(study, without(hospital, ~CODE.str.starts_with("OUTCOME//"), tmp_path), frame)
+
+
+def test_a_fit_saves_the_inputs_that_it_took(hospital, cache, tmp_path):
+    bundle = fit_study(BY_DEFAULT, without(hospital, IMAGE, tmp_path), cache=cache).bundle
+    assert bundle.inputs == ("structured", "series", "note")
+    assert "inputs:\n- structured\n- series\n- note\n" in bundle.study
