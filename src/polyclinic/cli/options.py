@@ -32,9 +32,7 @@ TasksOfBundle = Annotated[
 ]
 Inputs = Annotated[
     str | None,
-    typer.Option(
-        metavar="LIST", help="Inputs among structured,series,note,image; by default those the cohort has."
-    ),
+    typer.Option(metavar="LIST", help="Inputs among structured,series,note,image; by default those the cohort has."),
 ]
 
 
