@@ -127,7 +127,7 @@ class EfficientNetLite0(nn.Module):
         """Give the map of the fifth stage: one cell per 16 pixels, rounded up.
 
         It is the finest that sees more than texture. Later ones know what ImageNet's classes differ in, at half the
-        resolution: of radiographs they tell less (`docs/adr/0021-the-fine-map-and-learning-alone.md`).
+        resolution: of radiographs they tell less (`docs/adr/0021-fine-feature-map-and-unimodal-pretraining.md`).
         """
         maps: Tensor = self._to_fine(self.stem(pixels))
         return maps
