@@ -31,6 +31,7 @@ ROLES: Mapping[str, str] = {
     "tasks": "clinical questions → labels at prediction times",
     "ingest": "source files → events and rejects",
     "demo": "synthetic cohort with known truth",
+    "modalities": "the table of modalities",
     "cohort": "events on disk (MEDS), splits, view as of a time",
 }
 WIDTH, MARGIN, GAP, LINE = 960, 16, 12, 17
@@ -85,7 +86,7 @@ def _lines(graph: grimp.ImportGraph, name: str, width: int) -> list[tuple[str, s
     """Return the lines of a box as (style, text)."""
     children = graph.find_children(f"{PACKAGE}.{name}")
     folders = sorted(child.rpartition(".")[2] for child in children if graph.find_children(child))
-    lines = [("name", f"{name}: {ROLES[name]}")]
+    lines = [("name", f"{name}: {ROLES.get(name, '')}")]
     for label, words in (("folders", folders), ("imports", imports(graph, name))):
         if words:
             lines += [("small", text) for text in wrap(f"{label}: {', '.join(words)}", int(width / 6.2))]
