@@ -22,7 +22,7 @@ class Lines:
     def __init__(self):
         self.said = []
 
-    def say(self, text):
+    def message(self, text):
         self.said.append(text)
 
 

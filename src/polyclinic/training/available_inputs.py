@@ -23,7 +23,7 @@ def resolve_inputs(study: Study, cohort: Cohort, samples: pl.DataFrame, progress
     if not inputs:
         raise StudyError("no sample has any input recorded at its prediction time: nothing can be learnt")
     absent = [name for name in MODALITIES if name not in recorded]
-    progress.say(f"inputs: {', '.join(inputs)}" + (f" (not in the cohort: {', '.join(absent)})" if absent else ""))
+    progress.message(f"inputs: {', '.join(inputs)}" + (f" (not in the cohort: {', '.join(absent)})" if absent else ""))
     return study.model_copy(update={"inputs": inputs})
 
 
