@@ -32,6 +32,7 @@ ROLES: Mapping[str, str] = {
     "ingest": "source files → events and rejects",
     "demo": "synthetic cohort with known truth",
     "modalities": "the table of modalities",
+    "html": "templates and styles of pages",
     "cohort": "events on disk (MEDS), splits, view as of a time",
 }
 WIDTH, MARGIN, GAP, LINE = 960, 16, 12, 17
