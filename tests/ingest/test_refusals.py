@@ -48,6 +48,7 @@ CASES = {
     "no metadata": Refused("covid-cxr", {"other.csv": TABLE}, "no metadata.csv"),
     "metadata of something else": Refused("covid-cxr", {"metadata.csv": TABLE}, "no column 'patientid'"),
     "metadata that is empty": Refused("covid-cxr", {"metadata.csv": ""}, "empty file: 1"),
+    "no database": Refused("ptbxl", {"other.csv": TABLE}, r"no ptbxl_database\.csv"),
     "no report": Refused("indiana", {"a.xml": "no XML"}, "broken XML: 1"),
     "missing images": Refused("indiana", {"a.xml": REPORT}, "--images", {"images": "images"}),
     "no DICOM": Refused("dicom", {"x.dcm": "text"}, "nothing readable"),

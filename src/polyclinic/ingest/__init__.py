@@ -3,7 +3,7 @@
 A reader sends events to a sink, and rejects unusable records with file, line, reason and remedy, without their values.
 To add a source, add a module with a `read` function and a line in `READERS`.
 
-- One package per source: `covid_cxr`, `dicom`, `indiana`, `physionet2012`, `table`, `wfdb`.
+- One package per source: `covid_cxr`, `dicom`, `indiana`, `physionet2012`, `ptbxl`, `table`, `wfdb`.
 - `formats`: file formats shared by readers.
 - `pipeline`: `ingest`, which runs a reader and commits; `readers`: their interface and the table of sources.
 - `event_buffer`, `row_filter`, `paths`, `parallel`: helpers of readers.

@@ -1,4 +1,4 @@
-"""Small collections in the form of PTB-XL, and the first rows of the real one."""
+"""The PTB-XL reader, on small collections written here and on the first rows of the real one."""
 
 import csv
 from datetime import datetime
@@ -78,12 +78,12 @@ def test_a_row_becomes_events(tmp_path, ingested):
     assert done.rejects == []
 
 
-def test_ages_written_as_300_are_90(tmp_path, ingested):
+def test_ages_of_300_become_90(tmp_path, ingested):
     done = ingested("ptbxl", collection(tmp_path / "ptbxl", {"age": "300.0"}))
     assert done.of("7", "DEMOGRAPHIC//age//years") == [(AT, "90.0")]
 
 
-def test_the_faster_recording_is_read_where_the_other_is_missing(tmp_path, ingested):
+def test_500_hz_recording_replaces_a_missing_one_at_100_hz(tmp_path, ingested):
     source = collection(tmp_path / "ptbxl", {"filename_lr": "records100/2_lr"})
     write_ecg(source / "records500", "1_hr", hz=500)
     done = ingested("ptbxl", source)
@@ -98,18 +98,18 @@ REJECTED = {
     "no date": ({"recording_date": "yesterday"}, "impossible time"),
     "an impossible age": ({"age": "200"}, "implausible value"),
     "an impossible height": ({"height": "6"}, "implausible value"),
-    "a weight that is no number": ({"weight": "heavy"}, "implausible value"),
+    "a weight that is not a number": ({"weight": "heavy"}, "implausible value"),
     "an unknown sex": ({"sex": "2"}, "unknown category"),
     "no statements": ({"scp_codes": ""}, "unreadable statements"),
     "code for statements": ({"scp_codes": "__import__('os')"}, "unreadable statements"),
     "an unknown statement": ({"scp_codes": "{'XYZ': 100.0, 'NORM': 100.0}"}, "unknown statement"),
     "no recording": ({"filename_lr": "records100/9_lr", "filename_hr": ""}, "missing file"),
-    "a recording elsewhere": ({"filename_lr": "../1_lr", "filename_hr": ""}, "path outside the source"),
+    "a recording outside the source": ({"filename_lr": "../1_lr", "filename_hr": ""}, "path outside the source"),
 }
 
 
 @pytest.mark.parametrize("case", REJECTED)
-def test_bad_cells_are_rejected_by_line_and_the_rest_is_read(case, tmp_path, ingested):
+def test_invalid_cells_are_rejected_by_line(case, tmp_path, ingested):
     cells, reason = REJECTED[case]
     bad = {"ecg_id": "2", "patient_id": "8"} | cells
     write_ecg(tmp_path, "1_lr")
@@ -130,7 +130,7 @@ def test_other_folders_are_an_error(files, tmp_path):
 
 
 @pytest.mark.parametrize("statements", [None, "", "a,b\n1,2\n", STATEMENTS + "X,x,1.0,,,OTHER\n"])
-def test_the_table_of_statements_is_needed(statements, tmp_path):
+def test_a_missing_or_invalid_table_of_statements_is_an_error(statements, tmp_path):
     with pytest.raises(IngestError, match=r"scp_statements\.csv"):
         ingest("ptbxl", collection(tmp_path / "source", {}, statements=statements), tmp_path / "cohort")
 
@@ -143,7 +143,7 @@ def test_statements_with_likelihoods():
             parse_statements(cell)
 
 
-def test_the_task_reads_the_superclasses_of_each_recording(tmp_path, ingested):
+def test_task_labels_are_the_superclasses_of_each_recording(tmp_path, ingested):
     later = {"ecg_id": "2", "recording_date": "1985-01-01 10:00:00", "scp_codes": "{'IMI': 0.0, 'LAO/LAE': 50.0}"}
     unknown = {"ecg_id": "3", "recording_date": "1986-01-01 10:00:00", "scp_codes": "{'SR': 0.0, 'ABQRS': 0.0}"}
     source = collection(tmp_path / "ptbxl", {}, later, unknown)

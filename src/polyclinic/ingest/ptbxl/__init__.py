@@ -1,1 +1,1 @@
-"""PTB-XL, a collection of electrocardiograms with statements."""
+"""PTB-XL, ECGs with diagnostic statements: `reader` of the database, and its `statements`."""

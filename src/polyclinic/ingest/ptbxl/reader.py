@@ -1,16 +1,16 @@
 """PTB-XL (Wagner et al. 2020, https://physionet.org/content/ptb-xl/): 12-lead ECGs with reports and SCP-ECG statements.
 
-A row of `ptbxl_database.csv` is one ECG of ten seconds. Its subject is `patient_id`. At `recording_date` stand the ECG
-(`WAVEFORM//ECG//mV`, from `filename_lr`, or `filename_hr` where the first is not there), age, height and weight; sex is
-static. The collection writes ages above 89 as 300: they become 90, the least that they can be.
+Each row of `ptbxl_database.csv` is a ten-second ECG of the subject `patient_id`. At `recording_date` are the ECG
+(`WAVEFORM//ECG//mV`, from `filename_lr`, or `filename_hr` if the former is missing), age, height and weight; sex is
+static. The collection encodes ages above 89 as 300; they become 90, their lower bound.
 
-What a cardiologist made of the ECG comes a minute later: the report (`NOTE//ecg_report`), each statement
-(`OUTCOME//scp_NORM//%`, with its likelihood, or without a number where none was stated), and `OUTCOME//ecg_NORM`,
-`_MI`, `_STTC`, `_CD` and `_HYP`: 1 for a superclass that is stated at any likelihood, 0 for the others, and nothing
-where no statement is diagnostic. Statements are outcomes, and so never inputs. `OUTCOME//recommended_fold` is static.
+The cardiologist's interpretation is a minute later: the report (`NOTE//ecg_report`), each statement
+(`OUTCOME//scp_NORM//%`, with its likelihood, if stated), and `OUTCOME//ecg_NORM`, `_MI`, `_STTC`, `_CD` and `_HYP`: 1
+for superclasses stated at any likelihood, 0 for the others, and no event if no statement is diagnostic. Statements are
+outcomes, and so never inputs. `OUTCOME//recommended_fold` is static.
 
-Axis, stage of infarction, quality, device, site and staff are not read: they restate the diagnosis, or tell where and
-by whom it was made.
+Axis, stage of infarction, quality, device, site and staff are not read, because they restate the diagnosis or identify
+where and by whom it was made.
 """
 
 import math
@@ -41,7 +41,7 @@ _ABOVE_89, _AGE_ABOVE_89 = 300.0, 90.0
 
 
 class Measured(NamedTuple):
-    """What a numeric column becomes, and the values a person can have."""
+    """Code and plausible range of a numeric column."""
 
     code: str
     lowest: float
@@ -57,7 +57,7 @@ MEASURED: Mapping[str, Measured] = {
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the database whose subject and time are known."""
+    """A row of the database with a valid subject and time."""
 
     line: int
     patient: str
@@ -65,15 +65,15 @@ class Row:
     cells: Mapping[str, str]
 
     def cell(self, column: str) -> str:
-        """Return a cell without its padding; empty where there is no such column."""
+        """Return a cell without padding; empty if there is no such column."""
         return self.cells.get(column, "")
 
 
 def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:  # noqa: ARG001
-    """Read the collection in the folder `path`, or whose database is the file `path`.
+    """Read the collection in the folder `path`, or with the database file `path`.
 
     Raises:
-        IngestError: the database or the table of statements is missing or another file.
+        IngestError: the database or the table of statements is missing or invalid.
     """
     database = path / DATABASE if path.is_dir() else path
     if not database.is_file():
@@ -122,7 +122,7 @@ def _row(line: int, cells: Mapping[str, str], seen: set[str]) -> Row:
 
 
 def _add_static(rows: list[Row], row_filter: RowFilter, events: EventBuffer) -> None:
-    """Add sex and recommended fold, each value of a patient once."""
+    """Add each patient's distinct values of sex and recommended fold."""
     sexes, folds = dict[tuple[str, str], None](), dict[tuple[str, float], None]()
     for row in rows:
         if row.cell("sex") in _SEX:
@@ -152,7 +152,7 @@ def _add_measurements(row: Row, row_filter: RowFilter, events: EventBuffer) -> N
 
 
 def _number(text: str) -> float | None:
-    """Read a cell: None where it is empty, NaN where it is not a number."""
+    """Parse a cell: None if empty, NaN if not a number."""
     try:
         return float(text) if text else None
     except ValueError:
@@ -175,11 +175,11 @@ def _add_statements(row: Row, table: StatementTable, row_filter: RowFilter, even
 
 def _add_waveforms(rows: list[Row], root: Path, row_filter: RowFilter, events: EventBuffer, progress: Progress) -> None:
     with progress.task("Reading ECGs", len(rows)) as advance:
-        for row, read in zip(rows, in_order(lambda row: _waveform(row, root), rows), strict=True):
-            if isinstance(read, UnreadableRecord):
-                row_filter.reject_file(read.reason, f"ECG: {read.remedy}", row.line)
+        for row, ecg in zip(rows, in_order(lambda row: _waveform(row, root), rows), strict=True):
+            if isinstance(ecg, UnreadableRecord):
+                row_filter.reject_file(ecg.reason, f"ECG: {ecg.remedy}", row.line)
             else:
-                for code, part in by_kind(read):
+                for code, part in by_kind(ecg):
                     events.add(row.patient, row.time, code, blob=row_filter.sink.add_blob(*part.to_blob()))
             advance(1)
 
@@ -192,7 +192,7 @@ def _waveform(row: Row, root: Path) -> Waveform | UnreadableRecord:
 
 
 def _header(row: Row, root: Path) -> Path:
-    """Find the header at 100 Hz, or that at 500 Hz where the first is not there."""
+    """Return the header of the 100 Hz record, or else of the 500 Hz one."""
     try:
         return inside(root, f"{row.cell('filename_lr')}.hea")
     except UnreadablePath:

@@ -1,4 +1,4 @@
-"""SCP-ECG statements of PTB-XL: what a record states with which likelihood, and the diagnostic superclasses."""
+"""SCP-ECG statements of PTB-XL: their likelihoods in a record, and their diagnostic superclasses."""
 
 import re
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ _CERTAIN = 100.0
 
 
 def parse_statements(cell: str) -> dict[str, float | None]:
-    """Read `{'NORM': 80.0, 'SR': 0.0}`: likelihoods in percent; 0 stands for one that was not stated, here None.
+    """Parse `{'NORM': 80.0, 'SR': 0.0}`: likelihoods in percent, where 0 means not stated and becomes None.
 
     Raises:
-        UnreadableRecord: the cell is something else.
+        UnreadableRecord: the cell is not of this form.
     """
     stated = {code: float(likelihood) for code, likelihood in re.findall(_STATED, cell)}
     if not _ALL_STATED.fullmatch(cell) or any(likelihood > _CERTAIN for likelihood in stated.values()):
@@ -31,20 +31,20 @@ def parse_statements(cell: str) -> dict[str, float | None]:
 
 
 class StatementTable:
-    """The statements of the SCP-ECG standard, and the superclass of those that are diagnostic."""
+    """The SCP-ECG statements, with the superclass of diagnostic ones and None for others."""
 
     def __init__(self, superclass: Mapping[str, str | None]) -> None:
         self.superclass = superclass
 
     @classmethod
     def read(cls, path: Path, row_filter: RowFilter) -> "StatementTable":
-        """Read `scp_statements.csv`, whose first column, without a name, holds the codes.
+        """Read `scp_statements.csv`; its first column, which is unnamed, has the codes.
 
         Raises:
             IngestError: the file is missing, cannot be read, or lacks a column.
         """
         if not path.is_file():
-            raise IngestError(f"no {FILE} beside the database: give the whole folder of PTB-XL")
+            raise IngestError(f"no {FILE} in the folder of the database: give the whole folder of PTB-XL")
         found: dict[str, str | None] = {}
         try:
             with path.open("rb") as raw:
@@ -62,10 +62,10 @@ class StatementTable:
         return cls(found)
 
     def superclasses(self, codes: Mapping[str, float | None]) -> dict[str, bool] | None:
-        """Return whether each superclass is stated, at any likelihood; None where no statement is diagnostic.
+        """Return whether each superclass is stated, at any likelihood; None if no statement is diagnostic.
 
         Raises:
-            UnreadableRecord: a code is not in the table, so that a superclass may be missed.
+            UnreadableRecord: a code is not in the table, and might have a superclass.
         """
         if codes.keys() - self.superclass.keys():
             raise UnreadableRecord("unknown statement", f"add the code in column 'scp_codes' to {FILE}")
