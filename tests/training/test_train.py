@@ -54,7 +54,7 @@ class EnsemblePredictions:
 
         yield advance
 
-    def say(self, message):
+    def message(self, text):
         pass
 
     @property
