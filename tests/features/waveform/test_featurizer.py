@@ -11,6 +11,8 @@ from polyclinic.features.waveform.featurizer import WaveformError, WaveformFeatu
 from polyclinic.features.waveform.leads import LEADS
 from polyclinic.files import sha256
 from polyclinic.ingest.formats.waveform import Waveform
+from polyclinic.models.classical.columns.base import DesignOptions
+from polyclinic.models.classical.columns.waveform import WaveformColumns
 from tests.features.records import ASKED, samples_of
 
 CODE = "WAVEFORM//ECG//mV"
@@ -168,3 +170,20 @@ def test_what_cannot_be_read_is_named(store):
 def test_use_before_fit_says_so():
     with pytest.raises(NotFittedError, match=r"call fit\(\)"):
         WaveformFeaturizer().state()
+
+
+def test_classical_models_read_the_latest_recording(store):
+    old, new = store(1), store(2)
+    featurizer, _ = arrays_of(store, [(1, 1, old), (1, 40, new)])
+    samples = samples_of([1, 2])
+    both = featurizer.transform(known_of([(1, 1, old), (1, 40, new)], samples), samples, classical=True)["summary"]
+    latest = featurizer.transform(known_of([(1, 40, new)], samples), samples, classical=True)["summary"]
+    np.testing.assert_array_equal(both, latest)
+    assert both.shape == (2, len(featurizer.column_names))
+    assert np.isnan(both[1]).all()
+    columns = WaveformColumns.fit({}, featurizer.column_names, np.arange(2), DesignOptions())
+    [part] = WaveformColumns.from_state(columns.state()).parts(
+        {"summary": both, "present": np.array([True, False])}, ()
+    )
+    np.testing.assert_array_equal(part.values, both.astype(np.float64))
+    assert part.names == featurizer.column_names

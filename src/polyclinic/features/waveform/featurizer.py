@@ -15,6 +15,7 @@ from polyclinic.features.featurizer import Arrays, Blobs, Featurizer, NotFittedE
 from polyclinic.features.measurements import hours_before
 from polyclinic.features.waveform.leads import LEADS
 from polyclinic.features.waveform.preprocessing import Ecg, read_ecg
+from polyclinic.features.waveform.summaries import NAMES, summary
 from polyclinic.files import sha256
 from polyclinic.ingest.formats.waveform import Waveform
 
@@ -57,7 +58,8 @@ class WaveformFeaturizer(Featurizer):
     `[sample, record, lead, time]`, normalised, 0 where not valid; `valid` Boolean of the same shape; `log_scale`
     float32 `[sample, record, lead]`, the natural logarithm of that scale in mV, 0 where the lead is absent;
     `age_hours` float32 `[sample, record]`, before the prediction; `age_known` Boolean; and `blob`, text. A recording
-    without usable leads is skipped.
+    without usable leads is skipped. For classical models, `summary` float32 `[sample, column]` of the latest recording:
+    what `column_names` names, NaN where it is not known.
     """
 
     modality: ClassVar[str] = "waveform"
@@ -81,6 +83,11 @@ class WaveformFeaturizer(Featurizer):
         return {"leads": len(LEADS)}
 
     @property
+    def column_names(self) -> list[str]:
+        """Names of the columns of `summary`."""
+        return list(NAMES)
+
+    @property
     def recordings(self) -> int:
         """Recordings of a sample in the arrays."""
         if self._recordings is None:
@@ -93,8 +100,8 @@ class WaveformFeaturizer(Featurizer):
         self._recordings = max(1, min(most, self.options.recordings))
         return self
 
-    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:  # noqa: ARG002
-        """Return the arrays of `samples`, in their order.
+    def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
+        """Return the arrays of `samples`, in their order; with `classical` also `summary`.
 
         Raises:
             WaveformError: a recording cannot be read.
@@ -109,6 +116,8 @@ class WaveformFeaturizer(Featurizer):
             "age_known": np.zeros(shape[:2], dtype=bool),
             "blob": np.full(shape[:2], "", dtype="<U80"),
         }
+        if classical:
+            arrays["summary"] = np.full((shape[0], len(NAMES)), np.nan, dtype=np.float32)
         for row, found in enumerate(self.found(known, samples)):
             for place, (recording, ecg) in enumerate(self.usable(found)):
                 scale = scales(ecg)
@@ -119,6 +128,8 @@ class WaveformFeaturizer(Featurizer):
                 arrays["blob"][row, place] = recording.blob
                 arrays["age_known"][row, place] = not math.isnan(recording.hours)
                 arrays["age_hours"][row, place] = np.nan_to_num(recording.hours)
+                if classical and place == 0:
+                    arrays["summary"][row] = summary(ecg, self.options.sampling_hz)
         return arrays
 
     def found(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[list[Recording]]:
