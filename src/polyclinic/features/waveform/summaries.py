@@ -38,7 +38,8 @@ def qrs_complexes(ecg: Ecg, sampling_hz: float) -> Int64[np.ndarray, " beat"]:
     height = _HEIGHT * float(np.quantile(energy, 0.98))
     if height <= 0:
         return np.zeros(0, dtype=np.int64)
-    return find_peaks(energy, height=height, distance=max(1, round(_APART_S * sampling_hz)))[0].astype(np.int64)
+    peaks: np.ndarray = find_peaks(energy, height=height, distance=max(1, round(_APART_S * sampling_hz)))[0]
+    return peaks.astype(np.int64)
 
 
 def _levels(signal: np.ndarray, valid: np.ndarray, beats: np.ndarray, sampling_hz: float) -> list[float]:
