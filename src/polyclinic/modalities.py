@@ -25,7 +25,9 @@ class Modality:
     sizes: str  # what an encoder must know of the arrays: a `models.network.config.Sizes`
     encoders: Mapping[str, str]  # factories of encoders by name; the first is the default
     columns: str  # what classical models read: a `models.classical.columns.base.ModalityColumns`
-    explanation: str  # a `explain.inputs.base.ModalityExplanation`
+    explanation: str  # an `explain.inputs.base.ModalityExplanation`
+    kept: str  # which scores an assessment keeps: an `assess.kept_scores.KeptScores`
+    section: str  # of the assessment's page: an `exchange.html.sections.Section`
 
 
 class References(Mapping[str, Any]):
@@ -67,6 +69,8 @@ MODALITIES: Mapping[str, Modality] = {
             },
             columns="models.classical.columns.structured:StructuredColumns",
             explanation="explain.inputs.structured:EXPLANATION",
+            kept="assess.kept_scores:STRUCTURED",
+            section="exchange.html.structured_section:sections",
         ),
         Modality(
             name="series",
@@ -81,6 +85,8 @@ MODALITIES: Mapping[str, Modality] = {
             },
             columns="models.classical.columns.series:SeriesColumns",
             explanation="explain.inputs.series:EXPLANATION",
+            kept="assess.kept_scores:SERIES",
+            section="exchange.html.series_section:sections",
         ),
         Modality(
             name="note",
@@ -96,10 +102,12 @@ MODALITIES: Mapping[str, Modality] = {
             },
             columns="models.classical.columns.note:NoteColumns",
             explanation="explain.inputs.note:EXPLANATION",
+            kept="assess.kept_scores:NOTE",
+            section="exchange.html.note_section:sections",
         ),
         Modality(
             name="image",
-            noun="pictures",
+            noun="images",
             kinds=("IMAGE",),
             featurizer="features.image.featurizer:ImageFeaturizer",
             sizes="models.network.config:ImageSizes",
@@ -110,6 +118,8 @@ MODALITIES: Mapping[str, Modality] = {
             },
             columns="models.classical.columns.image:ImageColumns",
             explanation="explain.inputs.image:EXPLANATION",
+            kept="assess.kept_scores:IMAGE",
+            section="exchange.html.image_section:sections",
         ),
     )
 }

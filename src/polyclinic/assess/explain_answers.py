@@ -7,49 +7,37 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from polyclinic.assess.assessment import Answer, Record
 from polyclinic.assess.explanation import (
     Explanation,
-    FeatureScore,
     InCommon,
     MapSetting,
-    MeasurementScore,
     ModalityShare,
     Outcome,
-    PictureRegions,
     Similar,
     Trust,
-    WordScore,
 )
+from polyclinic.assess.kept_scores import Displayed, KeptScores
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import (
     Attribution,
-    NoteAttribution,
-    PictureAttribution,
-    SeriesAttribution,
-    StructuredAttribution,
 )
 from polyclinic.explain.audit.record import Verdict, stored_verdicts
 from polyclinic.explain.inputs.baseline import usual_of
-from polyclinic.explain.localisation.coordinates import region_in_picture
-from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.operating_point import OperatingPoint, stored_operating_point
-from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.methods.integrated_gradients import METHOD, integrated_gradients_of_each
 from polyclinic.explain.methods.saliency_maps import displayed_maps
 from polyclinic.explain.neighbours.similar_patients import Neighbourhood, SimilarPatient
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.explain.shapley.modalities import ModalityShapley, modality_shapley_of_each
 from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.modalities import MODALITIES, References
 from polyclinic.models.bundle.bundle import Bundle
 
-MOST_FEATURES, MOST_MEASUREMENTS = 12, 24
-"""Number of scores that an assessment keeps."""
 SENSITIVITY = 0.5
 """Default sensitivity of the regions, without an audit: attribution of at least half the maximum."""
 
+KEPT_SCORES: Mapping[str, KeptScores] = References({name: row.kept for name, row in MODALITIES.items()})
 _NEIGHBOURHOODS: dict[tuple[str, str], Neighbourhood] = {}
 
 
@@ -111,7 +99,7 @@ def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -
     trust, setting = _trust(verdicts, METHOD), _setting(verdicts, operating_point)
     explanations = {}
     for attribution, shown, share in zip(attributions, maps, shares, strict=True):
-        parts = _scores(attribution) | _regions(sample, attribution.pictures, shown, setting)
+        parts = _scores(attribution, Displayed(sample, shown, setting))
         complete = attribution.with_pictures(shown)
         explanations[attribution.task] = Explained(Explanation(**share, **parts, trust=trust), complete)
     return explanations
@@ -120,22 +108,6 @@ def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -
 def _shares(shapley: ModalityShapley) -> dict[str, Any]:
     shares = tuple(ModalityShare(modality=name, share=share) for name, share in shapley.by_modality.items())
     return {"output": shapley.output.name, "without_inputs": shapley.answer.nothing, "modalities": shares}
-
-
-def _regions(
-    sample: Sample,
-    scored: Sequence[PictureAttribution],
-    shown: Sequence[PictureAttribution],
-    setting: MapSetting,
-) -> dict[str, Any]:
-    """Find the regions of images on the displayed maps; their scores are those of the attribution."""
-    if not scored:
-        return {}
-    pairs = zip(scored, shown, strict=True)
-    return {
-        "map": setting,
-        "pictures": tuple(_picture(sample, map_, score.total, setting.sensitivity) for score, map_ in pairs),
-    }
 
 
 def _trust(verdicts: Mapping[str, Verdict], method: str) -> Trust:
@@ -188,54 +160,13 @@ def _similar(patient: SimilarPatient) -> Similar:
     )
 
 
-def _scores(attribution: Attribution) -> dict[str, Any]:
+def _scores(attribution: Attribution, displayed: Displayed) -> dict[str, Any]:
     gap = attribution.completeness.gap if attribution.completeness else math.inf
-    return {
+    found: dict[str, Any] = {
         "method": attribution.method,
         "baseline": attribution.baseline,
         "gap": gap if math.isfinite(gap) else None,
-        "features": _features(attribution["structured"]) if attribution.get("structured") else (),
-        "measurements": _measurements(attribution["series"]) if attribution.get("series") else (),
-        "words": _words(attribution["note"]) if attribution.get("note") else (),
     }
-
-
-def _features(attribution: StructuredAttribution) -> tuple[FeatureScore, ...]:
-    order = np.argsort(-np.abs(attribution.scores), kind="stable")[:MOST_FEATURES].tolist()
-    return tuple(
-        FeatureScore(
-            name=attribution.names[k],
-            code=attribution.codes[k],
-            value=None if np.isnan(attribution.values[k]) else float(attribution.values[k]),
-            score=float(attribution.scores[k]),
-        )
-        for k in order
-        if attribution.scores[k]
-    )
-
-
-def _measurements(attribution: SeriesAttribution) -> tuple[MeasurementScore, ...]:
-    order = sorted(attribution.measurements, key=lambda m: -abs(m.score))[:MOST_MEASUREMENTS]
-    return tuple(MeasurementScore(**m._asdict()) for m in order if m.score)
-
-
-def _words(attribution: NoteAttribution) -> tuple[WordScore, ...]:
-    return tuple(WordScore(**word._asdict(), negates=word.negates) for word in attribution.words)
-
-
-def _picture(sample: Sample, attribution: PictureAttribution, score: float, sensitivity: float) -> PictureRegions:
-    spacing = spacing_of(sample, attribution.blob)
-    mm = None if spacing is None else (spacing.mm, spacing.mm)
-    regions = (
-        region_in_picture(region, attribution.canvas, mm) for region in localise(attribution.scores, sensitivity)
-    )
-    return PictureRegions(
-        blob=attribution.blob,
-        view=attribution.view,
-        width=attribution.canvas.width,
-        height=attribution.canvas.height,
-        score=score,
-        sensitivity=sensitivity,
-        spacing=None if spacing is None else spacing.measured,
-        regions=tuple(region for region in regions if region is not None),
-    )
+    for modality, part in attribution.parts.items():
+        found |= KEPT_SCORES[modality].keep(part, displayed)
+    return found

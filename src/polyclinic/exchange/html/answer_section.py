@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from polyclinic.assess import Answer, Assessment, Explanation
 from polyclinic.exchange.html.evidence import Evidence, kept_evidence
 from polyclinic.exchange.html.formatting import output_name, percentage_points, probability
-from polyclinic.exchange.html.image_section import image_section
-from polyclinic.exchange.html.note_section import note_section
-from polyclinic.exchange.html.series_section import series_section
+from polyclinic.exchange.html.sections import Context, evidence_sections
 from polyclinic.exchange.html.similar_section import similar_section
-from polyclinic.exchange.html.verdict import MODALITIES, cautions, completeness, verdict
-from polyclinic.exchange.html.waterfall import Write, waterfall
-from polyclinic.explain.attribution import StructuredAttribution
+from polyclinic.exchange.html.verdict import cautions, completeness, verdict
+from polyclinic.exchange.html.waterfall import WaterfallSection, Write, waterfall
 from polyclinic.explain.display.labels import number, signed, writer
-from polyclinic.explain.display.summaries import modality_steps, structured_steps
+from polyclinic.explain.display.summaries import modality_steps
 from polyclinic.html import Markup, render
+from polyclinic.modalities import noun
 
 METHODS = {"integrated_gradients": "Integrated gradients"}
 BASELINES = {
@@ -34,15 +31,6 @@ TRUST = {
 """Texts on the audit of the attribution method; their fields are the method and the reason."""
 COMPLETE = 0.02
 """Completeness gap above which a caution is shown."""
-
-
-class WaterfallSection(NamedTuple):
-    """A titled waterfall; `name` is its CSS class."""
-
-    name: str
-    title: str
-    lead: str
-    table: Markup
 
 
 def answer_section(
@@ -73,8 +61,7 @@ def answer_section(
         explained_output=_explained_output(answer.explanation) if answer.explanation else "",
         trust=_trust(answer.explanation) if answer.explanation else "",
         modalities=_modalities(answer, answer.explanation) if answer.explanation else None,
-        evidence_sections=list(_evidence_sections(answer, given, place, images)),
-        structured=_structured(answer, given),
+        evidence_sections=_sections(answer, given, place, images),
         similar=similar_section(record.similar, answer.task) if record else "",
         exactness=_exactness(answer, answer.explanation, evidence) if answer.explanation else "",
     )
@@ -115,28 +102,14 @@ def _trust(explanation: Explanation) -> str:
     return TRUST[explanation.trust.verdict].format(subject, reason)
 
 
-def _evidence_sections(
-    answer: Answer, evidence: Evidence | None, place: int, images: Mapping[str, str]
-) -> Iterator[Markup]:
-    """Yield the sections of images, notes and series."""
-    explanation = answer.explanation
-    if explanation is None or evidence is None:
-        return
-    attribution, scale = evidence.attribution, answer.scale
-    scores = {picture.blob: picture.score for picture in explanation.pictures}
-    for rank, picture in enumerate(attribution.pictures):
-        if picture.blob in evidence.images:
-            content, shared = evidence.images[picture.blob], images[picture.blob]
-            score = scores.get(picture.blob)
-            yield image_section(picture, content, shared, f"{place}-{rank}", explanation.map, score, scale)
-    if attribution.get("note"):
-        yield note_section(attribution["note"], evidence.notes, scale)
-    if attribution.get("series"):
-        yield series_section(attribution["series"], scale, evidence.whole)
+def _sections(answer: Answer, evidence: Evidence | None, place: int, images: Mapping[str, str]) -> list[Markup]:
+    if answer.explanation is None or evidence is None:
+        return []
+    return list(evidence_sections(Context(answer, evidence, place, images)))
 
 
 def _modalities(answer: Answer, explanation: Explanation) -> WaterfallSection | None:
-    shares = {MODALITIES.get(share.modality, share.modality): share.share for share in explanation.modalities}
+    shares = {noun(share.modality): share.share for share in explanation.modalities}
     steps = modality_steps(explanation.without_inputs, shares)
     if not steps:
         return None
@@ -155,24 +128,6 @@ def _threshold(answer: Answer, output: str) -> float | None:
         return None
     operating = next((estimate.operating for estimate in answer.outputs if estimate.output == output), None)
     return operating.threshold if operating and operating.threshold <= 1 else None
-
-
-def _structured(answer: Answer, evidence: Evidence | None) -> WaterfallSection | None:
-    structured = evidence.attribution.get("structured") if evidence and answer.explanation else None
-    steps = structured_steps(structured) if structured else ()
-    if evidence is None or structured is None or not steps:
-        return None
-    ends = ("No features", "Structured record" if evidence.whole else "These features")
-    write = writer(step.score for step in steps)
-    table = waterfall(steps, ends, ("Feature", "Recorded", f"Adds, {answer.scale}"), (write, write))
-    return WaterfallSection("structured", "Structured record", _structured_lead(structured, evidence.whole), table)
-
-
-def _structured_lead(structured: StructuredAttribution, whole: bool) -> str:
-    if not whole:
-        return "The features of the largest contributions."
-    known = int((structured.scores != 0).sum())
-    return f"The largest of {known} known features; one bar sums the others."
 
 
 def _exactness(answer: Answer, explanation: Explanation, evidence: Evidence | None) -> str:

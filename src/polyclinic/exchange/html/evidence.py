@@ -6,23 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import numpy as np
-
-from polyclinic.assess import Answer, Assessment, Explanation
+from polyclinic.assess import Answer, Assessment
+from polyclinic.assess.explain_answers import KEPT_SCORES
 from polyclinic.cohort import Cohort
-from polyclinic.explain.attribution import (
-    Attribution,
-    Measurement,
-    NoteAttribution,
-    SeriesAttribution,
-    StructuredAttribution,
-    WordScore,
-)
+from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.methods.integrated_gradients import integrated_gradients_of_each
 from polyclinic.explain.methods.saliency_maps import displayed_maps
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.features.note.layout import Note
+from polyclinic.modalities import MODALITIES
 from polyclinic.models.bundle.bundle import Bundle
 
 
@@ -73,6 +66,7 @@ def kept_evidence(assessment: Assessment, answer: Answer) -> Evidence | None:
     explanation = answer.explanation
     if explanation is None or explanation.method is None or answer.prediction_time is None:
         return None
+    restored = ((name, KEPT_SCORES[name].restore(explanation)) for name in MODALITIES)
     attribution = Attribution(
         assessment.subject_id,
         answer.prediction_time,
@@ -81,15 +75,7 @@ def kept_evidence(assessment: Assessment, answer: Answer) -> Evidence | None:
         explanation.method,
         explanation.baseline,
         None,
-        {
-            name: part
-            for name, part in {
-                "structured": _structured(explanation),
-                "series": _series(explanation),
-                "note": _note(explanation),
-            }.items()
-            if part is not None
-        },
+        {name: part for name, part in restored if part is not None},
     )
     return Evidence(attribution, whole=False)
 
@@ -121,27 +107,3 @@ def _attributed(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> di
     setting = next((explanation.map for _, explanation in explained if explanation.map), None)
     maps = displayed_maps(bundle, sample, found, setting)
     return {one.task: one.with_pictures(pictures) for one, pictures in zip(found, maps, strict=True)}
-
-
-def _structured(explanation: Explanation) -> StructuredAttribution | None:
-    rows = explanation.features
-    if not rows:
-        return None
-    values = [np.nan if row.value is None else row.value for row in rows]
-    return StructuredAttribution(
-        tuple(row.name for row in rows),
-        tuple(row.code for row in rows),
-        np.array(values, dtype=np.float64),
-        np.array([row.score for row in rows]),
-    )
-
-
-def _series(explanation: Explanation) -> SeriesAttribution | None:
-    rows = sorted(explanation.measurements, key=lambda one: (-one.hours, one.code))
-    kept = tuple(Measurement(one.code, one.hours, one.value, one.score) for one in rows)
-    return SeriesAttribution(kept) if kept else None
-
-
-def _note(explanation: Explanation) -> NoteAttribution | None:
-    words = tuple(WordScore(**one.model_dump(exclude={"negates"})) for one in explanation.words)
-    return NoteAttribution(words) if words else None

@@ -7,6 +7,7 @@ sensitivity are computed here, by `explain.localisation`, so that the page agree
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
 from io import BytesIO
 from math import isclose, sqrt
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from polyclinic.assess import MapSetting
+from polyclinic.exchange.html.sections import Context
 from polyclinic.explain.attribution import Canvas, PictureAttribution
 from polyclinic.explain.display.labels import writer
 from polyclinic.explain.display.summaries import AMBER, START, strength_of, tint
@@ -116,6 +118,23 @@ def image_section(
         contribution=_contribution(picture, score, scale),
         setting=setting,
     )
+
+
+def sections(context: Context) -> Iterator[Markup]:
+    """Yield one section per image whose file is among the evidence."""
+    explanation, evidence = context.answer.explanation, context.evidence
+    kept = {picture.blob: picture.score for picture in explanation.pictures} if explanation else {}
+    for rank, picture in enumerate(evidence.attribution.pictures):
+        if picture.blob in evidence.images:
+            yield image_section(
+                picture,
+                evidence.images[picture.blob],
+                context.images[picture.blob],
+                f"{context.place}-{rank}",
+                explanation.map if explanation else None,
+                kept.get(picture.blob),
+                context.answer.scale,
+            )
 
 
 def shared_image(content: bytes, name: str) -> Markup:

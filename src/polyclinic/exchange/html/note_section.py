@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from polyclinic.exchange.html.formatting import sign_class
+from polyclinic.exchange.html.sections import Context
 from polyclinic.explain.attribution import NoteAttribution, WordScore
 from polyclinic.explain.display.labels import writer
 from polyclinic.explain.display.summaries import TotalOfWord, levels, weightiest
@@ -49,6 +50,12 @@ def note_section(note: NoteAttribution, notes: Sequence[Note], scale: str) -> Ma
     negations = ", ".join(sorted({word.text.lower() for word in note.negations}))
     lists = (("Most positive", _totals(pro, write)), ("Most negative", _totals(contra, write)))
     return render("exchange/html/note_section.html", notes=marked, lists=lists, negations=negations)
+
+
+def sections(context: Context) -> Iterator[Markup]:
+    """Yield one section."""
+    evidence = context.evidence
+    yield note_section(evidence.attribution["note"], evidence.notes, context.answer.scale)
 
 
 def _marked(note: Note, number: int, word_levels: Mapping[WordScore, int], write: Write) -> MarkedNote:

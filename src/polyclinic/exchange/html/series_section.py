@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from polyclinic.exchange.html.formatting import position, sign_class, ticks
+from polyclinic.exchange.html.sections import Context
 from polyclinic.explain.attribution import SeriesAttribution
 from polyclinic.explain.display.labels import number, with_unit, writer
 from polyclinic.explain.display.summaries import Lane, lanes
@@ -68,6 +69,12 @@ def series_section(series: SeriesAttribution, scale: str, whole: bool = True) ->
         whole=whole,
         height=HEIGHT,
     )
+
+
+def sections(context: Context) -> Iterator[Markup]:
+    """Yield one section."""
+    evidence = context.evidence
+    yield series_section(evidence.attribution["series"], context.answer.scale, evidence.whole)
 
 
 def _row(lane: Lane, span: float, largest: float, write: Write) -> Row:

@@ -8,14 +8,8 @@ from polyclinic.evaluation.report.metric_names import term
 from polyclinic.exchange.html.formatting import output_name, position, probability
 from polyclinic.explain.display.labels import label_of, number
 from polyclinic.html import Markup, render
+from polyclinic.modalities import noun
 
-MODALITIES = {
-    "structured": "structured record",
-    "series": "measurements over time",
-    "note": "notes",
-    "image": "images",
-    "waveform": "waveforms",
-}
 BASES = {
     "calibration_and_networks": "95 % interval, over calibrations and networks",
     "calibration": "95 % interval, over calibrations",
@@ -61,7 +55,7 @@ def completeness(record: Record) -> Markup:
     return render(
         "exchange/html/completeness.html",
         record=record,
-        modalities=MODALITIES,
+        noun=noun,
         lists=(
             (
                 "Usually recorded, missing here",
@@ -115,7 +109,7 @@ def _conformal_set(found: ConformalSet, unit: str) -> dict[str, str]:
 def _cost(answer: Answer) -> Iterator[str]:
     cost = answer.cost
     if cost is not None:
-        missing = " and ".join(MODALITIES.get(name, name) for name in cost.missing)
+        missing = " and ".join(noun(name) for name in cost.missing)
         yield f"Without {missing}, {term(cost.figure).label} is {cost.given}; with all inputs it is {cost.whole}."
 
 

@@ -1,6 +1,7 @@
 """Waterfall charts: how contributions add up, as a table that a screen reader can read."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from polyclinic.exchange.html.formatting import position, sign_class, ticks
 from polyclinic.explain.display.summaries import Step
@@ -36,6 +37,15 @@ class Axis:
     def ticks(self) -> tuple[float, ...]:
         """Round numbers within the axis."""
         return ticks(self.low, self.high)
+
+
+class WaterfallSection(NamedTuple):
+    """A titled waterfall; `name` is its CSS class."""
+
+    name: str
+    title: str
+    lead: str
+    table: Markup
 
 
 def waterfall(
