@@ -37,7 +37,7 @@ def out_of_fold(study: Study, cohort: Cohort, number: int, seed: int, cache: Enc
         fitted = []
         seconds.append(clocked(lambda: fitted.append(fit_study(study, cohort, subjects=learnt, cache=cache))))  # noqa: B023
         bundle = fitted[0].bundle
-        asked = sampled.frame[fold.validation].drop("sample").with_row_index("sample")
+        asked = sampled.take(fold.validation).frame
         said = bundle.ensemble.answer(bundle.arrays(cohort, asked), every_member=True)[task.name]
         for name, given in {UNIFIED: said.answers, **{k: v.answers for k, v in said.members.items()}}.items():
             answers.setdefault(name, np.full(len(subjects), np.nan))[fold.validation] = given[:, 0]

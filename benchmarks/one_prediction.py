@@ -13,7 +13,7 @@ from polyclinic.features.image.preprocessing import canonical, read_picture
 from polyclinic.features.known_record import record_of
 from polyclinic.features.note.featurizer import NoteFeaturizer
 from polyclinic.study import Network
-from polyclinic.tasks import samples
+from polyclinic.tasks import renumber_samples, samples
 from polyclinic.training.fit import fit_study
 
 TASK = "demo_deterioration"
@@ -31,7 +31,7 @@ class Patients:
         asked = samples(cohort, bundle.tasks).frame
         arrays = bundle.arrays(cohort, asked)
         whole = np.flatnonzero(np.all([one["present"] for one in arrays.values()], axis=0))[:most]
-        self.samples = [asked[int(row)].drop("sample").with_row_index("sample") for row in whole]
+        self.samples = [renumber_samples(asked[int(row)]) for row in whole]
         self.events = [cohort.subject(sample["subject_id"][0]) for sample in self.samples]
         self.pictures = [[name for name in arrays["image"]["blob"][row] if name] for row in whole]
         self.sentences = [self._sentences(bundle, place) for place in range(len(whole))]

@@ -108,12 +108,12 @@ def test_train_refuses_what_it_cannot_use(hospital, polyclinic, tmp_path):
 def test_train_does_not_write_over_what_is_no_bundle(simple, hospital, polyclinic, tmp_path):
     write_text(tmp_path / "mine" / "thesis.txt", "years of work")
     refused = polyclinic("train", hospital.path, "--config", simple, "--out", tmp_path / "mine").refusal
-    assert "holds something else than a bundle" in refused
+    assert "holds something other than a bundle" in refused
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
     file = tmp_path / "mine" / "thesis.txt"
     for out in (file, file / "bundle"):
         refused = polyclinic("train", hospital.path, "--config", simple, "--out", out).refusal
-        assert refused == f"{file} is a file, and no folder: name a new folder with --out"
+        assert refused == f"{file} is a file, not a folder: name a new folder with --out"
     assert file.read_text() == "years of work"
 
 
@@ -153,7 +153,7 @@ def test_evaluate_refuses_what_it_cannot_use(trained, hospital, polyclinic, tmp_
 def test_evaluate_says_when_it_measures_what_was_learnt(trained, hospital, polyclinic):
     done = polyclinic("evaluate", trained.folder, hospital.path, "--split", "tuning")
     assert done.code == 0
-    assert "caution: the bundle learnt from 10 of these subjects, so the figures flatter" in done.err
+    assert "caution: 10 of these subjects were used in training, so the figures are optimistic" in done.err
 
 
 def test_predict_writes_an_answer_for_everyone(trained, hospital, polyclinic, tmp_path):

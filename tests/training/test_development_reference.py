@@ -62,7 +62,9 @@ def test_without_a_reserved_split_they_are_out_of_fold(hospital, cache):
 
 def test_a_reserved_split_without_answers_is_refused(hospital, cache):
     learnt = hospital.subjects_in("train")
-    with pytest.raises(StudyError, match=f"nobody in tuning has an answer to {TASK}: reserve another split, or none"):
+    with pytest.raises(
+        StudyError, match=f"no subject in tuning has a label for {TASK}: reserve another split, or none"
+    ):
         fit_study(RESERVING, hospital, subjects=learnt, cache=cache)
 
 
@@ -124,14 +126,14 @@ def test_sets_hold_the_truth_of_new_patients_as_often_as_promised(tmp_path, cach
     everyone = cohort.subjects["subject_id"].sort().to_list()
     bundle = fit_study(SIMPLE, cohort, subjects=everyone[::2], cache=cache).bundle
     sampled = samples(cohort, SIMPLE.tasks)
-    rows = sampled.rows(everyone[1::2])
-    frame = sampled.frame[rows].drop("sample").with_row_index("sample")
-    arrays = bundle.arrays(cohort, frame)
-    targets = {name: type(target)(*(part[rows] for part in target)) for name, target in sampled.targets.items()}
-    answers = {name: said.answers for name, said in bundle.ensemble.answer(arrays).items()}
-    able = np.ones(len(rows), dtype=bool)
+    unseen = sampled.take(sampled.rows(everyone[1::2]))
+    arrays = bundle.arrays(cohort, unseen.frame)
+    answers = {name: prediction.answers for name, prediction in bundle.ensemble.answer(arrays).items()}
+    able = np.ones(unseen.frame.height, dtype=bool)
     scores = conformity_of(
-        bundle.tasks[0], OutOfFoldPredictions(frame["subject_id"].to_numpy(), targets, answers, able), "tuning"
+        bundle.tasks[0],
+        OutOfFoldPredictions(unseen.frame["subject_id"].to_numpy(), unseen.targets, answers, able),
+        "tuning",
     ).scores[0]
     n = len(scores) // 2
     covered = []
@@ -148,7 +150,7 @@ def test_the_usual_picture_is_the_mean_of_the_maps_of_development(trained, hospi
     sampled = samples(hospital, bundle.tasks)
     chosen = {subject for split in bundle.origin["development"] for subject in hospital.subjects_in(split)}
     rows = np.flatnonzero([subject in chosen for subject in sampled.frame["subject_id"]])
-    frame = sampled.frame[rows].drop("sample").with_row_index("sample")
+    frame = sampled.take(rows).frame
     image = bundle.arrays(hospital, frame)["image"]
     maps = np.asarray(image["tokens"])[np.asarray(image["view_mask"])]
     np.testing.assert_allclose(bundle.reference.usual_picture, maps.mean(axis=0, dtype=np.float64), atol=1e-5)
@@ -159,7 +161,7 @@ def test_the_usual_words_are_the_share_of_development_notes_that_say_or_deny_the
     sampled = samples(hospital, bundle.tasks)
     chosen = {subject for split in bundle.origin["development"] for subject in hospital.subjects_in(split)}
     rows = np.flatnonzero([subject in chosen for subject in sampled.frame["subject_id"]])
-    note = bundle.arrays(hospital, sampled.frame[rows].drop("sample").with_row_index("sample"))["note"]
+    note = bundle.arrays(hospital, sampled.take(rows).frame)["note"]
     usual, vocabulary = bundle.reference.usual_words, bundle.features.featurizers["note"].vocabulary
     assert usual.shape == (2, len(vocabulary))
     for word, denied in (("with", False), ("immunosuppressed", False), ("immunosuppressed", True), ("unknown", False)):

@@ -65,7 +65,7 @@ def test_a_modality_that_hardly_anyone_has_is_no_obstacle(hospital, cache, tmp_p
         "logistic_regression:structured",
     ]
     assert bundle.predict(few).frame.height == 72
-    with pytest.raises(StudyError, match="too few development samples with an answer have any of the inputs"):
+    with pytest.raises(StudyError, match="too few labelled development samples have any of the inputs"):
         fit_study(SIMPLE.model_copy(update={"inputs": ("note",)}), few, cache=cache)
 
 
@@ -80,7 +80,7 @@ OUTCOME = pl.col("code") == "OUTCOME//deterioration"
 
 def test_a_question_that_all_answer_alike_is_refused(hospital, cache, tmp_path):
     alike = keeping(hospital, tmp_path, ~(OUTCOME & (pl.col("numeric_value") == 1)))
-    with pytest.raises(StudyError, match="demo_deterioration has the same answer for every development subject"):
+    with pytest.raises(StudyError, match="demo_deterioration has the same label for all development samples"):
         fit_study(SIMPLE, alike, cache=cache)
 
 
@@ -88,7 +88,7 @@ def test_too_few_answers_are_refused(hospital, cache, tmp_path):
     noted = hospital.events().filter(pl.col("code") == "NOTE//indication").collect()["subject_id"]
     known = sorted(set(hospital.subjects_in("train")) & set(noted))[:3]
     few = keeping(hospital, tmp_path, ~OUTCOME | pl.col("subject_id").is_in(known))
-    with pytest.raises(StudyError, match="answered for 3 development samples: too few to learn from"):
+    with pytest.raises(StudyError, match="labelled for only 3 development samples: too few to learn from"):
         fit_study(SIMPLE.model_copy(update={"inputs": ("note",)}), few, cache=cache)
 
 
@@ -99,7 +99,7 @@ def test_a_cohort_without_the_outcome_is_refused(hospital, cache, tmp_path):
 
 
 def test_nobody_to_learn_from_is_refused(hospital, cache):
-    with pytest.raises(StudyError, match="no development subject has an answer"):
+    with pytest.raises(StudyError, match="no development subject has a label"):
         fit_study(SIMPLE, hospital, subjects=[-1], cache=cache)
 
 

@@ -17,11 +17,12 @@ from lifelines.utils import concordance_index
 
 from polyclinic import Bundle, Study
 from polyclinic.evaluation.estimate import decimal
-from polyclinic.tasks import samples
-from polyclinic.training import train as run
+from polyclinic.tasks import renumber_samples, samples
+from polyclinic.training import cross_validation
+from polyclinic.training import fit as fit_module
 from polyclinic.training.cross_validation import cross_validate
 from polyclinic.training.evaluation.evaluate import Report
-from polyclinic.training.fit import WORK
+from polyclinic.training.fit import WORK, fit_checked_study
 from polyclinic.training.output_folder import write_report
 from polyclinic.training.train import train_and_measure
 from tests.hospital import EVERY_KIND, SIMPLE, STUDY, files_of, rewritten
@@ -32,7 +33,7 @@ DRAWN = ("plots/", "report.html", "logs/")
 """What a bundle is not made of."""
 
 
-class EnsemblePredictions:
+class RecordedProgress:
     """A progress that notes every long step, and fails at one of them."""
 
     def __init__(self, stop_at=None):
@@ -123,7 +124,7 @@ def test_predictions_of_the_held_out_are_those_of_the_bundle(trained, hospital):
 def test_tasks_of_other_kinds_are_written_too(every_kind, tmp_path):
     kinds = ("demo_survival", "demo_stay")
     some = Report(every_kind.report.samples, {task: every_kind.report[task] for task in kinds})
-    heard = EnsemblePredictions()
+    heard = RecordedProgress()
     write_report(some, tmp_path, "Some.", heard)
     assert heard.steps == ["plots of demo_survival", "plots of demo_stay", "page"]
     assert heard.done == heard.totals
@@ -159,7 +160,7 @@ def killed(hospital, cache, tmp_path_factory):
 
 
 def test_a_killed_run_goes_on_and_leaves_the_same_bits(killed, trained, hospital, cache, tmp_path):
-    folder, heard = shutil.copytree(killed, tmp_path / "again"), EnsemblePredictions()
+    folder, heard = shutil.copytree(killed, tmp_path / "again"), RecordedProgress()
     train_and_measure(STUDY, hospital, folder, cache=cache, progress=heard)
     assert heard.networks == ["network, fold 2"]
     assert not (folder / WORK).exists()
@@ -173,7 +174,7 @@ def test_a_killed_run_goes_on_and_leaves_the_same_bits(killed, trained, hospital
 
 @pytest.mark.parametrize("change", ["seed", "cohort"])
 def test_another_study_or_cohort_begins_anew(change, killed, hospital, cache, tmp_path):
-    folder, heard = shutil.copytree(killed, tmp_path / "other"), EnsemblePredictions(stop_at="classical models")
+    folder, heard = shutil.copytree(killed, tmp_path / "other"), RecordedProgress(stop_at="classical models")
     study = STUDY.model_copy(update={"seed": 1}) if change == "seed" else STUDY
     cohort = hospital
     if change == "cohort":
@@ -188,10 +189,20 @@ def test_cross_validation_goes_on_but_not_with_other_folds(hospital, cache, tmp_
     study = STUDY.model_copy(update={"inputs": ("structured",)})
     both = ["network, fold 1", "network, fold 2"]
     for folds, begun in ((2, both), (2, []), (3, both)):
-        heard = EnsemblePredictions(stop_at="classical models")
+        heard = RecordedProgress(stop_at="classical models")
         with pytest.raises(KeyboardInterrupt):
             cross_validate(study, hospital, tmp_path, folds=folds, cache=cache, progress=heard)
         assert heard.networks == begun
+
+
+@pytest.mark.parametrize("run", [train_and_measure, lambda *a, **k: cross_validate(*a, folds=2, **k)])
+def test_study_and_logger_are_checked_once(run, hospital, cache, tmp_path, monkeypatch):
+    checks = []
+    monkeypatch.setattr(fit_module, "check_network", lambda study: checks.append("network"))
+    monkeypatch.setattr(fit_module, "check_logger", lambda logger: checks.append("logger"))
+    with pytest.raises(KeyboardInterrupt):
+        run(SIMPLE, hospital, tmp_path, cache=cache, progress=RecordedProgress(stop_at="classical models"))
+    assert checks == ["network", "logger"]
 
 
 @pytest.fixture(scope="module")
@@ -201,16 +212,15 @@ def crossed(hospital, cache, tmp_path_factory):
 
 
 def cross(study, hospital, folder, **options):
-    """Cross-validate, and give the report, every fit on the way, and the folder."""
+    """Cross-validate; return the report, every fit on the way, and the folder."""
     fitted = []
 
     def fit(*arguments, **options):
-        fitted.append(really(*arguments, **options))
+        fitted.append(fit_checked_study(*arguments, **options))
         return fitted[-1]
 
-    really = run.fit
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "fit", fit)
+        patch.setattr(cross_validation, "fit_checked_study", fit)
         report = cross_validate(study, hospital, folder, **options)
     return report, fitted, folder
 
@@ -259,7 +269,7 @@ def test_predictions_of_a_cross_validation_are_those_out_of_fold(crossed):
 @pytest.fixture(scope="module")
 def crossed_kinds(hospital, cache, tmp_path_factory):
     """A cross-validation of a task of each kind in two folds, that hears of every long step."""
-    study, heard = EVERY_KIND.model_copy(update={"inputs": ("structured", "note")}), EnsemblePredictions()
+    study, heard = EVERY_KIND.model_copy(update={"inputs": ("structured", "note")}), RecordedProgress()
     folder = tmp_path_factory.mktemp("kinds")
     return *cross(study, hospital, folder, folds=2, cache=cache, progress=heard), heard
 
@@ -313,7 +323,7 @@ def test_survival_of_all_folds_is_measured_at_the_same_times(crossed_kinds, hosp
     assert "integrated_brier" in evaluation.figures
     for ends, one in zip(bins[:2], fitted[:2], strict=True):
         strangers = ~report.samples["subject_id"].is_in(one.samples["subject_id"].unique().implode()).to_numpy()
-        frame = report.samples.filter(strangers).drop("sample").with_row_index("sample")
+        frame = renumber_samples(report.samples.filter(strangers))
         own = one.bundle.ensemble.answer(one.bundle.arrays(hospital, frame))["demo_survival"].answers
         for end, risks in zip(bins[-1], measured.answers[strangers].T, strict=True):
             last = np.searchsorted(ends, end)  # the risk lies between those by the ends of the fold's bin around it

@@ -39,8 +39,9 @@ def evaluate(
     progress = TerminalProgress()
     whole = None if split == "all" else split
     report = measure(Bundle.load(bundle), Cohort.open(cohort), whole, tasks=task, by=by or (), progress=progress)
-    if report.learnt:
-        err.print(f"caution: the bundle learnt from {report.learnt} of these subjects, so the figures flatter")
+    if report.training_subjects:
+        trained_on = report.training_subjects
+        err.print(f"caution: {trained_on} of these subjects were used in training, so the figures are optimistic")
     if html is not None:
         from polyclinic.evaluation.report.page import write_page
 

@@ -6,7 +6,16 @@ from polyclinic.tasks.definition import Exclusion, Kind, Prediction, Target
 from polyclinic.tasks.errors import TaskError
 from polyclinic.tasks.labels import Labels, label
 from polyclinic.tasks.prediction_times import prediction_times
-from polyclinic.tasks.targets import Answers, Samples, Targets, as_targets, count_answers, number_samples, samples
+from polyclinic.tasks.targets import (
+    Answers,
+    Samples,
+    Targets,
+    as_targets,
+    count_answers,
+    number_samples,
+    renumber_samples,
+    samples,
+)
 from polyclinic.tasks.task import Task
 
 __all__ = [
@@ -27,5 +36,6 @@ __all__ = [
     "label",
     "number_samples",
     "prediction_times",
+    "renumber_samples",
     "samples",
 ]

@@ -30,11 +30,15 @@ class Samples:
 
     frame: pl.DataFrame  # sample (its row number, uint32), subject_id, prediction_time; sorted by the latter two
     targets: Mapping[str, Targets]  # by the name of the task, aligned with `frame`
-    labels: Mapping[str, Labels]
 
     def rows(self, subjects: Sequence[int]) -> np.ndarray:
         """Give the rows of some subjects' samples, int64."""
         return np.flatnonzero(self.frame["subject_id"].is_in(list(subjects)).to_numpy())
+
+    def take(self, rows: np.ndarray) -> "Samples":
+        """Return the samples in `rows`, renumbered, and their targets."""
+        targets = {name: Targets(*(part[rows] for part in target)) for name, target in self.targets.items()}
+        return Samples(renumber_samples(self.frame[rows]), targets)
 
 
 def samples(cohort: Cohort, tasks: Sequence[Task]) -> Samples:
@@ -45,7 +49,7 @@ def samples(cohort: Cohort, tasks: Sequence[Task]) -> Samples:
     """
     labels = {task.name: label(cohort, task) for task in tasks}
     frame = number_samples(pl.concat([labelled.frame.select(KEY) for labelled in labels.values()]))
-    return Samples(frame, {name: as_targets(labelled, frame) for name, labelled in labels.items()}, labels)
+    return Samples(frame, {name: as_targets(labelled, frame) for name, labelled in labels.items()})
 
 
 KEY = ("subject_id", "prediction_time")
@@ -54,6 +58,11 @@ KEY = ("subject_id", "prediction_time")
 def number_samples(times: pl.DataFrame) -> pl.DataFrame:
     """Give each distinct `subject_id` and `prediction_time` a number: the frame that `known_at` asks for."""
     return times.select(KEY).unique().sort(KEY).with_row_index("sample")
+
+
+def renumber_samples(samples: pl.DataFrame) -> pl.DataFrame:
+    """Number selected samples from 0 in their present order; other columns stay."""
+    return samples.drop("sample").with_row_index("sample")
 
 
 def as_targets(labels: Labels, samples: pl.DataFrame) -> Targets:

@@ -1,10 +1,9 @@
-"""Cross-fitting: every development subject is judged by models not fitted to it, and all of them teach the bundle.
+"""Cross-fitting: fit an ensemble so that its combination and calibration use out-of-fold predictions only.
 
-Fold by fold a network and the classical models are fitted without the fold and asked about it. From these out-of-fold
-answers come the combination of the members, its calibration and the operating thresholds. The networks of the folds are
-kept and averaged; the classical models are fitted once more on everyone. A fold tells its network when to stop, so
-that the network's out-of-fold answers are a little better than new subjects would get: reported figures are never
-made of them.
+For each fold, a network and the classical models are fitted without the fold and predict it. The combination of the
+members, its calibration and the operating thresholds are fitted to these predictions. The networks of all folds are
+kept and averaged; the classical models are refitted on all samples. Each fold also decides when its network stops
+training, so the network's out-of-fold predictions are slightly optimistic: they are never reported as results.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -38,6 +38,13 @@ MemberPredictions = dict[str, dict[str, MemberPrediction]]
 """By task, then member."""
 
 
+class FittedMember(NamedTuple):
+    """A classical model fitted to all samples, and the out-of-fold predictions of its counterparts."""
+
+    member: Member
+    predictions: dict[Subset, MemberPrediction]  # by the inputs that were given
+
+
 @dataclass(frozen=True)
 class Crossfitter:
     """Fits the ensemble of a study on its examples."""
@@ -46,13 +53,13 @@ class Crossfitter:
     examples: Examples
     config: ModelConfig | None
     designs: Mapping[str, Design]  # by member: those of the joint models, and of each modality alone
-    folder: Path  # where networks leave their checkpoints
+    folder: Path  # of the networks' checkpoints
     logger: str = "csv"
     progress: Progress = SILENT
 
     @cached_property
     def network_examples(self) -> Examples:
-        """The arrays that the network reads, and no others."""
+        """The examples, with only the arrays that the network reads."""
         assert self.config is not None
         reads = UnifiedModel(self.config).reads
         arrays = {
@@ -61,8 +68,8 @@ class Crossfitter:
         return Examples(arrays, self.examples.targets, self.examples.subjects)
 
     @cached_property
-    def shown(self) -> DesignCache:
-        """What classical models read of every example."""
+    def design_rows(self) -> DesignCache:
+        """The design matrices of all examples."""
         return DesignCache(self.examples.arrays)
 
     @cached_property
@@ -71,22 +78,26 @@ class Crossfitter:
         return presence_of(self.examples.arrays)
 
     @cached_property
-    def views(self) -> list[Subset]:
-        """The subsets of the inputs that members are asked about: all of them where members are combined."""
+    def input_subsets(self) -> list[Subset]:
+        """The subsets of the inputs to predict from; all of them where members are combined. The last is complete."""
         everything = in_order(self.examples.arrays)
         combined = self.study.stack or self.config is None
         timed = all(task.kind == "time_to_event" for task in self.study.tasks)
         return list(subsets(everything)) if combined and not timed else [everything]
 
     def fit(self, folds: Sequence[Fold]) -> tuple[Ensemble, MemberPredictions]:
-        """Fit, and give also what each member said of every example out of fold."""
-        networks = [self._network(number, fold) for number, fold in enumerate(folds)] if self.config else []
-        said = {view: self._network_out_of_fold(networks, folds, view) for view in self.views}
-        members = self._classical(folds, said)
-        ensembles = {task.name: self._combine(task, said, members[task.name]) for task in self.study.tasks}
-        return Ensemble(networks, ensembles), said[self.views[-1]]
+        """Fit the ensemble; return it and each member's out-of-fold predictions from all inputs."""
+        networks = [self._fit_network(number, fold) for number, fold in enumerate(folds)] if self.config else []
+        of_network = {given: self._predict_out_of_fold(networks, folds, given) for given in self.input_subsets}
+        fitted = self._fit_classical_members(folds)
+        predictions = {
+            given: {task: by_member | _from_inputs(fitted[task], given) for task, by_member in by_task.items()}
+            for given, by_task in of_network.items()
+        }
+        ensembles = {task.name: self._combine(task, predictions, fitted[task.name]) for task in self.study.tasks}
+        return Ensemble(networks, ensembles), predictions[self.input_subsets[-1]]
 
-    def _network(self, number: int, fold: Fold) -> UnifiedModel:
+    def _fit_network(self, number: int, fold: Fold) -> UnifiedModel:
         assert self.study.network is not None
         assert self.config is not None
         return fit_network(
@@ -101,65 +112,64 @@ class Crossfitter:
             description=f"network, fold {number + 1}",
         )
 
-    def _network_out_of_fold(
-        self, networks: Sequence[UnifiedModel], folds: Sequence[Fold], view: Subset
+    def _predict_out_of_fold(
+        self, networks: Sequence[UnifiedModel], folds: Sequence[Fold], given: Subset
     ) -> MemberPredictions:
-        """Ask each fold's network about the fold, as if only the modalities of the view had been recorded."""
+        """Predict each fold with its network from the given modalities; no members where there is no network."""
         if not networks:
             return {task.name: {} for task in self.study.tasks}
-        arrays, rows = keeping(self.network_examples.arrays, view), [fold.validation for fold in folds]
-        said = [
-            average_network_predictions([network], arrays, rows=one)
-            for network, one in zip(networks, rows, strict=True)
+        arrays, rows = keeping(self.network_examples.arrays, given), [fold.validation for fold in folds]
+        by_fold = [
+            average_network_predictions([network], arrays, rows=fold_rows)
+            for network, fold_rows in zip(networks, rows, strict=True)
         ]
-        return {task: {NETWORK: _assembled(rows, [one[task] for one in said])} for task in said[0]}
+        return {task: {NETWORK: _assembled(rows, [fold[task] for fold in by_fold])} for task in by_fold[0]}
 
-    def _classical(
-        self, folds: Sequence[Fold], said: Mapping[Subset, MemberPredictions]
-    ) -> dict[str, dict[str, Member]]:
-        """Fit every classical model without each fold and on everyone; note in `said` what it says out of fold."""
-        jobs = [(task, name) for task in self.study.tasks for name in self.designs if self._can(task, name, folds)]
-        members: dict[str, dict[str, Member]] = {task.name: {} for task in self.study.tasks}
+    def _fit_classical_members(self, folds: Sequence[Fold]) -> dict[str, dict[str, FittedMember]]:
+        """Fit every classical model without each fold and on all samples; by task, then member."""
+        jobs = [(task, name) for task in self.study.tasks for name in self.designs if self._can_fit(task, name, folds)]
+        fitted: dict[str, dict[str, FittedMember]] = {task.name: {} for task in self.study.tasks}
         with self.progress.task("classical models", total=len(jobs) * (len(folds) + 1)) as advance:
             for task, name in jobs:
-                for view, prediction in self._out_of_fold(task, name, folds, advance).items():
-                    said[view][task.name][name] = prediction
-                model = self._fitted(task, name, np.arange(len(self.examples)))
+                predictions = self._predict_folds(task, name, folds, advance)
+                model = self._fit_model(task, name, np.arange(len(self.examples)))
                 advance(1)
-                members[task.name][name] = Member(model, self.designs[name])
-        return members
+                fitted[task.name][name] = FittedMember(Member(model, self.designs[name]), predictions)
+        return fitted
 
-    def _can(self, task: Task, name: str, folds: Sequence[Fold]) -> bool:
-        """Tell whether a classical model can answer a task, and has someone to learn it from whichever fold is out."""
-        rows = self._taught(task, name)
+    def _can_fit(self, task: Task, name: str, folds: Sequence[Fold]) -> bool:
+        """Return whether a classical model supports a task and has samples to learn from without any one fold."""
+        rows = self._learnable(task, name)
         return task.kind != "time_to_event" and all(rows[fold.training].any() for fold in folds)
 
-    def _taught(self, task: Task, name: str) -> Bool[np.ndarray, " sample"]:
-        """Tell which samples have any of a model's modalities, and an answer."""
-        able, observed = self.shown[self.designs[name]].able, self.examples.targets[task.name].observed
-        taught: np.ndarray = able & observed
-        return taught
+    def _learnable(self, task: Task, name: str) -> Bool[np.ndarray, " sample"]:
+        """Return the mask of samples that have any of a model's modalities and an observed target."""
+        able, observed = self.design_rows[self.designs[name]].able, self.examples.targets[task.name].observed
+        learnable: np.ndarray = able & observed
+        return learnable
 
-    def _out_of_fold(
+    def _predict_folds(
         self, task: Task, name: str, folds: Sequence[Fold], advance: Advance
     ) -> dict[Subset, MemberPrediction]:
-        """Ask a model fitted without each fold about the fold, once for each view."""
-        design, said = self.designs[name], []
+        """Predict each fold, from each subset of the inputs, with a classical model fitted without it."""
+        design, by_fold = self.designs[name], []
         for fold in folds:
-            member = Member(self._fitted(task, name, fold.training), design)
-            shown = self.shown[design].some(fold.validation)
-            present = {modality: there[fold.validation] for modality, there in self.present.items()}
-            said.append({view: member.predict(shown.keeping(design, present, view)) for view in self.views})
+            member = Member(self._fit_model(task, name, fold.training), design)
+            rows = self.design_rows[design].some(fold.validation)
+            present = {modality: mask[fold.validation] for modality, mask in self.present.items()}
+            by_fold.append(
+                {given: member.predict(rows.keeping(design, present, given)) for given in self.input_subsets}
+            )
             advance(1)
-        rows = [fold.validation for fold in folds]
-        return {view: _assembled(rows, [one[view] for one in said]) for view in self.views}
+        validation = [fold.validation for fold in folds]
+        return {given: _assembled(validation, [fold[given] for fold in by_fold]) for given in self.input_subsets}
 
-    def _fitted(self, task: Task, name: str, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
-        """Fit one model on the rows that have any of its modalities and an answer."""
+    def _fit_model(self, task: Task, name: str, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
+        """Fit one classical model on those of the rows that it can learn from."""
         design, target = self.designs[name], self.examples.targets[task.name]
-        matrix = self.shown[design].matrix
+        matrix = self.design_rows[design].matrix
         assert matrix is not None
-        rows = rows[self._taught(task, name)[rows]]
+        rows = rows[self._learnable(task, name)[rows]]
         config = ClassicalConfig(
             name=method_of(name),
             kind=task.kind,
@@ -171,21 +181,21 @@ class Crossfitter:
         return model.fit(matrix[rows], target.values[rows], target.observed[rows], self.examples.subjects[rows])
 
     def _combine(
-        self, task: Task, said: Mapping[Subset, MemberPredictions], members: dict[str, Member]
+        self, task: Task, predictions: Mapping[Subset, MemberPredictions], fitted: Mapping[str, FittedMember]
     ) -> TaskEnsemble:
-        """Learn from out-of-fold answers how the members are combined, what their odds mean, and where to act."""
-        whole = said[self.views[-1]][task.name]
-        if not whole:
-            raise StudyError(f"{task.name}: too few development samples with an answer have any of the inputs")
+        """Fit the combination, calibration and thresholds of a task to out-of-fold predictions."""
+        complete = predictions[self.input_subsets[-1]][task.name]
+        if not complete:
+            raise StudyError(f"{task.name}: too few labelled development samples have any of the inputs")
         target = self.examples.targets[task.name]
-        ensemble = TaskEnsemble(kind=task.kind, members=members)
+        ensemble = TaskEnsemble(kind=task.kind, members={name: found.member for name, found in fitted.items()})
         if task.kind == "time_to_event":
             return ensemble
-        if self.study.stack or NETWORK not in whole:
-            ensemble.combination = self._combination(task, said)
+        if self.study.stack or NETWORK not in complete:
+            ensemble.combination = self._combination(task, predictions)
         if task.kind == "regression":
             return ensemble
-        combined = ensemble.combine(whole, self.present)
+        combined = ensemble.combine(complete, self.present)
         ensemble.calibrator = Calibrator.fit(
             task.kind, answers=combined, targets=target.values, observed=target.observed, method=self.study.calibration
         )
@@ -193,46 +203,49 @@ class Crossfitter:
         ensemble.thresholds = _thresholds(task, calibrated, target, self.study)
         return ensemble
 
-    def _combination(self, task: Task, said: Mapping[Subset, MemberPredictions]) -> Combination:
+    def _combination(self, task: Task, predictions: Mapping[Subset, MemberPredictions]) -> Combination:
         target = self.examples.targets[task.name]
-        member_predictions = {view: of_tasks[task.name] for view, of_tasks in said.items()}
-        taught = {
-            view: (
-                {name: prediction.answers for name, prediction in of_members.items()},
-                {name: prediction.able for name, prediction in of_members.items()},
+        by_subset = {
+            given: (
+                {name: prediction.answers for name, prediction in by_task[task.name].items()},
+                {name: prediction.able for name, prediction in by_task[task.name].items()},
             )
-            for view, of_members in member_predictions.items()
+            for given, by_task in predictions.items()
         }
-        return Combination.fit(task.kind, taught, self.present, target.values, target.observed)
+        return Combination.fit(task.kind, by_subset, self.present, target.values, target.observed)
 
 
 def method_of(member: str) -> str:
-    """Give the classical method of a member: `logistic_regression` of `logistic_regression:note`."""
+    """Return the classical method of a member: `logistic_regression` of `logistic_regression:note`."""
     return member.partition(":")[0]
 
 
-def _assembled(rows: Sequence[Int[np.ndarray, " row"]], said: Sequence[MemberPrediction]) -> MemberPrediction:
+def _from_inputs(fitted: Mapping[str, FittedMember], given: Subset) -> dict[str, MemberPrediction]:
+    return {name: found.predictions[given] for name, found in fitted.items()}
+
+
+def _assembled(rows: Sequence[Int[np.ndarray, " row"]], parts: Sequence[MemberPrediction]) -> MemberPrediction:
     order = np.argsort(np.concatenate(rows), kind="stable")
     return MemberPrediction(
-        np.concatenate([prediction.answers for prediction in said])[order],
-        np.concatenate([prediction.able for prediction in said])[order],
+        np.concatenate([part.answers for part in parts])[order],
+        np.concatenate([part.able for part in parts])[order],
     )
 
 
 def _thresholds(task: Task, p: np.ndarray, target: Targets, study: Study) -> tuple[float, ...]:
-    """Give the operating threshold of each output that is a yes or no; 1 where nobody has said yes."""
+    """Return the operating threshold of each binary output; 1 where there are no positives."""
     if task.kind not in ("binary", "multilabel"):
         return ()
     truth = target.values[target.observed] > 0.5
     return tuple(
-        _threshold(column, happened, study) if happened.any() else 1.0
-        for column, happened in zip(p.T, truth.T, strict=True)
+        _threshold(column, positive, study) if positive.any() else 1.0
+        for column, positive in zip(p.T, truth.T, strict=True)
     )
 
 
-def _threshold(p: np.ndarray, happened: np.ndarray, study: Study) -> float:
-    """Give the threshold that the study's rule chooses."""
+def _threshold(p: np.ndarray, positive: np.ndarray, study: Study) -> float:
+    """Return the threshold that the study's rule selects."""
     if study.harm_to_benefit is not None:
-        return threshold_for_utility(p, happened, Utility.of(study.harm_to_benefit))
+        return threshold_for_utility(p, positive, Utility.of(study.harm_to_benefit))
     assert study.target_sensitivity is not None
-    return threshold_for_sensitivity(p, happened, study.target_sensitivity)
+    return threshold_for_sensitivity(p, positive, study.target_sensitivity)

@@ -1,13 +1,13 @@
-"""What a fit remembers of its development samples: see `polyclinic.models.bundle.development_reference`.
+"""Compute what a bundle keeps of its development samples: see `polyclinic.models.bundle.development_reference`.
 
-All of it stands on answers out of fold, by models that had not seen the sample, or on a split reserved for it.
+Everything comes from out-of-fold predictions, or from a split reserved for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -32,49 +32,59 @@ from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import Fold
 
 USUAL = 0.5
-"""Share of the samples that have a code, from which on it is usually recorded."""
+"""Share of the samples from which a code counts as usually recorded."""
 RESAMPLES = 100
-MOST = 2000
-"""Samples that make the mean of one network's latent."""
-PICTURES_AT_ONCE = 64
+MAX_SAMPLES = 2000
+"""Samples from which the mean of one network's latents is computed."""
+IMAGE_BATCH = 64
 KEPT = ("sensitivity", "specificity", "ppv", "npv")
+
+Features = tuple[Float[np.ndarray, "sample column"], Bool[np.ndarray, " sample"]]
+"""Values, and the mask of samples that have them."""
 
 
 @dataclass(frozen=True)
 class OutOfFoldPredictions:
-    """Some samples, their true answers, and what was said of them by models that had not seen them."""
+    """Samples, their targets, and predictions by models not fitted to them."""
 
     subjects: Int[np.ndarray, " sample"]
     targets: Mapping[str, Targets]
     answers: Mapping[str, Float[np.ndarray, "sample output"]]  # by task
-    able: Bool[np.ndarray, " sample"]  # whether anything was recorded
+    able: Bool[np.ndarray, " sample"]  # whether any input was recorded
+
+
+class _Distances(NamedTuple):
+    """Distances of each fold's samples from the mean of the other folds."""
+
+    gaussians: tuple[Gaussian, ...]  # one per fold; none unless every fold has one
+    distances: Float[np.ndarray, " sample"]  # NaN where not measured
 
 
 @dataclass(frozen=True)
 class Development:
-    """What a fit learnt from, and what came of it."""
+    """The development samples of a fit, and the ensemble fitted to them."""
 
     study: Study
     codes: Mapping[str, float]  # that are usually recorded
     examples: Examples
-    read: Examples | None  # what networks read; None: there are none
+    read: Examples | None  # with the arrays that networks read; None without a network
     folds: Sequence[Fold]
     ensemble: Ensemble
     member_predictions: MemberPredictions
 
     def reference(self, reserved: OutOfFoldPredictions | None = None, progress: Progress = SILENT) -> Reference:
-        """Remember what an answer is held against; conformal sets stand on the reserved subjects, if there are any."""
-        said, calibrators, operating = self.judged(), {}, {}
+        """Compute the reference; conformal scores are those of the reserved subjects, if there are any."""
+        predictions, calibrators, operating = self.out_of_fold(), {}, {}
         with progress.task("reference", total=len(self.study.tasks) + 1) as advance:
             for task in self.study.tasks:
                 ensemble, target = self.ensemble.tasks[task.name], self.examples.targets[task.name]
                 calibrators[task.name] = self._calibrators(ensemble, task, target)
-                operating[task.name] = _operating(ensemble, said, task.name)
+                operating[task.name] = _operating(ensemble, predictions, task.name)
                 advance(1)
             novelty = self._novelty()
             advance(1)
-        stands_on, split = (said, None) if reserved is None else (reserved, self.study.conformal)
-        conformity = {task.name: conformity_of(task, stands_on, split) for task in self.study.tasks}
+        scored, split = (predictions, None) if reserved is None else (reserved, self.study.conformal)
+        conformity = {task.name: conformity_of(task, scored, split) for task in self.study.tasks}
         return Reference(
             subjects=len(np.unique(self.examples.subjects)),
             samples=len(self.examples),
@@ -88,7 +98,7 @@ class Development:
         )
 
     def _usual_words(self) -> Float[np.ndarray, "2 word"] | None:
-        """Give how often notes have each word, where networks read words without their order."""
+        """Return how often notes have each word; None unless networks read bags of words."""
         note = {} if self.read is None else self.read.arrays.get("note", {})
         if "word_denied" not in note:
             return None
@@ -96,118 +106,118 @@ class Development:
         assert isinstance(sizes, NoteSizes)
         return usual_words(note, sizes.words)
 
-    def judged(self) -> OutOfFoldPredictions:
-        """Give the answers out of fold."""
+    def out_of_fold(self) -> OutOfFoldPredictions:
+        """Return the combined and calibrated out-of-fold predictions."""
         present = presence_of(self.examples.arrays)
         answers = {
-            name: self.ensemble.tasks[name].combine(said, present) for name, said in self.member_predictions.items()
+            name: self.ensemble.tasks[name].combine(predictions, present)
+            for name, predictions in self.member_predictions.items()
         }
         able = np.logical_or.reduce(list(present.values()))
         return OutOfFoldPredictions(self.examples.subjects, self.examples.targets, answers, able)
 
     def _calibrators(self, ensemble: TaskEnsemble, task: Task, target: Targets) -> tuple[Calibrator, ...]:
-        """Learn the calibration again on resampled subjects; a resample without one of the classes is left out."""
+        """Refit the calibration to resampled subjects; resamples that lack a class are left out."""
         if ensemble.calibrator is None or ensemble.calibrator.method == "none":
             return ()
         rows = np.flatnonzero(target.observed)
         mixed = ensemble.mix(self.member_predictions[task.name], presence_of(self.examples.arrays))[rows]
         values, subjects = target.values[rows], self.examples.subjects[rows]
-        drawn = Bootstrap(RESAMPLES, seed=self.study.seed).weights(len(rows), subjects)
-        found = []
-        for weights in (row for some in drawn for row in some):
+        resamples = Bootstrap(RESAMPLES, seed=self.study.seed).weights(len(rows), subjects)
+        calibrators = []
+        for weights in (row for chunk in resamples for row in chunk):
             chosen = np.repeat(np.arange(len(rows)), weights.astype(int))
             if task.kind == "multilabel" or not np.any(np.ptp(values[chosen], axis=0) == 0):
-                seen = np.ones(len(chosen), dtype=bool)
-                fitted = Calibrator.fit(task.kind, mixed[chosen], values[chosen], seen, self.study.calibration)
-                found.append(fitted)
-        return tuple(found)
+                observed = np.ones(len(chosen), dtype=bool)
+                fitted = Calibrator.fit(task.kind, mixed[chosen], values[chosen], observed, self.study.calibration)
+                calibrators.append(fitted)
+        return tuple(calibrators)
 
     def _novelty(self) -> Novelty | None:
-        """Measure each fold's samples from the mean of the others; None where nobody can be measured."""
-        columns = np.full((len(self.examples), 2), np.nan)
-        latents, structured = [], []
-        for number, fold in enumerate(self.folds):
-            if self.read is not None:
-                latents.append(self._measured(columns[:, 0], *self._latents(number, fold), fold))
-            if "structured" in self.examples.arrays:
-                table = self.examples.arrays["structured"]
-                present = np.asarray(table["present"], dtype=bool)
-                structured.append(self._measured(columns[:, 1], np.asarray(table["values"]), present, fold))
+        """Measure each fold's samples from the mean of the others; None where none can be measured."""
+        latent = self._distances(self._latents(number, fold) for number, fold in enumerate(self.folds))
+        structured = self._distances(self._structured() for _ in self.folds)
+        columns = np.stack([latent.distances, structured.distances], axis=1)
         typical = columns[~np.isnan(columns).all(axis=1)]
-        if not len(typical):
-            return None
-        kept = (tuple(one for one in some if one is not None) for some in (latents, structured))
-        of_latents, of_table = (found if len(found) == len(self.folds) else () for found in kept)
-        return Novelty(of_latents, of_table, typical)
+        return Novelty(latent.gaussians, structured.gaussians, typical) if len(typical) else None
 
-    def _measured(
-        self,
-        column: Float[np.ndarray, " sample"],
-        rows: Float[np.ndarray, "sample column"],
-        there: Bool[np.ndarray, " sample"],
-        fold: Fold,
-    ) -> Gaussian | None:
-        """Write how far a fold's samples lie from the mean of the others into a column; give what they lie from."""
-        gaussian, away = out_of_fold(rows, there, (self._some(fold.training), fold.validation))
-        column[fold.validation] = away[fold.validation]
-        return gaussian
+    def _distances(self, features: Iterable[Features | None]) -> _Distances:
+        """Measure each fold's samples; `features` holds those of all samples, as each fold's model has them."""
+        distances = np.full(len(self.examples), np.nan)
+        gaussians = []
+        for fold, of_fold in zip(self.folds, features, strict=True):
+            if of_fold is None:
+                continue
+            gaussian, measured = out_of_fold(*of_fold, (self._at_most(fold.training), fold.validation))
+            distances[fold.validation] = measured[fold.validation]
+            if gaussian is not None:
+                gaussians.append(gaussian)
+        return _Distances(tuple(gaussians) if len(gaussians) == len(self.folds) else (), distances)
 
-    def _some(self, rows: Int[np.ndarray, " row"]) -> Int[np.ndarray, " row"]:
-        """Give as many of the rows as a mean needs."""
-        if len(rows) <= MOST:
+    def _at_most(self, rows: Int[np.ndarray, " row"]) -> Int[np.ndarray, " row"]:
+        """Draw `MAX_SAMPLES` of the rows, if there are more."""
+        if len(rows) <= MAX_SAMPLES:
             return rows
-        return np.sort(np.random.default_rng(self.study.seed).choice(rows, MOST, replace=False))
+        return np.sort(np.random.default_rng(self.study.seed).choice(rows, MAX_SAMPLES, replace=False))
 
-    def _latents(self, number: int, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
-        """Give the latents of a fold's network (NaN of samples that it is not asked about), and who has anything."""
-        assert self.read is not None
-        rows = np.sort(np.concatenate([self._some(fold.training), fold.validation]))
-        network_predictions = predict_each_network([self.ensemble.networks[number]], self.read.arrays, rows=rows)
-        latents = np.full((len(self.examples), network_predictions.latents.shape[2]), np.nan)
-        latents[rows] = network_predictions.latents[0]
-        there = np.zeros(len(self.examples), dtype=bool)
-        there[rows] = network_predictions.able
-        return latents, there
+    def _structured(self) -> Features | None:
+        """Return the standardised structured features, and the samples that have any."""
+        if "structured" not in self.examples.arrays:
+            return None
+        table = self.examples.arrays["structured"]
+        return np.asarray(table["values"]), np.asarray(table["present"], dtype=bool)
+
+    def _latents(self, number: int, fold: Fold) -> Features | None:
+        """Return the latents of a fold's network (NaN where not computed), and the samples that have any input."""
+        if self.read is None:
+            return None
+        rows = np.sort(np.concatenate([self._at_most(fold.training), fold.validation]))
+        outputs = predict_each_network([self.ensemble.networks[number]], self.read.arrays, rows=rows)
+        latents = np.full((len(self.examples), outputs.latents.shape[2]), np.nan)
+        latents[rows] = outputs.latents[0]
+        available = np.zeros(len(self.examples), dtype=bool)
+        available[rows] = outputs.able
+        return latents, available
 
 
 def usual_picture(read: Examples | None) -> Float[np.ndarray, "cell channel"] | None:
-    """Average the maps of all pictures that networks read, each counted once a sample; None where they read no maps."""
+    """Average the feature maps of all images of all samples; None unless networks read feature maps."""
     image = {} if read is None else read.arrays.get("image", {})
     if "tokens" not in image:
         return None
     tokens, mask = image["tokens"], np.asarray(image["view_mask"])
     total = np.zeros(tokens.shape[2:])
-    for start in range(0, len(mask), PICTURES_AT_ONCE):
-        rows = slice(start, start + PICTURES_AT_ONCE)
+    for start in range(0, len(mask), IMAGE_BATCH):
+        rows = slice(start, start + IMAGE_BATCH)
         total += tokens[rows][mask[rows]].sum(axis=0, dtype=np.float64)
     return (total / mask.sum()).astype(np.float32) if mask.any() else None
 
 
 def usual_words(note: Arrays, vocabulary: int) -> Float[np.ndarray, "2 word"]:
-    """Give the share of the samples with notes whose notes say each word of the vocabulary, and that deny it."""
+    """Return the share of the samples with notes whose notes affirm (row 0) or deny (row 1) each word."""
     words, is_denied = (np.asarray(note[name])[note["present"]] for name in ("words", "word_denied"))
-    of_each = np.unique(np.stack([np.nonzero(words)[0], words[words != 0], is_denied[words != 0]]), axis=1)
+    occurrences = np.unique(np.stack([np.nonzero(words)[0], words[words != 0], is_denied[words != 0]]), axis=1)
     counts = np.zeros((2, vocabulary))
-    np.add.at(counts, (of_each[2], of_each[1]), 1)
+    np.add.at(counts, (occurrences[2], occurrences[1]), 1)
     return (counts / max(len(words), 1)).astype(np.float32)
 
 
 def usual_codes(known: pl.DataFrame, samples: int) -> dict[str, float]:
-    """Give the codes that at least half of the samples have, and the share that has each."""
+    """Return the codes that at least half of the samples have, with the share that has each."""
     counted = known.group_by(pl.col("code").cast(pl.String)).agg(pl.col("sample").n_unique()).sort("code")
     shares = {code: number / samples for code, number in counted.iter_rows()}
     return {code: share for code, share in shares.items() if share >= USUAL}
 
 
-def conformity_of(task: Task, said: OutOfFoldPredictions, split: str | None) -> Conformity | None:
-    """Give the conformal scores of a task, of one sample a subject (its latest); None for time to event."""
+def conformity_of(task: Task, predictions: OutOfFoldPredictions, split: str | None) -> Conformity | None:
+    """Return the conformal scores of a task, from each subject's latest sample; None for time to event."""
     if task.kind == "time_to_event":
         return None
-    target = said.targets[task.name]
-    usable = np.flatnonzero(target.observed & said.able)
-    _, last = np.unique(said.subjects[usable][::-1], return_index=True)
+    target = predictions.targets[task.name]
+    usable = np.flatnonzero(target.observed & predictions.able)
+    _, last = np.unique(predictions.subjects[usable][::-1], return_index=True)
     rows = usable[::-1][last]
-    p, values = said.answers[task.name][rows], target.values[rows]
+    p, values = predictions.answers[task.name][rows], target.values[rows]
     return Conformity(tuple(np.sort(scores) for scores in _scores(task, p, values)), split)
 
 
@@ -222,10 +232,11 @@ def _scores(task: Task, p: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _operating(ensemble: TaskEnsemble, said: OutOfFoldPredictions, task: str) -> tuple[dict[str, Any], ...]:
+def _operating(ensemble: TaskEnsemble, predictions: OutOfFoldPredictions, task: str) -> tuple[dict[str, Any], ...]:
     """Measure each output at its threshold."""
-    seen = said.targets[task].observed
-    truth, p, subjects = said.targets[task].values[seen] > 0.5, said.answers[task][seen], said.subjects[seen]
+    observed = predictions.targets[task].observed
+    truth, p = predictions.targets[task].values[observed] > 0.5, predictions.answers[task][observed]
+    subjects = predictions.subjects[observed]
     measured = [
         threshold_figures(truth[:, place], p[:, place], threshold, subjects)
         for place, threshold in enumerate(ensemble.thresholds)

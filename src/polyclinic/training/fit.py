@@ -1,4 +1,4 @@
-"""From a study and a cohort to a bundle."""
+"""Fit a study on a cohort, and return a bundle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
-from polyclinic.tasks import Samples, Targets, samples
+from polyclinic.tasks import Samples, samples
 from polyclinic.training.available_inputs import resolve_inputs
 from polyclinic.training.cross_fitting import Crossfitter, MemberPredictions
 from polyclinic.training.data.dataset import Examples
@@ -37,7 +37,7 @@ WORK = ".work"
 
 @dataclass(frozen=True)
 class FittedStudy:
-    """A bundle, and what its members said of the development samples when they had not seen them."""
+    """A bundle, its development samples, and its members' out-of-fold predictions of them."""
 
     bundle: Bundle
     samples: pl.DataFrame
@@ -63,39 +63,75 @@ def fit_study(
 ) -> FittedStudy:
     """Fit a study on the development subjects of a cohort.
 
-    Features, networks, classical models, their combination, calibration and thresholds all come from these subjects;
-    the others are not read. `work` keeps checkpoints, so that a fit that was killed goes on where it was when it is
-    called again with the same study and cohort. `subjects` replaces the splits that `study.development` names; those
-    of the split that `study.conformal` reserves are not learnt from either way. `golden` keeps golden outputs with the
-    bundle, by which an installation is verified; a bundle that nobody will keep does without.
+    Features, networks, classical models, their combination, calibration and thresholds are fitted to these subjects;
+    the others are not read.
+
+    Args:
+        study: What to fit.
+        cohort: Where to fit it.
+        work: Folder for checkpoints; called again with the same study and cohort, an interrupted fit is resumed.
+        subjects: The subjects to learn from, instead of the splits of `study.development`. Those of the split that
+            `study.conformal` reserves are left out either way.
+        cache: Cache of the frozen encoders' outputs.
+        logger: Where networks log their losses: csv, mlflow or tensorboard.
+        progress: Receives the steps.
+        golden: Whether to store golden outputs in the bundle, which verify an installation.
 
     Raises:
-        StudyError: the study names what there is not, there is nothing to learn from, or memory will not suffice.
-        TaskError: a task cannot be asked of this cohort, or its outcome would leak into the inputs.
+        StudyError: the study or the logger is invalid, there is too little to learn from, or too little memory.
+        TaskError: a task does not suit the cohort, or its outcome would leak into the inputs.
+    """
+    check_study(study, logger)
+    return fit_checked_study(
+        study, cohort, work=work, subjects=subjects, cache=cache, logger=logger, progress=progress, golden=golden
+    )
+
+
+def check_study(study: Study, logger: str) -> None:
+    """Check what can be checked of a fit before anything is read.
+
+    Raises:
+        StudyError: the network cannot be built, or the logger is unknown or not installed.
     """
     check_network(study)
     check_logger(logger)
+
+
+def fit_checked_study(
+    study: Study,
+    cohort: Cohort,
+    *,
+    work: Path | None = None,
+    subjects: list[int] | None = None,
+    cache: EncoderCache | None = None,
+    logger: str = "csv",
+    progress: Progress = SILENT,
+    golden: bool = True,
+) -> FittedStudy:
+    """Fit a study that has passed `check_study`; otherwise as `fit_study`."""
     sampled = samples(cohort, study.tasks)
-    learnt, kept = _subjects(study, cohort, subjects)
-    frame, targets = _answered(sampled, learnt)
-    if not frame.height:
-        raise StudyError("no development subject has an answer to any of the tasks: nothing can be learnt")
-    study = resolve_inputs(study, cohort, frame, progress)
-    features, codes, arrays = _features(study, cohort, frame, cache or EncoderCache(), progress)
-    examples = Examples(arrays, targets, frame["subject_id"].to_numpy())
-    _refuse_hopeless(study, examples)
+    development_subjects, reserved_subjects = _subjects(study, cohort, subjects)
+    development = sampled.take(sampled.rows(development_subjects))
+    if not development.frame.height:
+        raise StudyError("no development subject has a label for any of the tasks")
+    study = resolve_inputs(study, cohort, development.frame, progress)
+    features, codes, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
+    examples = Examples(arrays, development.targets, development.frame["subject_id"].to_numpy())
+    _check_labels(study, examples)
     with TemporaryDirectory() as temporary:
         crossfitter = _crossfitter(study, features, examples, work or Path(temporary), logger, progress)
         groups = groups_of(cohort, examples.subjects)
-        chosen = list(folds(groups, strata_of(study.tasks, targets), study.folds, study.seed))
+        chosen = list(folds(groups, strata_of(study.tasks, examples.targets), study.folds, study.seed))
         ensemble, member_predictions = crossfitter.fit(chosen)
     bundle = Bundle(study.tasks, features, ensemble, study.to_yaml(), _origin(study, cohort, examples))
     read = crossfitter.network_examples if crossfitter.config else None
-    development = Development(study, codes, examples, read, chosen, ensemble, member_predictions)
-    reserved = _reserved(study, bundle, cohort, *_answered(sampled, kept), progress) if study.conformal else None
-    bundle.reference = development.reference(reserved, progress)
+    reserved = None
+    if study.conformal:
+        reserved = _reserved(study, bundle, cohort, sampled.take(sampled.rows(reserved_subjects)), progress)
+    fitted = Development(study, codes, examples, read, chosen, ensemble, member_predictions)
+    bundle.reference = fitted.reference(reserved, progress)
     bundle.golden = golden_of(bundle) if golden else None
-    return FittedStudy(bundle, frame, examples, member_predictions)
+    return FittedStudy(bundle, development.frame, examples, member_predictions)
 
 
 def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> MemoryEstimate:
@@ -107,43 +143,40 @@ def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> Memo
 
         module = UnifiedModule(UnifiedModel(crossfitter.config), study.network, study.seed)
         parameters, activations = step_bytes(module, crossfitter.network_examples, np.arange(len(examples)))
-    asked = any(task.kind != "time_to_event" for task in study.tasks)
+    has_classical_models = any(task.kind != "time_to_event" for task in study.tasks)
     return MemoryEstimate(
         examples=held_bytes(examples),
         parameters=parameters,
         activations=activations,
-        classical=classical_bytes(crossfitter.designs.values(), len(examples)) if asked else 0,
+        classical=classical_bytes(crossfitter.designs.values(), len(examples)) if has_classical_models else 0,
         available=free_bytes(),
     )
 
 
 def _subjects(study: Study, cohort: Cohort, subjects: list[int] | None) -> tuple[list[int], list[int]]:
-    """Give the subjects to learn from, and those kept for conformal sets."""
-    kept = set(cohort.subjects_in(study.conformal)) if study.conformal else set()
+    """Return the subjects to learn from, and those reserved for conformal sets."""
+    reserved = set(cohort.subjects_in(study.conformal)) if study.conformal else set()
     if subjects is None:
-        return [one for split in study.learnt_from for one in cohort.subjects_in(split)], sorted(kept)
-    return [one for one in subjects if one not in kept], [one for one in subjects if one in kept]
-
-
-def _answered(sampled: Samples, subjects: list[int]) -> tuple[pl.DataFrame, dict[str, Targets]]:
-    """Give the samples of some subjects, renumbered, and their answers."""
-    rows = sampled.rows(subjects)
-    frame = sampled.frame[rows].drop("sample").with_row_index("sample")
-    return frame, {name: Targets(*(part[rows] for part in target)) for name, target in sampled.targets.items()}
+        development = [subject for split in study.learnt_from for subject in cohort.subjects_in(split)]
+        return development, sorted(reserved)
+    return [subject for subject in subjects if subject not in reserved], [
+        subject for subject in subjects if subject in reserved
+    ]
 
 
 def _reserved(
-    study: Study, bundle: Bundle, cohort: Cohort, frame: pl.DataFrame, targets: dict[str, Targets], progress: Progress
+    study: Study, bundle: Bundle, cohort: Cohort, reserved: Samples, progress: Progress
 ) -> OutOfFoldPredictions:
-    """Ask the bundle about the subjects of whom it has learnt nothing."""
+    """Predict the samples of the reserved subjects."""
     for task in study.tasks:
-        if not targets[task.name].observed.any():
-            whom = f"nobody in {study.conformal} has an answer to {task.name}"
-            raise StudyError(f"{whom}: reserve another split, or none")
-    arrays = bundle.arrays(cohort, frame, progress)
-    answers = {name: said.answers for name, said in bundle.ensemble.answer(arrays).items()}
+        if not reserved.targets[task.name].observed.any():
+            raise StudyError(
+                f"no subject in {study.conformal} has a label for {task.name}: reserve another split, or none"
+            )
+    arrays = bundle.arrays(cohort, reserved.frame, progress)
+    answers = {name: prediction.answers for name, prediction in bundle.ensemble.answer(arrays).items()}
     able = np.logical_or.reduce(list(presence_of(arrays).values()))
-    return OutOfFoldPredictions(frame["subject_id"].to_numpy(), targets, answers, able)
+    return OutOfFoldPredictions(reserved.frame["subject_id"].to_numpy(), reserved.targets, answers, able)
 
 
 def _features(
@@ -154,9 +187,9 @@ def _features(
     features.fit(known, frame)
     features.prepare(known, frame, progress)
     arrays = features.transform(known, frame, classical=bool(study.classical))
-    lacking = [modality for modality in study.modalities if not np.any(arrays[modality]["present"])]
-    if lacking:
-        raise StudyError(f"no development subject has {' or '.join(lacking)}: leave it out of the inputs")
+    missing = [modality for modality in study.modalities if not np.any(arrays[modality]["present"])]
+    if missing:
+        raise StudyError(f"no development subject has {' or '.join(missing)}: leave it out of the inputs")
     return features, usual_codes(known, frame.height), arrays
 
 
@@ -180,25 +213,26 @@ def _crossfitter(
     return crossfitter
 
 
-def _refuse_hopeless(study: Study, examples: Examples) -> None:
-    """Refuse tasks that leave nothing to learn: too few answers, or too few of either kind for the folds."""
+def _check_labels(study: Study, examples: Examples) -> None:
+    """Raise `StudyError` where a task has too few labels, or too few of a class, for the folds."""
     for task in study.tasks:
         target = examples.targets[task.name]
         values = target.values[target.observed]
         if len(values) < 2 * study.folds:
-            raise StudyError(f"{task.name} is answered for {len(values)} development samples: too few to learn from")
+            raise StudyError(
+                f"{task.name} is labelled for only {len(values)} development samples: too few to learn from"
+            )
         if task.kind == "regression":
-            alike, what = len(values) - len(np.unique(values)) + 1, "value"
-            enough = alike < len(values)
+            enough, what = len(np.unique(values)) > 1, "value"
         else:
             counted = values[:, 1:] if task.kind == "time_to_event" else values
             cases = counted.sum(axis=0)
-            usual = task.kind in ("binary", "multilabel")
-            rare = np.minimum(cases, len(values) - cases) if usual else cases
-            enough, what = bool((np.sort(rare)[-2 if task.kind == "multiclass" else -1]) >= study.folds), "answer"
+            two_sided = task.kind in ("binary", "multilabel")
+            rarer = np.minimum(cases, len(values) - cases) if two_sided else cases
+            enough, what = bool((np.sort(rarer)[-2 if task.kind == "multiclass" else -1]) >= study.folds), "label"
         if not enough:
             raise StudyError(
-                f"{task.name} has the same {what} for every development subject but fewer than {study.folds} "
+                f"{task.name} has the same {what} for all development samples but fewer than {study.folds} "
                 "(the number of folds): nothing can be learnt"
             )
 

@@ -1,4 +1,4 @@
-"""The folder that a training run leaves behind: bundle, tables, plots, page."""
+"""The folder that a training run writes: bundle, tables, plots, page."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from polyclinic.models.bundle.predictions import Predictions, in_order, rows_of
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.training.evaluation.evaluate import Report
-from polyclinic.training.fit import WORK
+from polyclinic.training.fit import WORK, check_study
 from polyclinic.training.network.trainer import LOG
 
 MEASURED = ("metrics.json", "comparison.json", "repeats.json", "card.md", "report.html", "predictions.parquet")
-"""What is written beside a bundle."""
+"""Files of results, written beside a bundle."""
 
 
 def write_report(report: Report, out: Path, lead: str, progress: Progress = SILENT) -> None:
-    """Write what was measured beside the bundle: card, figures, predictions, plots for each task, and one page."""
-    write_json(out / "metrics.json", {name: one.evaluation.to_dict() for name, one in report.tasks.items()})
+    """Write the results beside the bundle: card, figures, predictions, plots of each task, and one page."""
+    write_json(out / "metrics.json", {name: found.evaluation.to_dict() for name, found in report.tasks.items()})
     write_json(
         out / "comparison.json",
         {
-            name: {"models": one.comparison.to_dict(), "inputs": one.subsets.to_dict() if one.subsets else None}
-            for name, one in report.tasks.items()
+            name: {"models": found.comparison.to_dict(), "inputs": found.subsets.to_dict() if found.subsets else None}
+            for name, found in report.tasks.items()
         },
     )
     write_text(out / "card.md", "\n\n".join(model_card(card) for card in report.cards))
@@ -39,35 +39,41 @@ def write_report(report: Report, out: Path, lead: str, progress: Progress = SILE
         save_plots(card, folder, progress=progress)
     write_page(out / "report.html", report.cards, "Polyclinic: results", lead, progress)
     rows = [
-        rows_of(one.task, report.samples, one.said.answers, one.said.thresholds, one.said.bins)
-        for one in report.tasks.values()
+        rows_of(found.task, report.samples, found.answers, found.predictions.thresholds, found.predictions.bins)
+        for found in report.tasks.values()
     ]
     Predictions(in_order(rows)).write(out / "predictions.parquet")
 
 
-def refuse_foreign_folder(out: Path) -> None:
-    """Refuse a file, and a folder that holds neither a bundle nor an unfinished fit: they would be written over."""
-    taken = next((place for place in (out, *out.parents) if place.exists()), None)
-    if taken is not None and not taken.is_dir():
-        raise StudyError(f"{taken} is a file, and no folder: name a new folder with --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / INDEX).is_file() and not (out / WORK).is_dir():
-        raise StudyError(f"{out} holds something else than a bundle: name a new folder with --out")
+def prepare_output(study: Study, cohort: Cohort, out: Path, scheme: str, logger: str) -> Path:
+    """Check study, logger and folder, and return the folder for checkpoints; nothing is created yet.
 
+    Args:
+        study: What will be fitted.
+        cohort: Where it will be fitted.
+        out: The folder for results.
+        scheme: Describes the folds; checkpoints of another scheme are removed.
+        logger: As for `fit_study`.
 
-def save_bundle(bundle: Bundle, out: Path) -> None:
-    """Save the bundle, and remove what was measured of another that was here."""
-    for name in MEASURED:
-        (out / name).unlink(missing_ok=True)
-    for name in ("plots", "logs"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    bundle.save(out)
-
-
-def checkpoint_folder(study: Study, cohort: Cohort, out: Path, scheme: str) -> Path:
-    """Name the folder of checkpoints of this very study, cohort and scheme of folds; those of another are removed.
-
-    The fit makes it with its first checkpoint, so that one which is refused leaves nothing behind.
+    Raises:
+        StudyError: as `check_study`, or `out` holds something other than a bundle.
     """
+    check_study(study, logger)
+    _check_folder(out)
+    return _checkpoint_folder(study, cohort, out, scheme)
+
+
+def _check_folder(out: Path) -> None:
+    """Raise `StudyError` for a file, or a folder that holds neither a bundle nor an unfinished fit."""
+    existing = next((place for place in (out, *out.parents) if place.exists()), None)
+    if existing is not None and not existing.is_dir():
+        raise StudyError(f"{existing} is a file, not a folder: name a new folder with --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / INDEX).is_file() and not (out / WORK).is_dir():
+        raise StudyError(f"{out} holds something other than a bundle: name a new folder with --out")
+
+
+def _checkpoint_folder(study: Study, cohort: Cohort, out: Path, scheme: str) -> Path:
+    """Return the checkpoint folder of this study, cohort and scheme, and remove the checkpoints of any other."""
     key = sha256(f"{study.to_yaml()}{cohort.fingerprint}{scheme}{installed_version()}".encode())[:16]
     work = out / WORK / key
     if not work.is_dir():
@@ -75,8 +81,17 @@ def checkpoint_folder(study: Study, cohort: Cohort, out: Path, scheme: str) -> P
     return work
 
 
+def save_bundle(bundle: Bundle, out: Path) -> None:
+    """Save the bundle, and remove the results of an earlier one."""
+    for name in MEASURED:
+        (out / name).unlink(missing_ok=True)
+    for name in ("plots", "logs"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    bundle.save(out)
+
+
 def keep_logs(work: Path, out: Path) -> None:
-    """Keep the training logs, and remove the checkpoints."""
+    """Copy the training logs to `logs/`, and remove the checkpoints."""
     for log in sorted(work.rglob(LOG)):
         shutil.copytree(log, out / "logs" / "-".join(log.parent.relative_to(work).parts), dirs_exist_ok=True)
     shutil.rmtree(out / WORK, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The main job: fit a study, measure it on subjects it has not seen, and leave everything in one folder."""
+"""Fit a study, evaluate it on held-out subjects, and write everything into one folder."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study
 from polyclinic.training.evaluation.evaluate import Report, evaluate
-from polyclinic.training.fit import fit_study
-from polyclinic.training.model_setup import check_network
-from polyclinic.training.network.trainer import check_logger
+from polyclinic.training.fit import fit_checked_study
 from polyclinic.training.output_folder import (
-    checkpoint_folder,
     keep_logs,
-    refuse_foreign_folder,
+    prepare_output,
     save_bundle,
     write_report,
 )
@@ -30,16 +27,18 @@ def train_and_measure(
     progress: Progress = SILENT,
     cache: EncoderCache | None = None,
 ) -> Report | None:
-    """Fit on the development subjects, measure on the held-out ones, and write bundle, card, tables, plots and page.
+    """Fit on the development subjects, evaluate on the held-out ones, and write bundle, card, tables, plots and page.
 
-    Gives None where the study learns from every subject. What an interrupted run had finished is used again, if the
-    study and the cohort are the same.
+    An interrupted run is resumed if the study and the cohort are the same.
+
+    Returns:
+        The report; None where the study learns from every subject.
+
+    Raises:
+        StudyError: as `fit_study`, or `out` holds something other than a bundle.
     """
-    check_network(study)
-    check_logger(logger)
-    refuse_foreign_folder(out)
-    work = checkpoint_folder(study, cohort, out, "one fit")
-    bundle = fit_study(study, cohort, work=work, cache=cache, logger=logger, progress=progress).bundle
+    work = prepare_output(study, cohort, out, "one fit", logger)
+    bundle = fit_checked_study(study, cohort, work=work, cache=cache, logger=logger, progress=progress).bundle
     save_bundle(bundle, out)
     report = None
     if "held_out" not in study.development:

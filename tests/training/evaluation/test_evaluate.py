@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.study import StudyError
-from polyclinic.tasks import Targets, samples
+from polyclinic.tasks import samples
 from polyclinic.training.evaluation.evaluate import UNIFIED, evaluate
 from tests.hospital import STUDY, TASKS, rewritten
 
@@ -42,14 +42,14 @@ def test_everyone_held_out_who_has_an_answer_is_measured(every_kind, hospital):
 def test_figures_are_those_of_the_predictions(every_kind, hospital):
     """Recomputed from `predict`, with scikit-learn."""
     sampled = samples(hospital, every_kind.bundle().tasks)
-    rows = sampled.rows(hospital.subjects_in("held_out"))
-    said = every_kind.bundle().predict(hospital, subjects=hospital.subjects_in("held_out")).frame
-    risk = said.filter(pl.col("task") == "demo_deterioration")["predicted_boolean_probability"].to_numpy()
-    target = Targets(*(part[rows] for part in sampled.targets["demo_deterioration"]))
+    targets = sampled.take(sampled.rows(hospital.subjects_in("held_out"))).targets
+    predicted = every_kind.bundle().predict(hospital, subjects=hospital.subjects_in("held_out")).frame
+    risk = predicted.filter(pl.col("task") == "demo_deterioration")["predicted_boolean_probability"].to_numpy()
+    target = targets["demo_deterioration"]
     auroc = roc_auc_score(target.values[target.observed, 0], risk[target.observed])
     assert every_kind.report["demo_deterioration"].evaluation["auroc"].value == pytest.approx(auroc)
-    days = said.filter(pl.col("task") == "demo_stay")["predicted_float_value"].to_numpy()
-    truth = sampled.targets["demo_stay"].values[rows, 0]
+    days = predicted.filter(pl.col("task") == "demo_stay")["predicted_float_value"].to_numpy()
+    truth = targets["demo_stay"].values[:, 0]
     assert every_kind.report["demo_stay"].evaluation["mae"].value == pytest.approx(np.abs(days - truth).mean())
 
 
@@ -106,10 +106,10 @@ def test_some_tasks_can_be_measured(bundle, hospital):
 
 def test_subjects_whom_it_has_learnt_from_are_counted(every_kind, bundle, hospital, strangers):
     report = evaluate(bundle, hospital, "tuning", every_subset=False, resamples=100)
-    assert report.learnt == len(hospital.subjects_in("tuning"))
-    assert all("learnt from, so the figures flatter" in card.data["measured on"] for card in report.cards)
-    assert every_kind.report.learnt == 0
-    assert evaluate(bundle, strangers, "tuning", every_subset=False, resamples=100).learnt == 0
+    assert report.training_subjects == len(hospital.subjects_in("tuning"))
+    assert all("used in training, so the figures are optimistic" in card.data["measured on"] for card in report.cards)
+    assert every_kind.report.training_subjects == 0
+    assert evaluate(bundle, strangers, "tuning", every_subset=False, resamples=100).training_subjects == 0
 
 
 def test_an_unknown_split_is_refused_with_the_choices(bundle, hospital):
@@ -124,7 +124,7 @@ def test_a_split_without_answers_is_refused(bundle, hospital, tmp_path):
         tmp_path,
         lambda events: events.filter(~(held_out & (pl.col("code") == "OUTCOME//length_of_stay//days"))),
     )
-    with pytest.raises(StudyError, match="nobody in held_out has an answer to demo_stay: choose another split"):
+    with pytest.raises(StudyError, match="no subject in held_out has a label for demo_stay: choose another split"):
         evaluate(bundle, untold)
 
 

@@ -148,8 +148,8 @@ def development_samples(tasks: Sequence[Task], origin: Mapping[str, Any], cohort
             "this is not the cohort that the bundle was trained on: give that one, whose training subjects are meant"
         )
     chosen = sorted({subject for split in origin["development"] for subject in cohort.subjects_in(split)})
-    samples = number_samples(pl.concat([prediction_times(cohort, task) for task in tasks]))
-    return samples.filter(pl.col("subject_id").is_in(chosen)).drop("sample").with_row_index("sample")
+    times = pl.concat([prediction_times(cohort, task) for task in tasks])
+    return number_samples(times.filter(pl.col("subject_id").is_in(chosen)))
 
 
 def _mean_features(arrays: Arrays) -> Tensor:

@@ -30,7 +30,7 @@ from polyclinic.features.structured.columns import is_scaled
 from polyclinic.files import replacing
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.progress import SILENT, Progress
-from polyclinic.tasks import Targets, Task, samples
+from polyclinic.tasks import Targets, Task, renumber_samples, samples
 
 UNUSUAL = 1.0
 """Robust standard deviations from the training median beyond which a value is unusual."""
@@ -157,7 +157,7 @@ def _describe(
     tasks: Sequence[Task], sample: Sample, cohort: Cohort, frame: pl.DataFrame
 ) -> list[tuple[tuple[str, ...], tuple[Shared, ...]]]:
     """Return the modalities and unusual features that each of some samples shares with the sample."""
-    frame = frame.drop("sample").with_row_index("sample")
+    frame = renumber_samples(frame)
     known = record_of(cohort.events(), frame, tasks)
     arrays = sample.features.reading(cohort.blob).transform(known, frame)
     both = [

@@ -1,4 +1,4 @@
-"""Measures a bundle on subjects it has not learnt from: every task, every member, every subset of the inputs."""
+"""Evaluate a bundle on a cohort: every task, every member, every subset of the inputs."""
 
 from __future__ import annotations
 
@@ -38,54 +38,54 @@ from polyclinic.tasks import Targets, Task, samples
 from polyclinic.training.evaluation.subgroups import subgroups
 
 UNIFIED = "unified"
-"""The name of the whole bundle among its members."""
+"""Name of the combined model, among its members."""
 SYNTHETIC = "demo"
 """Prefix of the tasks of the synthetic cohort."""
 
 
 @dataclass(frozen=True)
 class TaskPredictions:
-    """What was said of one task: by the whole, by its members, and by the whole given only some inputs."""
+    """Predictions of one task: the combined model's, each member's, and the combined model's from some inputs only."""
 
     answers: np.ndarray  # [sample, output]
     members: Mapping[str, np.ndarray]
-    given: Mapping[tuple[str, ...], np.ndarray]
-    thresholds: tuple[float | np.ndarray, ...] = ()  # at which each output is called: of all samples, or of each
+    given: Mapping[tuple[str, ...], np.ndarray]  # by the inputs that were given
+    thresholds: tuple[float | np.ndarray, ...] = ()  # of each output: one for all samples, or one per sample
     bins: tuple[float, ...] = ()  # ends of the bins of time to event
 
     @property
     def models(self) -> int:
-        """How many are to be measured."""
+        """Number of models to evaluate."""
         return 1 + len(self.members) + len(self.given)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one task, and the predictions that it rests on."""
+    """The results of one task, and the predictions that they come from."""
 
     task: Task
     evaluation: Evaluation
-    comparison: Comparison  # of the whole bundle with each of its members
-    subsets: Comparison | None  # of the bundle with itself when only some inputs are given
+    comparison: Comparison  # of the combined model with each of its members
+    subsets: Comparison | None  # of the combined model with itself from fewer inputs
     card: Card
-    said: TaskPredictions
+    predictions: TaskPredictions
 
     @property
     def answers(self) -> np.ndarray:
-        """What the whole said, [sample, output]."""
-        return self.said.answers
+        """Predictions of the combined model, [sample, output]."""
+        return self.predictions.answers
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured of a bundle on a cohort."""
+    """The results of a bundle on a cohort."""
 
-    samples: pl.DataFrame  # with the `inputs` that each has
+    samples: pl.DataFrame  # with the recorded `inputs` of each
     tasks: dict[str, Measured]
-    learnt: int = 0  # subjects of the same cohort that the bundle learnt from, so that figures on them flatter
+    training_subjects: int = 0  # evaluated subjects that the bundle was fitted to: the figures are optimistic
 
     def __getitem__(self, task: str) -> Measured:
-        """Give what was measured of a task."""
+        """Return the results of a task."""
         return self.tasks[task]
 
     @property
@@ -106,55 +106,59 @@ def evaluate(
     resamples: int = 2000,
     progress: Progress = SILENT,
 ) -> Report:
-    """Measure a bundle on the subjects of a split, on given `subjects`, or on all (both None).
+    """Evaluate a bundle on the subjects of a split, on given `subjects`, or on all (both None).
 
-    Only `tasks` are measured, where given: for a cohort that answers some. Figures come by sex, age band, recorded
-    inputs, and each code of `by`: its latest text, the third of its numbers, or whether it is recorded.
+    `tasks` selects the tasks to evaluate, for a cohort that has labels for some only. Subgroups are sex, age band,
+    recorded inputs, and each code of `by`: its latest text, the tertile of its numbers, or whether it is recorded.
 
     Raises:
-        StudyError: nobody there has an answer to a task, or the split or a code of `by` is not one.
+        StudyError: no subject has a label for a task, or the split or a code of `by` is unknown.
     """
     wanted = bundle.tasks if tasks is None else tuple(bundle.task(name) for name in tasks)
     sampled = samples(cohort, wanted)
-    rows = sampled.rows(_subjects(cohort, split, subjects, sampled.frame))
-    learnt = _learnt(bundle, cohort, sampled.frame[rows]["subject_id"])
-    frame = sampled.frame[rows].drop("sample").with_row_index("sample")
-    targets = {name: Targets(*(part[rows] for part in target)) for name, target in sampled.targets.items()}
-    unanswered = [name for name, target in targets.items() if not target.observed.any()]
-    if unanswered:
+    evaluated = sampled.take(sampled.rows(_subjects(cohort, split, subjects, sampled.frame)))
+    frame, targets = evaluated.frame, evaluated.targets
+    unlabelled = [name for name, target in targets.items() if not target.observed.any()]
+    if unlabelled:
         raise StudyError(
-            f"nobody in {split or 'the cohort'} has an answer to {', '.join(unanswered)}: choose another split"
+            f"no subject in {split or 'the cohort'} has a label for {', '.join(unlabelled)}: choose another split"
         )
+    training_subjects = _training_subjects(bundle, cohort, frame["subject_id"])
     arrays = bundle.arrays(cohort, frame, progress)
-    said = bundle.ensemble.answer(arrays, every_member=True)
+    answers = bundle.ensemble.answer(arrays, every_member=True)
     partial = answers_by_subset(bundle, arrays, progress) if every_subset and len(bundle.inputs) > 1 else {}
-    sheet = EvaluationContext(
+    context = EvaluationContext(
         cohort=cohort,
         frame=frame,
         groups=subgroups(cohort, frame, arrays, by),
         inputs=bundle.inputs,
         origin=bundle.origin,
         where=(split or "all subjects given")
-        + (f" ({learnt} of them learnt from, so the figures flatter)" if learnt else ""),
+        + (
+            f" ({training_subjects} of them used in training, so the figures are optimistic)"
+            if training_subjects
+            else ""
+        ),
         rule=Study.model_validate(yaml.safe_load(bundle.study)).operating_rule,
         bootstrap=Bootstrap(resamples),
     )
-    member_predictions = {
+    predictions = {
         task.name: TaskPredictions(
-            said[task.name].answers,
-            {name: prediction.answers for name, prediction in said[task.name].members.items()},
-            {subset: answers[task.name] for subset, answers in partial.items()},
+            answers[task.name].answers,
+            {name: prediction.answers for name, prediction in answers[task.name].members.items()},
+            {subset: by_task[task.name] for subset, by_task in partial.items()},
             bundle.ensemble.tasks[task.name].thresholds,
             bundle.ensemble.bins(task.name),
         )
         for task in wanted
     }
-    return Report(with_inputs(frame, arrays), sheet.measure(wanted, targets, member_predictions, progress), learnt)
+    results = context.measure(wanted, targets, predictions, progress)
+    return Report(with_inputs(frame, arrays), results, training_subjects)
 
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """Who is measured, and what is told of it beside the figures."""
+    """The evaluated samples, and what the card says of them beside the figures."""
 
     cohort: Cohort
     frame: pl.DataFrame
@@ -162,23 +166,25 @@ class EvaluationContext:
     inputs: tuple[str, ...]
     origin: Mapping[str, Any]
     where: str
-    rule: str  # which threshold is the operating one
+    rule: str  # by which the operating threshold was chosen
     bootstrap: Bootstrap
 
     def measure(
         self,
         tasks: Sequence[Task],
         targets: Mapping[str, Targets],
-        said: Mapping[str, TaskPredictions],
+        predictions: Mapping[str, TaskPredictions],
         progress: Progress,
     ) -> dict[str, Measured]:
-        """Measure every task."""
-        with progress.task("measuring", total=sum(said[task.name].models for task in tasks)) as advance:
-            return {task.name: self._measure(task, targets[task.name], said[task.name], advance) for task in tasks}
+        """Evaluate every task."""
+        with progress.task("measuring", total=sum(predictions[task.name].models for task in tasks)) as advance:
+            return {
+                task.name: self._measure(task, targets[task.name], predictions[task.name], advance) for task in tasks
+            }
 
-    def _measure(self, task: Task, target: Targets, said: TaskPredictions, advance: Advance) -> Measured:
-        """Measure one task: the whole, its members, and what it says when given only some inputs."""
-        kind = kind_of(task, said)
+    def _measure(self, task: Task, target: Targets, predictions: TaskPredictions, advance: Advance) -> Measured:
+        """Evaluate one task: the combined model, its members, and the combined model from some inputs only."""
+        kind = kind_of(task, predictions)
         truth = target.values[:, 0] if task.kind in ("binary", "regression") else target.values
         truth = truth.argmax(axis=1) if task.kind == "multiclass" else truth
         common: dict[str, Any] = {
@@ -186,27 +192,31 @@ class EvaluationContext:
             "observed": target.observed,
             "bootstrap": self.bootstrap,
         }
-        whole = as_measured(task, said, said.answers)
-        evaluation = measure(kind, truth, whole, groups=self.groups, **common)
+        combined = as_measured(task, predictions, predictions.answers)
+        evaluation = measure(kind, truth, combined, groups=self.groups, **common)
         advance(1)
-        joint = {name: as_measured(task, said, answers) for name, answers in said.members.items() if ":" not in name}
-        comparison = compare(kind, truth, {UNIFIED: whole} | joint, UNIFIED, **common)
-        advance(len(said.members))
-        partial: dict[Any, np.ndarray] = {
-            subset: as_measured(task, said, answers) for subset, answers in said.given.items()
+        joint = {
+            name: as_measured(task, predictions, answers)
+            for name, answers in predictions.members.items()
+            if ":" not in name  # those of one modality alone
         }
-        found = by_subset(kind, truth, partial, **common) if partial else None
+        comparison = compare(kind, truth, {UNIFIED: combined} | joint, UNIFIED, **common)
+        advance(len(predictions.members))
+        partial: dict[Any, np.ndarray] = {
+            subset: as_measured(task, predictions, answers) for subset, answers in predictions.given.items()
+        }
+        subsets_compared = by_subset(kind, truth, partial, **common) if partial else None
         advance(len(partial))
-        card = self._card(task, said, evaluation, comparison, found)
-        return Measured(task, evaluation, comparison, found, card, said)
+        card = self._card(task, predictions, evaluation, comparison, subsets_compared)
+        return Measured(task, evaluation, comparison, subsets_compared, card, predictions)
 
     def _card(
         self,
         task: Task,
-        said: TaskPredictions,
+        predictions: TaskPredictions,
         evaluation: Evaluation,
         comparison: Comparison,
-        found: Comparison | None,
+        subsets_compared: Comparison | None,
     ) -> Card:
         summary, origin = self.cohort.summary(), self.origin
         return Card(
@@ -223,30 +233,30 @@ class EvaluationContext:
             },
             splits=dict(summary.splits),
             comparison=comparison,
-            subsets=found,
+            subsets=subsets_compared,
             provenance={
                 "Polyclinic": str(origin["polyclinic"]),
                 "seed": str(origin["seed"]),
                 "development cohort": str(origin["cohort"])[:16],
                 "measured cohort": self.cohort.fingerprint[:16],
             },
-            operating=called_at(said, self.rule),
+            operating=called_at(predictions, self.rule),
             synthetic=task.name.startswith(SYNTHETIC),
         )
 
 
-def as_measured(task: Task, said: TaskPredictions, answers: np.ndarray) -> np.ndarray:
-    """Give answers as the evaluation reads them: chances to be event-free; thresholds beside, where samples differ."""
+def as_measured(task: Task, predictions: TaskPredictions, answers: np.ndarray) -> np.ndarray:
+    """Convert answers for the evaluation: risks to survival; with each sample's threshold beside, where they differ."""
     if task.kind == "time_to_event":
         return 1 - answers
-    if any(np.ndim(threshold) for threshold in said.thresholds):
-        answers = np.stack([answers, np.stack(said.thresholds, axis=1)], axis=2)
+    if any(np.ndim(threshold) for threshold in predictions.thresholds):
+        answers = np.stack([answers, np.stack(predictions.thresholds, axis=1)], axis=2)
     return answers[:, 0] if task.kind in ("binary", "regression") else answers
 
 
-def kind_of(task: Task, said: TaskPredictions) -> Kind:
-    """Give how a task is measured, at the operating thresholds that were chosen in development (the median shown)."""
-    thresholds = tuple(float(np.median(threshold)) for threshold in said.thresholds)
+def kind_of(task: Task, predictions: TaskPredictions) -> Kind:
+    """Return the metrics of a task, at the operating thresholds; where samples differ, the median is shown."""
+    thresholds = tuple(float(np.median(threshold)) for threshold in predictions.thresholds)
     match task.kind:
         case "binary":
             return Binary(thresholds[0] if thresholds else None)
@@ -257,16 +267,18 @@ def kind_of(task: Task, said: TaskPredictions) -> Kind:
         case "regression":
             return Regression()
         case _:
-            middle = said.bins[len(said.bins) // 2 - 1] if len(said.bins) > 1 else said.bins[0]
-            return TimeToEvent(said.bins, (middle,))
+            bins = predictions.bins
+            middle = bins[len(bins) // 2 - 1] if len(bins) > 1 else bins[0]
+            return TimeToEvent(bins, (middle,))
 
 
-def called_at(said: TaskPredictions, rule: str) -> str:
-    """Say in a sentence at which threshold samples were called positive, and on which rule it stands."""
-    if not said.thresholds:
+def called_at(predictions: TaskPredictions, rule: str) -> str:
+    """Describe the threshold at which samples were called positive, and the rule by which it was chosen."""
+    if not predictions.thresholds:
         return ""
-    own, several = bool(np.ndim(said.thresholds[0])), len(said.thresholds) > 1
-    low, high = (decimal(float(end(said.thresholds[0]))) for end in (np.min, np.max))
+    first = predictions.thresholds[0]
+    own, several = bool(np.ndim(first)), len(predictions.thresholds) > 1
+    low, high = (decimal(float(end(first))) for end in (np.min, np.max))
     threshold = "the label's threshold" if several else "the threshold"
     where = " in the models that had not seen them" if own else ""
     value = "" if several else f" ({low} to {high})" if own else f" ({low})"
@@ -276,13 +288,13 @@ def called_at(said: TaskPredictions, rule: str) -> str:
 def answers_by_subset(
     bundle: Bundle, arrays: Mapping[str, Arrays], progress: Progress
 ) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
-    """Answer from each subset of the inputs, as if the others had not been recorded."""
+    """Predict from each subset of the inputs, as if the others had not been recorded; by subset, then task."""
     chosen = list(subsets(bundle.inputs))
     found: dict[tuple[str, ...], dict[str, np.ndarray]] = {}
     with progress.task("subsets of inputs", total=len(chosen)) as advance:
         for members in chosen:
-            said = bundle.ensemble.answer(keeping(arrays, members))
-            found[members] = {task: answers.answers for task, answers in said.items()}
+            predictions = bundle.ensemble.answer(keeping(arrays, members))
+            found[members] = {task: prediction.answers for task, prediction in predictions.items()}
             advance(1)
     return found
 
@@ -297,9 +309,9 @@ def _subjects(cohort: Cohort, split: str | None, subjects: Sequence[int] | None,
     return cohort.subjects_in(split)
 
 
-def _learnt(bundle: Bundle, cohort: Cohort, measured: pl.Series) -> int:
-    """Count the subjects of the very cohort that the bundle learnt from, among those measured."""
+def _training_subjects(bundle: Bundle, cohort: Cohort, evaluated: pl.Series) -> int:
+    """Count the evaluated subjects that the bundle was fitted to; 0 on another cohort."""
     if cohort.fingerprint != bundle.origin["cohort"]:
         return 0
-    learnt = {subject for split in bundle.origin["development"] for subject in cohort.subjects_in(split)}
-    return len(learnt & set(measured.to_list()))
+    development = {subject for split in bundle.origin["development"] for subject in cohort.subjects_in(split)}
+    return len(development & set(evaluated.to_list()))

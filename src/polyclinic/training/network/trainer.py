@@ -167,7 +167,6 @@ def check_logger(name: str) -> None:
 
 
 def _logger(name: str, folder: Path) -> Logger:
-    check_logger(name)
     match name:
         case "mlflow":
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # else it refuses to log into a folder
