@@ -1,4 +1,4 @@
-"""What a fit remembers of development: of whom it is, what it holds, and that conformal sets keep their promise."""
+"""The development reference: from which samples it is computed, what it holds, and the coverage of conformal sets."""
 
 import json
 import math
@@ -27,19 +27,19 @@ def reserving(hospital, cache):
     return fit_study(RESERVING, hospital, cache=cache)
 
 
-def test_the_reserved_split_is_not_learnt_from(reserving, hospital):
-    learnt = set(reserving.samples["subject_id"])
-    assert learnt <= set(hospital.subjects_in("train"))
+def test_the_reserved_split_is_not_used_in_training(reserving, hospital):
+    used = set(reserving.samples["subject_id"])
+    assert used <= set(hospital.subjects_in("train"))
     assert reserving.bundle.origin["development"] == ["train"]
-    assert reserving.bundle.origin["development_subjects"] == len(learnt)
+    assert reserving.bundle.origin["development_subjects"] == len(used)
 
 
 def test_conformal_scores_are_those_of_the_reserved_subjects(reserving, hospital):
     conformity = reserving.bundle.reference.conformity[TASK]
     sampled = samples(hospital, SIMPLE.tasks)
     truth = dict(zip(sampled.frame["subject_id"], sampled.targets[TASK].values[:, 0], strict=True))
-    said = reserving.bundle.predict(hospital, subjects=hospital.subjects_in("tuning")).frame
-    rows = [row for row in said.iter_rows(named=True) if row["subject_id"] in truth and row["inputs"] != "none"]
+    predicted = reserving.bundle.predict(hospital, subjects=hospital.subjects_in("tuning")).frame
+    rows = [row for row in predicted.iter_rows(named=True) if row["subject_id"] in truth and row["inputs"] != "none"]
     expected = [
         1 - row["predicted_boolean_probability"] if truth[row["subject_id"]] else row["predicted_boolean_probability"]
         for row in rows
@@ -48,7 +48,7 @@ def test_conformal_scores_are_those_of_the_reserved_subjects(reserving, hospital
     assert conformity.scores[0] == pytest.approx(sorted(expected))
 
 
-def test_without_a_reserved_split_they_are_out_of_fold(hospital, cache):
+def test_without_a_reserved_split_conformal_scores_are_out_of_fold(hospital, cache):
     fitted = fit_study(SIMPLE, hospital, cache=cache)
     task, target = fitted.bundle.ensemble.tasks[TASK], fitted.examples.targets[TASK]
     present = presence_of(fitted.examples.arrays)
@@ -60,20 +60,20 @@ def test_without_a_reserved_split_they_are_out_of_fold(hospital, cache):
     assert conformity.scores[0] == pytest.approx(expected)
 
 
-def test_a_reserved_split_without_answers_is_refused(hospital, cache):
-    learnt = hospital.subjects_in("train")
+def test_a_reserved_split_without_labels_is_refused(hospital, cache):
+    train = hospital.subjects_in("train")
     with pytest.raises(
         StudyError, match=f"no subject in tuning has a label for {TASK}: reserve another split, or none"
     ):
-        fit_study(RESERVING, hospital, subjects=learnt, cache=cache)
+        fit_study(RESERVING, hospital, subjects=train, cache=cache)
 
 
-def test_something_must_be_left_to_learn_from():
+def test_reserving_the_only_development_split_is_refused():
     with pytest.raises(ValueError, match="conformal reserves train, and no other split is left to learn from"):
         Study(tasks=TASK, development=("train",), conformal="train")
 
 
-def test_it_survives_in_the_bundle(every_kind):
+def test_the_reference_is_saved_in_the_bundle(every_kind):
     bundle = every_kind.bundle()
     again = bundle.reference
     assert again.samples == bundle.origin["development_samples"]
@@ -89,12 +89,12 @@ def test_it_survives_in_the_bundle(every_kind):
     assert len(again.novelty.latents) == len(again.novelty.structured) == 2
 
 
-def test_it_holds_nobody(trained, hospital):
+def test_the_reference_holds_no_subject_ids(trained, hospital):
     text = (trained.folder / FILES[0]).read_text()
     assert not any(str(subject) in text for subject in hospital.subjects["subject_id"])
 
 
-def test_a_bundle_made_before_there_was_one_is_read(trained, tmp_path, hospital):
+def test_a_bundle_without_a_reference_can_be_loaded(trained, tmp_path, hospital):
     bundle = trained.bundle()
     bundle.reference = None
     old = bundle.save(tmp_path / "old")
@@ -105,14 +105,14 @@ def test_a_bundle_made_before_there_was_one_is_read(trained, tmp_path, hospital)
     assert read.predict(hospital).frame.equals(trained.bundle().predict(hospital).frame)
 
 
-def test_the_digest_is_that_of_the_index_wherever_it_lies(trained, tmp_path):
+def test_the_digest_does_not_depend_on_the_folder(trained, tmp_path):
     bundle = trained.bundle()
     digest = bundle.digest
     assert Bundle.load(bundle.save(tmp_path / "copy"), trained.cache).digest == digest
     unsaved = trained.bundle()
     unsaved._digest = ""
     assert unsaved.digest == digest
-    assert unsaved.folder == trained.folder, "to find it moves nothing"
+    assert unsaved.folder == trained.folder, "computing the digest does not change the folder"
     other = trained.bundle()
     other.study += "\n"
     other.save(tmp_path / "other")
@@ -120,8 +120,8 @@ def test_the_digest_is_that_of_the_index_wherever_it_lies(trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_sets_hold_the_truth_of_new_patients_as_often_as_promised(tmp_path, cache):
-    """A cohort of 300: scores of the 150 who were not learnt from, half of them to set q̂, over 20 seeds."""
+def test_conformal_sets_have_the_stated_coverage_of_new_patients(tmp_path, cache):
+    """A cohort of 300: scores of 150 held-out subjects, half of them for q̂, over 20 seeds."""
     cohort = build_hospital(tmp_path, 300, seed=3, radiographs=False)
     everyone = cohort.subjects["subject_id"].sort().to_list()
     bundle = fit_study(SIMPLE, cohort, subjects=everyone[::2], cache=cache).bundle
@@ -145,7 +145,7 @@ def test_sets_hold_the_truth_of_new_patients_as_often_as_promised(tmp_path, cach
     assert np.mean(covered) == pytest.approx(1 - above / (n + 1), abs=4 * spread / math.sqrt(20))
 
 
-def test_the_usual_picture_is_the_mean_of_the_maps_of_development(trained, hospital):
+def test_the_usual_picture_is_the_mean_of_the_development_feature_maps(trained, hospital):
     bundle = trained.bundle()
     sampled = samples(hospital, bundle.tasks)
     chosen = {subject for split in bundle.origin["development"] for subject in hospital.subjects_in(split)}
@@ -156,7 +156,7 @@ def test_the_usual_picture_is_the_mean_of_the_maps_of_development(trained, hospi
     np.testing.assert_allclose(bundle.reference.usual_picture, maps.mean(axis=0, dtype=np.float64), atol=1e-5)
 
 
-def test_the_usual_words_are_the_share_of_development_notes_that_say_or_deny_them(trained, hospital):
+def test_the_usual_words_are_the_shares_of_development_notes_that_affirm_or_deny_them(trained, hospital):
     bundle = trained.bundle()
     sampled = samples(hospital, bundle.tasks)
     chosen = {subject for split in bundle.origin["development"] for subject in hospital.subjects_in(split)}
@@ -171,5 +171,5 @@ def test_the_usual_words_are_the_share_of_development_notes_that_say_or_deny_the
     assert 0 < usual.max() <= 1
 
 
-def test_who_reads_no_maps_has_no_usual_picture(reserving):
+def test_a_bundle_without_feature_maps_has_no_usual_picture(reserving):
     assert reserving.bundle.reference.usual_picture is None

@@ -1,4 +1,4 @@
-"""From a study and a cohort to a bundle: what is learnt from, what is refused, what memory it needs."""
+"""Fitting a study: which samples are used, what is refused, thresholds and golden outputs."""
 
 import numpy as np
 import polars as pl
@@ -14,50 +14,50 @@ from tests.hospital import SIMPLE, SMALL, STUDY, files_of, rewritten
 
 
 def keeping(cohort, into, rows):
-    """Write the cohort with only some of its events."""
+    """Copy the cohort with only the events `rows`."""
     return rewritten(cohort, into, lambda events: events.filter(rows))
 
 
-def test_only_development_subjects_are_learnt_from(hospital, cache):
+def test_only_development_subjects_are_used(hospital, cache):
     fitted = fit_study(SIMPLE, hospital, cache=cache)
-    learnt = set(fitted.samples["subject_id"])
-    assert not learnt & set(hospital.subjects_in("held_out"))
-    assert learnt <= set(hospital.subjects_in("train") + hospital.subjects_in("tuning"))
-    assert len(learnt) == len(fitted.examples) == fitted.bundle.origin["development_subjects"]
+    used = set(fitted.samples["subject_id"])
+    assert not used & set(hospital.subjects_in("held_out"))
+    assert used <= set(hospital.subjects_in("train") + hospital.subjects_in("tuning"))
+    assert len(used) == len(fitted.examples) == fitted.bundle.origin["development_subjects"]
 
 
-def test_the_splits_to_learn_from_can_be_chosen(hospital, cache):
+def test_development_splits_can_be_chosen(hospital, cache):
     fitted = fit_study(SIMPLE.model_copy(update={"development": ("train",)}), hospital, cache=cache)
     assert set(fitted.samples["subject_id"]) <= set(hospital.subjects_in("train"))
 
 
-def test_out_of_fold_answers_are_given_for_every_sample(hospital, cache):
+def test_every_sample_has_out_of_fold_predictions(hospital, cache):
     fitted = fit_study(SIMPLE, hospital, cache=cache)
     for prediction in fitted.member_predictions["demo_deterioration"].values():
         assert prediction.answers.shape == (len(fitted.examples), 1)
         assert ((prediction.answers > 0) & (prediction.answers < 1))[prediction.able].all()
 
 
-def test_members_are_the_methods_and_logistic_regression_of_each_input(hospital, cache):
+def test_members_are_the_methods_and_a_logistic_regression_per_input(hospital, cache):
     members = fit_study(SIMPLE, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members
     assert list(members) == ["logistic_regression", "logistic_regression:note", "logistic_regression:structured"]
-    alone = SIMPLE.model_copy(update={"stack": False})
-    assert list(fit_study(alone, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members) == [
+    unstacked = SIMPLE.model_copy(update={"stack": False})
+    assert list(fit_study(unstacked, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members) == [
         "logistic_regression"
     ]
 
 
-def test_a_network_alone_needs_no_classical_model(hospital, cache):
+def test_a_network_without_classical_models_can_be_fitted(hospital, cache):
     study = STUDY.model_copy(update={"classical": (), "inputs": ("structured",)})
     bundle = fit_study(study, hospital, cache=cache).bundle
     assert bundle.ensemble.tasks["demo_deterioration"].members == {}
     assert bundle.predict(hospital).frame["predicted_boolean_probability"].is_between(0, 1).all()
 
 
-def test_a_modality_that_hardly_anyone_has_is_no_obstacle(hospital, cache, tmp_path):
-    """With one note in all, no model can be learnt of notes alone, whichever fold is out."""
-    someone = hospital.events().filter(pl.col("code").str.starts_with("NOTE//")).collect()["subject_id"]
-    only = someone.filter(someone.is_in(hospital.subjects_in("train")))[0]
+def test_a_rare_modality_gets_no_member_of_its_own(hospital, cache, tmp_path):
+    """With one note in all, no model of notes alone can be fitted in every fold."""
+    with_note = hospital.events().filter(pl.col("code").str.starts_with("NOTE//")).collect()["subject_id"]
+    only = with_note.filter(with_note.is_in(hospital.subjects_in("train")))[0]
     few = keeping(hospital, tmp_path, ~pl.col("code").str.starts_with("NOTE//") | (pl.col("subject_id") == only))
     bundle = fit_study(SIMPLE, few, cache=cache).bundle
     assert list(bundle.ensemble.tasks["demo_deterioration"].members) == [
@@ -69,7 +69,7 @@ def test_a_modality_that_hardly_anyone_has_is_no_obstacle(hospital, cache, tmp_p
         fit_study(SIMPLE.model_copy(update={"inputs": ("note",)}), few, cache=cache)
 
 
-def test_an_input_that_nobody_has_is_refused(hospital, cache, tmp_path):
+def test_an_input_without_data_is_refused(hospital, cache, tmp_path):
     none = keeping(hospital, tmp_path, ~pl.col("code").str.starts_with("NOTE//"))
     with pytest.raises(StudyError, match="no development subject has note: leave it out of the inputs"):
         fit_study(SIMPLE, none, cache=cache)
@@ -78,13 +78,13 @@ def test_an_input_that_nobody_has_is_refused(hospital, cache, tmp_path):
 OUTCOME = pl.col("code") == "OUTCOME//deterioration"
 
 
-def test_a_question_that_all_answer_alike_is_refused(hospital, cache, tmp_path):
+def test_a_task_with_one_class_is_refused(hospital, cache, tmp_path):
     alike = keeping(hospital, tmp_path, ~(OUTCOME & (pl.col("numeric_value") == 1)))
     with pytest.raises(StudyError, match="demo_deterioration has the same label for all development samples"):
         fit_study(SIMPLE, alike, cache=cache)
 
 
-def test_too_few_answers_are_refused(hospital, cache, tmp_path):
+def test_too_few_labels_are_refused(hospital, cache, tmp_path):
     noted = hospital.events().filter(pl.col("code") == "NOTE//indication").collect()["subject_id"]
     known = sorted(set(hospital.subjects_in("train")) & set(noted))[:3]
     few = keeping(hospital, tmp_path, ~OUTCOME | pl.col("subject_id").is_in(known))
@@ -98,13 +98,13 @@ def test_a_cohort_without_the_outcome_is_refused(hospital, cache, tmp_path):
         fit_study(SIMPLE, none, cache=cache)
 
 
-def test_nobody_to_learn_from_is_refused(hospital, cache):
+def test_no_development_subjects_are_refused(hospital, cache):
     with pytest.raises(StudyError, match="no development subject has a label"):
         fit_study(SIMPLE, hospital, subjects=[-1], cache=cache)
 
 
 def out_of_fold(fitted, task: str) -> np.ndarray:
-    """Give the calibrated answers of the members to examples that they were not fitted to."""
+    """Return the combined and calibrated out-of-fold predictions."""
     return fitted.bundle.ensemble.tasks[task].combine(
         fitted.member_predictions[task], presence_of(fitted.examples.arrays)
     )
@@ -115,14 +115,14 @@ def test_fit_returns_the_bundle(hospital, cache):
 
 
 @pytest.mark.parametrize("calibration", ["temperature", "isotonic", "none"])
-def test_every_calibration_can_be_chosen(calibration, hospital, cache):
+def test_calibration_methods_can_be_chosen(calibration, hospital, cache):
     study = SIMPLE.model_copy(update={"calibration": calibration})
     task = fit_study(study, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"]
     assert task.calibrator is not None
     assert task.calibrator.method == calibration
 
 
-def test_the_threshold_has_the_sensitivity_asked_for_on_out_of_fold_answers(hospital, cache):
+def test_the_threshold_reaches_the_target_sensitivity_out_of_fold(hospital, cache):
     thresholds = {}
     for sensitivity in (0.5, 0.9):
         fitted = fit_study(SIMPLE.model_copy(update={"target_sensitivity": sensitivity}), hospital, cache=cache)
@@ -138,7 +138,7 @@ def test_the_threshold_has_the_sensitivity_asked_for_on_out_of_fold_answers(hosp
     assert thresholds[0.9] < thresholds[0.5]
 
 
-def test_no_other_threshold_does_more_good_out_of_fold_by_the_weights_asked_for(hospital, cache):
+def test_the_threshold_has_the_highest_utility_out_of_fold(hospital, cache):
     thresholds = []
     for harm in (0.1, 1.0):
         study = Study.model_validate(SIMPLE.model_dump(exclude={"target_sensitivity"}) | {"harm_to_benefit": harm})
@@ -148,13 +148,13 @@ def test_no_other_threshold_does_more_good_out_of_fold_by_the_weights_asked_for(
             target.observed, 0
         ]
         worth = np.where(target.values[target.observed, 0] == 1, 1, -harm)
-        good = {cut: worth[risk >= cut].sum() for cut in (*risk, *task.thresholds)}
-        assert good[task.thresholds[0]] == pytest.approx(max(good.values()))
+        utility = {cut: worth[risk >= cut].sum() for cut in (*risk, *task.thresholds)}
+        assert utility[task.thresholds[0]] == pytest.approx(max(utility.values()))
         thresholds += task.thresholds
-    assert thresholds[0] < thresholds[1], "who fears false alarms calls fewer"
+    assert thresholds[0] < thresholds[1], "costlier false alarms raise the threshold"
 
 
-def test_networks_of_other_encoders_and_fusions_are_fitted(hospital, cache):
+def test_other_encoders_and_fusions_can_be_fitted(hospital, cache):
     network = SMALL.model_copy(
         update={
             "epochs": 1,
@@ -172,22 +172,22 @@ def test_networks_of_other_encoders_and_fusions_are_fitted(hospital, cache):
     assert answers.n_unique() > 30
 
 
-def test_golden_outputs_change_nothing_of_the_fit(hospital, cache, tmp_path):
+def test_golden_outputs_do_not_change_the_fit(hospital, cache, tmp_path):
     study = STUDY.model_copy(update={"inputs": ("structured", "note"), "classical": ("logistic_regression",)})
-    saved, drawn = {}, {}
+    saved, random_state = {}, {}
     for golden in (True, False):
         torch.manual_seed(7)
         bundle = fit_study(study, hospital, cache=cache, golden=golden).bundle
-        drawn[golden] = torch.get_rng_state()
+        random_state[golden] = torch.get_rng_state()
         saved[golden] = files_of(bundle.save(tmp_path / str(golden)))
-    assert torch.equal(drawn[True], drawn[False])
+    assert torch.equal(random_state[True], random_state[False])
     assert saved[True].pop("golden.json")
     for files in saved.values():
         del files["bundle.json"]  # which lists the files
     assert saved[True] == saved[False]
 
 
-def test_golden_outputs_of_pictures_alone(hospital, cache):
+def test_golden_outputs_of_an_image_study(hospital, cache):
     study = STUDY.model_copy(update={"inputs": ("image",), "classical": ()})
     _, members, _, attribution = fit_study(study, hospital, cache=cache).bundle.golden.parts
     assert attribution.values["image"] != 0

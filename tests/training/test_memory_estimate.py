@@ -1,4 +1,4 @@
-"""The memory that a fit is said to need, against what is really held, and what is free."""
+"""The estimated memory of a fit against the memory really used, and the memory available."""
 
 import gc
 import tracemalloc
@@ -26,18 +26,18 @@ from polyclinic.training.network.lightning_module import UnifiedModule
 from tests.hospital import SIMPLE, STUDY
 
 
-class EnsemblePredictions:
-    """A progress that remembers what was said."""
+class RecordedProgress:
+    """A progress that records messages."""
 
     def __init__(self):
-        self.said = []
+        self.messages = []
         self.task = SILENT.task
 
     def message(self, text):
-        self.said.append(text)
+        self.messages.append(text)
 
 
-def test_a_step_is_counted_without_a_trace(config, examples):
+def test_counting_a_step_changes_no_state(config, examples):
     torch.manual_seed(0)
     module = UnifiedModule(UnifiedModel(config), Network(batch_size=32), seed=0)
     before, random = [tensor.clone() for tensor in module.state_dict().values()], torch.get_rng_state()
@@ -45,11 +45,11 @@ def test_a_step_is_counted_without_a_trace(config, examples):
     assert all(map(torch.equal, before, module.state_dict().values()))
     assert torch.equal(random, torch.get_rng_state())
     assert parameters == sum(p.numel() for p in module.parameters()) * 4 * 4
-    assert activations > 32 * 2 * 384 * 4, "the note's sentences alone are kept for the backward pass"
+    assert activations > 32 * 2 * 384 * 4, "at least the note's sentences are saved for the backward pass"
     assert held_bytes(examples) == sum(a.nbytes for m in examples.arrays.values() for a in m.values())
 
 
-def test_counting_steps_holds_no_memory(config, examples):
+def test_counting_steps_leaks_no_memory(config, examples):
     wide = config.model_copy(update={"width": 256})
     many = np.arange(len(examples)).repeat(20)
     module = UnifiedModule(UnifiedModel(wide), Network(batch_size=len(many)), seed=0)
@@ -61,11 +61,11 @@ def test_counting_steps_holds_no_memory(config, examples):
     assert psutil.Process().memory_info().rss - before < 3 * activations
 
 
-def test_an_estimate_says_what_it_is_made_of():
+def test_an_estimate_is_printed_with_its_parts():
     estimate = MemoryEstimate(2 * MIB, parameters=3 * MIB, activations=4 * MIB, classical=5 * MIB, available=7 * MIB)
     assert estimate.fits
     assert str(estimate) == (
-        "7 MiB needed beside 2 MiB of examples (network 7: parameters 3, step 4; classical models 5), 7 MiB free"
+        "7 MiB needed besides 2 MiB of examples (network 7: parameters 3, step 4; classical models 5), 7 MiB free"
     )
     assert estimate.remedy.startswith("lower network.batch_size")
     estimate = MemoryEstimate(0, parameters=3 * MIB, activations=4 * MIB, classical=8 * MIB, available=7 * MIB)
@@ -76,26 +76,26 @@ def test_an_estimate_says_what_it_is_made_of():
 @pytest.mark.parametrize(
     ("study", "remedy"), [(STUDY, "lower network.batch_size"), (SIMPLE, "leave out inputs or some of the classical")]
 )
-def test_what_memory_cannot_hold_is_refused_before_it_is_tried(study, remedy, hospital, cache, monkeypatch):
+def test_a_fit_that_exceeds_the_memory_is_refused(study, remedy, hospital, cache, monkeypatch):
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: type("Full", (), {"available": 1000}))
     with pytest.raises(StudyError, match=rf"\d+ MiB needed .*, 0 MiB free: {remedy}"):
         fit_study(study, hospital, cache=cache)
 
 
-def test_a_study_without_a_network_is_told_its_need_too(hospital, cache):
-    progress = EnsemblePredictions()
+def test_a_study_without_a_network_has_an_estimate_too(hospital, cache):
+    progress = RecordedProgress()
     fitted = fit_study(SIMPLE, hospital, cache=cache, progress=progress)
-    (told,) = [line for line in progress.said if line.startswith("memory: ")]
+    (message,) = [line for line in progress.messages if line.startswith("memory: ")]
     designs, samples = fitted.bundle.ensemble.designs, len(fitted.examples)
     assert len(designs) == 3
     needed = classical_bytes(designs, samples)
-    assert f"network 0: parameters 0, step 0; classical models {needed // MIB})" in told
+    assert f"network 0: parameters 0, step 0; classical models {needed // MIB})" in message
     assert needed > sum(design.matrix(fitted.examples.arrays).nbytes for design in designs)
     sparse = fitted.examples.arrays["note"]["tfidf"]
     assert held_bytes(fitted.examples) > sparse.data.nbytes + sparse.indices.nbytes
 
 
-def test_a_design_that_several_members_share_is_held_once():
+def test_a_shared_design_is_counted_once():
     arrays = {"structured": {"raw": np.ones((10, 3)), "present": np.ones(10, dtype=bool)}}
     design, other = (Design.fit(arrays, {"structured": ["a", "b", "c"]}) for _ in range(2))
     assert classical_bytes([design, design], 1000) == 1000 * 3 * (4 + 32)
@@ -104,7 +104,7 @@ def test_a_design_that_several_members_share_is_held_once():
 
 
 @pytest.mark.parametrize("method", ["logistic_regression", "decision_tree", "gradient_boosting"])
-def test_fitting_a_matrix_takes_what_is_foretold_and_no_more(method):
+def test_fitting_a_model_uses_no_more_than_the_estimate(method):
     samples, features = 4000, 300
     rng = np.random.default_rng(0)
     raw = rng.normal(size=(samples, features))
@@ -120,10 +120,10 @@ def test_fitting_a_matrix_takes_what_is_foretold_and_no_more(method):
     ClassicalModel(config, design.columns, design.blocks).fit(matrix[everyone], truth, observed)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    foretold = classical_bytes([design], samples)
-    assert matrix.nbytes < peak < 1.1 * foretold
+    estimated = classical_bytes([design], samples)
+    assert matrix.nbytes < peak < 1.1 * estimated
     if method == "logistic_regression":
-        assert peak > 0.75 * foretold
+        assert peak > 0.75 * estimated
 
 
 LIMITS = {
@@ -172,7 +172,7 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("groups", LIMITS)
-def test_the_limit_of_a_container_is_heeded(groups, tmp_path):
+def test_the_limit_of_a_container_is_respected(groups, tmp_path):
     membership, files = LIMITS[groups]
     (tmp_path / "cgroup").write_text(membership)
     for name, content in files.items():
@@ -181,18 +181,18 @@ def test_the_limit_of_a_container_is_heeded(groups, tmp_path):
     assert free_bytes(tmp_path / "cgroup", tmp_path / "fs") == 3000
 
 
-def test_a_group_that_holds_more_than_it_may_leaves_nothing(tmp_path):
+def test_a_group_over_its_limit_has_nothing_free(tmp_path):
     (tmp_path / "cgroup").write_text("0::/\n")
     for name, content in {"memory.max": "10\n", "memory.current": "20\n", "memory.stat": "anon 20\n"}.items():
         (tmp_path / name).write_text(content)
     assert free_bytes(tmp_path / "cgroup", tmp_path) == 0
 
 
-def test_without_control_groups_the_machine_s_own_is_free(tmp_path, monkeypatch):
+def test_without_control_groups_the_machine_memory_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: type("Half", (), {"available": 12345}))
     assert free_bytes(tmp_path / "none", tmp_path) == 12345
     assert 0 < free_bytes() <= 12345
 
 
-def test_here_there_is_some_memory_and_no_more_than_the_machine_has():
+def test_free_memory_of_this_machine_is_plausible():
     assert MIB < free_bytes() <= psutil.virtual_memory().total

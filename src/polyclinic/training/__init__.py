@@ -1,1 +1,1 @@
-"""Losses, fitting, cross-fitting, comparison: from a study and a cohort to a bundle and its figures."""
+"""Training: losses, fitting, cross-fitting, cross-validation and evaluation of a study on a cohort."""

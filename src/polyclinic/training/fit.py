@@ -32,7 +32,7 @@ from polyclinic.training.network.trainer import check_logger
 from polyclinic.verification.golden_outputs import golden_of
 
 WORK = ".work"
-"""Folder, within a bundle's, of the checkpoints of an unfinished fit."""
+"""Subfolder of a bundle's folder, for the checkpoints of an unfinished fit."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def fit_checked_study(
 
 
 def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> MemoryEstimate:
-    """Estimate the memory of the fit: of the network's steps, and of the classical models' matrices."""
+    """Estimate the memory of the network's training steps and of the classical models' matrices."""
     parameters, activations = 0, 0
     if crossfitter.config is not None and study.network is not None:
         from polyclinic.models import UnifiedModel

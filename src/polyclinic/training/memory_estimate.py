@@ -1,4 +1,4 @@
-"""How much memory a fit will need, told before it starts."""
+"""Estimate the memory of a fit before it starts."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from polyclinic.training.network.lightning_module import UnifiedModule
 
 MIB = 1 << 20
 CELL_HELD = 4
-"""Bytes of a number in a design's matrix, of which every design has one as long as classical models are fitted."""
+"""Bytes of a number in a design's matrix; all matrices are held while classical models are fitted."""
 CELL_FITTED = 32
 """Bytes of a number in the copies that a linear model makes of its matrix (two of float32, three of float64); boosting
-makes nearly as many, the other trees fewer."""
+makes nearly as many, other trees fewer."""
 
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes that a fit needs beside its examples, by what needs them, and what can still be had.
+    """Bytes that a fit needs in addition to its examples, and the bytes available.
 
-    The network is fitted first, then the classical models, so that the greater need of the two counts.
+    The network is fitted before the classical models, so the larger of the two counts.
     """
 
-    examples: int  # arrays of all samples, held already; without what is memory-mapped
+    examples: int  # arrays of all samples, already held; memory-mapped ones are not counted
     parameters: int  # weights, gradients and the two moments of AdamW
     activations: int  # what one training step keeps for its backward pass
-    classical: int  # the designs' matrices, and the copies of the largest that a fit makes; without the fitted trees
+    classical: int  # matrices of all designs, and a fit's copies of the largest; without the fitted trees
     available: int
 
     @property
@@ -44,17 +44,17 @@ class MemoryEstimate:
 
     @property
     def needed(self) -> int:
-        """Bytes in all, beside the examples."""
+        """Bytes in all, in addition to the examples."""
         return max(self.network, self.classical)
 
     @property
     def fits(self) -> bool:
-        """Whether that much can be had."""
+        """Whether enough memory is available."""
         return self.needed <= self.available
 
     @property
     def remedy(self) -> str:
-        """What makes it less."""
+        """How to reduce the need."""
         if self.network > self.classical:
             return "lower network.batch_size or network.width, or leave out inputs"
         return "leave out inputs or some of the classical models"
@@ -62,31 +62,31 @@ class MemoryEstimate:
     def __str__(self) -> str:
         step = f"parameters {self.parameters // MIB}, step {self.activations // MIB}"
         parts = f"network {self.network // MIB}: {step}; classical models {self.classical // MIB}"
-        beside = f"beside {self.examples // MIB} MiB of examples"
-        return f"{self.needed // MIB} MiB needed {beside} ({parts}), {self.available // MIB} MiB free"
+        examples = f"besides {self.examples // MIB} MiB of examples"
+        return f"{self.needed // MIB} MiB needed {examples} ({parts}), {self.available // MIB} MiB free"
 
 
 def held_bytes(examples: Examples) -> int:
-    """Count the bytes of the arrays of all samples, without what is memory-mapped."""
+    """Count the bytes of the arrays of all samples, except memory-mapped ones."""
     return sum(_bytes(array) for arrays in examples.arrays.values() for array in arrays.values())
 
 
 def step_bytes(module: UnifiedModule, examples: Examples, rows: np.ndarray) -> tuple[int, int]:
-    """Give the bytes of the parameters, and of what one training step on the first of the rows saves for going back.
+    """Return the bytes of the parameters, and of what one training step on the first rows saves for its backward pass.
 
-    The forward pass is run without changing weights, buffers or the state of the random generator.
+    The step leaves weights, buffers and the state of the random generator unchanged.
     """
     weights = sum(p.nbytes for p in module.parameters())
     trained = sum(p.nbytes for p in module.parameters() if p.requires_grad)
     labelled = examples.labelled(rows[: module.options.batch_size])
     saved: dict[int, int] = {}
 
-    def note(tensor: Tensor) -> Tensor:
+    def record(tensor: Tensor) -> Tensor:
         saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor.detach()  # the tensor itself would hold the graph that holds it, and never be freed
+        return tensor.detach()  # the tensor itself would form a reference cycle with the graph
 
     state = {name: tensor.clone() for name, tensor in module.model.state_dict().items()}
-    with torch.random.fork_rng(devices=[]), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with torch.random.fork_rng(devices=[]), torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
         module.train()
         module.training_step(labelled, 0)
     module.model.load_state_dict(state)
@@ -94,13 +94,13 @@ def step_bytes(module: UnifiedModule, examples: Examples, rows: np.ndarray) -> t
 
 
 def classical_bytes(designs: Iterable[Design], samples: int) -> int:
-    """Give the bytes of the matrices of the designs, each once, and of the copies that the largest fit makes."""
+    """Return the bytes of the matrices of all distinct designs, and of the copies made in the largest fit."""
     columns = [len(design.columns) for design in {id(design): design for design in designs}.values()]
     return samples * (CELL_HELD * sum(columns) + CELL_FITTED * max(columns, default=0))
 
 
 class Controller(NamedTuple):
-    """What a version of Linux' control groups calls the limit, the use, and the part of it that is only file cache."""
+    """File names of a version of Linux control groups: limit, use, and the keys of reclaimable file cache."""
 
     mount: str
     limit: str
@@ -116,17 +116,17 @@ VERSION_2 = Controller("", "memory.max", "memory.current", ("inactive_file", "ac
 
 
 def free_bytes(membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Give the bytes that can still be had: of the machine, and of the container or job that this process runs in.
+    """Return the bytes available on the machine and in the container or job of this process, whichever is less.
 
-    `membership` names the control groups of the process, which lie under `root`; there are none outside Linux.
+    `membership` lists the control groups of the process, found under `root`; there are none outside Linux.
     """
-    rooms = (_room(group, controller) for group, controller in _groups(membership, root))
+    in_groups = (_available(group, controller) for group, controller in _groups(membership, root))
     machine: int = psutil.virtual_memory().available
-    return min([machine, *(room for room in rooms if room is not None)])
+    return min([machine, *(available for available in in_groups if available is not None)])
 
 
 def _groups(membership: Path, root: Path) -> Iterator[tuple[Path, Controller]]:
-    """Give the groups that count this process' memory, from its own up to the root, which in a container is its own."""
+    """Yield the groups that count this process's memory, from its own up to the root."""
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -137,11 +137,13 @@ def _groups(membership: Path, root: Path) -> Iterator[tuple[Path, Controller]]:
         if controller is not None:
             mount = root / controller.mount
             group = mount / path.strip("/")
-            yield from ((one, controller) for one in (group, *group.parents) if one.is_relative_to(mount))
+            yield from (
+                (ancestor, controller) for ancestor in (group, *group.parents) if ancestor.is_relative_to(mount)
+            )
 
 
-def _room(group: Path, controller: Controller) -> int | None:
-    """Give the bytes that a group still allows; None where it has no limit, or is not to be seen from here."""
+def _available(group: Path, controller: Controller) -> int | None:
+    """Return the bytes that a group still allows; None where it has no limit or cannot be read."""
     try:
         limit, used = ((group / name).read_text(encoding="ascii").strip() for name in controller[1:3])
         counts = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())

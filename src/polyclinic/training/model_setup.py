@@ -1,4 +1,4 @@
-"""From a study and fitted features to what is to be fitted: the network's configuration and the classical designs."""
+"""Configure the network and the classical designs of a study from its fitted features."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from polyclinic.models.classical import Design, design_options
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Targets, Task
 
-MOST_BINS = 20
-ALONE = "logistic_regression"
-"""The classical method that also speaks for each modality alone."""
+MAX_BINS = 20
+UNIMODAL_METHOD = "logistic_regression"
+"""The classical method that is also fitted to each modality alone."""
 
 
 def check_network(study: Study) -> None:
-    """Build the study's network as small as it can be, so that it is refused before anything is read or encoded.
+    """Build the study's network with the smallest sizes, to find errors before anything is read or encoded.
 
     Raises:
-        StudyError: an encoder, one of its options, or the fusion is unknown (with the choices), or cannot be built.
+        StudyError: an encoder, one of its options, or the fusion is unknown or cannot be built.
     """
     if study.network is None:
         return
@@ -71,7 +71,7 @@ def _sizes_of(modality: str) -> type[Sizes]:
 
 
 def encoder_config(study: Study, modality: Any, sizes: Any) -> EncoderConfig:
-    """Give the encoder that the study names for a modality, or its usual one."""
+    """Return the encoder that the study names for a modality, or the default one."""
     assert study.network is not None
     name = study.network.encoders.get(modality) or next(iter(ENCODERS[modality]))
     options = study.network.encoder_options.get(modality, {})
@@ -81,7 +81,7 @@ def encoder_config(study: Study, modality: Any, sizes: Any) -> EncoderConfig:
 def model_config(
     study: Study, features: FeatureSet, arrays: Mapping[str, Arrays], heads: Mapping[str, HeadConfig]
 ) -> ModelConfig:
-    """Give what rebuilds the study's network."""
+    """Return the configuration of the study's network."""
     assert study.network is not None
     sizes = {
         modality: _sizes_of(modality).model_validate(features.featurizers[modality].sizes(arrays[modality]))
@@ -97,7 +97,7 @@ def model_config(
 
 
 def head_config(task: Task, target: Targets, balance: bool) -> HeadConfig:
-    """Give the head of a task; the bins of time to event hold as many observed events each."""
+    """Return the head of a task; the bins of time to event hold equal numbers of observed events."""
     values = target.values[target.observed]
     if task.kind == "time_to_event":
         bins = survival_bins(values[:, 0], values[:, 1] > 0.5)
@@ -109,24 +109,24 @@ def head_config(task: Task, target: Targets, balance: bool) -> HeadConfig:
 
 
 def survival_bins(duration: np.ndarray, event: np.ndarray) -> tuple[float, ...]:
-    """Give the ends of the bins: quantiles of the event times, and the longest follow-up."""
+    """Return the ends of the bins: quantiles of the event times, and the longest follow-up."""
     times = duration[event & (duration > 0)]
-    number = int(np.clip(len(times) // 10, 1, MOST_BINS))
+    number = int(np.clip(len(times) // 10, 1, MAX_BINS))
     inner = np.quantile(times, np.linspace(0, 1, number + 1)[1:]) if len(times) else np.array([])
     ends = np.unique(np.concatenate([inner, [max(float(duration.max()), 1e-3)]]).astype(np.float32))
     return tuple(float(end) for end in ends if end > 0)
 
 
 def designs(study: Study, features: FeatureSet, arrays: Mapping[str, Arrays]) -> dict[str, Design]:
-    """Fit the design of each classical member: all inputs for each method; each input alone for logistic regression.
+    """Fit the design of each classical member: all inputs for each method, each input alone for `UNIMODAL_METHOD`.
 
-    They are sorted by name, as a bundle is read back, so that members are always added up in the same order.
+    Sorted by name, as when a bundle is loaded, so that members are always summed in the same order.
     """
     names = features.names()
     kinds = {design_options(method) for method in study.classical}
     joint = {options: Design.fit(arrays, names, options=options) for options in kinds}
-    found = {str(method): joint[design_options(method)] for method in study.classical}
-    if study.stack and ALONE in study.classical and len(study.modalities) > 1:
+    by_member = {str(method): joint[design_options(method)] for method in study.classical}
+    if study.stack and UNIMODAL_METHOD in study.classical and len(study.modalities) > 1:
         for modality in study.modalities:
-            found[f"{ALONE}:{modality}"] = Design.fit({modality: arrays[modality]}, names)
-    return dict(sorted(found.items()))
+            by_member[f"{UNIMODAL_METHOD}:{modality}"] = Design.fit({modality: arrays[modality]}, names)
+    return dict(sorted(by_member.items()))

@@ -1,4 +1,4 @@
-"""A bundle measured on subjects it has not learnt from."""
+"""Evaluation of a bundle on subjects that it was not fitted to."""
 
 from dataclasses import replace
 
@@ -23,23 +23,23 @@ def bundle(every_kind):
 
 
 @pytest.fixture(scope="module")
-def strangers(hospital, tmp_path_factory):
-    """The same patients under other names: a cohort that nothing was learnt from."""
+def other_cohort(hospital, tmp_path_factory):
+    """The same patients under other ids: a cohort that was not used in training."""
     return rewritten(
         hospital,
-        tmp_path_factory.mktemp("strangers"),
+        tmp_path_factory.mktemp("other_cohort"),
         lambda events: events.with_columns(subject_id=pl.col("subject_id") + 1_000_000),
     )
 
 
-def test_everyone_held_out_who_has_an_answer_is_measured(every_kind, hospital):
+def test_all_held_out_subjects_with_labels_are_evaluated(every_kind, hospital):
     report = every_kind.report
     assert set(report.samples["subject_id"]) == set(hospital.subjects_in("held_out"))
     assert list(report.tasks) == list(TASKS)
     assert report["demo_stay"].evaluation.n == len(hospital.subjects_in("held_out"))
 
 
-def test_figures_are_those_of_the_predictions(every_kind, hospital):
+def test_figures_follow_from_the_predictions(every_kind, hospital):
     """Recomputed from `predict`, with scikit-learn."""
     sampled = samples(hospital, every_kind.bundle().tasks)
     targets = sampled.take(sampled.rows(hospital.subjects_in("held_out"))).targets
@@ -53,36 +53,38 @@ def test_figures_are_those_of_the_predictions(every_kind, hospital):
     assert every_kind.report["demo_stay"].evaluation["mae"].value == pytest.approx(np.abs(days - truth).mean())
 
 
-def test_the_whole_is_compared_with_each_member_that_reads_all_inputs(trained):
+def test_the_bundle_is_compared_with_each_joint_member(trained):
     names = [contender.name for contender in trained.report["demo_deterioration"].comparison.contenders]
     assert set(names) == {UNIFIED, "network", "gradient_boosting", "logistic_regression"}
 
 
-def test_every_subset_of_the_inputs_is_measured(every_kind):
+def test_every_subset_of_the_inputs_is_evaluated(every_kind):
     for measured in every_kind.report.tasks.values():
         assert measured.subsets is not None
         assert len(measured.subsets.contenders) == 2 ** len(MODALITIES) - 1
 
 
-def test_given_all_inputs_a_subset_is_the_whole(trained):
+def test_the_complete_subset_equals_the_bundle(trained):
     measured = trained.report["demo_deterioration"]
     assert measured.subsets is not None
-    given_all = next(one for one in measured.subsets.contenders if all(name in one.name for name in MODALITIES))
+    given_all = next(
+        contender for contender in measured.subsets.contenders if all(name in contender.name for name in MODALITIES)
+    )
     assert given_all.figures["auroc"].value == measured.evaluation["auroc"].value
 
 
-def test_keeping_some_inputs_takes_presence_and_nothing_else():
+def test_keeping_some_inputs_changes_only_presence():
     arrays = {name: {"present": np.array([True, False]), "values": np.ones(2)} for name in MODALITIES}
     kept = keeping(arrays, ["note"])
     assert kept["note"]["present"].tolist() == [True, False]
     assert not any(kept[name]["present"].any() for name in MODALITIES if name != "note")
     assert all((kept[name]["values"] == 1).all() for name in MODALITIES)
-    assert arrays["image"]["present"].any(), "what was given is not changed"
+    assert arrays["image"]["present"].any(), "the argument is not changed"
 
 
-def test_figures_come_by_sex_age_inputs_and_the_codes_asked_for(bundle, strangers):
+def test_subgroups_are_sex_age_inputs_and_chosen_codes(bundle, other_cohort):
     report = evaluate(
-        bundle, strangers, None, by=["DICOM//view", "DIAGNOSIS//diabetes"], every_subset=False, resamples=100
+        bundle, other_cohort, None, by=["DICOM//view", "DIAGNOSIS//diabetes"], every_subset=False, resamples=100
     )
     groups = {row.table: set() for row in report["demo_stay"].evaluation.groups}
     for row in report["demo_stay"].evaluation.groups:
@@ -92,43 +94,43 @@ def test_figures_come_by_sex_age_inputs_and_the_codes_asked_for(bundle, stranger
     assert groups["DIAGNOSIS//diabetes"] == {"yes", "no", "not recorded"}
 
 
-def test_some_subjects_can_be_measured(bundle, strangers):
-    some = strangers.subjects_in("train")[:20]
-    report = evaluate(bundle, strangers, subjects=some, every_subset=False, resamples=100)
+def test_subjects_can_be_selected(bundle, other_cohort):
+    some = other_cohort.subjects_in("train")[:20]
+    report = evaluate(bundle, other_cohort, subjects=some, every_subset=False, resamples=100)
     assert set(report.samples["subject_id"]) == set(some)
     assert report["demo_stay"].subsets is None
 
 
-def test_some_tasks_can_be_measured(bundle, hospital):
+def test_tasks_can_be_selected(bundle, hospital):
     report = evaluate(bundle, hospital, tasks=["demo_stay"], every_subset=False, resamples=100)
     assert list(report.tasks) == ["demo_stay"]
 
 
-def test_subjects_whom_it_has_learnt_from_are_counted(every_kind, bundle, hospital, strangers):
+def test_training_subjects_are_counted(every_kind, bundle, hospital, other_cohort):
     report = evaluate(bundle, hospital, "tuning", every_subset=False, resamples=100)
     assert report.training_subjects == len(hospital.subjects_in("tuning"))
     assert all("used in training, so the figures are optimistic" in card.data["measured on"] for card in report.cards)
     assert every_kind.report.training_subjects == 0
-    assert evaluate(bundle, strangers, "tuning", every_subset=False, resamples=100).training_subjects == 0
+    assert evaluate(bundle, other_cohort, "tuning", every_subset=False, resamples=100).training_subjects == 0
 
 
-def test_an_unknown_split_is_refused_with_the_choices(bundle, hospital):
+def test_an_unknown_split_is_refused(bundle, hospital):
     with pytest.raises(StudyError, match="unknown split 'test': choose from train, tuning, held_out"):
         evaluate(bundle, hospital, "test")
 
 
-def test_a_split_without_answers_is_refused(bundle, hospital, tmp_path):
+def test_a_split_without_labels_is_refused(bundle, hospital, tmp_path):
     held_out = pl.col("subject_id").is_in(hospital.subjects_in("held_out"))
-    untold = rewritten(
+    unlabelled = rewritten(
         hospital,
         tmp_path,
         lambda events: events.filter(~(held_out & (pl.col("code") == "OUTCOME//length_of_stay//days"))),
     )
     with pytest.raises(StudyError, match="no subject in held_out has a label for demo_stay: choose another split"):
-        evaluate(bundle, untold)
+        evaluate(bundle, unlabelled)
 
 
-def test_an_age_in_words_is_an_unknown_age(trained, hospital, tmp_path):
+def test_an_age_in_words_counts_as_unknown(trained, hospital, tmp_path):
     age = pl.col("code").str.starts_with("DEMOGRAPHIC//age")
     words = rewritten(
         hospital,
@@ -142,19 +144,19 @@ def test_an_age_in_words_is_an_unknown_age(trained, hospital, tmp_path):
     assert report["demo_deterioration"].evaluation.n > 0
 
 
-def test_the_card_says_that_the_patients_are_invented_and_where_it_was_measured(trained, hospital):
+def test_the_card_states_synthetic_data_and_evaluated_samples(trained, hospital):
     (card,) = trained.report.cards
     assert card.synthetic
     assert card.data["measured on"] == f"held_out, {card.evaluation.subjects} subjects"
     assert card.provenance["development cohort"] == card.provenance["measured cohort"] == hospital.fingerprint[:16]
 
 
-def test_the_card_says_on_which_rule_the_threshold_stands(trained, hospital):
-    """A bundle of a study that was written before there was `harm_to_benefit`, and one that has it."""
+def test_the_card_states_the_rule_of_the_threshold(trained, hospital):
+    """For a study without the key `harm_to_benefit`, and for one that has it."""
     written = yaml.safe_load(STUDY.to_yaml())
     old = {key: value for key, value in written.items() if key != "harm_to_benefit"}
     weighed = written | {"target_sensitivity": None, "harm_to_benefit": 0.25}
-    told = [
+    rules = [
         evaluate(
             replace(trained.bundle(), study=yaml.safe_dump(study, sort_keys=False)),
             hospital,
@@ -163,5 +165,5 @@ def test_the_card_says_on_which_rule_the_threshold_stands(trained, hospital):
         )["demo_deterioration"].card.operating
         for study in (old, weighed)
     ]
-    assert told[0].endswith("the highest threshold that found at least 80 % of those with the outcome in development.")
-    assert told[1].endswith("the harm of a false alarm being 0.25 times the benefit of a true one.")
+    assert rules[0].endswith("the highest threshold that found at least 80 % of those with the outcome in development.")
+    assert rules[1].endswith("the harm of a false alarm being 0.25 times the benefit of a true one.")

@@ -1,4 +1,4 @@
-"""The groups by which figures are given."""
+"""Subgroups of an evaluation."""
 
 from datetime import datetime, timedelta
 
@@ -10,15 +10,15 @@ from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS, Cohort, CohortWrite
 from polyclinic.training.evaluation.subgroups import ages_at, subgroups
 from tests.hospital import rewritten, times_of
 
-ASKED = datetime(2015, 6, 1)
+PREDICTION_TIME = datetime(2015, 6, 1)
 LAB, AGE, BIRTH = "LAB//sodium//mmol/L", "DEMOGRAPHIC//age//years", "MEDS_BIRTH"
 
 
 @pytest.fixture
 def ages(tmp_path):
-    """Ages at a time, of subjects with these events: subject, time, code, number."""
+    """Ages at a time, of subjects with the events (subject, time, code, number)."""
 
-    def of(rows, asked=ASKED):
+    def of(rows, at=PREDICTION_TIME):
         columns = ("subject_id", "time", "code", "numeric_value")
         events = pl.DataFrame(rows, {name: POLARS_EVENTS[name] for name in columns}, orient="row")
         empty = {name: pl.lit(None, dtype) for name, dtype in POLARS_EVENTS.items() if name not in columns}
@@ -26,13 +26,13 @@ def ages(tmp_path):
             writer.add(events.with_columns(**empty).select(list(POLARS_EVENTS)))
         cohort = Cohort.open(tmp_path)
         subjects = events["subject_id"].unique().sort()
-        frame = pl.DataFrame({"subject_id": subjects, "prediction_time": [asked] * len(subjects)})
+        frame = pl.DataFrame({"subject_id": subjects, "prediction_time": [at] * len(subjects)})
         return ages_at(cohort, frame.with_row_index("sample").cast({"prediction_time": pl.Datetime("us")}))
 
     return of
 
 
-def test_ages_are_counted_from_birth_where_none_is_recorded(ages):
+def test_ages_without_a_record_are_computed_from_birth(ages):
     found = ages(
         [
             (1, datetime(1950, 6, 1), BIRTH, None),
@@ -40,7 +40,7 @@ def test_ages_are_counted_from_birth_where_none_is_recorded(ages):
             (2, datetime(1980, 1, 1), BIRTH, None),
             (2, datetime(2015, 5, 1), AGE, 36),
             (3, datetime(2015, 5, 1), LAB, 140),
-            (4, ASKED + timedelta(days=9), BIRTH, None),
+            (4, PREDICTION_TIME + timedelta(days=9), BIRTH, None),
             (4, datetime(2015, 5, 1), LAB, 140),
             (5, None, BIRTH, None),
             (5, datetime(2015, 5, 1), LAB, 140),
@@ -49,19 +49,19 @@ def test_ages_are_counted_from_birth_where_none_is_recorded(ages):
     assert found == [65, 36, None, None, None]
 
 
-def test_ages_are_in_years_whatever_their_unit(ages):
+def test_ages_are_converted_to_years(ages):
     codes = {"age": 40, "Age//Years": 40, "age//a": 40, "age//months": 480, "age//d": 40 * 365.25, "age//furlongs": 3}
     rows = [(subject, None, f"DEMOGRAPHIC//{code}", value) for subject, (code, value) in enumerate(codes.items(), 1)]
     assert ages(rows) == [*[pytest.approx(40)] * 5, None]
 
 
-def test_a_birthday_is_reached_on_the_day_and_not_before(ages):
+def test_ages_increase_on_the_birthday(ages):
     births = {1: datetime(1997, 6, 1), 2: datetime(1997, 6, 3), 3: datetime(1975, 5, 31)}
     found = ages([(subject, birth, BIRTH, None) for subject, birth in births.items()])
     assert [int(age) for age in found] == [18, 17, 40]
 
 
-def test_nothing_is_counted_from_birth_to_a_nominal_time(ages):
+def test_nominal_times_give_no_age_from_birth(ages):
     hours = [
         (subject, NOMINAL_ORIGIN + timedelta(hours=hour), LAB, 140) for subject in (1, 2, 3) for hour in (subject, 30)
     ]
@@ -70,7 +70,7 @@ def test_nothing_is_counted_from_birth_to_a_nominal_time(ages):
     assert ages(hours + births + recorded, NOMINAL_ORIGIN + timedelta(hours=24)) == [71, None, None]
 
 
-def test_age_bands_are_the_same_from_the_birth_as_from_the_age(hospital, tmp_path):
+def test_age_bands_are_the_same_from_birth_as_from_age(hospital, tmp_path):
     age = pl.col("code").str.starts_with("DEMOGRAPHIC//age")
     lived = pl.duration(days=(pl.col("numeric_value") * 365.25 + 30).cast(pl.Int64))
     born = rewritten(

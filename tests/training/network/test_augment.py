@@ -10,7 +10,7 @@ from polyclinic.training.network.lightning_module import UnifiedModule
 SIDE = 32
 
 
-def picture_examples() -> Examples:
+def image_examples() -> Examples:
     draw = np.random.default_rng(0)
     pixels = draw.random((4, 2, 1, SIDE, SIDE)).astype(np.float32)
     mask = np.array([[True, True], [True, False], [True, True], [False, False]])
@@ -24,14 +24,14 @@ def module(augment: bool) -> UnifiedModule:
     return UnifiedModule(UnifiedModel(config), Network(augment=augment), seed=0)
 
 
-def test_pictures_that_are_there_are_changed_in_training_and_no_others():
-    batch = picture_examples().labelled(np.arange(4)).batch
+def test_only_recorded_images_are_augmented_and_only_in_training():
+    batch = image_examples().labelled(np.arange(4)).batch
     before = batch.inputs["image"]["pixels"].clone()
     trained = module(augment=True).train()
     changed = trained._augmented(batch).inputs["image"]["pixels"]
-    seen = batch.inputs["image"]["view_mask"]
-    assert (changed[seen] != before[seen]).flatten(1).any(dim=1).all()
-    assert torch.equal(changed[~seen], before[~seen])
+    recorded = batch.inputs["image"]["view_mask"]
+    assert (changed[recorded] != before[recorded]).flatten(1).any(dim=1).all()
+    assert torch.equal(changed[~recorded], before[~recorded])
     assert torch.equal(batch.inputs["image"]["pixels"], before)
     assert changed.min() >= 0
     assert changed.max() <= 1
@@ -39,5 +39,5 @@ def test_pictures_that_are_there_are_changed_in_training_and_no_others():
 
 
 def test_augmentation_can_be_switched_off():
-    batch = picture_examples().labelled(np.arange(4)).batch
+    batch = image_examples().labelled(np.arange(4)).batch
     assert module(augment=False).train()._augmented(batch) is batch

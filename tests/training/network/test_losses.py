@@ -29,7 +29,7 @@ def targets(kind: str, rows: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_what_is_not_observed_has_no_influence_and_no_gradient(kind):
+def test_unobserved_samples_have_no_influence_and_no_gradient(kind):
     head, values = build_head(CONFIGS[kind], 8), targets(kind, 6)
     observed = torch.tensor([True, True, False, True, False, False])
     logits = torch.randn(6, CONFIGS[kind].outputs, requires_grad=True)
@@ -44,13 +44,13 @@ def test_what_is_not_observed_has_no_influence_and_no_gradient(kind):
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_nothing_observed_costs_nothing(kind):
+def test_loss_is_zero_without_observed_samples(kind):
     head = build_head(CONFIGS[kind], 8)
     logits = torch.randn(4, CONFIGS[kind].outputs, requires_grad=True)
     assert task_loss(head, logits, targets(kind, 4), torch.zeros(4, dtype=torch.bool)) == 0
 
 
-def test_survival_likelihood_is_that_of_the_hazards():
+def test_survival_likelihood_follows_from_the_hazards():
     head = build_head(CONFIGS["time_to_event"], 8)
     logits = torch.tensor([[0.3, -0.5, 1.0]])
     hazard = logits.sigmoid()[0]
@@ -65,7 +65,7 @@ def test_survival_likelihood_is_that_of_the_hazards():
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_divergence_is_zero_from_itself_and_pulls_only_the_student(kind):
+def test_divergence_from_itself_is_zero_and_gradients_reach_only_the_student(kind):
     head = build_head(CONFIGS[kind], 8)
     teacher = torch.randn(5, CONFIGS[kind].outputs, requires_grad=True)
     student = torch.randn(5, CONFIGS[kind].outputs, requires_grad=True)
@@ -77,7 +77,7 @@ def test_divergence_is_zero_from_itself_and_pulls_only_the_student(kind):
     assert student.grad is not None
 
 
-def test_a_single_task_is_not_reweighed_and_a_noisy_one_loses_weight():
+def test_a_single_task_keeps_its_weight_and_a_noisy_task_loses_weight():
     assert UncertaintyBalance(["a"])({"a": torch.tensor(2.0)}) == 2
     balance = UncertaintyBalance(["easy", "noisy"])
     optimiser = torch.optim.SGD(balance.parameters(), lr=0.1)

@@ -1,4 +1,4 @@
-"""A fit that is taken up again, however it was stopped, learns neither more nor less than one that was not."""
+"""A resumed fit gives the same result as an uninterrupted one, however it was stopped."""
 
 import shutil
 
@@ -19,7 +19,7 @@ class StoppedError(Exception):
 
 
 class StopAfter:
-    """A progress that stops the fit after some epochs."""
+    """A progress that raises `StoppedError` after some epochs."""
 
     def __init__(self, epochs):
         self.left = epochs
@@ -40,7 +40,7 @@ class StopAfter:
 
 
 def logged(folder):
-    """Give the epochs in the logs."""
+    """Return the epochs in the logs."""
     logs = sorted(folder.glob("log/version_*/metrics.csv"))
     return [line.split(",")[0] for log in logs for line in log.read_text().splitlines()[1:]]
 
@@ -52,32 +52,32 @@ def assert_same(these, those):
 
 @pytest.fixture
 def eager(monkeypatch):
-    """Keep every epoch."""
-    monkeypatch.setattr(network, "KEEP_AFTER_S", 0)
+    """Write a checkpoint at every epoch."""
+    monkeypatch.setattr(network, "CHECKPOINT_INTERVAL_S", 0)
 
 
 @pytest.fixture(scope="module")
 def whole(config, examples, tmp_path_factory):
-    """Give a fit that stopped early, and its folder."""
+    """A fit that stopped early, and its folder."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(network, "KEEP_AFTER_S", 0)
+        patch.setattr(network, "CHECKPOINT_INTERVAL_S", 0)
         model = fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=folder)
     assert 8 < len(logged(folder)) < OPTIONS.epochs
     return model, folder
 
 
-def test_stopped_after_an_epoch_it_ends_the_same(whole, eager, config, examples, tmp_path):
+def test_a_fit_resumed_after_an_epoch_gives_the_same_result(whole, eager, config, examples, tmp_path):
     model, folder = whole
     for epochs in (1, 4, 7, len(logged(folder))):
         part = tmp_path / str(epochs)
         with pytest.raises(StoppedError):
             fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=part, progress=StopAfter(epochs))
         assert_same(model, fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=part))
-        assert logged(part) == logged(folder), "each epoch was learnt once"
+        assert logged(part) == logged(folder), "each epoch ran once"
 
 
-def test_stopped_after_it_had_stopped_early_it_learns_no_further(whole, eager, config, examples, tmp_path):
+def test_a_fit_resumed_after_early_stopping_does_not_train_further(whole, eager, config, examples, tmp_path):
     model, folder = whole[0], shutil.copytree(whole[1], tmp_path / "whole")
     before = logged(folder)
     (folder / FINISHED).unlink()
@@ -85,16 +85,16 @@ def test_stopped_after_it_had_stopped_early_it_learns_no_further(whole, eager, c
     assert logged(folder) == before
 
 
-def test_an_older_checkpoint_costs_time_and_nothing_else(whole, monkeypatch, config, examples, tmp_path):
+def test_a_fit_resumed_from_an_older_checkpoint_gives_the_same_result(whole, monkeypatch, config, examples, tmp_path):
     model, _ = whole
-    monkeypatch.setattr(network, "KEEP_AFTER_S", 3600)
+    monkeypatch.setattr(network, "CHECKPOINT_INTERVAL_S", 3600)
     with pytest.raises(StoppedError):
         fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=tmp_path / "part", progress=StopAfter(4))
     assert_same(model, fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=tmp_path / "part"))
-    assert logged(tmp_path / "part")[:5] == ["0", "1", "2", "3", "1"], "it went on after the first epoch"
+    assert logged(tmp_path / "part")[:5] == ["0", "1", "2", "3", "1"], "resumed after the first epoch"
 
 
-def test_moved_to_another_folder_it_ends_the_same(whole, eager, config, examples, tmp_path):
+def test_a_fit_resumed_in_another_folder_gives_the_same_result(whole, eager, config, examples, tmp_path):
     model, folder = whole
     stop = StopAfter(len(logged(folder)) - 1)
     with pytest.raises(StoppedError):
@@ -103,7 +103,7 @@ def test_moved_to_another_folder_it_ends_the_same(whole, eager, config, examples
     assert_same(model, fit_network(config, examples, ROWS, OPTIONS, seed=0, folder=tmp_path / "moved"))
 
 
-def test_weights_that_are_not_finite_stop_the_fit(eager, config, examples, tmp_path):
+def test_nonfinite_weights_stop_the_fit(eager, config, examples, tmp_path):
     options = OPTIONS.model_copy(update={"learning_rate": 1e30, "gradient_clip": 1e30})
     fit_network(config, examples, ROWS, options, seed=0, folder=tmp_path)
     assert len(logged(tmp_path)) < 5

@@ -21,7 +21,7 @@ def weights(model):
     return torch.cat([tensor.flatten().float() for tensor in model.state_dict().values()])
 
 
-def test_same_seed_same_bits_and_another_seed_others(config, examples, tmp_path):
+def test_the_seed_determines_the_weights(config, examples, tmp_path):
     fits = [
         fit_network(config, examples, ROWS, OPTIONS, seed=seed, folder=tmp_path / name)
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
@@ -31,7 +31,7 @@ def test_same_seed_same_bits_and_another_seed_others(config, examples, tmp_path)
     assert not torch.equal(first, other)
 
 
-def test_learns_what_there_is_to_learn(config, examples, tmp_path):
+def test_learns_a_separable_outcome(config, examples, tmp_path):
     rows = Rows(np.arange(120), np.arange(120))
     model = fit_network(
         config,
@@ -44,13 +44,13 @@ def test_learns_what_there_is_to_learn(config, examples, tmp_path):
     with torch.no_grad():
         outputs = model(examples.labelled(rows.training).batch)
     died = examples.targets["died"].values[:, 0].astype(bool)
-    there = examples.arrays["structured"]["present"] & examples.arrays["note"]["present"]
+    complete = examples.arrays["structured"]["present"] & examples.arrays["note"]["present"]
     score = outputs.logits["died"][:, 0].numpy()
-    better = score[there & died][:, None] > score[there & ~died][None, :]
+    better = score[complete & died][:, None] > score[complete & ~died][None, :]
     assert better.mean() > 0.85
 
 
-def test_a_finished_fit_is_read_back(config, examples, tmp_path):
+def test_a_finished_fit_is_loaded(config, examples, tmp_path):
     first = fit_network(config, examples, ROWS, OPTIONS, seed=1, folder=tmp_path)
     (tmp_path / "last.ckpt").unlink()
     started = time.perf_counter()
@@ -75,7 +75,7 @@ SCRIPT = """
 
 
 @pytest.mark.slow
-def test_a_killed_fit_goes_on_and_ends_with_the_same_bits(config, examples, tmp_path):
+def test_a_killed_fit_is_resumed_with_the_same_result(config, examples, tmp_path):
     options = Network(epochs=12, patience=12, batch_size=8)
     whole = fit_network(config, examples, ROWS, options, seed=1, folder=tmp_path / "whole")
     script = SCRIPT.format(root=str(Path(__file__).parents[3]), folder=str(tmp_path / "killed"))
@@ -94,7 +94,7 @@ def test_a_killed_fit_goes_on_and_ends_with_the_same_bits(config, examples, tmp_
 
 
 @pytest.mark.parametrize("logger", ["csv", "mlflow", "tensorboard"])
-def test_a_log_lies_beside_the_fit_and_nowhere_else(logger, config, examples, tmp_path, monkeypatch):
+def test_logs_are_written_only_to_the_folder_of_the_fit(logger, config, examples, tmp_path, monkeypatch):
     if logger != "csv":
         pytest.importorskip(logger)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -118,7 +118,7 @@ def test_batches_cover_each_row_once_and_differ_by_epoch(examples):
     assert torch.equal(again.sort(dim=0).values, other.sort(dim=0).values)
 
 
-def test_a_lonely_last_sample_is_left_out_of_training_only(examples):
+def test_a_last_batch_of_one_sample_is_left_out_of_training_only(examples):
     shuffled = Batches(examples, np.arange(13), 6, shuffle_seed=0)
     assert [len(labelled.batch) for labelled in shuffled] == [6, 6]
     assert [len(labelled.batch) for labelled in Batches(examples, np.arange(13), 6)] == [6, 6, 1]

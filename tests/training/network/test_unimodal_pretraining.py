@@ -1,5 +1,3 @@
-"""Encoders that learn alone first: what they learn, what they leave alone, and that chance decides nothing."""
-
 import numpy as np
 import pytest
 import torch
@@ -8,18 +6,18 @@ from polyclinic.models import UnifiedModel
 from polyclinic.study import Network
 from polyclinic.tasks import Targets
 from polyclinic.training.data.dataset import Examples
-from polyclinic.training.network import unimodal_pretraining as alone
-from polyclinic.training.network.trainer import start_heads
+from polyclinic.training.network import unimodal_pretraining
+from polyclinic.training.network.trainer import initialise_heads
 from polyclinic.training.network.unimodal_pretraining import pretrain_unimodal
 from tests.models.inputs import encoder_config, inputs, model_config
 
-SAMPLES, LEARNT = 240, 180
+SAMPLES, TRAINING = 240, 180
 OPTIONS = Network(batch_size=16)
 
 
 @pytest.fixture(scope="module")
 def examples():
-    """Samples whose pictures, and nothing else, show in one of their cells whether they died."""
+    """Samples whose death shows in one cell of their image, and nowhere else."""
     arrays = {
         modality: {name: tensor.numpy() for name, tensor in tensors.items()} | {"present": np.ones(SAMPLES, dtype=bool)}
         for modality, tensors in inputs(SAMPLES).items()
@@ -35,37 +33,37 @@ def examples():
 
 
 def model(examples, note="minilm", **changes):
-    """Give a model whose pictures, and also whose notes where they are words, learn alone."""
+    """Return a model that pretrains its image encoder, and its note encoder if that is a bag of words."""
     torch.manual_seed(0)
     every = model_config()
     encoders = every.encoders | {"note": encoder_config("note", note)}
     made = UnifiedModel(model_config(heads={"died": every.heads["died"]}, encoders=encoders, **changes))
-    start_heads(made, examples, np.arange(SAMPLES))
+    initialise_heads(made, examples, np.arange(SAMPLES))
     return made
 
 
-def taught(examples, **changes):
+def pretrained(examples, **changes):
     made = model(examples, **changes)
-    pretrain_unimodal(made, examples, np.arange(LEARNT), np.arange(LEARNT, SAMPLES), OPTIONS, seed=3)
+    pretrain_unimodal(made, examples, np.arange(TRAINING), np.arange(TRAINING, SAMPLES), OPTIONS, seed=3)
     return made
 
 
 def loss_of(made, examples):
     made.eval()
-    rows = np.flatnonzero(examples.arrays["image"]["present"])[LEARNT:]
+    rows = np.flatnonzero(examples.arrays["image"]["present"])[TRAINING:]
     with torch.no_grad():
         labelled = examples.labelled(rows)
-        said = made.alone("image", labelled.batch)["died"]
-    return float(torch.nn.functional.binary_cross_entropy_with_logits(said, labelled.values["died"]))
+        logits = made.alone("image", labelled.batch)["died"]
+    return float(torch.nn.functional.binary_cross_entropy_with_logits(logits, labelled.values["died"]))
 
 
-def test_it_learns_what_its_modality_shows(examples):
-    before, after = loss_of(model(examples), examples), loss_of(taught(examples), examples)
+def test_pretraining_learns_from_the_modality(examples):
+    before, after = loss_of(model(examples), examples), loss_of(pretrained(examples), examples)
     assert after < 0.7 * before
 
 
-def test_other_encoders_the_fusion_and_other_voices_stay(examples):
-    before, after = model(examples).state_dict(), taught(examples).state_dict()
+def test_other_encoders_fusion_and_heads_are_unchanged(examples):
+    before, after = model(examples).state_dict(), pretrained(examples).state_dict()
     place = model_config().modalities.index("image")
     others = [
         name
@@ -80,37 +78,37 @@ def test_other_encoders_the_fusion_and_other_voices_stay(examples):
     assert not torch.equal(before[weights][place], after[weights][place])
 
 
-def test_each_that_learns_alone_learns(examples):
-    before, after = model(examples, "bag_of_words").state_dict(), taught(examples, note="bag_of_words").state_dict()
-    learnt = {name.split(".")[1] for name in before if name.startswith("encoders.")
+def test_every_encoder_with_pretraining_is_pretrained(examples):
+    before, after = model(examples, "bag_of_words").state_dict(), pretrained(examples, note="bag_of_words").state_dict()
+    changed = {name.split(".")[1] for name in before if name.startswith("encoders.")
               and not torch.equal(before[name], after[name])}  # fmt: skip
-    assert learnt == {"note", "image"}
+    assert changed == {"note", "image"}
 
 
-def test_the_seed_alone_decides(examples):
-    one = taught(examples)
+def test_only_the_seed_determines_the_result(examples):
+    one = pretrained(examples)
     torch.rand(7)
-    other = taught(examples)
+    other = pretrained(examples)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
-def test_nothing_is_learnt_without_voices_or_without_anyone_to_learn_from(examples):
-    for rows, changes in ((np.arange(LEARNT), {"shortcut": False}), (np.arange(0, 7, 7), {})):
+def test_nothing_changes_without_unimodal_heads_or_samples(examples):
+    for rows, changes in ((np.arange(TRAINING), {"shortcut": False}), (np.arange(0, 7, 7), {})):
         made = model(examples, **changes)
         before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
-        pretrain_unimodal(made, examples, rows, np.arange(LEARNT, SAMPLES), OPTIONS, seed=3)
+        pretrain_unimodal(made, examples, rows, np.arange(TRAINING, SAMPLES), OPTIONS, seed=3)
         assert all(torch.equal(before[name], tensor) for name, tensor in made.state_dict().items())
 
 
-def test_it_stops_when_it_gets_no_better_and_keeps_the_best(examples, monkeypatch):
+def test_pretraining_stops_early_and_keeps_the_best_weights(examples, monkeypatch):
     losses = iter([1.0, 0.5, *[0.6] * 40])
-    seen = []
+    states = []
 
-    def held(made, *_):
-        seen.append({name: tensor.clone() for name, tensor in made.encoder("image").state_dict().items()})
+    def validation_loss(made, *_):
+        states.append({name: tensor.clone() for name, tensor in made.encoder("image").state_dict().items()})
         return next(losses)
 
-    monkeypatch.setattr(alone, "_held", held)
-    made = taught(examples)
-    assert len(seen) == 2 + OPTIONS.patience
-    assert all(torch.equal(seen[1][name], tensor) for name, tensor in made.encoder("image").state_dict().items())
+    monkeypatch.setattr(unimodal_pretraining, "_validation_loss", validation_loss)
+    made = pretrained(examples)
+    assert len(states) == 2 + OPTIONS.patience
+    assert all(torch.equal(states[1][name], tensor) for name, tensor in made.encoder("image").state_dict().items())

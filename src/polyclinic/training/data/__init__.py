@@ -1,1 +1,1 @@
-"""Datasets in memory, and folds."""
+"""In-memory data sets, and folds."""

@@ -1,4 +1,4 @@
-"""What a network is fitted to: arrays of every input and targets of every task, and batches of them."""
+"""The examples that a network is fitted to, and batches of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from polyclinic.tasks import Targets
 
 
 class Labelled(NamedTuple):
-    """A batch with the answers to its tasks; where an answer is not observed, its values mean nothing."""
+    """A batch with its targets; values that are not observed are undefined."""
 
     batch: Batch
     values: dict[str, Float[Tensor, "batch number"]]
@@ -26,7 +26,7 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Examples:
-    """The samples of a study, in memory (what frozen encoders gave stays memory-mapped)."""
+    """The samples of a study, in memory (outputs of frozen encoders stay memory-mapped)."""
 
     arrays: Mapping[str, Arrays]  # by modality
     targets: Mapping[str, Targets]  # by task
@@ -36,7 +36,7 @@ class Examples:
         return len(self.subjects)
 
     def labelled(self, rows: np.ndarray) -> Labelled:
-        """Give some samples as tensors."""
+        """Return the samples in `rows` as tensors."""
         return Labelled(
             Batch.from_arrays(self.arrays, rows),
             {task: torch.from_numpy(target.values[rows]).float() for task, target in self.targets.items()},
@@ -45,10 +45,10 @@ class Examples:
 
 
 class Batches:
-    """Goes through some rows of the examples in batches; shuffled anew each epoch by (seed, epoch) alone.
+    """Iterates over rows of the examples in batches; the order of each epoch depends only on (seed, epoch).
 
-    Row selection replaces a data loader with worker processes: everything is in memory or memory-mapped, so a batch
-    is a few gathers. When shuffled, a last batch of a single sample is left out, since batch norm needs two.
+    No data loader with worker processes is needed: everything is in memory or memory-mapped. When shuffled, a last
+    batch of a single sample is left out, since batch norm needs two.
     """
 
     def __init__(self, examples: Examples, rows: np.ndarray, size: int, *, shuffle_seed: int | None = None) -> None:

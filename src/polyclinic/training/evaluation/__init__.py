@@ -1,1 +1,1 @@
-"""Measure a bundle on a cohort."""
+"""Evaluate a bundle on a cohort."""

@@ -1,1 +1,1 @@
-"""Fit the unified network."""
+"""Training of the unified network."""

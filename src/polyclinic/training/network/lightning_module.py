@@ -1,8 +1,8 @@
-"""How the unified network learns: full and dropped passes, consistency between them, and each modality on its own.
+"""Training step of the unified network.
 
-Loss = task(full) + task(dropped) + λ · KL(stop-gradient(full) ‖ dropped) + μ · mean over modalities of task(alone).
-Modalities are dropped at random in the second pass, never all of one sample, so that the one network answers from any
-subset. Encoders run once for both passes.
+Loss = task(full) + task(dropped) + λ · KL(stop-gradient(full) ‖ dropped) + μ · mean over modalities of task(unimodal).
+The second pass drops random modalities, never all of one sample, so that the network can predict from any subset.
+Encoders run once for both passes.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from polyclinic.training.network.losses import UncertaintyBalance, divergence, t
 
 
 class UnifiedModule(lightning.LightningModule):
-    """Fits a `UnifiedModel`; an epoch draws from (seed, epoch) alone, so that a resumed fit is the same."""
+    """Fits a `UnifiedModel`; random draws depend only on (seed, epoch), so a resumed fit gives the same result."""
 
     def __init__(self, model: UnifiedModel, options: Network, seed: int) -> None:
         super().__init__()
@@ -31,32 +31,33 @@ class UnifiedModule(lightning.LightningModule):
         self.augment = Augment() if options.augment and "pixels" in model.reads.get("image", ()) else None
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout anew."""
+        """Seed dropout for the epoch."""
         torch.manual_seed(self.seed * 100_003 + self.current_epoch)
 
     def training_step(self, labelled: Labelled, index: int) -> Tensor:  # noqa: ARG002
-        """Give the loss of one batch."""
+        """Return the loss of one batch."""
         tokens = self.model.encode(self._augmented(labelled.batch))
         present = self.model.presence(labelled.batch)
         full = self.model.fuse(tokens, present)
         loss = self.balanced(full, labelled)
         if self.options.modality_dropout and present.shape[1] > 1:
             dropped = self.model.fuse(tokens, modality_dropout(present, self.options.modality_dropout))
-            loss = loss + self.balanced(dropped, labelled) + self.options.consistency * self._distance(full, dropped)
-        return loss + self.options.unimodal * self._alone(full, labelled)
+            consistency = self.options.consistency * self._consistency_loss(full, dropped)
+            loss = loss + self.balanced(dropped, labelled) + consistency
+        return loss + self.options.unimodal * self._unimodal_loss(full, labelled)
 
     def validation_step(self, labelled: Labelled, index: int) -> None:  # noqa: ARG002
-        """Log the loss with everything present, unbalanced: tasks count alike however certain each is."""
+        """Log the loss from all inputs, as the unweighted sum over tasks."""
         outputs = self.model(labelled.batch)
         losses = self._losses(outputs.logits, labelled)
         self.log("validation_loss", torch.stack(list(losses.values())).sum(), batch_size=len(labelled.batch))
 
     def balanced(self, outputs: Outputs, labelled: Labelled) -> Float[Tensor, ""]:
-        """Give the balanced loss of all tasks."""
+        """Return the weighted loss of all tasks."""
         return self.balance(self._losses(outputs.logits, labelled))  # type: ignore[no-any-return]
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a cosine that ends at a tenth of the rate; biases, norms and embeddings do not decay."""
+        """Return AdamW with a cosine schedule to a tenth of the rate; biases and norms have no weight decay."""
         matrices = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         vectors = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
         optimizer = torch.optim.AdamW(
@@ -68,13 +69,13 @@ class UnifiedModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def _augmented(self, batch: Batch) -> Batch:
-        """Change every picture a little, where the network reads pixels."""
+        """Augment the images, where the network reads pixels."""
         if self.augment is None:
             return batch
         image = batch.inputs["image"]
-        seen = image["view_mask"] & batch.presence("image")[:, None]
+        recorded = image["view_mask"] & batch.presence("image")[:, None]
         pixels = image["pixels"].clone()
-        pixels[seen] = self.augment(pixels[seen])
+        pixels[recorded] = self.augment(pixels[recorded])
         return Batch(batch.inputs | {"image": image | {"pixels": pixels}}, batch.present)
 
     def _losses(self, logits: dict[str, Tensor], labelled: Labelled) -> dict[str, Tensor]:
@@ -83,21 +84,21 @@ class UnifiedModule(lightning.LightningModule):
             for task, logit in logits.items()
         }
 
-    def _distance(self, full: Outputs, dropped: Outputs) -> Tensor:
+    def _consistency_loss(self, full: Outputs, dropped: Outputs) -> Tensor:
         pairs = ((self.model.head(task), full.logits[task], dropped.logits[task]) for task in full.logits)
         return torch.stack([divergence(*pair) for pair in pairs]).sum()
 
-    def _alone(self, full: Outputs, labelled: Labelled) -> Tensor | float:
-        """Give the mean loss of the modalities' own read-outs, over the samples that have them."""
+    def _unimodal_loss(self, full: Outputs, labelled: Labelled) -> Tensor | float:
+        """Return the mean loss of the unimodal heads, each over the samples that have its modality."""
         present = self.model.presence(labelled.batch)
         losses = [
             task_loss(
                 self.model.head(task),
                 logits[:, place],
                 labelled.values[task],
-                labelled.observed[task] & there,
+                labelled.observed[task] & available,
             )
-            for place, there in enumerate(present.unbind(dim=1))
+            for place, available in enumerate(present.unbind(dim=1))
             for task, logits in full.unimodal.items()
         ]
         return torch.stack(losses).sum() / present.shape[1] if losses else 0.0

@@ -1,6 +1,6 @@
-"""What each kind of task is trained on; samples without an answer are selected away before, never multiplied by zero.
+"""Losses of each kind of task, over the observed samples only.
 
-Sources: discrete-time survival likelihood, Gensheimer & Narasimhan 2019 (arXiv 1805.00917); balance of several tasks
+Sources: discrete-time survival likelihood, Gensheimer & Narasimhan 2019 (arXiv 1805.00917); weights of several tasks
 by learnt uncertainty, Kendall et al. 2018 (arXiv 1705.07115).
 """
 
@@ -35,7 +35,7 @@ def multiclass_loss(
 def regression_loss(
     head: Head, logits: Float[Tensor, "row output"], values: Float[Tensor, "row output"]
 ) -> Float[Tensor, "row output"]:
-    """Huber loss in units of the training targets' spread, so that a few extreme stays do not rule."""
+    """Huber loss in units of the training targets' spread, robust to outliers."""
     return functional.smooth_l1_loss(logits, cast(RegressionHead, head).standardise(values), reduction="none")
 
 
@@ -44,8 +44,8 @@ def time_to_event_loss(
 ) -> Float[Tensor, " row"]:
     """Negative log-likelihood of discrete hazards; `values` holds the duration and 1 for an event, 0 for censoring.
 
-    A subject counts for the bins that it is known to have survived, and for the bin of its event. One that is
-    censored within a bin has survived that bin if it saw at least half of it.
+    A sample counts in the bins that it is known to have survived, and in the bin of its event. A sample censored
+    within a bin has survived it if it was followed for at least half of it.
     """
     ends = cast(TimeToEventHead, head).ends
     starts = torch.cat([ends.new_zeros(1), ends[:-1]])
@@ -72,7 +72,7 @@ def task_loss(
     values: Float[Tensor, "batch number"],
     observed: Bool[Tensor, " batch"],
 ) -> Float[Tensor, ""]:
-    """Give the mean loss over the samples whose answer is known; 0 where there is none."""
+    """Return the mean loss over the observed samples; 0 where there are none."""
     losses = LOSSES[head.config.kind](head, logits[observed], values[observed])
     return losses.sum() / max(1, losses.numel())
 
@@ -80,23 +80,23 @@ def task_loss(
 def divergence(
     head: Head, teacher: Float[Tensor, "batch output"], student: Float[Tensor, "batch output"]
 ) -> Float[Tensor, ""]:
-    """KL(stop-gradient(teacher) ‖ student), a mean over the batch; for regression the squared distance."""
+    """Return KL(stop-gradient(teacher) ‖ student), averaged over the batch; for regression the squared distance."""
     teacher = teacher.detach()
     match head.config.kind:
         case "multiclass":
-            guess, belief = student.log_softmax(-1), teacher.log_softmax(-1)
-            return functional.kl_div(guess, belief, log_target=True, reduction="batchmean")
+            log_student, log_teacher = student.log_softmax(-1), teacher.log_softmax(-1)
+            return functional.kl_div(log_student, log_teacher, log_target=True, reduction="batchmean")
         case "regression":
             return functional.mse_loss(student, teacher)
         case _:
             p = teacher.sigmoid()
-            yes = functional.logsigmoid(teacher) - functional.logsigmoid(student)
-            no = functional.logsigmoid(-teacher) - functional.logsigmoid(-student)
-            return (p * yes + (1 - p) * no).mean()
+            positive = functional.logsigmoid(teacher) - functional.logsigmoid(student)
+            negative = functional.logsigmoid(-teacher) - functional.logsigmoid(-student)
+            return (p * positive + (1 - p) * negative).mean()
 
 
 class UncertaintyBalance(nn.Module):
-    """Weighs the losses of several tasks by learnt uncertainties: Σ exp(−s) · loss + s; one task is left as it is."""
+    """Weights the losses of several tasks by learnt uncertainties: Σ exp(−s) · loss + s; a single loss is unchanged."""
 
     def __init__(self, tasks: list[str]) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class UncertaintyBalance(nn.Module):
         self.log_variance = nn.Parameter(torch.zeros(len(tasks)))
 
     def forward(self, losses: Mapping[str, Tensor]) -> Float[Tensor, ""]:
-        """Give the balanced sum."""
+        """Return the weighted sum."""
         if len(self.tasks) == 1:
             return losses[self.tasks[0]]
         stacked = torch.stack([losses[task] for task in self.tasks])

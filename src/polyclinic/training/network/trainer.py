@@ -1,4 +1,4 @@
-"""Fits one unified network with Lightning: early stopping, checkpoints that survive kill -9, logs."""
+"""Fit one unified network with Lightning: early stopping, checkpoints that survive a kill, logs."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ METRIC = "validation_loss"
 FINISHED = "network.safetensors"
 LOG = "log"
 LAST = "last.ckpt"
-KEEP_AFTER_S = 10
-"""Age of the latest checkpoint at which another one is written: what a kill may cost."""
+CHECKPOINT_INTERVAL_S = 10
+"""Least time between checkpoints; at most this much training is lost when the process is killed."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Which examples a network learns from, and which tell it when to stop."""
+    """Rows of the examples for training, and for early stopping."""
 
     training: Any  # int64 [row]
     validation: Any
@@ -58,18 +58,17 @@ def fit_network(
     progress: Progress = SILENT,
     description: str = "network",
 ) -> UnifiedModel:
-    """Fit a network and give the weights of its best epoch, in evaluation mode.
+    """Fit a network and return it with the weights of its best epoch, in evaluation mode.
 
-    `folder` keeps a checkpoint of an epoch's end, some seconds old at most: a fit that was killed goes on from there,
-    and gives the same bits as one that was not. What encoders learn alone (see `alone`) comes before the first of them,
-    and is done again. A finished fit is read back instead of repeated.
+    `folder` holds the checkpoint of a recent epoch: an interrupted fit is resumed from it, with results equal to the
+    bit. Unimodal pretraining comes before the first checkpoint, and is repeated. A finished fit is loaded.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, with the latest checkpoint in place.
     """
     torch.manual_seed(seed)
     model = UnifiedModel(config)
-    start_heads(model, examples, rows.training)
+    initialise_heads(model, examples, rows.training)
     finished = folder / FINISHED
     if finished.is_file():
         load_model(model, finished)
@@ -85,8 +84,8 @@ def fit_network(
     return model.eval()
 
 
-def start_heads(model: UnifiedModel, examples: Examples, rows: Any) -> None:
-    """Begin each head at what training subjects show without any input: the rate, the mean, the hazards."""
+def initialise_heads(model: UnifiedModel, examples: Examples, rows: Any) -> None:
+    """Set each head's initial output to the marginal rate, mean or hazards of the training samples."""
     for task, target in examples.targets.items():
         head = model.head(task)
         values = torch.from_numpy(target.values[rows][target.observed[rows]]).float()
@@ -120,10 +119,10 @@ def _train(
     options = module.options
     training = Batches(examples, rows.training, options.batch_size, shuffle_seed=module.seed)
     validation = Batches(examples, rows.validation, 4 * options.batch_size)
-    # All three after validation, in this order, so that each checkpoint knows what its own epoch changed.
+    # All three run after validation, in this order, so that each checkpoint includes the changes of its own epoch.
     stop = _Stop(METRIC, patience=options.patience, check_on_train_epoch_end=False)
-    kept: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": False}
-    best, latest = _Best(folder, "best", monitor=METRIC, **kept), _Latest(folder, "last", **kept)
+    common: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": False}
+    best, latest = _Best(folder, "best", monitor=METRIC, **common), _Latest(folder, "last", **common)
     last = folder / LAST
     with progress.task(description, total=options.epochs) as advance, _quiet():
         trainer = lightning.Trainer(
@@ -132,7 +131,7 @@ def _train(
             max_epochs=options.epochs,
             gradient_clip_val=options.gradient_clip,
             deterministic=True,
-            callbacks=[stop, _Shuffle(training), _Bar(advance), best, latest],
+            callbacks=[stop, _EpochCounter(training), _ProgressBar(advance), best, latest],
             logger=_logger(logger, folder),
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -153,12 +152,10 @@ def _train(
 
 
 def check_logger(name: str) -> None:
-    """Refuse a logger that there is not; MLflow and TensorBoard come with the extras of their names.
-
-    MLflow's runs lie in the study's folder, unless `MLFLOW_TRACKING_URI` names a server.
+    """Check that a logger exists and is installed.
 
     Raises:
-        StudyError: it is unknown (with the choices), or its extra is not installed.
+        StudyError: it is unknown, or its extra is not installed.
     """
     if name not in LOGGERS:
         raise StudyError(f"unknown logger {name!r}: choose from {', '.join(LOGGERS)}")
@@ -167,9 +164,10 @@ def check_logger(name: str) -> None:
 
 
 def _logger(name: str, folder: Path) -> Logger:
+    """Return the logger; MLflow writes to the study's folder, unless `MLFLOW_TRACKING_URI` names a server."""
     match name:
         case "mlflow":
-            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # else it refuses to log into a folder
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow refuses to log into a folder otherwise
             return MLFlowLogger("polyclinic", run_name=folder.name, save_dir=str(folder / LOG / "mlruns"))
         case "tensorboard":
             return TensorBoardLogger(folder, name=LOG)
@@ -178,14 +176,14 @@ def _logger(name: str, folder: Path) -> Logger:
 
 
 class _Stop(EarlyStopping):
-    """Stops early, also when the fit was killed after it had stopped and is taken up again."""
+    """Stops early; a resumed fit that had already stopped does not train further."""
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:  # noqa: ARG002
         trainer.should_stop = self.stopping_reason != EarlyStoppingReason.NOT_STOPPED
 
 
 class _Best(ModelCheckpoint):
-    """Keeps the best epoch, and knows it again where the folder was moved."""
+    """Keeps the best epoch, and finds it again after the folder was moved."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         here, score = str(Path(str(self.dirpath)) / "best.ckpt"), state_dict["best_model_score"]
@@ -194,18 +192,18 @@ class _Best(ModelCheckpoint):
 
 
 class _Latest(ModelCheckpoint):
-    """Keeps the latest epoch, but writes it only when the one that is kept has some age."""
+    """Keeps the latest epoch; written at most once per `CHECKPOINT_INTERVAL_S`."""
 
-    kept = -math.inf  # when
+    written_s = -math.inf  # monotonic time
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if time.monotonic() >= self.kept + KEEP_AFTER_S:
+        if time.monotonic() >= self.written_s + CHECKPOINT_INTERVAL_S:
             super().on_validation_end(trainer, module)
-            self.kept = time.monotonic()
+            self.written_s = time.monotonic()
 
 
-class _Shuffle(Callback):
-    """Tells the batches which epoch it is."""
+class _EpochCounter(Callback):
+    """Sets the epoch of the batches, on which their order depends."""
 
     def __init__(self, batches: Batches) -> None:
         self.batches = batches
@@ -214,8 +212,8 @@ class _Shuffle(Callback):
         self.batches.epoch = trainer.current_epoch
 
 
-class _Bar(Callback):
-    """Advances the bar at the end of each epoch."""
+class _ProgressBar(Callback):
+    """Advances the progress bar at the end of each epoch."""
 
     def __init__(self, advance: Advance) -> None:
         self.advance = advance
@@ -226,17 +224,17 @@ class _Bar(Callback):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's advice off the terminal: on devices, on workers for data that is in memory, on folders."""
+    """Silence Lightning's advice on devices, data loader workers and folders."""
     names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "lightning.fabric")
     loggers = [logging.getLogger(name) for name in names]
-    levels = [one.level for one in loggers]
+    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")
         warnings.filterwarnings("ignore", message=".*litlogger.*")
-        for one in loggers:
-            one.setLevel(logging.ERROR)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         try:
             yield
         finally:
-            for one, level in zip(loggers, levels, strict=True):
-                one.setLevel(level)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
