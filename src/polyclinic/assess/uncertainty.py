@@ -12,7 +12,12 @@ from jaxtyping import Float
 from polyclinic.assess.assessment import Basis, ConformalSet, OutputEstimate
 from polyclinic.assess.bundle_performance import Measurements
 from polyclinic.evaluation.arrays import CONFIDENCE
-from polyclinic.evaluation.metrics.conformal import class_set, conformal_quantile, coverage_interval, yes_or_no
+from polyclinic.evaluation.metrics.conformal import (
+    binary_probabilities,
+    class_set,
+    conformal_quantile,
+    coverage_interval,
+)
 from polyclinic.models.bundle.development_reference import Conformity, Reference
 from polyclinic.models.ensemble.calibration import Calibrator, calibrated_by_each
 from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, EnsemblePredictions, TaskEnsemble
@@ -102,7 +107,7 @@ def sets_of(reference: Reference | None, task: Task, outputs: tuple[OutputEstima
         return (_of_classes(conformity, 0, values, task.outputs, None),)
     labels = task.classes if task.kind == "multilabel" else (None,)
     return tuple(
-        _of_classes(conformity, place, yes_or_no(values[place]), ("no", "yes"), label)
+        _of_classes(conformity, place, binary_probabilities(values[place]), ("no", "yes"), label)
         for place, label in enumerate(labels)
     )
 

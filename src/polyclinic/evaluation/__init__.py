@@ -1,7 +1,7 @@
-"""Measurement: pure functions on arrays, every figure with its interval and its n.
+"""Evaluation: pure functions on arrays; every figure has an interval and its n.
 
-`evaluate` measures one model, `compare` several, `by_subset` one model on each subset of its modalities. The numbers
-beneath are plain functions of (truth, prediction, weights); `plots`, `card` and `page` show what was measured.
+`evaluate` evaluates one model, `compare` several, `by_subset` one model on each subset of its modalities. The metrics
+are plain functions of (truth, prediction, weights); `report` shows the results.
 """
 
 from polyclinic.evaluation.bootstrap import RESAMPLES, Bootstrap

@@ -1,7 +1,7 @@
-"""What is checked of every array before anything is computed, and the small arithmetic all figures share.
+"""Checks of input arrays, and arithmetic that all metrics share.
 
-Weights have any number of leading axes (one row per bootstrap resample) and the samples as the last; a statistic gives
-one value per row. No weights means that each sample counts once.
+Weights have the samples as the last axis and any leading axes (one row per bootstrap resample); a statistic returns one
+value per row. Without weights each sample counts once.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Array = np.ndarray
 Truth = Bool[Array, " sample"]
 Scores = Float[Array, " sample"]
 Weights = Float[Array, "*resample sample"]
-Values = Float[Array, "*resample"]  # one per row of weights; of one vector of weights, a single number
+Values = Float[Array, "*resample"]  # one per row of weights; a scalar for a single vector of weights
 Labels = Sequence[Any] | np.ndarray
 
 CONFIDENCE = 0.95
@@ -22,7 +22,7 @@ Z = 1.959963984540054  # the normal quantile of the two-sided 95 % interval
 
 
 def as_truth(y: Labels) -> Truth:
-    """Read binary truths (Booleans, or the numbers 0 and 1); raises `ValueError` on anything else."""
+    """Convert binary truths (Booleans, or 0 and 1) to Booleans; raise `ValueError` for anything else."""
     truth = np.asarray(y)
     if truth.ndim != 1:
         raise ValueError(f"the truth has {truth.ndim} axes: give one value per sample")
@@ -30,17 +30,17 @@ def as_truth(y: Labels) -> Truth:
         return truth
     if truth.size and not np.issubdtype(truth.dtype, np.number):
         raise ValueError("the truth is not numeric: give Booleans, or 0 and 1")
-    strange = int((~np.isin(truth, (0, 1))).sum())
-    if strange:
+    invalid = int((~np.isin(truth, (0, 1))).sum())
+    if invalid:
         raise ValueError(
-            f"{strange} of {len(truth)} truths are neither 0 nor 1: leave out samples with no known answer"
+            f"{invalid} of {len(truth)} truths are neither 0 nor 1: leave out samples with no known answer"
         )
     binary: Truth = truth.astype(bool)
     return binary
 
 
 def as_scores(p: Labels, n: int, what: str = "predictions") -> Scores:
-    """Read one finite number per sample; raises `ValueError` on another length, NaN or infinity."""
+    """Convert to one finite number per sample; raise `ValueError` for another length, NaN or infinity."""
     scores = np.asarray(p, dtype=np.float64)
     if scores.shape != (n,):
         raise ValueError(f"{what} of shape {scores.shape} for {n} samples: give one number per sample")
@@ -48,7 +48,7 @@ def as_scores(p: Labels, n: int, what: str = "predictions") -> Scores:
 
 
 def as_matrix(p: Labels, n: int, columns: int, what: str = "predictions") -> Float[Array, "sample column"]:
-    """Read one finite number per sample and column; raises `ValueError` otherwise."""
+    """Convert to one finite number per sample and column; raise `ValueError` otherwise."""
     scores = np.asarray(p, dtype=np.float64)
     if scores.shape != (n, columns):
         raise ValueError(f"{what} of shape {scores.shape}: expected {n} samples by {columns} columns")
@@ -56,7 +56,7 @@ def as_matrix(p: Labels, n: int, columns: int, what: str = "predictions") -> Flo
 
 
 def finite(values: Array, what: str) -> Array:
-    """Give `values` back if all are finite; raises `ValueError` with the number that are not."""
+    """Return `values` if all are finite; raise `ValueError` with the number that are not."""
     bad = int((~np.isfinite(values)).sum())
     if bad:
         raise ValueError(
@@ -66,7 +66,7 @@ def finite(values: Array, what: str) -> Array:
 
 
 def as_probabilities(p: Array) -> Array:
-    """Give `p` back if all lie between 0 and 1; raises `ValueError` otherwise (logits, say)."""
+    """Return `p` if all lie between 0 and 1; raise `ValueError` otherwise (for logits, say)."""
     outside = int(((p < 0) | (p > 1)).sum())
     if outside:
         raise ValueError(
@@ -76,7 +76,7 @@ def as_probabilities(p: Array) -> Array:
 
 
 def subject_codes(subjects: Labels | None, n: int) -> tuple[Int[Array, " sample"], int]:
-    """Number the subjects 0, 1, … in sorted order and count them; without `subjects` each sample is its own."""
+    """Number the subjects 0, 1, … in sorted order and count them; without `subjects` each sample is one."""
     if subjects is None:
         return np.arange(n), n
     ids = np.asarray(subjects)
@@ -89,12 +89,12 @@ def subject_codes(subjects: Labels | None, n: int) -> tuple[Int[Array, " sample"
 
 
 def ones_like(p: Array) -> Scores:
-    """Weight each sample once."""
+    """Return a weight of 1 for each sample."""
     return np.ones(len(p))
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:
-    """Divide; NaN (and no warning) where the denominator is zero."""
+    """Divide; NaN, without a warning, where the denominator is zero."""
     numerator, denominator = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     quotient = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     np.divide(numerator, denominator, out=quotient, where=denominator != 0)
@@ -102,12 +102,12 @@ def ratio(numerator: Array, denominator: Array) -> Array:
 
 
 def weighted_mean(values: Scores, weights: Weights) -> Values:
-    """Average `values` under each row of weights; NaN where the row weighs nothing."""
+    """Average `values` under each row of weights; NaN where the weights sum to zero."""
     return ratio(weights @ values, weights.sum(axis=-1))
 
 
 def binary_obstacle(y: Truth) -> str:
-    """Say why discrimination between the two classes cannot be measured, or nothing if it can."""
+    """Return the reason why discrimination cannot be measured; empty if it can."""
     if len(y) == 0:
         return "no samples"
     if not y.any():

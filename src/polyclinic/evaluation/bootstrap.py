@@ -1,7 +1,7 @@
-"""Intervals by drawing subjects, with all their samples, with replacement (Field & Welsh 2007).
+"""Bootstrap by subject: subjects are drawn with replacement, with all their samples (Field & Welsh 2007).
 
-A resample is a row of weights: how often each sample was drawn. Every statistic takes such rows and computes many
-resamples at once, without copying the data, and two models meet the same rows, so that their differences are paired.
+A resample is a row of weights: how often each sample was drawn. Statistics take many rows at once, without copying the
+data; all models get the same rows, so that differences are paired.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,17 +15,17 @@ from polyclinic.evaluation.estimate import percent
 
 RESAMPLES = 2000
 METHOD = f"bootstrap by subject, {percent(CONFIDENCE)}"
-WHOLE_CHUNK = 1 << 18  # weights at a time: they stay in the processor's cache
-FEWEST_ROWS = 32
-FEWEST_SUBJECTS = 10  # of fewer, the resamples say nothing about others
-ENOUGH = 0.9  # of the resamples must give a number
+CHUNK_WEIGHTS = 1 << 18  # computed at a time, to fit the processor's cache
+MIN_ROWS = 32
+MIN_SUBJECTS = 10  # fewer are too few to resample
+MIN_FINITE = 0.9  # share of the resamples that must give a number
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How to draw. `stratify` keeps the number of subjects in each stratum (the outcome, say) as it is.
+    """How to draw; `stratify` keeps the number of subjects in each stratum (e.g. outcome) fixed.
 
-    Raises `ValueError` for fewer than 100 resamples, whose 2.5 % tails would mean nothing.
+    Raises `ValueError` for fewer than 100 resamples, too few for 2.5 % tails.
     """
 
     resamples: int = RESAMPLES
@@ -41,13 +41,13 @@ class Bootstrap:
     def weights(
         self, n: int, subjects: Labels | None = None, strata: Labels | None = None, rows: int | None = None
     ) -> Iterator[Float[Array, "resample sample"]]:
-        """Draw the resamples, some rows at a time, as the number of times each of the `n` samples was drawn."""
+        """Yield the resamples, some rows at a time: how often each of the `n` samples was drawn."""
         codes, count = subject_codes(subjects, n)
         if not count:
             return
         groups = _strata(codes, count, strata) if self.stratify and strata is not None else [np.arange(count)]
         generator = np.random.default_rng(self.seed)
-        rows = rows or max(FEWEST_ROWS, WHOLE_CHUNK // n)
+        rows = rows or max(MIN_ROWS, CHUNK_WEIGHTS // n)
         for start in range(0, self.resamples, rows):
             drawn = _draw(generator, groups, count, min(rows, self.resamples - start))
             yield drawn if subjects is None else drawn[:, codes]
@@ -60,8 +60,8 @@ class Bootstrap:
         strata: Labels | None = None,
         rows: int | None = None,
     ) -> Float[Array, "resample ..."]:
-        """Compute `statistic` (rows of weights → rows of figures) on every resample; none of too few subjects."""
-        if subject_codes(subjects, n)[1] < FEWEST_SUBJECTS:
+        """Compute `statistic` (rows of weights → rows of values) on every resample; empty for too few subjects."""
+        if subject_codes(subjects, n)[1] < MIN_SUBJECTS:
             return np.empty(0)
         parts = [np.asarray(statistic(weights)) for weights in self.weights(n, subjects, strata, rows)]
         return np.concatenate(parts) if parts else np.empty(0)
@@ -81,16 +81,16 @@ def _draw(
 def _strata(codes: Int[Array, " sample"], count: int, strata: Labels) -> list[Int[Array, " subject"]]:
     _, of_sample = np.unique(np.asarray(strata), return_inverse=True)
     of_subject = np.zeros(count, dtype=int)
-    np.maximum.at(of_subject, codes, of_sample)  # a subject who ever had the outcome belongs to those who had it
+    np.maximum.at(of_subject, codes, of_sample)  # a subject with the outcome in any sample is in its stratum
     return [np.flatnonzero(of_subject == stratum) for stratum in np.unique(of_subject)]
 
 
 def percentiles(draws: Float[Array, " resample"]) -> tuple[float, float, str]:
-    """Give the 95 % percentile interval of the resampled figures, or NaN twice and the reason why there is none."""
+    """Return the 95 % percentile interval and an empty reason, or NaN twice and the reason why there is none."""
     finite = draws[np.isfinite(draws)]
     if not len(draws):
-        return np.nan, np.nan, f"fewer than {FEWEST_SUBJECTS} subjects, too few to resample"
-    if len(finite) < ENOUGH * len(draws):
+        return np.nan, np.nan, f"fewer than {MIN_SUBJECTS} subjects, too few to resample"
+    if len(finite) < MIN_FINITE * len(draws):
         lost = percent(1 - len(finite) / len(draws))
         return np.nan, np.nan, f"{lost} of the resamples cannot give it: too few subjects"
     tail = (1 - CONFIDENCE) / 2
@@ -101,9 +101,9 @@ def percentiles(draws: Float[Array, " resample"]) -> tuple[float, float, str]:
 
 
 def two_sided_p(draws: Float[Array, " resample"]) -> float:
-    """Test a difference against zero: twice the share of resamples on the other side, at least 2 / (resamples + 1)."""
+    """Return the two-sided p value of a difference: twice the share of resamples across zero, at least 2 / (n + 1)."""
     finite = draws[np.isfinite(draws)]
     if not len(finite):
         return np.nan
-    beyond = min(int((finite <= 0).sum()), int((finite >= 0).sum()))
-    return min(1.0, 2 * (beyond + 1) / (len(finite) + 1))
+    across = min(int((finite <= 0).sum()), int((finite >= 0).sum()))
+    return min(1.0, 2 * (across + 1) / (len(finite) + 1))

@@ -1,4 +1,4 @@
-"""Several models, or one model on several subsets of its modalities, on the same samples: paired, and adjusted."""
+"""Compare several models, or one model on subsets of its modalities, by paired differences with adjusted p values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,30 +34,30 @@ def compare(
     bootstrap: Bootstrap | None = None,
     headline: Sequence[str] | None = None,
 ) -> Comparison:
-    """Measure every model of `predictions` and its paired difference to `reference` in the `headline` figures.
+    """Evaluate every model of `predictions`, and its paired difference from `reference` in the `headline` figures.
 
-    All models meet the same resamples. AUROCs are tested after DeLong, all else by the paired bootstrap; p values are
-    adjusted over the models, figure by figure. Raises `ValueError` where the reference is not among the models.
+    All models share the same resamples. AUROCs are tested by DeLong's method, all else by the paired bootstrap, with p
+    values adjusted over the models, for each figure. Raises `ValueError` where the reference is not among the models.
     """
     if reference not in predictions:
         raise ValueError(f"reference {reference!r} is not among the models: {', '.join(predictions)}")
     bootstrap = bootstrap or Bootstrap()
     reads = {name: kind.read(y, p, observed) for name, p in predictions.items()}
     known = reads[reference]
-    theirs = None if subjects is None else np.asarray(subjects)[known.rows]
-    measured = {name: _measure(kind, known.y, read.p, theirs, bootstrap) for name, read in reads.items()}
+    units = None if subjects is None else np.asarray(subjects)[known.rows]
+    measured = {name: _measure(kind, known.y, read.p, units, bootstrap) for name, read in reads.items()}
     names = [name for name in headline or kind.headline if name in measured[reference].figures]
-    pairing = _Pairing(kind, known.y, theirs, measured[reference])
+    pairing = _Pairing(kind, known.y, units, measured[reference])
     differences = {
         name: {figure: pairing.difference(figure, model) for figure in names} if name != reference else {}
         for name, model in measured.items()
     }
     _adjust(differences, names)
     contenders = tuple(
-        Contender(name, model.figures, differences[name], pictures=kind.pictures(known.y, model.p, theirs, None))
+        Contender(name, model.figures, differences[name], pictures=kind.plot_data(known.y, model.p, units, None))
         for name, model in measured.items()
     )
-    count = subject_codes(theirs, len(known.y))[1]
+    count = subject_codes(units, len(known.y))[1]
     return Comparison(kind.name, len(known.y), count, kind.cases(known.y), reference, tuple(names), contenders)
 
 
@@ -71,9 +71,9 @@ def by_subset(
     bootstrap: Bootstrap | None = None,
     headline: Sequence[str] | None = None,
 ) -> Comparison:
-    """Measure what one model predicts from each subset of the modalities, compared with the largest subset.
+    """Evaluate one model's predictions from each subset of the modalities, compared with the largest subset.
 
-    `predictions` maps a subset (a tuple or frozenset of names) to the predictions; the empty one is named "none".
+    `predictions` maps a subset (a tuple or frozenset of names) to predictions; the empty subset is named "none".
     """
     subsets = {subset_name(members): tuple(members) for members in predictions}
     named = {subset_name(members): p for members, p in predictions.items()}
@@ -84,7 +84,7 @@ def by_subset(
 
 
 def subset_name(members: Iterable[str]) -> str:
-    """Name a subset of modalities.
+    """Return the name of a subset of modalities.
 
     >>> subset_name(("image", "note")), subset_name(())
     ('image + note', 'none')
@@ -99,7 +99,7 @@ def _measure(kind: Kind, y: Array, p: Array, subjects: Labels | None, bootstrap:
 
 @dataclass(frozen=True)
 class _Pairing:
-    """The reference that models are compared with."""
+    """Compares models with a reference."""
 
     kind: Kind
     y: Array
@@ -107,7 +107,7 @@ class _Pairing:
     reference: _Measured
 
     def difference(self, name: str, model: _Measured) -> Difference:
-        """Measure how far the model's figure lies from the reference's."""
+        """Return the difference of a figure of the model from the reference's."""
         tested = self.kind.paired(name, self.y, model.p, self.reference.p, self.subjects)
         if tested is not None:
             return tested
@@ -137,7 +137,7 @@ def _adjust(differences: dict[str, dict[str, Difference]], names: Sequence[str])
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjust p values for their number (Holm 1979); None stays None and is not counted.
+    """Adjust p values for multiple comparisons (Holm 1979); None stays None and is not counted.
 
     >>> holm([0.01, None, 0.04, 0.03])
     [0.03, None, 0.06, 0.06]

@@ -1,4 +1,4 @@
-"""A measured figure with its interval and its n, and the difference of two."""
+"""A figure with its interval and its n, and the difference of two figures."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ NO_INTERVAL = "interval not estimable"
 
 @dataclass(frozen=True)
 class Estimate(Record):
-    """One figure; what could not be estimated is None, and `reason` says why.
+    """One figure; a value or interval that could not be estimated is None, with the `reason`.
 
     >>> print(Estimate("auroc", 0.8702, 0.8511, 0.8884, 4000, "DeLong, 95 %"))
     .870 [.851, .888]
@@ -36,7 +36,7 @@ class Estimate(Record):
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"{self.name}: the interval's ends are in the wrong order")
         if None in (self.value, self.low) and not self.reason:
-            raise ValueError(f"{self.name}: say in `reason` why the figure or its interval is missing")
+            raise ValueError(f"{self.name}: give the `reason` why the figure or its interval is missing")
 
     @classmethod
     def of(
@@ -48,7 +48,7 @@ class Estimate(Record):
         method: str,
         reason: str = "it could not be computed",
     ) -> Self:
-        """Make a figure of plain or NumPy numbers; what is not finite becomes None, explained by `reason`."""
+        """Build a figure from numbers; those that are not finite become None, explained by `reason`."""
         value, low, high = float(value), float(interval[0]), float(interval[1])
         if not math.isfinite(value):
             return cls.missing(name, n, reason)
@@ -58,21 +58,21 @@ class Estimate(Record):
 
     @classmethod
     def missing(cls, name: str, n: int, reason: str) -> Self:
-        """Make the figure that could not be estimated, for `reason`."""
+        """Build a figure that could not be estimated, for `reason`."""
         return cls(name, None, None, None, n, "", reason)
 
     @property
     def estimable(self) -> bool:
-        """Whether there is a value at all."""
+        """Whether there is a value."""
         return self.value is not None
 
     @property
     def width(self) -> float | None:
-        """How wide the interval is; None without one."""
+        """Width of the interval; None without one."""
         return None if self.low is None or self.high is None else self.high - self.low
 
     def contains(self, value: float) -> bool:
-        """Whether the interval holds `value`; false without an interval."""
+        """Return whether the interval contains `value`; false without an interval."""
         return self.low is not None and self.high is not None and self.low <= value <= self.high
 
     def __str__(self) -> str:
@@ -85,14 +85,14 @@ class Estimate(Record):
 
 
 P_ADJUSTED = "p (Holm)"
-"""What a p value is called that was adjusted for the number of comparisons."""
+"""Label of a p value adjusted for the number of comparisons."""
 
 
 @dataclass(frozen=True)
 class Difference(Record):
-    """How far a model's figure lies from the reference's on the same subjects, with a two-sided p value.
+    """Difference of a model's figure from the reference's on the same subjects, with a two-sided p value.
 
-    Where the p value was adjusted for the number of comparisons, the adjusted one is written, and named so.
+    Where the p value was adjusted for the number of comparisons, the adjusted one is printed.
 
     >>> gain = Estimate("auroc", 0.021, 0.004, 0.038, 4000, "paired DeLong, 95 %")
     >>> print(Difference(gain, p=0.0154))
@@ -106,7 +106,7 @@ class Difference(Record):
     p_adjusted: float | None = None
 
     def adjusted(self, p: float | None) -> Self:
-        """Give the same difference with the p value adjusted for the number of comparisons."""
+        """Return the difference with an adjusted p value."""
         return replace(self, p_adjusted=p)
 
     def __str__(self) -> str:
@@ -122,7 +122,7 @@ class Difference(Record):
 
 
 def places(*values: float) -> int:
-    """Choose the decimals that suit numbers of this size: three below 1, fewer as they grow."""
+    """Return the number of decimals for numbers of this size: three below 1, fewer as they grow."""
     largest = max(abs(value) for value in values)
     if largest <= 1:
         return 3
@@ -130,7 +130,7 @@ def places(*values: float) -> int:
 
 
 def decimal(value: float, digits: int = 3, sign: bool = False) -> str:
-    """Write a number as the medical journals do: no leading zero, a true minus sign.
+    """Format a number as medical journals do: no leading zero, a true minus sign.
 
     >>> decimal(0.87), decimal(-0.0421), decimal(1.0), decimal(12.25, 1)
     ('.870', '−.042', '1.000', '12.2')
@@ -143,7 +143,7 @@ def decimal(value: float, digits: int = 3, sign: bool = False) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Write a share in percent.
+    """Format a share in percent.
 
     >>> percent(0.176, 1)
     '17.6 %'
@@ -152,7 +152,7 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def p_text(p: float, name: str = "p") -> str:
-    """Write a p value.
+    """Format a p value.
 
     >>> p_text(0.0004), p_text(0.031), p_text(0.9999)
     ('p < .001', 'p = .031', 'p > .999')

@@ -1,4 +1,4 @@
-"""Measure a model on a task: every figure with its interval, on everyone, by class and by group."""
+"""Evaluate a model on a task: every figure with its interval, on all samples, by class and by group."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,31 +25,40 @@ def evaluate(
     bootstrap: Bootstrap | None = None,
     small: int = SMALL,
 ) -> Evaluation:
-    """Measure predictions `p` against the truth `y`, one row of each per sample.
+    """Evaluate predictions `p` against the truth `y`, one row of each per sample.
 
-    Intervals treat each of `subjects` as the unit (default: every sample is a subject of its own). Samples that
-    `observed` says are unknown are counted and left out. `groups` gives a value per sample under each group's name, and
-    `small` is the number of subjects below which a group carries a caution. What cannot be estimated says why; raises
-    `ValueError` only for arrays that cannot be meant, such as NaN predictions or shapes that do not fit.
+    Args:
+        kind: The kind of task, which determines the figures.
+        y: Truths.
+        p: Predictions.
+        subjects: The unit of resampling; by default every sample is a subject.
+        observed: The mask of samples with a known truth; the others are counted and left out.
+        groups: By the name of a grouping, a value per sample.
+        bootstrap: How to resample.
+        small: Number of subjects below which a group carries a caution.
+
+    Raises:
+        ValueError: the arrays are invalid (NaN predictions, shapes that do not fit). Figures that cannot be estimated
+            raise nothing: they carry the reason.
     """
     bootstrap = bootstrap or Bootstrap()
     known = kind.read(y, p, observed)
-    theirs = None if subjects is None else _fitting("subjects", subjects, len(known.rows))[known.rows]
-    draws = kind.resample(known.y, known.p, theirs, bootstrap)
+    units = None if subjects is None else _fitting("subjects", subjects, len(known.rows))[known.rows]
+    draws = kind.resample(known.y, known.p, units, bootstrap)
     values = {name: _fitting(name, group, len(known.rows))[known.rows] for name, group in (groups or {}).items()}
-    figures = kind.figures(known.y, known.p, theirs, draws)
+    figures = kind.figures(known.y, known.p, units, draws)
     return Evaluation(
         kind=kind.name,
         n=len(known.y),
         unobserved=int((~known.rows).sum()),
-        subjects=subject_codes(theirs, len(known.y))[1],
+        subjects=subject_codes(units, len(known.y))[1],
         cases=kind.cases(known.y),
         threshold=getattr(kind, "threshold", None),
         figures=figures,
         headline=tuple(name for name in kind.headline if name in figures),
-        pictures=kind.pictures(known.y, known.p, theirs, bootstrap),
-        classes=kind.classes(known.y, known.p, theirs, bootstrap),
-        groups=by_group(kind, known.y, known.p, values, theirs, bootstrap, small),
+        pictures=kind.plot_data(known.y, known.p, units, bootstrap),
+        classes=kind.classes(known.y, known.p, units, bootstrap),
+        groups=by_group(kind, known.y, known.p, values, units, bootstrap, small),
     )
 
 
@@ -72,7 +81,7 @@ def evaluate_binary(
     seed: int = 0,
     stratify: bool = False,
 ) -> Evaluation:
-    """Measure probabilities of yes or no; see `evaluate`. Everyone at or above `threshold` is called positive."""
+    """Evaluate probabilities of a binary outcome, positive at or above `threshold`; see `evaluate`."""
     bootstrap = Bootstrap(resamples, seed, stratify)
     return evaluate(Binary(threshold), y, p, subjects=subjects, observed=observed, groups=groups, bootstrap=bootstrap)
 
@@ -89,7 +98,7 @@ def evaluate_multiclass(
     seed: int = 0,
     stratify: bool = False,
 ) -> Evaluation:
-    """Measure the probabilities [sample, class] of one answer out of `classes`; see `evaluate`."""
+    """Evaluate probabilities [sample, class] of exclusive `classes`; see `evaluate`."""
     kind, bootstrap = Multiclass(tuple(classes)), Bootstrap(resamples, seed, stratify)
     return evaluate(kind, y, p, subjects=subjects, observed=observed, groups=groups, bootstrap=bootstrap)
 
@@ -106,7 +115,7 @@ def evaluate_multilabel(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure the probabilities [sample, label] of several answers, known where `observed` says so; see `evaluate`."""
+    """Evaluate probabilities [sample, label] of several `labels`; see `evaluate`."""
     kind = Multilabel(tuple(labels), None if thresholds is None else tuple(thresholds))
     bootstrap = Bootstrap(resamples, seed)
     return evaluate(kind, y, p, subjects=subjects, observed=observed, groups=groups, bootstrap=bootstrap)
@@ -122,7 +131,7 @@ def evaluate_regression(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure predicted numbers; see `evaluate`."""
+    """Evaluate predicted numbers; see `evaluate`."""
     bootstrap = Bootstrap(resamples, seed)
     return evaluate(Regression(), y, p, subjects=subjects, observed=observed, groups=groups, bootstrap=bootstrap)
 
@@ -140,6 +149,6 @@ def evaluate_time_to_event(
     seed: int = 0,
     stratify: bool = False,
 ) -> Evaluation:
-    """Measure risks [sample], or survival probabilities [sample, time], against [duration, event]; see `evaluate`."""
+    """Evaluate risks [sample], or survival probabilities [sample, time], against [duration, event]; see `evaluate`."""
     kind, bootstrap = TimeToEvent(tuple(times), tuple(horizons)), Bootstrap(resamples, seed, stratify)
     return evaluate(kind, y, p, subjects=subjects, observed=observed, groups=groups, bootstrap=bootstrap)

@@ -1,4 +1,4 @@
-"""Figures by group: the small ones are flagged, the unknown are a group of their own, and nobody is dropped."""
+"""Figures by group: small groups carry a caution, and unknown values are a group of their own."""
 
 import re
 from bisect import bisect_right
@@ -29,7 +29,7 @@ def by_group(
     bootstrap: Bootstrap | None = None,
     small: int = SMALL,
 ) -> tuple[Row, ...]:
-    """Measure each level of each group. None and NaN are the level "unknown"; y and p are as `kind.read` gives them."""
+    """Evaluate each level of each group, None and NaN as the level "unknown"; y and p come from `kind.read`."""
     bootstrap = bootstrap or Bootstrap()
     rows = []
     for table, values in groups.items():
@@ -52,11 +52,11 @@ def _row(
     small: int,
 ) -> Row:
     truth, predicted = y[members], p[members]
-    theirs = None if subjects is None else np.asarray(subjects)[members]
-    figures = kind.figures(truth, predicted, theirs, kind.resample(truth, predicted, theirs, bootstrap))
-    count, cases = subject_codes(theirs, len(truth))[1], kind.cases(truth)
-    told = caution(count, len(truth), cases, small, balanced=kind.name == "binary")
-    return Row(*title, len(truth), count, cases, figures, told)
+    units = None if subjects is None else np.asarray(subjects)[members]
+    figures = kind.figures(truth, predicted, units, kind.resample(truth, predicted, units, bootstrap))
+    count, cases = subject_codes(units, len(truth))[1], kind.cases(truth)
+    note = caution(count, len(truth), cases, small, balanced=kind.name == "binary")
+    return Row(*title, len(truth), count, cases, figures, note)
 
 
 def _level(value: object) -> str:
@@ -71,7 +71,7 @@ def _natural(level: str) -> tuple[bool, list[tuple[int, str]]]:
 
 
 def age_bands(ages: Scores | Sequence[float | None], edges: Sequence[int] = AGE_EDGES) -> list[str | None]:
-    """Name the band of each age in years; None where the age is unknown.
+    """Return the band of each age in years; None where the age is unknown.
 
     >>> age_bands([3, 40, 64.9, 91, None])
     ['0–17', '40–64', '40–64', '80+', None]
@@ -86,9 +86,12 @@ def age_bands(ages: Scores | Sequence[float | None], edges: Sequence[int] = AGE_
 
 
 def modality_sets(present: Bool[Array, "sample modality"], names: Sequence[str]) -> list[str]:
-    """Name the modalities that each sample really has, as a group to measure by.
+    """Return the names of the modalities recorded for each sample, as a grouping.
 
     >>> modality_sets(np.array([[True, True], [False, True], [False, False]]), ["image", "note"])
     ['image + note', 'note', 'none']
     """
-    return [" + ".join(name for name, here in zip(names, row, strict=True) if here) or NO_MODALITY for row in present]
+    return [
+        " + ".join(name for name, recorded in zip(names, row, strict=True) if recorded) or NO_MODALITY
+        for row in present
+    ]

@@ -1,4 +1,4 @@
-"""What a measurement leaves: figures, rows of tables, curves; frozen, and equal after a trip through JSON."""
+"""Results of an evaluation: figures, rows of tables, curves; frozen, and saved as JSON."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from polyclinic.evaluation.record import Record
 
 @dataclass(frozen=True)
 class Row(Record):
-    """The figures of one group of samples, or of one class. `caution` says why it is too small to trust, if it is."""
+    """The figures of one group of samples, or of one class; `caution` is the reason if it is too small."""
 
     table: str
     level: str
@@ -23,7 +23,7 @@ class Row(Record):
 
     @property
     def small(self) -> bool:
-        """Whether the figures rest on too few subjects to be trusted."""
+        """Whether there are too few subjects or cases for reliable figures."""
         return bool(self.caution)
 
 
@@ -37,7 +37,7 @@ class Curve(Record):
 
 @dataclass(frozen=True)
 class Histogram(Record):
-    """How many predictions fell between `edges`, with and without the outcome."""
+    """Numbers of predictions between `edges`, with and without the outcome."""
 
     edges: tuple[float, ...]
     positives: tuple[int, ...]
@@ -45,10 +45,10 @@ class Histogram(Record):
 
 
 @dataclass(frozen=True)
-class Pictures(Record):
-    """What the plots draw; each is empty where the kind of task has no such picture.
+class PlotData(Record):
+    """The data of the plots; empty where the kind of task has no such plot.
 
-    Where there are several classes or horizons, they are the keys; otherwise the key is "".
+    The keys are the classes or horizons where there are several, otherwise "".
     """
 
     roc: dict[str, Curve] = field(default_factory=dict)
@@ -62,22 +62,22 @@ class Pictures(Record):
 
 @dataclass(frozen=True)
 class Evaluation(Record):
-    """Everything measured of one model on one task."""
+    """The results of one model on one task."""
 
     kind: str
-    n: int  # samples whose answer is known
-    unobserved: int  # samples whose answer is not: left out, never counted as negative
+    n: int  # samples with a known truth
+    unobserved: int  # samples without: left out, never counted as negative
     subjects: int
     cases: int | None  # positives or events
     threshold: float | None
     figures: dict[str, Estimate]
     headline: tuple[str, ...] = ()  # the figures to name first
-    pictures: Pictures = field(default_factory=Pictures)
+    pictures: PlotData = field(default_factory=PlotData)
     classes: tuple[Row, ...] = ()
     groups: tuple[Row, ...] = ()
 
     def __getitem__(self, name: str) -> Estimate:
-        """Give a figure by name; raises `KeyError` with the names there are."""
+        """Return a figure by name; raise `KeyError` with the available names."""
         if name not in self.figures:
             raise KeyError(f"no figure {name!r}: there are {', '.join(self.figures)}")
         return self.figures[name]
@@ -85,18 +85,18 @@ class Evaluation(Record):
 
 @dataclass(frozen=True)
 class Contender(Record):
-    """One model (or one subset of modalities) among those compared, with its paired differences to the reference."""
+    """One of the compared models (or subsets of modalities), with its paired differences from the reference."""
 
     name: str
     figures: dict[str, Estimate]
     differences: dict[str, Difference]
     members: tuple[str, ...] = ()  # the modalities of a subset
-    pictures: Pictures = field(default_factory=Pictures)
+    pictures: PlotData = field(default_factory=PlotData)
 
 
 @dataclass(frozen=True)
 class Comparison(Record):
-    """Several models measured on the same samples; p values are adjusted (Holm) over the models, figure by figure."""
+    """Several models on the same samples; p values are adjusted (Holm) over the models, for each figure."""
 
     kind: str
     n: int
@@ -107,7 +107,7 @@ class Comparison(Record):
     contenders: tuple[Contender, ...]
 
     def __getitem__(self, name: str) -> Contender:
-        """Give a contender by name; raises `KeyError` with the names there are."""
+        """Return a contender by name; raise `KeyError` with the available names."""
         for contender in self.contenders:
             if contender.name == name:
                 return contender

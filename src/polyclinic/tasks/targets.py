@@ -30,6 +30,7 @@ class Samples:
 
     frame: pl.DataFrame  # sample (its row number, uint32), subject_id, prediction_time; sorted by the latter two
     targets: Mapping[str, Targets]  # by the name of the task, aligned with `frame`
+    labels: Mapping[str, Labels]  # of the whole cohort
 
     def rows(self, subjects: Sequence[int]) -> np.ndarray:
         """Give the rows of some subjects' samples, int64."""
@@ -38,7 +39,7 @@ class Samples:
     def take(self, rows: np.ndarray) -> "Samples":
         """Return the samples in `rows`, renumbered, and their targets."""
         targets = {name: Targets(*(part[rows] for part in target)) for name, target in self.targets.items()}
-        return Samples(renumber_samples(self.frame[rows]), targets)
+        return Samples(renumber_samples(self.frame[rows]), targets, self.labels)
 
 
 def samples(cohort: Cohort, tasks: Sequence[Task]) -> Samples:
@@ -49,7 +50,7 @@ def samples(cohort: Cohort, tasks: Sequence[Task]) -> Samples:
     """
     labels = {task.name: label(cohort, task) for task in tasks}
     frame = number_samples(pl.concat([labelled.frame.select(KEY) for labelled in labels.values()]))
-    return Samples(frame, {name: as_targets(labelled, frame) for name, labelled in labels.items()})
+    return Samples(frame, {name: as_targets(labelled, frame) for name, labelled in labels.items()}, labels)
 
 
 KEY = ("subject_id", "prediction_time")

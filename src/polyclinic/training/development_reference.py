@@ -14,7 +14,7 @@ import polars as pl
 from jaxtyping import Bool, Float, Int
 
 from polyclinic.evaluation import Bootstrap
-from polyclinic.evaluation.metrics.conformal import class_scores, residual_scores, yes_or_no
+from polyclinic.evaluation.metrics.conformal import binary_probabilities, class_scores, residual_scores
 from polyclinic.evaluation.metrics.confusion import threshold_figures
 from polyclinic.features import Arrays
 from polyclinic.models import NoteSizes
@@ -227,7 +227,7 @@ def _scores(task: Task, p: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
     if task.kind == "multiclass":
         return [class_scores(p, values.argmax(axis=1))]
     return [
-        class_scores(yes_or_no(column), (truth > 0.5).astype(np.int64))
+        class_scores(binary_probabilities(column), (truth > 0.5).astype(np.int64))
         for column, truth in zip(p.T, values.T, strict=True)
     ]
 

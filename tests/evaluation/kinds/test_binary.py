@@ -45,7 +45,7 @@ def test_one_threshold_for_each_is_the_same_as_one_for_all():
 
 
 def test_thresholds_of_their_own_need_one_to_show():
-    with pytest.raises(ValueError, match="name one to show"):
+    with pytest.raises(ValueError, match="give one to display"):
         evaluate_binary([0, 1], [[0.1, 0.5], [0.9, 0.5]])
     with pytest.raises(ValueError, match="1 of 4 thresholds are not finite"):
         evaluate_binary([0, 1], [[0.1, np.nan], [0.9, 0.5]], 0.5)

@@ -7,13 +7,13 @@ import pytest
 from scipy.stats import beta, kstest
 
 from polyclinic.evaluation.metrics.conformal import (
+    binary_probabilities,
     class_scores,
     class_set,
     conformal_quantile,
     coverage_interval,
     left_out,
     residual_scores,
-    yes_or_no,
 )
 
 SEEDS = 20
@@ -79,12 +79,12 @@ def test_sets_of_classes_hold_the_truth_as_promised():
     assert sum(low - 0.02 <= share <= high + 0.02 for share in covered) >= SEEDS - 2
 
 
-def test_a_yes_or_no_is_a_question_of_two_classes():
+def test_a_binary_probabilities_is_a_question_of_two_classes():
     p = np.array([0.2, 0.7])
-    assert yes_or_no(p).tolist() == [[0.8, 0.2], [pytest.approx(0.3), 0.7]]
-    assert class_scores(yes_or_no(p), np.array([1, 1])) == pytest.approx([0.8, 0.3])
-    assert class_set(yes_or_no(p), 0.35).tolist() == [[True, False], [False, True]]
-    assert not class_set(yes_or_no(np.array([0.5])), 0.35).any(), "sure of neither"
+    assert binary_probabilities(p).tolist() == [[0.8, 0.2], [pytest.approx(0.3), 0.7]]
+    assert class_scores(binary_probabilities(p), np.array([1, 1])) == pytest.approx([0.8, 0.3])
+    assert class_set(binary_probabilities(p), 0.35).tolist() == [[True, False], [False, True]]
+    assert not class_set(binary_probabilities(np.array([0.5])), 0.35).any(), "sure of neither"
 
 
 def test_numbers_are_judged_by_their_residual():

@@ -1,4 +1,4 @@
-"""The kinds of task, each with the figures that suit it."""
+"""The kinds of task, each with its figures."""
 
 from collections.abc import Mapping
 

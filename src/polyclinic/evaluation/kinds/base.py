@@ -1,4 +1,4 @@
-"""What every kind of task is measured by: its figures, on everyone, by group, and on each bootstrap resample."""
+"""The base class of the kinds of task: their figures, on all samples, by group, and on bootstrap resamples."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float
 from polyclinic.evaluation.arrays import Array, Labels
 from polyclinic.evaluation.bootstrap import METHOD, Bootstrap, percentiles
 from polyclinic.evaluation.estimate import Difference, Estimate
-from polyclinic.evaluation.results import Pictures, Row
+from polyclinic.evaluation.results import PlotData, Row
 
 SMALL = 50  # subjects below which a group's figures carry a caution
-FEW_CASES = 10  # positives (or negatives) below which they do
+FEW_CASES = 10  # positives (or negatives) below which they carry one
 
 Statistic = Callable[[Array, Array, Array], Array]
 Obstacle = Callable[[Array, Array], str]
@@ -22,9 +22,9 @@ Obstacle = Callable[[Array, Array], str]
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure that is bootstrapped: `statistic(y, p, weights)` gives one value per row of weights, or NaN.
+    """A bootstrapped figure: `statistic(y, p, weights)` returns one value per row of weights, or NaN.
 
-    `obstacle(y, p)` says why it cannot be estimated, or nothing.
+    `obstacle(y, p)` returns the reason why it cannot be estimated, or an empty string.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Metric:
     obstacle: Obstacle
 
     def at(self, y: Array, p: Array) -> float:
-        """Give the figure's value on the samples as they are; NaN where it has none."""
+        """Return the value on the samples; NaN where it cannot be estimated."""
         return float("nan") if self.obstacle(y, p) else float(self.statistic(y, p, np.ones(len(y))))
 
     def figure(self, y: Array, p: Array, draws: Float[Array, " resample"]) -> Estimate:
-        """Give the figure with the 95 % interval that its resampled values make."""
+        """Return the figure with the 95 % interval of its resampled values."""
         reason = self.obstacle(y, p)
         if reason:
             return Estimate.missing(self.name, len(y), reason)
@@ -45,8 +45,8 @@ class Metric:
         return Estimate.of(self.name, value, (low, high), len(y), METHOD, reason or "it could not be computed")
 
 
-class Known(NamedTuple):
-    """The samples whose answer is known: which they are, their truths and their predictions."""
+class ObservedSamples(NamedTuple):
+    """The samples with a known truth: their mask, truths and predictions."""
 
     rows: Bool[Array, " sample"]
     y: Array
@@ -54,7 +54,7 @@ class Known(NamedTuple):
 
 
 class Kind(ABC):
-    """One kind of task. `y` and `p` have one row per sample, so that a group is a choice of rows."""
+    """A kind of task; `y` and `p` have one row per sample."""
 
     name: ClassVar[str]
     headline: ClassVar[Sequence[str]]  # the figures by which models are compared
@@ -65,29 +65,29 @@ class Kind(ABC):
         """The bootstrapped figures."""
 
     @abstractmethod
-    def read(self, y: Labels, p: Labels, observed: Labels | None) -> Known:
-        """Check truths and predictions and keep the observed ones; raises `ValueError` where they cannot be meant."""
+    def read(self, y: Labels, p: Labels, observed: Labels | None) -> ObservedSamples:
+        """Check truths and predictions, and select the observed samples; raise `ValueError` where they are invalid."""
 
     @abstractmethod
     def figures(
         self, y: Array, p: Array, subjects: Labels | None, draws: Float[Array, "resample metric"]
     ) -> dict[str, Estimate]:
-        """Give every figure; those without a formula for their interval take it from the resampled metrics."""
+        """Return every figure; intervals without a formula come from the resampled metrics."""
 
     def cases(self, y: Array) -> int | None:  # noqa: ARG002
-        """Count the positives or events; None where the task has no such thing."""
+        """Return the number of positives or events; None for tasks without."""
         return None
 
     def strata(self, y: Array) -> Array:
-        """Give what a stratified bootstrap keeps fixed (by default nothing)."""
+        """Return each sample's stratum for a stratified bootstrap (by default a single stratum)."""
         return np.zeros(len(y), dtype=int)
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:  # noqa: ARG002
-        """Give what the plots draw; curves have bands only if there is a `bootstrap`."""
-        return Pictures()
+    def plot_data(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> PlotData:  # noqa: ARG002
+        """Return the data of the plots; curves have bands only if a `bootstrap` is given."""
+        return PlotData()
 
     def classes(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> tuple[Row, ...]:  # noqa: ARG002
-        """Give the figures of each class or label, for tasks that have several."""
+        """Return the figures of each class or label, for tasks with several."""
         return ()
 
     def paired(
@@ -98,33 +98,33 @@ class Kind(ABC):
         reference: Array,  # noqa: ARG002
         subjects: Labels | None,  # noqa: ARG002
     ) -> Difference | None:
-        """Test a difference by a formula; None where there is none, and the bootstrap is used."""
+        """Return a difference tested by a formula; None where the bootstrap is to be used."""
         return None
 
     def resample(
         self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap
     ) -> Float[Array, "resample metric"]:
-        """Compute every metric on every resample; NaN in the columns of those that cannot be estimated."""
+        """Compute every metric on every resample; NaN in the columns of metrics that cannot be estimated."""
 
         def statistic(weights: Array) -> Array:
-            nothing = np.full(len(weights), np.nan)
-            columns = [nothing if m.obstacle(y, p) else m.statistic(y, p, weights) for m in self.metrics]
+            missing = np.full(len(weights), np.nan)
+            columns = [missing if m.obstacle(y, p) else m.statistic(y, p, weights) for m in self.metrics]
             return np.stack(columns, axis=-1)
 
         draws = bootstrap.draws(statistic, len(y), subjects, self.strata(y), self.rows_at_once(len(y)))
         return draws if len(draws) else np.empty((0, len(self.metrics)))
 
     def rows_at_once(self, n: int) -> int | None:  # noqa: ARG002
-        """Say how many resamples of `n` samples to compute together, where the default does not suit."""
+        """Return the number of resamples of `n` samples to compute at once; None for the default."""
         return None
 
     def bootstrapped(self, y: Array, p: Array, draws: Float[Array, "resample metric"]) -> dict[str, Estimate]:
-        """Give the figures of `metrics` from their resampled values."""
+        """Return the figures of `metrics` with intervals from their resampled values."""
         return {m.name: m.figure(y, p, draws[:, column]) for column, m in enumerate(self.metrics)}
 
 
 def caution(subjects: int, n: int, cases: int | None, small: int = SMALL, balanced: bool = True) -> str:
-    """Say why a group or class is too small to trust, or nothing; `balanced`: those without the outcome count too."""
+    """Return the reason why a group is too small, or an empty string; `balanced` counts samples without outcome too."""
     if subjects < small:
         return f"only {subjects} subjects"
     if cases is not None and cases < FEW_CASES:
@@ -135,7 +135,7 @@ def caution(subjects: int, n: int, cases: int | None, small: int = SMALL, balanc
 
 
 def kept_rows(observed: Labels | None, n: int) -> Bool[Array, " sample"]:
-    """Read the mask of the samples whose answer is known; all of them if there is no mask."""
+    """Check the mask of samples with a known truth; all of them if there is no mask."""
     if observed is None:
         return np.ones(n, dtype=bool)
     rows = np.asarray(observed)
@@ -145,5 +145,5 @@ def kept_rows(observed: Labels | None, n: int) -> Bool[Array, " sample"]:
 
 
 def no_samples(y: Array, p: Array) -> str:  # noqa: ARG001
-    """Say that there are no samples, if so."""
+    """Return "no samples" for an empty array, otherwise an empty string."""
     return "" if len(y) else "no samples"

@@ -1,4 +1,4 @@
-"""Tasks with several yes-or-no answers, of which a sample may have any and some may be unknown."""
+"""Multilabel tasks, in which some labels of a sample may be unknown."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,18 +9,18 @@ from jaxtyping import Float
 from polyclinic.evaluation.arrays import Array, Labels, as_probabilities, binary_obstacle, subject_codes
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.estimate import Estimate
-from polyclinic.evaluation.kinds.base import Kind, Known, Metric, caution
-from polyclinic.evaluation.kinds.binary import Binary, chances, thinned
-from polyclinic.evaluation.kinds.macro import macro, say_how_many
+from polyclinic.evaluation.kinds.base import Kind, Metric, ObservedSamples, caution
+from polyclinic.evaluation.kinds.binary import Binary, probabilities, thinned
+from polyclinic.evaluation.kinds.macro import macro, with_class_count
 from polyclinic.evaluation.metrics import calibration, discrimination
-from polyclinic.evaluation.results import Pictures, Row
+from polyclinic.evaluation.results import PlotData, Row
 
 
 @dataclass(frozen=True)
 class Multilabel(Kind):
-    """Probabilities of each of `labels`; inside, an unknown truth is NaN and its sample is left out for that label.
+    """Probabilities of each of `labels`; internally an unknown truth is NaN, and left out for that label.
 
-    Where every sample has thresholds of its own, predictions are [sample, label, 2], as `Binary` says.
+    Where samples have thresholds of their own, predictions are [sample, label, 2], as in `Binary`.
     """
 
     labels: tuple[str, ...]
@@ -41,12 +41,12 @@ class Multilabel(Kind):
         return (
             macro("macro_auroc", discrimination.auroc, _label, binary_obstacle, self.labels),
             macro("macro_auprc", discrimination.average_precision, _label, binary_obstacle, self.labels),
-            macro("macro_brier", calibration.brier, _label, _nobody, self.labels),
-            macro("macro_log_loss", calibration.log_loss, _label, _nobody, self.labels),
+            macro("macro_brier", calibration.brier, _label, _empty, self.labels),
+            macro("macro_log_loss", calibration.log_loss, _label, _empty, self.labels),
         )
 
-    def read(self, y: Labels, p: Labels, observed: Labels | None) -> Known:
-        """Keep samples with some known label; `observed` has one Boolean per sample, or per sample and label."""
+    def read(self, y: Labels, p: Labels, observed: Labels | None) -> ObservedSamples:
+        """Select samples with a known label; `observed` has one Boolean per sample, or per sample and label."""
         truth, predicted = np.array(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
         shape = (len(truth), len(self.labels))
         if truth.shape != shape or predicted.shape not in (shape, (*shape, 2)):
@@ -54,17 +54,17 @@ class Multilabel(Kind):
                 f"truths {truth.shape}, predictions {predicted.shape}: expected one column per label, {shape}"
             )
         truth[~_mask(observed, shape)] = np.nan
-        seen = np.isfinite(truth)
-        strange = int((~np.isin(truth[seen], (0, 1))).sum())
-        if strange:
-            raise ValueError(f"{strange} observed truths are neither 0 nor 1: mask what is unknown")
-        if not np.isfinite(predicted[seen]).all():
+        known = np.isfinite(truth)
+        invalid = int((~np.isin(truth[known], (0, 1))).sum())
+        if invalid:
+            raise ValueError(f"{invalid} observed truths are neither 0 nor 1: mask what is unknown")
+        if not np.isfinite(predicted[known]).all():
             raise ValueError(
-                f"{int((~np.isfinite(predicted[seen])).sum())} predictions of observed labels are not finite"
+                f"{int((~np.isfinite(predicted[known])).sum())} predictions of observed labels are not finite"
             )
-        as_probabilities(chances(predicted[seen]))
-        rows = np.asarray(seen.any(axis=1))
-        return Known(rows, truth[rows], predicted[rows])
+        as_probabilities(probabilities(predicted[known]))
+        rows = np.asarray(known.any(axis=1))
+        return ObservedSamples(rows, truth[rows], predicted[rows])
 
     def figures(
         self,
@@ -73,18 +73,20 @@ class Multilabel(Kind):
         subjects: Labels | None,  # noqa: ARG002
         draws: Float[Array, "resample metric"],
     ) -> dict[str, Estimate]:
-        """Give the means over the labels; `classes` gives each label's own figures."""
+        """Return the means over the labels; `classes` returns each label's own figures."""
         varied = sum(not binary_obstacle(_label(y, p, number)[1]) for number in range(len(self.labels)))
-        seen = int(np.isfinite(y).any(axis=0).sum())
+        labelled = int(np.isfinite(y).any(axis=0).sum())
         used = {"macro_auroc": varied, "macro_auprc": varied}
         found = self.bootstrapped(y, p, draws)
-        return {name: say_how_many(figure, used.get(name, seen), len(self.labels)) for name, figure in found.items()}
+        return {
+            name: with_class_count(figure, used.get(name, labelled), len(self.labels)) for name, figure in found.items()
+        }
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:  # noqa: ARG002
-        """Give one curve of each sort per label."""
+    def plot_data(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> PlotData:  # noqa: ARG002
+        """Return one curve of each kind per label."""
         known = {name: _label(y, p, number)[1:] for number, name in enumerate(self.labels)}
         both = {name: pair for name, pair in known.items() if not binary_obstacle(pair[0])}
-        return Pictures(
+        return PlotData(
             roc={name: thinned(*discrimination.roc_curve(*pair)) for name, pair in both.items()},
             precision_recall={
                 name: thinned(*discrimination.precision_recall_curve(*pair)) for name, pair in both.items()
@@ -93,26 +95,26 @@ class Multilabel(Kind):
         )
 
     def classes(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> tuple[Row, ...]:
-        """Give each label's figures on the samples in which it is known."""
+        """Return each label's figures on the samples in which it is known."""
         return tuple(self._row(number, y, p, subjects, bootstrap) for number in range(len(self.labels)))
 
     def _row(self, number: int, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap) -> Row:
         rows, truth, _ = _label(y, p, number)
         scores, kind = p[rows, number], Binary(None if self.thresholds is None else self.thresholds[number])
-        theirs = None if subjects is None else np.asarray(subjects)[rows]
-        figures = kind.figures(truth, scores, theirs, kind.resample(truth, scores, theirs, bootstrap))
-        count = subject_codes(theirs, len(truth))[1]
+        units = None if subjects is None else np.asarray(subjects)[rows]
+        figures = kind.figures(truth, scores, units, kind.resample(truth, scores, units, bootstrap))
+        count = subject_codes(units, len(truth))[1]
         cases = int(truth.sum())
-        told = caution(count, len(truth), cases)
-        return Row("label", self.labels[number], len(truth), count, cases, figures, told)
+        note = caution(count, len(truth), cases)
+        return Row("label", self.labels[number], len(truth), count, cases, figures, note)
 
 
 def _label(y: Array, p: Array, number: int) -> tuple[Array, Array, Array]:
     rows = np.flatnonzero(np.isfinite(y[:, number]))
-    return rows, y[rows, number] == 1, chances(p[rows, number])
+    return rows, y[rows, number] == 1, probabilities(p[rows, number])
 
 
-def _nobody(y: Array) -> str:
+def _empty(y: Array) -> str:
     return "" if len(y) else "no samples"
 
 

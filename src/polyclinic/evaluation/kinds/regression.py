@@ -1,4 +1,4 @@
-"""Tasks whose answer is a number."""
+"""Regression tasks."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,10 +9,10 @@ from jaxtyping import Float
 from polyclinic.evaluation.arrays import Array, Labels, Z, as_scores
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.estimate import Estimate
-from polyclinic.evaluation.kinds.base import Kind, Known, Metric, kept_rows, no_samples
+from polyclinic.evaluation.kinds.base import Kind, Metric, ObservedSamples, kept_rows, no_samples
 from polyclinic.evaluation.metrics import regression
 from polyclinic.evaluation.metrics.calibration import BINS, ReliabilityBin, equal_mass_bins
-from polyclinic.evaluation.results import Pictures
+from polyclinic.evaluation.results import PlotData
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Regression(Kind):
         """The bootstrapped figures."""
         return METRICS
 
-    def read(self, y: Labels, p: Labels, observed: Labels | None) -> Known:
-        """Keep the observed samples; truths and predictions are finite numbers."""
+    def read(self, y: Labels, p: Labels, observed: Labels | None) -> ObservedSamples:
+        """Select the observed samples; truths and predictions are finite numbers."""
         rows = kept_rows(observed, len(y))
         truth, predicted = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
         if predicted.shape != rows.shape or truth.shape != rows.shape:
@@ -36,7 +36,7 @@ class Regression(Kind):
                 f"truths of shape {truth.shape}, predictions of shape {predicted.shape}: one number per sample"
             )
         n = int(rows.sum())
-        return Known(rows, as_scores(truth[rows], n, "truths"), as_scores(predicted[rows], n))
+        return ObservedSamples(rows, as_scores(truth[rows], n, "truths"), as_scores(predicted[rows], n))
 
     def figures(
         self,
@@ -45,12 +45,12 @@ class Regression(Kind):
         subjects: Labels | None,  # noqa: ARG002
         draws: Float[Array, "resample metric"],
     ) -> dict[str, Estimate]:
-        """Give the errors and the variance explained."""
+        """Return the errors and the explained variance."""
         return self.bootstrapped(y, p, draws)
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:  # noqa: ARG002
-        """Give the mean truth in bins of the prediction."""
-        return Pictures(reliability={"": _reliability(y, p)} if len(y) else {})
+    def plot_data(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> PlotData:  # noqa: ARG002
+        """Return the mean truth in bins of the prediction."""
+        return PlotData(reliability={"": _reliability(y, p)} if len(y) else {})
 
 
 def _varies(y: Array, p: Array) -> str:  # noqa: ARG001

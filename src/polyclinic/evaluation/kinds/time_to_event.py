@@ -1,4 +1,4 @@
-"""Tasks that ask when something happens, when some subjects are censored before it does."""
+"""Time-to-event tasks with censoring."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,20 +10,20 @@ from jaxtyping import Float
 from polyclinic.evaluation.arrays import Array, Labels, Scores, as_matrix, as_probabilities, as_scores
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.estimate import Estimate
-from polyclinic.evaluation.kinds.base import Kind, Known, Metric, kept_rows
+from polyclinic.evaluation.kinds.base import Kind, Metric, ObservedSamples, kept_rows
 from polyclinic.evaluation.metrics import survival
-from polyclinic.evaluation.results import Pictures
+from polyclinic.evaluation.results import PlotData
 
-FOLLOWED = 10  # fewer samples than this still followed say too little of what comes after
-RESAMPLES_AT_ONCE = 500  # the pairs are compared anew for each batch
+FOLLOWED = 10  # samples that must still be followed at a time for figures at that time
+RESAMPLES_AT_ONCE = 500  # pairs are compared once per batch of resamples
 
 
 @dataclass(frozen=True)
 class TimeToEvent(Kind):
-    """The truth is [duration, 1 if the event came or 0 if censored] per sample, in the unit of `times`.
+    """Truths are [duration, 1 for an event or 0 for censoring] per sample, in the unit of `times`.
 
-    The prediction is the chance to be event-free at each of `times`; or without `times` a risk score, higher meaning
-    earlier. Figures over time stop when fewer than ten samples are still followed. `horizons` are among `times`.
+    Predictions are the probabilities to be event-free at each of `times`; without `times`, a risk score, higher for
+    earlier events. Figures cover the time in which at least ten samples are followed. `horizons` are among `times`.
     """
 
     times: tuple[float, ...] = ()
@@ -35,9 +35,9 @@ class TimeToEvent(Kind):
     def __post_init__(self) -> None:
         if list(self.times) != sorted(set(self.times)) or any(time <= 0 for time in self.times):
             raise ValueError("times are above zero and ascend")
-        strange = [horizon for horizon in self.horizons if horizon not in self.times]
-        if strange:
-            raise ValueError(f"horizon {strange[0]:g} is not among the times of the predicted survival")
+        invalid = [horizon for horizon in self.horizons if horizon not in self.times]
+        if invalid:
+            raise ValueError(f"horizon {invalid[0]:g} is not among the times of the predicted survival")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -55,8 +55,8 @@ class TimeToEvent(Kind):
             found.append(Metric(name, partial(self._observed_over_expected, horizon=horizon), obstacle))
         return tuple(found)
 
-    def read(self, y: Labels, p: Labels, observed: Labels | None) -> Known:
-        """Keep the observed samples: durations of zero or more, event flags, and risks or survival probabilities."""
+    def read(self, y: Labels, p: Labels, observed: Labels | None) -> ObservedSamples:
+        """Select the observed samples: durations of zero or more, event flags, and risks or survival probabilities."""
         truth, predicted = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
         if truth.ndim != 2 or truth.shape[1] != 2:
             raise ValueError(f"truths of shape {truth.shape}: give a duration and an event flag per sample")
@@ -70,7 +70,7 @@ class TimeToEvent(Kind):
             as_probabilities(as_matrix(predicted, len(truth), len(self.times)))
         else:
             as_scores(predicted, len(truth))
-        return Known(rows, truth, predicted)
+        return ObservedSamples(rows, truth, predicted)
 
     def figures(
         self,
@@ -79,25 +79,25 @@ class TimeToEvent(Kind):
         subjects: Labels | None,  # noqa: ARG002
         draws: Float[Array, "resample metric"],
     ) -> dict[str, Estimate]:
-        """Give concordance and, where survival is predicted, its Brier scores and calibration."""
+        """Return concordance and, where survival is predicted, Brier scores and calibration."""
         return self.bootstrapped(y, p, draws)
 
     def cases(self, y: Array) -> int:
-        """Count the events."""
+        """Return the number of events."""
         return int(y[:, 1].sum())
 
     def strata(self, y: Array) -> Array:
-        """Keep the number of events."""
+        """Return the event flag as stratum."""
         return y[:, 1].astype(int)
 
     def rows_at_once(self, n: int) -> int:  # noqa: ARG002
-        """Compare the pairs for many resamples at once."""
+        """Return `RESAMPLES_AT_ONCE`."""
         return RESAMPLES_AT_ONCE
 
-    def pictures(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> Pictures:  # noqa: ARG002
-        """Give predicted against observed risk at each horizon that somebody reaches."""
+    def plot_data(self, y: Array, p: Array, subjects: Labels | None, bootstrap: Bootstrap | None) -> PlotData:  # noqa: ARG002
+        """Return predicted against observed risk at each horizon with enough samples followed."""
         reached = [horizon for horizon in self.horizons if not _not_reached(y, p, horizon)]
-        return Pictures(
+        return PlotData(
             reliability={
                 f"{horizon:g}": survival.horizon_reliability(y[:, 0], y[:, 1] == 1, self._at(p, horizon), horizon)
                 for horizon in reached
@@ -105,7 +105,7 @@ class TimeToEvent(Kind):
         )
 
     def risk(self, p: Array) -> Scores:
-        """Give one risk per sample: the score itself, or minus the mean time event-free within `times`."""
+        """Return one risk per sample: the score itself, or minus the mean event-free time within `times`."""
         if not self.times:
             return p
         times = np.array((0.0, *self.times))
@@ -142,7 +142,7 @@ class TimeToEvent(Kind):
 
 
 def _still_followed(y: Array) -> float:
-    """Give the time until which ten samples are still followed; before any time if they never are."""
+    """Return the time until which ten samples are followed; −∞ for fewer samples."""
     return float(np.sort(y[:, 0])[-FOLLOWED]) if len(y) >= FOLLOWED else -np.inf
 
 

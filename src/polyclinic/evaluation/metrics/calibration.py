@@ -1,4 +1,4 @@
-"""Whether the predicted probabilities mean what they say: Brier score, log loss, ECE, slope, intercept, reliability.
+"""Calibration of predicted probabilities: Brier score, log loss, ECE, slope, intercept, reliability.
 
 Slope and intercept are those of a logistic regression of the outcome on the logit of the prediction (Cox 1958; Van
 Calster et al. 2019): the slope with a free intercept (below 1: predictions too extreme), the intercept with the slope
@@ -32,7 +32,7 @@ from polyclinic.evaluation.metrics.delong import CONSTANT
 from polyclinic.evaluation.record import Record
 
 BINS = 10
-SURE = 1e-9  # predictions nearer to 0 or 1 are read as this, so that their logit is finite
+CLIP = 1e-9  # predictions nearer to 0 or 1 are clipped, so that their logit is finite
 ONE_SIDED = 1.6448536269514722  # the normal quantile of 95 %
 REFLECTED = "reflected bootstrap by subject, 95 %"
 WALD = "Wald by subject, 95 %"
@@ -40,19 +40,19 @@ SEPARATED = "the predictions separate the outcomes perfectly"
 
 
 def brier(y: Truth, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the mean squared distance of the probability from what happened."""
+    """Return the mean squared error of the probability."""
     return weighted_mean((p - y) ** 2, ones_like(p) if weights is None else weights)
 
 
 def scaled_brier(y: Truth, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the share of the prevalence's own Brier score that the model removes; NaN without both classes."""
+    """Return the relative reduction of the Brier score of the prevalence; NaN without both classes."""
     weights = ones_like(p) if weights is None else weights
     prevalence = weighted_mean(y.astype(float), weights)
     return 1 - ratio(brier(y, p, weights), prevalence * (1 - prevalence))
 
 
 def log_loss(y: Truth, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the mean negative log likelihood, in nats; probabilities stay 2⁻⁵² away from 0 and 1."""
+    """Return the mean negative log likelihood, in nats; probabilities are clipped at 2⁻⁵²."""
     edge = np.finfo(float).eps
     p = np.clip(p, edge, 1 - edge)
     return weighted_mean(-np.where(y, np.log(p), np.log1p(-p)), ones_like(p) if weights is None else weights)
@@ -64,7 +64,7 @@ def ece(
     weights: Weights | None = None,
     bins: int = BINS,
 ) -> Values:
-    """Give the mean distance, over bins of equal mass, of the mean prediction from the rate observed."""
+    """Return the mean gap, over bins of equal mass, between mean prediction and observed rate."""
     weights = ones_like(p) if weights is None else weights
     if not len(p):
         return np.full(weights.shape[:-1], np.nan)
@@ -76,10 +76,10 @@ def ece(
 
 
 def ece_figure(y: Truth, p: Scores, subjects: Labels | None, draws: Float[Array, " resample"]) -> Estimate:
-    """Measure the ECE. Noise can only raise it, resampling does so once more, and the interval takes that back.
+    """Return the ECE with an interval corrected for its upward bias, which resampling adds once more.
 
-    It is the bootstrap's reflected about the estimate (Davison & Hinkley 1997, section 5.2), and reaches down to zero
-    where calibrated predictions would give as much in 1 of 20 samples.
+    The bootstrap interval is reflected about the estimate (Davison & Hinkley 1997, section 5.2), and reaches down to
+    zero where calibrated predictions would exceed the estimate in 1 of 20 samples.
     """
     if not len(y):
         return Estimate.missing("ece", 0, "no samples")
@@ -92,7 +92,7 @@ def ece_figure(y: Truth, p: Scores, subjects: Labels | None, draws: Float[Array,
 
 
 def _noise(y: Truth, p: Scores, subjects: Labels | None) -> float:
-    """Give the ECE that 95 of 100 samples of calibrated predictions stay below: a sum of folded normals."""
+    """Return the 95 % quantile of the ECE of calibrated predictions: a sum of folded normals."""
     codes, count = subject_codes(subjects, len(y))
     order = np.argsort(p, kind="stable")
     bin_of = np.empty(len(p), dtype=int)
@@ -105,7 +105,7 @@ def _noise(y: Truth, p: Scores, subjects: Labels | None) -> float:
 
 
 def equal_mass_bins(ascending: Scores, weights: Weights, bins: int) -> Int[Array, "*resample sample"]:
-    """Number the bin of each sample, given in ascending order; equal predictions share the bin of their middle."""
+    """Return the bin of each sample, in ascending order; equal predictions share the bin of their middle."""
     reached = np.cumsum(weights, axis=-1)
     total = reached[..., -1:]
     first = np.flatnonzero(np.append(True, np.diff(ascending) != 0))
@@ -122,7 +122,7 @@ def equal_mass_bins(ascending: Scores, weights: Weights, bins: int) -> Int[Array
 
 @dataclass(frozen=True)
 class ReliabilityBin(Record):
-    """The mean prediction of some samples, and what was observed of them with its interval (None: a single sample)."""
+    """The mean prediction of some samples, and their observed mean with its interval (None for a single sample)."""
 
     predicted: float
     observed: float
@@ -132,7 +132,7 @@ class ReliabilityBin(Record):
 
 
 def reliability(y: Truth, p: Scores, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
-    """Compare predictions and observed rates in bins of equal mass, from the lowest; Wilson intervals."""
+    """Return mean prediction and observed rate in bins of equal mass, ascending, with Wilson intervals."""
     if not len(p):
         return ()
     order = np.argsort(p, kind="stable")
@@ -146,7 +146,7 @@ def reliability(y: Truth, p: Scores, bins: int = BINS) -> tuple[ReliabilityBin, 
 
 
 def recalibration(y: Truth, x: Float[Array, "sample column"], offset: Array) -> Float[Array, " column"]:
-    """Fit a logistic regression of `y` on the columns of `x` beside a fixed `offset`, by Newton's method.
+    """Fit a logistic regression of `y` on the columns of `x` with a fixed `offset`, by Newton's method.
 
     Raises `ArithmeticError` where it does not converge, as under perfect separation.
     """
@@ -163,7 +163,7 @@ def recalibration(y: Truth, x: Float[Array, "sample column"], offset: Array) -> 
 
 
 def _shorten(y: Array, x: Array, offset: Array, beta: Array, step: Array) -> Array:
-    """Halve the step until the likelihood does not fall."""
+    """Halve the step until the likelihood does not decrease."""
     start = _log_likelihood(y, offset + x @ beta)
     for _ in range(30):
         if _log_likelihood(y, offset + x @ (beta + step)) >= start - 1e-12 * abs(start):
@@ -177,9 +177,9 @@ def _log_likelihood(y: Array, linear: Array) -> float:
 
 
 def calibration_figures(y: Truth, p: Scores, subjects: Labels | None = None) -> dict[str, Estimate]:
-    """Measure the calibration slope and the calibration intercept, with intervals robust to repeated subjects."""
+    """Return the calibration slope and intercept, with intervals robust to repeated subjects."""
     obstacle = binary_obstacle(y)
-    linear = logit(np.clip(p, SURE, 1 - SURE))
+    linear = logit(np.clip(p, CLIP, 1 - CLIP))
     ones, zeros = np.ones((len(y), 1)), np.zeros(len(y))
     if obstacle:
         slope = Estimate.missing("calibration_slope", len(y), obstacle)

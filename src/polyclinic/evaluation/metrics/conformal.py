@@ -1,10 +1,10 @@
-"""Split conformal prediction: sets of answers that hold the truth for a stated share of new subjects.
+"""Split conformal prediction: sets of answers that contain the truth for a stated share of new subjects.
 
-A score says how badly an answer fits the truth. Of n subjects that taught the model nothing, q̂ is the
-⌈(n + 1)(1 − α)⌉-th smallest score; the set of a new subject holds every answer whose score is at most q̂. If the new
-subject is exchangeable with those n, the set holds the truth with a chance of at least 1 − α; given the n, that chance
-is Beta(n + 1 − l, l) with l = ⌊(n + 1) α⌋ (Vovk 2012; Angelopoulos & Bates 2023, arXiv 2107.07511), exactly so where no
-two scores are equal. The promise is about all subjects together: neither about one of them, nor about those with the
+A score measures how badly an answer fits the truth. Among n subjects not used in training, q̂ is the
+⌈(n + 1)(1 − α)⌉-th smallest score; the set of a new subject contains every answer with a score of at most q̂. If the new
+subject is exchangeable with those n, the set contains the truth with probability at least 1 − α; given the n, the
+coverage is distributed as Beta(n + 1 − l, l) with l = ⌊(n + 1) α⌋ (Vovk 2012; Angelopoulos & Bates 2023, arXiv
+2107.07511), exactly so without ties. Coverage is marginal: it holds neither for one subject nor for those with the
 outcome.
 
 Scores of classes are one minus the probability of the true class (Sadinle 2019, arXiv 1609.00451), those of numbers the
@@ -19,22 +19,22 @@ from scipy.stats import beta
 
 from polyclinic.evaluation.arrays import CONFIDENCE, Array, Scores, finite
 
-NEARLY = 1e-9
-"""What (n + 1) α may be below a whole number by rounding alone."""
+ROUNDING = 1e-9
+"""Tolerance by which rounding may put (n + 1) α below an integer."""
 
 
 def left_out(n: int, alpha: float) -> int:
-    """Give l = ⌊(n + 1) α⌋, the scores that may lie above q̂.
+    """Return l = ⌊(n + 1) α⌋, the number of scores that may exceed q̂.
 
     Raises ValueError for an α outside (0, 1).
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha lies between 0 and 1, not at {alpha:g}: .1 for sets that hold 90 % of the truths")
-    return math.floor((n + 1) * alpha + NEARLY)
+    return math.floor((n + 1) * alpha + ROUNDING)
 
 
 def conformal_quantile(scores: Scores, alpha: float) -> float:
-    """Give q̂, the ⌈(n + 1)(1 − α)⌉-th smallest score; infinity where there are too few, so that sets hold everything.
+    """Return q̂, the ⌈(n + 1)(1 − α)⌉-th smallest score; infinity where there are too few, so that sets are complete.
 
     >>> conformal_quantile(np.arange(1.0, 20.0), 0.1)
     18.0
@@ -47,7 +47,7 @@ def conformal_quantile(scores: Scores, alpha: float) -> float:
 
 
 def coverage_interval(n: int, alpha: float) -> tuple[float, float]:
-    """Give the central 95 % interval of Beta(n + 1 − l, l): the coverage that n such subjects can have brought."""
+    """Return the central 95 % interval of Beta(n + 1 − l, l), the distribution of the coverage."""
     above = left_out(n, alpha)
     if not above:
         return 1.0, 1.0
@@ -57,24 +57,24 @@ def coverage_interval(n: int, alpha: float) -> tuple[float, float]:
 
 
 def class_scores(p: Float[Array, "sample answer"], truth: Int[Array, " sample"]) -> Scores:
-    """Give one minus the probability of each sample's true answer."""
+    """Return one minus the probability of each sample's true answer."""
     scores: Scores = 1 - np.take_along_axis(p, np.asarray(truth)[:, None], axis=1)[:, 0]
     return scores
 
 
 def class_set(p: Float[Array, "*sample answer"], quantile: float) -> Bool[Array, "*sample answer"]:
-    """Tell which answers fit at least as well as q̂ demands: all where it is infinite, perhaps none."""
+    """Return the mask of answers with a score of at most q̂: all where it is infinite, possibly none."""
     held: Array = 1 - p <= quantile
     return held
 
 
 def residual_scores(estimate: Scores, truth: Scores) -> Scores:
-    """Give how far each estimate was from the truth."""
+    """Return the absolute error of each estimate."""
     scores: Scores = np.abs(np.asarray(truth) - np.asarray(estimate))
     return scores
 
 
-def yes_or_no(p: Float[Array, "*sample"]) -> Float[Array, "*sample answer"]:
-    """Give the probabilities of no and of yes."""
+def binary_probabilities(p: Float[Array, "*sample"]) -> Float[Array, "*sample answer"]:
+    """Return the probabilities of the negative and the positive class."""
     both: Array = np.stack([1 - p, p], axis=-1)
     return both

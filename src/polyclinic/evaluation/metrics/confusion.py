@@ -1,4 +1,4 @@
-"""What happens to the subjects when everyone at or above a threshold is called positive.
+"""Classification at a threshold: confusion matrix, sensitivity, specificity, predictive values, F1.
 
 Intervals of proportions are Wilson's (1927); where subjects have several samples, at the effective number that the
 scatter between subjects leaves (Korn & Graubard 1998).
@@ -33,9 +33,9 @@ WILSON_BY_SUBJECT = "Wilson by subject, 95 %"
 
 @dataclass(frozen=True)
 class Confusion(Record):
-    """How many samples fell where when a score of `threshold` or more was called positive.
+    """Numbers of samples by truth and class; a score of `threshold` or more is positive.
 
-    Where samples have thresholds of their own, `threshold` is the one that is shown for all.
+    Where samples have thresholds of their own, `threshold` is the displayed one.
     """
 
     threshold: float
@@ -46,9 +46,9 @@ class Confusion(Record):
 
 
 def confusion(y: Truth, p: Scores, threshold: float, own: Scores | None = None) -> Confusion:
-    """Count the four kinds of calls at `threshold`, or at each sample's `own`."""
-    true, false, missed, clear = (int(cell) for cell in cells(y, p, threshold if own is None else own))
-    return Confusion(float(threshold), true, false, missed, clear)
+    """Return the confusion matrix at `threshold`, or at each sample's `own` threshold."""
+    tp, fp, fn, tn = (int(cell) for cell in cells(y, p, threshold if own is None else own))
+    return Confusion(float(threshold), tp, fp, fn, tn)
 
 
 def cells(
@@ -57,11 +57,11 @@ def cells(
     threshold: Cut,
     weights: Weights | None = None,
 ) -> Float[Array, "4 ..."]:
-    """Weigh true positives, false positives, false negatives and true negatives."""
+    """Return the weights of true positives, false positives, false negatives and true negatives."""
     weights = ones_like(p) if weights is None else weights
-    called = p >= threshold
-    kinds = np.stack([y & called, ~y & called, y & ~called, ~y & ~called], axis=1).astype(float)
-    return np.moveaxis(weights @ kinds, -1, 0)
+    positive = p >= threshold
+    indicators = np.stack([y & positive, ~y & positive, y & ~positive, ~y & ~positive], axis=1).astype(float)
+    return np.moveaxis(weights @ indicators, -1, 0)
 
 
 def f1(
@@ -70,13 +70,13 @@ def f1(
     threshold: Cut,
     weights: Weights | None = None,
 ) -> Values:
-    """Give the harmonic mean of sensitivity and PPV; NaN where nobody is positive nor called so."""
-    true, false, missed, _ = cells(y, p, threshold, weights)
-    return ratio(2 * true, 2 * true + false + missed)
+    """Return the harmonic mean of sensitivity and PPV; NaN without true and predicted positives."""
+    tp, fp, fn, _ = cells(y, p, threshold, weights)
+    return ratio(2 * tp, 2 * tp + fp + fn)
 
 
 def wilson(share: float, n: float) -> tuple[float, float]:
-    """Give the 95 % score interval of a proportion observed among `n`; NaN twice for n = 0."""
+    """Return the 95 % score interval of a proportion among `n`; NaN twice for n = 0."""
     if not n > 0:
         return np.nan, np.nan
     middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
@@ -89,12 +89,12 @@ def proportion(
     hit: Truth,
     among: Truth,
     subjects: Labels | None = None,
-    nobody: str = "no samples",
+    empty: str = "no samples",
 ) -> Estimate:
-    """Measure the share of `hit` in the samples `among`; `nobody` is the reason given if there are none."""
+    """Return the share of `hit` in the samples `among`; `empty` is the reason given if there are none."""
     n = int(among.sum())
     if n == 0:
-        return Estimate.missing(name, 0, nobody)
+        return Estimate.missing(name, 0, empty)
     share = float(hit[among].mean())
     if subjects is None:
         return Estimate.of(name, share, wilson(share, n), n, WILSON)
@@ -110,15 +110,15 @@ def proportion(
 
 
 def threshold_figures(y: Truth, p: Scores, threshold: Cut, subjects: Labels | None = None) -> dict[str, Estimate]:
-    """Measure sensitivity, specificity, PPV, NPV and accuracy at `threshold`."""
+    """Return sensitivity, specificity, PPV, NPV and accuracy at `threshold`."""
     if not len(y):
         return {name: Estimate.missing(name, 0, "no samples") for name in RATES}
     called = p >= threshold
-    everyone = np.ones(len(y), dtype=bool)
+    all_samples = np.ones(len(y), dtype=bool)
     return {
         "sensitivity": proportion("sensitivity", called, y, subjects, "no positives"),
         "specificity": proportion("specificity", ~called, ~y, subjects, "no negatives"),
         "ppv": proportion("ppv", y, called, subjects, "nobody is called positive"),
         "npv": proportion("npv", ~y, ~called, subjects, "everyone is called positive"),
-        "accuracy": proportion("accuracy", y == called, everyone, subjects),
+        "accuracy": proportion("accuracy", y == called, all_samples, subjects),
     }

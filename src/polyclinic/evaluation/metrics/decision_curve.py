@@ -1,4 +1,4 @@
-"""Whether acting on the model does more good than treating all or none: the decision curve (Vickers & Elkin 2006)."""
+"""Decision curve: net benefit of the model against treating all or none (Vickers & Elkin 2006)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 100))
 
 @dataclass(frozen=True)
 class DecisionPoint(Record):
-    """Net benefit (true positives per subject, less the false ones at the threshold's odds) of three policies."""
+    """Net benefit (true positives per sample, less false positives weighted by the threshold's odds) at a threshold."""
 
     threshold: float
     model: float
@@ -30,9 +30,9 @@ def net_benefit(
     thresholds: Sequence[float] = THRESHOLDS,
     weights: Weights | None = None,
 ) -> Float[Array, "*resample threshold"]:
-    """Give the net benefit of treating those with `p` at or above each threshold (strictly between 0 and 1).
+    """Return the net benefit of treating samples with `p` at or above each threshold.
 
-    Raises `ValueError` for a threshold outside, at which the odds have no meaning.
+    Raises `ValueError` for thresholds that are not strictly between 0 and 1.
     """
     weights = ones_like(p) if weights is None else weights
     cut = np.asarray(thresholds, dtype=np.float64)
@@ -50,18 +50,18 @@ def decision_curve(
     subjects: Labels | None = None,
     bootstrap: Bootstrap | None = None,
 ) -> tuple[DecisionPoint, ...]:
-    """Measure the net benefit over `thresholds`, with a 95 % band if a `bootstrap` is given; nothing for no samples."""
+    """Return the net benefit over `thresholds`, with a 95 % band if a `bootstrap` is given; empty without samples."""
     if not len(y):
         return ()
     model = net_benefit(y, p, thresholds)
-    everyone = net_benefit(y, np.ones(len(y)), thresholds)
+    treat_all = net_benefit(y, np.ones(len(y)), thresholds)
     band = [(np.nan, np.nan)] * len(model)
     if bootstrap is not None:
         draws = bootstrap.draws(lambda weights: net_benefit(y, p, thresholds, weights), len(y), subjects, strata=y)
         band = [percentiles(column)[:2] for column in draws.T] if len(draws) else band  # too few subjects: none
     return tuple(
         DecisionPoint(float(cut), round(float(value), 6), _or_none(low), _or_none(high), round(float(all_), 6))
-        for cut, value, (low, high), all_ in zip(thresholds, model, band, everyone, strict=True)
+        for cut, value, (low, high), all_ in zip(thresholds, model, band, treat_all, strict=True)
     )
 
 

@@ -1,8 +1,8 @@
 """AUROC with an interval, and the paired test of two AUROCs, without resampling.
 
 DeLong, DeLong & Clarke-Pearson 1988, by midranks (Sun & Xu 2014); subjects with several samples after Obuchowski 1997,
-which is DeLong's when each has one. The interval is made on the logit scale, so that it stays within 0 and 1 and covers
-near them. Where a perfect separation leaves no variance, Newcombe's method 5 (2006) still gives an honest interval.
+which is DeLong's when each has one. The interval is computed on the logit scale, which keeps it within 0 and 1
+and its coverage near them. Under perfect separation, which leaves no variance, Newcombe's method 5 (2006) is used.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Areas:
 
 
 def placements(y: Truth, p: Scores) -> tuple[Float[Array, " positive"], Float[Array, " negative"]]:
-    """Give the share of negatives below each positive, and of positives above each negative (ties count half)."""
+    """Return the share of negatives below each positive, and of positives above each negative (ties count half)."""
     positives, negatives = p[y], p[~y]
     below = (_rank(negatives, positives, "left") + _rank(negatives, positives, "right")) / 2
     above = len(positives) - (_rank(positives, negatives, "left") + _rank(positives, negatives, "right")) / 2
@@ -52,7 +52,7 @@ def _rank(among: Array, values: Array, side: str) -> Int[Array, " value"]:
 
 
 def areas(y: Truth, scores: Float[Array, "score sample"], subjects: Labels | None = None) -> Areas:
-    """Give the AUROC of each row of `scores` and their covariance, subjects being the unit; needs both classes."""
+    """Return the AUROC of each row of `scores` and their covariance by subject; both classes are required."""
     codes, count = subject_codes(subjects, len(y))
     m, n = int(y.sum()), int((~y).sum())
     values, of_positives, of_negatives = [], [], []
@@ -70,12 +70,12 @@ def areas(y: Truth, scores: Float[Array, "score sample"], subjects: Labels | Non
 
 
 def _spread(parts: Float[Array, "score subject"], subjects: int) -> Float[Array, "score score"]:
-    """Sum the products over subjects; NaN for a single subject, of whom no variance can be told."""
+    """Sum the products over subjects; NaN for a single subject, which has no variance."""
     return np.asarray(parts @ parts.T * float(ratio(np.array(subjects), np.array(subjects - 1.0))))
 
 
 def auroc_figure(y: Labels, p: Labels, subjects: Labels | None = None, name: str = "auroc") -> Estimate:
-    """Measure the AUROC of scores `p` with its 95 % interval, subjects being the unit."""
+    """Return the AUROC of scores `p` with its 95 % interval by subject."""
     truth = as_truth(y)
     scores = as_scores(p, len(truth))
     obstacle = binary_obstacle(truth)
@@ -103,7 +103,7 @@ def _without_variance(name: str, y: Array, area: float, subjects: Labels | None)
 
 
 def newcombe(area: float, positives: int, negatives: int) -> tuple[float, float]:
-    """Give the areas whose own standard error (Hanley & McNeil 1982, Newcombe's method 5) just reaches `area`."""
+    """Return the interval of areas whose standard error (Hanley & McNeil 1982, Newcombe's method 5) reaches `area`."""
     n = (positives + negatives) / 2 - 1
     grid = np.linspace(0, 1, 20_001)
     variance = grid * (1 - grid) * (1 + n * (1 - grid) / (2 - grid) + n * grid / (1 + grid)) / (positives * negatives)
@@ -112,7 +112,7 @@ def newcombe(area: float, positives: int, negatives: int) -> tuple[float, float]
 
 
 def delong_test(y: Labels, p: Labels, reference: Labels, subjects: Labels | None = None) -> Difference:
-    """Measure how much the AUROC of `p` exceeds that of `reference` on the same samples, with a two-sided p value."""
+    """Return the AUROC of `p` minus that of `reference` on the same samples, with a two-sided p value."""
     truth = as_truth(y)
     scores = np.stack([as_scores(p, len(truth)), as_scores(reference, len(truth), "reference predictions")])
     obstacle = binary_obstacle(truth)

@@ -1,8 +1,8 @@
-"""How well a score ranks those with the outcome above those without: AUROC, AUPRC, min(Se, P+) and their curves.
+"""Discrimination: AUROC, AUPRC, min(Se, P+) and their curves.
 
 AUPRC is average precision (no interpolation: Davis & Goadrich 2006). min(Se, P+) is the score of the PhysioNet/CinC
 Challenge 2012: the largest value, over all thresholds, of the smaller of sensitivity and positive predictive value.
-Equal scores are one threshold, so no figure depends on the order of the samples.
+Equal scores are one threshold, so that no figure depends on the order of the samples.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from polyclinic.evaluation.arrays import Array, Scores, Truth, Values, Weights, 
 
 
 class Counts(NamedTuple):
-    """True and false positives when all scores down to each distinct one, from the highest, are called positive."""
+    """True and false positives at each distinct score as threshold, from the highest."""
 
     true: Float[Array, "*resample threshold"]
     false: Float[Array, "*resample threshold"]
@@ -22,7 +22,7 @@ class Counts(NamedTuple):
 
 
 def counts(y: Truth, p: Scores, weights: Weights | None = None) -> Counts:
-    """Count (or weigh) true and false positives at each distinct score, from the highest down."""
+    """Count (or weight) true and false positives at each distinct score, from the highest."""
     weights = ones_like(p) if weights is None else weights
     order = np.argsort(-p, kind="stable")
     ranked, truth = p[order], y[order]
@@ -36,12 +36,12 @@ def counts(y: Truth, p: Scores, weights: Weights | None = None) -> Counts:
 
 
 def auroc(y: Truth, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the chance that a positive scores above a negative, ties counting half; NaN without both."""
+    """Return the probability that a positive scores above a negative, ties counting half; NaN without both."""
     return auroc_of(counts(y, p, weights))
 
 
 def auroc_of(c: Counts) -> Values:
-    """Give the area under the curve through these counts."""
+    """Return the area under the ROC curve of these counts."""
     if not len(c.thresholds):
         return np.full(c.true.shape[:-1], np.nan)
     twice = np.einsum("...t,...t->...", np.diff(c.false, axis=-1), c.true[..., 1:] + c.true[..., :-1])
@@ -50,12 +50,12 @@ def auroc_of(c: Counts) -> Values:
 
 
 def average_precision(y: Truth, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the mean precision over the positives, in the order of their scores; NaN without positives."""
+    """Return the mean precision at each positive; NaN without positives."""
     return average_precision_of(counts(y, p, weights))
 
 
 def average_precision_of(c: Counts) -> Values:
-    """Give the average precision of these counts."""
+    """Return the average precision of these counts."""
     if not len(c.thresholds):
         return np.full(c.true.shape[:-1], np.nan)
     precision = c.true / np.maximum(c.true + c.false, np.finfo(float).tiny)
@@ -64,12 +64,12 @@ def average_precision_of(c: Counts) -> Values:
 
 
 def min_se_ppv(y: Truth, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the best min(sensitivity, PPV) that some threshold reaches; NaN without positives."""
+    """Return the largest min(sensitivity, PPV) over all thresholds; NaN without positives."""
     return min_se_ppv_of(counts(y, p, weights))
 
 
 def min_se_ppv_of(c: Counts) -> Values:
-    """Give the best min(sensitivity, PPV) of these counts: true positives over the larger of called and real ones."""
+    """Return the largest min(sensitivity, PPV): true positives over the larger of predicted and actual positives."""
     if not len(c.thresholds):
         return np.full(c.true.shape[:-1], np.nan)
     positives = c.true[..., -1:]
@@ -79,7 +79,7 @@ def min_se_ppv_of(c: Counts) -> Values:
 
 
 def roc_curve(y: Truth, p: Scores) -> tuple[Array, Array]:
-    """Give (1 − specificity, sensitivity) from (0, 0) to (1, 1), a point per score; NaN without both classes."""
+    """Return (1 − specificity, sensitivity) from (0, 0) to (1, 1), a point per score; NaN without both classes."""
     c = counts(y, p)
     start = np.zeros(1)
     x = np.concatenate([start, c.false]) / _or_nan(c.false)
@@ -87,7 +87,7 @@ def roc_curve(y: Truth, p: Scores) -> tuple[Array, Array]:
 
 
 def precision_recall_curve(y: Truth, p: Scores) -> tuple[Array, Array]:
-    """Give (sensitivity, PPV), one point per distinct score from the highest down; NaN without positives."""
+    """Return (sensitivity, PPV), a point per distinct score from the highest; NaN without positives."""
     c = counts(y, p)
     return c.true / _or_nan(c.true), ratio(c.true, c.true + c.false)
 

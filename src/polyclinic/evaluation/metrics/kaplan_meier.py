@@ -1,4 +1,4 @@
-"""The share of subjects still free of the event, when some are lost to sight before it (Kaplan & Meier 1958)."""
+"""Kaplan–Meier estimate of survival under censoring (Kaplan & Meier 1958)."""
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +14,7 @@ def survival_at(
     weights: Weights | None = None,
     before: bool = False,
 ) -> Float[Array, "*resample point"]:
-    """Give the Kaplan–Meier curve at `points`, or with `before` its value just before them."""
+    """Return the Kaplan–Meier curve at `points`, or with `before` just before them."""
     return _product(time, event, points, weights, before, events_first=False)
 
 
@@ -25,7 +25,7 @@ def uncensored_at(
     weights: Weights | None = None,
     before: bool = False,
 ) -> Float[Array, "*resample point"]:
-    """Give the chance of not being censored yet at `points`; in a tie the event came first, so it was not at risk."""
+    """Return the probability to be uncensored at `points`; at tied times events precede censoring."""
     return _product(time, ~event, points, weights, before, events_first=True)
 
 
@@ -52,9 +52,9 @@ def _product(
 
 
 def survival_interval(time: Scores, event: Truth, point: float) -> tuple[float, float, float]:
-    """Give the Kaplan–Meier estimate at `point` and its 95 % interval (Greenwood, on the log–log scale).
+    """Return the Kaplan–Meier estimate at `point` and its 95 % interval (Greenwood, on the log–log scale).
 
-    Where nobody or everybody had the event, the interval is Wilson's for those followed so far; NaN if there are none.
+    For estimates of 0 or 1, the interval is Wilson's among the samples followed so far; NaN if there are none.
     """
     survival = float(survival_at(time, event, np.array([point]))[0])
     if survival in (0.0, 1.0):

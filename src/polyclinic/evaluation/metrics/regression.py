@@ -1,4 +1,4 @@
-"""How far numbers were missed: MAE, median absolute error, RMSE, bias and R²."""
+"""Regression metrics: MAE, median absolute error, RMSE, bias and R²."""
 
 import numpy as np
 
@@ -6,23 +6,23 @@ from polyclinic.evaluation.arrays import Scores, Values, Weights, ones_like, rat
 
 
 def mae(y: Scores, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the mean absolute error, in the unit of the target."""
+    """Return the mean absolute error, in the unit of the target."""
     return weighted_mean(np.abs(p - y), ones_like(p) if weights is None else weights)
 
 
 def rmse(y: Scores, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the root of the mean squared error, in the unit of the target."""
+    """Return the root mean squared error, in the unit of the target."""
     squared = weighted_mean((p - y) ** 2, ones_like(p) if weights is None else weights)
     return np.asarray(np.sqrt(squared))
 
 
 def bias(y: Scores, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the mean of prediction less truth: above zero where the model predicts too much."""
+    """Return the mean of prediction minus truth."""
     return weighted_mean(p - y, ones_like(p) if weights is None else weights)
 
 
 def r2(y: Scores, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the share of the target's variance explained (below zero: worse than its mean); NaN if it has none."""
+    """Return the explained share of the target's variance; NaN where the target is constant."""
     weights = ones_like(p) if weights is None else weights
     centred = y - y.mean() if len(y) else y
     total = weighted_mean(centred**2, weights) - weighted_mean(centred, weights) ** 2
@@ -31,7 +31,7 @@ def r2(y: Scores, p: Scores, weights: Weights | None = None) -> Values:
 
 
 def median_absolute_error(y: Scores, p: Scores, weights: Weights | None = None) -> Values:
-    """Give the absolute error that half of the samples do not exceed (the mean of the middle two if even)."""
+    """Return the weighted median of the absolute error (the mean of the middle two if even)."""
     weights = ones_like(p) if weights is None else weights
     if not len(y):
         return np.full(weights.shape[:-1], np.nan)

@@ -1,9 +1,9 @@
-"""How well times to an event were foretold, when some subjects are censored before it.
+"""Metrics of time-to-event predictions under censoring.
 
 Harrell's C (1982); Uno's C (2011), which does not depend on the censoring; the Brier score at a time and integrated
 over time, weighted by the inverse probability of censoring (Graf et al. 1999); observed over expected events at a
-horizon. A higher risk means an earlier event; `survival[i, t]` is the predicted chance that sample i is event-free at
-`times[t]`.
+horizon. A higher risk means an earlier event; `survival[i, t]` is the predicted probability that sample i is event-free
+at `times[t]`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,9 +24,9 @@ def harrell_c(
     risk: Scores,
     weights: Weights | None = None,
 ) -> Values:
-    """Give the share of usable pairs in which the earlier event had the higher risk, equal risks counting half.
+    """Return the share of comparable pairs in which the earlier event had the higher risk, ties counting half.
 
-    A pair is usable if one sample had the event while the other was still event-free; NaN if there is none.
+    A pair is comparable if one sample had the event while the other was still event-free; NaN if there is none.
     """
     weights = ones_like(risk) if weights is None else weights
     return _concordance(time, event, risk, weights, np.ones_like(weights), np.inf)
@@ -39,9 +39,9 @@ def uno_c(
     weights: Weights | None = None,
     until: float | None = None,
 ) -> Values:
-    """Give Harrell's C with each pair weighted by 1 / G², G the chance to be uncensored just before the earlier event.
+    """Return Harrell's C with pairs weighted by 1 / G², G the probability to be uncensored before the earlier event.
 
-    Only events before `until` count (default: the last time at which anybody is still observed).
+    Only events before `until` count (default: the last observed time).
     """
     weights = ones_like(risk) if weights is None else weights
     uncensored = uncensored_at(time, event, time, weights, before=True)
@@ -50,18 +50,18 @@ def uno_c(
 
 
 def _concordance(time: Array, event: Array, risk: Array, weights: Array, factor: Array, until: float) -> Values:
-    """Weigh concordant over usable pairs by matrix products, which are exact in 32 bits for whole weights."""
+    """Return concordant over comparable pairs by matrix products, which are exact in float32 for integer weights."""
     counts = weights.astype(np.float32)
-    concordant, usable = np.zeros(weights.shape[:-1]), np.zeros(weights.shape[:-1])
+    concordant, comparable = np.zeros(weights.shape[:-1]), np.zeros(weights.shape[:-1])
     for rows, later, higher in _pairs(time, event, risk, until):
         own = weights[..., rows] * factor[..., rows]
         concordant = concordant + (own * (counts @ higher)).sum(axis=-1)
-        usable = usable + (own * (counts @ later)).sum(axis=-1)
-    return ratio(concordant, usable)
+        comparable = comparable + (own * (counts @ later)).sum(axis=-1)
+    return ratio(concordant, comparable)
 
 
 def _pairs(time: Array, event: Array, risk: Array, until: float) -> Iterator[tuple[Array, Array, Array]]:
-    """Give events, and for each who outlived it [sample, event] and who of those had a lower risk (half: equal)."""
+    """Yield events, who outlived each [sample, event], and which of those had a lower risk (0.5 for equal risk)."""
     events = np.flatnonzero(event & (time < until))
     step = max(1, PAIRS // max(1, len(time)))
     for start in range(0, len(events), step):
@@ -75,9 +75,9 @@ def _pairs(time: Array, event: Array, risk: Array, until: float) -> Iterator[tup
 def risks_at(
     risks: Float[Array, "sample bin"], ends: Sequence[float], times: Sequence[float]
 ) -> Float[Array, "sample time"]:
-    """Read risks of the event by the ends of bins off at other times.
+    """Interpolate risks of the event, given by the ends of bins, at other times.
 
-    The hazard is constant within a bin, as in Kvamme & Borgan (2021, arXiv 1910.06724); after the last the risk stays.
+    The hazard is constant within a bin (Kvamme & Borgan 2021, arXiv 1910.06724); after the last bin the risk stays.
     """
     edges = np.concatenate([[0.0], ends])
     hazard = -np.log(np.clip(1 - np.column_stack([np.zeros(len(risks)), risks]), np.finfo(float).tiny, 1))
@@ -94,7 +94,7 @@ def brier_at(
     times: Float[Array, " time"],
     weights: Weights | None = None,
 ) -> Float[Array, "*resample time"]:
-    """Give the Brier score of the predicted survival at each of `times`, censoring weighed out."""
+    """Return the Brier score of the predicted survival at each of `times`, weighted for censoring."""
     weights = ones_like(time) if weights is None else weights
     at_event = uncensored_at(time, event, time, weights, before=True)
     at_time = uncensored_at(time, event, times, weights)
@@ -111,7 +111,7 @@ def integrated_brier(
     times: Float[Array, " time"],
     weights: Weights | None = None,
 ) -> Values:
-    """Average `brier_at` over the ascending `times` by trapezoids; somebody must be followed beyond the last."""
+    """Average `brier_at` over ascending `times` by trapezoids; some sample must be followed beyond the last."""
     scores = brier_at(time, event, survival, times, weights)
     return np.asarray(np.trapezoid(scores, times, axis=-1) / (times[-1] - times[0]))
 
@@ -123,7 +123,7 @@ def observed_over_expected(
     horizon: float,
     weights: Weights | None = None,
 ) -> Values:
-    """Give the Kaplan–Meier share with the event by `horizon` over the share predicted (1: calibrated in the large)."""
+    """Return the Kaplan–Meier share of events by `horizon` over the predicted share (1: calibrated in the large)."""
     weights = ones_like(time) if weights is None else weights
     observed = 1 - survival_at(time, event, np.array([horizon]), weights)[..., 0]
     return ratio(observed * weights.sum(axis=-1), weights @ (1 - survival))
@@ -136,7 +136,7 @@ def horizon_reliability(
     horizon: float,
     bins: int = BINS,
 ) -> tuple[ReliabilityBin, ...]:
-    """Compare predicted risk at `horizon` with Kaplan–Meier's, in bins of equal mass (not those followed for less)."""
+    """Return predicted and Kaplan–Meier risk at `horizon` in bins of equal mass that are followed so long."""
     if not len(time):
         return ()
     risk = 1 - survival

@@ -68,7 +68,8 @@ def pooled_predictions(folds: Sequence[FoldPredictions]) -> dict[str, TaskPredic
     order = _order(folds)
 
     def join(parts: Iterable[np.ndarray]) -> np.ndarray:
-        return np.concatenate(list(parts))[order]
+        joined: np.ndarray = np.concatenate(list(parts))[order]
+        return joined
 
     pooled = {}
     for name, first in folds[0].tasks.items():

@@ -42,8 +42,8 @@ class UnifiedModule(lightning.LightningModule):
         loss = self.balanced(full, labelled)
         if self.options.modality_dropout and present.shape[1] > 1:
             dropped = self.model.fuse(tokens, modality_dropout(present, self.options.modality_dropout))
-            consistency = self.options.consistency * self._consistency_loss(full, dropped)
-            loss = loss + self.balanced(dropped, labelled) + consistency
+            loss = loss + self.balanced(dropped, labelled)
+            loss = loss + self.options.consistency * self._consistency_loss(full, dropped)
         return loss + self.options.unimodal * self._unimodal_loss(full, labelled)
 
     def validation_step(self, labelled: Labelled, index: int) -> None:  # noqa: ARG002
