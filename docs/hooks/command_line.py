@@ -1,16 +1,16 @@
-"""Write the reference of the command line from the commands themselves: `<!-- commands -->` becomes their help."""
+"""Fill `<!-- commands -->` in the reference of the command line with the help of every command."""
 
 from typing import Any
 
-PLACE = "<!-- commands -->"
+PLACEHOLDER = "<!-- commands -->"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put every verb's help in its place."""
-    return markdown.replace(PLACE, "\n".join(_verbs())) if PLACE in markdown else markdown
+    """Replace the placeholder by the help of every command."""
+    return markdown.replace(PLACEHOLDER, "\n".join(_commands())) if PLACEHOLDER in markdown else markdown
 
 
-def _verbs() -> list[str]:
+def _commands() -> list[str]:
     import typer
     from typer.testing import CliRunner
 
