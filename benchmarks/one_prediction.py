@@ -9,7 +9,7 @@ from benchmarks.common import Interval, alternated, median, ratio
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.features.backbones import efficientnet_lite0, minilm
 from polyclinic.features.cache.encoder_cache import EncoderCache
-from polyclinic.features.image.preprocessing import canonical, read_picture
+from polyclinic.features.image.preprocessing import canonical, read_image
 from polyclinic.features.known_record import record_of
 from polyclinic.features.note.featurizer import NoteFeaturizer
 from polyclinic.study import Network
@@ -64,7 +64,7 @@ class Encoders:
         self._pieces = [tokenizer(texts) for texts in patients.sentences]
 
     def _read(self, cohort: Cohort, names: list[str]) -> torch.Tensor:
-        pictures = [read_picture(cohort.blob(name).read_bytes(), name, SIDE) for name in names]
+        pictures = [read_image(cohort.blob(name).read_bytes(), name, SIDE) for name in names]
         pixels = torch.from_numpy(canonical(np.stack(pictures)))[:, None]
         return efficientnet_lite0.canonical_to_input(pixels).contiguous(memory_format=self._memory)
 

@@ -1,4 +1,4 @@
-"""Studies: what they refuse, and that they are read back as they were written."""
+"""Studies: validation and round trips through YAML."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ inputs: {exclude: LAB//lactate//mmol/L}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_every_built_in_task_survives_the_study_s_yaml(name, tmp_path):
+def test_built_in_tasks_round_trip_through_study_yaml(name, tmp_path):
     study = Study(tasks=(name,))
     study.save(tmp_path / "study.yaml")
     (again,) = Study.load(tmp_path / "study.yaml").tasks
@@ -37,16 +37,16 @@ def test_every_built_in_task_survives_the_study_s_yaml(name, tmp_path):
     assert again.classes == Task.load(name).classes, "the order of the classes is that of the outputs"
 
 
-def test_a_task_of_one_s_own_survives_with_what_it_does_not_leave_to_the_usual(tmp_path):
+def test_custom_task_keeps_its_non_default_values(tmp_path):
     (tmp_path / "task.yaml").write_text(CUSTOM)
     study = Study(tasks=tmp_path / "task.yaml")
     study.save(tmp_path / "study.yaml")
     again = Study.load(tmp_path / "study.yaml")
     assert again == study
-    assert again.tasks[0].target.pick == "first", "the usual pick of a binary task is any"
+    assert again.tasks[0].target.pick == "first", "the default pick of a binary task is any"
 
 
-def test_everything_else_survives_too(tmp_path):
+def test_other_settings_round_trip(tmp_path):
     study = EVERY_KIND.model_copy(
         update={
             "network": Network(encoders={"note": "cnn"}, encoder_options={"note": {}}, fusion="gated", dropout=0.1),
@@ -60,32 +60,32 @@ def test_everything_else_survives_too(tmp_path):
     assert Study.load(tmp_path / "study.yaml").to_yaml() == study.to_yaml()
 
 
-def test_a_study_without_a_network_survives(tmp_path):
+def test_study_without_a_network_round_trips(tmp_path):
     SIMPLE.save(tmp_path / "study.yaml")
     assert Study.load(tmp_path / "study.yaml") == SIMPLE
 
 
-def test_what_errors_cost_replaces_the_usual_sensitivity_and_survives(tmp_path):
+def test_harm_to_benefit_replaces_target_sensitivity(tmp_path):
     study = Study(tasks="demo_deterioration", harm_to_benefit=0.25)
     assert study.target_sensitivity is None
     study.save(tmp_path / "study.yaml")
     assert Study.load(tmp_path / "study.yaml") == study
-    assert "the harm of a false alarm being 0.25 times the benefit of a true one" in study.operating_rule
-    assert "80 % of those with the outcome" in Study(tasks="demo_deterioration").operating_rule
+    assert "a harm-to-benefit ratio of 0.25" in study.operating_rule
+    assert "at least 80% sensitivity" in Study(tasks="demo_deterioration").operating_rule
 
 
-def test_a_study_that_was_written_before_there_was_the_choice_is_read(tmp_path):
+def test_study_without_harm_to_benefit_is_loaded(tmp_path):
     old = yaml.safe_load(SIMPLE.to_yaml())
     del old["harm_to_benefit"]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(old))
     assert Study.load(tmp_path / "study.yaml") == SIMPLE
 
 
-def test_one_task_needs_no_list():
+def test_single_task_needs_no_list():
     assert Study(tasks="demo_stay") == Study(tasks=["demo_stay"]) == Study(tasks=Task.load("demo_stay"))
 
 
-def test_a_study_cannot_be_changed():
+def test_study_is_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         SIMPLE.seed = 3  # type: ignore[misc]
 
@@ -104,37 +104,37 @@ def test_a_study_cannot_be_changed():
         ({"tasks": []}, "at least one task"),
         ({"tasks": ["demo_stay", "demo_stay"]}, "share a name"),
         ({"network": None, "classical": []}, "a network or at least one classical model"),
-        ({"network": None, "tasks": ["demo_survival"]}, "only a network answers time to event.*demo_survival"),
+        ({"network": None, "tasks": ["demo_survival"]}, "only a network predicts time to event.*demo_survival"),
         ({"folds": 1}, "folds: Input should be greater than or equal to 2"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
-        ({"target_sensitivity": None}, "target_sensitivity or on harm_to_benefit: give one"),
-        ({"target_sensitivity": 0.9, "harm_to_benefit": 0.5}, "target_sensitivity or on harm_to_benefit: give one"),
+        ({"target_sensitivity": None}, "target_sensitivity or by harm_to_benefit: give one"),
+        ({"target_sensitivity": 0.9, "harm_to_benefit": 0.5}, "target_sensitivity or by harm_to_benefit: give one"),
         ({"harm_to_benefit": 0}, "harm_to_benefit: Input should be greater than 0"),
         ({"network": {"width": 4}}, "network.width: Input should be greater than or equal to 8"),
     ],
 )
-def test_what_a_study_cannot_be_is_refused_with_the_file_the_key_and_the_choices(wrong, message, tmp_path):
+def test_invalid_study_raises_with_file_key_and_choices(wrong, message, tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump({"tasks": ["demo_stay"]} | wrong))
-    with pytest.raises(StudyError, match=message) as refused:
+    with pytest.raises(StudyError, match=message) as error:
         Study.load(path)
-    assert str(refused.value).startswith(f"{path}: ")
-    assert "\n" not in str(refused.value)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", [b"tasks: [", b"- demo_stay", b"", b"\xff\xfe\x00", b"just words"])
-def test_what_is_no_study_is_refused(content, tmp_path):
+def test_invalid_file_raises(content, tmp_path):
     (tmp_path / "study.yaml").write_bytes(content)
     with pytest.raises(StudyError, match=r"study\.yaml"):
         Study.load(tmp_path / "study.yaml")
 
 
-def test_a_missing_file_is_refused(tmp_path):
+def test_missing_file_raises(tmp_path):
     with pytest.raises(StudyError, match=r"nowhere\.yaml cannot be read"):
         Study.load(tmp_path / "nowhere.yaml")
 
 
-def test_an_unknown_task_is_refused_with_the_choices():
+def test_unknown_task_raises_with_the_choices():
     with pytest.raises(TaskError, match=r"no task 'demo_nonsense'.*demo_deterioration, demo_diagnosis"):
         Study(tasks="demo_nonsense")
 
@@ -154,74 +154,74 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("network", "message"), UNKNOWN.values(), ids=UNKNOWN)
-def test_a_network_that_cannot_be_built_is_refused_with_the_choices(network, message):
+def test_unknown_parts_of_the_network_raise_with_the_choices(network, message):
     with pytest.raises(StudyError, match=message):
         check_network(EVERY_KIND.model_copy(update={"network": network}))
 
 
 @pytest.mark.parametrize("image", ["efficientnet_lite0", "densenet121", "vit"])
-def test_networks_that_can_be_built_are_not_refused(image):
+def test_valid_networks_are_accepted(image):
     encoders = {"structured": "feature_tokens", "series": "triplet", "note": "cnn", "image": image}
     check_network(EVERY_KIND.model_copy(update={"network": Network(encoders=encoders, fusion="bottleneck")}))
     check_network(SIMPLE)
 
 
-def test_an_encoder_of_an_input_that_is_not_used_is_not_built():
+def test_encoder_of_an_unused_input_is_not_built():
     check_network(SIMPLE.model_copy(update={"network": Network(encoders={"image": "magic"})}))
 
 
-def test_loggers_that_there_are_not_are_refused():
+def test_unknown_logger_raises_with_the_choices():
     check_logger("csv")
     with pytest.raises(StudyError, match="unknown logger 'magic': choose from csv, mlflow, tensorboard"):
         check_logger("magic")
 
 
 @pytest.mark.parametrize("name", ["mlflow", "tensorboard"])
-def test_a_logger_that_is_not_installed_is_refused_with_the_remedy(name, monkeypatch):
+def test_missing_logger_raises_with_the_remedy(name, monkeypatch):
     monkeypatch.setattr("polyclinic.training.network.trainer.find_spec", lambda name: None)
     with pytest.raises(StudyError, match=rf"pip install 'polyclinic\[{name}\]'"):
         check_logger(name)
 
 
-class Watcher:
-    """A progress that notes every long step."""
+class RecordingProgress:
+    """A progress that records every long step."""
 
     def __init__(self):
-        self.begun = []
+        self.started = []
 
     def task(self, description, total=None):
-        self.begun.append(description)
+        self.started.append(description)
         raise AssertionError(f"long work began: {description}")
 
 
 @pytest.mark.parametrize("run", [train_and_measure, lambda *a, **k: cross_validate(*a, folds=2, **k)])
 @pytest.mark.parametrize("wrong", ["network", "logger"])
-def test_nothing_long_begins_and_no_checkpoint_is_touched_before_a_study_is_refused(run, wrong, hospital, tmp_path):
+def test_invalid_study_raises_before_work_starts_and_keeps_checkpoints(run, wrong, hospital, tmp_path):
     checkpoint = tmp_path / WORK / "of_another_study" / "fold0" / "network.safetensors"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"hours of work")
     network = SMALL.model_copy(update={"fusion": "magic"}) if wrong == "network" else SMALL
-    watcher = Watcher()
+    progress = RecordingProgress()
     with pytest.raises(StudyError, match="choose from"):
         run(
             EVERY_KIND.model_copy(update={"network": network}),
             hospital,
             tmp_path,
-            progress=watcher,
+            progress=progress,
             logger="magic" if wrong == "logger" else "csv",
         )
-    assert watcher.begun == []
+    assert progress.started == []
     assert checkpoint.read_bytes() == b"hours of work"
 
 
-def test_the_reference_gives_the_defaults_that_there_are():
+def test_reference_documents_the_defaults():
     page = (Path(__file__).parents[1] / "docs" / "reference" / "study.md").read_text()
     defaults = {name: field.default for model in (Study, Network) for name, field in model.model_fields.items()}
     checked = set()
-    for keys, told in re.findall(r"^\| (`[^|]*`) \|[^|]*\| ([^|]*?) ?\|$", page, re.MULTILINE):
+    for keys, text in re.findall(r"^\| (`[^|]*`) \|[^|]*\| ([^|]*?) ?\|$", page, re.MULTILINE):
         names = re.findall(r"\w+", keys)
         if all(isinstance(defaults[name], str | float | int) for name in names):
-            values = [yaml.safe_load(value.strip("` ")) for value in told.split(", ")]
+            values = [yaml.safe_load(value.strip("` ")) for value in text.split(", ")]
             assert values == [defaults[name] for name in names]
             checked |= set(names)
     assert checked == {name for name, value in defaults.items() if isinstance(value, str | float | int)}

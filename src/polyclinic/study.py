@@ -1,4 +1,4 @@
-"""A study: which tasks are learnt from which inputs by which model, with which seed; frozen, kept with its results."""
+"""The configuration of a study: tasks, inputs, models, splits and seed; frozen, and stored with its results."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ CLASSICAL: tuple[ClassicalName, ...] = ("logistic_regression", "decision_tree", 
 
 
 class StudyError(ValueError):
-    """A study that cannot be run as it is written; says what to change."""
+    """A study is invalid; the message says what to change."""
 
 
 class Network(BaseModel, frozen=True, extra="forbid"):
-    """The unified network and how it is fitted; the defaults suit a few hundred to ten thousand patients."""
+    """The unified network and its training; the defaults suit a few hundred to ten thousand patients."""
 
-    encoders: dict[Modality, str] = {}  # by modality; what is not named takes the default of its modality
-    encoder_options: dict[Modality, dict[str, Any]] = {}  # what an encoder takes beside, such as live: true
-    series_scale: Literal["robust", "quantile"] = "robust"  # how measurements are standardised
+    encoders: dict[Modality, str] = {}  # by modality; others use their default
+    encoder_options: dict[Modality, dict[str, Any]] = {}  # further options of encoders, such as live: true
+    series_scale: Literal["robust", "quantile"] = "robust"  # standardisation of measurements
     fusion: str = "cross_attention"
     width: int = Field(64, ge=8)  # of the shared latent
     dropout: float = Field(0.3, ge=0, lt=1)
     epochs: int = Field(40, ge=1)
-    patience: int = Field(6, ge=1)  # epochs without a better validation loss before stopping
+    patience: int = Field(6, ge=1)  # epochs without improvement of the validation loss before stopping
     batch_size: int = Field(64, ge=2)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     gradient_clip: float = Field(1.0, gt=0)
-    modality_dropout: float = Field(0.3, ge=0, lt=1)  # chance that a present modality is hidden in the second pass
-    consistency: float = Field(0.5, ge=0)  # weight of the pull of the second pass's prediction to the first's
-    unimodal: float = Field(0.3, ge=0)  # weight of what each modality says alone
-    balance_classes: bool = False  # positives weigh as much as negatives in the loss
-    augment: bool = True  # pictures, when the image encoder reads pixels
+    modality_dropout: float = Field(0.3, ge=0, lt=1)  # probability of masking a present modality in the second pass
+    consistency: float = Field(0.5, ge=0)  # weight of the consistency loss between the passes
+    unimodal: float = Field(0.3, ge=0)  # weight of the unimodal losses
+    balance_classes: bool = False  # weight positives and negatives equally in the loss
+    augment: bool = True  # images, if the image encoder reads pixels
 
 
 class Study(BaseModel, frozen=True, extra="forbid"):
     """Tasks + inputs + model + split + seed.
 
-    A task is named (a built-in one), a path to its YAML, or a `Task`.
+    A task is the name of a built-in task, the path of its YAML, or a `Task`.
 
     Example:
         >>> study = Study(tasks=["demo_deterioration"], inputs=("structured", "note"))
@@ -63,7 +63,7 @@ class Study(BaseModel, frozen=True, extra="forbid"):
         ('structured', 'note')
 
     Raises:
-        StudyError: from `load`, when the file does not hold a study; says which key and the choices.
+        StudyError: from `load`, if the file is not a valid study; the message names the key and the choices.
     """
 
     tasks: tuple[Annotated[Task, BeforeValidator(lambda value: _task(value))], ...]
@@ -75,29 +75,29 @@ class Study(BaseModel, frozen=True, extra="forbid"):
         "random_forest",
         "gradient_boosting",
     )
-    stack: bool = True  # combine the network with the classical models; otherwise the network speaks alone
-    terms: tuple[Literal["word", "char"], ...] = ("word",)  # of notes, for logistic regression
-    folds: int = Field(5, ge=2)  # of the cross-fitting within the development subjects
-    development: tuple[str, ...] = ("train", "tuning")  # splits learnt from; add held_out to use every subject
-    conformal: Literal["train", "tuning"] | None = None  # a split kept for conformal sets, which is not learnt from
+    stack: bool = True  # combine the network with the classical models; otherwise use the network only
+    terms: tuple[Literal["word", "char"], ...] = ("word",)  # of the notes' TF-IDF, for logistic regression
+    folds: int = Field(5, ge=2)  # of cross-fitting within the development subjects
+    development: tuple[str, ...] = ("train", "tuning")  # splits used for fitting; add held_out to use every subject
+    conformal: Literal["train", "tuning"] | None = None  # a split reserved for conformal sets, not used for fitting
     calibration: Literal["platt", "temperature", "isotonic", "none"] = "platt"
-    target_sensitivity: float | None = Field(0.8, gt=0, lt=1)  # at the operating threshold of yes-or-no questions
-    harm_to_benefit: float | None = Field(None, gt=0)  # of a false alarm to a true one; replaces target_sensitivity
+    target_sensitivity: float | None = Field(0.8, gt=0, lt=1)  # at the operating threshold of binary tasks
+    harm_to_benefit: float | None = Field(None, gt=0)  # of false to true positives; replaces target_sensitivity
     seed: int = Field(0, ge=0)
 
     @field_validator("tasks", mode="before")
     @classmethod
-    def _one_task_is_a_list(cls, value: Any) -> Any:
+    def _wrap_single_task(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str | Path | Task | dict) else value
 
     @model_validator(mode="before")
     @classmethod
-    def _one_rule_replaces_the_usual_other(cls, values: Any) -> Any:
-        weighed = isinstance(values, dict) and values.get("harm_to_benefit") is not None
-        return {"target_sensitivity": None} | values if weighed else values
+    def _harm_replaces_sensitivity(cls, values: Any) -> Any:
+        weighted = isinstance(values, dict) and values.get("harm_to_benefit") is not None
+        return {"target_sensitivity": None} | values if weighted else values
 
     @model_validator(mode="after")
-    def _is_answerable(self) -> Study:
+    def _check(self) -> Study:
         names = [task.name for task in self.tasks]
         if not names:
             raise ValueError("a study needs at least one task")
@@ -107,54 +107,53 @@ class Study(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("inputs must name each modality once, and at least one")
         if self.network is None and not self.classical:
             raise ValueError("a study needs a network or at least one classical model")
-        if not self.learnt_from:
-            raise ValueError(f"conformal reserves {self.conformal}, and no other split is left to learn from: add one")
+        if not self.fitting_splits:
+            raise ValueError(f"conformal reserves {self.conformal}, and no other split is left for fitting: add one")
         if (self.target_sensitivity is None) == (self.harm_to_benefit is None):
-            raise ValueError("the operating threshold stands on target_sensitivity or on harm_to_benefit: give one")
+            raise ValueError("the operating threshold is defined by target_sensitivity or by harm_to_benefit: give one")
         timed = [task.name for task in self.tasks if task.kind == "time_to_event"]
         if self.network is None and timed:
-            raise ValueError(f"only a network answers time to event: give the study one, or leave out {timed[0]}")
+            raise ValueError(f"only a network predicts time to event: add a network, or remove {timed[0]}")
         return self
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """The inputs; all modalities while none are named."""
+        """The inputs; all modalities if none are named."""
         return tuple(MODALITIES) if self.inputs is None else self.inputs
 
     @property
-    def learnt_from(self) -> tuple[str, ...]:
-        """The splits of `development` that are not kept for conformal sets."""
+    def fitting_splits(self) -> tuple[str, ...]:
+        """The splits of `development` that are not reserved for conformal sets."""
         return tuple(split for split in self.development if split != self.conformal)
 
     @property
     def operating_rule(self) -> str:
-        """Say which threshold of a yes-or-no question is the operating one."""
+        """Describe the choice of the operating threshold of binary tasks."""
         if self.harm_to_benefit is not None:
-            weighed = f"the harm of a false alarm being {self.harm_to_benefit:g} times the benefit of a true one"
-            return f"the threshold that did the most good in development, {weighed}"
-        found = f"at least {100 * (self.target_sensitivity or 0):g} % of those with the outcome"
-        return f"the highest threshold that found {found} in development"
+            ratio = f"a harm-to-benefit ratio of {self.harm_to_benefit:g}"
+            return f"the threshold of maximum net benefit in development, at {ratio}"
+        return f"the highest threshold of at least {self.target_sensitivity or 0:.0%} sensitivity in development"
 
     @classmethod
     def load(cls, path: Path | str) -> Study:
-        """Read a study from YAML."""
+        """Load a study from YAML."""
         path = Path(path)
         try:
             return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError) as problem:
-            raise StudyError(f"{path} cannot be read: give the path of a study's YAML, in UTF-8") from problem
-        except yaml.YAMLError as problem:
-            raise StudyError(f"{path}: not YAML: {problem}") from problem
-        except ValidationError as problem:
-            faults = (f"{'.'.join(map(str, fault['loc'])) or 'study'}: {fault['msg']}" for fault in problem.errors())
-            raise StudyError(f"{path}: {'; '.join(faults)}") from problem
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudyError(f"{path} cannot be read: give the path of a study's YAML, in UTF-8") from error
+        except yaml.YAMLError as error:
+            raise StudyError(f"{path}: not YAML: {error}") from error
+        except ValidationError as error:
+            faults = (f"{'.'.join(map(str, fault['loc'])) or 'study'}: {fault['msg']}" for fault in error.errors())
+            raise StudyError(f"{path}: {'; '.join(faults)}") from error
 
     def save(self, path: Path) -> None:
-        """Write the study as YAML that `load` reads back equal."""
+        """Write the study as YAML; `load` is the inverse."""
         write_text(path, self.to_yaml())
 
     def to_yaml(self) -> str:
-        """Write the study as YAML; tasks are written out, so that a later change of a built-in one changes nothing."""
+        """Format the study as YAML, with full tasks, so that later changes to built-in tasks have no effect."""
         plain = self.model_dump(mode="json")
         plain["tasks"] = [task.model_dump(mode="json", exclude_unset=True) for task in self.tasks]
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

@@ -9,7 +9,7 @@ import pytest
 from polyclinic.assess import Assessment, AssessmentError, assess
 from polyclinic.cohort.storage.digest import digest
 from polyclinic.features.cache.encoder_cache import EncoderCache
-from polyclinic.features.image.preprocessing import PictureError
+from polyclinic.features.image.preprocessing import ImageError
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.ensemble import Ensemble
 from polyclinic.tasks import Exclusion
@@ -135,7 +135,7 @@ def test_a_damaged_picture_is_refused_and_located(trained, hospital, held_out, t
     subject = next(one for one in held_out if copy.subject(one)["blob"].drop_nulls().str.ends_with("png").any())
     for name in copy.subject(subject)["blob"].drop_nulls():
         copy.blob(name).write_bytes(b"no picture")
-    with pytest.raises(PictureError, match="damaged: its content is not what its name says; ingest it again"):
+    with pytest.raises(ImageError, match="damaged: its content does not match its name; ingest it again"):
         assess(bundle, copy, subject, explain=False)
 
 

@@ -35,8 +35,6 @@ def test_it_prints_tables_and_leaves_a_page_and_verdicts(bundle, hospital, polyc
 def test_refusals(bundle, hospital, polyclinic, tmp_path):
     assert "no truth in" in polyclinic("explain-audit", bundle, hospital.path, "--truth", tmp_path).refusal
     assert "unknown split 'nights'" in polyclinic("explain-audit", bundle, hospital.path, "--split", "nights").refusal
-    assert (
-        "does not answer 'weather'" in polyclinic("explain-audit", bundle, hospital.path, "--task", "weather").refusal
-    )
+    assert "has no task 'weather'" in polyclinic("explain-audit", bundle, hospital.path, "--task", "weather").refusal
     fit_study(SIMPLE, hospital).bundle.save(tmp_path / "simple")
     assert "no network" in polyclinic("explain-audit", tmp_path / "simple", hospital.path).refusal

@@ -123,7 +123,7 @@ def test_a_train_that_is_refused_leaves_nothing_behind(folds, simple, hospital, 
     without = rewritten(hospital, tmp_path / "without", lambda events: events.filter(~noted))
     words = ("train", without.path, "--config", simple, *folds, "--out", tmp_path / "bundle")
     assert "no development subject has note" in polyclinic(*words, "--inputs", "structured,note").refusal
-    assert "no event of the cohort answers" in polyclinic(*words, "--task", "indiana_normal").refusal
+    assert "the cohort has no outcome of" in polyclinic(*words, "--task", "indiana_normal").refusal
     assert not (tmp_path / "bundle").exists()
 
 
@@ -146,7 +146,7 @@ def test_evaluate_measures_another_cohort_by_a_code(trained, copy, polyclinic):
 def test_evaluate_refuses_what_it_cannot_use(trained, hospital, polyclinic, tmp_path):
     refused = polyclinic("evaluate", trained.folder, hospital.path, "--split", "test").refusal
     assert refused == "unknown split 'test': choose from train, tuning, held_out"
-    assert polyclinic("evaluate", tmp_path, hospital.path).refusal.startswith(f"no bundle at {tmp_path}: make one")
+    assert polyclinic("evaluate", tmp_path, hospital.path).refusal.startswith(f"no bundle at {tmp_path}: create one")
     assert polyclinic("evaluate", trained.folder, tmp_path).refusal.startswith(f"no cohort at {tmp_path}: make one")
 
 
@@ -222,7 +222,7 @@ def test_predict_counts_what_training_never_showed(trained, copy, polyclinic, tm
 def test_predict_refuses_what_it_cannot_use(trained, hospital, polyclinic, tmp_path):
     words = ("predict", trained.folder, hospital.path, "--out")
     refused = polyclinic(*words, tmp_path / "p.parquet", "--task", "demo_stay").refusal
-    assert refused == f"the bundle does not answer 'demo_stay': it answers {TASK}"
+    assert refused == f"the bundle has no task 'demo_stay': choose from {TASK}"
     assert "unknown split 'test'" in polyclinic(*words, tmp_path / "p.parquet", "--split", "test").refusal
     assert "is a folder" in polyclinic(*words, tmp_path).refusal
     assert list(tmp_path.iterdir()) == []
@@ -232,7 +232,7 @@ def test_a_damaged_bundle_is_refused(trained, hospital, polyclinic, tmp_path):
     damaged = shutil.copytree(trained.folder, tmp_path / "damaged")
     (damaged / "features.json").write_text("{}")
     refused = polyclinic("predict", damaged, hospital.path, "--out", tmp_path / "p.parquet").refusal
-    assert refused.endswith("features.json is not what was saved: copy the bundle anew, or train it again")
+    assert refused.endswith("features.json was modified after it was saved: copy the bundle again, or train it again")
 
 
 def test_a_damaged_picture_is_refused_by_its_name(trained, copy, polyclinic, tmp_path, monkeypatch):
@@ -268,7 +268,7 @@ def test_where_no_tree_was_fitted_there_are_no_rules(trained, hospital, polyclin
 
 def test_compare_classical_refuses_time_to_event(hospital, polyclinic, tmp_path):
     refused = polyclinic("compare-classical", hospital.path, "--task", "demo_survival", "--out", tmp_path / "b").refusal
-    assert refused.startswith("only a network answers time to event")
+    assert refused.startswith("only a network predicts time to event")
 
 
 @pytest.mark.parametrize("folds", [(), ("--folds", 2)])

@@ -65,7 +65,7 @@ def test_an_unknown_task_is_refused_with_the_choices(polyclinic):
 
 def test_a_task_that_would_leak_is_refused(polyclinic, tmp_path):
     (tmp_path / "leak.yaml").write_text("name: leak\nkind: binary\ntarget: {codes: LAB//lactate//mmol/L, above: 2}\n")
-    assert "is the outcome and an input as well" in polyclinic("tasks", tmp_path / "leak.yaml").refusal
+    assert "is the outcome and also an input" in polyclinic("tasks", tmp_path / "leak.yaml").refusal
 
 
 def test_options_that_would_do_nothing_are_refused(polyclinic, tmp_path):

@@ -124,7 +124,7 @@ def note() -> NoteAttribution:
     layout, scored = NoteLayout.of(NOTES), []
     for word in layout.words:
         score = WEIGHTS.get(word.text, 0.004)
-        text, denied = NOTES[word.note].text[word.start : word.end], layout.is_denied(word)
+        text, denied = NOTES[word.note].text[word.start : word.end], layout.is_negated(word)
         scored.append(WordScore(text, layout.section(word), word.note, word.start, word.end, score, denied))
     return NoteAttribution(tuple(scored), marks=0.01)
 

@@ -10,12 +10,12 @@ from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS, known_at
 Row = tuple[int, float | None, str, float | str | None]
 """Subject, hours after the origin (None: static), code, value."""
 
-ASKED = 48.0
-"""Hours after the origin at which the tests ask."""
+PREDICTION_HOUR = 48.0
+"""Hours after the origin of the prediction time."""
 
 
 def events(rows: list[Row]) -> pl.DataFrame:
-    """Write rows as events."""
+    """Convert rows to events."""
     return pl.DataFrame(
         {
             "subject_id": [subject for subject, *_ in rows],
@@ -29,8 +29,8 @@ def events(rows: list[Row]) -> pl.DataFrame:
     )
 
 
-def samples_of(subjects: list[int], hours: float = ASKED) -> pl.DataFrame:
-    """Ask of each subject once; samples are numbered from 100, in the order given."""
+def samples_of(subjects: list[int], hours: float = PREDICTION_HOUR) -> pl.DataFrame:
+    """Return one sample per subject, numbered from 100 in the order given."""
     return pl.DataFrame(
         {
             "sample": range(100, 100 + len(subjects)),
@@ -42,7 +42,7 @@ def samples_of(subjects: list[int], hours: float = ASKED) -> pl.DataFrame:
 
 
 def known_of(rows: list[Row], samples: pl.DataFrame) -> pl.DataFrame:
-    """Cut the record."""
+    """Return the events known at each sample's prediction time."""
     return known_at(events(rows), samples)
 
 
@@ -51,7 +51,7 @@ _HOURS = st.none() | st.sampled_from([0.0, 1.0, 24.0, 47.5, 48.0]) | st.floats(0
 
 
 def row_of(subjects: st.SearchStrategy[int], hours: st.SearchStrategy[float | None] = _HOURS) -> st.SearchStrategy[Row]:
-    """Draw an event of any kind."""
+    """Strategy for an event of any kind."""
     return st.one_of(
         st.tuples(subjects, hours, st.sampled_from(["LAB//a//u", "VITAL//b//u", "DEMOGRAPHIC//age//years"]), _NUMBERS),
         st.tuples(
@@ -76,4 +76,4 @@ TRAINING: list[Row] = [
     *((subject, 5.0 * subject, "VITAL//b//u", 1.5**subject) for subject in (1, 3)),
     *((subject, 9.0, "PROCEDURE//p", None) for subject in (1, 3)),
 ]
-"""Enough for every kind of feature to be fitted on subjects 1 to 3."""
+"""Sufficient to fit every kind of feature on subjects 1 to 3."""

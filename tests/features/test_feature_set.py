@@ -26,56 +26,56 @@ def known(hospital, samples):
 
 @pytest.fixture(scope="module")
 def fitted(hospital, cache, samples, known):
-    return FeatureSet.of(FEATURIZERS, {}, cache).reading(hospital.blob).fit(known, samples)
+    return FeatureSet.of(FEATURIZERS, {}, cache).set_blobs(hospital.blob).fit(known, samples)
 
 
-def test_an_unknown_input_is_refused_with_the_choices(cache):
+def test_unknown_input_raises_with_the_choices(cache):
     with pytest.raises(ValueError, match="unknown input 'genome': choose from structured, series, note, image"):
         FeatureSet.of(["genome"], {}, cache)
 
 
-def test_inputs_keep_one_order_however_they_are_named(cache):
+def test_inputs_have_a_canonical_order(cache):
     assert FeatureSet.of(["image", "structured", "note"], {}, cache).modalities == ("structured", "note", "image")
 
 
-def test_options_reach_their_featurizer(cache):
+def test_options_are_passed_to_their_featurizer(cache):
     options = {"image": ImageOptions(max_views=2), "note": NoteOptions(tfidf=("char",))}
     made = FeatureSet.of(["image", "note"], options, cache).featurizers
     assert made["image"].options.max_views == 2
     assert made["note"].options.tfidf == ("char",)
 
 
-def test_every_modality_has_its_arrays_one_row_a_sample(fitted, known, samples):
+def test_every_modality_has_arrays_with_one_row_per_sample(fitted, known, samples):
     arrays = fitted.transform(known, samples)
     assert list(arrays) == list(FEATURIZERS)
-    for one in arrays.values():
-        assert one["present"].dtype == bool
-        assert {array.shape[0] for array in one.values()} == {samples.height}
+    for of_modality in arrays.values():
+        assert of_modality["present"].dtype == bool
+        assert {array.shape[0] for array in of_modality.values()} == {samples.height}
 
 
-def test_classical_arrays_come_only_if_asked_for(fitted, known, samples):
-    with_classical, without = (fitted.transform(known, samples, classical=asked) for asked in (True, False))
+def test_classical_arrays_are_optional(fitted, known, samples):
+    with_classical, without = (fitted.transform(known, samples, classical=classical) for classical in (True, False))
     assert {"raw"} == with_classical["structured"].keys() - without["structured"].keys()
     assert {"tfidf"} == with_classical["note"].keys() - without["note"].keys()
     assert with_classical["structured"]["raw"].shape[1] == len(fitted.names()["structured"])
     assert with_classical["note"]["tfidf"].shape[1] == len(fitted.names()["note"])
 
 
-def test_saved_and_rebuilt_it_gives_the_same_arrays(fitted, known, samples, cache, hospital, tmp_path):
+def test_save_and_from_state_preserve_arrays(fitted, known, samples, cache, hospital, tmp_path):
     fitted.save(tmp_path / "features.json")
     state = json.loads((tmp_path / "features.json").read_text())
-    again = FeatureSet.from_state(state, cache).reading(hospital.blob)
+    again = FeatureSet.from_state(state, cache).set_blobs(hospital.blob)
     assert again.modalities == fitted.modalities
     assert again.names() == fitted.names()
-    here, there = (one.transform(known, samples, classical=False) for one in (fitted, again))
-    for modality, arrays in here.items():
+    before, after = (features.transform(known, samples, classical=False) for features in (fitted, again))
+    for modality, arrays in before.items():
         for name, array in arrays.items():
-            assert np.asarray(array).tobytes() == np.asarray(there[modality][name]).tobytes(), f"{modality} {name}"
+            assert np.asarray(array).tobytes() == np.asarray(after[modality][name]).tobytes(), f"{modality} {name}"
     again.save(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "features.json").read_bytes()
 
 
-def test_codes_are_ignored_only_if_no_featurizer_uses_them(fitted, known):
+def test_ignored_codes_are_those_unused_by_every_featurizer(fitted, known):
     assert fitted.ignored(known) == {}
     renamed = known.with_columns(
         code=pl.col("code").replace({"VITAL//spo2//%": "VITAL//o2//%", "DEMOGRAPHIC//sex": "DEMOGRAPHIC//gender"})

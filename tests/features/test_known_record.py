@@ -19,7 +19,7 @@ ROWS = [
 ]
 
 
-def test_what_is_known_of_the_inputs():
+def test_known_inputs_excludes_other_codes_and_later_events():
     known = known_inputs(events(ROWS).lazy(), samples_of([2, 1]), Inputs(exclude="NOTE//*"))
     assert known.select("sample", "code", "numeric_value").rows() == [
         (100, "LAB//a", 3.0),
@@ -28,7 +28,7 @@ def test_what_is_known_of_the_inputs():
     ]
 
 
-def test_the_package_brings_no_torch_in():
+def test_importing_the_package_does_not_import_torch():
     program = (
         "import sys, polyclinic.features as features; features.StructuredFeaturizer, features.SeriesFeaturizer;"
         "print([name for name in ('torch', 'sklearn', 'matplotlib') if name in sys.modules])"
@@ -37,11 +37,11 @@ def test_the_package_brings_no_torch_in():
     assert done.stdout.strip() == "[]"
 
 
-def test_an_unknown_name_is_an_attribute_error():
+def test_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="WaveformFeaturizer"):
         polyclinic.features.WaveformFeaturizer  # noqa: B018
 
 
 @pytest.mark.parametrize("name", polyclinic.features.__all__)
-def test_every_name_is_there(name):
+def test_every_exported_name_exists(name):
     assert getattr(polyclinic.features, name) is not None

@@ -11,7 +11,7 @@ KEYS = st.lists(st.tuples(st.integers(0, 4), st.integers(-3, 3), st.integers(-2,
 
 
 @given(KEYS, st.booleans())
-def test_ordered_is_the_lexical_order(keys, presorted):
+def test_ordered_is_lexicographic(keys, presorted):
     keys = sorted(keys, key=lambda key: key[0] if presorted else 0)
     group, first, second = np.array(keys, dtype=np.int64).reshape(-1, 3).T
     order = ordered(group, first.astype(float), second.astype(float))
@@ -19,7 +19,7 @@ def test_ordered_is_the_lexical_order(keys, presorted):
     assert [keys[place] for place in order] == sorted(keys)
 
 
-def test_measurements_are_sorted_and_hours_count_back_from_the_question():
+def test_measurements_are_sorted_and_hours_precede_the_prediction():
     samples = samples_of([2, 1])
     rows = [
         (1, 47, "LAB//a", 3.0),
@@ -40,13 +40,13 @@ def test_measurements_are_sorted_and_hours_count_back_from_the_question():
     assert events.within([(-1, 0.5), (2.5, 4)]).value.tolist() == [0, 0.5, 4, 2.5, 3]
 
 
-def test_bare_codes_count_as_one_whatever_they_hold():
+def test_bare_codes_have_the_value_one():
     samples = samples_of([1])
     known = known_of([(1, 1, "DIAGNOSIS//x", None), (1, 2, "DIAGNOSIS//x", 7.0), (1, 3, "LAB//a", None)], samples)
     assert measure(known, samples, ["DIAGNOSIS//x", "LAB//a"], bare=[0]).value.tolist() == [1, 1]
 
 
-def test_encode_and_sample_rows_mark_strangers():
+def test_encode_and_sample_rows_return_minus_one_if_absent():
     samples = samples_of([5, 3])
     known = known_of([(3, 1, "A", None), (5, 1, "B", None), (5, 2, "C", None)], samples)
     assert encode(known["code"], ["C", "A"]).tolist() == [-1, 0, 1]
@@ -56,7 +56,7 @@ def test_encode_and_sample_rows_mark_strangers():
     assert sample_rows(known, samples[:0]).tolist() == [-1, -1, -1]
 
 
-def test_the_latest_categories_count():
+def test_only_the_latest_categories_are_returned():
     samples = samples_of([1, 2, 3])
     rows = [
         (1, None, "A", "old"),
@@ -72,7 +72,7 @@ def test_the_latest_categories_count():
     assert found == [(0, 1, -1), (0, 1, 1), (1, 0, 0), (1, 1, 2)]
 
 
-def test_frequent_categories_are_counted_by_sample():
+def test_frequent_categories_count_samples():
     rows = [(subject, None, "A", text) for subject, text in [(1, "x"), (2, "x"), (3, "y"), (2, "z"), (3, "z")]]
     known = known_of([*rows, (1, 1, "A", "y"), (1, 2, "A", "q"), (1, 3, "A", "q")], samples_of([1, 2, 3]))
     assert frequent_categories(known, ["A", "B"], least=2, most=9) == {"A": ["x", "y", "z"], "B": []}

@@ -1,4 +1,4 @@
-"""Nothing from the future: whatever happens after the prediction time changes no bit of any answer."""
+"""Nothing from the future: events after the prediction time do not affect any prediction."""
 
 from datetime import timedelta
 
@@ -19,11 +19,11 @@ def assert_same_bits(these, those):
     for modality, arrays in these.items():
         assert arrays.keys() == those[modality].keys()
         for name, array in arrays.items():
-            one, other = (
+            first, second = (
                 each.toarray() if sparse.issparse(each) else np.asarray(each) for each in (array, those[modality][name])
             )
-            assert one.dtype == other.dtype
-            assert one.tobytes() == other.tobytes(), f"{modality} {name}"
+            assert first.dtype == second.dtype
+            assert first.tobytes() == second.tobytes(), f"{modality} {name}"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def times(hospital):
 
 @pytest.fixture(scope="module")
 def past(hospital, times, tmp_path_factory):
-    """The hospital with events of every kind at the very prediction time, the last that may be seen."""
+    """The hospital with events of every kind exactly at the prediction time, the latest that are inputs."""
     return rewritten(
         hospital,
         tmp_path_factory.mktemp("past"),
@@ -44,7 +44,7 @@ def past(hospital, times, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def other_future(past, times, tmp_path_factory):
-    """The same past; all outcomes changed, and events of every modality right after the prediction time and later."""
+    """The same past, with all outcomes changed and events of every modality added after the prediction time."""
 
     def change(events):
         times_by_subject = events.join(times, on="subject_id", how="left", maintain_order="left")
@@ -56,29 +56,29 @@ def other_future(past, times, tmp_path_factory):
     return rewritten(past, tmp_path_factory.mktemp("future"), change, NOISE)
 
 
-def test_the_future_did_change(past, other_future):
+def test_events_after_the_prediction_time_differ(past, other_future):
     before, after = (cohort.events().collect() for cohort in (past, other_future))
     assert after.height > before.height + 1000
     outcomes = [frame.filter(pl.col("code") == "OUTCOME//deterioration")["numeric_value"] for frame in (before, after)]
     assert outcomes[0].mean() != pytest.approx(outcomes[1].mean())
 
 
-def test_no_array_changes(every_kind, past, other_future, times):
+def test_later_events_do_not_change_arrays(every_kind, past, other_future, times):
     bundle = every_kind.bundle()
     samples = number_samples(times)
     assert_same_bits(bundle.arrays(past, samples), bundle.arrays(other_future, samples))
 
 
 @pytest.mark.parametrize("which", ["trained", "every_kind"])
-def test_no_answer_changes(which, past, other_future, request):
+def test_later_events_do_not_change_predictions(which, past, other_future, request):
     bundle = request.getfixturevalue(which).bundle()
-    here, there = bundle.predict(past), bundle.predict(other_future)
-    assert here.frame.equals(there.frame)
-    assert here.ignored == there.ignored
+    before, after = bundle.predict(past), bundle.predict(other_future)
+    assert before.frame.equals(after.frame)
+    assert before.ignored == after.ignored
 
 
 @pytest.mark.parametrize("modality", ["structured", "series", "note", "image"])
-def test_a_moment_earlier_the_same_events_do_change_the_answers(modality, trained, hospital, times, tmp_path):
+def test_events_just_before_the_prediction_time_change_predictions(modality, trained, hospital, times, tmp_path):
     bundle, samples = trained.bundle(), number_samples(times)
     earlier = rewritten(
         hospital, tmp_path / "earlier", lambda events: added(events, times, JUST_BEFORE, [modality]), NOISE
@@ -93,11 +93,11 @@ def test_a_moment_earlier_the_same_events_do_change_the_answers(modality, traine
         assert (np.abs(after - before) > 1e-5).mean() > 0.9
 
 
-def test_what_is_learnt_does_not_hang_on_later_inputs(trained, hospital, times, cache, tmp_path):
+def test_fitting_does_not_depend_on_later_inputs(trained, hospital, times, cache, tmp_path):
     inputs = list(ONE_OF_EACH)[:4]
     later = rewritten(hospital, tmp_path / "later", lambda events: added(events, times, JUST_AFTER, inputs), NOISE)
     fit_study(STUDY, later, cache=cache).bundle.save(tmp_path / "bundle")
-    learnt = files_of(tmp_path / "bundle")
-    learnt.pop("bundle.json")  # names the cohort
-    assert learnt.items() <= files_of(trained.folder).items()
+    fitted = files_of(tmp_path / "bundle")
+    fitted.pop("bundle.json")  # names the cohort
+    assert fitted.items() <= files_of(trained.folder).items()
     assert Bundle.load(tmp_path / "bundle").predict(hospital).frame.equals(trained.bundle().predict(hospital).frame)

@@ -1,4 +1,4 @@
-"""Small inputs of every modality, and the smallest configurations that read them."""
+"""Small inputs of every modality, and minimal configurations for them."""
 
 import torch
 from torch import Tensor
@@ -114,12 +114,12 @@ def encode(network: Encoder, tensors: dict[str, Tensor]) -> Tokens:
 
 
 def pooled(tokens: Tokens) -> Tensor:
-    """What a reader of the tokens can see: real tokens only."""
+    """Token values, 0 where masked."""
     return tokens.values.masked_fill(~tokens.mask[..., None], 0)
 
 
-def garbage(tensor: Tensor) -> Tensor:
-    """Something of the same shape that no computation should survive."""
+def invalid(tensor: Tensor) -> Tensor:
+    """Invalid values of the same shape, which would spoil any computation."""
     if tensor.dtype == torch.bool:
         return torch.ones_like(tensor)
     if tensor.is_floating_point():

@@ -1,4 +1,4 @@
-"""Small cohorts written out by hand."""
+"""Small cohorts for tests."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,7 +14,7 @@ Row = tuple[int, float | None, str, float | str | None]
 
 
 def events(rows: list[Row]) -> pl.DataFrame:
-    """Write rows as events."""
+    """Convert rows to events."""
     return pl.DataFrame(
         {
             "subject_id": [subject for subject, *_ in rows],
@@ -30,7 +30,7 @@ def events(rows: list[Row]) -> pl.DataFrame:
 
 @pytest.fixture
 def cohort_of(tmp_path: Path) -> Callable[[list[Row]], Cohort]:
-    """Write a cohort of some events and open it."""
+    """A function that writes a cohort of events and opens it."""
 
     def make(rows: list[Row]) -> Cohort:
         with CohortWriter(tmp_path / "cohort", source="test") as writer:

@@ -1,4 +1,4 @@
-"""The built-in tasks on what the readers and the demo write."""
+"""The built-in tasks on cohorts of the readers and the demo."""
 
 import polars as pl
 import pytest
@@ -23,27 +23,27 @@ def demo(tmp_path_factory) -> tuple[Cohort, pl.DataFrame]:
 
 
 @pytest.mark.parametrize("name", DEMO)
-def test_demo_tasks_answer_for_everyone_of_whom_something_is_known(demo, name):
+def test_demo_tasks_label_nearly_every_subject(demo, name):
     cohort, truth = demo
     labels = label(cohort, BUILT_IN[name])
-    asked = prediction_times(cohort, BUILT_IN[name])
-    assert asked.height > 0.9 * truth.height
-    assert labels.frame.height + sum(labels.unknown.values()) == asked.height
+    times = prediction_times(cohort, BUILT_IN[name])
+    assert times.height > 0.9 * truth.height
+    assert labels.frame.height + sum(labels.unknown.values()) == times.height
     assert set(labels.unknown) <= {UNRECORDED}
-    assert labels.frame.height > 0.9 * asked.height
+    assert labels.frame.height > 0.9 * times.height
 
 
-def test_demo_deterioration_is_the_truth(demo):
+def test_demo_deterioration_equals_the_truth(demo):
     cohort, truth = demo
     labels = label(cohort, BUILT_IN["demo_deterioration"]).frame
-    together = labels.join(truth.filter("known"), left_on="subject_id", right_on="patient")
-    assert together.height == labels.height
-    assert together["boolean_value"].to_list() == together["deteriorated"].to_list()
+    joined = labels.join(truth.filter("known"), left_on="subject_id", right_on="patient")
+    assert joined.height == labels.height
+    assert joined["boolean_value"].to_list() == joined["deteriorated"].to_list()
     assert 0 < labels["boolean_value"].mean() < 1
 
 
 @pytest.mark.parametrize("name", DEMO)
-def test_no_demo_outcome_is_known_when_asking(demo, name):
+def test_no_demo_outcome_is_known_at_the_prediction_time(demo, name):
     cohort, _ = demo
     samples = number_samples(prediction_times(cohort, BUILT_IN[name]))
     known = known_at(cohort.events(), samples).collect()
@@ -71,7 +71,7 @@ def test_covid_cxr(cohort_of):
     assert death.unknown == {UNRECORDED: 1}
 
 
-def test_indiana_is_asked_before_the_report_is_written(cohort_of):
+def test_indiana_is_predicted_before_the_report_is_written(cohort_of):
     rows = [
         (1, 0, "NOTE//indication", "Chest pain."),
         (1, 1, "NOTE//impression", "Normal chest."),

@@ -8,7 +8,7 @@ from polyclinic.tasks.durations import duration_in_words, parse_duration, write_
 
 
 @pytest.mark.parametrize(
-    ("written", "duration"),
+    ("text", "duration"),
     [
         ("48h", timedelta(days=2)),
         ("1.5 d", timedelta(hours=36)),
@@ -20,18 +20,18 @@ from polyclinic.tasks.durations import duration_in_words, parse_duration, write_
         (timedelta(hours=1), timedelta(hours=1)),
     ],
 )
-def test_reads_durations(written, duration):
-    assert parse_duration(written) == duration
+def test_parse_duration(text, duration):
+    assert parse_duration(text) == duration
 
 
-@pytest.mark.parametrize("written", ["48", 48, "h", "48 parsecs", "", None, "2dd", "nan h"])
-def test_refuses_what_is_no_duration(written):
+@pytest.mark.parametrize("text", ["48", 48, "h", "48 parsecs", "", None, "2dd", "nan h"])
+def test_invalid_durations_raise(text):
     with pytest.raises(ValueError, match="such as 48h"):
-        parse_duration(written)
+        parse_duration(text)
 
 
 @given(st.timedeltas(min_value=timedelta(days=-4000), max_value=timedelta(days=4000)))
-def test_what_is_written_reads_back_equal(duration):
+def test_durations_round_trip(duration):
     assert parse_duration(write_duration(duration)) == duration
 
 

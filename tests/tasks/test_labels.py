@@ -15,15 +15,15 @@ def task(kind, target, **parts):
     return Task(**{"name": "x", "kind": kind, "target": target, "prediction": AT_TEN, **parts})
 
 
-def answer(cohort_of, question, *, rows, subjects=range(1, 7)):
-    """Give what is answered of whom, everybody being known by hour 10, and the counts of who is not answered."""
+def labels_of(cohort_of, definition, *, rows, subjects=range(1, 7)):
+    """Return the label of each subject, and the counts of subjects without; all have an input before hour 10."""
     known = [(subject, 0, "LAB//a", 1.0) for subject in subjects]
-    labels = label(cohort_of([*known, *rows]), question)
+    labels = label(cohort_of([*known, *rows]), definition)
     assert labels.frame.null_count().sum_horizontal().item() == 0
     assert labels.frame.height + sum(labels.unknown.values()) == len(subjects)
     values = labels.frame.drop("subject_id", "prediction_time")
-    answers = values.rows() if values.width > 1 else values.to_series().to_list()
-    return dict(zip(labels.frame["subject_id"].to_list(), answers, strict=True)), labels.unknown
+    actual = values.rows() if values.width > 1 else values.to_series().to_list()
+    return dict(zip(labels.frame["subject_id"].to_list(), actual, strict=True)), labels.unknown
 
 
 def test_unknown_is_not_negative(cohort_of):
@@ -34,32 +34,34 @@ def test_unknown_is_not_negative(cohort_of):
         (4, 99, "OUTCOME//died", 1),
         (5, 11, "OUTCOME//died", -1),
     ]
-    answers, unknown = answer(cohort_of, task("binary", {"codes": "OUTCOME//died"}, horizon="1d"), rows=rows)
-    assert answers == {1: True, 2: False}
+    actual, unknown = labels_of(cohort_of, task("binary", {"codes": "OUTCOME//died"}, horizon="1d"), rows=rows)
+    assert actual == {1: True, 2: False}
     assert unknown == {TOO_EARLY: 1, TOO_LATE: 1, UNUSABLE: 1, UNRECORDED: 1}
 
 
 @pytest.mark.parametrize(
-    ("hour", "answered"), [(10, False), (10.0001, True), (34, True), (34.0001, False), (None, True)]
+    ("hour", "labelled"), [(10, False), (10.0001, True), (34, True), (34.0001, False), (None, True)]
 )
-def test_the_window_is_open_on_the_left_and_closed_on_the_right(cohort_of, hour, answered):
+def test_label_window_is_open_on_the_left_and_closed_on_the_right(cohort_of, hour, labelled):
     rows = [(1, hour, "OUTCOME//died", 1), (2, 20, "OUTCOME//died", 0)]
-    answers, _ = answer(cohort_of, task("binary", {"codes": "OUTCOME//died"}, horizon="1d"), rows=rows, subjects=[1, 2])
-    assert answers == ({1: True, 2: False} if answered else {2: False})
+    actual, _ = labels_of(
+        cohort_of, task("binary", {"codes": "OUTCOME//died"}, horizon="1d"), rows=rows, subjects=[1, 2]
+    )
+    assert actual == ({1: True, 2: False} if labelled else {2: False})
 
 
 @pytest.mark.parametrize(("pick", "expected"), [("any", True), ("all", False), ("first", False), ("last", True)])
-def test_picks_among_several_answers(cohort_of, pick, expected):
+def test_pick_among_several_values(cohort_of, pick, expected):
     rows = [(1, 12, "OUTCOME//x", 0), (1, 13, "OUTCOME//x", 7), (1, 14, "OUTCOME//x", 1)]
-    answers, _ = answer(cohort_of, task("binary", {"codes": "OUTCOME//x", "pick": pick}), rows=rows, subjects=[1])
-    assert answers == {1: expected}
+    actual, _ = labels_of(cohort_of, task("binary", {"codes": "OUTCOME//x", "pick": pick}), rows=rows, subjects=[1])
+    assert actual == {1: expected}
 
 
 def test_binary_bounds(cohort_of):
     rows = [(1, 12, "LAB//k", 7.1), (2, 12, "LAB//k", 2.0), (3, 12, "LAB//k", 4.0), (4, 2, "LAB//k", 9.0)]
-    question = task("binary", {"codes": "LAB//k", "above": 6, "below": 3}, inputs={"history_of_target": True})
-    answers, unknown = answer(cohort_of, question, rows=rows)
-    assert answers == {1: True, 2: True, 3: False}
+    definition = task("binary", {"codes": "LAB//k", "above": 6, "below": 3}, inputs={"history_of_target": True})
+    actual, unknown = labels_of(cohort_of, definition, rows=rows)
+    assert actual == {1: True, 2: True, 3: False}
     assert unknown == {TOO_EARLY: 1, UNRECORDED: 2}
 
 
@@ -73,29 +75,29 @@ def test_binary_categories(cohort_of):
         (5, None, "OUTCOME//finding", "Legionella"),
     ]
     target = {"codes": "OUTCOME//finding", "read": "category", "positive": "*COVID-19*"}
-    answers, unknown = answer(cohort_of, task("binary", {**target, "when": "any"}), rows=rows)
-    assert answers == {1: True, 2: True, 3: False, 4: False, 5: False}
-    answers, unknown = answer(cohort_of, task("binary", {**target, "negative": "pneumonia"}), rows=rows)
-    assert answers == {1: True, 2: True, 3: False}
+    actual, unknown = labels_of(cohort_of, task("binary", {**target, "when": "any"}), rows=rows)
+    assert actual == {1: True, 2: True, 3: False, 4: False, 5: False}
+    actual, unknown = labels_of(cohort_of, task("binary", {**target, "negative": "pneumonia"}), rows=rows)
+    assert actual == {1: True, 2: True, 3: False}
     assert unknown == {TOO_EARLY: 1, UNUSABLE: 1, UNRECORDED: 1}
 
 
-def test_absence_is_an_answer_only_after_follow_up(cohort_of):
+def test_absence_is_a_label_only_after_follow_up(cohort_of):
     rows = [
         (1, 12, "DIAGNOSIS//mi", None),
-        (2, 40, "LAB//a", 1.0),  # seen after the horizon without it
-        (3, 20, "LAB//a", 1.0),  # lost before the horizon
-        (4, 20, "PROCEDURE//discharge", None),  # nothing more can happen
-        (5, 40, "DIAGNOSIS//mi", None),  # after the horizon: not within it
+        (2, 40, "LAB//a", 1.0),  # followed up beyond the horizon
+        (3, 20, "LAB//a", 1.0),  # lost to follow-up before the horizon
+        (4, 20, "PROCEDURE//discharge", None),  # discharged
+        (5, 40, "DIAGNOSIS//mi", None),  # after the horizon
     ]
     target = {"codes": "DIAGNOSIS//mi", "read": "presence", "closed_by": "PROCEDURE//discharge"}
-    question = task("binary", target, horizon="1d", inputs={"exclude": "DIAGNOSIS//mi"})
-    answers, unknown = answer(cohort_of, question, rows=rows)
-    assert answers == {1: True, 2: False, 4: False, 5: False}
+    definition = task("binary", target, horizon="1d", inputs={"exclude": "DIAGNOSIS//mi"})
+    actual, unknown = labels_of(cohort_of, definition, rows=rows)
+    assert actual == {1: True, 2: False, 4: False, 5: False}
     assert unknown == {NOT_FOLLOWED: 2}
     complete = task("binary", {**target, "complete": True}, inputs={"exclude": "DIAGNOSIS//mi"})
-    answers, _ = answer(cohort_of, complete, rows=rows)
-    assert answers == {1: True, 2: False, 3: False, 4: False, 5: True, 6: False}
+    actual, _ = labels_of(cohort_of, complete, rows=rows)
+    assert actual == {1: True, 2: False, 3: False, 4: False, 5: True, 6: False}
 
 
 def test_multiclass_by_category_and_by_code(cohort_of):
@@ -107,12 +109,12 @@ def test_multiclass_by_category_and_by_code(cohort_of):
         (4, 12, "OUTCOME//A41", None),
     ]
     target = {"codes": "OUTCOME//cause", "read": "category", "classes": {"heart": "cardiac*", "infection": "sepsis"}}
-    answers, unknown = answer(cohort_of, task("multiclass", target), rows=rows)
-    assert answers == {1: "heart", 2: "infection"}
+    actual, unknown = labels_of(cohort_of, task("multiclass", target), rows=rows)
+    assert actual == {1: "heart", 2: "infection"}
     assert unknown == {UNUSABLE: 1, UNRECORDED: 3}
     by_code = {"read": "presence", "complete": True, "classes": {"heart": "OUTCOME//I*", "infection": "OUTCOME//A*"}}
-    answers, _ = answer(cohort_of, task("multiclass", by_code), rows=rows)
-    assert answers == {4: "infection"}  # which came first
+    actual, _ = labels_of(cohort_of, task("multiclass", by_code), rows=rows)
+    assert actual == {4: "infection"}  # the first
 
 
 def test_multilabel(cohort_of):
@@ -127,15 +129,15 @@ def test_multilabel(cohort_of):
         (5, 12, "OUTCOME//nodule", 0),
     ]
     texts = {"codes": "OUTCOME//finding", "read": "category", "classes": {"nodule": "nodule", "effusion": "effusion"}}
-    answers, unknown = answer(cohort_of, task("multilabel", texts), rows=rows)
-    assert answers == {1: "nodule|effusion", 2: ""}
+    actual, unknown = labels_of(cohort_of, task("multilabel", texts), rows=rows)
+    assert actual == {1: "nodule|effusion", 2: ""}
     assert unknown == {UNRECORDED: 4}
     values = {"read": "value", "classes": {"effusion": "OUTCOME//effusion", "nodule": "OUTCOME//nodule"}}
-    answers, unknown = answer(cohort_of, task("multilabel", values), rows=rows)
-    assert answers == {3: "effusion", 5: ""}
-    assert unknown == {UNUSABLE: 1, UNRECORDED: 3}  # of 4 the nodule is not known
-    answers, unknown = answer(cohort_of, task("multilabel", {**values, "read": "presence"}, horizon="2h"), rows=rows)
-    assert answers == {1: "", 2: "", 3: "effusion|nodule", 4: "effusion", 5: "effusion|nodule"}
+    actual, unknown = labels_of(cohort_of, task("multilabel", values), rows=rows)
+    assert actual == {3: "effusion", 5: ""}
+    assert unknown == {UNUSABLE: 1, UNRECORDED: 3}  # the nodule of 4 is unknown
+    actual, unknown = labels_of(cohort_of, task("multilabel", {**values, "read": "presence"}, horizon="2h"), rows=rows)
+    assert actual == {1: "", 2: "", 3: "effusion|nodule", 4: "effusion", 5: "effusion|nodule"}
     assert unknown == {NOT_FOLLOWED: 1}
 
 
@@ -149,54 +151,54 @@ def test_regression(cohort_of, pick, expected):
         (1, 14, "OUTCOME//x", 2.0),
         (2, 9, "OUTCOME//x", 3.0),
     ]
-    answers, unknown = answer(cohort_of, task("regression", {"codes": "OUTCOME//x", "pick": pick}), rows=rows)
-    assert answers == {1: pytest.approx(expected)}
+    actual, unknown = labels_of(cohort_of, task("regression", {"codes": "OUTCOME//x", "pick": pick}), rows=rows)
+    assert actual == {1: pytest.approx(expected)}
     assert unknown == {TOO_EARLY: 1, UNRECORDED: 4}
 
 
-def test_time_to_event_by_the_event_itself(cohort_of):
+def test_time_to_event_from_event_times(cohort_of):
     rows = [
         (1, 34, "OUTCOME//death", None),
-        (2, 22, "LAB//a", 1.0),  # last seen alive
-        (3, 5, "LAB//a", 1.0),  # never seen after the question
+        (2, 22, "LAB//a", 1.0),  # last recorded alive
+        (3, 5, "LAB//a", 1.0),  # nothing recorded after the prediction
         (4, 10 + 24 * 40, "OUTCOME//death", None),
         (5, 10 + 24 * 90, "LAB//a", 1.0),
     ]
     target = {"codes": "OUTCOME//death"}
-    answers, unknown = answer(cohort_of, task("time_to_event", target), rows=rows)
-    assert answers == {1: (True, 1.0), 2: (False, 0.5), 4: (True, 40.0), 5: (False, 90.0)}
+    actual, unknown = labels_of(cohort_of, task("time_to_event", target), rows=rows)
+    assert actual == {1: (True, 1.0), 2: (False, 0.5), 4: (True, 40.0), 5: (False, 90.0)}
     assert unknown == {NOT_FOLLOWED: 2}
-    answers, unknown = answer(cohort_of, task("time_to_event", {**target, "unit": "h"}, horizon="30d"), rows=rows)
-    assert answers == {1: (True, 24.0), 2: (False, 12.0), 4: (False, 720.0), 5: (False, 720.0)}
+    actual, unknown = labels_of(cohort_of, task("time_to_event", {**target, "unit": "h"}, horizon="30d"), rows=rows)
+    assert actual == {1: (True, 24.0), 2: (False, 12.0), 4: (False, 720.0), 5: (False, 720.0)}
     assert unknown == {NOT_FOLLOWED: 2}
     censored = {**target, "censored_by": "OUTCOME//discharge"}
-    answers, unknown = answer(
+    actual, unknown = labels_of(
         cohort_of, task("time_to_event", censored), rows=[*rows, (2, 46, "OUTCOME//discharge", None)]
     )
-    assert answers == {1: (True, 1.0), 2: (False, 1.5), 4: (True, 40.0)}
+    assert actual == {1: (True, 1.0), 2: (False, 1.5), 4: (True, 40.0)}
 
 
-def test_time_to_event_by_recorded_durations(cohort_of):
+def test_time_to_event_from_recorded_durations(cohort_of):
     rows = [
         (1, 12, "OUTCOME//survival", 3.0),
         (1, 12, "OUTCOME//stay", 3.0),
         (2, 12, "OUTCOME//stay", 8.0),
-        (3, 12, "OUTCOME//survival", 0.0),  # over before the question
+        (3, 12, "OUTCOME//survival", 0.0),  # before the prediction
         (4, 12, "OUTCOME//survival", -1.0),
     ]
     target = {"codes": "OUTCOME//survival", "read": "value", "censored_by": "OUTCOME//stay"}
-    answers, unknown = answer(cohort_of, task("time_to_event", target), rows=rows)
-    assert answers == {1: (True, 3.0), 2: (False, 8.0)}
+    actual, unknown = labels_of(cohort_of, task("time_to_event", target), rows=rows)
+    assert actual == {1: (True, 3.0), 2: (False, 8.0)}
     assert unknown == {UNUSABLE: 2, UNRECORDED: 2}
     since = {**target, "since": "anchor", "rounded_down": True}
-    answers, _ = answer(cohort_of, task("time_to_event", since), rows=rows)
-    assert answers == {
+    actual, _ = labels_of(cohort_of, task("time_to_event", since), rows=rows)
+    assert actual == {
         1: (True, pytest.approx(3.5 - 10 / 24)),
         2: (False, pytest.approx(8.5 - 10 / 24)),
         3: (True, pytest.approx(0.5 - 10 / 24)),
     }
-    answers, _ = answer(cohort_of, task("time_to_event", target, horizon="5d"), rows=rows)
-    assert answers == {1: (True, 3.0), 2: (False, 5.0)}
+    actual, _ = labels_of(cohort_of, task("time_to_event", target, horizon="5d"), rows=rows)
+    assert actual == {1: (True, 3.0), 2: (False, 5.0)}
 
 
 def test_time_to_event_with_an_indicator(cohort_of):
@@ -208,12 +210,12 @@ def test_time_to_event_with_an_indicator(cohort_of):
         (3, 12, "OUTCOME//days", 9.0),
     ]
     target = {"codes": "OUTCOME//days", "read": "value", "observed_by": "OUTCOME//died"}
-    answers, unknown = answer(cohort_of, task("time_to_event", target), rows=rows)
-    assert answers == {1: (True, 3.0), 2: (False, 9.0)}
+    actual, unknown = labels_of(cohort_of, task("time_to_event", target), rows=rows)
+    assert actual == {1: (True, 3.0), 2: (False, 9.0)}
     assert unknown == {UNUSABLE: 1, UNRECORDED: 3}
 
 
-QUESTIONS = [
+DEFINITIONS = [
     task("binary", {"codes": "OUTCOME//died"}),
     task("multiclass", {"codes": "OUTCOME//cause", "read": "category", "classes": {"a": "a", "b": "b"}}),
     task("multilabel", {"codes": "OUTCOME//cause", "read": "category", "classes": {"a": "a", "b": "b"}}),
@@ -223,34 +225,34 @@ QUESTIONS = [
 ROWS = [(1, 0, "LAB//a", 1.0), (1, 12, "OUTCOME//died", 1), (1, 12, "OUTCOME//cause", "b"), (2, 0, "LAB//a", 1.0)]
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.kind)
-def test_labels_are_written_in_the_schema_of_meds(cohort_of, question):
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.kind)
+def test_labels_are_written_in_meds_schema(cohort_of, definition):
     cohort = cohort_of(ROWS)
-    labels = label(cohort, question)
+    labels = label(cohort, definition)
     folder = labels.write(cohort)
     assert folder == cohort.path / "labels" / "x"
     table = pq.read_table(folder / "labels.parquet")
     LabelSchema.validate(table)
     assert table.num_rows == 1
-    again = Labels.read(cohort, question)
+    again = Labels.read(cohort, definition)
     assert again.frame.equals(labels.frame)
 
 
-def test_labels_of_another_question_are_not_read(cohort_of):
+def test_labels_of_another_definition_raise(cohort_of):
     cohort = cohort_of(ROWS)
-    with pytest.raises(TaskError, match="holds no labels"):
-        Labels.read(cohort, QUESTIONS[0])
-    label(cohort, QUESTIONS[0]).write(cohort)
-    with pytest.raises(TaskError, match="another question"):
-        Labels.read(cohort, QUESTIONS[3])
+    with pytest.raises(TaskError, match="has no labels"):
+        Labels.read(cohort, DEFINITIONS[0])
+    label(cohort, DEFINITIONS[0]).write(cohort)
+    with pytest.raises(TaskError, match="another definition"):
+        Labels.read(cohort, DEFINITIONS[3])
 
 
-def test_nobody_to_ask_says_why(cohort_of):
+def test_no_eligible_subject_raises_with_reasons(cohort_of):
     cohort = cohort_of([(1, None, "DEMOGRAPHIC//age", 3.0), (1, None, "OUTCOME//died", 1)])
-    with pytest.raises(TaskError, match=r"no event to count the prediction time from: 1.*origin"):
+    with pytest.raises(TaskError, match=r"no anchor event: 1.*origin"):
         label(cohort, task("binary", {"codes": "OUTCOME//died"}, prediction={"anchor": "last_event"}))
-    answered = label(cohort, task("binary", {"codes": "OUTCOME//died"}))
-    assert answered.frame["boolean_value"].to_list() == [True]
+    labelled = label(cohort, task("binary", {"codes": "OUTCOME//died"}))
+    assert labelled.frame["boolean_value"].to_list() == [True]
 
 
 OUTCOMES = st.lists(
@@ -264,13 +266,13 @@ OUTCOMES = st.lists(
 )
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.kind)
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.kind)
 @settings(max_examples=25, deadline=None)
 @given(OUTCOMES)
-def test_everyone_asked_is_answered_or_counted(question, rows):
+def test_every_sample_is_labelled_or_counted(definition, rows):
     known = [(subject, 0, "LAB//a", 1.0) for subject in range(1, 5)]
     try:
-        labels = label_events(events([*known, *rows]).lazy(), question)
+        labels = label_events(events([*known, *rows]).lazy(), definition)
     except TaskError:
         assume(False)
     assert labels.frame["subject_id"].is_unique().all()

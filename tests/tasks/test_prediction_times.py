@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS
 from polyclinic.tasks import Task, prediction_times
-from polyclinic.tasks.prediction_times import NO_ANCHOR, NOTHING_KNOWN, Record, ask
+from polyclinic.tasks.prediction_times import NO_ANCHOR, NO_INPUT, Record, find_prediction_times
 
 
 def task(**parts):
@@ -15,7 +15,7 @@ def task(**parts):
 
 
 def hours(cohort, task):
-    """Give (subject, hour asked) of everyone asked."""
+    """Return (subject, hour) of every prediction time."""
     times = prediction_times(cohort, task)
     assert times.columns == ["subject_id", "prediction_time"]
     return [(subject, (time - NOMINAL_ORIGIN) / timedelta(hours=1)) for subject, time in times.iter_rows()]
@@ -33,69 +33,69 @@ ROWS = [
 
 
 @pytest.mark.parametrize(
-    ("prediction", "asked"),
+    ("prediction", "expected"),
     [
         ({"anchor": "first_event", "offset": "1h"}, [(1, 3), (2, 5)]),
-        ({"anchor": "last_event"}, [(1, 9), (2, 8)]),  # an outcome is no input, and does not count
+        ({"anchor": "last_event"}, [(1, 9), (2, 8)]),  # outcomes are not inputs
         ({"anchor": "origin", "offset": "6h"}, [(1, 6), (2, 6)]),
-        ({"anchor": "origin", "offset": "1h"}, [(1, 1)]),  # a static fact is known of 1, nothing of 2
+        ({"anchor": "origin", "offset": "1h"}, [(1, 1)]),  # 1 has a static fact, 2 has nothing
         ({"anchor": "2000-01-01 07:00"}, [(1, 7), (2, 7)]),
         ({"anchor": "PROCEDURE//*"}, [(1, 5)]),
         ({"anchor": "PROCEDURE//*", "occurrence": "last"}, [(1, 9)]),
         ({"anchor": "PROCEDURE//*", "occurrence": "every", "offset": "-1h"}, [(1, 4), (1, 8)]),
     ],
 )
-def test_anchors(cohort_of, prediction, asked):
-    assert hours(cohort_of(ROWS), task(prediction=prediction)) == asked
+def test_anchors(cohort_of, prediction, expected):
+    assert hours(cohort_of(ROWS), task(prediction=prediction)) == expected
 
 
 @pytest.mark.parametrize("exclusion", [{"fewer_events_than": 2}, {"shorter_than": "1h"}])
-def test_who_has_a_date_of_birth_and_nothing_else_has_too_little(cohort_of, exclusion):
+def test_date_of_birth_is_not_an_event_for_exclusions(cohort_of, exclusion):
     born = (3, -40 * 8766, "MEDS_BIRTH", None)
-    asked = prediction_times(
+    expected = prediction_times(
         cohort_of([*ROWS, born]), task(prediction={"anchor": "origin", "offset": "20h"}, exclusions=[exclusion])
     )
-    assert 3 not in asked["subject_id"]
-    assert 2 in asked["subject_id"]
+    assert 3 not in expected["subject_id"]
+    assert 2 in expected["subject_id"]
 
 
 @pytest.mark.parametrize("anchor", ["first_event", "last_event"])
-def test_a_record_does_not_begin_with_the_date_of_birth(cohort_of, anchor):
+def test_date_of_birth_is_not_an_anchor(cohort_of, anchor):
     born = [(subject, -40 * 8766, "MEDS_BIRTH", None) for subject in (1, 2, 3)]
-    asked = hours(cohort_of([*ROWS, *born]), task(prediction={"anchor": anchor}))
-    assert asked == hours(cohort_of(ROWS), task(prediction={"anchor": anchor}))
+    expected = hours(cohort_of([*ROWS, *born]), task(prediction={"anchor": anchor}))
+    assert expected == hours(cohort_of(ROWS), task(prediction={"anchor": anchor}))
     long_enough = task(prediction={"anchor": "last_event"}, exclusions=[{"shorter_than": "5h"}])
     assert hours(cohort_of([*ROWS, *born]), long_enough) == hours(cohort_of(ROWS), long_enough) == [(1, 9)]
 
 
 @pytest.mark.parametrize(
-    ("exclusion", "asked"),
+    ("exclusion", "expected"),
     [
         ({"had": "PROCEDURE//*"}, [2]),
-        ({"had": "LAB//b"}, [1, 2]),  # recorded after the question
-        ({"had": "DEMOGRAPHIC//age*"}, [2]),  # static facts are known by then
+        ({"had": "LAB//b"}, [1, 2]),  # recorded after the prediction
+        ({"had": "DEMOGRAPHIC//age*"}, [2]),  # static facts are always known
         ({"lacks": "PROCEDURE//*"}, [1]),
         ({"fewer_events_than": 3}, [1]),
         ({"shorter_than": "1h"}, [1]),
         ({"shorter_than": "4h"}, []),
     ],
 )
-def test_exclusions_judge_what_is_known_when_asking(cohort_of, exclusion, asked):
+def test_exclusions_use_the_record_up_to_the_prediction_time(cohort_of, exclusion, expected):
     at_six = task(prediction={"anchor": "origin", "offset": "6h"}, exclusions=[exclusion])
     cohort = cohort_of(ROWS)
-    assert prediction_times(cohort, at_six)["subject_id"].to_list() == asked
-    excluded = ask(Record.of(cohort.events(), at_six), at_six).excluded
-    assert sum(excluded.values()) == 2 - len(asked)
+    assert prediction_times(cohort, at_six)["subject_id"].to_list() == expected
+    excluded = find_prediction_times(Record.of(cohort.events(), at_six), at_six).excluded
+    assert sum(excluded.values()) == 2 - len(expected)
     assert set(excluded) <= {at_six.exclusions[0].in_words()}
 
 
-def test_who_is_not_asked_is_counted_by_reason(cohort_of):
+def test_exclusions_are_counted_by_reason(cohort_of):
     rows = [*ROWS, (3, None, "DEMOGRAPHIC//sex", "female"), (4, 7, "LAB//a", 1.0), (5, 1, "OUTCOME//died", 1)]
     record = cohort_of(rows).events()
     first = task(prediction={"anchor": "first_event"})
-    assert ask(Record.of(record, first), first).excluded == {NO_ANCHOR: 2}
+    assert find_prediction_times(Record.of(record, first), first).excluded == {NO_ANCHOR: 2}
     early = task(prediction={"anchor": "origin", "offset": "6h"})
-    assert ask(Record.of(record, early), early).excluded == {NOTHING_KNOWN: 2}
+    assert find_prediction_times(Record.of(record, early), early).excluded == {NO_INPUT: 2}
 
 
 EVENT = st.tuples(
@@ -125,19 +125,19 @@ def frame(rows):
     )
 
 
-@pytest.mark.parametrize("question", TASKS)
+@pytest.mark.parametrize("definition", TASKS)
 @settings(max_examples=40, deadline=None)
 @given(st.lists(EVENT, max_size=25), st.data())
-def test_neither_outcomes_nor_other_subjects_nor_the_future_move_the_question(question, rows, data):
-    asked = ask(Record.of(frame(rows), question), question).times
-    one = data.draw(st.integers(0, 3))
-    latest = asked.filter(pl.col("subject_id") == one)["prediction_time"].max()
-    alone = [
+def test_outcomes_other_subjects_and_later_events_have_no_influence(definition, rows, data):
+    expected = find_prediction_times(Record.of(frame(rows), definition), definition).frame
+    chosen = data.draw(st.integers(0, 3))
+    latest = expected.filter(pl.col("subject_id") == chosen)["prediction_time"].max()
+    relevant = [
         (subject, hour, code)
         for subject, hour, code in rows
-        if subject == one
+        if subject == chosen
         and code != "OUTCOME//died"
         and (latest is None or hour is None or NOMINAL_ORIGIN + timedelta(hours=hour) <= latest)
     ]
-    again = ask(Record.of(frame(alone), question), question).times
-    assert again.rows() == asked.filter(pl.col("subject_id") == one).rows()
+    again = find_prediction_times(Record.of(frame(relevant), definition), definition).frame
+    assert again.rows() == expected.filter(pl.col("subject_id") == chosen).rows()

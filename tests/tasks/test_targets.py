@@ -31,10 +31,10 @@ ROWS = [
 ]
 
 
-def test_tasks_share_samples_and_are_masked_where_they_do_not_answer(cohort_of):
-    together = samples(cohort_of(ROWS), [DIED, CAUSE, FINDINGS, DAYS, SURVIVAL])
-    hours = together.frame["prediction_time"].dt.hour().to_list()
-    assert list(zip(together.frame["sample"], together.frame["subject_id"], hours, strict=True)) == [
+def test_tasks_share_samples_and_mask_missing_labels(cohort_of):
+    joint = samples(cohort_of(ROWS), [DIED, CAUSE, FINDINGS, DAYS, SURVIVAL])
+    hours = joint.frame["prediction_time"].dt.hour().to_list()
+    assert list(zip(joint.frame["sample"], joint.frame["subject_id"], hours, strict=True)) == [
         (0, 1, 2),
         (1, 1, 10),
         (2, 2, 10),
@@ -47,15 +47,15 @@ def test_tasks_share_samples_and_are_masked_where_they_do_not_answer(cohort_of):
         "survival": ([[0, 0], [1, 1], [2, 0]], [False, True, True]),
     }
     for name, (values, observed) in expected.items():
-        target = together.targets[name]
+        target = joint.targets[name]
         assert target.values.dtype == np.float64
         np.testing.assert_array_equal(target.values, values)
         np.testing.assert_array_equal(target.observed, observed)
-    np.testing.assert_array_equal(together.rows([1]), [0, 1])
-    assert set(together.labels) == set(expected)
+    np.testing.assert_array_equal(joint.rows([1]), [0, 1])
+    assert set(joint.labels) == set(expected)
 
 
-def test_targets_follow_the_order_of_the_samples(cohort_of):
+def test_targets_are_in_sample_order(cohort_of):
     labels = label(cohort_of(ROWS), DAYS)
     frame = number_samples(labels.frame)
     forwards, backwards = as_targets(labels, frame), as_targets(labels, frame.reverse())

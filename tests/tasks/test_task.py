@@ -8,7 +8,7 @@ from polyclinic.tasks import BUILT_IN, Prediction, Target, Task, TaskError
 DIED = {"name": "died", "kind": "binary", "target": {"codes": "OUTCOME//died"}}
 
 
-def test_reads_yaml(tmp_path):
+def test_task_is_loaded_from_yaml(tmp_path):
     path = tmp_path / "task.yaml"
     path.write_text(
         """
@@ -30,9 +30,9 @@ def test_reads_yaml(tmp_path):
         "a record shorter than 2 hours",
     ]
     assert task.describe() == (
-        "Will sepsis begin within a day? Binary question, asked 6 hours after every PROCEDURE//admission, from what is "
-        "known by then: LAB//* or VITAL//*. The answer is the presence of DIAGNOSIS//A40* or DIAGNOSIS//A41*, within "
-        "24 hours of asking. Left out: had DIAGNOSIS//A4*; a record shorter than 2 hours."
+        "Will sepsis begin within a day? Binary task, predicted 6 hours after every PROCEDURE//admission from the "
+        "record up to then: LAB//* or VITAL//*. Target: the presence of DIAGNOSIS//A40* or DIAGNOSIS//A41*, within "
+        "24 hours of the prediction. Excluded: had DIAGNOSIS//A4*; a record shorter than 2 hours."
     )
 
 
@@ -50,7 +50,7 @@ def test_anchor_is_a_date_or_a_word(anchor, read):
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_built_in_tasks_survive_yaml_and_json(name):
+def test_built_in_tasks_round_trip_through_yaml_and_json(name):
     task = BUILT_IN[name]
     assert task.name == name
     assert Task.load(name) == task
@@ -60,7 +60,7 @@ def test_built_in_tasks_survive_yaml_and_json(name):
     assert task.description in task.describe()
 
 
-def test_no_such_task_offers_the_choices():
+def test_unknown_task_raises_with_the_choices():
     with pytest.raises(TaskError, match="physionet2012_death"):
         Task.load("nowhere.yaml")
     with pytest.raises(KeyError):
@@ -84,14 +84,14 @@ def test_no_such_task_offers_the_choices():
         ("name: x\nkind: regression\ntarget: {codes: OUTCOME//x, above: 3}", "above and below"),
         ("name: x\nkind: regression\ntarget: {codes: OUTCOME//x, positive: Y}", "positive and negative"),
         ("name: x\nkind: multiclass\ntarget: {codes: OUTCOME//x, classes: {a: a}}", "needs classes"),
-        ("name: x\nkind: multilabel\ntarget: {codes: OUTCOME//x, classes: {'a|b': a}}", "holds no"),
+        ("name: x\nkind: multilabel\ntarget: {codes: OUTCOME//x, classes: {'a|b': a}}", "must not be empty or contain"),
         ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x, classes: {a: a}}", "has no classes"),
         ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x}\nexclusions: [{had: A, lacks: B}]", "exactly one"),
         ("- a\n- b", "task"),
         ("name: [x", "not YAML"),
     ],
 )
-def test_errors_say_which_field(yaml, message):
+def test_errors_name_the_field(yaml, message):
     with pytest.raises(TaskError, match=message) as caught:
         Task.from_yaml(yaml, where="my.yaml")
     assert str(caught.value).startswith("my.yaml: ")
@@ -116,7 +116,7 @@ def test_outputs_and_target_columns(kind, extra, outputs, columns):
     assert (task.outputs, task.target_columns) == (outputs, columns)
 
 
-def test_parts_may_be_made_in_python():
+def test_parts_can_be_created_in_python():
     target = Target(codes=("OUTCOME//died",))
     task = Task(name="died", kind="binary", prediction=Prediction(offset="48h"), target=target)
     assert task == Task(**DIED, prediction={"offset": "2d"})

@@ -335,7 +335,7 @@ def test_survival_of_all_folds_is_evaluated_at_the_same_times(crossed_kinds, hos
 
 def test_the_card_states_the_rule_of_the_thresholds(crossed_kinds, trained):
     report, _, folder, _ = crossed_kinds
-    rule = "the highest threshold that found at least 80 % of those with the outcome in development."
+    rule = "the highest threshold of at least 80% sensitivity in development."
     assert (folder / "card.md").read_text().count(rule) == len(THRESHOLDED)
     assert "the threshold in the models that had not seen them (." in report[TASK].card.operating
     findings = report["demo_findings"].card.operating

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from polyclinic.assess.assessment import Abstention, ConformalSet, Cost, Record
 from polyclinic.evaluation.estimate import percent
 from polyclinic.evaluation.report.metric_names import term
-from polyclinic.models.bundle.outliers import FAR
+from polyclinic.models.bundle.outliers import OUTLIER_QUANTILE
 
 
 def abstentions_of(
@@ -25,7 +25,8 @@ def _reasons(
 ) -> Iterator[Abstention]:
     typicality = record.typicality
     if typicality is not None and typicality.far:
-        text = f"The record is unlike those of development: beyond {percent(FAR, 1)} of {typicality.samples:,}."
+        share = percent(OUTLIER_QUANTILE, 1)
+        text = f"The record is unlike those of development: beyond {share} of {typicality.samples:,}."
         yield Abstention(reason="unlike_development", text=text)
     if cost is not None and no_better_than_chance:
         text = (

@@ -33,7 +33,7 @@ class InferenceInput:
 
     @classmethod
     def of(cls, bundle: Bundle, cohort: Cohort, events: pl.DataFrame, subject: int, time: datetime) -> Self:
-        """Read what was known of the subject of `events` at a time; raises PictureError as `Sample.of` does."""
+        """Read what was known of the subject of `events` at a time; raises ImageError as `Sample.of` does."""
         sample = Sample.of(bundle, events, subject, time, cohort.blob)
         return cls(sample, bundle.ensemble.predict(sample.arrays))
 
@@ -60,14 +60,14 @@ class InferenceInput:
         latents = None if networks is None else networks.latents[:, 0]
         sample = self.sample
         structured = sample.arrays["structured"]["values"][0] if "structured" in sample.present else None
-        place = novelty.place(latents, structured)
-        if place is None:
+        score = novelty.score(latents, structured)
+        if score is None:
             return None
         return Typicality(
-            quantile=place.whole,
-            latent=place.latent,
-            structured=place.structured,
-            far=place.far,
+            quantile=score.overall,
+            latent=score.latent,
+            structured=score.structured,
+            far=score.is_outlier,
             samples=novelty.samples,
         )
 

@@ -12,7 +12,7 @@ from polyclinic.assess.assessment import AssessmentError
 from polyclinic.cohort import BIRTH
 from polyclinic.tasks import Prediction, Task
 from polyclinic.tasks.code_patterns import OUTCOMES, matching
-from polyclinic.tasks.prediction_times import Record, ask
+from polyclinic.tasks.prediction_times import Record, find_prediction_times
 
 
 class ScheduledTask(NamedTuple):
@@ -53,7 +53,7 @@ def refuse_before_first_event(events: pl.DataFrame, at: datetime) -> None:
 
 
 def _when(events: pl.DataFrame, task: Task) -> tuple[datetime | None, str]:
-    found = ask(Record.of(events.lazy(), task), task)
-    if found.times.is_empty():
-        return None, "; ".join(found.excluded) or "nothing is recorded"
-    return found.times["prediction_time"][-1], ""
+    times = find_prediction_times(Record.of(events.lazy(), task), task)
+    if times.frame.is_empty():
+        return None, "; ".join(times.excluded) or "nothing is recorded"
+    return times.frame["prediction_time"][-1], ""

@@ -19,7 +19,7 @@ from polyclinic.evaluation.metrics.conformal import (
     coverage_interval,
 )
 from polyclinic.models.bundle.development_reference import Conformity, Reference
-from polyclinic.models.ensemble.calibration import Calibrator, calibrated_by_each
+from polyclinic.models.ensemble.calibration import Calibrator, calibrate_with_each
 from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, EnsemblePredictions, TaskEnsemble
 from polyclinic.models.ensemble.members import MemberPrediction
 from polyclinic.tasks import Task
@@ -69,7 +69,7 @@ def interval_of(
     subjects; the interval is the central 95 %. Without calibrators it is the range over the networks, if they differ.
     """
     if calibrators:
-        draws = calibrated_by_each(calibrators, mixed).reshape(-1, len(answers))
+        draws = calibrate_with_each(calibrators, mixed).reshape(-1, len(answers))
         low, high = np.quantile(draws, [TAIL, 1 - TAIL], axis=0)
         basis: Basis | None = "calibration_and_networks" if len(mixed) > 1 else "calibration"
     else:

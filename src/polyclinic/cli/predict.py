@@ -39,15 +39,15 @@ def predict(
     rows, people = predictions.frame.height, predictions.frame["subject_id"].n_unique()
     if predictions.without_input:
         err.print(
-            f"caution: {predictions.without_input:,} of {predictions.asked:,} were answered without any input, by what "
-            "was usual in training; their `inputs` are none"
+            f"caution: {predictions.without_input:,} of {predictions.samples:,} were answered without any input, by "
+            "what was usual in training; their `inputs` are none"
         )
     if json:
         print_json(
             {
                 "predictions": rows,
                 "subjects": people,
-                "asked": predictions.asked,
+                "asked": predictions.samples,
                 "without_input": predictions.without_input,
                 "file": str(out_file),
                 "ignored_events": predictions.ignored,

@@ -50,11 +50,11 @@ class Sample:
         Events after the prediction time are not read.
 
         Raises:
-            PictureError: an image is missing or damaged.
+            ImageError: an image is missing or damaged.
         """
         frame = samples_of(subject_id, prediction_time)
         known = record_of(events.lazy(), frame, bundle.tasks)
-        features = bundle.features.reading(blobs)
+        features = bundle.features.set_blobs(blobs)
         arrays = features.transform(known, frame)
         return cls(subject_id, prediction_time, known, arrays, features, blobs, taken_of(events, frame))
 

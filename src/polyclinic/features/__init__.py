@@ -1,6 +1,6 @@
 """One featurizer per modality: events known at a prediction time → arrays, fitted on training subjects only.
 
-Names are loaded when first asked for, so that importing this package costs nothing and brings no torch in.
+Names are imported lazily, so that importing this package is fast and does not import torch.
 """
 
 from importlib import import_module
@@ -24,7 +24,7 @@ _NAMES_BY_MODULE = {
     "series.featurizer": ("SeriesFeaturizer", "SeriesOptions"),
     "structured.featurizer": ("StructuredFeaturizer",),
 }
-_HOME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
+_MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
     "Arrays",
@@ -44,6 +44,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -1,4 +1,4 @@
-"""What a model may see of each sample: the input codes of the record, cut at the prediction time."""
+"""The record available to a model: events of the input codes up to the prediction time."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,20 @@ from polyclinic.tasks.code_patterns import codes_of
 
 
 def known_inputs(events: pl.LazyFrame, samples: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    """Give the events of the input codes known of each sample at its prediction time, sorted by sample and time.
+    """Return each sample's events of the input codes up to its prediction time, sorted by sample and time.
 
-    `events` are a cohort's, or those of one of its subjects; `samples` has the columns `sample`, `subject_id` and
-    `prediction_time`, of which the first and the last are added to the events' own.
+    `events` are a cohort's or one subject's; `samples` has the columns `sample`, `subject_id` and `prediction_time`.
+    The columns `sample` and `prediction_time` are added to those of the events.
     """
     selected = events.filter(pl.col("code").is_in(inputs.among(codes_of(events))))
     return known_at(selected, samples).collect()
 
 
 def record_of(events: pl.LazyFrame | pl.DataFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
-    """Give what is known of the samples at their prediction times: events of the codes that every task may see."""
-    visible = codes_of(events)
+    """Return each sample's events up to its prediction time, of the codes that are inputs of every task."""
+    codes = codes_of(events)
     for task in tasks:
-        visible = task.inputs.among(visible)
-    asked = pl.col("subject_id").is_in(samples["subject_id"].unique().implode())
-    seen = events.lazy().filter(asked & pl.col("code").is_in(visible))
-    return known_at(seen, samples).collect()
+        codes = task.inputs.among(codes)
+    of_subjects = pl.col("subject_id").is_in(samples["subject_id"].unique().implode())
+    selected = events.lazy().filter(of_subjects & pl.col("code").is_in(codes))
+    return known_at(selected, samples).collect()

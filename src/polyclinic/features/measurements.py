@@ -1,4 +1,4 @@
-"""The numbers in a record as arrays, in an order that does not depend on that of the events."""
+"""Numeric values of records as arrays, in an order that does not depend on the order of the events."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
@@ -12,26 +12,26 @@ HOUR = np.timedelta64(3_600_000_000, "us")
 
 
 class Measurements(NamedTuple):
-    """Numbers of several samples, sorted by sample, code, time (static facts first) and value."""
+    """Numeric values of several samples, sorted by sample, code, time (static facts first) and value."""
 
     row: np.ndarray  # int64 [event], of the sample
-    code: np.ndarray  # int64 [event], place in the list of codes asked for
+    code: np.ndarray  # int64 [event], index into the list of codes
     hours: np.ndarray  # float64 [event], before the prediction time; NaN: a static fact
     value: np.ndarray  # float64 [event]
 
     def where(self, kept: np.ndarray) -> "Measurements":
-        """Keep some events: a mask or places."""
+        """Select events by a mask or by indices."""
         return Measurements(*(column[kept] for column in self))
 
     def within(self, limits: Sequence[tuple[float, float]]) -> "Measurements":
-        """Set values beyond the lowest and highest of their code to these (winsorise); keeps the order."""
+        """Clip values to the limits of their code (winsorise); the order is unchanged."""
         if len(self.value) == 0:
             return self
         lowest, highest = np.asarray(limits, dtype=np.float64).T
         return self._replace(value=np.clip(self.value, lowest[self.code], highest[self.code]))
 
     def by_code(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Give each code that occurs, and the places of its events."""
+        """Yield each code that occurs, with the indices of its events."""
         order = np.argsort(self.code, kind="stable")
         codes, starts = np.unique(self.code[order], return_index=True)
         for code, start, stop in zip(codes.tolist(), starts, np.append(starts, len(order))[1:], strict=True):
@@ -39,52 +39,52 @@ class Measurements(NamedTuple):
 
 
 def encode(texts: pl.Series, words: Sequence[str]) -> np.ndarray:
-    """Give the place of each text in `words`, int64; -1 where it is not among them."""
-    places = texts.cast(pl.String).cast(pl.Enum(list(words)), strict=False).to_physical().to_numpy()
-    found: np.ndarray = np.nan_to_num(places.astype(np.float64), nan=-1).astype(np.int64)
-    return found
+    """Return the index of each text in `words`, int64; -1 if it is not among them."""
+    indices = texts.cast(pl.String).cast(pl.Enum(list(words)), strict=False).to_physical().to_numpy()
+    codes: np.ndarray = np.nan_to_num(indices.astype(np.float64), nan=-1).astype(np.int64)
+    return codes
 
 
 def hours_before(times: np.ndarray, samples: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
-    """Give the hours between each event and the prediction time of its sample, float64; NaN for static facts.
+    """Return the hours from each event to the prediction time of its sample, float64; NaN for static facts.
 
-    `times` are the events', as `datetime64`, and `rows` those of their samples.
+    `times` are those of the events, `datetime64`; `rows` are the rows of their samples.
 
     Raises:
-        ValueError: when an event lies after the prediction time.
+        ValueError: an event is later than the prediction time.
     """
     hours: np.ndarray = (samples["prediction_time"].to_numpy()[rows] - times) / HOUR
     if (hours < 0).any():
-        raise ValueError("the record holds events after the prediction time: cut it with known_at first")
+        raise ValueError("the record holds events after the prediction time: filter it with known_at first")
     return hours
 
 
 def measure(
     known: pl.DataFrame, samples: pl.DataFrame, codes: Sequence[str], bare: Collection[int] = ()
 ) -> Measurements:
-    """Collect the finite numbers of `codes`; events of the codes at the places in `bare` count as 1 instead."""
-    rows, places = sample_rows(known, samples), encode(known["code"], codes)
-    values = known["numeric_value"].to_numpy().astype(np.float64)  # NaN where there is none
+    """Collect the finite numeric values of `codes`; events of the codes with indices in `bare` have the value 1."""
+    rows, code = sample_rows(known, samples), encode(known["code"], codes)
+    values = known["numeric_value"].to_numpy().astype(np.float64)  # NaN where null
     if bare:
-        values = np.where(np.isin(places, list(bare)), 1.0, values)
-    kept = np.flatnonzero((rows >= 0) & (places >= 0) & np.isfinite(values))
-    rows, places, values = rows[kept], places[kept], values[kept] + 0.0  # -0 and 0 are one number
+        values = np.where(np.isin(code, list(bare)), 1.0, values)
+    kept = np.flatnonzero((rows >= 0) & (code >= 0) & np.isfinite(values))
+    rows, code, values = rows[kept], code[kept], values[kept] + 0.0  # turns -0 into 0
     hours = hours_before(known["time"].to_numpy()[kept], samples, rows)
     timeline = np.where(np.isnan(hours), -np.inf, -hours)
-    return Measurements(rows, places, hours, values).where(ordered(rows * len(codes) + places, timeline, values))
+    return Measurements(rows, code, hours, values).where(ordered(rows * len(codes) + code, timeline, values))
 
 
 def ordered(group: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Give the order by `group`, then `first`, then `second`: that of `np.lexsort((second, first, group))`.
+    """Return the order by `group`, then `first`, then `second`, as `np.lexsort((second, first, group))` does.
 
-    Groups whose members stand in order already, as those of a cohort mostly do, are not sorted again.
+    Faster than `lexsort` where most groups are already in order, as in a cohort.
     """
     order = np.argsort(group, kind="stable")
     group, first, second = group[order], first[order], second[order]
     fall = (first[1:] < first[:-1]) | ((first[1:] == first[:-1]) & (second[1:] < second[:-1]))
     same = group[1:] == group[:-1]
     if (fall & same).any():
-        run = np.cumsum(np.append(0, ~same))  # the groups, numbered
+        run = np.cumsum(np.append(0, ~same))  # number of each group
         unordered = np.zeros(run[-1] + 1, dtype=bool)
         unordered[run[1:][fall & same]] = True
         places = np.flatnonzero(unordered[run])
@@ -93,6 +93,6 @@ def ordered(group: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndar
 
 
 def count_events(known: pl.DataFrame, codes: Sequence[str]) -> dict[str, int]:
-    """Count the events of each of the codes, by code."""
+    """Count the events of each code."""
     counts = known.filter(pl.col("code").is_in(list(codes))).group_by("code").len().sort("code")
     return dict(counts.iter_rows())

@@ -1,4 +1,4 @@
-"""Limits and scales, fitted on training values: outliers neither move them nor survive them."""
+"""Winsorising limits and scales, fitted on training values and robust to outliers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from polyclinic.features.measurements import Measurements
 
 EXTREME = 0.001
-"""Share of the training values, at each end, that is set to the limit (winsorised)."""
+"""Share of the training values that is winsorised at each end."""
 CLIP = 10.0
-"""Robustly scaled values are kept within this many standard deviations."""
+"""Robustly scaled values are clipped to this many standard deviations."""
 NORMAL_IQR = 1.3489795003921634
-"""Interquartile range of the standard normal distribution: with it, scales compare to standard deviations."""
+"""Interquartile range of the standard normal distribution; dividing by it gives a robust standard deviation."""
 
 
 def winsor_limits(events: Measurements, codes: int) -> list[tuple[float, float]]:
-    """Give the lowest and highest value kept of each code: observed quantiles of its training values."""
+    """Return the lowest and highest value kept of each code: observed extreme quantiles of its values."""
     limits = [(0.0, 0.0)] * codes
     for code, places in events.by_code():
         low, high = np.quantile(events.value[places], [EXTREME, 1 - EXTREME], method="nearest")
@@ -28,7 +28,7 @@ def winsor_limits(events: Measurements, codes: int) -> list[tuple[float, float]]
 
 
 class Scale(Protocol):
-    """Standardises the values of one code by their training distribution; a frozen dataclass of JSON values."""
+    """Standardise the values of one code by their training distribution; a frozen dataclass of JSON values."""
 
     @classmethod
     def fit(cls, values: np.ndarray) -> Self:
@@ -42,14 +42,14 @@ class Scale(Protocol):
 
 @dataclass(frozen=True)
 class RobustScale:
-    """(value − median) / robust standard deviation, clipped: keeps distances."""
+    """(value − median) / robust standard deviation, clipped; preserves distances."""
 
     centre: float
     spread: float
 
     @classmethod
     def fit(cls, values: np.ndarray) -> Self:
-        """Take the quartiles; the plain standard deviation where half of the values are equal, and 1 where all are."""
+        """Use the quartiles; the standard deviation if half of the values are equal, and 1 if all are."""
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
         spread = (high - low) / NORMAL_IQR or np.sort(values).std() or 1.0
         return cls(float(middle), float(spread))
@@ -61,14 +61,14 @@ class RobustScale:
 
 @dataclass(frozen=True)
 class QuantileScale:
-    """The value's rank in the training distribution, spread to mean 0 and variance 1: keeps order."""
+    """Rank in the training distribution, scaled to mean 0 and variance 1; preserves order."""
 
     points: tuple[float, ...]  # values, ascending
     ranks: tuple[float, ...]  # the standardised rank of each
 
     @classmethod
     def fit(cls, values: np.ndarray) -> Self:
-        """Take the percentiles; a value that spans several takes their mean."""
+        """Use the percentiles; a value that spans several gets their mean rank."""
         grid = np.linspace(0, 1, 101)
         points, place = np.unique(np.quantile(values, grid), return_inverse=True)
         ranks = (np.bincount(place, weights=grid) / np.bincount(place) - 0.5) * np.sqrt(12)

@@ -1,4 +1,4 @@
-"""Encoders → fusion → latent → heads, the classical models beside them, and what makes their answers probabilities."""
+"""Networks (encoders → fusion → latent → heads), classical models, ensembles and bundles."""
 
 from polyclinic.models.network.batch import Batch, concatenate
 from polyclinic.models.network.config import (

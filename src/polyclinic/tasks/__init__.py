@@ -1,4 +1,4 @@
-"""The clinical question → labels at prediction times."""
+"""Clinical prediction tasks: definitions, prediction times and labels."""
 
 from polyclinic.tasks.builtin import BUILT_IN
 from polyclinic.tasks.code_patterns import Inputs

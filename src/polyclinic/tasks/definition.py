@@ -1,4 +1,4 @@
-"""The parts of a task: when it is asked, of whom not, and which events answer it."""
+"""The parts of a task: prediction times, exclusions and target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABEL_READERS: Mapping[Kind, tuple[LabelReader, ...]] = {
     "regression": ("value",),
     "time_to_event": ("time", "value"),
 }
-"""How the target of each kind of task may be read, the usual way first."""
+"""The ways to read the target of each kind of task, the default first."""
 
 PICKS: Mapping[Kind, tuple[Pick, ...]] = {
     "binary": ("any", "all", "first", "last"),
@@ -31,11 +31,11 @@ PICKS: Mapping[Kind, tuple[Pick, ...]] = {
     "regression": ("first", "last", "minimum", "maximum", "mean"),
     "time_to_event": ("first",),
 }
-"""Which of several answers may count for each kind of task, the usual choice first."""
+"""The ways to choose among several values for each kind of task, the default first."""
 
 
 def _instant(anchor: Any) -> Any:
-    """Read a date and time where one is written; the times of a cohort have no zone, and zones are turned to UTC."""
+    """Parse a date and time, if it is one; convert time zones to UTC, since the times of a cohort have none."""
     if isinstance(anchor, str):
         try:
             anchor = datetime.fromisoformat(anchor)
@@ -47,10 +47,10 @@ def _instant(anchor: Any) -> Any:
 
 
 class Prediction(BaseModel, frozen=True, extra="forbid"):
-    """When the question is asked: `offset` after the anchor.
+    """The prediction time: `offset` after the anchor.
 
     The anchor is the subject's `first_event` or `last_event` (among the inputs), `origin` (the nominal admission of
-    sources without dates), a date and time, or else a pattern of codes, of which one `occurrence` counts.
+    sources without dates), a date and time, or a pattern of codes, of which `occurrence` is used.
     """
 
     anchor: Annotated[datetime | str, BeforeValidator(_instant)] = "first_event"
@@ -59,12 +59,12 @@ class Prediction(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def anchor_code(self) -> str | None:
-        """The pattern of codes that anchors the question, where one does."""
+        """The pattern of the anchor's codes; None for other anchors."""
         named = ("first_event", "last_event", "origin")
         return self.anchor if isinstance(self.anchor, str) and self.anchor not in named else None
 
     def in_words(self) -> str:
-        """Say when, as in `48 hours after admission`."""
+        """Describe the prediction time, such as `48 hours after admission`."""
         anchors = {"first_event": "the first recorded event", "last_event": "the last input", "origin": "admission"}
         anchor = f"{self.anchor:%Y-%m-%d %H:%M}" if isinstance(self.anchor, datetime) else anchors.get(self.anchor)
         anchor = anchor or f"the {self.occurrence} {self.anchor}".replace("the every", "every")
@@ -75,21 +75,21 @@ class Prediction(BaseModel, frozen=True, extra="forbid"):
 
 
 class Exclusion(BaseModel, frozen=True, extra="forbid"):
-    """One reason not to ask, judged by what is recorded up to the prediction time. Exactly one field is given."""
+    """An exclusion criterion, applied to the record up to the prediction time. Exactly one field is given."""
 
-    had: Patterns = ()  # such an event was recorded
-    lacks: Patterns = ()  # no such event was recorded
+    had: Patterns = ()  # an event of these codes is recorded
+    lacks: Patterns = ()  # no event of these codes is recorded
     shorter_than: Duration | None = None  # from the first input event to the latest
     fewer_events_than: int | None = Field(None, ge=1)  # among the inputs
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> Exclusion:
+    def _has_one_field(self) -> Exclusion:
         if len(self.model_dump(exclude_defaults=True)) != 1:
-            raise ValueError(f"an exclusion holds exactly one of {', '.join(type(self).model_fields)}")
+            raise ValueError(f"an exclusion needs exactly one of {', '.join(type(self).model_fields)}")
         return self
 
     def in_words(self) -> str:
-        """Say who is left out, as in `had DIAGNOSIS//I21*`; also the reason under which they are counted."""
+        """Describe the criterion, such as `had DIAGNOSIS//I21*`; also the reason used in counts."""
         if self.had:
             return f"had {in_words(self.had)}"
         if self.lacks:
@@ -100,43 +100,43 @@ class Exclusion(BaseModel, frozen=True, extra="forbid"):
 
 
 class Target(BaseModel, frozen=True, extra="forbid"):
-    """Which events answer the question, and how they are read.
+    """The events that determine the label, and how they are read.
 
-    Events strictly after the prediction time are read, and those without a time; with `when: any` also earlier ones
-    (a diagnosis that explains a picture already taken). `read` says what of an event counts: its numeric `value`
-    (0/1 for yes or no; a duration in `unit` for time to event), the `category` in its text, its mere `presence`, or
-    its `time`. Classes are patterns: on the text when categories are read, on the code otherwise.
+    Only events strictly after the prediction time are read, and those without a time; with `when: any` also earlier
+    ones (a diagnosis that explains an image already taken). `read` is the part of an event that is used: its numeric
+    `value` (0/1 if binary; a duration in `unit` for time to event), the `category` in its text, its `presence`, or its
+    `time`. Classes are patterns: on the text if categories are read, on the code otherwise.
     """
 
     codes: Patterns = ()
-    read: LabelReader = "value"  # what is usual for the kind of task, where it is not given
-    pick: Pick = "first"  # where several events answer; likewise
+    read: LabelReader = "value"  # default: see `LABEL_READERS`
+    pick: Pick = "first"  # among several events; default: see `PICKS`
     when: Literal["after", "any"] = "after"
     positive: Patterns = ()  # categories that mean yes
-    negative: Patterns = ()  # categories that mean no; none given: every other
+    negative: Patterns = ()  # categories that mean no; default: all others
     above: float | None = None  # a number above this means yes
     below: float | None = None
     classes: Mapping[str, Patterns] = {}
-    complete: bool = False  # the source records every such event, so that none recorded means no
-    closed_by: Patterns = ()  # events after which the answer is final (discharge, death)
-    censored_by: Patterns = ()  # events that end the follow-up, or hold its duration
-    observed_by: Patterns = ()  # events whose 0/1 tells whether the duration ended in the event or was censored
-    since: Literal["anchor", "prediction"] = "prediction"  # where recorded durations count from
+    complete: bool = False  # the source records every such event, so that absence means no
+    closed_by: Patterns = ()  # events after which the label is final (discharge, death)
+    censored_by: Patterns = ()  # events that end the follow-up, or record its duration
+    observed_by: Patterns = ()  # events whose value is 1 if the duration ended in the event, 0 if censored
+    since: Literal["anchor", "prediction"] = "prediction"  # start of recorded durations
     unit: Literal["min", "h", "d", "w", "y"] = "d"  # of durations
-    rounded_down: bool = False  # recorded durations are whole units: half a one is added
+    rounded_down: bool = False  # recorded durations are whole units: half a unit is added
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Every pattern of codes that tells the outcome."""
+        """All patterns of codes that determine the label."""
         return (*self.codes, *self.class_codes, *self.censored_by, *self.observed_by)
 
     @property
     def class_codes(self) -> tuple[str, ...]:
-        """The patterns of codes that classes are read from; none where they are read from the text."""
+        """The code patterns of the classes; none if classes are read from the text."""
         return () if self.read == "category" else tuple(p for patterns in self.classes.values() for p in patterns)
 
     def in_words(self) -> str:
-        """Say how the answer is read, as in `the value of OUTCOME//died`."""
+        """Describe the target, such as `the value of OUTCOME//died`."""
         source = in_words((*self.codes, *self.class_codes))
         how = "the presence" if self.read == "presence" else f"the {self.read}"
         bounds = [f"above {self.above:g}"] if self.above is not None else []

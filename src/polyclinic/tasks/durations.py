@@ -1,4 +1,4 @@
-"""Lengths of time as clinicians write them: `48h`, `2d`, `30min`, `1w`."""
+"""Durations such as `48h`, `2d`, `30min`, `1w`."""
 
 import re
 from datetime import timedelta
@@ -14,31 +14,31 @@ UNITS: dict[str, timedelta] = {
     "y": timedelta(days=365.25),
 }
 _WORDS = {"min": "minute", "h": "hour", "d": "day", "w": "week", "y": "year"}
-_WRITTEN = re.compile(r"(?P<number>[+-]?\d+(\.\d+)?)\s*(?P<unit>[a-z]+)")
+_DURATION = re.compile(r"(?P<number>[+-]?\d+(\.\d+)?)\s*(?P<unit>[a-z]+)")
 
 
-def parse_duration(written: Any) -> timedelta:
-    """Read a duration.
+def parse_duration(text: Any) -> timedelta:
+    """Parse a duration.
 
     Example:
         >>> parse_duration("48h")
         datetime.timedelta(days=2)
 
     Raises:
-        ValueError: when it is neither a number with a unit nor 0.
+        ValueError: it is neither a number with a unit nor 0.
     """
-    if isinstance(written, timedelta):
-        return written
-    if written in (0, "0"):
+    if isinstance(text, timedelta):
+        return text
+    if text in (0, "0"):
         return timedelta(0)
-    match = _WRITTEN.fullmatch(str(written).strip().lower())
+    match = _DURATION.fullmatch(str(text).strip().lower())
     if match is None or match["unit"] not in UNITS:
-        raise ValueError(f"{written!r} is not a duration: write a number and one of {', '.join(UNITS)}, such as 48h")
+        raise ValueError(f"{text!r} is not a duration: write a number and one of {', '.join(UNITS)}, such as 48h")
     return float(match["number"]) * UNITS[match["unit"]]
 
 
 def write_duration(duration: timedelta) -> str:
-    """Write a duration so that `parse_duration` reads it back equal.
+    """Format a duration; `parse_duration` is the inverse.
 
     Example:
         >>> write_duration(timedelta(days=3)), write_duration(timedelta(hours=90))
@@ -51,7 +51,7 @@ def write_duration(duration: timedelta) -> str:
 
 
 def duration_in_words(duration: timedelta) -> str:
-    """Say a duration in English; up to three days are said in hours.
+    """Format a duration as English text; up to three days in hours.
 
     Example:
         >>> duration_in_words(timedelta(hours=48)), duration_in_words(timedelta(days=30))
@@ -67,4 +67,4 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(write_duration, return_type=str, when_used="json"),
 ]
-"""A pydantic field that reads and writes durations such as `48h`."""
+"""A pydantic field that is parsed from and serialised to durations such as `48h`."""

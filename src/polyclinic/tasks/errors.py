@@ -1,8 +1,8 @@
-"""The one error of this package."""
+"""Errors of this package."""
 
 
 class TaskError(Exception):
-    """A task that cannot be asked as it is written, or would give the answer away; says what to change.
+    """A task is invalid, or its target leaks into the inputs; the message says what to change.
 
-    Not a `ValueError`, so that pydantic lets it through unchanged when a `Task` is made.
+    Not a `ValueError`, so that pydantic does not wrap it when a `Task` is validated.
     """

@@ -1,4 +1,4 @@
-"""How the events of a target answer each kind of question; an answer that is not there stays missing."""
+"""Labels from the events of a target, for each kind of task; missing labels stay missing."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -8,99 +8,105 @@ import polars as pl
 from polyclinic.tasks.code_patterns import matches
 from polyclinic.tasks.definition import Kind, LabelReader, Target
 from polyclinic.tasks.durations import UNITS
-from polyclinic.tasks.target_events import Evidence, horizon_end
+from polyclinic.tasks.target_events import TargetEvents, horizon_end
 from polyclinic.tasks.validation import CLASS_SEPARATOR
 
 
-def read_answers(evidence: Evidence) -> pl.DataFrame:
-    """Give `sample` and the columns of MEDS' label schema for this kind of task; only samples with an answer."""
-    target = evidence.task.target
-    return _READERS[evidence.task.kind, target.read](evidence, target).drop_nulls()
+def read_labels(target_events: TargetEvents) -> pl.DataFrame:
+    """Return `sample` and the columns of MEDS' label schema for this kind of task; labelled samples only."""
+    target = target_events.task.target
+    return _READERS[target_events.task.kind, target.read](target_events, target).drop_nulls()
 
 
-def _binary_value(evidence: Evidence, target: Target) -> pl.DataFrame:
-    return _picked(evidence.having(target.codes), _yes_or_no(target), target).rename({"answer": "boolean_value"})
+def _binary_value(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    return _picked(target_events.having(target.codes), _yes_or_no(target), target).rename({"label": "boolean_value"})
 
 
-def _binary_category(evidence: Evidence, target: Target) -> pl.DataFrame:
-    events = evidence.having(target.codes)
+def _binary_category(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    events = target_events.having(target.codes)
     texts = events["text_value"].unique().drop_nulls().to_list()
-    yes = [text for text in texts if _means(text, target.positive)]
-    no = [text for text in texts if text not in yes and (not target.negative or _means(text, target.negative))]
-    answer = pl.when(pl.col("text_value").is_in(yes)).then(True).when(pl.col("text_value").is_in(no)).then(False)
-    return _picked(events, answer, target).rename({"answer": "boolean_value"})
+    yes = [text for text in texts if _matches_category(text, target.positive)]
+    no = [
+        text for text in texts if text not in yes and (not target.negative or _matches_category(text, target.negative))
+    ]
+    label = pl.when(pl.col("text_value").is_in(yes)).then(True).when(pl.col("text_value").is_in(no)).then(False)
+    return _picked(events, label, target).rename({"label": "boolean_value"})
 
 
-def _binary_presence(evidence: Evidence, target: Target) -> pl.DataFrame:
-    return _present(evidence, target.codes).rename({"answer": "boolean_value"})
+def _binary_presence(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    return _present(target_events, target.codes).rename({"label": "boolean_value"})
 
 
-def _multiclass_category(evidence: Evidence, target: Target) -> pl.DataFrame:
-    events = evidence.having(target.codes)
+def _multiclass_category(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    events = target_events.having(target.codes)
     texts = events["text_value"].unique().drop_nulls().to_list()
-    classes = {text: name for text in texts if (name := _class_of(text, target.classes, _means))}
-    answer = pl.col("text_value").replace_strict(classes, default=None, return_dtype=pl.String)
-    return _picked(events, answer, target).rename({"answer": "categorical_value"})
+    classes = {text: name for text in texts if (name := _class_of(text, target.classes, _matches_category))}
+    label = pl.col("text_value").replace_strict(classes, default=None, return_dtype=pl.String)
+    return _picked(events, label, target).rename({"label": "categorical_value"})
 
 
-def _multiclass_presence(evidence: Evidence, target: Target) -> pl.DataFrame:
-    events = evidence.having((*target.codes, *target.class_codes))
-    codes = {code: name for code in evidence.record.codes if (name := _class_of(code, target.classes, matches))}
-    answer = pl.col("code").replace_strict(codes, default=None, return_dtype=pl.String)
-    return _picked(events, answer, target).rename({"answer": "categorical_value"})
+def _multiclass_presence(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    events = target_events.having((*target.codes, *target.class_codes))
+    codes = {code: name for code in target_events.record.codes if (name := _class_of(code, target.classes, matches))}
+    label = pl.col("code").replace_strict(codes, default=None, return_dtype=pl.String)
+    return _picked(events, label, target).rename({"label": "categorical_value"})
 
 
-def _multilabel_category(evidence: Evidence, target: Target) -> pl.DataFrame:
-    events = evidence.having(target.codes).drop_nulls("text_value")
+def _multilabel_category(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    events = target_events.having(target.codes).drop_nulls("text_value")
     texts = events["text_value"].unique().to_list()
-    hits = {name: [text for text in texts if _means(text, patterns)] for name, patterns in target.classes.items()}
+    hits = {
+        name: [text for text in texts if _matches_category(text, patterns)] for name, patterns in target.classes.items()
+    }
     every = [pl.col("text_value").is_in(chosen).any().alias(name) for name, chosen in hits.items()]
     return _named(events.group_by("sample").agg(every), target)
 
 
-def _multilabel_value(evidence: Evidence, target: Target) -> pl.DataFrame:
-    return _every_class(target, lambda codes: _picked(evidence.having(codes), _yes_or_no(target), target))
+def _multilabel_value(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    return _every_class(target, lambda codes: _picked(target_events.having(codes), _yes_or_no(target), target))
 
 
-def _multilabel_presence(evidence: Evidence, target: Target) -> pl.DataFrame:
-    return _every_class(target, lambda codes: _present(evidence, codes))
+def _multilabel_presence(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    return _every_class(target, lambda codes: _present(target_events, codes))
 
 
-def _regression_value(evidence: Evidence, target: Target) -> pl.DataFrame:
+def _regression_value(target_events: TargetEvents, target: Target) -> pl.DataFrame:
     value = pl.when(pl.col("numeric_value").is_finite()).then(pl.col("numeric_value"))
-    return _picked(evidence.having(target.codes), value, target).rename({"answer": "float_value"})
+    return _picked(target_events.having(target.codes), value, target).rename({"label": "float_value"})
 
 
-def _time_to_event_time(evidence: Evidence, target: Target) -> pl.DataFrame:
-    """Take the first event's own time; without one, the follow-up ends with the last thing recorded, or the horizon."""
-    happened = evidence.having(target.codes).drop_nulls("time").group_by("sample").agg(happened=pl.col("time").min())
-    later = evidence.found.filter(pl.col("place") == "later").group_by("sample").agg(later=pl.col("time").max())
-    ends = evidence.last_seen.join(happened, on="sample", how="left").join(later, on="sample", how="left")
+def _time_to_event_time(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    """Use the time of the first event; otherwise the follow-up ends with the last recorded event, or the horizon."""
+    happened = (
+        target_events.having(target.codes).drop_nulls("time").group_by("sample").agg(happened=pl.col("time").min())
+    )
+    later = target_events.all.filter(pl.col("position") == "later").group_by("sample").agg(later=pl.col("time").max())
+    ends = target_events.last_recorded.join(happened, on="sample", how="left").join(later, on="sample", how="left")
     if target.censored_by:
-        censored = evidence.having(target.censored_by).group_by("sample").agg(last_seen=pl.col("time").max())
-        ends = ends.drop("last_seen").join(censored, on="sample", how="left")
-    followed = pl.min_horizontal(pl.max_horizontal("last_seen", "later"), horizon_end(evidence.task))
+        censored = target_events.having(target.censored_by).group_by("sample").agg(last_recorded=pl.col("time").max())
+        ends = ends.drop("last_recorded").join(censored, on="sample", how="left")
+    followed = pl.min_horizontal(pl.max_horizontal("last_recorded", "later"), horizon_end(target_events.task))
     duration = (pl.coalesce("happened", followed) - pl.col("prediction_time")) / UNITS[target.unit]
     return ends.select("sample", boolean_value=pl.col("happened").is_not_null(), float_value=_positive(duration))
 
 
-def _time_to_event_value(evidence: Evidence, target: Target) -> pl.DataFrame:
-    """Take recorded durations: of the event, else of the follow-up without it."""
-    lasted = _first_number(evidence, target.codes, "lasted")
+def _time_to_event_value(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    """Use recorded durations: to the event, or else of the follow-up."""
+    recorded = _first_number(target_events, target.codes, "recorded")
     if target.observed_by:
-        observed = _first_number(evidence, target.observed_by, "observed")
-        ends = lasted.join(observed, on="sample").with_columns(happened=_as_boolean(pl.col("observed")))
+        observed = _first_number(target_events, target.observed_by, "observed")
+        ends = recorded.join(observed, on="sample").with_columns(happened=_as_boolean(pl.col("observed")))
     else:
-        censored = _first_number(evidence, target.censored_by, "censored")
-        ends = lasted.join(censored, on="sample", how="full", coalesce=True).with_columns(
-            happened=pl.col("lasted").is_not_null(), lasted=pl.coalesce("lasted", "censored")
+        censored = _first_number(target_events, target.censored_by, "censored")
+        ends = recorded.join(censored, on="sample", how="full", coalesce=True).with_columns(
+            happened=pl.col("recorded").is_not_null(), recorded=pl.coalesce("recorded", "censored")
         )
     unit = UNITS[target.unit]
-    duration = pl.col("lasted") + (0.5 if target.rounded_down else 0)
+    duration = pl.col("recorded") + (0.5 if target.rounded_down else 0)
     if target.since == "anchor":
         duration -= (pl.col("prediction_time") - pl.col("anchor")) / unit
-    ends = ends.join(evidence.asked, on="sample").with_columns(duration=duration)
-    horizon = math.inf if evidence.task.horizon is None else evidence.task.horizon / unit
+    ends = ends.join(target_events.samples, on="sample").with_columns(duration=duration)
+    horizon = math.inf if target_events.task.horizon is None else target_events.task.horizon / unit
     beyond = (pl.col("duration") > horizon).fill_null(False)
     return ends.select(
         "sample",
@@ -109,47 +115,49 @@ def _time_to_event_value(evidence: Evidence, target: Target) -> pl.DataFrame:
     )
 
 
-def _picked(events: pl.DataFrame, answer: pl.Expr, target: Target) -> pl.DataFrame:
-    """Give `sample` and `answer`: of the usable answers of each sample, the one the target picks."""
-    usable = events.select("sample", answer=answer).drop_nulls()
-    answers = pl.col("answer")
+def _picked(events: pl.DataFrame, label: pl.Expr, target: Target) -> pl.DataFrame:
+    """Return `sample` and `label`: the usable label of each sample chosen by the target's `pick`."""
+    usable = events.select("sample", label=label).drop_nulls()
+    labels = pl.col("label")
     picks = {
-        "first": answers.first(),
-        "last": answers.last(),
-        "any": answers.max(),
-        "all": answers.min(),
-        "minimum": answers.min(),
-        "maximum": answers.max(),
-        "mean": answers.mean(),
+        "first": labels.first(),
+        "last": labels.last(),
+        "any": labels.max(),
+        "all": labels.min(),
+        "minimum": labels.min(),
+        "maximum": labels.max(),
+        "mean": labels.mean(),
     }
     return usable.group_by("sample", maintain_order=True).agg(picks[target.pick])
 
 
-def _present(evidence: Evidence, patterns: Iterable[str]) -> pl.DataFrame:
-    """Give `sample` and whether such an event was recorded, for the samples where absence is known too."""
-    yes = evidence.having(patterns)["sample"].unique()
-    no = evidence.without_event.filter(~evidence.without_event.is_in(yes.to_list()))
-    return pl.DataFrame({"sample": pl.concat([yes, no])}).with_columns(answer=pl.col("sample").is_in(yes.to_list()))
+def _present(target_events: TargetEvents, patterns: Iterable[str]) -> pl.DataFrame:
+    """Return `sample` and whether such an event is recorded, for samples in which that is known."""
+    yes = target_events.having(patterns)["sample"].unique()
+    no = target_events.without_event.filter(~target_events.without_event.is_in(yes.to_list()))
+    return pl.DataFrame({"sample": pl.concat([yes, no])}).with_columns(label=pl.col("sample").is_in(yes.to_list()))
 
 
 def _every_class(target: Target, read: Callable[[Iterable[str]], pl.DataFrame]) -> pl.DataFrame:
-    """Read each class from its own codes; a sample is answered when every class is."""
-    together: pl.DataFrame | None = None
+    """Read each class from its own codes; a sample is labelled only if every class is."""
+    joined: pl.DataFrame | None = None
     for name, patterns in target.classes.items():
-        answer = read(patterns).rename({"answer": name})
-        together = answer if together is None else together.join(answer, on="sample")
-    assert together is not None  # a multilabel target has classes
-    return _named(together, target)
+        label = read(patterns).rename({"label": name})
+        joined = label if joined is None else joined.join(label, on="sample")
+    assert joined is not None  # a multilabel target has classes
+    return _named(joined, target)
 
 
-def _named(answers: pl.DataFrame, target: Target) -> pl.DataFrame:
-    """Write the classes that hold into one text."""
-    held = [pl.when(pl.col(name)).then(pl.lit(name)) for name in target.classes]
-    return answers.select("sample", categorical_value=pl.concat_str(held, separator=CLASS_SEPARATOR, ignore_nulls=True))
+def _named(labels: pl.DataFrame, target: Target) -> pl.DataFrame:
+    """Join the positive classes into one text."""
+    positive = [pl.when(pl.col(name)).then(pl.lit(name)) for name in target.classes]
+    return labels.select(
+        "sample", categorical_value=pl.concat_str(positive, separator=CLASS_SEPARATOR, ignore_nulls=True)
+    )
 
 
 def _yes_or_no(target: Target) -> pl.Expr:
-    """Read a number as an answer: beyond the target's bounds, or else 1 for yes and 0 for no."""
+    """Convert a number to a Boolean: whether it is beyond the target's bounds, or else 1 for yes and 0 for no."""
     number = pl.col("numeric_value")
     if target.above is None and target.below is None:
         return _as_boolean(number)
@@ -162,8 +170,8 @@ def _as_boolean(number: pl.Expr) -> pl.Expr:
     return pl.when(number == 1).then(True).when(number == 0).then(False)
 
 
-def _first_number(evidence: Evidence, patterns: Iterable[str], name: str) -> pl.DataFrame:
-    finite = evidence.having(patterns).filter(pl.col("numeric_value").is_finite())
+def _first_number(target_events: TargetEvents, patterns: Iterable[str], name: str) -> pl.DataFrame:
+    finite = target_events.having(patterns).filter(pl.col("numeric_value").is_finite())
     return finite.group_by("sample", maintain_order=True).agg(
         pl.col("numeric_value").first().cast(pl.Float64).alias(name)
     )
@@ -173,8 +181,8 @@ def _positive(duration: pl.Expr) -> pl.Expr:
     return pl.when(duration > 0).then(duration)
 
 
-def _means(text: str, patterns: Iterable[str]) -> bool:
-    """Match categories without regard to case."""
+def _matches_category(text: str, patterns: Iterable[str]) -> bool:
+    """Match categories, ignoring case."""
     return matches(text.casefold(), (pattern.casefold() for pattern in patterns))
 
 
@@ -184,7 +192,7 @@ def _class_of(
     return next((name for name, patterns in classes.items() if test(text, patterns)), None)
 
 
-_READERS: Mapping[tuple[Kind, LabelReader], Callable[[Evidence, Target], pl.DataFrame]] = {
+_READERS: Mapping[tuple[Kind, LabelReader], Callable[[TargetEvents, Target], pl.DataFrame]] = {
     ("binary", "value"): _binary_value,
     ("binary", "category"): _binary_category,
     ("binary", "presence"): _binary_presence,

@@ -1,4 +1,4 @@
-"""When each subject is asked, and who is not asked: needs no outcome, so that it serves cohorts never seen before."""
+"""Prediction times and exclusions; they need no outcomes, and so work for new cohorts."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,17 +10,17 @@ from polyclinic.tasks.code_patterns import codes_of, matching
 from polyclinic.tasks.definition import Exclusion
 from polyclinic.tasks.task import Task
 
-NO_ANCHOR = "no event to count the prediction time from"
-NOTHING_KNOWN = "nothing known by the prediction time"
+NO_ANCHOR = "no anchor event"
+NO_INPUT = "no input recorded by the prediction time"
 
 
 @dataclass(frozen=True)
 class Record:
-    """A cohort's events, with the codes a task needs looked up once."""
+    """A cohort's events with their codes, looked up once."""
 
     events: pl.LazyFrame
     codes: tuple[str, ...]  # all that occur
-    inputs: tuple[str, ...]  # those the task's model may see
+    inputs: tuple[str, ...]  # those that are inputs of the task
 
     @classmethod
     def of(cls, events: pl.LazyFrame, task: Task) -> "Record":
@@ -29,12 +29,12 @@ class Record:
         return cls(events, tuple(codes), tuple(task.inputs.among(codes)))
 
     def having(self, patterns: tuple[str, ...]) -> pl.LazyFrame:
-        """Give the events whose code any of the patterns matches."""
+        """Return the events whose code matches any pattern."""
         return self.events.filter(pl.col("code").is_in(matching(self.codes, patterns)))
 
     @property
     def is_input(self) -> pl.Expr:
-        """Tell input events from others; asks for the shorter list of codes."""
+        """Whether an event is an input; uses the shorter list of codes."""
         others = sorted(set(self.codes) - set(self.inputs))
         if len(others) < len(self.inputs):
             return ~pl.col("code").is_in(others)
@@ -42,80 +42,80 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Who is asked and when, and how many are not, by reason."""
+class PredictionTimes:
+    """Prediction times, and the number of excluded subjects or times by reason."""
 
-    times: pl.DataFrame  # subject_id, anchor, prediction_time; sorted
+    frame: pl.DataFrame  # subject_id, anchor, prediction_time; sorted
     excluded: dict[str, int] = field(default_factory=dict)
 
 
 def prediction_times(cohort: Cohort, task: Task) -> pl.DataFrame:
-    """Give `subject_id` and `prediction_time` of everyone whom the task may be asked of, sorted.
+    """Return `subject_id` and `prediction_time` of all eligible subjects, sorted.
 
-    Left out are subjects without the anchor, those of whom nothing is known by the prediction time, and the task's
-    exclusions. No outcome is read.
+    Subjects without the anchor, times without any earlier input, and the task's exclusions are left out. Outcomes are
+    not read.
     """
-    return ask(Record.of(cohort.events(), task), task).times.select("subject_id", "prediction_time")
+    return find_prediction_times(Record.of(cohort.events(), task), task).frame.select("subject_id", "prediction_time")
 
 
-def ask(record: Record, task: Task) -> Asked:
-    """Find the prediction times, and count whom the question is not asked of."""
+def find_prediction_times(record: Record, task: Task) -> PredictionTimes:
+    """Return the prediction times, and count the exclusions."""
     spans = _spans(record)
     times = _anchored(record, task, spans).with_columns(prediction_time=pl.col("anchor") + task.prediction.offset)
     excluded = {NO_ANCHOR: spans.height - times["subject_id"].n_unique()}
     for exclusion in (None, *task.exclusions):
-        unwanted = _excluded(exclusion, times, record) if exclusion else _unknown(times, spans)
-        kept = times.join(unwanted, on=["subject_id", "prediction_time"], how="anti")
-        reason = exclusion.in_words() if exclusion else NOTHING_KNOWN
+        dropped = _excluded(exclusion, times, record) if exclusion else _without_input(times, spans)
+        kept = times.join(dropped, on=["subject_id", "prediction_time"], how="anti")
+        reason = exclusion.in_words() if exclusion else NO_INPUT
         excluded[reason] = times.height - kept.height
         times = kept
     counted = {reason: number for reason, number in excluded.items() if number}
-    return Asked(times.sort("subject_id", "prediction_time"), counted)
+    return PredictionTimes(times.sort("subject_id", "prediction_time"), counted)
 
 
 def _spans(record: Record) -> pl.DataFrame:
-    """Give the first and last input time of every subject, and whether a static input is known of it.
+    """Return the first and last input time of every subject, and whether it has a static input.
 
-    The date of birth counts as static: nobody's record begins with it.
+    The date of birth counts as static, so that no record starts with it.
     """
-    seen, birth = pl.col("time").filter(record.is_input), pl.col("code").filter(record.is_input) == BIRTH
-    lived = seen.filter(~birth)
+    time, birth = pl.col("time").filter(record.is_input), pl.col("code").filter(record.is_input) == BIRTH
+    times_since_birth = time.filter(~birth)
     return (
         record.events.group_by("subject_id")
-        .agg(first=lived.min(), last=lived.max(), static=seen.is_null().any() | birth.any())
+        .agg(first=times_since_birth.min(), last=times_since_birth.max(), static=time.is_null().any() | birth.any())
         .collect(engine="streaming")
     )
 
 
 def _anchored(record: Record, task: Task, spans: pl.DataFrame) -> pl.DataFrame:
-    """Give `subject_id` and `anchor`, one row for each time the question is asked before exclusions."""
+    """Return `subject_id` and `anchor`, one row per prediction time before exclusions."""
     anchor = task.prediction.anchor
     if pattern := task.prediction.anchor_code:
         return _occurrences(record.having((pattern,)), task.prediction.occurrence)
     if isinstance(anchor, datetime) or anchor == "origin":
         fixed = anchor if isinstance(anchor, datetime) else NOMINAL_ORIGIN
-        when = pl.lit(fixed, dtype=pl.Datetime("us"))
+        anchor_time = pl.lit(fixed, dtype=pl.Datetime("us"))
     else:
-        when = pl.col("first" if anchor == "first_event" else "last")
-    return spans.select("subject_id", anchor=when).drop_nulls()
+        anchor_time = pl.col("first" if anchor == "first_event" else "last")
+    return spans.select("subject_id", anchor=anchor_time).drop_nulls()
 
 
 def _occurrences(events: pl.LazyFrame, occurrence: str) -> pl.DataFrame:
     timed = events.select("subject_id", anchor="time").drop_nulls()
     if occurrence == "every":
         return timed.unique().collect()
-    when = pl.col("anchor").min() if occurrence == "first" else pl.col("anchor").max()
-    return timed.group_by("subject_id").agg(when).collect()
+    anchor_time = pl.col("anchor").min() if occurrence == "first" else pl.col("anchor").max()
+    return timed.group_by("subject_id").agg(anchor_time).collect()
 
 
-def _unknown(times: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    """Give the times by which no input is recorded."""
+def _without_input(times: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Return the times before which no input is recorded."""
     known = pl.col("static") | (pl.col("first") <= pl.col("prediction_time")).fill_null(False)
     return times.join(spans, on="subject_id").filter(~known)
 
 
 def _excluded(exclusion: Exclusion, times: pl.DataFrame, record: Record) -> pl.DataFrame:
-    """Give the times that an exclusion strikes out."""
+    """Return the times excluded by a criterion."""
     if exclusion.had or exclusion.lacks:
         having = _known(record.having(exclusion.had or exclusion.lacks), times).unique().collect()
         return times.join(having, on=["subject_id", "prediction_time"], how="semi" if exclusion.had else "anti")
@@ -134,7 +134,7 @@ def _excluded(exclusion: Exclusion, times: pl.DataFrame, record: Record) -> pl.D
 
 
 def _known(events: pl.LazyFrame, times: pl.DataFrame) -> pl.LazyFrame:
-    """Give subject, prediction time and time of the events recorded by then."""
+    """Return subject, prediction time and time of the events recorded by then."""
     return (
         events.select("subject_id", "time")
         .join(times.lazy().select("subject_id", "prediction_time"), on="subject_id")

@@ -1,4 +1,4 @@
-"""Labels as numbers, beside the samples that a model is trained on; several tasks share one list of samples."""
+"""Labels as arrays, aligned with samples that several tasks share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from polyclinic.tasks.validation import CLASS_SEPARATOR
 
 
 class Targets(NamedTuple):
-    """The target of one task for some samples; where it is not observed, `values` is 0 and means nothing.
+    """The targets of one task; `values` is 0 and meaningless where not observed.
 
-    The columns of `values` are the task's `target_columns`: 0 or 1 for yes-or-no questions and for each class, the
-    number for regression, the duration and whether it ended in the event for time to event.
+    The columns of `values` are the task's `target_columns`: 0 or 1 for binary tasks and for each class, the number for
+    regression, duration and event indicator for time to event.
     """
 
     values: np.ndarray  # float64 [sample, column]
@@ -26,14 +26,14 @@ class Targets(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """Every (subject, prediction time) at which at least one task is answered, and the targets of each task."""
+    """Every (subject, prediction time) labelled for at least one task, with the targets of each task."""
 
     frame: pl.DataFrame  # sample (its row number, uint32), subject_id, prediction_time; sorted by the latter two
     targets: Mapping[str, Targets]  # by the name of the task, aligned with `frame`
     labels: Mapping[str, Labels]  # of the whole cohort
 
     def rows(self, subjects: Sequence[int]) -> np.ndarray:
-        """Give the rows of some subjects' samples, int64."""
+        """Return the rows of the subjects' samples, int64."""
         return np.flatnonzero(self.frame["subject_id"].is_in(list(subjects)).to_numpy())
 
     def take(self, rows: np.ndarray) -> "Samples":
@@ -43,10 +43,10 @@ class Samples:
 
 
 def samples(cohort: Cohort, tasks: Sequence[Task]) -> Samples:
-    """Label several tasks and put them side by side; a sample that a task does not answer is unobserved there.
+    """Label a cohort for several tasks; samples without a label of a task are unobserved for it.
 
     Raises:
-        TaskError: as `label` does for each task.
+        TaskError: see `label`.
     """
     labels = {task.name: label(cohort, task) for task in tasks}
     frame = number_samples(pl.concat([labelled.frame.select(KEY) for labelled in labels.values()]))
@@ -57,7 +57,7 @@ KEY = ("subject_id", "prediction_time")
 
 
 def number_samples(times: pl.DataFrame) -> pl.DataFrame:
-    """Give each distinct `subject_id` and `prediction_time` a number: the frame that `known_at` asks for."""
+    """Number each distinct `subject_id` and `prediction_time`, as `known_at` requires."""
     return times.select(KEY).unique().sort(KEY).with_row_index("sample")
 
 
@@ -67,7 +67,7 @@ def renumber_samples(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def as_targets(labels: Labels, samples: pl.DataFrame) -> Targets:
-    """Give the labels as numbers, aligned with the rows of `samples` (`subject_id`, `prediction_time`)."""
+    """Convert labels to numbers, aligned with the rows of `samples` (`subject_id`, `prediction_time`)."""
     answers = labels.frame.select(*KEY, *_columns(labels.task)).with_columns(observed=pl.lit(True))
     aligned = samples.select(KEY).join(answers, on=list(KEY), how="left", maintain_order="left")
     values = aligned.select(pl.col(labels.task.target_columns).cast(pl.Float64).fill_null(0)).to_numpy()
@@ -75,7 +75,7 @@ def as_targets(labels: Labels, samples: pl.DataFrame) -> Targets:
 
 
 def _columns(task: Task) -> list[pl.Expr]:
-    """Turn the columns of MEDS' label schema into those of the target."""
+    """Convert the columns of MEDS' label schema to those of the target."""
     if task.kind == "time_to_event":
         return [pl.col("float_value").alias("duration"), pl.col("boolean_value").alias("event")]
     if task.kind == "multiclass":
@@ -88,10 +88,10 @@ def _columns(task: Task) -> list[pl.Expr]:
 
 
 class Answers(NamedTuple):
-    """How many samples of a split are labelled, and how many of them have each answer.
+    """Number of labelled samples of a split, and of each label value.
 
-    The answers are yes and no, the classes (several may hold in a multilabel task), event and censored for time to
-    event, and none for regression.
+    Label values are yes and no, the classes (not exclusive in a multilabel task), event and censored for time to event,
+    and none for regression.
     """
 
     labelled: int
@@ -99,22 +99,22 @@ class Answers(NamedTuple):
 
 
 def count_answers(labels: Labels, splits: pl.DataFrame) -> dict[str, Answers]:
-    """Count the answers in each split of `splits` (`subject_id`, `split`), that of a cohort."""
-    held = _held(labels)
+    """Count the label values in each split of a cohort's `splits` (`subject_id`, `split`)."""
+    held = _indicators(labels)
     split = labels.frame.select("subject_id").join(splits, on="subject_id", how="left", maintain_order="left")["split"]
-    inside = {name: (split == name).to_numpy() for name in SPLITS}
+    in_split = {name: (split == name).to_numpy() for name in SPLITS}
     return {
         name: Answers(int(rows.sum()), {answer: int(holds[rows].sum()) for answer, holds in held.items()})
-        for name, rows in inside.items()
+        for name, rows in in_split.items()
     }
 
 
-def _held(labels: Labels) -> dict[str, np.ndarray]:
-    """Say of each answer to which labels it is given, Boolean [label]."""
+def _indicators(labels: Labels) -> dict[str, np.ndarray]:
+    """Return, for each label value, which labels have it, Boolean `[label]`."""
     if labels.task.kind == "regression":
         return {}
-    given = as_targets(labels, labels.frame).values == 1
+    positive = as_targets(labels, labels.frame).values == 1
     if labels.task.classes:
-        return dict(zip(labels.task.classes, given.T, strict=True))
+        return dict(zip(labels.task.classes, positive.T, strict=True))
     yes, no = ("event", "censored") if labels.task.kind == "time_to_event" else ("yes", "no")
-    return {yes: given[:, -1], no: ~given[:, -1]}
+    return {yes: positive[:, -1], no: ~positive[:, -1]}

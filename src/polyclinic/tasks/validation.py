@@ -1,4 +1,4 @@
-"""What a task must satisfy before any record is read: it is answerable as written, and the answer does not leak."""
+"""Validation of a task's definition: a readable target, and no leak of the target into the inputs."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,14 +8,14 @@ from polyclinic.tasks.definition import LABEL_READERS, PICKS, Kind, Prediction, 
 from polyclinic.tasks.errors import TaskError
 
 CLASS_SEPARATOR = "|"
-"""Between the classes of a multilabel answer in MEDS' `categorical_value`."""
+"""Separates the classes of a multilabel label in MEDS' `categorical_value`."""
 
 
 def check_target(kind: Kind, target: Target, horizon: timedelta | None) -> None:
-    """Refuse a target that cannot answer a question of this kind.
+    """Check that a target suits this kind of task.
 
     Raises:
-        ValueError: says which field to change, and to what.
+        ValueError: it does not; the message names the field to change.
     """
     if target.read not in LABEL_READERS[kind]:
         raise ValueError(
@@ -27,7 +27,7 @@ def check_target(kind: Kind, target: Target, horizon: timedelta | None) -> None:
         raise ValueError("the target names no events: give codes")
     if target.read == "presence" and horizon is None and not target.complete:
         raise ValueError(
-            "absence of an event is an answer only over a horizon: give horizon, or complete: true where the "
+            "absence of an event is a label only over a horizon: give horizon, or complete: true if the "
             "source records every such event"
         )
     if horizon is not None and horizon <= timedelta(0):
@@ -44,7 +44,7 @@ def _check_classes(kind: Kind, target: Target) -> None:
     if len(target.classes) < (2 if kind == "multiclass" else 1):
         raise ValueError(f"a {kind} target needs classes: name → patterns on the text or the code")
     if any(CLASS_SEPARATOR in name or not name for name in target.classes):
-        raise ValueError(f"the name of a class is not empty and holds no {CLASS_SEPARATOR!r}")
+        raise ValueError(f"the name of a class must not be empty or contain {CLASS_SEPARATOR!r}")
 
 
 def _check_categories(kind: Kind, target: Target) -> None:
@@ -56,39 +56,39 @@ def _check_categories(kind: Kind, target: Target) -> None:
         raise ValueError("above and below belong to a binary target with read: value")
 
 
-def refuse_leaks(prediction: Prediction, target: Target, inputs: Inputs) -> None:
-    """Refuse a task that gives its answer away, as far as its own words tell.
+def check_no_leaks(prediction: Prediction, target: Target, inputs: Inputs) -> None:
+    """Check that neither inputs nor prediction time use the outcome, as far as the patterns show.
 
     Raises:
-        TaskError: says what leaks, and what to change.
+        TaskError: they do.
     """
-    shown = [pattern for pattern in inputs.include if pattern != "*" and _is_outcome(pattern)]
-    if shown:
-        raise TaskError(f"the inputs include outcomes ({in_words(shown)}): remove them from inputs.include")
-    refuse_visible_target([pattern for pattern in target.patterns if inputs.selects(pattern)], target, inputs)
+    outcomes = [pattern for pattern in inputs.include if pattern != "*" and _is_outcome(pattern)]
+    if outcomes:
+        raise TaskError(f"the inputs include outcomes ({in_words(outcomes)}): remove them from inputs.include")
+    check_target_not_input([pattern for pattern in target.patterns if inputs.selects(pattern)], target, inputs)
     anchor = prediction.anchor_code
     if anchor and (_is_outcome(anchor) or matches(anchor, target.patterns)):
         raise TaskError(
-            f"the prediction time hangs on the outcome ({anchor}), which nobody knows when asking: "
+            f"the prediction time depends on the outcome ({anchor}), which is unknown then: "
             "choose another prediction.anchor"
         )
 
 
-def refuse_visible_target(visible: Sequence[str], target: Target, inputs: Inputs) -> None:
-    """Refuse the codes (or patterns) that are both target and input, unless only their past is seen.
+def check_target_not_input(codes: Sequence[str], target: Target, inputs: Inputs) -> None:
+    """Check codes (or patterns) that are both target and input: only their history may be an input.
 
     Raises:
-        TaskError: says which, and what to change.
+        TaskError: the task does not allow it, or also reads targets up to the prediction time.
     """
-    if visible and target.when == "any":
+    if codes and target.when == "any":
         raise TaskError(
-            f"{in_words(visible)} is read up to the prediction time and is an input as well: "
-            "add it to inputs.exclude, or read only what comes after (target.when: after)"
+            f"{in_words(codes)} is a target up to the prediction time and also an input: "
+            "add it to inputs.exclude, or read only later events (target.when: after)"
         )
-    if visible and not inputs.history_of_target:
+    if codes and not inputs.history_of_target:
         raise TaskError(
-            f"{in_words(visible)} is the outcome and an input as well: add it to inputs.exclude, or, where values "
-            "before the prediction time may help to foresee later ones, say inputs.history_of_target: true"
+            f"{in_words(codes)} is the outcome and also an input: add it to inputs.exclude, or, if values "
+            "before the prediction time may help to predict later ones, set inputs.history_of_target: true"
         )
 
 

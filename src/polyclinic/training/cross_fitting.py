@@ -155,7 +155,7 @@ class Crossfitter:
         design, by_fold = self.designs[name], []
         for fold in folds:
             member = Member(self._fit_model(task, name, fold.training), design)
-            rows = self.design_rows[design].some(fold.validation)
+            rows = self.design_rows[design].select(fold.validation)
             present = {modality: mask[fold.validation] for modality, mask in self.present.items()}
             by_fold.append(
                 {given: member.predict(rows.keeping(design, present, given)) for given in self.input_subsets}

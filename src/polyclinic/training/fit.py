@@ -183,7 +183,7 @@ def _features(
     study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress
 ) -> tuple[FeatureSet, dict[str, float], dict[str, Arrays]]:
     known = record_of(cohort.events(), frame, study.tasks)
-    features = FeatureSet.of(study.modalities, feature_options(study), cache).reading(cohort.blob)
+    features = FeatureSet.of(study.modalities, feature_options(study), cache).set_blobs(cohort.blob)
     features.fit(known, frame)
     features.prepare(known, frame, progress)
     arrays = features.transform(known, frame, classical=bool(study.classical))
@@ -242,7 +242,7 @@ def _origin(study: Study, cohort: Cohort, examples: Examples) -> dict[str, Any]:
         "polyclinic": version("polyclinic"),
         "cohort": cohort.fingerprint,
         "seed": study.seed,
-        "development": list(study.learnt_from),
+        "development": list(study.fitting_splits),
         "development_subjects": len(np.unique(examples.subjects)),
         "development_samples": len(examples),
         "answered": {name: int(target.observed.sum()) for name, target in examples.targets.items()},

@@ -22,7 +22,7 @@ from polyclinic.features.backbones import BACKBONES
 from polyclinic.features.backbones.efficientnet_lite0 import EfficientNetLite0, canonical_to_input, load
 from polyclinic.features.backbones.minilm import SentenceTokenizer, embed
 from polyclinic.features.backbones.minilm import load as load_sentences
-from polyclinic.features.image.preprocessing import canonical, read_picture
+from polyclinic.features.image.preprocessing import canonical, read_image
 from polyclinic.models.bundle.golden import Part
 
 FIRST = 16
@@ -76,7 +76,7 @@ def wave(network: EfficientNetLite0) -> dict[str, float]:
 @torch.inference_mode()
 def picture(network: EfficientNetLite0) -> dict[str, float]:
     """Give features of a grey picture, read from a PNG as those of patients are."""
-    stored = read_picture(rings(), "made up", SIDE)
+    stored = read_image(rings(), "made up", SIDE)
     return _pooled(network.features(canonical_to_input(torch.from_numpy(canonical(stored))[None, None])))
 
 

@@ -23,7 +23,7 @@ from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.featurizer import Blobs
 from polyclinic.files import sha256
 from polyclinic.models.bundle.bundle import Bundle
-from polyclinic.models.bundle.golden import Golden, MadeUpPatient, Part
+from polyclinic.models.bundle.golden import Golden, Part, SyntheticPatient
 from polyclinic.models.bundle.predictions import with_inputs
 from polyclinic.models.ensemble.ensemble import EnsemblePredictions
 from polyclinic.tasks import Task
@@ -65,7 +65,7 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def asking(bundle: Bundle, patient: MadeUpPatient) -> Iterator[Asked]:
+def asking(bundle: Bundle, patient: SyntheticPatient) -> Iterator[Asked]:
     """Read the patient as the bundle does. Nothing comes from the cache of encodings: every encoder runs."""
     with TemporaryDirectory() as folder:
         states = {name: featurizer.state() for name, featurizer in bundle.features.featurizers.items()}
@@ -77,7 +77,7 @@ def asking(bundle: Bundle, patient: MadeUpPatient) -> Iterator[Asked]:
         yield Asked(own, sample, own.ensemble.predict(sample.arrays, every_member=True))
 
 
-def events_of(patient: MadeUpPatient) -> pl.DataFrame:
+def events_of(patient: SyntheticPatient) -> pl.DataFrame:
     """Give the patient's events in the form of a cohort's."""
     hours = [event.hours for event in patient.events]
     ago = pl.duration(microseconds=(3_600_000_000 * pl.col("hours")).round().cast(pl.Int64))
@@ -96,11 +96,11 @@ def events_of(patient: MadeUpPatient) -> pl.DataFrame:
     )
 
 
-def _name(patient: MadeUpPatient) -> str:
+def _name(patient: SyntheticPatient) -> str:
     return f"{sha256(patient.picture or b'')}.png"
 
 
-def _blobs(patient: MadeUpPatient, folder: Path) -> Blobs:
+def _blobs(patient: SyntheticPatient, folder: Path) -> Blobs:
     if patient.picture is not None:
         (folder / _name(patient)).write_bytes(patient.picture)
     return lambda name: folder / name

@@ -21,7 +21,7 @@ from polyclinic.features.scaling import QuantileScale, RobustScale
 from polyclinic.features.series.featurizer import SeriesState
 from polyclinic.features.structured.columns import Layout
 from polyclinic.models.bundle.bundle import Bundle
-from polyclinic.models.bundle.golden import MadeUpEvent, MadeUpPatient
+from polyclinic.models.bundle.golden import SyntheticEvent, SyntheticPatient
 from polyclinic.tasks import Task
 
 Thing = TypeVar("Thing")
@@ -42,10 +42,10 @@ CHEST = Build(female=True, age=63, bmi=26, hyperinflated=False, cardiothoracic_r
 EFFUSION = Lesion("effusion", side=1, extent=0.3)
 
 
-def make_up(bundle: Bundle) -> MadeUpPatient:
+def make_up(bundle: Bundle) -> SyntheticPatient:
     """Make up a patient who has every modality that the bundle reads; the same one for the same features."""
-    made: dict[str, MadeUpEvent] = {}  # by code: those that are no series
-    events: list[MadeUpEvent] = []
+    made: dict[str, SyntheticEvent] = {}  # by code: those that are no series
+    events: list[SyntheticEvent] = []
     picture = None
     for featurizer in bundle.features.featurizers.values():
         match featurizer:
@@ -58,22 +58,22 @@ def make_up(bundle: Bundle) -> MadeUpPatient:
                 events += _notes(featurizer.sections[2:], bundle.tasks)
             case ImageFeaturizer():
                 views = _visible([f"IMAGE//{view}" for view in featurizer.views[2:]], bundle.tasks)
-                events += [MadeUpEvent(code, USUAL_HOURS, picture=True) for code in views[:1]]
+                events += [SyntheticEvent(code, USUAL_HOURS, picture=True) for code in views[:1]]
                 picture = _radiograph() if views else None
-    return MadeUpPatient(NOMINAL_ORIGIN, (*made.values(), *events), picture)
+    return SyntheticPatient(NOMINAL_ORIGIN, (*made.values(), *events), picture)
 
 
-def _structured(layout: Layout) -> Iterator[MadeUpEvent]:
+def _structured(layout: Layout) -> Iterator[SyntheticEvent]:
     """Give one number, category or bare event of each code but some."""
     for place, (code, limits) in _some(list(layout.limits.items())):
         centre, spread = _usual(layout, code, limits)
         value = float(np.clip(centre + _deviation(place) * spread, *limits))
-        yield MadeUpEvent(code, _hours(layout, code), number=_rounded(value))
+        yield SyntheticEvent(code, _hours(layout, code), number=_rounded(value))
     for _, code in _some(layout.bare):
-        yield MadeUpEvent(code, _hours(layout, code))
+        yield SyntheticEvent(code, _hours(layout, code))
     for place, (code, texts) in _some(list(layout.categories.items())):
         if texts:
-            yield MadeUpEvent(code, _hours(layout, code), text=texts[place % len(texts)])
+            yield SyntheticEvent(code, _hours(layout, code), text=texts[place % len(texts)])
 
 
 def _usual(layout: Layout, code: str, limits: tuple[float, float]) -> tuple[float, float]:
@@ -91,13 +91,13 @@ def _hours(layout: Layout, code: str) -> float | None:
     return round(max(usual, 0.0), 2)
 
 
-def _series(fitted: SeriesState) -> Iterator[MadeUpEvent]:
+def _series(fitted: SeriesState) -> Iterator[SyntheticEvent]:
     """Give a short course of each code but some."""
     channels = list(zip(fitted.codes, fitted.limits, fitted.scales, strict=True))
     for place, (code, limits, scale) in _some(channels):
         for number, share in enumerate(SHARES):
             value = float(np.clip(_standing(scale, _deviation(place + number)), *limits))
-            yield MadeUpEvent(code, round(share * fitted.window_hours, 2), number=_rounded(value))
+            yield SyntheticEvent(code, round(share * fitted.window_hours, 2), number=_rounded(value))
 
 
 def _standing(scale: RobustScale | QuantileScale, deviation: float) -> float:
@@ -107,12 +107,12 @@ def _standing(scale: RobustScale | QuantileScale, deviation: float) -> float:
     return float(np.interp(deviation, scale.ranks, scale.points))
 
 
-def _notes(sections: Sequence[str], tasks: Sequence[Task]) -> Iterator[MadeUpEvent]:
+def _notes(sections: Sequence[str], tasks: Sequence[Task]) -> Iterator[SyntheticEvent]:
     """Give the note, over two sections where there are so many."""
     codes = _visible([f"NOTE//{section}" for section in sections], tasks)[: len(NOTE)]
     texts = NOTE if len(codes) == len(NOTE) else (" ".join(NOTE),)
     for code, text in zip(codes, texts, strict=False):
-        yield MadeUpEvent(code, USUAL_HOURS, text=text)
+        yield SyntheticEvent(code, USUAL_HOURS, text=text)
 
 
 def _visible(codes: Sequence[str], tasks: Sequence[Task]) -> list[str]:

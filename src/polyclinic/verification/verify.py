@@ -109,9 +109,9 @@ def verify(folder: Path | None = None) -> Verification:
 
 def _files(folder: Path) -> Iterator[Check]:
     """Hold the files against the bundle's index."""
-    from polyclinic.models.bundle.bundle import exchanged, sealed_files
+    from polyclinic.models.bundle.bundle import file_checksums, modified_files
 
-    saved, changed = sealed_files(folder), exchanged(folder)
+    saved, changed = file_checksums(folder), modified_files(folder)
     for name, digest in changed.items():
         found = "missing" if digest is None else digest[:SHOWN]
         yield Check(FILES, name, saved[name][:SHOWN], found, None, None, same=False)

@@ -258,7 +258,7 @@ def test_what_cannot_be_explained_is_refused(polyclinic, rules, hospital, tmp_pa
     subject, words = hospital.subjects_in("held_out")[0], ("explain", rules, hospital.path)
     assert polyclinic(*words, 7).refusal.startswith(f"no such subject in {hospital.path}")
     assert "before the subject's first event" in polyclinic(*words, subject, "--at", "1999-12-31").refusal
-    assert "does not answer 'weather'" in polyclinic(*words, subject, "--task", "weather").refusal
+    assert "has no task 'weather'" in polyclinic(*words, subject, "--task", "weather").refusal
     assert "has no output 'no': choose from yes" in polyclinic(*words, subject, "--output", "no").refusal
     assert "the bundle reads no image: choose from" in polyclinic(*words, subject, "--modality", "image").refusal
     assert "no network" in polyclinic(*words, subject, "--modality", "note").refusal

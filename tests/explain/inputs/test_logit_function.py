@@ -159,7 +159,7 @@ def test_means_are_of_training_subjects(bundle, hospital):
 
 def test_refusals_say_what_to_do(bundle, hospital, with_inputs, tmp_path):
     sample = with_inputs()
-    with pytest.raises(BundleError, match="does not answer 'sepsis': it answers demo_deterioration"):
+    with pytest.raises(BundleError, match="has no task 'sepsis': choose from demo_deterioration"):
         output_of(bundle, "sepsis")
     with pytest.raises(ExplanationError, match="has no output 'maybe': choose from yes"):
         output_of(bundle, TASK, "maybe")

@@ -19,7 +19,7 @@ from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.localisation.regions import Box, Mask, box_iou
 from polyclinic.explain.sample import Sample
 from polyclinic.features.feature_set import FeatureSet
-from polyclinic.features.image.preprocessing import FITS, read_picture
+from polyclinic.features.image.preprocessing import FITS, read_image
 from tests.explain.maps import blob
 
 
@@ -83,7 +83,7 @@ def test_a_bright_spot_is_found_where_it_is_in_the_picture(shape, fit, tmp_path)
     top, left = shape[0] // 5, shape[1] // 3
     pixels[top : top + shape[0] // 4, left : left + shape[1] // 5] = 255
     Image.fromarray(pixels).save(tmp_path / "spot.png")
-    seen = read_picture((tmp_path / "spot.png").read_bytes(), "spot", 224, fit)
+    seen = read_image((tmp_path / "spot.png").read_bytes(), "spot", 224, fit)
     (on_map,) = localise(seen.astype(float), 0.5)
     region = region_in_picture(on_map, canvas_of(*shape, 224, fit))
     spot = Box.of_xyxy(left, top, left + shape[1] // 5, top + shape[0] // 4)

@@ -20,7 +20,7 @@ from polyclinic.explain.methods.integrated_gradients import (
     integrated_gradients_of_each,
 )
 from polyclinic.explain.sample import ExplanationError, output_of, outputs_of
-from polyclinic.features.image.preprocessing import canonical, read_picture
+from polyclinic.features.image.preprocessing import canonical, read_image
 from polyclinic.features.measurements import measure
 from tests.explain.conftest import OTHER_ENCODERS, without
 
@@ -237,7 +237,7 @@ def test_pictures_have_maps_of_their_own_that_lead_back_to_their_pixels(bundle, 
         assert one.scores.dtype == np.float32
         assert one.scores.shape == (224, 224)
         assert one.view in bundle.features.featurizers["image"].views
-        shown = canonical(read_picture(hospital.blob(one.blob).read_bytes(), one.blob, 224))
+        shown = canonical(read_image(hospital.blob(one.blob).read_bytes(), one.blob, 224))
         assert not one.scores[shown == 0].any()
         assert one.on_picture().shape == (one.canvas.height, one.canvas.width)
 

@@ -39,21 +39,21 @@ def test_golden_outputs(network, wave):
 
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("size", [7, 8, 14, 15])
-def test_padding_is_tensorflows(kernel, size):
-    """SAME with stride 2: ceil(size / 2) outputs, each under the kernel where TensorFlow puts it."""
+def test_padding_equals_tensorflows(kernel, size):
+    """SAME padding with stride 2 gives ceil(size / 2) outputs."""
     convolution = SameConv(1, 1, kernel, stride=2)
-    picture = torch.randn(1, 1, size, size)
+    image = torch.randn(1, 1, size, size)
     total = max((-(-size // 2) - 1) * 2 + kernel - size, 0)
     before = total // 2
     canvas = torch.zeros(1, 1, size + total, size + total)
-    canvas[..., before : before + size, before : before + size] = picture
+    canvas[..., before : before + size, before : before + size] = image
     expected = functional.conv2d(canvas, convolution.weight, stride=2)
     assert expected.shape[-1] == -(-size // 2)
-    torch.testing.assert_close(convolution(picture), expected)
+    torch.testing.assert_close(convolution(image), expected)
 
 
 @torch.inference_mode()
-def test_folding_changes_no_output_to_speak_of(network, wave):
+def test_folding_preserves_outputs(network, wave):
     folded = load().fold()
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     torch.testing.assert_close(folded.features(wave), network.features(wave), atol=1e-4, rtol=1e-4)
@@ -62,41 +62,41 @@ def test_folding_changes_no_output_to_speak_of(network, wave):
 
 @torch.inference_mode()
 @pytest.mark.parametrize(("side", "cells"), [(160, 5), (250, 8)])
-def test_map_has_a_cell_for_every_32_pixels(network, side, cells):
+def test_map_has_one_cell_per_32_pixels(network, side, cells):
     assert network.features(torch.zeros(1, 3, side, side)).shape == (1, 1280, cells, cells)
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize(("side", "cells"), [(160, 10), (250, 16)])
-def test_fine_map_has_a_cell_for_every_16_pixels(network, side, cells):
+def test_fine_map_has_one_cell_per_16_pixels(network, side, cells):
     assert network.fine(torch.zeros(1, 3, side, side)).shape == (1, 112, cells, cells)
 
 
 @torch.inference_mode()
-def test_fine_map_is_what_the_later_stages_read(network, wave):
+def test_fine_map_is_the_input_of_later_stages(network, wave):
     later = network.head(network.blocks[11:](network.fine(wave)))
     torch.testing.assert_close(later, network.features(wave))
     torch.testing.assert_close(load().cut().fine(wave), network.fine(wave))
 
 
-def test_gradient_reaches_the_picture_and_every_weight(network):
-    picture = torch.rand(1, 1, 64, 64, requires_grad=True)
+def test_gradient_reaches_the_image_and_every_weight(network):
+    image = torch.rand(1, 1, 64, 64, requires_grad=True)
     tuned = load().train()
-    tuned(canonical_to_input(picture).expand(2, -1, -1, -1)).square().sum().backward()
-    assert picture.grad.abs().sum() > 0
+    tuned(canonical_to_input(image).expand(2, -1, -1, -1)).square().sum().backward()
+    assert image.grad.abs().sum() > 0
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in tuned.parameters())
 
 
-def test_canonical_grey_becomes_the_input_that_the_weights_expect():
+def test_canonical_grey_is_converted_to_network_input():
     grey = torch.tensor([0.0, 127 / 255, 1.0]).view(1, 1, 1, 3)
-    given = canonical_to_input(grey)
-    assert given.shape == (1, 3, 1, 3)
-    torch.testing.assert_close(given[0, 2, 0], torch.tensor([-127 / 128, 0.0, 1.0]))
+    converted = canonical_to_input(grey)
+    assert converted.shape == (1, 3, 1, 3)
+    torch.testing.assert_close(converted[0, 2, 0], torch.tensor([-127 / 128, 0.0, 1.0]))
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
+def test_weights_of_another_network_raise(tmp_path):
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match="not EfficientNet-lite0"):
+    with pytest.raises(WeightsError, match="not those of EfficientNet-lite0"):
         load(tmp_path / "other.pth")
 
 

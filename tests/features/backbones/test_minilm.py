@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2: equal to transformers' BERT, the same in any company, fine-tunable."""
+"""all-MiniLM-L6-v2: equal to transformers' BERT, independent of the batch, fine-tunable."""
 
 import platform
 
@@ -62,23 +62,23 @@ def test_tokenizer_equals_transformers(tokenizer):
     assert tokenizer(SENTENCES).tolist() == expected
 
 
-def test_likeness_of_meaning(network, tokenizer):
+def test_similar_meanings_have_similar_embeddings(network, tokenizer):
     effusion, also_effusion, heart = embed(network, tokenizer, [SENTENCES[1], SENTENCES[2], SENTENCES[3]])
     assert effusion @ also_effusion > 0.6 > effusion @ heart
     np.testing.assert_allclose(np.linalg.norm(effusion), 1, rtol=1e-5)
 
 
-def test_a_sentence_has_the_same_vector_in_any_company(network, tokenizer):
-    together = embed(network, tokenizer, SENTENCES)
-    alone = np.concatenate([embed(network, tokenizer, [sentence]) for sentence in SENTENCES])
+def test_embedding_does_not_depend_on_the_batch(network, tokenizer):
+    batched = embed(network, tokenizer, SENTENCES)
+    single = np.concatenate([embed(network, tokenizer, [sentence]) for sentence in SENTENCES])
     backwards = embed(network, tokenizer, SENTENCES[::-1])[::-1]
-    np.testing.assert_allclose(alone, together, atol=1e-6)
-    if platform.machine() == "x86_64":  # where it was seen to hold to the bit
-        np.testing.assert_array_equal(alone, together)
-        np.testing.assert_array_equal(backwards, together)
+    np.testing.assert_allclose(single, batched, atol=1e-6)
+    if platform.machine() == "x86_64":  # bitwise equality was observed there
+        np.testing.assert_array_equal(single, batched)
+        np.testing.assert_array_equal(backwards, batched)
 
 
-def test_long_sentences_are_cut_and_many_batched(network, tokenizer):
+def test_long_sentences_are_truncated_and_batches_split(network, tokenizer):
     assert tokenizer(["effusion " * 1000]).shape == (1, MAX_PIECES)
     texts = [f"nodule of {size} mm {'in the right upper lobe ' * (size % 5)}" for size in range(150)]
     vectors = embed(network, tokenizer, texts)
@@ -86,7 +86,7 @@ def test_long_sentences_are_cut_and_many_batched(network, tokenizer):
     np.testing.assert_allclose(vectors[[149, 3]], embed(network, tokenizer, [texts[149], texts[3]]), atol=1e-6)
 
 
-def test_nothing_to_embed(network, tokenizer):
+def test_no_texts(network, tokenizer):
     assert embed(network, tokenizer, []).shape == (0, 384)
 
 
@@ -97,9 +97,9 @@ def test_is_fine_tunable(tokenizer):
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in trained)
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
+def test_weights_of_another_network_raise(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="not all-MiniLM"):
+    with pytest.raises(WeightsError, match="not those of all-MiniLM"):
         load(tmp_path / "other.safetensors")

@@ -1,4 +1,4 @@
-"""The cache of encoders' outputs: kept, shared, safe under two writers and kill -9, healed where damaged."""
+"""The encoder cache: persistence, concurrent writers, kill -9, and recovery from damage."""
 
 import hashlib
 import os
@@ -36,11 +36,11 @@ def shelf(tmp_path):
 
 
 def reopened(shelf):
-    """The same shelf as another process finds it."""
+    """The same shelf opened by another process."""
     return EncoderCache(shelf.folder.parent).shelf(ENCODING)
 
 
-def test_what_was_written_is_read(shelf):
+def test_written_arrays_are_read_back(shelf):
     shelf.write(arrays(range(5)))
     for each in (shelf, reopened(shelf)):
         read = each.read([key(3), key(0), key(3)])
@@ -49,19 +49,19 @@ def test_what_was_written_is_read(shelf):
         assert each.missing([key(7), key(1), key(7)]) == [key(7)]
 
 
-def test_missing_entries_are_an_error_to_read_and_zeros_at_their_place(shelf):
+def test_missing_entries_raise_in_read_and_are_zeros_in_at(shelf):
     shelf.write(arrays([1]))
     with pytest.raises(MissingEntryError, match="1 of 2 entries of net-"):
         shelf.read([key(1), key(2)])
-    places = shelf.places([key(1), key(2)])
-    assert places[1] == MISSING
-    np.testing.assert_array_equal(shelf.at(places), [array(1), np.zeros(SHAPE)])
+    positions = shelf.positions([key(1), key(2)])
+    assert positions[1] == MISSING
+    np.testing.assert_array_equal(shelf.at(positions), [array(1), np.zeros(SHAPE)])
 
 
-def test_a_reader_sees_what_another_wrote_later(shelf):
+def test_reader_sees_later_writes_of_another(shelf):
     shelf.write(arrays([1]))
     reader = reopened(shelf)
-    held = reader.at(reader.places([key(1)]))
+    held = reader.at(reader.positions([key(1)]))
     shelf.write(arrays(range(2, 400)))
     np.testing.assert_array_equal(reader.read([key(399), key(1)]), [array(399), array(1)])
     np.testing.assert_array_equal(held, [array(1)])
@@ -81,20 +81,20 @@ def test_encodings_do_not_mix(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 3)), np.full(SHAPE, np.nan), np.full(SHAPE, 1e6)])
-def test_arrays_that_cannot_be_right_are_refused(shelf, wrong):
-    with np.errstate(over="ignore"), pytest.raises(ValueError, match=r"keeps arrays of shape|not finite"):
+def test_invalid_arrays_raise(shelf, wrong):
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match=r"stores arrays of shape|not finite"):
         shelf.write({key(1): wrong})
     assert shelf.missing([key(1)])
 
 
-def test_default_folder_is_the_users(tmp_path, monkeypatch):
+def test_default_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("POLYCLINIC_CACHE", str(tmp_path / "mine"))
     assert EncoderCache().folder == tmp_path / "mine"
     monkeypatch.delenv("POLYCLINIC_CACHE")
     assert EncoderCache().folder == Path.home() / ".cache" / "polyclinic"
 
 
-def test_only_the_owner_may_look_inside(tmp_path):
+def test_folder_is_readable_by_the_owner_only(tmp_path):
     cache = EncoderCache(tmp_path / "cache")
     cache.shelf(ENCODING).write(arrays([1]))
     assert cache.folder.stat().st_mode & 0o077 == 0
@@ -111,27 +111,27 @@ def test_sizes_and_clear(tmp_path):
     assert first.bytes == 10 * (24 + 20)
 
     reader = reopened(cache.shelf(ENCODING))
-    reader.places([key(1)])
+    reader.positions([key(1)])
     assert cache.clear(ENCODING.name) == first.bytes
     assert [size.name for size in cache.sizes()] == [other.name]
     assert cache.shelf(ENCODING).missing([key(1)])
-    np.testing.assert_array_equal(reader.read([key(1)]), [array(1)])  # who has it open keeps it
+    np.testing.assert_array_equal(reader.read([key(1)]), [array(1)])  # an open reader keeps its data
     cache.shelf(ENCODING).write(arrays([1]))
     assert cache.clear() > 0
     assert cache.sizes() == []
 
 
-def test_full_segments_are_left_alone(shelf, monkeypatch):
+def test_full_segments_are_not_extended(shelf, monkeypatch):
     monkeypatch.setattr(cache_segment, "_FULL", 10 * 24)
     for start in range(0, 40, 5):
         shelf.write(arrays(range(start, start + 5)))
     assert len(list(shelf.folder.glob("*.keys"))) == 4
-    places = shelf.places([key(number) for number in range(40)])
-    np.testing.assert_array_equal(shelf.at(places), [array(number) for number in range(40)])
+    positions = shelf.positions([key(number) for number in range(40)])
+    np.testing.assert_array_equal(shelf.at(positions), [array(number) for number in range(40)])
 
 
 class TestDamage:
-    """Found by checksum, forgotten, computed again."""
+    """Damaged entries are detected by checksum, erased and computed again."""
 
     @pytest.fixture
     def data(self, shelf):
@@ -140,7 +140,7 @@ class TestDamage:
         return path
 
     @pytest.mark.parametrize("byte", [0, 23])
-    def test_a_changed_byte(self, shelf, data, byte):
+    def test_changed_byte(self, shelf, data, byte):
         content = bytearray(data.read_bytes())
         content[2 * 24 + byte] ^= 0x10
         data.write_bytes(content)
@@ -150,7 +150,7 @@ class TestDamage:
         np.testing.assert_array_equal(healed.read([key(2), key(3)]), [array(2), array(3)])
         assert healed.missing([key(2)]) == []
 
-    def test_a_changed_key(self, shelf, data):
+    def test_changed_key(self, shelf, data):
         keys = data.with_suffix(".keys")
         content = bytearray(keys.read_bytes())
         content[20] ^= 1  # the first byte of the second key
@@ -166,7 +166,7 @@ class TestDamage:
             reopened(shelf).read([key(number) for number in range(5)]), [array(number) for number in range(5)]
         )
 
-    def test_a_write_that_was_cut_off(self, shelf, data):
+    def test_truncated_write(self, shelf, data):
         with data.open("ab") as file:
             file.write(b"half an array")
         with data.with_suffix(".keys").open("ab") as file:
@@ -203,12 +203,12 @@ def writer(shelf, first: int, last: int, forever: bool = False) -> subprocess.Po
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_writers_at_once(shelf):
-    """Three processes write overlapping items at once; nothing is lost, and no more segments than writers appear."""
+def test_concurrent_writers(shelf):
+    """Three processes write overlapping items; nothing is lost, and there are at most as many segments as writers."""
     writers = [writer(shelf, first, first + 600) for first in (0, 300, 600)]
     while any(process.poll() is None for process in writers):
         present = [name for name in map(key, range(0, 1200, 50)) if not shelf.missing([name])]
-        shelf.read(present)  # a reader in the midst of it
+        shelf.read(present)  # read during the writes
     assert [process.communicate() and process.returncode for process in writers] == [0, 0, 0]
     assert len(list(shelf.folder.glob("*.keys"))) <= 3
     numbers = range(1200)
@@ -216,7 +216,7 @@ def test_writers_at_once(shelf):
 
 
 def test_kill_9(shelf):
-    """A writer is killed at many moments; what it said was written is there, and the next one goes on."""
+    """A writer is killed at many times; acknowledged entries persist, and the next writer continues."""
     said: set[int] = set()
     for moment in range(6):
         process = writer(shelf, moment * 10_000, moment * 10_000 + 5_000, forever=True)
@@ -230,11 +230,11 @@ def test_kill_9(shelf):
     np.testing.assert_array_equal(survivor.read(list(map(key, numbers))), [array(n) for n in numbers])
     survivor.write(arrays([-1]))
     np.testing.assert_array_equal(reopened(shelf).read([key(-1)]), [array(-1)])
-    assert len(list(shelf.folder.glob("*.keys"))) == 1  # the lock died with its holder: the segment went on
+    assert len(list(shelf.folder.glob("*.keys"))) == 1  # the lock was released, and the segment extended
 
 
 class TestEncodePending:
-    """Computes only what is missing."""
+    """Only missing entries are computed."""
 
     @pytest.fixture
     def calls(self):
@@ -248,7 +248,7 @@ class TestEncodePending:
 
         return encode
 
-    def test_each_once_in_batches_with_progress(self, shelf, encode, calls):
+    def test_encodes_each_item_once_in_batches_with_progress(self, shelf, encode, calls):
         steps = []
 
         class Bar:
@@ -271,11 +271,11 @@ class TestEncodePending:
         assert len(calls) == 3
         assert len(steps) == 4
 
-    def test_what_the_encoder_leaves_out_stays_missing(self, shelf):
+    def test_items_omitted_by_the_encoder_stay_missing(self, shelf):
         assert shelf.encode_pending({key(1): 1, key(2): 2}, lambda items: arrays([2])) == 1
         assert shelf.missing([key(1), key(2)]) == [key(1)]
 
-    def test_ctrl_c_keeps_what_was_done(self, shelf, encode):
+    def test_ctrl_c_keeps_completed_batches(self, shelf, encode):
         def interrupted(items):
             if 4 in items.values():
                 raise KeyboardInterrupt
@@ -286,7 +286,7 @@ class TestEncodePending:
             shelf.encode_pending(items, interrupted, batch=2)
         assert reopened(shelf).missing(items) == [key(number) for number in range(4, 8)]
 
-    def test_what_another_process_encoded_meanwhile_is_not_encoded_again(self, shelf, encode, calls):
+    def test_items_encoded_meanwhile_by_another_process_are_skipped(self, shelf, encode, calls):
         def encode_while_another_does(items):
             reopened(shelf).write(arrays([2, 3]))
             return encode(items)
@@ -296,20 +296,20 @@ class TestEncodePending:
 
 
 class TestGathered:
-    """Behaves as the array that it stands for."""
+    """Behaves as the array that it represents."""
 
     @pytest.fixture
     def both(self, shelf):
         shelf.write(arrays(range(6)))
-        places = shelf.places([key(number) for number in (0, 1, 2, 3, 99, 5)]).reshape(3, 2)
+        positions = shelf.positions([key(number) for number in (0, 1, 2, 3, 99, 5)]).reshape(3, 2)
         whole = np.stack([array(n) if n != 99 else np.zeros(SHAPE, np.float16) for n in (0, 1, 2, 3, 99, 5)])
-        return Gathered(shelf, places), whole.reshape(3, 2, *SHAPE)
+        return Gathered(shelf, positions), whole.reshape(3, 2, *SHAPE)
 
     def test_shape(self, both):
         gathered, whole = both
         assert (gathered.shape, gathered.dtype, gathered.ndim) == (whole.shape, whole.dtype, whole.ndim)
         assert len(gathered) == len(whole)
-        assert gathered.nbytes == 3 * 2 * 8  # the places alone
+        assert gathered.nbytes == 3 * 2 * 8  # the positions alone
 
     @pytest.mark.parametrize(
         "rows",
@@ -332,13 +332,13 @@ class TestGathered:
         np.testing.assert_array_equal(gathered[rows], whole[rows])
         assert gathered[rows].shape == whole[rows].shape
 
-    def test_all_of_it(self, both):
+    def test_asarray_copies_everything(self, both):
         gathered, whole = both
         np.testing.assert_array_equal(np.asarray(gathered), whole)
         assert np.asarray(gathered, dtype=np.float64).dtype == np.float64
 
     def test_decoding(self, both, shelf):
         gathered, whole = both
-        doubled = Gathered(shelf, gathered._places, lambda stored: 2.0 * stored.astype(np.float32)[..., None])
+        doubled = Gathered(shelf, gathered._positions, lambda stored: 2.0 * stored.astype(np.float32)[..., None])
         assert (doubled.shape, doubled.dtype) == ((3, 2, *SHAPE, 1), np.float32)
         np.testing.assert_array_equal(doubled[1], 2 * whole[1][..., None])

@@ -1,4 +1,4 @@
-"""The image featurizer: which pictures, the laws of featurizers, the cache, and clear errors."""
+"""The image featurizer: selection, properties of featurizers, the cache, and errors."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from polyclinic.features.backbones import efficientnet_lite0
 from polyclinic.features.cache.encoder_cache import EncoderCache, MissingEntryError
 from polyclinic.features.featurizer import NotFittedError
 from polyclinic.features.image.featurizer import ImageFeaturizer, ImageOptions
-from polyclinic.features.image.preprocessing import PictureError
+from polyclinic.features.image.preprocessing import ImageError
 from polyclinic.files import sha256
 
 START = datetime(2020, 1, 1)
@@ -23,7 +23,7 @@ SMALL = ImageOptions(side=64, outputs=("tokens", "pooled", "pixels"))
 
 
 def png(seed: int, white: int = 255) -> bytes:
-    """A picture of smooth random shapes."""
+    """An image of smooth random shapes."""
     coarse = Image.fromarray(np.random.default_rng(seed).integers(0, white, (6, 5)).astype(np.uint8))
     buffer = io.BytesIO()
     coarse.resize((75, 90), Image.Resampling.BICUBIC).save(buffer, "PNG")
@@ -32,7 +32,7 @@ def png(seed: int, white: int = 255) -> bytes:
 
 @pytest.fixture
 def blobs(tmp_path):
-    """A folder of blobs, and the function that adds one and gives its name."""
+    """A function that adds a blob to a folder and returns its name."""
     folder = tmp_path / "blobs"
     folder.mkdir()
 
@@ -80,7 +80,7 @@ def samples(*rows: tuple[int, float]) -> pl.DataFrame:
 
 @pytest.fixture
 def record(blobs):
-    """Subject 1 has three pictures, 2 one without a time, 3 none; 1 and 2 share a picture."""
+    """Subject 1 has three images, 2 one without a time, 3 none; 1 and 2 share an image."""
     shared = blobs(png(0))
     return events(
         (1, 0, "IMAGE//CR//PA", shared),
@@ -91,12 +91,12 @@ def record(blobs):
     )
 
 
-ASKED = samples((1, 2), (2, 2), (3, 2), (1, 9))
+SAMPLES = samples((1, 2), (2, 2), (3, 2), (1, 9))
 
 
-def fitted(record, blobs, cache, options=SMALL, asked=ASKED):
+def fitted(record, blobs, cache, options=SMALL, batch=SAMPLES):
     featurizer = ImageFeaturizer(lambda name: blobs.folder / name, options, cache=cache)
-    return featurizer.fit(known_at(record, asked), asked)
+    return featurizer.fit(known_at(record, batch), batch)
 
 
 def assert_same(first, second):
@@ -107,7 +107,7 @@ def assert_same(first, second):
 
 def test_arrays(record, blobs, cache):
     featurizer = fitted(record, blobs, cache)
-    arrays = featurizer.transform(known_at(record, ASKED), ASKED)
+    arrays = featurizer.transform(known_at(record, SAMPLES), SAMPLES)
     assert arrays["present"].tolist() == [True, True, False, True]
     assert arrays["view_mask"].tolist() == [[True, True, False], [True, False, False], [False] * 3, [True] * 3]
     codes = [[featurizer.views[code] for code in row] for row in arrays["view_code"]]
@@ -123,8 +123,8 @@ def test_arrays(record, blobs, cache):
     assert (arrays["pixels"].shape, arrays["pixels"].dtype) == ((4, 3, 1, 64, 64), np.float32)
 
 
-def test_tokens_are_the_networks_maps_of_the_pixels(record, blobs, cache):
-    arrays = fitted(record, blobs, cache).transform(known_at(record, ASKED), ASKED)
+def test_tokens_are_the_networks_feature_maps(record, blobs, cache):
+    arrays = fitted(record, blobs, cache).transform(known_at(record, SAMPLES), SAMPLES)
     tokens, pixels = arrays["tokens"][0], torch.from_numpy(arrays["pixels"][0])
     with torch.inference_mode():
         maps = efficientnet_lite0.load().fine(efficientnet_lite0.canonical_to_input(pixels[:2]))
@@ -135,161 +135,165 @@ def test_tokens_are_the_networks_maps_of_the_pixels(record, blobs, cache):
     np.testing.assert_allclose(arrays["pooled"][0], both, rtol=1e-4, atol=1e-5)
 
 
-def test_the_newest_views_are_kept_oldest_first(record, blobs, cache):
+def test_newest_views_are_kept_oldest_first(record, blobs, cache):
     options = ImageOptions(side=64, max_views=2)
-    arrays = fitted(record, blobs, cache, options).transform(known_at(record, ASKED), ASKED)
+    arrays = fitted(record, blobs, cache, options).transform(known_at(record, SAMPLES), SAMPLES)
     times = {blob: hours for _, hours, blob in record.select("subject_id", "time", "blob").rows() if hours}
     newest = sorted((blob for blob in times if blob), key=times.get)[1:]
     assert arrays["blob"][3].tolist() == newest
 
 
-def test_a_picture_recorded_twice_counts_once(record, blobs, cache):
+def test_duplicate_images_are_dropped(record, blobs, cache):
     double = pl.concat([record, record.filter(subject_id=2).with_columns(time=pl.lit(START, pl.Datetime("us")))])
-    arrays = fitted(record, blobs, cache).transform(known_at(double, ASKED), ASKED)
+    arrays = fitted(record, blobs, cache).transform(known_at(double, SAMPLES), SAMPLES)
     assert arrays["view_mask"][1].tolist() == [True, False, False]
 
 
-def test_an_unknown_view_is_known_to_be_unknown(record, blobs, cache):
+def test_view_absent_in_training_is_unknown(record, blobs, cache):
     featurizer = fitted(record, blobs, cache)
     renamed = record.with_columns(pl.col("code").str.replace("//AP", "//OBLIQUE"))
-    arrays = featurizer.transform(known_at(renamed, ASKED), ASKED)
+    arrays = featurizer.transform(known_at(renamed, SAMPLES), SAMPLES)
     assert featurizer.views[arrays["view_code"][1, 0]] == "unknown"
     assert arrays["view_mask"][1, 0]
 
 
 class TestLaws:
-    """What every featurizer promises."""
+    """Properties of every featurizer."""
 
-    def test_the_future_never_matters(self, record, blobs, cache):
+    def test_later_events_have_no_influence(self, record, blobs, cache):
         featurizer = fitted(record, blobs, cache)
-        asked = samples((1, 2), (2, 2))
-        expected = featurizer.transform(known_at(record, asked), asked)
+        batch = samples((1, 2), (2, 2))
+        expected = featurizer.transform(known_at(record, batch), batch)
         for later in ("IMAGE//CR//PA", "IMAGE//CR//NEW"):
-            added = events((1, 2.01, later, blobs(png(7))), (2, 30, later, blobs(b"not a picture")))
+            added = events((1, 2.01, later, blobs(png(7))), (2, 30, later, blobs(b"not an image")))
             changed = pl.concat(
                 [record.filter((pl.col("time") <= START + timedelta(hours=2)) | pl.col("time").is_null()), added]
             )
-            assert_same(featurizer.transform(known_at(changed, asked), asked), expected)
+            assert_same(featurizer.transform(known_at(changed, batch), batch), expected)
             assert (
-                fitted(changed, blobs, cache, asked=asked).state() == fitted(record, blobs, cache, asked=asked).state()
+                fitted(changed, blobs, cache, batch=batch).state() == fitted(record, blobs, cache, batch=batch).state()
             )
 
-    def test_the_order_of_events_does_not_matter(self, record, blobs, cache):
-        known = known_at(record, ASKED)
+    def test_order_of_events_has_no_influence(self, record, blobs, cache):
+        known = known_at(record, SAMPLES)
         featurizer = fitted(record, blobs, cache)
         shuffled = known.sample(fraction=1, shuffle=True, seed=3)
-        assert_same(featurizer.transform(shuffled, ASKED), featurizer.transform(known, ASKED))
-        assert featurizer.fit(shuffled, ASKED).state() == fitted(record, blobs, cache).state()
+        assert_same(featurizer.transform(shuffled, SAMPLES), featurizer.transform(known, SAMPLES))
+        assert featurizer.fit(shuffled, SAMPLES).state() == fitted(record, blobs, cache).state()
 
-    def test_each_sample_depends_on_itself_alone(self, record, blobs, cache):
+    def test_arrays_do_not_depend_on_other_samples(self, record, blobs, cache):
         featurizer = fitted(record, blobs, cache)
-        together = featurizer.transform(known_at(record, ASKED), ASKED)
-        for row in range(len(ASKED)):
-            one = ASKED[row : row + 1]
-            alone = featurizer.transform(known_at(record, one), one)
+        batch = featurizer.transform(known_at(record, SAMPLES), SAMPLES)
+        for row in range(len(SAMPLES)):
+            sample = SAMPLES[row : row + 1]
+            single = featurizer.transform(known_at(record, sample), sample)
             assert_same(
-                {name: array[0] for name, array in alone.items()},
-                {name: array[row] for name, array in together.items()},
+                {name: array[0] for name, array in single.items()},
+                {name: array[row] for name, array in batch.items()},
             )
 
-    def test_the_state_survives_json(self, record, blobs, cache):
+    def test_state_round_trips_through_json(self, record, blobs, cache):
         featurizer = fitted(record, blobs, cache)
         state = json.loads(json.dumps(featurizer.state(), allow_nan=False))
         rebuilt = ImageFeaturizer.from_state(state, blobs=featurizer.blobs, cache=cache)
         assert rebuilt.state() == featurizer.state()
-        known = known_at(record, ASKED)
-        assert_same(rebuilt.transform(known, ASKED), featurizer.transform(known, ASKED))
+        known = known_at(record, SAMPLES)
+        assert_same(rebuilt.transform(known, SAMPLES), featurizer.transform(known, SAMPLES))
 
-    def test_held_out_views_are_not_learnt(self, record, blobs, cache):
+    def test_held_out_views_are_unknown(self, record, blobs, cache):
         training = samples((1, 2))
-        featurizer = fitted(record, blobs, cache, asked=training)
+        featurizer = fitted(record, blobs, cache, batch=training)
         assert featurizer.views == ["", "unknown", "CR//LATERAL", "CR//PA"]
         assert (
-            ImageFeaturizer(None, SMALL, cache=cache).fit(known_at(record, ASKED), training).state()
+            ImageFeaturizer(None, SMALL, cache=cache).fit(known_at(record, SAMPLES), training).state()
             == featurizer.state()
         )
 
-    def test_no_pictures_at_all(self, record, blobs, cache):
-        nobody = samples((3, 2))
-        arrays = fitted(record, blobs, cache, asked=nobody).transform(known_at(record, nobody), nobody)
+    def test_no_images(self, record, blobs, cache):
+        subject = samples((3, 2))
+        arrays = fitted(record, blobs, cache, batch=subject).transform(known_at(record, subject), subject)
         assert arrays["present"].tolist() == [False]
         assert arrays["tokens"].shape == (1, 1, 16, 112)
         assert not np.asarray(arrays["tokens"]).any()
-        none = ASKED.clear()
-        assert fitted(record, blobs, cache).transform(known_at(record, none), none)["pooled"].shape == (0, 3, 224)
+        none = SAMPLES.clear()
+        assert fitted(record, blobs, cache).transform(known_at(record, none), none)["pooled"].shape == (
+            0,
+            3,
+            224,
+        )
 
-    def test_unfitted(self, record, cache):
-        with pytest.raises(NotFittedError, match="ImageFeaturizer has no state"):
-            ImageFeaturizer(cache=cache).transform(known_at(record, ASKED), ASKED)
+    def test_use_before_fit_raises(self, record, cache):
+        with pytest.raises(NotFittedError, match="ImageFeaturizer is not fitted"):
+            ImageFeaturizer(cache=cache).transform(known_at(record, SAMPLES), SAMPLES)
 
 
 class TestCache:
-    """One picture is encoded once, whoever asks."""
+    """Each image is encoded once for all featurizers."""
 
-    def test_one_picture_in_two_studies(self, record, blobs, cache):
-        known = known_at(record, ASKED)
-        assert fitted(record, blobs, cache).prepare(known, ASKED) == 2 * 3  # three pictures, as tokens and as pixels
+    def test_encodings_are_shared_between_featurizers(self, record, blobs, cache):
+        known = known_at(record, SAMPLES)
+        assert fitted(record, blobs, cache).prepare(known, SAMPLES) == 2 * 3  # three images, each as tokens and pixels
         tokens_only = ImageOptions(side=64, max_views=1)
         again = ImageFeaturizer(lambda name: blobs.folder / name, tokens_only, cache=EncoderCache(cache.folder))
-        assert again.fit(known, ASKED).prepare(known, ASKED) == 0
+        assert again.fit(known, SAMPLES).prepare(known, SAMPLES) == 0
         assert {size.entries for size in cache.sizes()} == {3}
 
-    def test_another_size_is_another_picture(self, record, blobs, cache):
-        known = known_at(record, ASKED)
-        fitted(record, blobs, cache).prepare(known, ASKED)
-        assert fitted(record, blobs, cache, ImageOptions(side=96)).prepare(known, ASKED) == 3
+    def test_another_size_is_encoded_separately(self, record, blobs, cache):
+        known = known_at(record, SAMPLES)
+        fitted(record, blobs, cache).prepare(known, SAMPLES)
+        assert fitted(record, blobs, cache, ImageOptions(side=96)).prepare(known, SAMPLES) == 3
 
-    def test_a_picture_that_is_not_prepared_is_no_zeros(self, record, blobs, cache):
+    def test_gathering_an_unencoded_image_raises(self, record, blobs, cache):
         encodings = fitted(record, blobs, cache)._encodings()
         with pytest.raises(MissingEntryError, match="1 of 1 entries of pixels-"):
-            encodings.gathered("pixels", np.array([[blobs(png(9)), ""]]))
+            encodings.gather("pixels", np.array([[blobs(png(9)), ""]]))
 
-    def test_cached_pictures_are_not_opened_again(self, record, blobs, cache):
-        known = known_at(record, ASKED)
+    def test_cached_images_are_not_read_again(self, record, blobs, cache):
+        known = known_at(record, SAMPLES)
         featurizer = fitted(record, blobs, cache)
-        expected = featurizer.transform(known, ASKED)
+        expected = featurizer.transform(known, SAMPLES)
         for file in blobs.folder.iterdir():
             file.unlink()
-        assert_same(featurizer.transform(known, ASKED), expected)
+        assert_same(featurizer.transform(known, SAMPLES), expected)
 
 
-class TestBadPictures:
-    """Errors name blobs, never patients, and all that is bad at once."""
+class TestUnusableImages:
+    """Errors name all unusable blobs at once, and no patients."""
 
-    def test_all_bad_pictures_are_named_and_the_good_are_kept(self, blobs, cache):
-        good, text, flat = blobs(png(1)), blobs(b"not a picture"), blobs(png(0, white=1))
-        gone = blobs(png(3))
-        (blobs.folder / gone).unlink()
-        known = events(*((4711, hour, "IMAGE//CR//PA", name) for hour, name in enumerate((text, good, flat, gone))))
-        asked = samples((4711, 9))
-        featurizer = fitted(known, blobs, cache, ImageOptions(side=64), asked)
-        with pytest.raises(PictureError) as error:
-            featurizer.transform(known_at(known, asked), asked)
+    def test_unusable_images_are_named_and_others_encoded(self, blobs, cache):
+        good, text, flat = blobs(png(1)), blobs(b"not an image"), blobs(png(0, white=1))
+        missing = blobs(png(3))
+        (blobs.folder / missing).unlink()
+        known = events(*((4711, hour, "IMAGE//CR//PA", name) for hour, name in enumerate((text, good, flat, missing))))
+        batch = samples((4711, 9))
+        featurizer = fitted(known, blobs, cache, ImageOptions(side=64), batch)
+        with pytest.raises(ImageError) as error:
+            featurizer.transform(known_at(known, batch), batch)
         message = str(error.value)
         assert f"{text} is damaged" in message
-        assert f"{flat}: all of it is nearly the same grey" in message
-        assert f"{gone} cannot be read" in message
+        assert f"{flat}: all pixels are nearly the same grey" in message
+        assert f"{missing} cannot be read" in message
         assert good not in message
-        assert "4711" not in message.replace(text, "").replace(flat, "").replace(gone, "")
+        assert "4711" not in message.replace(text, "").replace(flat, "").replace(missing, "")
         only_good = known.filter(blob=good)
-        assert featurizer.prepare(known_at(only_good, asked), asked) == 0
+        assert featurizer.prepare(known_at(only_good, batch), batch) == 0
 
-    def test_content_that_is_not_what_its_name_says(self, blobs, cache):
+    def test_content_that_does_not_match_its_name_raises(self, blobs, cache):
         name = blobs(png(1))
         (blobs.folder / name).write_bytes(png(2))
         known = events((1, 0, "IMAGE//CR//PA", name))
-        with pytest.raises(PictureError, match="not what its name says"):
-            fitted(known, blobs, cache).transform(known_at(known, ASKED), ASKED)
+        with pytest.raises(ImageError, match="does not match its name"):
+            fitted(known, blobs, cache).transform(known_at(known, SAMPLES), SAMPLES)
 
-    def test_a_file_that_is_not_named_by_its_content(self, blobs, cache):
+    def test_blob_not_named_by_its_content_hash_raises(self, blobs, cache):
         known = events((1, 0, "IMAGE//CR//PA", "scan.png"))
-        with pytest.raises(PictureError, match=r"scan\.png is not named by its content"):
-            fitted(known, blobs, cache).transform(known_at(known, ASKED), ASKED)
+        with pytest.raises(ImageError, match=r"scan\.png is not named by its content"):
+            fitted(known, blobs, cache).transform(known_at(known, SAMPLES), SAMPLES)
 
-    def test_without_blobs(self, record, cache):
-        featurizer = ImageFeaturizer(cache=cache).fit(known_at(record, ASKED), ASKED)
-        with pytest.raises(PictureError, match=r"set its blobs to cohort\.blob"):
-            featurizer.transform(known_at(record, ASKED), ASKED)
+    def test_missing_blobs_raise(self, record, cache):
+        featurizer = ImageFeaturizer(cache=cache).fit(known_at(record, SAMPLES), SAMPLES)
+        with pytest.raises(ImageError, match=r"set its blobs to cohort\.blob"):
+            featurizer.transform(known_at(record, SAMPLES), SAMPLES)
 
 
 @pytest.mark.parametrize(
@@ -302,34 +306,34 @@ class TestBadPictures:
         ({"backbone": "resnet"}, "choose from efficientnet_lite0"),
     ],
 )
-def test_wrong_options_offer_the_choices(wrong, message):
+def test_invalid_options_raise(wrong, message):
     with pytest.raises(ValueError, match=message):
         ImageOptions(**wrong)
 
 
-def test_a_cohorts_own_pictures(tmp_path, cache):
+def test_images_of_a_cohort(tmp_path, cache):
     with CohortWriter(tmp_path / "cohort", source="test") as writer:
         name = writer.add_blob(png(5), "png")
         writer.add(pl.DataFrame({"source_id": ["7"], "time": [START], "code": ["IMAGE//CR//PA"], "blob": [name]}))
         writer.commit()
     cohort = Cohort.open(tmp_path / "cohort")
-    asked = samples((7, 1))
-    known = known_at(cohort.events(), asked).collect()
-    featurizer = ImageFeaturizer(cohort.blob, SMALL, cache=cache).fit(known, asked)
-    assert featurizer.transform(known, asked)["present"].tolist() == [True]
+    batch = samples((7, 1))
+    known = known_at(cohort.events(), batch).collect()
+    featurizer = ImageFeaturizer(cohort.blob, SMALL, cache=cache).fit(known, batch)
+    assert featurizer.transform(known, batch)["present"].tolist() == [True]
     missing = known.with_columns(blob=pl.lit("0" * 64 + ".png"))
-    with pytest.raises(PictureError, match="ingest its source again"):
-        featurizer.transform(missing, asked)
+    with pytest.raises(ImageError, match="ingest its source again"):
+        featurizer.transform(missing, batch)
 
 
 @pytest.mark.real_data
 def test_real_radiographs(real_data, blobs, cache):
     files = sorted((real_data("covid_cxr") / "images").glob("*.jpg"))[:3]
     record = events(*((number, 0, "IMAGE//CR//PA", blobs(file.read_bytes())) for number, file in enumerate(files)))
-    asked = samples(*((number, 0) for number in range(len(files))))
-    arrays = fitted(record, blobs, cache, ImageOptions(), asked).transform(known_at(record, asked), asked)
+    batch = samples(*((number, 0) for number in range(len(files))))
+    arrays = fitted(record, blobs, cache, ImageOptions(), batch).transform(known_at(record, batch), batch)
     assert arrays["tokens"].shape == (3, 1, 196, 112)
     vectors = np.asarray(arrays["tokens"], dtype=np.float32).mean(axis=(1, 2))
-    likeness = np.corrcoef(vectors)
-    assert (likeness[~np.eye(3, dtype=bool)] > 0.3).all()  # all are chests
-    assert (likeness[~np.eye(3, dtype=bool)] < 0.99).all()  # but not the same
+    correlation = np.corrcoef(vectors)
+    assert (correlation[~np.eye(3, dtype=bool)] > 0.3).all()  # all are chests
+    assert (correlation[~np.eye(3, dtype=bool)] < 0.99).all()  # but different

@@ -1,4 +1,4 @@
-"""Which words of a sentence are denied."""
+"""Detection of negated words."""
 
 import doctest
 
@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from polyclinic.features.note import negation as note_negation
 from polyclinic.features.note.layout import Note, NoteLayout
-from polyclinic.features.note.negation import PHRASES, denied, is_cue
+from polyclinic.features.note.negation import PHRASES, is_cue, negated_words
 from polyclinic.features.note.tokenizer import words
 
 CUES = sorted({phrase.strip() for text in PHRASES.values() for phrase in text.split(";")})
 
 
-def denied_of(text: str) -> str:
-    found = [word.text for word in words(text)]
-    return " ".join(word for word, is_denied in zip(found, denied(found), strict=True) if is_denied)
+def negated_in(text: str) -> str:
+    tokens = [word.text for word in words(text)]
+    return " ".join(word for word, is_negated in zip(tokens, negated_words(tokens), strict=True) if is_negated)
 
 
-def test_the_examples_of_the_docstrings():
+def test_docstring_examples():
     assert doctest.testmod(note_negation).failed == 0
 
 
@@ -41,8 +41,8 @@ def test_the_examples_of_the_docstrings():
         ("Effusion persists, yet consolidation absent", "consolidation"),
     ],
 )
-def test_a_cue_denies_what_stands_beside_it(sentence, expected):
-    assert denied_of(sentence) == expected
+def test_cues_negate_their_scope(sentence, expected):
+    assert negated_in(sentence) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,28 +58,28 @@ def test_a_cue_denies_what_stands_beside_it(sentence, expected):
         "",
     ],
 )
-def test_doubts_and_what_looks_like_a_cue_deny_nothing(sentence):
-    assert denied_of(sentence) == ""
+def test_uncertainty_and_pseudo_negations_negate_nothing(sentence):
+    assert negated_in(sentence) == ""
 
 
-def test_cues():
+def test_is_cue():
     assert [word for word in ("No", "without", "unlikely", "effusion", "but", "of") if is_cue(word)] == [
         "No", "without", "unlikely"
     ]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from([*CUES, "effusion", "fever", "cough"]), max_size=12).map(" ".join))
-def test_of_any_sentence_each_word_is_denied_or_not_and_single_cues_never(sentence):
-    found = sentence.split()
-    told = denied(found)
-    assert len(told) == len(found)
-    assert not any(told) or any(cue in sentence for cue in CUES)
+def test_negation_needs_a_cue_and_excludes_cues(sentence):
+    tokens = sentence.split()
+    negated = negated_words(tokens)
+    assert len(negated) == len(tokens)
+    assert not any(negated) or any(cue in sentence for cue in CUES)
     assert not any(
-        is_denied and word in ("no", "without", "denies") for word, is_denied in zip(found, told, strict=True)
+        is_negated and word in ("no", "without", "denies") for word, is_negated in zip(tokens, negated, strict=True)
     )
 
 
-def test_a_cue_does_not_reach_over_the_end_of_a_sentence_or_note():
+def test_scope_ends_with_the_sentence_or_note():
     layout = NoteLayout.of([Note("history", "No fever. Cough"), Note("findings", "Effusion. No mass")])
-    assert [word.text for word in layout.words if layout.is_denied(word)] == ["fever", "mass"]
-    assert [word.text for word in layout.last(1, 1).words if layout.is_denied(word)] == ["mass"]
+    assert [word.text for word in layout.words if layout.is_negated(word)] == ["fever", "mass"]
+    assert [word.text for word in layout.last(1, 1).words if layout.is_negated(word)] == ["mass"]

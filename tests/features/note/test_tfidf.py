@@ -1,4 +1,4 @@
-"""The sparse view, against scikit-learn's vectoriser."""
+"""TF-IDF, compared with scikit-learn's vectoriser."""
 
 import json
 
@@ -37,26 +37,26 @@ def test_terms_equal_scikit_learns():
     assert set(char_terms([text])) == set(parts(split))
 
 
-def test_no_pair_reaches_over_the_end_of_a_note():
+def test_bigrams_do_not_cross_notes():
     names = Tfidf(min_documents=1).fit(DOCUMENTS).names
     assert "word pleural effusion" in names
     assert "word pneumothorax heart" not in names
 
 
-def test_rows():
-    view = Tfidf(("word", "char")).fit(DOCUMENTS).transform(DOCUMENTS)
-    assert (view.format, view.dtype) == ("csr", np.float32)
-    assert view[[4]].nnz == 0
-    lengths = np.sqrt(view.multiply(view).sum(axis=1))
-    np.testing.assert_allclose(lengths[[0, 1, 2, 3, 5]], np.sqrt(2), rtol=1e-6)  # each kind of terms has length 1
+def test_rows_are_normalised():
+    weights = Tfidf(("word", "char")).fit(DOCUMENTS).transform(DOCUMENTS)
+    assert (weights.format, weights.dtype) == ("csr", np.float32)
+    assert weights[[4]].nnz == 0
+    norms = np.sqrt(weights.multiply(weights).sum(axis=1))
+    np.testing.assert_allclose(norms[[0, 1, 2, 3, 5]], np.sqrt(2), rtol=1e-6)  # each kind of terms has norm 1
 
 
-def test_the_most_frequent_terms_are_kept():
+def test_most_frequent_terms_are_kept():
     kept = Tfidf(min_documents=1, max_terms=3).fit(DOCUMENTS)
     assert set(kept.names) == {"word no", "word effusion", "word cough"}
 
 
-def test_the_state_survives_json():
+def test_state_round_trips_through_json():
     fitted = Tfidf(("word", "char")).fit(DOCUMENTS)
     rebuilt = Tfidf.from_state(json.loads(json.dumps(fitted.state(), sort_keys=True)))
     assert rebuilt.names == fitted.names
@@ -64,10 +64,10 @@ def test_the_state_survives_json():
     assert (rebuilt.transform(DOCUMENTS) != fitted.transform(DOCUMENTS)).nnz == 0
 
 
-def test_no_terms_asked_for():
+def test_no_kinds_of_terms():
     assert Tfidf(()).fit(DOCUMENTS).transform(DOCUMENTS).shape == (6, 0)
 
 
-def test_unknown_terms_offer_the_choices():
+def test_unknown_terms_raise_with_the_choices():
     with pytest.raises(ValueError, match="choose from word, char"):
         Tfidf(("sentence",))

@@ -15,7 +15,7 @@ def split(text: str) -> list[str]:
     return [word.text for word in words(text)]
 
 
-def test_the_examples_of_the_docstrings():
+def test_docstring_examples():
     assert doctest.testmod(note_text).failed == 0
 
 
@@ -62,9 +62,9 @@ def test_sentences(text, expected):
     assert [sentence.text for sentence in sentences(text)] == expected
 
 
-def test_a_list_without_end_is_cut():
-    found = sentences("nodule, " * (2 * MAX_SENTENCE_WORDS + 1))
-    assert [len(words(sentence.text)) for sentence in found] == [MAX_SENTENCE_WORDS, MAX_SENTENCE_WORDS, 1]
+def test_long_sentences_are_split():
+    tokens = sentences("nodule, " * (2 * MAX_SENTENCE_WORDS + 1))
+    assert [len(words(sentence.text)) for sentence in tokens] == [MAX_SENTENCE_WORDS, MAX_SENTENCE_WORDS, 1]
 
 
 ALPHABET = st.sampled_from(
@@ -73,21 +73,21 @@ ALPHABET = st.sampled_from(
 
 
 @given(st.one_of(st.lists(ALPHABET).map("".join), st.text()))
-def test_places_are_where_the_pieces_stand(text):
-    found = words(text)
-    assert [text[word.start : word.end].lower() for word in found] == [word.text for word in found]
+def test_spans_match_the_text(text):
+    tokens = words(text)
+    assert [text[word.start : word.end].lower() for word in tokens] == [word.text for word in tokens]
     ends = 0
     for sentence in sentences(text):
         assert " ".join(text[sentence.start : sentence.end].split()) == sentence.text
         assert sentence.start >= ends
         ends = sentence.end
-    inside = [word for word in found for s in sentences(text) if s.start <= word.start and word.end <= s.end]
-    assert inside == found  # every word is in exactly one sentence
+    inside = [word for word in tokens for s in sentences(text) if s.start <= word.start and word.end <= s.end]
+    assert inside == tokens  # every word is in exactly one sentence
 
 
 @pytest.mark.parametrize("repeated", [" ", ".", "a. ", "1. ", "\n", " \n", "?", "-", "x'", "°", "(" * 3, "<", "a.B"])
-def test_time_grows_with_length_alone(repeated):
-    """No text can make a regular expression go back again and again."""
+def test_tokenizing_takes_linear_time(repeated):
+    """No text causes catastrophic backtracking."""
     text = repeated * (100_000 // len(repeated)) + "x"
     start = time.perf_counter()
     words(text), sentences(text)

@@ -35,16 +35,16 @@ def test_triplets_are_oldest_first():
     a, b = (scale for scale in featurizer.fitted.scales)
     first = [*a(np.array([10.0, 30.0])), *b(np.array([1.0])), *a(np.array([20.0, 40.0]))]
     np.testing.assert_allclose(arrays["triplet_value"][0], first, rtol=1e-6)
-    assert arrays["present"].tolist() == [True, True, False]  # a number without a time is no series
+    assert arrays["present"].tolist() == [True, True, False]  # a number without a time is not in the series
 
 
-def test_the_newest_triplets_are_kept():
+def test_newest_triplets_are_kept():
     arrays = fitted(longest=2).transform(KNOWN, SAMPLES)
     np.testing.assert_allclose(arrays["triplet_time"], [[0.5, 0.1], [4, 0], [0, 0]], rtol=1e-5)
     assert arrays["triplet_code"].tolist() == [[1, 1], [2, 2], [0, 0]]
 
 
-def test_the_grid_ends_at_the_question():
+def test_grid_ends_at_the_prediction_time():
     featurizer = fitted(window_hours=48, bin_hours=12)
     arrays = featurizer.transform(KNOWN, SAMPLES)
     assert arrays["grid_mask"].shape == (3, 4, 2)
@@ -71,7 +71,7 @@ def test_since_follows_the_recurrence_of_gru_d():
     np.testing.assert_array_equal(since, expected)
 
 
-def test_what_is_older_than_the_window_is_in_the_triplets_only():
+def test_events_before_the_window_are_only_in_triplets():
     arrays = fitted(window_hours=10, bin_hours=5).transform(KNOWN, SAMPLES)
     assert arrays["grid_mask"][0].tolist() == [[False, False], [True, False]]
     assert (arrays["triplet_code"][0] > 0).sum() == 5
@@ -81,14 +81,14 @@ def test_what_is_older_than_the_window_is_in_the_triplets_only():
     ("hours", "window", "width"),
     [(0.5, 1, 0.25), (40, 40, 1), (100, 100, 3), (24 * 30, 720, 24), (24 * 3000, 72000, 1500)],
 )
-def test_the_grid_is_derived_from_the_records(hours, window, width):
+def test_grid_size_is_derived_from_the_records(hours, window, width):
     samples = samples_of([1], hours=hours)
     featurizer = SeriesFeaturizer(SeriesOptions(least_samples=1)).fit(known_of([(1, 0.0, A, 1.0)], samples), samples)
     assert (featurizer.fitted.window_hours, featurizer.fitted.bin_hours) == (window, width)
     assert featurizer.fitted.bins <= 48
 
 
-def test_forms_can_be_left_out():
+def test_forms_are_optional():
     assert fitted(forms=("grid",)).transform(KNOWN, SAMPLES).keys() == {
         "present",
         "grid_value",
@@ -99,7 +99,7 @@ def test_forms_can_be_left_out():
     assert triplets.keys() == {"present", "triplet_time", "triplet_code", "triplet_value"}
 
 
-def test_codes_are_timed_measurements_that_enough_samples_have():
+def test_codes_need_timed_numbers_in_enough_samples():
     rows = [*ROWS, (1, 3, "DEMOGRAPHIC//age//years", 70.0), (1, 3, "LAB//rare", 1.0), (1, 3, "LAB//text", "positive")]
     known = known_of(rows, SAMPLES)
     many = SeriesFeaturizer(SeriesOptions(least_samples=1)).fit(known, SAMPLES)
@@ -109,7 +109,7 @@ def test_codes_are_timed_measurements_that_enough_samples_have():
     assert few.ignored(known) == {A: 5, "LAB//rare": 1}
 
 
-def test_ranks_stand_for_values():
+def test_quantile_scale_replaces_values_by_ranks():
     arrays = fitted(scale="quantile").transform(KNOWN, SAMPLES)
     values = arrays["triplet_value"][0][arrays["triplet_code"][0] == 1]
     np.testing.assert_allclose(values, [-np.sqrt(3), np.sqrt(3) / 3, -np.sqrt(3) / 3, np.sqrt(3)], rtol=1e-5)

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 
 from polyclinic.features import StructuredFeaturizer
 from polyclinic.features.structured.summaries import STATISTICS
-from tests.features.records import ASKED, ROWS, SUBJECTS, TRAINING, known_of, samples_of
+from tests.features.records import PREDICTION_HOUR, ROWS, SUBJECTS, TRAINING, known_of, samples_of
 
-EVERYONE = samples_of(SUBJECTS)
+ALL = samples_of(SUBJECTS)
 SEX = "DEMOGRAPHIC//sex"
 
 
@@ -20,10 +20,12 @@ def value_of(featurizer, rows, name, subject=1):
     return featurizer.raw(known_of(rows, samples), samples).values[0, featurizer.names.index(name)]
 
 
-def by_hand(rows, subject, code):
-    """Compute every statistic of a code in plain Python and `polyfit`."""
+def expected_statistics(rows, subject, code):
+    """Compute every statistic of a code independently, in plain Python and with `polyfit`."""
     values = [(hours, value) for who, hours, what, value in rows if (who, what) == (subject, code)]
-    values = [(h, v) for h, v in values if isinstance(v, float) and np.isfinite(v) and (h is None or h <= ASKED)]
+    values = [
+        (h, v) for h, v in values if isinstance(v, float) and np.isfinite(v) and (h is None or h <= PREDICTION_HOUR)
+    ]
     values.sort(key=lambda pair: (-np.inf if pair[0] is None else pair[0], pair[1]))
     timed = np.array([pair for pair in values if pair[0] is not None]).reshape(-1, 2)
     numbers = np.array([value for _, value in values])
@@ -31,7 +33,7 @@ def by_hand(rows, subject, code):
     if len(numbers):
         result |= {"last": numbers[-1], "first": numbers[0], "minimum": numbers.min(), "maximum": numbers.max()}
         result["mean"] = numbers.mean()
-        result["hours since last"] = np.nan if values[-1][0] is None else ASKED - values[-1][0]
+        result["hours since last"] = np.nan if values[-1][0] is None else PREDICTION_HOUR - values[-1][0]
     if len(numbers) > 1:
         result["sd"] = numbers.std(ddof=1)
     if len(timed) and np.ptp(timed[:, 0]) > 1e-3:
@@ -41,13 +43,13 @@ def by_hand(rows, subject, code):
 
 @settings(max_examples=60, deadline=None)
 @given(ROWS)
-def test_statistics_are_those_computed_by_hand(rows):
+def test_statistics_equal_an_independent_computation(rows):
     rows = [row for row in rows if not isinstance(row[3], float) or not 1e6 < row[3] < np.inf]
     rows = [row for row in rows if row[1] is None or row[1] == 0 or row[1] > 1e-2]
     featurizer = fitted_on([*TRAINING, *rows], subjects=[1, 2, 3])
-    raw = featurizer.raw(known_of(rows, EVERYONE), EVERYONE).values
+    raw = featurizer.raw(known_of(rows, ALL), ALL).values
     limits = featurizer.layout.limits
-    for place, column in enumerate(featurizer.layout.columns):
+    for index, column in enumerate(featurizer.layout.columns):
         if column.of in STATISTICS and column.code in limits:
             low, high = limits[column.code]
             clipped = [
@@ -61,8 +63,8 @@ def test_statistics_are_those_computed_by_hand(rows):
                 )
                 for who, at, what, value in rows
             ]
-            expected = [by_hand(clipped, subject, column.code)[column.of] for subject in SUBJECTS]
-            np.testing.assert_allclose(raw[:, place], expected, rtol=1e-6, atol=1e-6)
+            expected = [expected_statistics(clipped, subject, column.code)[column.of] for subject in SUBJECTS]
+            np.testing.assert_allclose(raw[:, index], expected, rtol=1e-6, atol=1e-6)
 
 
 def test_names_and_codes():
@@ -86,7 +88,7 @@ def test_names_and_codes():
         featurizer.which_code("LAB//a//u median")
 
 
-def test_constant_and_repeated_columns_are_dropped():
+def test_constant_and_duplicate_columns_are_dropped():
     rows = [(subject, 8.0, "LAB//a", float(subject)) for subject in SUBJECTS]
     rows += [(subject, 8.0, "LAB//constant", 7.0) for subject in SUBJECTS]
     assert fitted_on(rows).names == ["LAB//a last"]
@@ -96,7 +98,7 @@ def test_missingness_is_a_feature_and_a_mask():
     rows = [(subject, 8.0, "LAB//a", float(subject)) for subject in (1, 2, 3)]
     rows += [(subject, None, SEX, "xy"[subject % 2]) for subject in (1, 2, 3)]
     featurizer = fitted_on(rows)
-    arrays = featurizer.transform(known_of(rows, EVERYONE), EVERYONE)
+    arrays = featurizer.transform(known_of(rows, ALL), ALL)
     known = dict(zip(featurizer.names, arrays["known"].T.tolist(), strict=True))
     values = dict(zip(featurizer.names, arrays["values"].T.tolist(), strict=True))
     assert known["LAB//a last"] == known[f"{SEX} = x"] == [True, True, True, False, False]
@@ -107,7 +109,7 @@ def test_missingness_is_a_feature_and_a_mask():
     assert arrays["values"].dtype == np.float32
 
 
-def test_rare_categories_are_pooled_and_new_ones_join_them():
+def test_rare_and_new_categories_are_pooled():
     rows = [(subject, None, SEX, text) for subject, text in enumerate(["m", "m", "f", "f", "p", "q"])]
     featurizer = fitted_on(rows, least_samples=2, subjects=range(6))
     assert featurizer.names == [f"{SEX} = f", f"{SEX} = m", f"{SEX} rare"]
@@ -117,7 +119,7 @@ def test_rare_categories_are_pooled_and_new_ones_join_them():
         assert raw.values[0].tolist() == expected
 
 
-def test_several_categories_at_once_are_all_marked():
+def test_simultaneous_categories_are_all_set():
     rows = [(subject, None, "FINDING//mesh", text) for subject, text in [(1, "a"), (1, "b"), (2, "c"), (3, "a")]]
     featurizer = fitted_on(rows, subjects=[1, 2, 3])
     assert [value_of(featurizer, rows, f"FINDING//mesh = {text}") for text in "abc"] == [1, 1, 0]
@@ -126,23 +128,23 @@ def test_several_categories_at_once_are_all_marked():
 def test_rare_codes_are_left_out():
     rows = [*TRAINING, (1, 3, "LAB//rare", 3.0)]
     assert not any("LAB//rare" in name for name in fitted_on(rows, least_samples=2).names)
-    share = StructuredFeaturizer(least_share=0.5, least_samples=1).fit(known_of(rows, EVERYONE), EVERYONE)
+    share = StructuredFeaturizer(least_share=0.5, least_samples=1).fit(known_of(rows, ALL), ALL)
     assert not any("LAB//rare" in name for name in share.names)
 
 
-def test_outliers_neither_move_the_scale_nor_survive_it():
+def test_scaling_is_robust_to_outliers():
     rows = [(subject, 8.0, "LAB//a", 100 + subject / 10) for subject in range(200)]
-    calm = fitted_on(rows, subjects=range(200))
-    wild = fitted_on([*rows[:-1], (199, 8.0, "LAB//a", 1e9)], subjects=range(200))
-    (calm_column,), (wild_column,) = calm.layout.columns, wild.layout.columns
-    assert wild_column.centre == pytest.approx(calm_column.centre)
-    assert wild_column.spread == pytest.approx(calm_column.spread, rel=0.02)
+    without_outlier = fitted_on(rows, subjects=range(200))
+    with_outlier = fitted_on([*rows[:-1], (199, 8.0, "LAB//a", 1e9)], subjects=range(200))
+    (column_without,), (column_with,) = without_outlier.layout.columns, with_outlier.layout.columns
+    assert column_with.centre == pytest.approx(column_without.centre)
+    assert column_with.spread == pytest.approx(column_without.spread, rel=0.02)
     samples = samples_of([1])
-    arrays = calm.transform(known_of([(1, 8.0, "LAB//a", 1e9)], samples), samples)
+    arrays = without_outlier.transform(known_of([(1, 8.0, "LAB//a", 1e9)], samples), samples)
     assert arrays["values"][0, 0] < 3
 
 
-def test_text_and_number_of_one_code_are_features_apart():
+def test_texts_and_numbers_of_one_code_are_separate_features():
     rows = [
         (1, 3, "LAB//crp", 5.0),
         (2, 3, "LAB//crp", 9.0),
@@ -154,10 +156,10 @@ def test_text_and_number_of_one_code_are_features_apart():
     assert "LAB//crp = positive" in names
 
 
-def test_classical_models_get_the_raw_values_beside_the_scaled_ones():
+def test_classical_adds_the_raw_values():
     featurizer = fitted_on(TRAINING)
-    known = known_of(TRAINING, EVERYONE)
-    plain, both = featurizer.transform(known, EVERYONE), featurizer.transform(known, EVERYONE, classical=True)
-    np.testing.assert_array_equal(both.pop("raw"), featurizer.raw(known, EVERYONE).values)
+    known = known_of(TRAINING, ALL)
+    plain, both = featurizer.transform(known, ALL), featurizer.transform(known, ALL, classical=True)
+    np.testing.assert_array_equal(both.pop("raw"), featurizer.raw(known, ALL).values)
     assert plain.keys() == both.keys()
     assert all(np.array_equal(plain[name], both[name]) for name in plain)

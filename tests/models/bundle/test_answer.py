@@ -1,4 +1,4 @@
-"""One patient is answered from events in memory as from the cohort, and work that members share is done once."""
+"""Predictions from events in memory equal those from the cohort, and shared designs are computed once."""
 
 import numpy as np
 import polars as pl
@@ -6,7 +6,7 @@ import pytest
 
 from polyclinic.models.bundle.predictions import COLUMNS, with_inputs
 from polyclinic.models.ensemble.members import DesignCache
-from polyclinic.models.ensemble.network_outputs import FEW
+from polyclinic.models.ensemble.network_outputs import MAX_STACKED_ROWS
 from polyclinic.tasks import label, number_samples
 from tests.hospital import times_of
 
@@ -22,42 +22,42 @@ def samples(hospital):
 
 
 @pytest.fixture(scope="module")
-def everyone(bundle, hospital, samples):
+def all_predictions(bundle, hospital, samples):
     return bundle.ensemble.answer(bundle.arrays(hospital, samples))
 
 
-@pytest.mark.parametrize("number", [1, 3, FEW + 1])
-def test_few_patients_from_events_in_memory_are_answered_as_all_from_the_cohort(
-    bundle, hospital, samples, everyone, number
+@pytest.mark.parametrize("number", [1, 3, MAX_STACKED_ROWS + 1])
+def test_predictions_from_events_in_memory_equal_those_from_the_cohort(
+    bundle, hospital, samples, all_predictions, number
 ):
     few = samples[:number]
     events = pl.concat([hospital.subject(subject) for subject in few["subject_id"]])
-    said = bundle.answer(events, few, hospital.blob)
-    assert said.keys() == everyone.keys()
-    for task, answers in said.items():
-        np.testing.assert_allclose(answers.answers, everyone[task].answers[:number], rtol=1e-4, atol=1e-6)
+    predictions = bundle.answer(events, few, hospital.blob)
+    assert predictions.keys() == all_predictions.keys()
+    for task, answers in predictions.items():
+        np.testing.assert_allclose(answers.answers, all_predictions[task].answers[:number], rtol=1e-4, atol=1e-6)
 
 
-def test_later_events_and_outcomes_in_memory_change_no_bit(bundle, hospital, samples):
-    one = samples[:1]
-    events = hospital.subject(one["subject_id"][0])
+def test_later_events_and_outcomes_in_memory_have_no_influence(bundle, hospital, samples):
+    sample = samples[:1]
+    events = hospital.subject(sample["subject_id"][0])
     known = events.filter(
-        (pl.col("time").is_null() | (pl.col("time") <= one["prediction_time"][0]))
+        (pl.col("time").is_null() | (pl.col("time") <= sample["prediction_time"][0]))
         & ~pl.col("code").str.starts_with("OUTCOME//")
     )
     assert known.height < events.height
-    here, there = (bundle.answer(some, one, hospital.blob) for some in (events, known))
-    assert all(here[task].answers.tobytes() == there[task].answers.tobytes() for task in here)
+    first, second = (bundle.answer(record, sample, hospital.blob) for record in (events, known))
+    assert all(first[task].answers.tobytes() == second[task].answers.tobytes() for task in first)
 
 
-def test_a_design_that_several_members_share_is_kept_once_and_shown_once(bundle, hospital, samples):
+def test_shared_designs_are_stored_and_computed_once(bundle, hospital, samples):
     members = [member for task in bundle.ensemble.tasks.values() for member in task.members.values()]
     assert len({id(member.design) for member in members}) == len(bundle.ensemble.designs) < len(members)
-    shown = DesignCache(bundle.arrays(hospital, samples[:1]))
-    assert all(shown[member.design] is shown[member.design] for member in members)
+    designs = DesignCache(bundle.arrays(hospital, samples[:1]))
+    assert all(designs[member.design] is designs[member.design] for member in members)
 
 
-def test_each_row_names_the_inputs_that_its_answer_rests_on(bundle, hospital, samples):
+def test_each_row_names_its_inputs(bundle, hospital, samples):
     arrays = bundle.arrays(hospital, samples)
     expected = [
         " + ".join(modality for modality in bundle.inputs if arrays[modality]["present"][row])
@@ -70,9 +70,9 @@ def test_each_row_names_the_inputs_that_its_answer_rests_on(bundle, hospital, sa
     assert set(with_inputs(samples, absent)["inputs"]) == {"none"}
     predictions = bundle.predict(hospital)
     assert dict(predictions.frame.schema) == COLUMNS
-    told = predictions.frame.select("subject_id", "prediction_time", "inputs").unique()
-    assert told.sort("subject_id").equals(named.select(told.columns).sort("subject_id"))
-    assert (predictions.asked, predictions.without_input) == (samples.height, 0)
+    reported = predictions.frame.select("subject_id", "prediction_time", "inputs").unique()
+    assert reported.sort("subject_id").equals(named.select(reported.columns).sort("subject_id"))
+    assert (predictions.samples, predictions.without_input) == (samples.height, 0)
 
 
 MEDS_EVALUATION = {
@@ -82,10 +82,10 @@ MEDS_EVALUATION = {
     "predicted_boolean_value": pl.Boolean(),
     "predicted_boolean_probability": pl.Float64(),
 }
-"""What the evaluation tools of MEDS read of binary predictions; other columns they leave alone."""
+"""Columns of binary predictions used by MEDS' evaluation tools."""
 
 
-def test_beside_the_labels_they_are_what_the_evaluation_tools_of_meds_read(bundle, hospital):
+def test_predictions_with_labels_suit_meds_evaluation_tools(bundle, hospital):
     task = bundle.task("demo_deterioration")
     labels = label(hospital, task).frame.select("subject_id", "prediction_time", "boolean_value")
     predicted = bundle.predict(hospital, tasks=[task.name]).frame

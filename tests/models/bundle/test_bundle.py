@@ -1,4 +1,4 @@
-"""A bundle answers as it did before it was saved, for whoever is asked about, also in another hospital."""
+"""Bundles: saving and loading, prediction, and other cohorts."""
 
 import json
 from datetime import timedelta
@@ -33,7 +33,7 @@ def of(predictions, task):
     return predictions.frame.filter(pl.col("task") == task)
 
 
-def test_saved_and_loaded_it_gives_the_same_answers(hospital, cache, tmp_path):
+def test_save_and_load_preserve_predictions(hospital, cache, tmp_path):
     study = EVERY_KIND.model_copy(update={"inputs": ("note", "structured"), "tasks": EVERY_KIND.tasks[:4]})
     fitted = fit_study(study, hospital, cache=cache).bundle
     loaded = Bundle.load(fitted.save(tmp_path), cache)
@@ -43,18 +43,18 @@ def test_saved_and_loaded_it_gives_the_same_answers(hospital, cache, tmp_path):
     assert Study.load(tmp_path / "study.yaml") == study
 
 
-def test_loaded_and_saved_it_has_the_same_bytes(every_kind, bundle, tmp_path):
+def test_load_and_save_preserve_files(every_kind, bundle, tmp_path):
     assert files_of(bundle.save(tmp_path)) == files_of(every_kind.folder)
 
 
-def test_saving_over_another_bundle_leaves_nothing_of_it(every_kind, bundle, tmp_path):
+def test_saving_replaces_another_bundle(every_kind, bundle, tmp_path):
     (tmp_path / "classical" / "old_task").mkdir(parents=True)
     (tmp_path / "classical" / "old_task" / "random_forest.skops").write_bytes(b"of another bundle")
     (tmp_path / "features.json").write_text("of another bundle")
     assert files_of(bundle.save(tmp_path)) == files_of(every_kind.folder)
 
 
-def test_it_says_where_it_comes_from(bundle, hospital):
+def test_origin(bundle, hospital):
     answered = bundle.origin["answered"]
     assert bundle.origin["cohort"] == hospital.fingerprint
     assert bundle.origin["development_subjects"] == len(hospital.subjects_in("train") + hospital.subjects_in("tuning"))
@@ -62,7 +62,7 @@ def test_it_says_where_it_comes_from(bundle, hospital):
     assert answered["demo_stay"] == bundle.origin["development_samples"]
 
 
-def test_every_subject_is_answered_in_the_columns_of_meds(predictions):
+def test_predictions_cover_every_subject_with_meds_columns(predictions):
     assert dict(predictions.frame.schema) == COLUMNS
     assert predictions.frame["subject_id"].n_unique() == PATIENTS
     for task, outputs in OUTPUTS.items():
@@ -73,7 +73,7 @@ def test_every_subject_is_answered_in_the_columns_of_meds(predictions):
     assert predictions.frame.sort(order, maintain_order=True).equals(predictions.frame)
 
 
-def test_probabilities_are_probabilities(predictions):
+def test_probabilities_are_between_0_and_1(predictions):
     for task in ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_survival"):
         answers = of(predictions, task)
         assert answers[PROBABILITY].is_between(0, 1).all()
@@ -81,7 +81,7 @@ def test_probabilities_are_probabilities(predictions):
     assert of(predictions, "demo_deterioration")[PROBABILITY].n_unique() > PATIENTS / 2
 
 
-def test_binary_and_multilabel_answers_come_with_a_call_at_the_threshold(predictions, bundle):
+def test_binary_and_multilabel_predictions_have_decisions_at_the_threshold(predictions, bundle):
     for task in ("demo_deterioration", "demo_findings"):
         for output, threshold in zip(bundle.task(task).outputs, bundle.ensemble.tasks[task].thresholds, strict=True):
             answers = of(predictions, task).filter(pl.col("output") == output)
@@ -91,20 +91,20 @@ def test_binary_and_multilabel_answers_come_with_a_call_at_the_threshold(predict
     assert not calls.all()
 
 
-def test_classes_add_up_to_one(predictions):
+def test_class_probabilities_add_up_to_one(predictions):
     sums = of(predictions, "demo_diagnosis").group_by("subject_id").agg(pl.col(PROBABILITY).sum())
     assert sums[PROBABILITY].to_numpy() == pytest.approx(1)
     assert of(predictions, "demo_diagnosis")["predicted_boolean_value"].is_null().all()
 
 
-def test_a_regression_gives_numbers_of_the_size_of_the_truth(predictions):
+def test_regression_predictions_are_plausible(predictions):
     stays = of(predictions, "demo_stay")
     assert stays[PROBABILITY].is_null().all()
     assert stays["predicted_float_value"].is_between(0, 40).all()
     assert stays["predicted_float_value"].n_unique() > PATIENTS / 2
 
 
-def test_death_by_a_later_day_is_never_less_likely(predictions, bundle):
+def test_cumulative_risk_is_non_decreasing(predictions, bundle):
     ends = bundle.ensemble.bins("demo_survival")
     answers = of(predictions, "demo_survival")
     assert list(ends) == sorted(set(ends))
@@ -113,34 +113,38 @@ def test_death_by_a_later_day_is_never_less_likely(predictions, bundle):
     assert (np.diff(by_subject, axis=1) >= 0).all()
 
 
-def test_some_subjects_get_the_answers_that_they_get_among_all(bundle, hospital, predictions):
+def test_subset_of_subjects_gets_the_same_predictions(bundle, hospital, predictions):
     some = hospital.subjects_in("held_out")
-    alone = bundle.predict(hospital, subjects=some).frame
-    among = predictions.frame.filter(pl.col("subject_id").is_in(some))
-    assert alone.drop(PROBABILITY, "predicted_float_value").equals(among.drop(PROBABILITY, "predicted_float_value"))
+    selected = bundle.predict(hospital, subjects=some).frame
+    expected = predictions.frame.filter(pl.col("subject_id").is_in(some))
+    assert selected.drop(PROBABILITY, "predicted_float_value").equals(
+        expected.drop(PROBABILITY, "predicted_float_value")
+    )
     for column in (PROBABILITY, "predicted_float_value"):
-        assert alone[column].fill_null(0).to_numpy() == pytest.approx(among[column].fill_null(0).to_numpy(), abs=1e-6)
+        assert selected[column].fill_null(0).to_numpy() == pytest.approx(
+            expected[column].fill_null(0).to_numpy(), abs=1e-6
+        )
 
 
-def test_some_tasks_get_the_answers_that_they_get_among_all(bundle, hospital, predictions):
-    alone = bundle.predict(hospital, tasks=["demo_stay", "demo_deterioration"]).frame
-    assert alone.equals(predictions.frame.filter(pl.col("task").is_in(["demo_stay", "demo_deterioration"])))
+def test_subset_of_tasks_gets_the_same_predictions(bundle, hospital, predictions):
+    selected = bundle.predict(hospital, tasks=["demo_stay", "demo_deterioration"]).frame
+    assert selected.equals(predictions.frame.filter(pl.col("task").is_in(["demo_stay", "demo_deterioration"])))
 
 
-def test_a_task_that_it_has_not_learnt_is_refused_with_those_it_has(bundle, hospital):
-    with pytest.raises(BundleError, match=r"does not answer 'nonsense': it answers demo_deterioration, "):
+def test_unknown_task_raises_with_the_choices(bundle, hospital):
+    with pytest.raises(BundleError, match=r"has no task 'nonsense': choose from demo_deterioration, "):
         bundle.predict(hospital, tasks=["nonsense"])
 
 
-def test_nobody_to_ask_is_refused(bundle, hospital):
-    with pytest.raises(BundleError, match="can be asked of no such subject"):
+def test_no_eligible_subject_raises(bundle, hospital):
+    with pytest.raises(BundleError, match="no such subject is eligible for"):
         bundle.predict(hospital, subjects=[-1])
 
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory) -> Cohort:
-    """Another hospital: other people, no pictures, no outcomes, one code of its own, and no lactate."""
-    there = build_hospital(tmp_path_factory.mktemp("elsewhere"), patients=20, seed=5, radiographs=False)
+    """Another hospital: other patients, no images, no outcomes, one new code, and no lactate."""
+    other = build_hospital(tmp_path_factory.mktemp("elsewhere"), patients=20, seed=5, radiographs=False)
 
     def change(events):
         return events.filter(~pl.col("code").str.starts_with("OUTCOME//")).with_columns(
@@ -148,10 +152,10 @@ def elsewhere(tmp_path_factory) -> Cohort:
             code=pl.col("code").replace({"LAB//lactate//mmol/L": "LAB//lactate//mg/dL"}),
         )
 
-    return rewritten(there, tmp_path_factory.mktemp("elsewhere") / "cohort", change)
+    return rewritten(other, tmp_path_factory.mktemp("elsewhere") / "cohort", change)
 
 
-def test_it_answers_for_another_hospital_and_counts_what_it_does_not_know(bundle, elsewhere, hospital):
+def test_prediction_for_another_hospital_counts_unknown_codes(bundle, elsewhere, hospital):
     predictions = bundle.predict(elsewhere)
     assert predictions.frame["subject_id"].n_unique() == 20
     assert predictions.frame["subject_id"].min() > 1_000_000
@@ -167,16 +171,18 @@ def test_it_answers_for_another_hospital_and_counts_what_it_does_not_know(bundle
 
 
 def test_outcomes_are_not_read(bundle, hospital, predictions, tmp_path):
-    untold = rewritten(hospital, tmp_path, lambda events: events.filter(~pl.col("code").str.starts_with("OUTCOME//")))
-    assert bundle.predict(untold).frame.equals(predictions.frame)
+    without_outcomes = rewritten(
+        hospital, tmp_path, lambda events: events.filter(~pl.col("code").str.starts_with("OUTCOME//"))
+    )
+    assert bundle.predict(without_outcomes).frame.equals(predictions.frame)
 
 
-def test_predictions_are_written_as_they_are(predictions, tmp_path):
+def test_predictions_are_written_unchanged(predictions, tmp_path):
     predictions.write(tmp_path / "new" / "predictions.parquet")
     assert pl.read_parquet(tmp_path / "new" / "predictions.parquet").equals(predictions.frame)
 
 
-def test_tasks_asked_at_different_times_each_get_their_own(hospital, cache):
+def test_tasks_have_their_own_prediction_times(hospital, cache):
     stay = Task.load("demo_stay")
     soon = stay.prediction.model_copy(update={"offset": timedelta(hours=1)})
     study = SIMPLE.model_copy(
@@ -186,15 +192,15 @@ def test_tasks_asked_at_different_times_each_get_their_own(hospital, cache):
         }
     )
     bundle = fit_study(study, hospital, cache=cache).bundle
-    together, alone = bundle.predict(hospital).frame, bundle.predict(hospital, tasks=["at_admission"]).frame
+    joint, selected = bundle.predict(hospital).frame, bundle.predict(hospital, tasks=["at_admission"]).frame
     for task in study.tasks:
-        asked = together.filter(pl.col("task") == task.name).select("subject_id", "prediction_time")
-        assert asked.equals(prediction_times(hospital, task))
-    among = together.filter(pl.col("task") == "at_admission")["predicted_float_value"]
-    assert alone["predicted_float_value"].to_numpy() == pytest.approx(among.to_numpy())
+        times = joint.filter(pl.col("task") == task.name).select("subject_id", "prediction_time")
+        assert times.equals(prediction_times(hospital, task))
+    expected = joint.filter(pl.col("task") == "at_admission")["predicted_float_value"]
+    assert selected["predicted_float_value"].to_numpy() == pytest.approx(expected.to_numpy())
 
 
-def test_the_index_names_format_version_and_every_file(every_kind):
+def test_index_names_format_and_tasks(every_kind):
     index = json.loads((every_kind.folder / "bundle.json").read_text())
     assert index["format"] == 4
     assert index["networks"] == 2

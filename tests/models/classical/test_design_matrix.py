@@ -65,20 +65,20 @@ def test_every_column_has_a_name_and_a_block():
     )
 
 
-def test_structured_features_come_in_their_own_units():
+def test_structured_features_are_in_their_units():
     given = arrays()
-    there = given["structured"]["present"]
-    column = Design.fit(given, NAMES, options=SMALL).matrix(given)[there, 1]
-    np.testing.assert_allclose(column, given["structured"]["raw"][there, 1], rtol=1e-6)
+    present = given["structured"]["present"]
+    column = Design.fit(given, NAMES, options=SMALL).matrix(given)[present, 1]
+    np.testing.assert_allclose(column, given["structured"]["raw"][present, 1], rtol=1e-6)
 
 
-def test_without_raw_values_the_scaled_ones_serve():
+def test_scaled_values_are_used_without_raw_ones():
     given = {"structured": {k: v for k, v in arrays()["structured"].items() if k != "raw"}}
     matrix = Design.fit(given, NAMES).matrix(given)
     assert np.array_equal(np.isnan(matrix[:, 0]), ~given["structured"]["known"][:, 0] | ~given["structured"]["present"])
 
 
-def test_series_are_summarised_when_nothing_else_does():
+def test_series_are_summarised_without_structured_features():
     given = {"series": arrays()["series"]}
     design = Design.fit(given, NAMES)
     matrix = dict(zip(design.columns, design.matrix(given).T, strict=True))
@@ -97,7 +97,7 @@ def test_series_are_summarised_when_nothing_else_does():
         assert matrix[f"HR {name}"][row] == pytest.approx(value, abs=1e-5)
 
 
-def test_an_absent_modality_is_unknown_and_its_values_do_not_matter():
+def test_absent_modality_is_unknown_and_its_values_have_no_influence():
     given, spoilt = arrays(), arrays()
     design = Design.fit(given, NAMES, options=SMALL)
     for modality, of_modality in spoilt.items():
@@ -112,7 +112,7 @@ def test_an_absent_modality_is_unknown_and_its_values_do_not_matter():
     assert np.array_equal(matrix[:, design.columns.index("image present")] == 1, given["image"]["present"])
 
 
-def test_only_training_rows_teach():
+def test_only_training_rows_are_used():
     given, other = arrays(), arrays()
     rows = np.arange(15)
     for array in (other["note"]["sentences"], other["image"]["tokens"]):
@@ -121,7 +121,7 @@ def test_only_training_rows_teach():
     assert json.dumps(first.state()) == json.dumps(second.state())
 
 
-def test_the_state_survives_json_to_the_bit():
+def test_state_round_trips_through_json():
     design = Design.fit(arrays(), NAMES, options=SMALL)
     again = Design.from_state(json.loads(json.dumps(design.state())))
     assert again.columns == design.columns
@@ -129,20 +129,20 @@ def test_the_state_survives_json_to_the_bit():
     assert np.array_equal(again.matrix(arrays(1)), design.matrix(arrays(1)), equal_nan=True)
 
 
-def test_a_sample_does_not_depend_on_the_others():
+def test_samples_are_independent():
     given = arrays()
     design = Design.fit(given, NAMES, options=SMALL)
     one = {modality: {name: array[3:4] for name, array in of.items()} for modality, of in given.items()}
     np.testing.assert_allclose(design.matrix(one)[0], design.matrix(given)[3], rtol=1e-5, atol=1e-6)
 
 
-def test_able_is_who_has_any_of_the_modalities():
+def test_able_samples_have_any_of_the_modalities():
     given = arrays()
     design = Design.fit({"note": given["note"], "image": given["image"]}, NAMES, options=SMALL)
     assert np.array_equal(design.able(given), given["note"]["present"] | given["image"]["present"])
 
 
-def test_pooled_maps_may_be_given_instead_of_tokens():
+def test_pooled_maps_replace_tokens():
     given = arrays()
     pooled = {
         "present": given["image"]["present"],
@@ -154,7 +154,7 @@ def test_pooled_maps_may_be_given_instead_of_tokens():
     np.testing.assert_allclose(first.matrix(given), second.matrix({"image": pooled}), rtol=1e-4, atol=1e-4)
 
 
-def test_terms_in_too_few_or_all_documents_are_left_out():
+def test_terms_in_too_few_or_all_documents_are_dropped():
     tfidf = sparse.csr_array(np.array([[1, 1, 0, 1], [1, 1, 0, 0], [1, 0, 1, 1], [1, 1, 0, 1]], dtype=np.float32))
     note = {"note": {"present": np.ones(4, dtype=bool), "tfidf": tfidf}}
     names = {"note": ["everywhere", "often", "once", "sometimes"]}
@@ -162,17 +162,17 @@ def test_terms_in_too_few_or_all_documents_are_left_out():
     assert Design.fit(note, names, options=DesignOptions(terms=1)).columns == ("note often", "note present")
 
 
-def test_each_family_has_its_design():
+def test_design_options_of_each_family():
     assert design_options("logistic_regression") == LINEAR
     assert design_options("gradient_boosting") == TREES
 
 
-def test_wrong_names_are_refused():
+def test_wrong_number_of_names_raises():
     with pytest.raises(ValueError, match="1 names were given for the 2 structured features"):
         Design.fit({"structured": arrays()["structured"]}, {"structured": ["age"]})
 
 
-def test_components_are_the_principal_ones():
+def test_components_are_principal_components():
     random = np.random.default_rng(0)
     rows = (random.normal(size=(200, 12)) * np.geomspace(10, 0.1, 12)).astype(np.float32)
     components = Components.fit(rows, 4)

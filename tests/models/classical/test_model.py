@@ -67,8 +67,8 @@ def test_learns(fitted, name, kind):
 
 
 @pytest.mark.parametrize(("name", "kind"), EVERY)
-def test_answers_are_scikit_learns_own(fitted, name, kind):
-    """Ours walk all trees at once; the estimators' own methods are the reference."""
+def test_predictions_equal_scikit_learn(fitted, name, kind):
+    """Compare the simultaneous evaluation of trees with the estimators' own methods."""
     model, (x, _, _) = fitted(name, kind), data(kind, seed=1)
     prepared = model.prepared(x)
     own = []
@@ -82,7 +82,7 @@ def test_answers_are_scikit_learns_own(fitted, name, kind):
 
 
 @pytest.mark.parametrize(("name", "kind"), EVERY)
-def test_saved_and_loaded_answers_are_the_same_bits(fitted, tmp_path, name, kind):
+def test_save_and_load_preserve_predictions(fitted, tmp_path, name, kind):
     model, (x, _, _) = fitted(name, kind), data(kind, seed=1)
     model.save(tmp_path / "model.skops")
     again = ClassicalModel.load(tmp_path / "model.skops")
@@ -92,32 +92,32 @@ def test_saved_and_loaded_answers_are_the_same_bits(fitted, tmp_path, name, kind
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_sample_does_not_depend_on_the_others(fitted, name):
+def test_samples_are_independent(fitted, name):
     model, (x, _, _) = fitted(name, "multiclass"), data("multiclass", seed=1)
-    together = model.predict_proba(x)
-    alone = np.concatenate([model.predict_proba(x[row : row + 1]) for row in range(len(x))])
-    np.testing.assert_allclose(alone, together, rtol=1e-12)
+    batched = model.predict_proba(x)
+    single = np.concatenate([model.predict_proba(x[row : row + 1]) for row in range(len(x))])
+    np.testing.assert_allclose(single, batched, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_same_seed_gives_the_same_bits(fitted, name):
+def test_fitting_is_reproducible(fitted, name):
     again = ClassicalModel(config(name, "binary"), COLUMNS).fit(*data("binary"))
     x, _, _ = data("binary", seed=1)
     assert np.array_equal(again.predict_proba(x), fitted(name, "binary").predict_proba(x))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_unobserved_answers_teach_nothing(name):
+def test_unobserved_targets_have_no_influence(name):
     x, y, _ = data("binary")
     observed = np.arange(len(x)) % 4 > 0
-    spoilt = np.where(observed[:, None], y, np.nan)
+    with_nan = np.where(observed[:, None], y, np.nan)
     first = ClassicalModel(config(name, "binary"), COLUMNS).fit(x, y, observed)
-    second = ClassicalModel(config(name, "binary"), COLUMNS).fit(x, spoilt, observed)
+    second = ClassicalModel(config(name, "binary"), COLUMNS).fit(x, with_nan, observed)
     assert np.array_equal(first.predict_proba(x), second.predict_proba(x))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_label_that_never_varies_gets_a_constant_that_is_not_certain(name):
+def test_constant_label_gets_a_constant_uncertain_prediction(name):
     x, y, observed = data("multilabel")
     y[:, 1] = 0
     model = ClassicalModel(config(name, "multilabel"), COLUMNS).fit(x, y, observed)
@@ -125,7 +125,7 @@ def test_a_label_that_never_varies_gets_a_constant_that_is_not_certain(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_class_that_was_never_seen_has_probability_zero(name):
+def test_class_absent_in_training_has_probability_zero(name):
     x, y, _ = data("multiclass")
     model = ClassicalModel(config(name, "multiclass"), COLUMNS).fit(x, y, y[:, 1] == 0)
     answers = model.predict_proba(x)
@@ -134,7 +134,7 @@ def test_a_class_that_was_never_seen_has_probability_zero(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_balanced_classes_weigh_alike(name):
+def test_balanced_classes_have_equal_weight(name):
     x, _, observed = data("binary")
     y = (np.nan_to_num(x[:, :1]) + np.random.default_rng(1).normal(size=(120, 1)) > 1.5).astype(float)
     plain, balanced = (
@@ -145,21 +145,21 @@ def test_balanced_classes_weigh_alike(name):
 
 
 @pytest.mark.parametrize("name", ["logistic_regression", "decision_tree"])
-def test_options_are_searched_within_subjects(name):
+def test_hyperparameter_search_is_grouped_by_subject(name):
     x, y, observed = data("binary")
     subjects = np.arange(len(x)) // 2
     model = ClassicalModel(config(name, "binary", inner_folds=3), COLUMNS).fit(x, y, observed, subjects)
     assert model.options in FAMILIES[name].grid
 
 
-def test_the_search_takes_what_is_best_for_noise():
+def test_hyperparameter_search_regularises_noise():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(200, 6)), (random.random((200, 1)) < 0.5).astype(float)
     model = ClassicalModel(config("logistic_regression", "binary", inner_folds=4), COLUMNS)
     assert model.fit(x, y, np.ones(200, dtype=bool)).options == {"strength": 0.01}
 
 
-def test_the_samples_of_a_subject_stay_together():
+def test_samples_of_a_subject_are_in_one_fold():
     from polyclinic.models.classical.hyperparameters import _splits
 
     target, subjects = np.arange(60) % 2, np.repeat(np.arange(20), 3)
@@ -176,8 +176,8 @@ def test_rules_name_columns_and_units(fitted):
     assert sum(int(line.split("(")[1].split()[0]) for line in leaves) == 120
 
 
-def test_rules_are_what_the_tree_does():
-    """One question, asked by hand: unknown goes where the rule says."""
+def test_rules_equal_the_trees_predictions():
+    """Unknown values take the branch marked in the rules."""
     x = np.array([[1.0], [2.0], [3.0], [np.nan]]).repeat(10, axis=0)
     y = np.array([[0.0], [0.0], [1.0], [1.0]]).repeat(10, axis=0)
     model = ClassicalModel(config("decision_tree", "binary"), ["lactate"]).fit(x, y, np.ones(40, dtype=bool))
@@ -194,14 +194,14 @@ def test_only_trees_have_rules(fitted):
         fitted("random_forest", "binary").rules()
 
 
-def test_an_unfitted_model_says_so(tmp_path):
+def test_unfitted_model_raises(tmp_path):
     model = ClassicalModel(config("decision_tree", "binary"), COLUMNS)
     for act in (lambda: model.predict_proba(np.zeros((1, 6))), model.rules, lambda: model.save(tmp_path / "m")):
         with pytest.raises(NotFittedError, match="call fit"):
             act()
 
 
-def test_impossible_data_is_refused(fitted):
+def test_invalid_data_raise(fitted):
     model, (x, y, observed) = ClassicalModel(config("decision_tree", "binary"), COLUMNS), data("binary")
     with pytest.raises(ValueError, match="must have 6 columns"):
         model.fit(x[:, :3], y, observed)
@@ -211,13 +211,13 @@ def test_impossible_data_is_refused(fitted):
         model.fit(x, y, ~observed)
     with pytest.raises(ValueError, match="infinite"):
         fitted("decision_tree", "binary").predict_proba(np.full((1, 6), np.inf))
-    with pytest.raises(ValueError, match="blocks must hold each"):
+    with pytest.raises(ValueError, match="blocks must contain each"):
         ClassicalModel(config("decision_tree", "binary"), COLUMNS, (Block("half", 3),))
     with pytest.raises(ValueError, match="inner_folds"):
         config("decision_tree", "binary", inner_folds=1)
 
 
-def test_no_samples_give_no_answers(fitted):
+def test_no_samples(fitted):
     assert fitted("gradient_boosting", "multiclass").predict_proba(np.zeros((0, 6))).shape == (0, 3)
 
 
@@ -233,7 +233,7 @@ class Stranger:
         self.content = 1
 
 
-def test_an_untrusted_type_is_refused(fitted, tmp_path):
+def test_untrusted_type_raises(fitted, tmp_path):
     path = tmp_path / "model.skops"
     content = saved(path, fitted("decision_tree", "binary"))
     path.write_bytes(io.dumps(content | {"estimators": [Stranger()]}))
@@ -241,14 +241,14 @@ def test_an_untrusted_type_is_refused(fitted, tmp_path):
         ClassicalModel.load(path)
 
 
-def test_another_file_or_version_is_refused(fitted, tmp_path):
+def test_another_file_or_version_raises(fitted, tmp_path):
     path = tmp_path / "model.skops"
     content = saved(path, fitted("decision_tree", "binary"))
     path.write_bytes(io.dumps(content | {"version": 99}))
-    with pytest.raises(UntrustedModelError, match="fit it anew"):
+    with pytest.raises(UntrustedModelError, match="fit it again"):
         ClassicalModel.load(path)
     path.write_bytes(io.dumps(DummyClassifier().fit([[0]], [0])))
-    with pytest.raises(UntrustedModelError, match="fit it anew"):
+    with pytest.raises(UntrustedModelError, match="fit it again"):
         ClassicalModel.load(path)
     path.write_bytes(b"not a model")
     with pytest.raises(UntrustedModelError, match="is not a saved classical model"):
@@ -256,18 +256,18 @@ def test_another_file_or_version_is_refused(fitted, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["decision_tree", "random_forest", "gradient_boosting"])
-@pytest.mark.parametrize("crime", ["outside", "backwards", "column"])
-def test_a_tree_that_leads_out_of_itself_is_refused(fitted, tmp_path, name, crime):
-    """skops checks types only; scikit-learn would follow these numbers out of its memory."""
+@pytest.mark.parametrize("attack", ["outside", "backwards", "column"])
+def test_invalid_tree_nodes_raise(fitted, tmp_path, name, attack):
+    """skops checks types only; scikit-learn would read out of bounds."""
     path = tmp_path / "model.skops"
     fitted(name, "binary").save(path)
-    _tamper(path, crime)
-    with pytest.raises(UntrustedModelError, match="lead out of it"):
+    _tamper(path, attack)
+    with pytest.raises(UntrustedModelError, match="out of bounds"):
         ClassicalModel.load(path)
 
 
-def _tamper(path: Path, crime: str) -> None:
-    """Change the arrays of nodes inside the archive, as whoever means harm would."""
+def _tamper(path: Path, attack: str) -> None:
+    """Modify the node arrays inside the archive, as an attacker would."""
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     tampered = 0
@@ -278,7 +278,7 @@ def _tamper(path: Path, crime: str) -> None:
         if nodes.dtype.names is None:
             continue
         left, column = ("left_child", "feature") if "left_child" in nodes.dtype.names else ("left", "feature_idx")
-        nodes[column if crime == "column" else left][0] = {"outside": 10**6, "backwards": 0, "column": 10**6}[crime]
+        nodes[column if attack == "column" else left][0] = {"outside": 10**6, "backwards": 0, "column": 10**6}[attack]
         files[name] = _bytes(nodes)
         tampered += 1
     assert tampered
@@ -301,11 +301,11 @@ def _bytes(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_file_holds_no_pickle(fitted, tmp_path):
+def test_file_contains_no_pickle(fitted, tmp_path):
     fitted("gradient_boosting", "binary").save(tmp_path / "model.skops")
     with zipfile.ZipFile(tmp_path / "model.skops") as archive:
         assert all(name.endswith((".npy", ".json", ".npz")) for name in archive.namelist())
         assert json.loads(archive.read("schema.json"))
         for name in archive.namelist():
             if name.endswith(".npy"):
-                _npy(archive.read(name))  # refuses objects, which only a pickle could hold
+                _npy(archive.read(name))  # raises for object arrays, which need pickle

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit, softmax
 from sklearn.metrics import log_loss
 
-from polyclinic.models.ensemble.calibration import METHODS, Calibrator, calibrated_by_each
+from polyclinic.models.ensemble.calibration import METHODS, Calibrator, calibrate_with_each
 from polyclinic.models.ensemble.link_functions import LINKS
 from polyclinic.models.ensemble.thresholds import Utility, threshold_for_sensitivity, threshold_for_utility
 
@@ -17,7 +17,7 @@ PAIRS = [(kind, method) for kind in KINDS for method in METHODS if (kind, method
 
 
 def simulated(kind: str, n: int = 400, seed: int = 0):
-    """Answers that are twice too extreme and shifted, and what happened."""
+    """Predictions that are twice too extreme and shifted, and targets."""
     random = np.random.default_rng(seed)
     scores = random.normal(size=(n, KINDS[kind]))
     extreme = 2 * scores + 0.5 * np.arange(1, KINDS[kind] + 1)
@@ -43,7 +43,7 @@ def fitted(kind: str, method: str, seed: int = 0) -> Calibrator:
 
 
 @pytest.mark.parametrize(("kind", "method"), PAIRS)
-def test_answers_keep_their_shape_and_meaning(kind, method):
+def test_calibration_preserves_shape_and_range(kind, method):
     answers, _ = simulated(kind, seed=1)
     calibrated = fitted(kind, method)(answers)
     assert calibrated.shape == answers.shape
@@ -58,8 +58,8 @@ def test_answers_keep_their_shape_and_meaning(kind, method):
 
 
 @pytest.mark.parametrize(("kind", "method"), [pair for pair in PAIRS if pair[0] != "multiclass"])
-def test_calibration_rises(kind, method):
-    """Nobody overtakes anybody, output by output (of a survival curve, in the first bin)."""
+def test_calibration_is_non_decreasing(kind, method):
+    """The order of samples is preserved for each output (of a survival curve, in the first bin)."""
     calibrator, (answers, _) = fitted(kind, method), simulated(kind, seed=1)
     calibrated = calibrator(answers)
     for column in range(1 if kind == "time_to_event" else answers.shape[1]):
@@ -67,7 +67,7 @@ def test_calibration_rises(kind, method):
 
 
 @pytest.mark.parametrize(("kind", "method"), PAIRS)
-def test_the_state_survives_json_to_the_bit(kind, method):
+def test_state_round_trips_through_json(kind, method):
     calibrator, (answers, _) = fitted(kind, method), simulated(kind, seed=1)
     again = Calibrator.from_state(json.loads(json.dumps(calibrator.state())))
     assert again == calibrator
@@ -87,11 +87,11 @@ def test_platt_recovers_the_line():
     assert calibrator.shift[0] == pytest.approx(-0.25, abs=0.05)
 
 
-def test_temperature_keeps_even_odds():
+def test_temperature_preserves_even_odds():
     assert fitted("binary", "temperature")(np.array([[0.5]]))[0, 0] == pytest.approx(0.5)
 
 
-def test_several_classes_recover_their_temperature():
+def test_multiclass_recovers_the_temperature():
     answers, targets = simulated("multiclass", n=20_000)
     calibrator = Calibrator.fit("multiclass", answers, targets, np.ones(len(answers), dtype=bool), "platt")
     assert calibrator.slope[0] == pytest.approx(0.5, abs=0.03)
@@ -104,45 +104,45 @@ def test_isotonic_gives_the_observed_rates():
     np.testing.assert_allclose(calibrator(np.array([[0.2], [0.6]]))[:, 0], [0.1, 0.7])
 
 
-def test_isotonic_is_never_certain():
+def test_isotonic_is_bounded_away_from_0_and_1():
     answers, targets = np.array([[0.1], [0.2], [0.8], [0.9]]), np.array([[0.0], [0.0], [1.0], [1.0]])
     calibrated = Calibrator.fit("binary", answers, targets, np.ones(4, dtype=bool), "isotonic")(answers)
     assert 0 < calibrated.min() < calibrated.max() < 1
 
 
 @pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
-def test_separated_classes_give_finite_answers(method):
+def test_separable_classes_give_finite_predictions(method):
     answers, targets = np.array([[0.0], [0.1], [0.9], [1.0]]), np.array([[0.0], [0.0], [1.0], [1.0]])
     calibrated = Calibrator.fit("binary", answers, targets, np.ones(4, dtype=bool), method)(answers)
     assert np.isfinite(logit(calibrated)).all()
 
 
 @pytest.mark.parametrize("method", ["temperature", "platt"])
-def test_one_class_alone_teaches_nothing(method):
+def test_single_class_leaves_predictions_unchanged(method):
     answers = np.array([[0.2], [0.4]])
     calibrator = Calibrator.fit("binary", answers, np.zeros((2, 1)), np.ones(2, dtype=bool), method)
     np.testing.assert_allclose(calibrator(answers), answers)
 
 
-def test_unobserved_targets_are_not_looked_at():
+def test_unobserved_targets_have_no_influence():
     answers, targets = simulated("binary")
     observed = np.arange(len(answers)) % 2 == 0
     spoilt = np.where(observed[:, None], targets, np.nan)
     assert Calibrator.fit("binary", answers, targets, observed) == Calibrator.fit("binary", answers, spoilt, observed)
 
 
-def test_nothing_observed_changes_nothing():
+def test_no_observed_targets_leave_predictions_unchanged():
     answers, targets = simulated("binary")
     assert Calibrator.fit("binary", answers, targets, np.zeros(len(answers), dtype=bool))(answers) is answers
 
 
-def test_a_backward_model_is_flattened_not_reversed():
+def test_inverted_model_is_flattened_not_reversed():
     answers, targets = simulated("binary")
     calibrated = Calibrator.fit("binary", 1 - answers, targets, np.ones(len(answers), dtype=bool))(1 - answers)
     assert (np.diff(calibrated[np.argsort(-answers[:, 0]), 0]) >= 0).all()
 
 
-def test_impossible_methods_are_refused():
+def test_invalid_methods_raise():
     answers, targets = simulated("regression")
     with pytest.raises(ValueError, match="platt or isotonic"):
         Calibrator.fit("regression", answers, targets, np.ones(len(answers), dtype=bool), "temperature")
@@ -154,7 +154,7 @@ chances = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5, 0.75, 1.0]), min_s
 
 
 @given(p=chances, sensitivity=st.floats(0.01, 1), seed=st.integers(0, 100))
-def test_the_threshold_reaches_the_sensitivity_and_no_higher_one_does(p, sensitivity, seed):
+def test_threshold_is_the_highest_with_the_sensitivity(p, sensitivity, seed):
     p = np.array(p)
     y = np.random.default_rng(seed).random(len(p)) < 0.5
     y[0] = True
@@ -164,7 +164,7 @@ def test_the_threshold_reaches_the_sensitivity_and_no_higher_one_does(p, sensiti
 
 
 @given(p=chances, seed=st.integers(0, 100), costs=st.tuples(*[st.integers(-5, 5)] * 4))
-def test_no_threshold_is_worth_more(p, seed, costs):
+def test_threshold_maximises_utility(p, seed, costs):
     p, worth = np.array(p), Utility(*map(float, costs))
     y = np.random.default_rng(seed).random(len(p)) < 0.5
 
@@ -181,7 +181,7 @@ def test_no_threshold_is_worth_more(p, seed, costs):
     assert all(best >= mean(threshold) - 1e-12 for threshold in [*p, 2.0])
 
 
-def test_calibrated_chances_are_best_called_at_the_odds_of_harm_to_benefit():
+def test_optimal_threshold_of_calibrated_probabilities():
     """The threshold's odds are those of harm to benefit (Vickers & Elkin 2006)."""
     draw = np.random.default_rng(0)
     p = draw.random(200_000)
@@ -190,19 +190,19 @@ def test_calibrated_chances_are_best_called_at_the_odds_of_harm_to_benefit():
         assert threshold_for_utility(p, y, Utility.of(harm)) == pytest.approx(harm / (1 + harm), abs=0.02)
 
 
-def test_thresholds_need_a_positive_and_a_possible_sensitivity():
+def test_thresholds_need_a_positive_and_a_valid_sensitivity():
     with pytest.raises(ValueError, match="no validation sample is positive"):
         threshold_for_sensitivity(np.array([0.1, 0.2]), np.array([False, False]), 0.8)
-    with pytest.raises(ValueError, match="lies above 0"):
+    with pytest.raises(ValueError, match="must be above 0"):
         threshold_for_sensitivity(np.array([0.1, 0.2]), np.array([False, True]), 0.0)
 
 
-def test_targets_may_be_numbers():
+def test_numeric_targets_are_accepted():
     assert threshold_for_sensitivity(np.array([0.1, 0.7, 0.4]), np.array([0.0, 1.0, 1.0]), 1.0) == 0.4
 
 
 @pytest.mark.parametrize(("kind", "method"), PAIRS)
-def test_several_at_once_say_what_each_says(kind, method):
+def test_calibrate_with_each_equals_separate_calibration(kind, method):
     answers, calibrators = simulated(kind, n=7)[0], [fitted(kind, method, seed) for seed in range(3)]
-    together = calibrated_by_each(calibrators, answers)
+    together = calibrate_with_each(calibrators, answers)
     assert together == pytest.approx(np.stack([one(answers) for one in calibrators]), abs=1e-12)

@@ -1,4 +1,4 @@
-"""Several models that answer as one."""
+"""Ensembles."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_networks_are_averaged(ensemble, arrays):
     assert together == pytest.approx(np.mean(each, axis=0), abs=1e-6)
 
 
-def test_many_samples_are_answered_in_parts_as_few(ensemble, arrays):
+def test_predictions_do_not_depend_on_batching(ensemble, arrays):
     few = average_network_predictions(ensemble.networks, arrays)[TASK].answers
     rows = np.tile(np.arange(len(few)), 5)
     many = {
@@ -41,7 +41,7 @@ def test_many_samples_are_answered_in_parts_as_few(ensemble, arrays):
     assert average_network_predictions(ensemble.networks, many)[TASK].answers == pytest.approx(few[rows], abs=1e-6)
 
 
-def test_every_member_is_asked_only_if_all_are_wanted(ensemble, arrays):
+def test_zero_weight_members_predict_only_if_requested(ensemble, arrays):
     all_of_them, needed = (ensemble.answer(arrays, every_member=every)[TASK] for every in (True, False))
     assert {NETWORK, "gradient_boosting", "logistic_regression", "logistic_regression:image"} <= set(
         all_of_them.members
@@ -54,7 +54,7 @@ def test_every_member_is_asked_only_if_all_are_wanted(ensemble, arrays):
     assert needed.answers == pytest.approx(all_of_them.answers, abs=1e-12)
 
 
-def test_a_member_is_able_where_it_has_something_to_read(ensemble, arrays):
+def test_members_are_able_where_their_inputs_are_present(ensemble, arrays):
     members = ensemble.answer(arrays, every_member=True)[TASK].members
     for modality in ("structured", "note", "image"):
         assert (members[f"logistic_regression:{modality}"].able == arrays[modality]["present"]).all()
@@ -63,7 +63,7 @@ def test_a_member_is_able_where_it_has_something_to_read(ensemble, arrays):
     assert (members[NETWORK].able == anything).all()
 
 
-def test_without_a_stacker_the_network_speaks_alone_and_is_calibrated():
+def test_without_a_combination_the_network_is_calibrated():
     said = np.array([[0.2], [0.8]])
     network = {
         NETWORK: MemberPrediction(said, np.array([True, True])),
@@ -81,6 +81,6 @@ def test_without_a_stacker_the_network_speaks_alone_and_is_calibrated():
     assert calibrated[0, 0] == pytest.approx(target.mean(), abs=0.02)
 
 
-def test_bins_are_those_of_the_network_and_none_without_one(every_kind, ensemble):
+def test_bins_are_those_of_the_network(every_kind, ensemble):
     assert len(every_kind.bundle().ensemble.bins("demo_survival")) >= 1
     assert type(ensemble)([], {}).bins("demo_survival") == ()

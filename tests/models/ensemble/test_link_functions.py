@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from polyclinic.models.ensemble.link_functions import LINKS, seen
+from polyclinic.models.ensemble.link_functions import LINKS, observed_targets
 from polyclinic.models.network.heads import HeadConfig, build_head
 
 ANSWERS = {
@@ -14,20 +14,20 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("kind", LINKS)
-def test_there_and_back(kind):
+def test_links_are_invertible(kind):
     link = LINKS[kind]
     np.testing.assert_allclose(link.answers(link.scores(ANSWERS[kind])), ANSWERS[kind], atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in LINKS if kind != "regression"])
-def test_certainty_has_finite_scores(kind):
+def test_probabilities_of_0_and_1_have_finite_scores(kind):
     certain = np.ones_like(ANSWERS[kind])
     certain[:, 0] = kind == "binary"
     assert np.isfinite(LINKS[kind].scores(certain)).all()
     assert np.isfinite(LINKS[kind].scores(1 - certain)).all()
 
 
-def test_scores_are_the_heads_logits():
+def test_scores_equal_the_heads_logits():
     import torch
 
     for kind, extra in (("binary", {}), ("time_to_event", {"outputs": 3, "bins": (1.0, 2.0, 4.0)})):
@@ -36,9 +36,9 @@ def test_scores_are_the_heads_logits():
         np.testing.assert_allclose(LINKS[kind].scores(head.activate(logits).numpy()), logits.numpy(), atol=1e-9)
 
 
-def test_what_is_known_of_each_bin():
+def test_known_bins_of_time_to_event():
     targets = np.array([[1.5, 1], [1.5, 0], [1.4, 0], [9.0, 1], [2.0, 1]])
-    what = seen("time_to_event", targets, np.array([True, True, True, True, False]), bins=(1.0, 2.0, 4.0))
+    what = observed_targets("time_to_event", targets, np.array([True, True, True, True, False]), bins=(1.0, 2.0, 4.0))
     assert what.happened.tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0]]
     known = [[True, True, False], [True, True, False], [True, False, False], [True, True, True], [False] * 3]
     assert what.known.tolist() == known

@@ -22,7 +22,7 @@ def networks(number=3, **changes):
     return made
 
 
-def assert_says_what_they_say(members, asked):
+def assert_equal_outputs(members, asked):
     said = StackedNetworks(members)(asked)
     with torch.inference_mode():
         alone = [member.probabilities(member(asked)) for member in members]
@@ -32,25 +32,25 @@ def assert_says_what_they_say(members, asked):
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_says_what_its_members_say(fusion):
+def test_stacked_networks_equal_separate_networks(fusion):
     members = networks(fusion=fusion)
-    assert_says_what_they_say(members, batch(4, present=MIXED))
+    assert_equal_outputs(members, batch(4, present=MIXED))
     for row in range(4):
-        assert_says_what_they_say(members, batch(1, seed=row, present=MIXED[row : row + 1]))
+        assert_equal_outputs(members, batch(1, seed=row, present=MIXED[row : row + 1]))
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 @pytest.mark.parametrize(("modality", "name"), SMALL)
-def test_encoders_that_say_so_can_be_asked_at_once(modality, name):
+def test_stackable_encoders_support_vmap(modality, name):
     members = networks(encoders=DEFAULTS | {modality: encoder_config(modality, name)})
-    if StackedNetworks.can_be_made_of(members):
-        assert_says_what_they_say(members, batch(4, present=MIXED))
+    if StackedNetworks.supports(members):
+        assert_equal_outputs(members, batch(4, present=MIXED))
     else:
         with pytest.raises(RuntimeError, match="vmap"):
             StackedNetworks(members)(batch(4))
 
 
-def test_threads_take_turns():
+def test_stacked_networks_are_thread_safe():
     members = networks()
     stacked, asked = StackedNetworks(members), [batch(1, seed=seed) for seed in range(8)]
     alone = [stacked(one)["died"] for one in asked]
@@ -59,7 +59,7 @@ def test_threads_take_turns():
     assert all(torch.equal(one, other) for one, other in zip(alone * 4, together, strict=True))
 
 
-def test_what_is_frozen_is_kept_once():
+def test_frozen_tensors_are_stored_once():
     members = networks()
     for member in members:
         member.encoder("structured").requires_grad_(False)
@@ -68,4 +68,4 @@ def test_what_is_frozen_is_kept_once():
         member.encoder("structured").load_state_dict(state)
     stacked = {name for name in StackedNetworks(members)._stacked if "structured" in name}
     assert not stacked
-    assert_says_what_they_say(members, batch(2))
+    assert_equal_outputs(members, batch(2))

@@ -13,7 +13,7 @@ N = 600
 
 
 def members(seed: int = 0, n: int = N):
-    """Two members that each see half of the truth, and one that sees nothing."""
+    """Two members that each know half of the signal, and one of noise."""
     random = np.random.default_rng(seed)
     first, second, noise = random.normal(size=(3, n))
     y = (random.random(n) < expit(1.5 * first + 1.5 * second - 1)).astype(float)[:, None]
@@ -21,48 +21,48 @@ def members(seed: int = 0, n: int = N):
     return {name: chances[:, None] for name, chances in said.items()}, y
 
 
-def everyone(answers, n: int = N):
+def all_able(answers, n: int = N):
     return {name: np.ones(n, dtype=bool) for name in answers}
 
 
 def fitted(seed: int = 0) -> Stacker:
     answers, y = members(seed)
-    return Stacker.fit("binary", answers, everyone(answers), y, np.ones(N, dtype=bool))
+    return Stacker.fit("binary", answers, all_able(answers), y, np.ones(N, dtype=bool))
 
 
-def test_together_they_are_better_than_the_best():
+def test_stacker_is_better_than_the_best_member():
     answers, y = members(seed=1)
-    combined = fitted()(answers, everyone(answers))
+    combined = fitted()(answers, all_able(answers))
     assert roc_auc_score(y, combined) > max(roc_auc_score(y, one) for one in answers.values()) + 0.05
     assert log_loss(y, combined) < log_loss(y, np.mean(list(answers.values()), axis=0))
 
 
-def test_weights_are_shares_and_noise_has_little():
+def test_weights_add_up_to_one_and_noise_has_little():
     weights = fitted().weights
     assert sum(weights.values()) == pytest.approx(1)
     assert all(weight >= 0 for weight in weights.values())
     assert weights["noise"] < 0.1
 
 
-def test_a_harmful_member_gets_nothing_and_need_not_be_asked():
+def test_harmful_member_has_no_weight():
     answers, y = members()
     answers["liar"] = 1 - answers["first"]
-    stacker = Stacker.fit("binary", answers, everyone(answers), y, np.ones(N, dtype=bool))
+    stacker = Stacker.fit("binary", answers, all_able(answers), y, np.ones(N, dtype=bool))
     assert stacker.weights["liar"] == 0
     assert "liar" not in stacker.nonzero_members(answers)
     asked = {name: answers[name] for name in stacker.nonzero_members(answers)}
-    np.testing.assert_allclose(stacker(asked, everyone(asked)), stacker(answers, everyone(answers)))
+    np.testing.assert_allclose(stacker(asked, all_able(asked)), stacker(answers, all_able(answers)))
 
 
-def test_what_an_abstaining_member_says_changes_nothing():
+def test_predictions_of_abstaining_members_have_no_influence():
     answers, _ = members()
-    able = everyone(answers)
+    able = all_able(answers)
     able["first"] = np.arange(N) % 2 == 0
     spoilt = answers | {"first": np.where(able["first"][:, None], answers["first"], np.nan)}
     assert np.array_equal(fitted()(answers, able), fitted()(spoilt, able))
 
 
-def test_the_rest_make_up_for_who_abstains():
+def test_weights_are_renormalised_if_a_member_abstains():
     stacker = Stacker("binary", {"a": 0.5, "b": 0.5}, 1.0, (0.0,), (0.0,))
     answers = {"a": np.array([[0.9], [0.9]]), "b": np.array([[0.3], [0.3]])}
     combined = stacker(answers, {"a": np.array([True, True]), "b": np.array([True, False])})
@@ -70,39 +70,39 @@ def test_the_rest_make_up_for_who_abstains():
     assert combined[1, 0] == pytest.approx(0.9)
 
 
-def test_weightless_members_speak_where_nobody_else_can():
+def test_zero_weight_members_are_used_if_no_other_can_predict():
     stacker = Stacker("binary", {"a": 1.0, "b": 0.0}, 1.0, (0.0,), (0.0,))
     answers = {"a": np.array([[0.9]]), "b": np.array([[0.3]])}
     assert stacker(answers, {"a": np.array([False]), "b": np.array([True])})[0, 0] == pytest.approx(0.3)
 
 
-def test_where_nobody_can_answer_the_base_rate_speaks():
+def test_prior_is_used_if_no_member_can_predict():
     stacker = Stacker("binary", {"a": 1.0}, 1.0, (0.0,), (logit(0.14),))
     assert stacker({"a": np.array([[0.9]])}, {"a": np.array([False])})[0, 0] == pytest.approx(0.14)
 
 
-def test_few_samples_stay_near_the_plain_mean():
+def test_few_samples_stay_near_the_mean():
     answers, y = members(n=12)
-    stacker = Stacker.fit("binary", answers, everyone(answers, 12), y, np.ones(12, dtype=bool))
+    stacker = Stacker.fit("binary", answers, all_able(answers, 12), y, np.ones(12, dtype=bool))
     assert stacker.strength == pytest.approx(1, abs=0.5)
     assert max(stacker.weights.values()) < 0.6
 
 
-def test_unobserved_samples_teach_nothing():
+def test_unobserved_samples_have_no_influence():
     answers, y = members()
     observed = np.arange(N) % 3 > 0
     spoilt = np.where(observed[:, None], y, np.nan)
-    first, second = (Stacker.fit("binary", answers, everyone(answers), given, observed) for given in (y, spoilt))
+    first, second = (Stacker.fit("binary", answers, all_able(answers), given, observed) for given in (y, spoilt))
     assert first == second
-    nothing = Stacker.fit("binary", answers, everyone(answers), y, np.zeros(N, dtype=bool))
+    nothing = Stacker.fit("binary", answers, all_able(answers), y, np.zeros(N, dtype=bool))
     assert nothing.weights == pytest.approx({"first": 1 / 3, "second": 1 / 3, "noise": 1 / 3})
 
 
-def test_the_state_survives_json_to_the_bit():
+def test_state_round_trips_through_json():
     stacker, (answers, _) = fitted(), members(seed=1)
     again = Stacker.from_state(json.loads(json.dumps(stacker.state())))
     assert again == stacker
-    assert np.array_equal(again(answers, everyone(answers)), stacker(answers, everyone(answers)))
+    assert np.array_equal(again(answers, all_able(answers)), stacker(answers, all_able(answers)))
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regression", "time_to_event"])
@@ -126,8 +126,8 @@ def test_every_kind_can_be_stacked(kind):
             name: 1 - np.cumprod(expit(-truth - noise * random.normal(size=truth.shape)), axis=1)
             for name, noise in NOISE
         }
-    stacker = Stacker.fit(kind, said, everyone(said), y, np.ones(N, dtype=bool), bins)
-    assert stacker(said, everyone(said)).shape == (N, 3)
+    stacker = Stacker.fit(kind, said, all_able(said), y, np.ones(N, dtype=bool), bins)
+    assert stacker(said, all_able(said)).shape == (N, 3)
     assert stacker.weights["good"] > stacker.weights["bad"]
 
 
@@ -135,8 +135,8 @@ NOISE = (("good", 0.3), ("bad", 2.0))
 
 
 @pytest.mark.parametrize("kind", ["binary", "regression", "multiclass"])
-def test_the_gradient_is_the_slope(kind):
-    """Against finite differences, with a member that abstains now and then."""
+def test_gradient_equals_finite_differences(kind):
+    """One member abstains for some samples."""
     random = np.random.default_rng(0)
     scores, able = random.normal(size=(3, 40, 2)), random.random((3, 40)) > 0.3
     happened = np.eye(2)[random.integers(0, 2, 40)] * (5.0 if kind == "regression" else 1.0)
@@ -148,12 +148,12 @@ def test_the_gradient_is_the_slope(kind):
     np.testing.assert_allclose(loss(point)[1], numeric, rtol=1e-3, atol=1e-3)
 
 
-def test_no_member_is_refused():
-    with pytest.raises(ValueError, match="no member"):
+def test_no_members_raise():
+    with pytest.raises(ValueError, match="no members"):
         Stacker.fit("binary", {}, {}, np.zeros((1, 1)), np.ones(1, dtype=bool))
 
 
-def test_those_whom_nobody_can_answer_keep_what_happened_to_their_like():
+def test_prior_is_the_rate_of_samples_without_predictions():
     draw = np.random.default_rng(0)
     able = np.arange(400) < 200
     ill = np.where(able, draw.random(400) < 0.2, draw.random(400) < 0.9)

@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from polyclinic.models.classical import Design
 from polyclinic.models.ensemble.members import DesignRows
 from polyclinic.models.ensemble.stacker import Stacker
-from polyclinic.models.ensemble.stacker_by_subset import ENOUGH, Combination
+from polyclinic.models.ensemble.stacker_by_subset import MIN_SAMPLES, Combination
 from polyclinic.models.network.modality_dropout import keeping, subsets
 
 N = 800
@@ -18,7 +18,7 @@ INPUTS = ("structured", "note")
 
 
 def cohort(seed: int = 0):
-    """Give what happened, who has what, and two members: one that reads both inputs, one that reads the note alone."""
+    """Return targets, presence and two members: one with both inputs, one with the note only."""
     random = np.random.default_rng(seed)
     structured, note = random.normal(size=(2, N))
     y = (random.random(N) < expit(1.5 * structured + note)).astype(float)[:, None]
@@ -26,7 +26,7 @@ def cohort(seed: int = 0):
     written = present["note"]
 
     def joint(kept):
-        # Without the structured input it has lost its way: it says the contrary of what the note says.
+        # Without the structured input it predicts the opposite of the note.
         seen = present["structured"] & ("structured" in kept)
         return expit(np.where(seen, 1.5 * structured + note, -note))[:, None]
 
@@ -48,13 +48,13 @@ def fitted() -> Combination:
     return Combination.fit("binary", said, present, y, np.ones(N, dtype=bool))
 
 
-def test_who_leads_depends_on_what_there_was_to_see():
+def test_weights_depend_on_the_inputs():
     stackers = fitted().stackers
     assert stackers["structured", "note"].weights["joint"] > 0.6
     assert stackers["note",].weights["joint"] < 0.1
 
 
-def test_it_answers_those_who_have_little_better_than_one_stacker_for_all():
+def test_subset_stackers_are_better_than_one_for_incomplete_samples():
     said, present, y = cohort(seed=1)
     answers, able = said[INPUTS]
     one = Stacker.fit("binary", *cohort()[0][INPUTS], cohort()[2], np.ones(N, dtype=bool))
@@ -63,7 +63,7 @@ def test_it_answers_those_who_have_little_better_than_one_stacker_for_all():
     assert log_loss(y[only_note], combined[only_note]) < log_loss(y[only_note], one(answers, able)[only_note]) - 0.05
 
 
-def test_each_sample_is_answered_by_the_stacker_of_what_it_has():
+def test_each_sample_uses_the_stacker_of_its_inputs():
     said, present, _ = cohort()
     answers, able = said[INPUTS]
     combination = fitted()
@@ -75,7 +75,7 @@ def test_each_sample_is_answered_by_the_stacker_of_what_it_has():
         assert (combined[rows] == own).all()
 
 
-def test_those_without_any_input_get_what_happened_to_their_like():
+def test_samples_without_input_get_their_outcome_rate():
     said, present, y = cohort()
     nothing = ~(present["structured"] | present["note"])
     combined = fitted()(*said[INPUTS], present)
@@ -84,7 +84,7 @@ def test_those_without_any_input_get_what_happened_to_their_like():
     assert combined[nothing][0, 0] == pytest.approx(rate)
 
 
-def test_only_members_with_a_weight_for_someone_need_be_asked():
+def test_nonzero_members_have_a_weight_for_some_sample():
     made = {
         ("note",): Stacker("binary", {"a": 1.0, "b": 0.0}, 1.0, (0.0,), (0.0,)),
         ("structured",): Stacker("binary", {"a": 0.0, "b": 1.0}, 1.0, (0.0,), (0.0,)),
@@ -97,20 +97,20 @@ def test_only_members_with_a_weight_for_someone_need_be_asked():
     assert combination.nonzero_members(["a", "b"], both) == ["a", "b"]
 
 
-def test_a_subset_that_few_have_whole_learns_from_those_who_have_some_of_it():
+def test_rare_subsets_also_use_partially_matching_samples():
     said, present, y = cohort()
-    present["note"] = np.arange(N) < ENOUGH // 2
+    present["note"] = np.arange(N) < MIN_SAMPLES // 2
     rare = Combination.fit("binary", said, present, y, np.ones(N, dtype=bool)).stackers["structured", "note"]
     some = present["structured"] | present["note"]
     assert rare == Stacker.fit("binary", *said[INPUTS], y, some)
 
 
-def test_it_is_read_back_equal():
+def test_state_round_trips():
     combination = fitted()
     assert Combination.from_state(json.loads(json.dumps(combination.state()))) == combination
 
 
-def test_a_matrix_without_a_modality_is_that_of_samples_without_it():
+def test_restricted_rows_equal_those_of_restricted_samples():
     random = np.random.default_rng(0)
     arrays = {
         "structured": {"raw": random.normal(size=(40, 3)), "present": random.random(40) < 0.9},
@@ -120,16 +120,16 @@ def test_a_matrix_without_a_modality_is_that_of_samples_without_it():
     arrays["note"]["sentence_mask"] = np.repeat(arrays["note"]["present"][:, None], 5, axis=1)
     arrays["image"]["view_mask"] = np.repeat(arrays["image"]["present"][:, None], 2, axis=1)
     design = Design.fit(arrays, {"structured": ["a", "b", "c"]})
-    shown, present = DesignRows.through(design, arrays), {name: one["present"] for name, one in arrays.items()}
+    shown, present = DesignRows.of(design, arrays), {name: one["present"] for name, one in arrays.items()}
     for members in subsets(tuple(arrays)):
-        limited, truth = shown.keeping(design, present, members), DesignRows.through(design, keeping(arrays, members))
+        limited, truth = shown.restricted_to(design, present, members), DesignRows.of(design, keeping(arrays, members))
         np.testing.assert_array_equal(limited.matrix, truth.matrix)
         np.testing.assert_array_equal(limited.able, truth.able)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multiclass"])
 @pytest.mark.parametrize("few", [5, 80])
-def test_a_few_who_were_alike_make_nobody_certain(kind, few):
+def test_few_equal_outcomes_do_not_give_extreme_predictions(kind, few):
     random = np.random.default_rng(0)
     present = {"structured": np.ones(N, dtype=bool), "note": np.arange(N) < few}
     outputs = 1 if kind == "binary" else 2
@@ -148,7 +148,7 @@ def test_a_few_who_were_alike_make_nobody_certain(kind, few):
     assert 1 / (few + 20) / 2 < answer < chance[0, 0]
 
 
-def test_a_few_numbers_do_not_stretch_an_estimate():
+def test_few_numbers_do_not_scale_estimates():
     random = np.random.default_rng(0)
     y = random.normal(100, 20, size=(N, 1))
     present = {"structured": np.ones(N, dtype=bool), "note": np.arange(N) < 3}
@@ -158,7 +158,7 @@ def test_a_few_numbers_do_not_stretch_an_estimate():
     assert answer == pytest.approx(120, abs=15)
 
 
-def test_who_could_never_answer_has_no_weight():
+def test_members_never_able_have_no_weight():
     said, _, _ = cohort()
     assert not said["structured",][1]["note alone"].any()
     assert fitted().stackers["structured",].weights["note alone"] == 0

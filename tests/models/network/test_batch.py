@@ -16,21 +16,21 @@ ARRAYS = {
 }
 
 
-def test_arrays_become_tensors_in_the_order_of_modalities():
+def test_from_arrays_orders_modalities():
     made = Batch.from_arrays(ARRAYS)
     assert made.modalities == ("structured", "note")
     assert list(made.inputs["note"]) == ["words"]
     assert made.present.tolist() == [[True, True], [True, False], [False, True]]
 
 
-def test_rows_and_arrays_can_be_chosen():
+def test_from_arrays_selects_rows_and_arrays():
     made = Batch.from_arrays(ARRAYS, np.array([2, 0]), reads={"structured": (), "note": ("words",)})
     assert made.inputs == {"structured": {}, "note": made.inputs["note"]}
     assert made.inputs["note"]["words"].tolist() == [[4, 0], [3, 1]]
     assert made.present.tolist() == [[False, True], [True, True]]
 
 
-def test_a_batch_does_not_share_memory_with_the_arrays():
+def test_batch_does_not_share_memory_with_arrays():
     Batch.from_arrays(ARRAYS).inputs["structured"]["values"].zero_()
     assert ARRAYS["structured"]["values"].sum() == 15
 
@@ -43,7 +43,7 @@ def test_memory_mapped_arrays_are_read(tmp_path):
         assert tokens.add_(1).unique().tolist() == [2.0]
 
 
-def test_selecting_and_concatenating_gives_the_batch_back():
+def test_select_and_concatenate_round_trip():
     whole = batch(5)
     parts = concatenate([whole.select([0, 1]), whole.select(slice(2, 3)), whole.select(torch.arange(5) > 2)])
     assert torch.equal(parts.present, whole.present)
@@ -52,30 +52,30 @@ def test_selecting_and_concatenating_gives_the_batch_back():
             assert torch.equal(parts.inputs[modality][name], tensor)
 
 
-def test_shorter_tensors_are_padded_with_nothing():
+def test_shorter_tensors_are_padded_with_zeros():
     short, long = Batch.from_arrays(ARRAYS), Batch.from_arrays(ARRAYS)
     long.inputs["note"]["words"] = torch.ones(3, 4, dtype=torch.int64)
     assert concatenate([short, long]).inputs["note"]["words"][0].tolist() == [3, 1, 0, 0]
 
 
 def test_other_modalities_cannot_be_concatenated():
-    one = Batch.from_arrays({"note": ARRAYS["note"]})
+    note_only = Batch.from_arrays({"note": ARRAYS["note"]})
     with pytest.raises(ValueError, match="different modalities"):
-        concatenate([one, Batch.from_arrays(ARRAYS)])
+        concatenate([note_only, Batch.from_arrays(ARRAYS)])
 
 
-def test_keeping_hides_the_others():
-    kept = batch(2).keeping(["note"])
+def test_restricted_to_masks_other_modalities():
+    kept = batch(2).restricted_to(["note"])
     assert kept.present.tolist() == [[False, False, True, False]] * 2
     assert not batch(2).presence("genome").any()
 
 
 def test_presence_must_match_the_inputs():
-    with pytest.raises(ValueError, match="one column for each of structured"):
+    with pytest.raises(ValueError, match="note_only column for each of structured"):
         Batch({"structured": {}}, torch.ones(2, 3, dtype=torch.bool))
 
 
-def test_moving_keeps_everything():
+def test_to_keeps_all_tensors():
     moved = batch(2).to("cpu")
     assert moved.modalities == tuple(MODALITIES)
     assert len(moved) == 2

@@ -3,8 +3,8 @@ import torch
 from polyclinic.models.network.layers import Attention, AttentionPool, Dropout, masked_mean, smooth_clip, used_length
 
 
-def test_attention_equals_torchs_own():
-    """With the same weights, the fused projection is `torch.nn.MultiheadAttention`."""
+def test_attention_equals_torch():
+    """Equals `torch.nn.MultiheadAttention` with the same weights."""
     torch.manual_seed(0)
     ours, reference = Attention(32), torch.nn.MultiheadAttention(32, 2, batch_first=True)
     reference.in_proj_weight.data = torch.cat([ours.query.weight, ours.key_value.weight])
@@ -16,7 +16,7 @@ def test_attention_equals_torchs_own():
     torch.testing.assert_close(ours(queries, context, mask[:, None]), expected)
 
 
-def test_pooling_starts_as_the_mean_and_ignores_what_is_not_there():
+def test_attention_pool_starts_as_the_masked_mean():
     tokens, mask = torch.randn(2, 3, 8), torch.tensor([[True, True, False], [False, False, False]])
     pool = AttentionPool(8)
     torch.testing.assert_close(pool(tokens, mask), masked_mean(tokens, mask))
@@ -40,6 +40,6 @@ def test_clipping_is_smooth_monotone_and_bounded():
     torch.testing.assert_close(smooth_clip(torch.tensor(0.1)), torch.tensor(0.1), rtol=1e-3, atol=0)
 
 
-def test_used_length_cuts_common_padding_only():
+def test_used_length_trims_common_padding_only():
     assert used_length(torch.tensor([[True, False, False], [False, True, False]])) == 2
     assert used_length(torch.zeros(2, 3, dtype=torch.bool)) == 1

@@ -11,7 +11,7 @@ from polyclinic.models import modality_dropout
     p=st.floats(0, 1),
     seed=st.integers(0, 1000),
 )
-def test_drops_only_what_is_there_and_never_the_last(rows, p, seed):
+def test_drops_only_present_modalities_and_never_the_last(rows, p, seed):
     present = torch.tensor(rows)
     kept = modality_dropout(present, p, torch.Generator().manual_seed(seed))
     assert not (kept & ~present).any()
@@ -19,21 +19,21 @@ def test_drops_only_what_is_there_and_never_the_last(rows, p, seed):
     assert torch.equal(kept, modality_dropout(present, p, torch.Generator().manual_seed(seed)))
 
 
-def test_drops_as_often_as_asked():
+def test_drop_rate():
     present = torch.ones(20_000, 4, dtype=torch.bool)
     kept = modality_dropout(present, 0.3, torch.Generator().manual_seed(0))
-    # Dropping all four, 0.3⁴ of the samples, is undone for one of them.
+    # If all four are dropped, in 0.3⁴ of the samples, one is restored.
     assert (~kept).float().mean().item() == pytest.approx(0.3 - 0.3**4 / 4, abs=0.005)
 
 
-def test_the_one_that_is_kept_is_any():
+def test_restored_modality_is_random():
     kept = modality_dropout(torch.ones(9_000, 3, dtype=torch.bool), 1.0, torch.Generator().manual_seed(0))
     assert (kept.sum(dim=1) == 1).all()
     assert kept.float().mean(dim=0).tolist() == pytest.approx([1 / 3] * 3, abs=0.02)
 
 
-def test_zero_drops_nothing_and_nonsense_is_refused():
+def test_zero_drops_nothing_and_invalid_probability_raises():
     present = torch.tensor([[True, False]])
     assert torch.equal(modality_dropout(present, 0.0), present)
-    with pytest.raises(ValueError, match="must lie in"):
+    with pytest.raises(ValueError, match="must be in"):
         modality_dropout(present, 1.5)

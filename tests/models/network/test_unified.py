@@ -4,7 +4,7 @@ from safetensors.torch import load_file, save_file
 
 from polyclinic.modalities import MODALITIES
 from polyclinic.models import FUSIONS, Batch, ModelConfig, UnifiedModel, subsets
-from tests.models.inputs import batch, garbage, inputs, model_config
+from tests.models.inputs import batch, inputs, invalid, model_config
 
 MIXED = torch.tensor(
     [[True, True, True, True], [True, False, True, False], [False, True, False, False], [False, False, False, True]]
@@ -17,16 +17,16 @@ def model(fusion: str = "cross_attention", seed: int = 0, **changes) -> UnifiedM
 
 
 def corrupted(present: torch.Tensor) -> Batch:
-    """The same batch with garbage in every absent slot."""
+    """The same batch with invalid values in every absent slot."""
     tensors = inputs(len(present))
     for place, modality in enumerate(MODALITIES):
         for tensor in tensors[modality].values():
-            tensor[~present[:, place]] = garbage(tensor[~present[:, place]])
+            tensor[~present[:, place]] = invalid(tensor[~present[:, place]])
     return Batch(tensors, present)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_every_task_is_answered(fusion):
+def test_every_task_is_predicted(fusion):
     network = model(fusion).eval()
     outputs = network(batch(4, present=MIXED))
     assert {task: logits.shape[1] for task, logits in outputs.logits.items()} == {
@@ -43,7 +43,7 @@ def test_every_task_is_answered(fusion):
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("shortcut", [True, False])
-def test_absent_values_change_nothing(fusion, shortcut):
+def test_absent_values_have_no_influence(fusion, shortcut):
     network = model(fusion, shortcut=shortcut).eval()
     clean, dirty = network(batch(4, present=MIXED)), network(corrupted(MIXED))
     assert torch.equal(clean.latent, dirty.latent)
@@ -52,7 +52,7 @@ def test_absent_values_change_nothing(fusion, shortcut):
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_absent_values_change_no_gradient(fusion):
+def test_absent_values_have_no_influence_on_gradients(fusion):
     gradients = []
     for given in (batch(4, present=MIXED), corrupted(MIXED)):
         network = model(fusion).train()
@@ -70,56 +70,56 @@ def test_absent_values_change_no_gradient(fusion):
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_any_subset_is_answered(fusion):
+def test_any_subset_is_predicted(fusion):
     network, whole = model(fusion).eval(), batch(3)
-    answers = {kept: network(whole.keeping(kept)).logits["died"] for kept in subsets(MODALITIES)}
+    answers = {kept: network(whole.restricted_to(kept)).logits["died"] for kept in subsets(MODALITIES)}
     assert len({tuple(answer.flatten().tolist()) for answer in answers.values()}) == 15
-    assert network(whole.keeping([])).logits["died"].isfinite().all()
+    assert network(whole.restricted_to([])).logits["died"].isfinite().all()
 
 
-def test_a_modality_that_the_batch_does_not_know_is_absent():
+def test_modality_missing_from_the_batch_is_absent():
     network, whole = model().eval(), batch(3)
     fewer = Batch({name: whole.inputs[name] for name in ("structured", "note")}, whole.present[:, :2])
-    expected = network(whole.keeping(["structured", "note"])).logits["died"]
+    expected = network(whole.restricted_to(["structured", "note"])).logits["died"]
     assert torch.equal(network(fewer).logits["died"], expected)
     swapped = Batch({name: whole.inputs[name] for name in ("note", "structured")}, whole.present[:, :2])
     assert torch.equal(network(swapped).logits["died"], expected)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_a_sample_does_not_depend_on_the_others(fusion):
+def test_samples_are_independent(fusion):
     network, whole = model(fusion).eval(), batch(4, present=MIXED)
-    together = network(whole).logits["ward"]
+    batched = network(whole).logits["ward"]
     for row in range(4):
-        torch.testing.assert_close(network(whole.select([row])).logits["ward"][0], together[row], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network(whole.select([row])).logits["ward"][0], batched[row], rtol=1e-4, atol=1e-5)
 
 
 def test_tokens_can_be_fused_again():
     network, whole = model().eval(), batch(4)
     tokens = network.encode(whole)
-    fewer = whole.keeping(["series"])
+    fewer = whole.restricted_to(["series"])
     torch.testing.assert_close(network.fuse(tokens, fewer.present).logits, network(fewer).logits)
 
 
-def test_unimodal_answers_are_those_of_the_modality_alone():
-    """What a modality says for itself does not change with the company it is in."""
+def test_unimodal_logits_do_not_depend_on_other_modalities():
+    """Unimodal logits are equal with and without other modalities."""
     network, whole = model().eval(), batch(4)
     torch.testing.assert_close(
-        network(whole).unimodal["ward"][:, 2], network(whole.keeping(["note"])).unimodal["ward"][:, 2]
+        network(whole).unimodal["ward"][:, 2], network(whole.restricted_to(["note"])).unimodal["ward"][:, 2]
     )
 
 
-def test_without_a_shortcut_the_head_alone_speaks():
+def test_without_shortcut_only_the_head_is_used():
     network = model(shortcut=False).eval()
     outputs = network(batch(2))
     assert outputs.unimodal == {}
     assert torch.equal(outputs.logits["died"], network.head("died")(outputs.latent))
 
 
-def test_nothing_present_gives_the_prior():
+def test_no_present_modality_gives_the_prior():
     network = model("late").eval()
     network.head("died").start_at(torch.tensor([0.14]))
-    outputs = network(batch(2).keeping([]))
+    outputs = network(batch(2).restricted_to([]))
     torch.testing.assert_close(network.probabilities(outputs)["died"], torch.full((2, 1), 0.14))
 
 
@@ -131,7 +131,7 @@ def test_configuration_and_weights_rebuild_the_model(tmp_path):
     assert torch.equal(network(batch(3)).latent, again.eval()(batch(3)).latent)
 
 
-def test_the_same_seed_gives_the_same_bits():
+def test_training_is_reproducible():
     def trained() -> torch.Tensor:
         network = model(seed=2).train()
         optimizer = torch.optim.AdamW(network.parameters())
@@ -144,11 +144,11 @@ def test_the_same_seed_gives_the_same_bits():
     assert torch.equal(trained(), trained())
 
 
-def test_reads_tells_which_arrays_are_needed():
+def test_reads_lists_the_required_arrays():
     assert model().reads["structured"] == ("values", "known")
 
 
-def test_an_empty_batch_is_answered_emptily():
+def test_empty_batch():
     assert model().eval()(batch(3).select([])).logits["ward"].shape == (0, 3)
 
 

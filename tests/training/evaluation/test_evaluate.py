@@ -165,5 +165,5 @@ def test_the_card_states_the_rule_of_the_threshold(trained, hospital):
         )["demo_deterioration"].card.operating
         for study in (old, weighed)
     ]
-    assert rules[0].endswith("the highest threshold that found at least 80 % of those with the outcome in development.")
-    assert rules[1].endswith("the harm of a false alarm being 0.25 times the benefit of a true one.")
+    assert rules[0].endswith("the highest threshold of at least 80% sensitivity in development.")
+    assert rules[1].endswith("at a harm-to-benefit ratio of 0.25.")

@@ -53,7 +53,7 @@ def loss_of(made, examples):
     rows = np.flatnonzero(examples.arrays["image"]["present"])[TRAINING:]
     with torch.no_grad():
         labelled = examples.labelled(rows)
-        logits = made.alone("image", labelled.batch)["died"]
+        logits = made.predict_unimodal("image", labelled.batch)["died"]
     return float(torch.nn.functional.binary_cross_entropy_with_logits(logits, labelled.values["died"]))
 
 

@@ -79,7 +79,7 @@ def explained(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish) ->
 
     Raises:
         ExplanationError: the bundle does not read such input, or the method suits neither it nor the model.
-        PictureError: a picture is missing or damaged.
+        ImageError: a picture is missing or damaged.
     """
     if wish.modality not in (ALL, *bundle.inputs):
         raise ExplanationError(f"the bundle reads no {wish.modality}: choose from {', '.join((ALL, *bundle.inputs))}")

@@ -72,7 +72,7 @@ def question_of(
             event.
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output.
-        PictureError: a picture is missing or damaged.
+        ImageError: a picture is missing or damaged.
     """
     tasks = bundle.tasks if task is None else (bundle.task(task),)
     events = cohort.subject(subject)

@@ -43,7 +43,7 @@ def evidence_of(
 
     Raises:
         ValueError: they are others.
-        PictureError: a picture is missing or damaged.
+        ImageError: a picture is missing or damaged.
     """
     prints = assessment.fingerprints
     if (bundle.digest, cohort.fingerprint) != (prints.bundle, prints.cohort):

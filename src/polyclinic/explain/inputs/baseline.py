@@ -26,7 +26,7 @@ from polyclinic.cohort import Cohort
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.features import Arrays, ImageFeaturizer, NoteFeaturizer
 from polyclinic.features.image.embeddings import content_hash
-from polyclinic.features.image.preprocessing import canonical, read_picture
+from polyclinic.features.image.preprocessing import canonical, read_image
 from polyclinic.features.known_record import record_of
 from polyclinic.features.note.embeddings import frozen_network
 from polyclinic.models.bundle.bundle import Bundle
@@ -126,7 +126,7 @@ def training_means(bundle: Bundle, cohort: Cohort) -> TrainingMeans:
     """
     samples = development_samples(bundle.tasks, bundle.origin, cohort)
     known = record_of(cohort.events(), samples, bundle.tasks)
-    arrays = bundle.features.reading(cohort.blob).transform(known, samples)
+    arrays = bundle.features.set_blobs(cohort.blob).transform(known, samples)
     features = bundle.features.featurizers
     note, image = features.get("note"), features.get("image")
     return TrainingMeans(
@@ -185,7 +185,7 @@ def _mean_picture(featurizer: ImageFeaturizer, arrays: Arrays) -> Tensor:
     chosen = _spread(names, MOST_PICTURES)
     for name in chosen:
         assert blobs is not None  # the arrays were made with them
-        total += canonical(read_picture(blobs(name).read_bytes(), name, side, featurizer.options.fit))
+        total += canonical(read_image(blobs(name).read_bytes(), name, side, featurizer.options.fit))
     return torch.from_numpy(total / max(len(chosen), 1)).float()
 
 

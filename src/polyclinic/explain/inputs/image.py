@@ -24,7 +24,7 @@ from polyclinic.explain.sample import Sample
 from polyclinic.features import Arrays, ImageFeaturizer
 from polyclinic.features.backbones.efficientnet_lite0 import EfficientNetLite0, canonical_to_input
 from polyclinic.features.image.embeddings import frozen_network as frozen_pictures
-from polyclinic.features.image.preprocessing import canonical, place, read_picture
+from polyclinic.features.image.preprocessing import canonical, place, read_image
 from polyclinic.models.network.encoders import Encoder
 
 PIXEL_NOISE = 0.01
@@ -39,7 +39,7 @@ class PixelInput(DifferentiableInput):
         self.chosen = np.flatnonzero(arrays["view_mask"][0])
         self.names = [str(arrays["blob"][0, view]) for view in self.chosen]
         self.codes = torch.from_numpy(np.asarray(arrays["view_code"][0])[self.chosen])
-        stored = [read_picture(sample.blobs(name).read_bytes(), name, options.side, options.fit) for name in self.names]
+        stored = [read_image(sample.blobs(name).read_bytes(), name, options.side, options.fit) for name in self.names]
         self.end = torch.from_numpy(canonical(np.stack(stored)))[:, None]
         self.start = baseline.pictures(self.end)
         self._frozen = frozen_pictures(options.backbone, "cpu") if "tokens" in encoder.reads else None

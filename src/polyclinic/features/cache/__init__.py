@@ -1,1 +1,1 @@
-"""The cache on disk of what frozen encoders computed."""
+"""Disk cache of the outputs of frozen encoders."""

@@ -1,9 +1,9 @@
-"""What frozen encoders gave, computed once per content and kept for all studies.
+"""Disk cache of the outputs of frozen encoders, computed once per content for all studies.
 
-`<folder>/<encoding>/` is the shelf of one encoding: a backbone with certain weights, a way of preparing its input,
-the shape of its output. On it lies an array for each content hash. Any number of processes may read and write at once
-and be killed at any moment; a damaged entry is found by its checksum, forgotten, and computed again. What is kept is
-derived from patients' data: the folder is readable by its owner alone.
+`<folder>/<encoding>/` is the shelf of one encoding: a backbone with result weights, a preparation of its input, and the
+shape of its output. It holds one array per content hash. Any number of processes may read and write concurrently and
+be killed at any time; a damaged entry is detected by its checksum, erased, and computed again. The content is derived
+from patient data: the folder is readable by its owner only.
 """
 
 import os
@@ -22,21 +22,21 @@ from polyclinic.progress import SILENT, Progress
 Item = TypeVar("Item")
 
 MISSING = -1
-_ROW_BITS = 40  # of a place; the rest is the segment's number
+_ROW_BITS = 40  # of a position; the rest is the segment's number
 _ROW = (1 << _ROW_BITS) - 1
 
 
 class MissingEntryError(LookupError):
-    """Entries were asked for that are not in the cache."""
+    """Requested entries are not in the cache."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What the arrays of one shelf are."""
+    """The encoding that produced the arrays of one shelf."""
 
-    encoder: str  # name of the backbone, or of what else made the arrays
+    encoder: str  # name of the backbone, or of another encoder
     fingerprint: str  # of its weights
-    preparation: str  # version of all that happens to an item before the backbone sees it
+    preparation: str  # version of the preparation of the input
     shape: tuple[int, ...]  # of one array
     dtype: str = "float16"
 
@@ -51,7 +51,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class ShelfSize:
-    """How much one shelf holds."""
+    """Size of one shelf."""
 
     name: str
     entries: int
@@ -67,22 +67,22 @@ class EncoderCache:
 
     @property
     def fingerprints(self) -> Path:
-        """The file that remembers the fingerprints of weights between processes."""
+        """The file that caches the fingerprints of weights."""
         return self.folder / "fingerprints.json"
 
     def shelf(self, encoding: Encoding) -> "Shelf":
-        """Give the shelf of an encoding."""
+        """Return the shelf of an encoding."""
         if encoding not in self._shelves:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._shelves[encoding] = Shelf(self.folder / encoding.name, encoding)
         return self._shelves[encoding]
 
     def sizes(self) -> list[ShelfSize]:
-        """Give what every shelf holds."""
+        """Return the size of every shelf."""
         return [_size(folder) for folder in self._folders()]
 
     def clear(self, name: str | None = None) -> int:
-        """Delete one shelf by name, or all, and give the bytes freed; who reads them now keeps what he has open."""
+        """Delete one shelf by name, or all, and return the bytes freed; open readers keep their data."""
         freed = 0
         for folder in self._folders():
             if name in (None, folder.name):
@@ -103,58 +103,58 @@ class Shelf:
         self.encoding = encoding
         self._dtype = np.dtype(encoding.dtype)
         self._segments: list[Segment] = []
-        self._places: dict[bytes, int] = {}
+        self._positions: dict[bytes, int] = {}
         self._lock = threading.RLock()
 
     def missing(self, keys: Iterable[str]) -> list[str]:
-        """Give the keys that have no sound entry, each once, in their order."""
-        wanted = list(dict.fromkeys(keys))
-        return [key for key, place in zip(wanted, self.places(wanted), strict=True) if place == MISSING]
+        """Return the keys without an intact entry, without duplicates, in order."""
+        unique = list(dict.fromkeys(keys))
+        return [key for key, position in zip(unique, self.positions(unique), strict=True) if position == MISSING]
 
-    def places(self, keys: Sequence[str]) -> np.ndarray:
-        """Give where each key's array lies, int64 `[key]`, for `at`; `MISSING` where there is none that is sound."""
+    def positions(self, keys: Sequence[str]) -> np.ndarray:
+        """Return the position of each key's array, int64 `[key]`, for `at`; `MISSING` if there is no intact entry."""
         names = [bytes.fromhex(key)[:KEY_BYTES] for key in keys]
         with self._lock:
-            if any(name not in self._places for name in names):
+            if any(name not in self._positions for name in names):
                 self._grow()
-            return np.array([self._sound_place(name) for name in names], dtype=np.int64)
+            return np.array([self._intact_position(name) for name in names], dtype=np.int64)
 
-    def at(self, places: np.ndarray) -> np.ndarray:
-        """Copy the arrays at some places, `[*places, *shape]`; zeros where a place is `MISSING`."""
-        numbers = np.where(places == MISSING, MISSING, places >> _ROW_BITS)
-        rows = places & _ROW
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """Copy the arrays at `positions`, `[*positions, *shape]`; zeros where `MISSING`."""
+        numbers = np.where(positions == MISSING, MISSING, positions >> _ROW_BITS)
+        rows = positions & _ROW
         used = np.unique(numbers)
         if len(used) == 1 and used[0] != MISSING:
             return np.asarray(self._segments[used[0]].rows[rows])
-        given = np.zeros((*places.shape, *self.encoding.shape), self._dtype)
+        result = np.zeros((*positions.shape, *self.encoding.shape), self._dtype)
         for number in used[used != MISSING]:
-            here = numbers == number
-            given[here] = self._segments[number].rows[rows[here]]
-        return given
+            in_segment = numbers == number
+            result[in_segment] = self._segments[number].rows[rows[in_segment]]
+        return result
 
     def read(self, keys: Sequence[str]) -> np.ndarray:
-        """Give the arrays of keys, `[key, *shape]`; raises as `found` does."""
-        return self.at(self.found(keys))
+        """Return the arrays of keys, `[key, *shape]`; raises as `existing_positions` does."""
+        return self.at(self.existing_positions(keys))
 
-    def found(self, keys: Sequence[str]) -> np.ndarray:
-        """Give the places of keys that must all be here.
+    def existing_positions(self, keys: Sequence[str]) -> np.ndarray:
+        """Return the positions of keys.
 
         Raises:
-            MissingEntryError: some are not.
+            MissingEntryError: some are missing.
         """
-        places = self.places(keys)
-        if (places == MISSING).any():
+        positions = self.positions(keys)
+        if (positions == MISSING).any():
             raise MissingEntryError(
-                f"{(places == MISSING).sum()} of {len(keys)} entries of {self.encoding.name} are not in the cache, or "
-                "were cleared while in use: encode them again"
+                f"{(positions == MISSING).sum()} of {len(keys)} entries of {self.encoding.name} are not in the cache, "
+                "or were cleared while in use: encode them again"
             )
-        return places
+        return positions
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep arrays by their keys.
+        """Store arrays by key.
 
         Raises:
-            ValueError: an array has another shape, or holds a number that is not finite.
+            ValueError: an array has the wrong shape, or a number that is not finite.
         """
         rows = [(bytes.fromhex(key)[:KEY_BYTES], self._checked(array)) for key, array in arrays.items()]
         if rows:
@@ -168,10 +168,10 @@ class Shelf:
         batch: int = 32,
         progress: Progress = SILENT,
     ) -> int:
-        """Encode the items whose keys have no entry, keep each batch as soon as it is done, and give how many.
+        """Encode the items that have no entry, store each batch when it is done, and return their number.
 
-        `encode` gives the arrays of the items that it is given; one that it leaves out stays without an entry. What
-        another process has encoded meanwhile is not encoded again. After Ctrl-C the batches done are kept.
+        `encode` returns the arrays of the items passed to it, and may omit some. Items that another process has encoded
+        meanwhile are skipped. After Ctrl-C the completed batches are kept.
         """
         pending, encoded = self.missing(items), 0
         if not pending:
@@ -191,43 +191,45 @@ class Shelf:
         self._segments += [Segment(path, shape, self._dtype) for path in key_files(self.folder) if path not in known]
         for number, segment in enumerate(self._segments):
             for name, row in segment.grow():
-                self._places[name] = number << _ROW_BITS | row
+                self._positions[name] = number << _ROW_BITS | row
 
-    def _sound_place(self, name: bytes) -> int:
-        place = self._places.get(name, MISSING)
-        if place == MISSING:
+    def _intact_position(self, name: bytes) -> int:
+        position = self._positions.get(name, MISSING)
+        if position == MISSING:
             return MISSING
-        segment, row = self._segments[place >> _ROW_BITS], place & _ROW
-        if segment.sound(name, row):
-            return place
+        segment, row = self._segments[position >> _ROW_BITS], position & _ROW
+        if segment.is_intact(name, row):
+            return position
         segment.erase(row)
-        del self._places[name]
+        del self._positions[name]
         return MISSING
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
         if array.shape != self.encoding.shape:
-            raise ValueError(f"{self.encoding.name} keeps arrays of shape {self.encoding.shape}, not {array.shape}")
+            raise ValueError(f"{self.encoding.name} stores arrays of shape {self.encoding.shape}, not {array.shape}")
         row = array.astype(self._dtype)
         if not np.isfinite(row).all():
-            raise ValueError(f"{self.encoding.encoder} gave a number that is not finite: check its weights and input")
+            raise ValueError(
+                f"{self.encoding.encoder} returned a number that is not finite: check its weights and input"
+            )
         return row
 
 
 class Gathered:
-    """Arrays that stay in the cache's memory-mapped files until their rows are asked for.
+    """A read-only array whose rows are read lazily from the cache's memory-mapped files.
 
-    Looks like a read-only numpy array: `[rows]` copies what is asked for along the first axis, `np.asarray` all of it.
+    `[rows]` copies rows along the first axis, `np.asarray` copies everything.
     """
 
     def __init__(
-        self, shelf: Shelf, places: np.ndarray, decode: Callable[[np.ndarray], np.ndarray] = lambda stored: stored
+        self, shelf: Shelf, positions: np.ndarray, decode: Callable[[np.ndarray], np.ndarray] = lambda stored: stored
     ) -> None:
         self._shelf = shelf
-        self._places = places
+        self._positions = positions
         self._decode = decode
-        one = decode(np.zeros((*(1 for _ in places.shape), *shelf.encoding.shape), shelf.encoding.dtype))
-        self.shape: tuple[int, ...] = (*places.shape, *one.shape[places.ndim :])
-        self.dtype = one.dtype
+        example = decode(np.zeros((*(1 for _ in positions.shape), *shelf.encoding.shape), shelf.encoding.dtype))
+        self.shape: tuple[int, ...] = (*positions.shape, *example.shape[positions.ndim :])
+        self.dtype = example.dtype
 
     @property
     def ndim(self) -> int:
@@ -236,20 +238,20 @@ class Gathered:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it holds in memory itself."""
-        return self._places.nbytes
+        """Bytes held in memory."""
+        return self._positions.nbytes
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        """Copy some rows: a number, a slice, or an array of numbers or Booleans; further indices apply to the copy."""
+        """Copy rows selected by a number, slice or array; further indices apply to the copy."""
         first, rest = (rows[0], rows[1:]) if isinstance(rows, tuple) else (rows, ())
-        chosen = np.asarray(self._decode(self._shelf.at(self._places[first])))
+        chosen = np.asarray(self._decode(self._shelf.at(self._positions[first])))
         if not rest:
             return chosen
-        one = isinstance(first, int | np.integer)
-        return np.asarray(chosen[rest] if one else chosen[(slice(None), *rest)])
+        single = isinstance(first, int | np.integer)
+        return np.asarray(chosen[rest] if single else chosen[(slice(None), *rest)])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Copy everything."""

@@ -1,9 +1,9 @@
-"""One segment of a shelf: two files that only grow, `<name>.data` with arrays and `<name>.keys` saying whose they are.
+"""One segment of a shelf: two append-only files, `<name>.data` with the arrays and `<name>.keys` with their keys.
 
-A row is written to `.data` first and to `.keys` last, so that a row that has a key is whole. A writer that was killed
-leaves at most bytes without a key, which the next writer cuts off. Each key carries a checksum of its row, for damage
-that came later. A segment has one writer at a time, who holds the operating system's lock on `.keys`: a lock that a
-killed process loses by itself.
+A row is written to `.data` first and to `.keys` last, so that a row with a key is complete. A killed writer leaves at
+most bytes without a key, which the next writer truncates. Each key has a checksum of its row, to detect later damage.
+A segment has one writer at a time, which holds the operating system's lock on `.keys`; the lock of a killed process
+is released.
 """
 
 import os
@@ -20,11 +20,11 @@ import numpy as np
 KEY_BYTES = 16
 _KEY = np.dtype([("key", f"V{KEY_BYTES}"), ("checksum", "<u4")])
 _ERASED = bytes(_KEY.itemsize)
-_FULL = 1 << 30  # bytes of data, after which a new segment is begun
+_FULL = 1 << 30  # bytes of data after which a new segment is started
 
 
 class Segment:
-    """A segment as a reader sees it: rows memory-mapped, each checked once when it is first asked for."""
+    """A reader of a segment: rows are memory-mapped, and each is verified on first use."""
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.path = path  # of `.keys`
@@ -33,7 +33,7 @@ class Segment:
         self._checked = np.empty(0, bool)
 
     def grow(self) -> list[tuple[bytes, int]]:
-        """See what was added since the last call, and give each new row's key."""
+        """Load the rows added since the last call, and return their keys and row numbers."""
         known = len(self.rows)
         shape, dtype = self.rows.shape[1:], self.rows.dtype
         try:
@@ -43,21 +43,21 @@ class Segment:
             if len(keys):
                 mapped = np.memmap(data_path(self.path), dtype, "r", shape=(known + len(keys), *shape))
                 self.rows = mapped.view(np.ndarray)
-        except FileNotFoundError:  # cleared meanwhile
+        except FileNotFoundError:  # the cache was cleared meanwhile
             return []
         self._checksums = np.concatenate([self._checksums, keys["checksum"]])
         self._checked = np.concatenate([self._checked, np.zeros(len(keys), bool)])
         names = (key.tobytes() for key in keys["key"])
         return [(name, row) for row, name in enumerate(names, known) if name != _ERASED[:KEY_BYTES]]
 
-    def sound(self, key: bytes, row: int) -> bool:
-        """Check a row against its checksum; what was found sound is not read again."""
+    def is_intact(self, key: bytes, row: int) -> bool:
+        """Return whether a row matches its checksum; an intact row is checked only once."""
         if not self._checked[row]:
             self._checked[row] = _checksum(key, self.rows[row]) == self._checksums[row]
         return bool(self._checked[row])
 
     def erase(self, row: int) -> None:
-        """Take the key from a damaged row, so that no later reader meets it; without right to write, do nothing."""
+        """Erase the key of a damaged row for later readers; do nothing without write permission."""
         try:
             with self.path.open("r+b") as keys:
                 keys.seek(row * _KEY.itemsize)
@@ -67,12 +67,12 @@ class Segment:
 
 
 def append(folder: Path, rows: Sequence[tuple[bytes, np.ndarray]]) -> None:
-    """Add rows, all of one shape and type, to a segment of `folder` that nobody else is writing."""
+    """Append rows, all of one shape and dtype, to a segment of `folder` that has no other writer."""
     keys = np.array([(key, _checksum(key, row)) for key, row in rows], _KEY)
     with _own_segment(folder) as (key_file, data_file):
-        whole = os.fstat(key_file.fileno()).st_size // _KEY.itemsize
-        key_file.truncate(whole * _KEY.itemsize)
-        data_file.truncate(whole * rows[0][1].nbytes)
+        complete = os.fstat(key_file.fileno()).st_size // _KEY.itemsize
+        key_file.truncate(complete * _KEY.itemsize)
+        data_file.truncate(complete * rows[0][1].nbytes)
         for _, row in rows:
             data_file.write(row.tobytes())
         data_file.flush()
@@ -81,12 +81,12 @@ def append(folder: Path, rows: Sequence[tuple[bytes, np.ndarray]]) -> None:
 
 
 def key_files(folder: Path) -> list[Path]:
-    """Give the `.keys` of every segment."""
+    """Return the `.keys` file of every segment."""
     return sorted(folder.glob("*.keys"))
 
 
 def data_path(keys: Path) -> Path:
-    """Give the `.data` that belongs to a `.keys`."""
+    """Return the `.data` file of a `.keys` file."""
     return keys.with_suffix(".data")
 
 
@@ -97,17 +97,17 @@ def entries(keys: Path) -> int:
 
 @contextmanager
 def _own_segment(folder: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open the keys and data of a segment that no other process or thread is writing, until the end of the block."""
+    """Open and lock the files of a segment without another writer, until the end of the block."""
     for keys in _candidates(folder):
         with keys.open("ab") as key_file:
-            if _locked(key_file) and os.fstat(key_file.fileno()).st_nlink:  # without a link it was just cleared
+            if _locked(key_file) and os.fstat(key_file.fileno()).st_nlink:  # without a link it was just deleted
                 with data_path(keys).open("ab") as data_file:
                     yield key_file, data_file
                 return
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
-    """Give segments with room, then new ones without end."""
+    """Yield segments with free space, then new ones."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for keys in key_files(folder):
         data = data_path(keys)
@@ -118,7 +118,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
 
 
 def _locked(file: BinaryIO) -> bool:
-    if sys.platform == "win32":  # no such lock: every write begins a segment of its own
+    if sys.platform == "win32":  # no such lock: every write starts a new segment
         return os.fstat(file.fileno()).st_size == 0
     import fcntl
 

@@ -1,6 +1,6 @@
-"""Pictures of a cohort → what is kept of them: pixels of the network's size, and a frozen network's maps.
+"""Cached encodings of images: pixels of the network's size, and feature maps of a frozen network.
 
-Both are computed once per picture, whichever studies ask, and stay in the cache's memory-mapped files.
+Both are computed once per image, for all studies, and stay in the cache's memory-mapped files.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 from polyclinic.features.backbones import backbone
 from polyclinic.features.cache.encoder_cache import MISSING, EncoderCache, Encoding, Gathered, Shelf
 from polyclinic.features.featurizer import Blobs
-from polyclinic.features.image.preprocessing import PREPARATION, Fit, PictureError, canonical, read_picture
+from polyclinic.features.image.preprocessing import PREPARATION, Fit, ImageError, canonical, read_image
 from polyclinic.files import sha256
 from polyclinic.progress import SILENT, Progress
 
@@ -25,26 +25,26 @@ Kind = Literal["tokens", "pixels"]
 STRIDE = 16
 """Pixels of the canvas per cell: `FINE_STRIDE` of EfficientNet-lite0, whose module brings torch in."""
 _HASH = re.compile(r"[0-9a-f]{64}")
-_NAMED = 5  # pictures that an error names
+_MAX_NAMED = 5  # images named in one error
 
 
 @dataclass(frozen=True)
-class PictureSize:
-    """The canvas that every picture is put on."""
+class CanvasSize:
+    """The square canvas on which every image is placed."""
 
     side: int
     fit: Fit
 
     @property
     def cells(self) -> int:
-        """Cells of the network's map."""
+        """Number of cells of the feature map."""
         return (-(-self.side // STRIDE)) ** 2
 
 
-class PictureEncodings:
-    """Encodes pictures, named by their blobs, with one backbone at one size."""
+class ImageEncodings:
+    """Encode images, named by their blobs, with one backbone at one size."""
 
-    def __init__(self, blobs: Blobs, size: PictureSize, backbone_name: str, cache: EncoderCache, device: str) -> None:
+    def __init__(self, blobs: Blobs, size: CanvasSize, backbone_name: str, cache: EncoderCache, device: str) -> None:
         self._blobs = blobs
         self._size = size
         self._backbone = backbone(backbone_name)
@@ -52,35 +52,35 @@ class PictureEncodings:
         self._device = device
 
     def prepare(self, kind: Kind, names: Iterable[str], progress: Progress = SILENT) -> int:
-        """Compute what the cache lacks, and give how many pictures that were.
+        """Encode images missing from the cache, and return their number.
 
         Raises:
-            PictureError: some pictures cannot be used; all others are encoded first, so that one call names every one.
+            ImageError: some images are unusable; raised after all others are encoded, so that it names every one.
         """
-        refused: list[str] = []
+        errors: list[str] = []
         encode = self._pixels if kind == "pixels" else self._tokens
         encoded = self.shelf(kind).encode_pending(
-            {content_hash(name): name for name in names}, lambda items: encode(items, refused), progress=progress
+            {content_hash(name): name for name in names}, lambda items: encode(items, errors), progress=progress
         )
-        if refused:
-            more = f"; and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
-            raise PictureError("; ".join(refused[:_NAMED]) + more)
+        if errors:
+            more = f"; and {len(errors) - _MAX_NAMED} more" if len(errors) > _MAX_NAMED else ""
+            raise ImageError("; ".join(errors[:_MAX_NAMED]) + more)
         return encoded
 
-    def gathered(self, kind: Kind, names: np.ndarray) -> Gathered:
-        """Give what is kept of pictures `[sample, view]`, zeros where a name is empty; float32 pixels get a channel.
+    def gather(self, kind: Kind, names: np.ndarray) -> Gathered:
+        """Return the arrays of images `[sample, view]`, zeros where a name is empty; float32 pixels get a channel axis.
 
         Raises:
-            MissingEntryError: a picture is not prepared.
+            MissingEntryError: an image has not been encoded.
         """
         shelf = self.shelf(kind)
-        places = np.full(names.shape, MISSING, dtype=np.int64)
-        there = names != ""
-        places[there] = shelf.found([content_hash(name) for name in names[there]])
-        return Gathered(shelf, places, _with_channel) if kind == "pixels" else Gathered(shelf, places)
+        positions = np.full(names.shape, MISSING, dtype=np.int64)
+        named = names != ""
+        positions[named] = shelf.existing_positions([content_hash(name) for name in names[named]])
+        return Gathered(shelf, positions, _with_channel) if kind == "pixels" else Gathered(shelf, positions)
 
     def shelf(self, kind: Kind) -> Shelf:
-        """Give the shelf where one kind of arrays is kept."""
+        """Return the shelf of one kind of array."""
         side, fit = self._size.side, self._size.fit
         preparation = f"{fit}{side}.{PREPARATION}"
         if kind == "pixels":
@@ -91,67 +91,65 @@ class PictureEncodings:
             Encoding(self._backbone.name, fingerprint, f"{preparation}.{self._backbone.revision}", shape)
         )
 
-    def _pixels(self, items: Mapping[str, str], refused: list[str]) -> dict[str, np.ndarray]:
+    def _pixels(self, items: Mapping[str, str], errors: list[str]) -> dict[str, np.ndarray]:
         read: dict[str, np.ndarray] = {}
         for key, name in items.items():
             try:
-                read[key] = read_picture(self._content(key, name), name, self._size.side, self._size.fit)
-            except PictureError as problem:
-                refused.append(str(problem))
+                read[key] = read_image(self._content(key, name), name, self._size.side, self._size.fit)
+            except ImageError as error:
+                errors.append(str(error))
         return read
 
-    def _tokens(self, items: Mapping[str, str], refused: list[str]) -> dict[str, np.ndarray]:
-        pictures = self._pixels(items, refused)
-        # On a processor one picture at a time is nearly as fast as many, and its maps are the same in any company.
-        at_once = 1 if self._device == "cpu" else len(pictures)
-        keys = list(pictures)
+    def _tokens(self, items: Mapping[str, str], errors: list[str]) -> dict[str, np.ndarray]:
+        images = self._pixels(items, errors)
+        # On a CPU single images are nearly as fast, and their maps do not depend on the batch.
+        batch = 1 if self._device == "cpu" else len(images)
+        keys = list(images)
         tokens: dict[str, np.ndarray] = {}
-        for start in range(0, len(keys), max(at_once, 1)):
-            some = keys[start : start + at_once]
-            maps = frozen_maps(self._backbone.name, self._device, np.stack([pictures[key] for key in some]))
-            tokens.update(zip(some, maps, strict=True))
+        for start in range(0, len(keys), max(batch, 1)):
+            batch_keys = keys[start : start + batch]
+            maps = frozen_maps(self._backbone.name, self._device, np.stack([images[key] for key in batch_keys]))
+            tokens.update(zip(batch_keys, maps, strict=True))
         return tokens
 
     def _content(self, key: str, name: str) -> bytes:
         try:
             content = self._blobs(name).read_bytes()
-        except OSError as problem:
-            raise PictureError(
-                f"picture {name} cannot be read ({problem.strerror}); ingest its source again"
-            ) from problem
-        except ValueError as problem:
-            raise PictureError(f"picture {name} is not there; ingest its source again") from problem
+        except OSError as error:
+            raise ImageError(f"image {name} cannot be read ({error.strerror}); ingest its source again") from error
+        except ValueError as error:
+            raise ImageError(f"image {name} is missing; ingest its source again") from error
         if sha256(content) != key:
-            raise PictureError(f"picture {name} is damaged: its content is not what its name says; ingest it again")
+            raise ImageError(f"image {name} is damaged: its content does not match its name; ingest it again")
         return content
 
 
 def content_hash(name: str) -> str:
-    """Give the content hash that a blob's name begins with; raises PictureError if it is not a blob's name."""
+    """Return the content hash at the start of a blob's name; raises ImageError if there is none."""
     if not _HASH.match(name):
-        raise PictureError(f"picture {name} is not named by its content; ingest its source into a cohort")
+        raise ImageError(f"image {name} is not named by its content hash; ingest its source into a cohort")
     return name[:64]
 
 
 def frozen_maps(name: str, device: str, stored: np.ndarray) -> np.ndarray:
-    """Run a frozen network over stored pixels `[picture, side, side]`, and give its maps `[picture, cell, width]`."""
+    """Compute the feature maps `[image, cell, width]` of stored pixels `[image, side, side]` by a frozen network."""
     import torch
 
     from polyclinic.features.backbones.efficientnet_lite0 import canonical_to_input
 
     pixels = torch.from_numpy(canonical(stored))[:, None].to(device)
     with torch.inference_mode():
-        pictures = canonical_to_input(pixels).contiguous(memory_format=torch.channels_last)
-        maps: torch.Tensor = frozen_network(name, device).fine(pictures)
+        images = canonical_to_input(pixels).contiguous(memory_format=torch.channels_last)
+        maps: torch.Tensor = frozen_network(name, device).fine(images)
         return maps.flatten(2).transpose(1, 2).half().cpu().numpy()
 
 
 @once
 def frozen_network(name: str, device: str) -> Any:
-    """Load a network once per process, in the form that runs fastest: batch norms folded, channels last."""
+    """Load a network once per process, optimised for inference: batch norms folded, channels last."""
     import torch
 
-    with torch.inference_mode(False):  # whoever asks first: others will want gradients through its weights
+    with torch.inference_mode(False):  # later callers may need gradients through the network
         network: Any = backbone(name).load()
         return network.fold().to(device, memory_format=torch.channels_last).requires_grad_(False)
 

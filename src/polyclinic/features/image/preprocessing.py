@@ -1,7 +1,6 @@
-"""A picture's file → grey pixels of the network's size in canonical intensity: 0 = black, 1 = white.
+"""Image file → grey pixels of the network's size in canonical intensity: 0 = black, 1 = white.
 
-A network gives the same answer to every picture whose intensities are in a range that it was not trained on, without
-a word; so a range that cannot be right is an error here.
+A network fails silently on intensities outside the range it was trained on, so an implausible range is an error.
 """
 
 from io import BytesIO
@@ -15,23 +14,23 @@ Fit = Literal["letterbox", "stretch"]
 FITS: tuple[Fit, ...] = ("letterbox", "stretch")
 
 PREPARATION = 1
-"""Version of what `read_picture` does; raise it with every change of the pixels it gives."""
+"""Version of `read_image`; increase it with every change to the pixels it returns."""
 
 FORMATS = ("PNG", "JPEG", "TIFF")
 
 MAX_PIXELS = 64_000_000
-"""Of a file's picture: 8,000 × 8,000 is twice the largest radiograph."""
+"""Per file; 8,000 × 8,000 is twice the largest radiograph."""
 
 LEAST_WHITE = 1 / 8
 LEAST_SPREAD = 1 / 64
 
 
-class PictureError(ValueError):
-    """A picture cannot be used; names its blob and says what to do."""
+class ImageError(ValueError):
+    """An image is unusable; the message names its blob and the remedy."""
 
 
 class Placement(NamedTuple):
-    """Where the whole picture lies on the square canvas, in its pixels; beyond it the canvas is black."""
+    """Position of the image on the square canvas, in canvas pixels; the rest of the canvas is black."""
 
     left: int
     top: int
@@ -40,7 +39,7 @@ class Placement(NamedTuple):
 
 
 def place(width: int, height: int, side: int, fit: Fit) -> Placement:
-    """Say where a picture of `width` × `height` lies on a canvas of `side` × `side`."""
+    """Compute the position of an image of `width` × `height` on a canvas of `side` × `side`."""
     if fit == "stretch":
         return Placement(0, 0, side, side)
     scale = side / max(width, height)
@@ -49,58 +48,57 @@ def place(width: int, height: int, side: int, fit: Fit) -> Placement:
 
 
 def check_canonical(low: float, high: float, name: str) -> None:
-    """Refuse a picture whose range of intensities cannot be canonical; `name` says which picture it is.
+    """Check that an image's range of intensities is plausible; `name` identifies it in the error.
 
     Raises:
-        PictureError: they are not all within 0..1 (NaN is not), or there is hardly any difference between them, or
-            all are nearly black.
+        ImageError: intensities are not all within 0..1 (or NaN), are nearly equal, or are all nearly black.
     """
     if not (low >= 0 and high <= 1):
-        raise PictureError(
-            f"picture {name}: intensities from {low:g} to {high:g} are not canonical; scale them so that black is 0 "
+        raise ImageError(
+            f"image {name}: intensities from {low:g} to {high:g} are not canonical; scale them so that black is 0 "
             "and white is 1 (8-bit values: divide by 255)"
         )
     if high - low < LEAST_SPREAD:
-        raise PictureError(f"picture {name}: all of it is nearly the same grey; leave it out, or export it again")
+        raise ImageError(f"image {name}: all pixels are nearly the same grey; leave it out, or export it again")
     if high < LEAST_WHITE:
-        raise PictureError(
-            f"picture {name}: its brightest pixel is at {high:.1%} of white; 10- or 12-bit values in a 16-bit file "
+        raise ImageError(
+            f"image {name}: its brightest pixel is at {high:.1%} of white; 10- or 12-bit values in a 16-bit file "
             "must be scaled so that white is 65535"
         )
 
 
-def read_picture(content: bytes, name: str, side: int, fit: Fit = "letterbox") -> UInt16[np.ndarray, "side side"]:
+def read_image(content: bytes, name: str, side: int, fit: Fit = "letterbox") -> UInt16[np.ndarray, "side side"]:
     """Decode a PNG, JPEG or TIFF file of 8 or 16 bits to grey on a square canvas, 0 = black and 65535 = white.
 
-    Sixteen bits hold what the file holds without loss: an 8-bit grey g becomes 257 g, the same fraction of white.
-    Floating-point TIFF must be canonical. `name` is what an error calls the picture.
+    Lossless: an 8-bit grey g becomes 257 g, the same fraction of white. Floating-point TIFF must be canonical. `name`
+    identifies the image in errors.
 
     Raises:
-        PictureError: the file is damaged or too large, or its range of intensities cannot be right.
+        ImageError: the file is damaged or too large, or its range of intensities is implausible.
     """
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
-            return _on_canvas(picture, name, side, fit)
-    except PictureError:
+            return _on_canvas(image, name, side, fit)
+    except ImageError:
         raise
     except Image.DecompressionBombError:
-        raise PictureError(f"picture {name}: over {MAX_PIXELS:,} pixels; export it smaller") from None
-    except Exception:  # decoders raise nearly everything on damaged files
+        raise ImageError(f"image {name}: over {MAX_PIXELS:,} pixels; export it smaller") from None
+    except Exception:  # decoders raise many types on damaged files
         formats = ", ".join(FORMATS)
-        raise PictureError(f"picture {name} is damaged, or not {formats}; ingest its source again") from None
+        raise ImageError(f"image {name} is damaged, or not {formats}; ingest its source again") from None
 
 
-def canonical(stored: UInt16[np.ndarray, "*picture"]) -> Float[np.ndarray, "*picture"]:
-    """Turn stored pixels into float32 from 0 (black) to 1 (white)."""
+def canonical(stored: UInt16[np.ndarray, "*image"]) -> Float[np.ndarray, "*image"]:
+    """Convert stored pixels to float32 from 0 (black) to 1 (white)."""
     return stored / np.float32(65535)
 
 
-def _on_canvas(picture: Image.Image, name: str, side: int, fit: Fit) -> UInt16[np.ndarray, "side side"]:
-    placed = place(*picture.size, side, fit)
-    picture.draft("L", (2 * placed.width, 2 * placed.height))  # a large JPEG is decoded at a half, quarter, eighth
-    grey, white = _grey(picture)
+def _on_canvas(image: Image.Image, name: str, side: int, fit: Fit) -> UInt16[np.ndarray, "side side"]:
+    placed = place(*image.size, side, fit)
+    image.draft("L", (2 * placed.width, 2 * placed.height))  # a large JPEG is decoded at a half, quarter, eighth
+    grey, white = _grey(image)
     pixels = np.asarray(grey)
     check_canonical(float(pixels.min()) / white, float(pixels.max()) / white, name)
     small = grey.resize((placed.width, placed.height), Image.Resampling.BILINEAR)  # with antialiasing
@@ -110,12 +108,12 @@ def _on_canvas(picture: Image.Image, name: str, side: int, fit: Fit) -> UInt16[n
     return canvas
 
 
-def _grey(picture: Image.Image) -> tuple[Image.Image, float]:
-    """Give the picture in one channel, and the number that is white."""
-    if picture.mode == "F":
-        return picture, 1.0
-    if picture.mode == "I;16":
-        return picture, 65535.0
-    if picture.mode.startswith("I"):  # 16 bits in another order of bytes, or in 32
-        return Image.fromarray(np.asarray(picture).astype(np.float32)), 65535.0
-    return picture.convert("L"), 255.0
+def _grey(image: Image.Image) -> tuple[Image.Image, float]:
+    """Return the image in one channel, and its white level."""
+    if image.mode == "F":
+        return image, 1.0
+    if image.mode == "I;16":
+        return image, 65535.0
+    if image.mode.startswith("I"):  # 16 bits in another byte order, or 32 bits
+        return Image.fromarray(np.asarray(image).astype(np.float32)), 65535.0
+    return image.convert("L"), 255.0

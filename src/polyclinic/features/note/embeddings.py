@@ -1,4 +1,4 @@
-"""Sentences → vectors of the frozen encoder, computed once per sentence and kept in the cache."""
+"""Cached embeddings of sentences by the frozen encoder, computed once per sentence."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache as once
@@ -17,21 +17,21 @@ _BATCH = 64
 
 
 class SentenceEncodings:
-    """Encodes sentences with all-MiniLM-L6-v2; torch comes in only if the cache lacks one."""
+    """Encode sentences with all-MiniLM-L6-v2; torch is imported only if the cache lacks one."""
 
     def __init__(self, cache: EncoderCache, device: str = "cpu") -> None:
         self._cache = cache
         self._device = device
 
     def prepare(self, sentences: Sequence[str], progress: Progress = SILENT) -> int:
-        """Encode what the cache lacks, shorter sentences first, and give how many that were."""
+        """Encode sentences missing from the cache, the shortest first, and return their number."""
         items = {
             content_hash(sentence): sentence for sentence in sorted(set(sentences), key=lambda text: (len(text), text))
         }
         return self._shelf().encode_pending(items, self._encode, batch=_BATCH, progress=progress)
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
-        """Give each sentence's vector, float32 `[sentence, 384]`; what the cache lacks is encoded first."""
+        """Return the embeddings, float32 `[sentence, 384]`; sentences missing from the cache are encoded first."""
         self.prepare(sentences)
         return self._shelf().read([content_hash(sentence) for sentence in sentences]).astype(np.float32)
 
@@ -47,7 +47,7 @@ class SentenceEncodings:
 
 
 def content_hash(sentence: str) -> str:
-    """Give the SHA-256 of a sentence's text."""
+    """Return the SHA-256 of a sentence's text."""
     return sha256(sentence.encode())
 
 

@@ -1,4 +1,4 @@
-"""Notes of each sample: their words and sentences, each in its section, and a sparse view for classical models."""
+"""Note features of each sample: words and sentences with their sections, and TF-IDF for classical models."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,19 +24,19 @@ Output = Literal["words", "sentences"]
 OUTPUTS: tuple[Output, ...] = ("words", "sentences")
 
 PADDING, UNKNOWN = 0, 1
-"""Codes of no word or section, and of one that training subjects did not have."""
+"""Codes of padding, and of a word or section absent in training."""
 
 
 @dataclass(frozen=True)
 class NoteOptions:
-    """What is made of the notes."""
+    """Options of the notes."""
 
     outputs: tuple[Output, ...] = OUTPUTS
-    max_words: int = 512  # of a sample: the last, so that the newest notes are kept
+    max_words: int = 512  # per sample: the last, so that the newest notes are kept
     max_sentences: int = 48  # likewise
-    min_count: int = 2  # of a word in training notes, to be in the vocabulary
-    max_vocabulary: int = 20_000  # the most frequent
-    tfidf: tuple[Terms, ...] = ("word",)  # terms of the sparse view: word, char, both or none
+    min_count: int = 2  # of a vocabulary word in training notes
+    max_vocabulary: int = 20_000  # the most frequent words
+    tfidf: tuple[Terms, ...] = ("word",)  # kinds of TF-IDF terms: word, char, both or none
 
     def __post_init__(self) -> None:
         unknown = set(self.outputs) - set(OUTPUTS)
@@ -49,7 +49,7 @@ class NoteOptions:
 
 @dataclass(frozen=True)
 class _State:
-    """What training subjects taught."""
+    """State fitted on training subjects."""
 
     words: dict[str, int]
     sections: dict[str, int]
@@ -59,13 +59,12 @@ class _State:
 
 
 class NoteFeaturizer(Featurizer):
-    """Puts all notes known of a sample after one another, the oldest first.
+    """Concatenate all notes of a sample, the oldest first.
 
-    Arrays, besides `present`, as `options.outputs` asks: `words` int64 `[sample, word]` (0 = none, 1 = unknown, others
-    as `vocabulary` lists them), `word_section` alike (as `sections` lists them) and `word_denied` Boolean (whether its
-    sentence denies it: see `note_negation`); `sentences` float32
-    `[sample, sentence, 384]`, vectors of the frozen all-MiniLM-L6-v2 from the cache, with `sentence_mask` Boolean and
-    `sentence_section` int64 `[sample, sentence]`. `layouts` says where each of them stands in the notes.
+    Arrays, besides `present`, by `options.outputs`: `words` int64 `[sample, word]`, an index into `vocabulary` (0 =
+    none, 1 = unknown), `word_section` likewise into `sections`, and `word_denied` Boolean (negated; see `negation`);
+    `sentences` float32 `[sample, sentence, 384]`, embeddings by the frozen all-MiniLM-L6-v2, with `sentence_mask`
+    Boolean and `sentence_section` int64 `[sample, sentence]`. `layouts` returns their positions in the notes.
     """
 
     modality: ClassVar[str] = "note"
@@ -99,12 +98,12 @@ class NoteFeaturizer(Featurizer):
 
     @property
     def vocabulary(self) -> list[str]:
-        """The words by their code: padding, unknown, and the most frequent of the training subjects'."""
+        """The words by code: padding, unknown, and the most frequent of the training subjects."""
         return ["", "unknown", *self._fitted().words]
 
     @property
     def sections(self) -> list[str]:
-        """The sections by their code: padding, unknown, and those of the training subjects."""
+        """The sections by code: padding, unknown, and those of the training subjects."""
         return ["", "unknown", *self._fitted().sections]
 
     @property
@@ -113,10 +112,10 @@ class NoteFeaturizer(Featurizer):
         return self._fitted().tfidf.names
 
     def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> Self:
-        """Learn vocabulary, sections, the sparse view's terms, and how long notes are."""
+        """Fit vocabulary, sections, TF-IDF terms and the numbers of columns."""
         events = note_events(known).join(samples.select("sample"), on="sample", how="semi")
         layouts = [NoteLayout.of(notes) for notes in in_reading_order(events, samples)]
-        notes = events.unique(["subject_id", "time", "code", "text_value"])  # a note of several samples counts once
+        notes = events.unique(["subject_id", "time", "code", "text_value"])  # count a note shared by samples once
         counts = Counter(word.text for text in notes["text_value"] for word in words(text) if _has_letters(word.text))
         frequent = sorted((-count, word) for word, count in counts.items() if count >= self.options.min_count)
         self._state = _State(
@@ -129,9 +128,9 @@ class NoteFeaturizer(Featurizer):
         return self
 
     def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
-        """Give the arrays of `samples`, in their order; sentences that the cache lacks are encoded first.
+        """Return the arrays of `samples`, in their order; sentences missing from the cache are encoded first.
 
-        With `classical` also `tfidf`, which is sparse, as `tfidf()` gives it.
+        With `classical` also `tfidf`, the sparse result of `tfidf()`.
         """
         layouts = self.layouts(known, samples)
         arrays: Arrays = {"present": np.array([bool(layout.words) for layout in layouts], dtype=bool)}
@@ -140,18 +139,18 @@ class NoteFeaturizer(Featurizer):
         if "sentences" in self.options.outputs:
             arrays |= self._sentences(layouts)
         if classical:
-            arrays["tfidf"] = cast(np.ndarray, self._tfidf([one.notes for one in layouts]))
+            arrays["tfidf"] = cast(np.ndarray, self._tfidf([layout.notes for layout in layouts]))
         return arrays
 
     def prepare(self, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT) -> int:
-        """Encode beforehand, with progress, what `transform` will need, and give how many sentences that were."""
+        """Encode in advance the sentences that `transform` needs, and return the number newly encoded."""
         if "sentences" not in self.options.outputs:
             return 0
-        sentences = [one.text for layout in self.layouts(known, samples) for one in layout.sentences]
+        sentences = [sentence.text for layout in self.layouts(known, samples) for sentence in layout.sentences]
         return self._encodings().prepare(sentences, progress)
 
     def layouts(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[NoteLayout]:
-        """Give each sample's notes, and the words and sentences of its arrays' columns with their places."""
+        """Return each sample's notes, with the positions of the words and sentences in the arrays' columns."""
         fitted = self._fitted()
         return [
             NoteLayout.of(notes).last(fitted.word_columns, fitted.sentence_columns)
@@ -159,11 +158,11 @@ class NoteFeaturizer(Featurizer):
         ]
 
     def tfidf(self, known: pl.DataFrame, samples: pl.DataFrame) -> "sparse.csr_array":
-        """Give the sparse view of whole notes, float32 `[sample, term]`; a sample without notes is a row of zeros."""
+        """Return the TF-IDF of whole notes, float32 `[sample, term]`; rows of samples without notes are zero."""
         return self._tfidf(in_reading_order(note_events(known), samples))
 
     def state(self) -> dict[str, Any]:
-        """Give options, vocabulary, sections, sizes and terms."""
+        """Return options, vocabulary, sections, sizes and terms as JSON values."""
         fitted = self._fitted()
         return {
             "options": asdict(self.options)
@@ -177,9 +176,9 @@ class NoteFeaturizer(Featurizer):
 
     @classmethod
     def from_state(cls, state: dict[str, Any], *, cache: EncoderCache | None = None, device: str = "cpu") -> Self:
-        """Rebuild the featurizer that gave `state`."""
-        given = state["options"]
-        options = NoteOptions(**given | {"outputs": tuple(given["outputs"]), "tfidf": tuple(given["tfidf"])})
+        """Rebuild a featurizer from its state."""
+        saved = state["options"]
+        options = NoteOptions(**saved | {"outputs": tuple(saved["outputs"]), "tfidf": tuple(saved["tfidf"])})
         featurizer = cls(options, cache=cache, device=device)
         featurizer._state = _State(
             words=_codes(state["words"]),
@@ -196,25 +195,27 @@ class NoteFeaturizer(Featurizer):
     def _words(self, layouts: Sequence[NoteLayout]) -> Arrays:
         fitted = self._fitted()
         codes = _columns(
-            [[fitted.words.get(word.text, UNKNOWN) for word in one.words] for one in layouts], fitted.word_columns
+            [[fitted.words.get(word.text, UNKNOWN) for word in layout.words] for layout in layouts],
+            fitted.word_columns,
         )
-        sections = [self._section_codes(one, one.words) for one in layouts]
+        sections = [self._section_codes(layout, layout.words) for layout in layouts]
         return {
             "words": codes,
             "word_section": _columns(sections, fitted.word_columns),
             "word_denied": _columns(
-                [[one.is_denied(word) for word in one.words] for one in layouts], fitted.word_columns
+                [[layout.is_negated(word) for word in layout.words] for layout in layouts], fitted.word_columns
             ).astype(bool),
         }
 
     def _sentences(self, layouts: Sequence[NoteLayout]) -> Arrays:
         sections = _columns(
-            [self._section_codes(one, one.sentences) for one in layouts], self._fitted().sentence_columns
+            [self._section_codes(layout, layout.sentences) for layout in layouts], self._fitted().sentence_columns
         )
         mask = sections != PADDING
         vectors = np.zeros((*mask.shape, WIDTH), dtype=np.float32)
         if mask.any():
-            vectors[mask] = self._encodings().vectors([piece.text for one in layouts for piece in one.sentences])
+            texts = [sentence.text for layout in layouts for sentence in layout.sentences]
+            vectors[mask] = self._encodings().vectors(texts)
         return {"sentences": vectors, "sentence_mask": mask, "sentence_section": sections}
 
     def _section_codes(self, layout: NoteLayout, pieces: Iterable[Piece]) -> list[int]:
@@ -231,7 +232,7 @@ class NoteFeaturizer(Featurizer):
 
 
 def _has_letters(word: str) -> bool:
-    """Tell whether a word is more than a number or a sign: of one number few notes tell."""
+    """Return whether a word is not just a number or a sign; a given number is too rare for the vocabulary."""
     return any(letter.isalpha() for letter in word)
 
 
@@ -240,10 +241,10 @@ def _codes(names: Iterable[str]) -> dict[str, int]:
 
 
 def _columns(rows: Sequence[Sequence[int]], columns: int) -> np.ndarray:
-    """Put rows of several lengths under one another, int64 `[row, columns]`, with padding after the shorter."""
+    """Pad rows at the end to `columns`, int64 `[row, columns]`."""
     codes = np.full((len(rows), columns), PADDING, dtype=np.int64)
-    for place, row in enumerate(rows):
-        codes[place, : len(row)] = row
+    for number, row in enumerate(rows):
+        codes[number, : len(row)] = row
     return codes
 
 

@@ -1,7 +1,7 @@
-"""Documents → sparse rows of term weights, for classical models (Salton & Buckley 1988).
+"""TF-IDF of documents, for classical models (Salton & Buckley 1988).
 
-The weight of a term is (1 + ln count) · (ln((1 + n) / (1 + documents with it)) + 1), each row of length 1: what
-scikit-learn's vectoriser gives with a sublinear count, but with a state of JSON values.
+The weight of a term is (1 + ln count) · (ln((1 + n) / (1 + documents with it)) + 1), each row of L2 norm 1: equal to
+scikit-learn's vectoriser with sublinear counts, but with a state of JSON values.
 """
 
 import math
@@ -17,19 +17,19 @@ from polyclinic.features.note.tokenizer import words
 
 Terms = Literal["word", "char"]
 Texts = Sequence[str]
-"""A document: the texts of its notes. No term reaches over the end of one."""
+"""A document: the texts of its notes. Terms do not cross notes."""
 
 
 def word_terms(texts: Texts) -> Iterable[str]:
-    """Give the words, and the pairs of neighbours, so that `no effusion` is a term of its own."""
+    """Yield words and bigrams, so that `no effusion` is a term."""
     for text in texts:
-        found = [word.text for word in words(text)]
-        yield from found
-        yield from (f"{first} {second}" for first, second in pairwise(found))
+        unigrams = [word.text for word in words(text)]
+        yield from unigrams
+        yield from (f"{first} {second}" for first, second in pairwise(unigrams))
 
 
 def char_terms(texts: Texts) -> Iterable[str]:
-    """Give 3, 4 and 5 neighbouring characters within words, edges as spaces: they bear typing errors."""
+    """Yield character 3-, 4- and 5-grams within words padded by spaces: robust to typing errors."""
     for text in texts:
         for word in words(text):
             padded = f" {word.text} "
@@ -43,7 +43,7 @@ TERMS: Mapping[Terms, Callable[[Texts], Iterable[str]]] = {"word": word_terms, "
 
 
 class Tfidf:
-    """Terms of one or more kinds side by side, those of at least `min_documents` training documents."""
+    """TF-IDF of one or more kinds of terms, those found in at least `min_documents` training documents."""
 
     def __init__(self, kinds: Sequence[Terms] = ("word",), min_documents: int = 2, max_terms: int = 20_000) -> None:
         unknown = set(kinds) - set(TERMS)
@@ -51,25 +51,25 @@ class Tfidf:
             raise ValueError(f"unknown terms {', '.join(sorted(unknown))}: choose from {', '.join(TERMS)}")
         self.kinds = tuple(kinds)
         self.min_documents = min_documents
-        self.max_terms = max_terms  # of each kind: those in most documents
+        self.max_terms = max_terms  # per kind: the most frequent
         self._weights: dict[Terms, dict[str, float]] = {}
 
     @property
     def names(self) -> list[str]:
-        """The term of each column, as `word no effusion`."""
+        """The term of each column, such as `word no effusion`."""
         return [f"{kind} {term}" for kind, weights in self._weights.items() for term in weights]
 
     def fit(self, documents: Sequence[Texts]) -> Self:
-        """Learn which terms there are, and how rare each is."""
+        """Fit the terms and their inverse document frequencies."""
         for kind in self.kinds:
             counts = Counter(term for texts in documents for term in set(TERMS[kind](texts)))
             kept = sorted((-count, term) for term, count in counts.items() if count >= self.min_documents)
-            rarity = {term: math.log((1 + len(documents)) / (1 - count)) + 1 for count, term in kept[: self.max_terms]}
-            self._weights[kind] = dict(sorted(rarity.items()))
+            idf = {term: math.log((1 + len(documents)) / (1 - count)) + 1 for count, term in kept[: self.max_terms]}
+            self._weights[kind] = dict(sorted(idf.items()))
         return self
 
     def transform(self, documents: Sequence[Texts]) -> sparse.csr_array:
-        """Give the weights, float32 `[document, term]`; the terms of one kind make a row of length 1, or of zeros."""
+        """Return the weights, float32 `[document, term]`; per kind, rows have norm 1, or are zero."""
         blocks = [_block(TERMS[kind], weights, documents) for kind, weights in self._weights.items()]
         if len(blocks) == 1:
             return blocks[0]
@@ -77,7 +77,7 @@ class Tfidf:
         return sparse.csr_array(sparse.hstack([empty, *blocks], format="csr"))
 
     def state(self) -> dict[str, Any]:
-        """Give terms and weights."""
+        """Return terms and weights as JSON values."""
         return {
             "min_documents": self.min_documents,
             "max_terms": self.max_terms,
@@ -89,9 +89,11 @@ class Tfidf:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """Rebuild what gave `state`."""
-        fitted = cls([one["kind"] for one in state["kinds"]], state["min_documents"], state["max_terms"])
-        fitted._weights = {one["kind"]: dict(zip(one["terms"], one["weights"], strict=True)) for one in state["kinds"]}
+        """Rebuild a fitted TF-IDF from its state."""
+        fitted = cls([kind["kind"] for kind in state["kinds"]], state["min_documents"], state["max_terms"])
+        fitted._weights = {
+            kind["kind"]: dict(zip(kind["terms"], kind["weights"], strict=True)) for kind in state["kinds"]
+        }
         return fitted
 
 
@@ -99,13 +101,13 @@ def _block(
     terms: Callable[[Texts], Iterable[str]], weights: Mapping[str, float], documents: Sequence[Texts]
 ) -> sparse.csr_array:
     columns = {term: column for column, term in enumerate(weights)}
-    ends, found, values = [0], [], []
+    ends, indices, values = [0], [], []
     for texts in documents:
         counts = Counter(term for term in terms(texts) if term in columns)
         row = sorted((columns[term], (1 + math.log(count)) * weights[term]) for term, count in counts.items())
-        length = math.sqrt(sum(value * value for _, value in row))
-        found += [column for column, _ in row]
-        values += [value / length for _, value in row]
-        ends.append(len(found))
-    entries = (np.array(values, dtype=np.float32), np.array(found, dtype=np.int32), np.array(ends, dtype=np.int32))
+        norm = math.sqrt(sum(value * value for _, value in row))
+        indices += [column for column, _ in row]
+        values += [value / norm for _, value in row]
+        ends.append(len(indices))
+    entries = (np.array(values, dtype=np.float32), np.array(indices, dtype=np.int32), np.array(ends, dtype=np.int32))
     return sparse.csr_array(entries, shape=(len(documents), len(weights)))

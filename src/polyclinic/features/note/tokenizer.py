@@ -1,15 +1,15 @@
-"""A note's text → words and sentences that know where they stand in it."""
+"""Split a note's text into words and sentences with their positions."""
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_SENTENCE_WORDS = 100
-"""A longer sentence is cut, since an encoder of sentences would not read its end; it is most often a list."""
+"""Longer sentences (mostly lists) are split, because the sentence encoder would truncate them."""
 
 
 class Word(NamedTuple):
-    """A word, in lower case, and its place in the text."""
+    """A word, in lower case, and its span in the text."""
 
     text: str
     start: int
@@ -17,7 +17,7 @@ class Word(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """A sentence, its white space made even, and its place in the text."""
+    """A sentence, with normalised white space, and its span in the text."""
 
     text: str
     start: int
@@ -26,7 +26,7 @@ class Sentence(NamedTuple):
 
 _WORD = re.compile(
     r"""
-      (?<!\S)\?(?=\w)                                       # a doubt: ?pneumonia
+      (?<!\S)\?(?=\w)                                       # uncertainty: ?pneumonia
     | [<>≤≥]=?(?=\s*\d)                                     # < 90
     | (?<!\S)[+-]ve\b                                       # +ve, -ve
     | \b(?:[µumkn]?g|[µumn]?mol|m?eq|i?u|m?l|cells|beats|breaths)/(?:[dmµu]?l|kg|min|h|hr|day|mm3|m2)\b  # mg/dl
@@ -41,9 +41,9 @@ _WORD = re.compile(
 _BREAK = re.compile(
     r"""
       (?<![.!?])(?P<stop>[.!?]+[)\]"'”’]*)\s+              # the end of a sentence
-    | (?<=[a-z)])\.(?=[A-Z][a-z])                           # and one typed without a space
+    | (?<=[a-z)])\.(?=[A-Z][a-z])                           # the same without a space
     | (?<!\s)\s*\n\s*\n\s*                                  # an empty line
-    | (?<!\s)\s*\n\s*(?=[-*•–]|\d+[.)]\s|[A-Z])             # a new item, or a line that begins as a sentence does
+    | (?<!\s)\s*\n\s*(?=[-*•–]|\d+[.)]\s|[A-Z])             # a new item, or a line that begins with a capital
     """,
     re.VERBOSE,
 )
@@ -55,7 +55,7 @@ _NUMBERED = re.compile(r"\s*\d+$")
 
 
 def words(text: str) -> list[Word]:
-    """Split a text into words; numbers, units, negations and hyphenated words stay whole, other signs are left out.
+    """Split a text into words; numbers, units, negations and hyphenated words stay whole; other signs are dropped.
 
     >>> [word.text for word in words("No X-ray change; CRP 42.2 mg/dl, SpO2 < 90%. ?Pneumonia")]
     ['no', 'x-ray', 'change', 'crp', '42.2', 'mg/dl', 'spo2', '<', '90', '%', '?', 'pneumonia']
@@ -64,7 +64,7 @@ def words(text: str) -> list[Word]:
 
 
 def sentences(text: str) -> list[Sentence]:
-    """Split a text into sentences, those without a word left out.
+    """Split a text into sentences; sentences without words are dropped.
 
     >>> [sentence.text for sentence in sentences("1. No effusion.  Heart 5.5 cm, seen by Dr. Roe. normal bones")]
     ['1. No effusion.', 'Heart 5.5 cm, seen by Dr. Roe.', 'normal bones']
@@ -72,14 +72,14 @@ def sentences(text: str) -> list[Sentence]:
     return [
         Sentence(" ".join(text[start:end].split()), start, end)
         for begin, stop in _spans(text)
-        for start, end in _short_enough(text, begin, stop)
+        for start, end in _split_long(text, begin, stop)
     ]
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for found in _BREAK.finditer(text):
-        if found["stop"] == "." and "\n" not in found[0] and _is_no_end(text, start, found.start()):
+        if found["stop"] == "." and "\n" not in found[0] and _is_abbreviation(text, start, found.start()):
             continue
         end = found.end("stop") if found["stop"] else found.start() + (found[0] == ".")
         yield start, end
@@ -87,14 +87,14 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def _is_no_end(text: str, start: int, stop: int) -> bool:
-    """Tell whether a full stop follows an abbreviation, or an item's number; `start` is the sentence's."""
+def _is_abbreviation(text: str, start: int, stop: int) -> bool:
+    """Return whether a full stop follows an abbreviation or an item's number; `start` is that of the sentence."""
     before = text[max(start, stop - _LOOK_BACK) : stop]
     return bool(_ABBREVIATED.search(before) or (stop - start < _LOOK_BACK and _NUMBERED.fullmatch(before)))
 
 
-def _short_enough(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Cut a span into parts of at most `MAX_SENTENCE_WORDS` words, trimmed; into none if it has no word."""
+def _split_long(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Split a span into trimmed parts of at most `MAX_SENTENCE_WORDS` words; none if it has no word."""
     found = list(_WORD.finditer(text, start, end))
     for first in range(0, len(found), MAX_SENTENCE_WORDS):
         following = found[first + MAX_SENTENCE_WORDS :]

@@ -1,4 +1,4 @@
-"""Timed measurements as they came: (time, code, value) triplets, and the same on a regular grid of hours."""
+"""Timed measurements as (time, code, value) triplets and on a regular time grid."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from polyclinic.features.scaling import SCALES, QuantileScale, RobustScale, Scal
 from polyclinic.features.series.representations import Form, grid, triplets
 
 NOT_SERIES = ("DEMOGRAPHIC", "DICOM")
-"""Kinds whose numbers do not make a course, even where they have a time."""
+"""Kinds of code whose numbers are not a time series, even with a time."""
 BIN_HOURS = (0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336, 730)
-"""Widths of a bin that people can read."""
+"""Candidate bin widths."""
 MOST_BINS = 48
 
 
 class SeriesOptions(BaseModel, frozen=True, extra="forbid"):
-    """What is made of the series; what is None is derived from training samples."""
+    """Options of the series; None: derived from training samples."""
 
     forms: tuple[Form, ...] = ("triplets", "grid")
     scale: ScaleName = "robust"
-    longest: int = Field(768, ge=1)  # triplets kept of one sample, the newest
-    window_hours: float | None = Field(None, gt=0)  # of the grid; None: that of 99 % of the training records
-    bin_hours: float | None = Field(None, gt=0)  # None: such that there are at most 48 bins
+    longest: int = Field(768, ge=1)  # triplets kept per sample, the newest
+    window_hours: float | None = Field(None, gt=0)  # of the grid; None: covers 99 % of the training records
+    bin_hours: float | None = Field(None, gt=0)  # None: chosen to give at most 48 bins
     least_share: float = Field(0.05, ge=0, le=1)  # of training samples that have a code
     least_samples: int = Field(5, ge=1)
 
 
 class SeriesState(BaseModel, frozen=True, extra="forbid"):
-    """What is learnt from training samples."""
+    """State fitted on training samples."""
 
     codes: tuple[str, ...]
     limits: tuple[tuple[float, float], ...]  # of each code: lowest and highest value kept
@@ -44,17 +44,17 @@ class SeriesState(BaseModel, frozen=True, extra="forbid"):
     length: int  # triplets of one sample
     bins: int
     bin_hours: float
-    window_hours: float  # before the prediction time, that the grid covers
+    window_hours: float  # time before the prediction covered by the grid
 
 
 class SeriesFeaturizer(Featurizer):
     """Timed numbers → triplets and a grid, standardised per code.
 
-    Codes are those of which enough training samples have a timed number. Values beyond a code's extreme training
-    quantiles are winsorised, then standardised by its training distribution.
+    Codes are those with a timed number in enough training samples. Values are winsorised at a code's extreme training
+    quantiles, then standardised by its training distribution.
 
-    Arrays: `present` Boolean `[sample]`: whether any of the codes is recorded; and those of the forms `triplets` and
-    `grid`, see `series_forms`.
+    Arrays: `present` Boolean `[sample]`: whether any of the codes is recorded; and those of the forms, see
+    `representations`.
     """
 
     modality: ClassVar[str] = "series"
@@ -75,18 +75,18 @@ class SeriesFeaturizer(Featurizer):
 
     @property
     def fitted(self) -> SeriesState:
-        """What was learnt."""
+        """The fitted state."""
         if self._fitted is None:
             raise NotFittedError(self)
         return self._fitted
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The channels of the grid; code k + 1 of the triplets is the k-th of them."""
+        """The channels of the grid; triplets number them from 1."""
         return self.fitted.codes
 
     def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> SeriesFeaturizer:
-        """Learn codes, limits, scales, length and grid from training samples."""
+        """Fit codes, limits, scales, length and grid on training samples."""
         options = self.options
         least = max(options.least_samples, math.ceil(options.least_share * samples.height))
         known = known.filter(pl.Series(sample_rows(known, samples) >= 0))
@@ -94,7 +94,7 @@ class SeriesFeaturizer(Featurizer):
         events = _timed(measure(known, samples, codes))
         limits = winsor_limits(events, len(codes))
         events = events.within(limits)
-        scales = {code: SCALES[options.scale].fit(events.value[places]) for code, places in events.by_code()}
+        scales = {code: SCALES[options.scale].fit(events.value[rows]) for code, rows in events.by_code()}
         longest = int(np.bincount(events.row, minlength=1).max())
         window = options.window_hours or _usual_window(events)
         width = options.bin_hours or next((w for w in BIN_HOURS if window / w <= MOST_BINS), window / MOST_BINS)
@@ -110,12 +110,12 @@ class SeriesFeaturizer(Featurizer):
         return self
 
     def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:  # noqa: ARG002
-        """Give `present` and the arrays of the forms; classical models read the same."""
+        """Return `present` and the arrays of the forms; classical models use the same."""
         fitted = self.fitted
         events = _timed(measure(known, samples, fitted.codes)).within(fitted.limits)
         values = np.empty(len(events.value))
-        for code, places in events.by_code():
-            values[places] = fitted.scales[code](events.value[places])
+        for code, rows in events.by_code():
+            values[rows] = fitted.scales[code](events.value[rows])
         arrays: Arrays = {"present": np.bincount(events.row, minlength=samples.height) > 0}
         if "triplets" in self.options.forms:
             arrays |= triplets(events, values, samples.height, fitted.length)
@@ -139,20 +139,20 @@ class SeriesFeaturizer(Featurizer):
         return {"codes": len(self.codes) + 1, "channels": len(self.codes)}
 
     def ignored(self, known: pl.DataFrame) -> dict[str, int]:
-        """Count the events of each code with timed numbers that training did not show, or not often enough."""
+        """Count the events of each code with timed numbers that was absent or too rare in training."""
         unseen = [code for code in _with_timed_numbers(known, 1) if code not in self.fitted.codes]
         return count_events(known, unseen)
 
     def state(self) -> dict[str, Any]:
-        """Give the options and the fitted state as JSON values."""
+        """Return the options and the fitted state as JSON values."""
         return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted.model_dump(mode="json")}
 
     @classmethod
     def from_state(cls, state: dict[str, Any], *, cache: EncoderCache | None = None) -> SeriesFeaturizer:  # noqa: ARG003
-        """Rebuild the featurizer that gave `state`."""
-        made = cls(SeriesOptions.model_validate(state["options"]))
-        made._fitted = SeriesState.model_validate(state["fitted"])
-        return made
+        """Rebuild a featurizer from its state."""
+        featurizer = cls(SeriesOptions.model_validate(state["options"]))
+        featurizer._fitted = SeriesState.model_validate(state["fitted"])
+        return featurizer
 
 
 def _timed(events: Measurements) -> Measurements:
@@ -160,7 +160,7 @@ def _timed(events: Measurements) -> Measurements:
 
 
 def _with_timed_numbers(known: pl.DataFrame, least: int) -> list[str]:
-    """Give the codes of which at least `least` samples have a timed number, sorted."""
+    """Return the codes with a timed number in at least `least` samples, sorted."""
     counted = (
         known.lazy()
         .filter(pl.col("time").is_not_null() & pl.col("numeric_value").is_finite())
@@ -174,7 +174,7 @@ def _with_timed_numbers(known: pl.DataFrame, least: int) -> list[str]:
 
 
 def _usual_window(events: Measurements) -> float:
-    """Give whole hours that cover the records of 99 % of the samples."""
+    """Return the whole hours that cover the records of 99 % of the samples."""
     if len(events.row) == 0:
         return 1.0
     oldest = np.zeros(events.row.max() + 1)

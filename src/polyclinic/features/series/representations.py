@@ -1,4 +1,4 @@
-"""The two forms of a series: a list of triplets, and a grid."""
+"""The two representations of a series: triplets and a grid."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -11,10 +11,10 @@ Form = Literal["triplets", "grid"]
 
 
 def triplets(events: Measurements, values: np.ndarray, samples: int, length: int) -> Mapping[str, np.ndarray]:
-    """List what was measured, oldest first; of more than `length` triplets the newest are kept.
+    """List the measurements, oldest first; if there are more than `length`, keep the newest.
 
-    Gives `triplet_time` float32 `[sample, triplet]`, hours before the prediction; `triplet_code` int64, from 1; and
-    `triplet_value` float32, which are `values`. All are 0 in the padding at the end.
+    Returns `triplet_time` float32 `[sample, triplet]`, hours before the prediction; `triplet_code` int64, from 1; and
+    `triplet_value` float32, from `values`. All are 0 in the padding at the end.
     """
     order = np.lexsort((events.code, -events.hours, events.row))
     rows = events.row[order]
@@ -34,11 +34,11 @@ def triplets(events: Measurements, values: np.ndarray, samples: int, length: int
 def grid(
     events: Measurements, values: np.ndarray, shape: tuple[int, int, int], bin_hours: float, window_hours: float
 ) -> Mapping[str, np.ndarray]:
-    """Spread what was measured over bins of `bin_hours`, of which the last ends at the prediction time.
+    """Average the measurements in bins of `bin_hours`, the last of which ends at the prediction time.
 
-    `shape` is `[sample, bin, code]`. Gives `grid_value` float32, the mean of `values` in the bin, 0 where there is
-    none; `grid_mask` Boolean, whether there is one; and `grid_since` float32, hours between the end of this bin and
-    that of the latest earlier one with a value, or of the first bin (the δ of GRU-D, Che 2018, arXiv 1606.01865).
+    `shape` is `[sample, bin, code]`. Returns `grid_value` float32, the mean of `values` in the bin, 0 if it is empty;
+    `grid_mask` Boolean, whether it is not empty; and `grid_since` float32, hours since the end of the latest earlier
+    non-empty bin, or else of the first bin (δ of GRU-D, Che 2018, arXiv 1606.01865).
     """
     inside = np.flatnonzero(events.hours <= window_hours)
     bins = shape[1] - 1 - np.minimum(events.hours[inside] // bin_hours, shape[1] - 1).astype(np.int64)
@@ -53,7 +53,7 @@ def grid(
 
 
 def _since(mask: np.ndarray, bin_hours: float) -> np.ndarray:
-    """Count the hours since the latest earlier bin with a value."""
+    """Return the hours since the latest earlier bin with a value."""
     step = np.arange(mask.shape[1], dtype=np.int32)[:, None]
     latest = np.maximum.accumulate(np.where(mask, step, 0), axis=1)
     earlier = np.concatenate([np.zeros_like(latest[:, :1]), latest[:, :-1]], axis=1)

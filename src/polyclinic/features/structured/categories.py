@@ -1,4 +1,4 @@
-"""The categories in a record: short texts without a number, such as `DEMOGRAPHIC//sex` = `female`."""
+"""Categorical values of records: short texts without a number, such as `DEMOGRAPHIC//sex` = `female`."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -14,12 +14,12 @@ class Categories(NamedTuple):
     """The latest categories of each code of each sample; several where several were recorded at one time."""
 
     row: np.ndarray  # int64 [event], of the sample
-    code: np.ndarray  # int64 [event], place among the codes of the vocabulary
-    category: np.ndarray  # int64 [event], place among the categories of all codes in turn; -1: none of them
+    code: np.ndarray  # int64 [event], index among the codes of the vocabulary
+    category: np.ndarray  # int64 [event], index among the concatenated categories of all codes; -1: unknown
 
 
 def categorise(known: pl.DataFrame, samples: pl.DataFrame, vocabulary: Mapping[str, Sequence[str]]) -> Categories:
-    """Find the latest categories of the codes in `vocabulary`."""
+    """Return the latest categories of the codes in `vocabulary`."""
     codes, rows = encode(known["code"], list(vocabulary)), sample_rows(known, samples)
     lacks_text, lacks_number = (known[column].is_null().to_numpy() for column in ("text_value", "numeric_value"))
     kept = np.flatnonzero((codes >= 0) & (rows >= 0) & lacks_number & ~lacks_text)
@@ -29,24 +29,24 @@ def categorise(known: pl.DataFrame, samples: pl.DataFrame, vocabulary: Mapping[s
     )
     words = sorted({text for texts in vocabulary.values() for text in texts})
     word = encode(known["text_value"].gather(kept[latest]), words)
-    return Categories(rows[latest], codes[latest], _places(vocabulary, words)[codes[latest], word])
+    return Categories(rows[latest], codes[latest], _category_indices(vocabulary, words)[codes[latest], word])
 
 
-def _places(vocabulary: Mapping[str, Sequence[str]], words: Sequence[str]) -> np.ndarray:
-    """Give the place of each category among those of all codes in turn, int64 `[code, word]`; -1: there is none.
+def _category_indices(vocabulary: Mapping[str, Sequence[str]], words: Sequence[str]) -> np.ndarray:
+    """Return the index of each word among the concatenated categories of all codes, int64 `[code, word]`; -1: none.
 
     The last column is that of an unknown word.
     """
-    places = np.full((len(vocabulary), len(words) + 1), -1, dtype=np.int64)
+    indices = np.full((len(vocabulary), len(words) + 1), -1, dtype=np.int64)
     column = {word: number for number, word in enumerate(words)}
     pairs = [(code, column[text]) for code, texts in enumerate(vocabulary.values()) for text in texts]
-    for place, pair in enumerate(pairs):
-        places[pair] = place
-    return places
+    for index, pair in enumerate(pairs):
+        indices[pair] = index
+    return indices
 
 
 def _latest(group: np.ndarray, hours: np.ndarray) -> np.ndarray:
-    """Tell which events are the latest of their group; static facts are so where nothing else is."""
+    """Return a mask of the latest events of each group; static facts count as oldest."""
     age = np.where(np.isnan(hours), np.inf, hours)
     groups, place = np.unique(group, return_inverse=True)
     newest = np.full(len(groups), np.inf)
@@ -56,7 +56,7 @@ def _latest(group: np.ndarray, hours: np.ndarray) -> np.ndarray:
 
 
 def frequent_categories(known: pl.DataFrame, codes: Sequence[str], least: int, most: int) -> dict[str, list[str]]:
-    """Give the categories of each code that at least `least` samples have, the `most` frequent, sorted."""
+    """Return the `most` frequent categories of each code found in at least `least` samples, sorted."""
     counted = (
         known.lazy()
         .filter(

@@ -1,4 +1,4 @@
-"""Facts and measurements as one row of features per sample: what was recorded, how often, and how it went."""
+"""Static facts and summary statistics of measurements: one row of features per sample."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from polyclinic.features.structured.categories import frequent_categories
 from polyclinic.features.structured.columns import Column, Layout, RawFeatures, is_scaled
 
 CONSTANT = 1e-6
-"""What differs by no more than this share of its size differs by the rounding of its float32 values only."""
+"""Relative range at or below which a column counts as constant: float32 rounding."""
 MOST_CATEGORIES = 30
-"""Of one code; the others count as rare."""
+"""Per code; the others are pooled as rare."""
 
 
 class StructuredFeaturizer(Featurizer):
-    """Numbers → statistics per code, categories → one-hot; what is not known is masked.
+    """Numbers → statistics per code, categories → one-hot; unknown values are masked.
 
     For each code of the modality: last, first, minimum, maximum, mean, sd, count, slope per hour and hours since last
-    of its numbers; which of its categories is the latest, `rare` for pooled ones and `unknown` for none. An event
-    without any value counts as 1. Numbers beyond a code's extreme training quantiles are winsorised. Codes that
-    fewer than `least_share` of the training samples, or fewer than `least_samples`, have are left out, and
-    categories so rare are pooled. Columns that are constant in training, or repeat another of their code, are
-    dropped. Missingness is a feature of its own: a code's `count` of 0, or its `unknown`.
+    of its numbers; its latest category, `rare` if pooled and `unknown` if there is none. An event without a value
+    counts as 1. Numbers beyond a code's extreme training quantiles are winsorised. Codes found in fewer than
+    `least_share` of the training samples, or in fewer than `least_samples`, are left out; categories as rare are
+    pooled. Columns that are constant in training or duplicate another of their code are dropped. Missingness is
+    encoded as a `count` of 0, or as `unknown`.
 
     Arrays: `values` float32 `[sample, feature]`, numbers scaled robustly and clipped, 0 where unknown; `known`
-    Boolean `[sample, feature]`; `present` Boolean `[sample]`: whether any code that training showed is recorded.
+    Boolean `[sample, feature]`; `present` Boolean `[sample]`: whether any code of the layout is recorded.
     """
 
     modality: ClassVar[str] = "structured"
@@ -57,26 +57,26 @@ class StructuredFeaturizer(Featurizer):
         return self._layout
 
     def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> StructuredFeaturizer:
-        """Learn codes, categories, limits, columns and scales from training samples."""
+        """Fit codes, categories, limits, columns and scales on training samples."""
         least = max(self.least_samples, math.ceil(self.least_share * samples.height))
         known = known.filter(pl.Series(sample_rows(known, samples) >= 0))
         numeric, bare, texts = _codes(known, least)
         limits = winsor_limits(measure(known, samples, numeric), len(numeric))
         categories = frequent_categories(known, texts, least, MOST_CATEGORIES)
-        everything = Layout.everything(dict(zip(numeric, limits, strict=True)), bare, categories)
-        columns = _informative(everything.columns, everything.read(known, samples).values, least)
-        self._layout = replace(everything, columns=columns)
+        full = Layout.full(dict(zip(numeric, limits, strict=True)), bare, categories)
+        columns = _informative(full.columns, full.read(known, samples).values, least)
+        self._layout = replace(full, columns=columns)
         return self
 
     def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
-        """Give `values`, `known` and `present`; with `classical` also `raw`, the values of `raw()`."""
+        """Return `values`, `known` and `present`; with `classical` also `raw`, the values of `raw()`."""
         raw, present = self.raw(known, samples)
         values = np.nan_to_num(np.clip((raw - self.layout.centres) / self.layout.spreads, -CLIP, CLIP), nan=0.0)
         arrays: Arrays = {"values": values.astype(np.float32), "known": ~np.isnan(raw), "present": present}
         return arrays | ({"raw": raw} if classical else {})
 
     def raw(self, known: pl.DataFrame, samples: pl.DataFrame) -> RawFeatures:
-        """Give the features unscaled, with NaN where unknown: what trees like."""
+        """Return the unscaled features, NaN where unknown."""
         return self.layout.read(known, samples)
 
     @property
@@ -100,42 +100,42 @@ class StructuredFeaturizer(Featurizer):
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """The number of each feature's code, from 0 in order of appearance: features of one code belong together."""
+        """The index of each feature's code, from 0 in order of appearance."""
         numbers: dict[str, int] = {}
         return tuple(numbers.setdefault(column.code, len(numbers)) for column in self.layout.columns)
 
     def which_code(self, name: str) -> str:
-        """Give the code from which a feature is made.
+        """Return the code from which a feature is computed.
 
         Raises:
-            KeyError: when there is no feature of this name.
+            KeyError: no feature has this name.
         """
         return {column.name: column.code for column in self.layout.columns}[name]
 
     def ignored(self, known: pl.DataFrame) -> dict[str, int]:
-        """Count the events of each structured code that training did not show, or not often enough."""
+        """Count the events of each structured code that was absent or too rare in training."""
         return count_events(known, [code for code in _structured(known) if code not in self.layout.codes])
 
     def state(self) -> dict[str, Any]:
-        """Give the fitted state as JSON values."""
+        """Return the fitted state as JSON values."""
         return {"least_share": self.least_share, "least_samples": self.least_samples, **self.layout.state()}
 
     @classmethod
     def from_state(cls, state: dict[str, Any], *, cache: EncoderCache | None = None) -> StructuredFeaturizer:  # noqa: ARG003
-        """Rebuild the featurizer that gave `state`."""
-        made = cls(state["least_share"], state["least_samples"])
-        made._layout = Layout.from_state(state)
-        return made
+        """Rebuild a featurizer from its state."""
+        featurizer = cls(state["least_share"], state["least_samples"])
+        featurizer._layout = Layout.from_state(state)
+        return featurizer
 
 
 def _structured(known: pl.DataFrame) -> list[str]:
-    """Give the codes of the modality that occur, sorted."""
+    """Return the structured codes that occur, sorted."""
     codes = known["code"].unique().cast(pl.String).sort().to_list()
     return [code for code in codes if modality(code) == "structured"]
 
 
 def _codes(known: pl.DataFrame, least: int) -> tuple[list[str], list[str], list[str]]:
-    """Give the codes that at least `least` samples have with numbers, with no value at all, and with texts; sorted."""
+    """Return the codes found in at least `least` samples: numeric, without any value, and categorical; sorted."""
     number, text = pl.col("numeric_value").is_finite().fill_null(False), pl.col("text_value").is_not_null()
     has = {"number": number, "text": text & pl.col("numeric_value").is_null(), "any": pl.lit(True)}
     counted = (
@@ -154,7 +154,7 @@ def _codes(known: pl.DataFrame, least: int) -> tuple[list[str], list[str], list[
 
 
 def _informative(columns: list[Column], values: np.ndarray, least: int) -> list[Column]:
-    """Keep the columns that vary and repeat no earlier one of their code, with their scales."""
+    """Keep the columns that vary and do not duplicate an earlier one of their code; fit their scales."""
     kept: list[Column] = []
     seen: set[tuple[str, bytes]] = set()
     for column, of_column in zip(columns, values.T, strict=True):

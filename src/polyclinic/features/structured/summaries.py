@@ -1,4 +1,4 @@
-"""What is said of all the values of one code in one sample."""
+"""Summary statistics of the values of one code in one sample."""
 
 from typing import NamedTuple
 
@@ -7,19 +7,19 @@ import numpy as np
 from polyclinic.features.measurements import Measurements
 
 STATISTICS = ("last", "first", "minimum", "maximum", "mean", "sd", "count", "slope", "hours since last")
-"""In the order of the table's columns; `sd` needs two values, `slope` (per hour) two times."""
+"""In the order of the table's columns; `sd` needs two values, `slope` (per hour) two distinct times."""
 
 
 class Summaries(NamedTuple):
-    """One row for each code of each sample that has it."""
+    """One row per recorded code of each sample."""
 
     row: np.ndarray  # int64 [group], of the sample
     code: np.ndarray  # int64 [group]
-    table: np.ndarray  # float64 [group, statistic]; NaN where a statistic is not defined
+    table: np.ndarray  # float64 [group, statistic]; NaN where undefined
 
 
 def summarise(events: Measurements) -> Summaries:
-    """Summarise the values of each code of each sample; the result for one does not depend on the others."""
+    """Summarise the values of each code of each sample, independently of other samples."""
     row, code, hours, value = events
     if len(row) == 0:
         return Summaries(row, code, np.empty((0, len(STATISTICS))))
@@ -51,14 +51,14 @@ def _sd(deviation: np.ndarray, new: np.ndarray, count: np.ndarray) -> np.ndarray
 
 
 def _slope(hours: np.ndarray, value: np.ndarray, new: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Fit a line by least squares to the timed values of each group; its slope is per hour, forwards in time."""
+    """Compute the least-squares slope per hour of the timed values of each group."""
     timed = ~np.isnan(hours)
     number = np.maximum(np.add.reduceat(timed.astype(np.float64), new), 1)
     at = np.where(timed, -hours, 0.0)
     at = np.where(timed, at - np.repeat(np.add.reduceat(at, new) / number, count), 0.0)
-    seen = np.where(timed, value, 0.0)
-    seen = np.where(timed, seen - np.repeat(np.add.reduceat(seen, new) / number, count), 0.0)
+    observed = np.where(timed, value, 0.0)
+    observed = np.where(timed, observed - np.repeat(np.add.reduceat(observed, new) / number, count), 0.0)
     spread = np.add.reduceat(at**2, new)
-    together = np.add.reduceat(at * seen, new)
-    slope: np.ndarray = np.divide(together, spread, out=np.full(len(new), np.nan), where=spread > 1e-12)
+    covariance = np.add.reduceat(at * observed, new)
+    slope: np.ndarray = np.divide(covariance, spread, out=np.full(len(new), np.nan), where=spread > 1e-12)
     return slope

@@ -1,15 +1,15 @@
-"""What a study's fit leaves behind: everything needed to answer for a subject never seen, as a folder of files.
+"""A trained model with all that inference needs, as a folder of files.
 
-    bundle.json          format, versions, tasks, the network's configuration, fingerprints of the files below
-    study.yaml           what was asked for
+    bundle.json          format, versions, tasks, the network's configuration, checksums of the files below
+    study.yaml           the study
     features.json        fitted featurizers
     model.safetensors    weights of the network of each fold
     classical/<task>/    classical models (skops)
-    designs.json         the matrices that classical models read
+    designs.json         the design matrices of the classical models
     calibration.json     members, combination, calibration and thresholds of each task
-    reference.json, reference.safetensors    what is remembered of development, to put an answer in proportion
-    golden.json, golden.png    a patient who is nobody, and what was computed of them
-    metrics.json, predictions.parquet, card.md    what was measured
+    reference.json, reference.safetensors    summary of the development samples, to put a prediction in context
+    golden.json, golden.png    a synthetic patient, and the outputs computed for it
+    metrics.json, predictions.parquet, card.md    evaluation
 
 Nothing is ever unpickled.
 """
@@ -53,19 +53,19 @@ from polyclinic.tasks import Task, number_samples, prediction_times
 
 FORMAT = 4
 INDEX = "bundle.json"
-SEALED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
+CHECKSUMMED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
 
 
 class BundleError(ValueError):
-    """A folder is not a bundle that this version can use; says why and what to do."""
+    """A folder is not a bundle that this version can load; the message gives the reason and the remedy."""
 
 
 @dataclass
 class Bundle:
-    """A trained model with all that it needs: fitted features, weights, combination, calibration.
+    """A trained model: fitted features, weights, combination, calibration.
 
-    Made by `polyclinic.fit`; written by `save`, read by `load`. `origin` says where it comes from: version, cohort
-    fingerprint, seed, numbers of subjects. `folder` is where it was saved or read; what was measured lies there.
+    Created by `polyclinic.fit`. `origin` records version, cohort fingerprint, seed and numbers of subjects. `folder`
+    is where it was saved to or loaded from; evaluation results are there.
     """
 
     tasks: tuple[Task, ...]
@@ -73,41 +73,41 @@ class Bundle:
     ensemble: Ensemble
     study: str  # YAML
     origin: dict[str, Any] = field(default_factory=dict)
-    reference: Reference | None = field(default=None, repr=False, compare=False)  # None: it remembers nothing
-    golden: Golden | None = field(default=None, repr=False, compare=False)  # likewise
+    reference: Reference | None = field(default=None, repr=False, compare=False)  # optional
+    golden: Golden | None = field(default=None, repr=False, compare=False)  # optional
     folder: Path | None = field(default=None, compare=False)
     _digest: str = field(default="", repr=False, compare=False)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The modalities that it reads."""
+        """The input modalities."""
         return self.features.modalities
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of its index, which holds that of every file it is read from."""
+        """The SHA-256 of the index, which has the checksums of all other files."""
         if not self._digest:
             with TemporaryDirectory() as folder:
                 self._digest = self._write(Path(folder))
         return self._digest
 
     def task(self, name: str) -> Task:
-        """Give a task by name; raises BundleError with the choices."""
+        """Return a task by name; raises BundleError if it is unknown."""
         for task in self.tasks:
             if task.name == name:
                 return task
-        raise BundleError(f"the bundle does not answer {name!r}: it answers {', '.join(t.name for t in self.tasks)}")
+        raise BundleError(f"the bundle has no task {name!r}: choose from {', '.join(t.name for t in self.tasks)}")
 
     def arrays(self, cohort: Cohort, samples: pl.DataFrame, progress: Progress = SILENT) -> dict[str, Arrays]:
-        """Give the features of samples (`sample`, `subject_id`, `prediction_time`) from what was known then."""
+        """Return the features of samples (`sample`, `subject_id`, `prediction_time`) at their prediction times."""
         known = record_of(cohort.events(), samples, self.tasks)
         return self._transform(cohort.blob, known, samples, progress)
 
     def answer(self, events: pl.DataFrame, samples: pl.DataFrame, blobs: Blobs) -> dict[str, Answers]:
-        """Answer every task for samples (`sample`, `subject_id`, `prediction_time`) from events in memory.
+        """Predict every task for samples (`sample`, `subject_id`, `prediction_time`) from events in memory.
 
-        `events` may be those of one patient (`cohort.subject(id)`); only what was known at the prediction times is
-        read of them. `blobs` tells where pictures lie (`cohort.blob`).
+        `events` may be those of one patient (`cohort.subject(id)`); later events than the prediction times are
+        ignored. `blobs` returns the path of an image (`cohort.blob`).
         """
         known = record_of(events, samples, self.tasks)
         return self.ensemble.answer(self._transform(blobs, known, samples))
@@ -120,54 +120,54 @@ class Bundle:
         tasks: Sequence[str] | None = None,
         progress: Progress = SILENT,
     ) -> Predictions:
-        """Answer the tasks (all by default) for all subjects, or some, whom they can be asked of.
+        """Predict tasks (default: all) for eligible subjects (default: all).
 
-        The cohort may be one never seen. No outcome is read. Codes that training did not show are ignored, and counted;
-        whoever has none of the inputs gets what was usual in training, and is marked.
+        The cohort may be new; outcomes are not read. Codes absent in training are ignored and counted; samples without
+        any input get the outcome rate of training, and are marked.
 
         Raises:
-            BundleError: a task is not one of the bundle's, or none can be asked of anyone.
+            BundleError: a task is unknown, or no subject is eligible.
         """
-        wanted = self.tasks if tasks is None else tuple(self.task(name) for name in tasks)
-        times = {task.name: prediction_times(cohort, task) for task in wanted}
+        selected = self.tasks if tasks is None else tuple(self.task(name) for name in tasks)
+        times = {task.name: prediction_times(cohort, task) for task in selected}
         if subjects is not None:
             chosen = pl.Series(list(subjects), dtype=pl.Int64())
             times = {name: frame.filter(pl.col("subject_id").is_in(chosen.implode())) for name, frame in times.items()}
         samples = number_samples(pl.concat(list(times.values())))
         if not samples.height:
-            names = ", ".join(task.name for task in wanted)
-            raise BundleError(f"{names} can be asked of no such subject: see the task's prediction time and exclusions")
+            names = ", ".join(task.name for task in selected)
+            raise BundleError(f"no such subject is eligible for {names}: see the task's prediction time and exclusions")
         known = record_of(cohort.events(), samples, self.tasks)
         arrays = self._transform(cohort.blob, known, samples, progress)
         samples, answers = with_inputs(samples, arrays), self.ensemble.answer(arrays)
         rows = []
-        for task in wanted:
-            asked = samples.join(
+        for task in selected:
+            own = samples.join(
                 times[task.name], on=["subject_id", "prediction_time"], how="semi", maintain_order="left"
             )
-            rows.append(self.rows(task, asked, answers[task.name].answers[asked["sample"].to_numpy()]))
+            rows.append(self.rows(task, own, answers[task.name].answers[own["sample"].to_numpy()]))
         return Predictions(in_order(rows), self.features.ignored(known))
 
     def _transform(
         self, blobs: Blobs, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT
     ) -> dict[str, Arrays]:
-        features = self.features.reading(blobs)
+        features = self.features.set_blobs(blobs)
         if progress is not SILENT:
             features.prepare(known, samples, progress)
         return features.transform(known, samples)
 
     def rows(self, task: Task, samples: pl.DataFrame, answers: np.ndarray) -> pl.DataFrame:
-        """Give answers `[sample, output]` to a task as the rows of a table; the samples have `inputs`."""
+        """Return predictions `[sample, output]` of a task as table rows; the samples have `inputs`."""
         return rows_of(task, samples, answers, self.ensemble.tasks[task.name].thresholds, self.ensemble.bins(task.name))
 
     def save(self, path: Path | str) -> Path:
-        """Write the bundle as a folder; a bundle already there is replaced."""
+        """Write the bundle to a folder; an existing bundle is replaced."""
         self.folder = Path(path)
         self._digest = self._write(self.folder)
         return self.folder
 
     def _write(self, folder: Path) -> str:
-        """Write the files, and give the digest of the index."""
+        """Write the files, and return the digest of the index."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INDEX).unlink(missing_ok=True)
         shutil.rmtree(folder / "classical", ignore_errors=True)
@@ -185,8 +185,8 @@ class Bundle:
         write_json(folder / "calibration.json", _combination(self.ensemble, designs))
         for name in (*REFERENCE, *GOLDEN):
             (folder / name).unlink(missing_ok=True)
-        kept = [name for one in (self.reference, self.golden) if one for name in one.save(folder)]
-        sealed = [*SEALED, *kept, *self._save_classical(folder)]
+        kept = [name for part in (self.reference, self.golden) if part for name in part.save(folder)]
+        checksummed = [*CHECKSUMMED, *kept, *self._save_classical(folder)]
         networks = self.ensemble.networks
         index = {
             "format": FORMAT,
@@ -195,9 +195,9 @@ class Bundle:
             "network": networks[0].config.model_dump(mode="json") if networks else None,
             "networks": len(networks),
             "origin": self.origin,
-            "files": {name: sha256((folder / name).read_bytes()) for name in sealed},
+            "files": {name: sha256((folder / name).read_bytes()) for name in checksummed},
         }
-        # Not sorted by key: the classes of a task stay in the order of the model's outputs.
+        # Not sorted by key: the order of a task's classes is that of the model's outputs.
         text = json.dumps(index, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_text(folder / INDEX, text)
         return sha256(text.encode())
@@ -212,17 +212,19 @@ class Bundle:
 
     @classmethod
     def load(cls, path: Path | str, cache: EncoderCache | None = None) -> Self:
-        """Read a bundle.
+        """Load a bundle.
 
         Raises:
-            BundleError: there is none, another version wrote it, or a file is missing, damaged or exchanged.
+            BundleError: there is none, its format is another, or a file is missing or modified.
         """
         folder = Path(path)
         index = _index(folder)
-        for name, found in exchanged(folder).items():
+        for name, found in modified_files(folder).items():
             if found is None:
                 raise BundleError(f"{folder / name} is missing: copy the whole bundle, or train it again")
-            raise BundleError(f"{folder / name} is not what was saved: copy the bundle anew, or train it again")
+            raise BundleError(
+                f"{folder / name} was modified after it was saved: copy the bundle again, or train it again"
+            )
         features, designs, state = (
             json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             for name in ("features", "designs", "calibration")
@@ -243,8 +245,8 @@ class Bundle:
         )
 
 
-def sealed_files(folder: Path) -> dict[str, str]:
-    """Give the files that a bundle is read from, with the SHA-256 of each when it was saved.
+def file_checksums(folder: Path) -> dict[str, str]:
+    """Return the files that a bundle is read from, with the SHA-256 of each when it was saved.
 
     Raises:
         BundleError: there is no bundle, or another version wrote it.
@@ -253,14 +255,14 @@ def sealed_files(folder: Path) -> dict[str, str]:
     return files
 
 
-def exchanged(folder: Path) -> dict[str, str | None]:
-    """Give the files that are not as they were saved, with the SHA-256 of what is there; None of what is missing."""
-    found = {name: (saved, _digest_of(folder / name)) for name, saved in sealed_files(folder).items()}
+def modified_files(folder: Path) -> dict[str, str | None]:
+    """Return the SHA-256 of each file that differs from the saved one; None if it is missing."""
+    found = {name: (saved, _digest_of(folder / name)) for name, saved in file_checksums(folder).items()}
     return {name: here for name, (saved, here) in found.items() if here != saved}
 
 
 def file_name(member: str) -> str:
-    """Give the file of a member: `logistic_regression:note` → `logistic_regression-note.skops`."""
+    """Return the file name of a member: `logistic_regression:note` → `logistic_regression-note.skops`."""
     return member.replace(":", "-") + ".skops"
 
 
@@ -306,10 +308,10 @@ def _networks(folder: Path, index: Mapping[str, Any]) -> list[UnifiedModel]:
 def _index(folder: Path) -> dict[str, Any]:
     try:
         index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise BundleError(f"no bundle at {folder}: make one with `polyclinic train`") from problem
+    except (OSError, ValueError) as error:
+        raise BundleError(f"no bundle at {folder}: create one with `polyclinic train`") from error
     if not isinstance(index, dict) or "format" not in index:
-        raise BundleError(f"{folder / INDEX} is not that of a bundle: make one with `polyclinic train`")
+        raise BundleError(f"{folder / INDEX} is not the index of a bundle: create one with `polyclinic train`")
     if index["format"] != FORMAT:
         raise BundleError(
             f"{folder} is a bundle of format {index['format']}, written by Polyclinic {index.get('polyclinic')}; "

@@ -1,6 +1,6 @@
-"""What a bundle remembers of its development samples, so that one more answer can be put in proportion.
+"""Summary of the development samples stored in a bundle, to put a prediction in context.
 
-It holds sums, quantiles and scores: no sample's record, and no identity. A bundle without it answers all the same.
+It contains sums, quantiles and scores: no records and no identities. It is optional.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ USUAL = ("usual_picture", "usual_words")
 
 @dataclass(frozen=True, eq=False)
 class Conformity:
-    """How badly the true answers of some subjects fitted what was said of them (see `evaluation.conformal`)."""
+    """Nonconformity scores of the true labels of some subjects (see `evaluation.conformal`)."""
 
-    scores: tuple[Float[np.ndarray, " subject"], ...]  # of each output that has a set of its own; ascending
-    split: str | None  # that was reserved for them; None: answers out of fold, of whom the bundle learnt
+    scores: tuple[Float[np.ndarray, " subject"], ...]  # of each output with its own set; ascending
+    split: str | None  # reserved for them; None: out-of-fold predictions of development subjects
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """How development samples were answered, and what was recorded of them."""
+    """Predictions and recorded inputs of the development samples."""
 
     subjects: int
     samples: int
-    codes: Mapping[str, float]  # that are usually recorded: share of the samples that have them
-    calibrators: Mapping[str, tuple[Calibrator, ...]]  # by task: the calibration, learnt on resampled subjects
+    codes: Mapping[str, float]  # usually recorded: share of the samples that have them
+    calibrators: Mapping[str, tuple[Calibrator, ...]]  # by task: fitted on resampled subjects
     conformity: Mapping[str, Conformity]  # by task
-    operating: Mapping[str, tuple[Mapping[str, Any], ...]]  # by task, of each output: figures at the threshold
+    operating: Mapping[str, tuple[Mapping[str, Any], ...]]  # by task, of each output: metrics at the threshold
     novelty: Novelty | None
-    usual_picture: Float[np.ndarray, "cell channel"] | None = None  # mean of the maps that networks read of pictures
-    usual_words: Float[np.ndarray, "2 word"] | None = None  # share of the notes that say each word, and that deny it
+    usual_picture: Float[np.ndarray, "cell channel"] | None = None  # mean feature map of images
+    usual_words: Float[np.ndarray, "2 word"] | None = None  # share of the notes with each word, affirmed and negated
 
     def save(self, folder: Path) -> tuple[str, ...]:
-        """Write it into a bundle's folder, and give the names of its files."""
+        """Write to a bundle's folder, and return the file names."""
         index = {
             "subjects": self.subjects,
             "samples": self.samples,
             "codes": dict(self.codes),
-            "calibrators": {task: [one.state() for one in some] for task, some in self.calibrators.items()},
+            "calibrators": {task: [one.state() for one in own] for task, own in self.calibrators.items()},
             "conformity": {task: {"split": c.split, "sets": len(c.scores)} for task, c in self.conformity.items()},
             "operating": {task: list(map(dict, figures)) for task, figures in self.operating.items()},
         }
         arrays = {
-            f"conformity/{task}/{place}": scores
+            f"conformity/{task}/{number}": scores
             for task, of_task in self.conformity.items()
-            for place, scores in enumerate(of_task.scores)
+            for number, scores in enumerate(of_task.scores)
         }
         if self.novelty is not None:
             arrays |= {f"novelty/{name}": array for name, array in self.novelty.arrays().items()}
@@ -70,7 +70,7 @@ class Reference:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
+        """Read the files written by `save`."""
         index = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
         arrays = load_file(folder / FILES[1])
         novelty = {name.removeprefix("novelty/"): a for name, a in arrays.items() if name.startswith("novelty/")}
@@ -84,7 +84,7 @@ class Reference:
             },
             conformity={
                 task: Conformity(
-                    tuple(arrays[f"conformity/{task}/{place}"] for place in range(one["sets"])), one["split"]
+                    tuple(arrays[f"conformity/{task}/{number}"] for number in range(one["sets"])), one["split"]
                 )
                 for task, one in index["conformity"].items()
             },

@@ -1,6 +1,6 @@
-"""A patient who is nobody, kept with a bundle, and what the bundle computed of them when it was made.
+"""The synthetic reference patient of a bundle, and the outputs that the bundle computed for it when it was created.
 
-Whoever installs the bundle computes it again: `polyclinic verify`. See `polyclinic.verification`.
+`polyclinic verify` recomputes them on another machine; see `polyclinic.verification`.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ Kind = Literal["encoder", "answer", "member", "latent", "attribution"]
 
 
 class Part(NamedTuple):
-    """Numbers that are computed together, by name."""
+    """Numbers computed together, by name."""
 
-    what: str  # as shown to people: `demo_stay: answer`
-    kind: Kind  # tells how far they may differ elsewhere
+    what: str  # display name: `demo_stay: answer`
+    kind: Kind  # determines the tolerance
     values: Mapping[str, float]
 
 
-class MadeUpEvent(NamedTuple):
-    """One event of the patient; a picture's content lies beside."""
+class SyntheticEvent(NamedTuple):
+    """One event of the patient; the content of the image is stored separately."""
 
     code: str
     hours: float | None  # before the prediction time; None: a static fact
     number: float | None = None
     text: str | None = None
-    picture: bool = False
+    image: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class MadeUpPatient:
-    """A record that is nobody's."""
+class SyntheticPatient:
+    """A synthetic record."""
 
     prediction_time: datetime
-    events: tuple[MadeUpEvent, ...]
-    picture: bytes | None = field(default=None, repr=False)  # PNG
+    events: tuple[SyntheticEvent, ...]
+    image: bytes | None = field(default=None, repr=False)  # PNG
 
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """The patient, what was computed, and with which versions of what."""
+    """The patient, the computed outputs, and the versions used."""
 
-    patient: MadeUpPatient
-    explained: Mapping[str, str]  # by task: the output that is attributed
+    patient: SyntheticPatient
+    explained: Mapping[str, str]  # by task: the explained output
     parts: tuple[Part, ...]
-    versions: Mapping[str, str]  # of libraries, and what kind of machine it was
+    versions: Mapping[str, str]  # of libraries, and the kind of machine
 
     def save(self, folder: Path) -> tuple[str, ...]:
-        """Write it into a bundle's folder, and give the names of its files."""
-        picture = self.patient.picture
+        """Write to a bundle's folder, and return the file names."""
+        image = self.patient.image
         plain: dict[str, Any] = {
             "prediction_time": self.patient.prediction_time.isoformat(),
             "events": [event._asdict() for event in self.patient.events],
@@ -65,21 +65,21 @@ class Golden:
             "parts": [{"what": what, "kind": kind, "values": dict(values)} for what, kind, values in self.parts],
             "versions": dict(self.versions),
         }
-        # Not sorted by key: the outputs of a task stay in their order.
+        # Not sorted by key, to keep the order of outputs.
         write_text(folder / FILES[0], json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        if picture is None:
+        if image is None:
             return FILES[:1]
         with replacing(folder / FILES[1]) as temporary:
-            temporary.write_bytes(picture)
+            temporary.write_bytes(image)
         return FILES
 
     @classmethod
-    def load(cls, folder: Path, picture: bool) -> Self:
-        """Read what `save` wrote; `picture` tells whether there is one."""
+    def load(cls, folder: Path, image: bool) -> Self:
+        """Read the files written by `save`; `image`: whether there is an image."""
         plain = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
-        patient = MadeUpPatient(
+        patient = SyntheticPatient(
             datetime.fromisoformat(plain["prediction_time"]),
-            tuple(MadeUpEvent(**event) for event in plain["events"]),
-            (folder / FILES[1]).read_bytes() if picture else None,
+            tuple(SyntheticEvent(**event) for event in plain["events"]),
+            (folder / FILES[1]).read_bytes() if image else None,
         )
         return cls(patient, plain["explained"], tuple(Part(**part) for part in plain["parts"]), plain["versions"])

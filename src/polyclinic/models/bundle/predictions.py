@@ -1,4 +1,4 @@
-"""A bundle's answers as a table in the manner of MEDS."""
+"""Predictions of a bundle as a table, with MEDS' column names."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ NO_INPUT = "none"
 
 @dataclass(frozen=True)
 class Predictions:
-    """One row for each subject, prediction time, task and output.
+    """One row per subject, prediction time, task and output.
 
-    `frame` has the columns of `COLUMNS`, named as MEDS' evaluation tools name them. `output` is `yes` for a binary
-    task, the class or label, or the time by which an event is foretold. A probability comes with the call at the
-    operating threshold where there is one; a regression gives `predicted_float_value` and no probability. `inputs`
-    names the modalities that the answer rests on, as the table by recorded inputs does: `structured + note`, or `none`.
-    `ignored` counts events of structured and series codes that training never showed, by code.
+    `frame` has the columns of `COLUMNS`, named as in MEDS' evaluation tools. `output` is `yes` for a binary task, the
+    class or label, or the time by which an event is predicted. A probability comes with the decision at the operating
+    threshold, if there is one; regression has `predicted_float_value` and no probability. `inputs` names the modalities
+    present, such as `structured + note`, or `none`. `ignored` counts events of structured and series codes absent in
+    training, by code.
     """
 
     frame: pl.DataFrame
     ignored: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def asked(self) -> int:
-        """How many subjects at how many times were answered; several tasks at one time count once."""
-        return self._asked.height
+    def samples(self) -> int:
+        """Number of distinct subjects and prediction times."""
+        return self._samples.height
 
     @property
     def without_input(self) -> int:
-        """How many of those had none of the inputs: what is said of them is what is usual, and says nothing of them."""
-        return self._asked.filter(pl.col("inputs") == NO_INPUT).height
+        """Number of samples without any input, whose prediction is only the outcome rate of training."""
+        return self._samples.filter(pl.col("inputs") == NO_INPUT).height
 
     @property
-    def _asked(self) -> pl.DataFrame:
+    def _samples(self) -> pl.DataFrame:
         return self.frame.select("subject_id", "prediction_time", "inputs").unique()
 
     def write(self, path: Path | str) -> None:
@@ -63,7 +63,7 @@ class Predictions:
 
 
 def with_inputs(samples: pl.DataFrame, arrays: Mapping[str, Arrays]) -> pl.DataFrame:
-    """Add the column `inputs` to samples: the modalities that each really has in its arrays."""
+    """Add the column `inputs` to samples: the modalities present in their arrays."""
     modalities = ordered(arrays)
     present = zip(*(np.asarray(arrays[modality]["present"]).tolist() for modality in modalities), strict=True)
     named = [" + ".join(compress(modalities, here)) or NO_INPUT for here in present]
@@ -77,27 +77,33 @@ def rows_of(
     thresholds: Sequence[float | np.ndarray],
     bins: Sequence[float],
 ) -> pl.DataFrame:
-    """Give the rows of one task: `answers` `[sample, output]` beside the samples they are of, which have `inputs`."""
+    """Return the rows of one task for its predictions `[sample, output]`; the samples have `inputs`."""
     outputs = [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
-    who = samples.select("subject_id", "prediction_time", "inputs", task=pl.lit(task.name))
-    return pl.concat([_one(task, who, name, answers[:, k], thresholds[k : k + 1]) for k, name in enumerate(outputs)])
+    keys = samples.select("subject_id", "prediction_time", "inputs", task=pl.lit(task.name))
+    return pl.concat(
+        [_rows_of_output(task, keys, name, answers[:, k], thresholds[k : k + 1]) for k, name in enumerate(outputs)]
+    )
 
 
-def _one(
-    task: Task, who: pl.DataFrame, output: str, answer: np.ndarray, threshold: Sequence[float | np.ndarray]
+def _rows_of_output(
+    task: Task, keys: pl.DataFrame, output: str, answer: np.ndarray, threshold: Sequence[float | np.ndarray]
 ) -> pl.DataFrame:
     number = task.kind == "regression"
-    said = pl.Series(answer, dtype=pl.Float64())
-    nothing = pl.Series([None], dtype=pl.Float64()).new_from_index(0, len(said))
-    call = (said >= threshold[0]) if threshold else pl.Series([None], dtype=pl.Boolean()).new_from_index(0, len(said))
-    return who.with_columns(
+    predicted = pl.Series(answer, dtype=pl.Float64())
+    null = pl.Series([None], dtype=pl.Float64()).new_from_index(0, len(predicted))
+    call = (
+        (predicted >= threshold[0])
+        if threshold
+        else pl.Series([None], dtype=pl.Boolean()).new_from_index(0, len(predicted))
+    )
+    return keys.with_columns(
         output=pl.lit(output),
-        predicted_boolean_probability=nothing if number else said,
+        predicted_boolean_probability=null if number else predicted,
         predicted_boolean_value=call,
-        predicted_float_value=said if number else nothing,
+        predicted_float_value=predicted if number else null,
     ).select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
 
 
 def in_order(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Put the tasks' rows under one another, by subject and time."""
+    """Concatenate the rows of all tasks, sorted by subject and time."""
     return pl.concat(list(frames)).sort("subject_id", "prediction_time", "task", maintain_order=True)

@@ -1,4 +1,4 @@
-"""Classical models on the same features and splits as the network, behind one interface."""
+"""Classical models on the same features and splits as the network, with a common interface."""
 
 from polyclinic.models.classical.columns.base import DesignOptions
 from polyclinic.models.classical.config import ClassicalConfig, ClassicalKind, ClassicalName
@@ -25,5 +25,5 @@ __all__ = [
 
 
 def design_options(name: ClassicalName) -> DesignOptions:
-    """Give the design that suits a classical model."""
+    """Return the design that suits a classical model."""
     return LINEAR if FAMILIES[name].linear else TREES

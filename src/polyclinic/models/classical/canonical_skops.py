@@ -1,4 +1,4 @@
-"""Archives of skops without the memory addresses and dates that it leaves in them: the same model, the same bytes."""
+"""Reproducible skops archives, without memory addresses and dates."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ SCHEMA = "schema.json"
 
 
 def canonical(archive: bytes) -> bytes:
-    """Give an archive of the same content in which addresses are numbered in their order, compressed and undated."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as written:
-        schema = json.loads(written.read(SCHEMA))
+    """Return an equivalent archive, compressed, with numbers instead of addresses and without dates."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as original:
+        schema = json.loads(original.read(SCHEMA))
         names = _Names()
-        names.put_into(schema)
+        names.rename(schema)
         buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as anew:
+        with zipfile.ZipFile(buffer, "w") as result:
             for old, new in names.files.items():
-                _write(anew, new, written.read(old))
-            _write(anew, SCHEMA, json.dumps(schema).encode())
+                _write(result, new, original.read(old))
+            _write(result, SCHEMA, json.dumps(schema).encode())
     return buffer.getvalue()
 
 
 @dataclass
 class _Names:
-    """New numbers for objects and new names for files, in the order in which the schema first mentions them."""
+    """New numbers of objects and names of files, in order of appearance in the schema."""
 
     objects: dict[int, int] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
-    def put_into(self, node: Any) -> None:
-        """Rename, in place, what the node and those beneath it mention."""
+    def rename(self, node: Any) -> None:
+        """Rename objects and files in a node and its children, in place."""
         if isinstance(node, dict):
             if isinstance(address := node.get("__id__"), int):
                 node["__id__"] = self.objects.setdefault(address, len(self.objects) + 1)
             if isinstance(file := node.get("file"), str):
                 node["file"] = self.files.setdefault(file, f"{len(self.files) + 1}{PurePath(file).suffix}")
         for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-            self.put_into(child)
+            self.rename(child)
 
 
 def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

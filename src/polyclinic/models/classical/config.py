@@ -1,4 +1,4 @@
-"""What rebuilds a classical model, short of its fitted state."""
+"""Configuration of a classical model."""
 
 from typing import Literal
 
@@ -13,18 +13,18 @@ ClassicalKind = Literal["binary", "multiclass", "multilabel", "regression"]
 class ClassicalConfig(Frozen):
     """One classical model of one task.
 
-    A time-to-event task has no classical model here: ask the binary task "by the horizon" of it instead.
+    Time-to-event tasks are not supported: use a binary task with a horizon instead.
     """
 
     name: ClassicalName
     kind: ClassicalKind
-    outputs: int = Field(1, ge=1)  # as of the task's head
-    balanced: bool = False  # classes weigh alike in the fit, however rare
-    inner_folds: int = Field(0, ge=0)  # of the cross-validation that chooses hyper-parameters; 0: the defaults
+    outputs: int = Field(1, ge=1)  # equal to those of the task's head
+    balanced: bool = False  # weight classes equally
+    inner_folds: int = Field(0, ge=0)  # of the hyper-parameter search; 0: use the defaults
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _can_be_fitted(self) -> "ClassicalConfig":
+    def _check_folds(self) -> "ClassicalConfig":
         if self.inner_folds == 1:
             raise ValueError("inner_folds must be 0 (no search) or at least 2")
         return self

@@ -1,4 +1,4 @@
-"""The matrix that classical models read, made of what the featurizers give the network."""
+"""The design matrix of classical models, computed from the featurizers' arrays."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from polyclinic.models.classical.columns.base import DesignOptions, ModalityColu
 from polyclinic.models.classical.imputation_and_scaling import Block
 
 LINEAR = DesignOptions()
-"""For linear models, which bear many columns."""
+"""For linear models, which tolerate many columns."""
 TREES = DesignOptions(terms=200, sentence_components=16, image_components=16)
-"""For trees, which look at one column at a time and are lost among many."""
+"""For trees, which suffer from many columns."""
 COLUMNS: Mapping[str, type[ModalityColumns]] = References({name: row.columns for name, row in MODALITIES.items()})
 """By modality."""
 PRESENT = " present"
-"""What the name of the column ends with that tells whether a sample has a modality."""
+"""Suffix of the column that indicates whether a sample has a modality."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """Columns, their names, and what was learnt from training samples to make them.
+    """Columns with their names and fitted state.
 
-    See the columns of each modality. A sample that lacks a modality has NaN in its columns, and its column `… present`
-    is 0.
+    See the columns of each modality. A sample without a modality has NaN in its columns, and 0 in its column
+    `… present`.
     """
 
     options: DesignOptions
@@ -51,16 +51,16 @@ class Design:
         rows: Int[np.ndarray, " row"] | None = None,
         options: DesignOptions = LINEAR,
     ) -> Design:
-        """Learn from the training samples `rows` of the arrays.
+        """Fit to the training samples `rows` of the arrays.
 
-        `names` are the featurizers' `column_names` by modality. Of the arrays it reads `raw` (or `values` and `known`),
-        triplets, `tfidf`, `sentences`, and `pooled` (or `tokens`), whichever are there.
+        `names` are the featurizers' `column_names` by modality. The arrays used are `raw` (or `values` and `known`),
+        triplets, `tfidf`, `sentences`, and `pooled` (or `tokens`), if available.
         """
         modalities = in_order(arrays)
         rows = np.arange(len(arrays[modalities[0]]["present"])) if rows is None else rows
         sources = {name: COLUMNS[name].fit(arrays[name], names.get(name, ()), rows, options) for name in modalities}
-        bare = cls(options, sources)
-        parts = bare._parts({m: {name: array[:1] for name, array in arrays[m].items()} for m in modalities})
+        unfitted = cls(options, sources)
+        parts = unfitted._parts({m: {name: array[:1] for name, array in arrays[m].items()} for m in modalities})
         flat = [(modality, part) for modality, of_modality in parts.items() for part in of_modality]
         return cls(
             options,
@@ -71,7 +71,7 @@ class Design:
         )
 
     def matrix(self, arrays: Mapping[str, Arrays]) -> Float[np.ndarray, "sample column"]:
-        """Return the matrix, float32, with NaN where something is unknown."""
+        """Return the matrix, float32, NaN where unknown."""
         parts = self._parts(arrays)
         return np.hstack([part.values.astype(np.float32) for of_modality in parts.values() for part in of_modality])
 
@@ -88,9 +88,9 @@ class Design:
         return result
 
     def able(self, arrays: Mapping[str, Arrays]) -> Bool[np.ndarray, " sample"]:
-        """Return which samples have any of the modalities."""
-        some: np.ndarray = np.any([arrays[modality]["present"] for modality in self.modalities], axis=0)
-        return some
+        """Return a mask of the samples that have any of the modalities."""
+        able: np.ndarray = np.any([arrays[modality]["present"] for modality in self.modalities], axis=0)
+        return able
 
     def state(self) -> dict[str, Any]:
         """Return the state as JSON values."""
@@ -104,7 +104,7 @@ class Design:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Design:
-        """Rebuild the design that gave `state`."""
+        """Rebuild a design from its state."""
         return cls(
             DesignOptions(**state["options"]),
             {name: COLUMNS[name].from_state(state["sources"][name]) for name in in_order(state["sources"])},
@@ -116,13 +116,13 @@ class Design:
     def _parts(self, arrays: Mapping[str, Arrays]) -> dict[str, list[Part]]:
         parts: dict[str, list[Part]] = {}
         for modality, source in self.sources.items():
-            given = arrays[modality]
-            made = source.parts(given, self.sources.keys() - {modality})
-            absent = ~np.asarray(given["present"])
-            for part in made:
+            present = np.asarray(arrays[modality]["present"])
+            own = source.parts(arrays[modality], self.sources.keys() - {modality})
+            absent = ~present
+            for part in own:
                 part.values[absent] = np.nan
-            if source.adds_presence and made:
-                name, there = f"{modality}{PRESENT}", given["present"][:, None].astype(np.float32)
-                made.append(Part(Block(name, 1), [name], there))
-            parts[modality] = made
+            if source.adds_presence and own:
+                name = f"{modality}{PRESENT}"
+                own.append(Part(Block(name, 1), [name], present[:, None].astype(np.float32)))
+            parts[modality] = own
         return parts

@@ -1,4 +1,4 @@
-"""The scikit-learn estimators behind the four names, with defaults and search grids for 150 to 10,000 samples."""
+"""The scikit-learn estimators of each classical model, with defaults and search grids for 150 to 10,000 samples."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -23,17 +23,17 @@ from polyclinic.models.classical.config import ClassicalConfig
 Estimator = Any
 Options = dict[str, Any]
 Build = Callable[..., Estimator]
-"""From the matrix' shape, the seed and options to an unfitted estimator."""
+"""Shape of the matrix, seed and options → unfitted estimator."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """How to build the classifier and the regressor of one name."""
+    """Classifier, regressor and search grid of one name."""
 
     classifier: Build
     regressor: Build
     grid: tuple[Options, ...]  # the first is the default
-    linear: bool = False  # needs numbers that are scaled, and none missing
+    linear: bool = False  # needs imputed and scaled numbers
 
 
 def _logistic(shape: tuple[int, int], seed: int, strength: float, **options: Any) -> Estimator:  # noqa: ARG001
@@ -75,7 +75,7 @@ def _boosting(make: Callable[..., Estimator]) -> Build:
 
 
 def share_of(columns: int, share: float) -> float:
-    """Give the share of the columns that a split may choose from: `share`, but at least ten columns."""
+    """Return the share of columns considered at a split: `share`, but at least ten columns."""
     return min(1.0, max(share, 10 / columns))
 
 
@@ -101,17 +101,16 @@ FAMILIES: Mapping[str, Family] = {
         ),
     ),
 }
-"""By the names of `ClassicalName`. For regression, logistic_regression means ridge regression."""
+"""By `ClassicalName`. For regression, logistic_regression means ridge regression."""
 
-SMALL = 20_000_000
-"""Cells of a matrix below which the threads of boosting and algebra gain little, and lose much on a busy machine."""
+MAX_SINGLE_THREADED = 20_000_000
+"""Matrix cells up to which fitting uses one thread: more gain little, and lose much on a busy machine."""
 
 
 def fit_estimator(config: ClassicalConfig, options: Options, x: np.ndarray, y: np.ndarray) -> Estimator:
-    """Fit one estimator: `y` holds classes from 0, or numbers.
+    """Fit one estimator; `y` contains classes from 0, or numbers.
 
-    A single class gives a constant: its share, had one more sample been seen of each other class, since a few who were
-    alike make nobody certain.
+    With a single class the prediction is constant: its share, with one added sample of every other class.
     """
     family = FAMILIES[config.name]
     if config.kind == "regression":
@@ -123,7 +122,7 @@ def fit_estimator(config: ClassicalConfig, options: Options, x: np.ndarray, y: n
     else:
         weight = {"class_weight": "balanced"} if config.balanced else {}
         estimator = family.classifier(x.shape, config.seed, **options, **weight)
-    with warnings.catch_warnings(), threadpool_limits(1 if x.size < SMALL else None):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly separable data: the penalty decides all the same
+    with warnings.catch_warnings(), threadpool_limits(1 if x.size < MAX_SINGLE_THREADED else None):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly separable data are regularised anyway
         estimator.fit(x, y)
     return estimator

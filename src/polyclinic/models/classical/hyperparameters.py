@@ -1,4 +1,4 @@
-"""The choice of hyper-parameters by a small cross-validation within the training samples."""
+"""Hyper-parameter search by cross-validation within the training samples."""
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
@@ -8,9 +8,9 @@ from polyclinic.models.classical.estimators import FAMILIES, Options, fit_estima
 
 
 def best_options(config: ClassicalConfig, x: np.ndarray, targets: list[np.ndarray], subjects: np.ndarray) -> Options:
-    """Give the options of the family's grid with the least mean loss on folds left out; the default without folds.
+    """Return the options of the family's grid with the least cross-validated loss; the default without folds.
 
-    The samples of a subject stay in one fold. The loss is the log loss, or the squared error for regression.
+    The samples of a subject are in one fold. The loss is the log loss, or the squared error for regression.
     """
     grid = FAMILIES[config.name].grid
     folds = min(config.inner_folds, len(np.unique(subjects)))
@@ -38,12 +38,12 @@ def _loss(
     splits: list[tuple[np.ndarray, np.ndarray]],
 ) -> float:
     total = 0.0
-    for fitted, left_out in splits:
+    for fitted, held_out in splits:
         estimator = fit_estimator(config, options, x[fitted], target[fitted])
         if config.kind == "regression":
-            total += float(np.square(estimator.predict(x[left_out]) - target[left_out]).sum())
+            total += float(np.square(estimator.predict(x[held_out]) - target[held_out]).sum())
             continue
-        chances = np.full((len(left_out), int(target.max()) + 1), 1e-6)
-        chances[:, estimator.classes_] = estimator.predict_proba(x[left_out]).clip(1e-6)
-        total -= float(np.log(chances[np.arange(len(left_out)), target[left_out]]).sum())
+        probabilities = np.full((len(held_out), int(target.max()) + 1), 1e-6)
+        probabilities[:, estimator.classes_] = estimator.predict_proba(x[held_out]).clip(1e-6)
+        total -= float(np.log(probabilities[np.arange(len(held_out)), target[held_out]]).sum())
     return total / len(target)

@@ -1,4 +1,4 @@
-"""Logistic regression, a decision tree, a random forest and gradient boosting behind one interface."""
+"""Common interface of logistic regression, decision tree, random forest and gradient boosting."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from jaxtyping import Bool, Float, Int
 
 from polyclinic.models.classical.config import ClassicalConfig
 from polyclinic.models.classical.estimators import FAMILIES, Estimator, Options, fit_estimator
-from polyclinic.models.classical.flat_trees import UnsoundTreeError
+from polyclinic.models.classical.flat_trees import InvalidTreeError
 from polyclinic.models.classical.hyperparameters import best_options
 from polyclinic.models.classical.imputation_and_scaling import Block, Preparation
 from polyclinic.models.classical.persistence import SavedModel, UntrustedModelError, load_model, save_model
-from polyclinic.models.classical.prediction import Answer, answerer, task_answers
+from polyclinic.models.classical.prediction import Predictor, predict_task, predictor
 from polyclinic.models.classical.rules import tree_rules
 
 
 class NotFittedError(RuntimeError):
-    """The model was asked before it was fitted."""
+    """The model was used before it was fitted."""
 
 
 class ClassicalModel:
-    """One task by one classical method, on the matrix that a `Design` makes.
+    """One task by one classical method, on the matrix of a `Design`.
 
-    Answers as the network's head of the same kind does: binary `[sample, 1]`, multiclass and multilabel one column for
-    each class or label, regression the estimates. NaN in the matrix means unknown: trees decide what to do with it
-    at each split, linear models take the training median.
+    Predicts as the network's head of the same kind: binary `[sample, 1]`, multiclass and multilabel one column per
+    class or label, regression the estimates. NaN in the matrix means unknown: trees learn a branch for it at each
+    split, linear models impute the training median.
 
-    The same data, configuration and seed give the same bits.
+    Deterministic for given data, configuration and seed.
     """
 
     def __init__(self, config: ClassicalConfig, columns: Sequence[str], blocks: Sequence[Block] = ()) -> None:
@@ -37,11 +37,11 @@ class ClassicalModel:
         self.columns = tuple(columns)
         self.blocks = tuple(blocks) or (Block("all", len(self.columns)),)
         if sum(block.columns for block in self.blocks) != len(self.columns):
-            raise ValueError(f"the blocks must hold each of the {len(self.columns)} columns once")
+            raise ValueError(f"the blocks must contain each of the {len(self.columns)} columns once")
         self.options: Options = {}
         self._preparation: Preparation | None = None
         self._estimators: list[Estimator] = []
-        self._answers: list[Answer] = []
+        self._predictors: list[Predictor] = []
 
     def fit(
         self,
@@ -50,16 +50,16 @@ class ClassicalModel:
         observed: Bool[np.ndarray, " sample"],
         subjects: Int[np.ndarray, " sample"] | None = None,
     ) -> ClassicalModel:
-        """Fit on the samples whose answer is observed; classes come one column each, 0 or 1.
+        """Fit on the samples with an observed target; classes are one-hot.
 
-        With `config.inner_folds`, hyper-parameters are chosen by cross-validation in which the samples of one subject
-        stay together. A label that never varies gets its constant.
+        With `config.inner_folds`, hyper-parameters are chosen by cross-validation grouped by subject. A constant label
+        gets a constant prediction.
         """
         self._check(x)
         if y.shape != (len(x), self.config.outputs):
             raise ValueError(f"targets must be [{len(x)}, {self.config.outputs}], not {list(y.shape)}")
         if not observed.any():
-            raise ValueError("no sample has an observed answer: there is nothing to fit")
+            raise ValueError("no sample has an observed target: there is nothing to fit")
         x, y = x[observed], y[observed]
         subjects = np.arange(len(x)) if subjects is None else subjects[observed]
         if FAMILIES[self.config.name].linear:
@@ -71,13 +71,13 @@ class ClassicalModel:
         return self
 
     def predict_proba(self, x: Float[np.ndarray, "sample column"]) -> Float[np.ndarray, "sample output"]:
-        """Give probabilities, or estimates for regression."""
+        """Return probabilities, or estimates for regression."""
         if not self._estimators:
             raise NotFittedError(f"{self.config.name} has not been fitted: call fit() first")
         self._check(x)
         if not len(x):
             return np.zeros((0, self.config.outputs))
-        return task_answers(self.config, self._estimators, self._answers, self.prepared(x))
+        return predict_task(self.config, self._estimators, self._predictors, self.prepared(x))
 
     @property
     def estimators(self) -> tuple[Estimator, ...]:
@@ -85,7 +85,7 @@ class ClassicalModel:
         return tuple(self._estimators)
 
     def rules(self) -> str:
-        """Give the decisions of a decision tree as text, with the names and units of the columns."""
+        """Return the rules of a decision tree as text, with the names and units of the columns."""
         if self.config.name != "decision_tree":
             raise ValueError(f"a {self.config.name} has no rules to print: fit a decision_tree")
         if not self._estimators:
@@ -93,7 +93,7 @@ class ClassicalModel:
         return "\n".join(tree_rules(estimator, self.columns) for estimator in self._estimators)
 
     def save(self, path: Path) -> None:
-        """Write the fitted model, atomically; no pickle is involved."""
+        """Write the fitted model, atomically and without pickle."""
         if not self._estimators:
             raise NotFittedError(f"{self.config.name} has not been fitted: call fit() first")
         saved = SavedModel(
@@ -103,33 +103,33 @@ class ClassicalModel:
 
     @classmethod
     def load(cls, path: Path) -> ClassicalModel:
-        """Read a fitted model; raises UntrustedModelError for a file that holds anything else."""
+        """Load a fitted model; raises UntrustedModelError if the file contains anything else."""
         saved = load_model(path)
         model = cls(saved.config, saved.columns, saved.blocks)
         model.options, model._preparation = saved.options, saved.preparation
         try:
             model._set_estimators(list(saved.estimators))
-        except UnsoundTreeError as problem:
-            raise UntrustedModelError(f"{path.name}: {problem}; do not use it") from problem
+        except InvalidTreeError as error:
+            raise UntrustedModelError(f"{path.name}: {error}; do not use it") from error
         return model
 
     def _set_estimators(self, estimators: list[Estimator]) -> None:
         self._estimators = estimators
-        self._answers = [answerer(estimator, len(self.columns)) for estimator in estimators]
+        self._predictors = [predictor(estimator, len(self.columns)) for estimator in estimators]
 
     def prepared(self, x: Float[np.ndarray, "sample column"]) -> Float[np.ndarray, "sample column"]:
-        """Give a matrix as the estimators see it: filled, centred and scaled for linear ones."""
+        """Return the matrix passed to the estimators: imputed and scaled for linear ones."""
         return x if self._preparation is None else self._preparation(x)
 
     def _check(self, x: np.ndarray) -> None:
         if x.ndim != 2 or x.shape[1] != len(self.columns):
             raise ValueError(f"the matrix must have {len(self.columns)} columns, not {list(x.shape[1:])}")
         if np.isinf(x).any():
-            raise ValueError("the matrix holds infinite values; unknown values are NaN")
+            raise ValueError("the matrix contains infinite values; unknown values are NaN")
 
 
 def _targets(config: ClassicalConfig, y: np.ndarray) -> list[np.ndarray]:
-    """Give the target of each estimator: one for all classes of a multiclass task, otherwise one for each output."""
+    """Return the target of each estimator: one for a multiclass task, otherwise one per output."""
     if config.kind == "multiclass":
         return [y.argmax(axis=1)]
     return list(y.T) if config.kind == "regression" else list((y > 0.5).astype(np.int64).T)

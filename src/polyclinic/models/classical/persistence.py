@@ -1,7 +1,6 @@
-"""Fitted scikit-learn models on disk through skops: no pickle, and nothing but the types that we know.
+"""Fitted scikit-learn models on disk through skops: without pickle, and with known types only.
 
-skops checks the type of everything it rebuilds. For the content of trees it cannot vouch; `flat_trees` checks it before
-anything is asked of them.
+skops checks types, but not the content of trees, which `flat_trees` checks before use.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
-"""Beyond what skops trusts by itself."""
+"""Types in addition to those that skops trusts."""
 VERSION = 1
 
 
 class UntrustedModelError(ValueError):
-    """A file is not a classical model of ours, or holds what no fitted model does."""
+    """A file is not a classical model, or contains unexpected objects."""
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """Everything that a fitted classical model is."""
+    """The complete state of a fitted classical model."""
 
     config: ClassicalConfig
     options: Options
@@ -45,7 +44,7 @@ class SavedModel:
 
 
 def save_model(path: Path, saved: SavedModel) -> None:
-    """Write the model, atomically; the same model gives the same bytes."""
+    """Write the model, atomically and reproducibly."""
     content: dict[str, Any] = {
         "version": VERSION,
         "config": saved.config.model_dump_json(),
@@ -61,18 +60,19 @@ def save_model(path: Path, saved: SavedModel) -> None:
 
 
 def load_model(path: Path) -> SavedModel:
-    """Read a model back.
+    """Load a model.
 
-    Raises UntrustedModelError for another type of content or another version.
+    Raises:
+        UntrustedModelError: the content has another type or version.
     """
     try:
         content = io.loads(path.read_bytes(), trusted=list(TRUSTED))
-    except UntrustedTypesFoundException as problem:
-        raise UntrustedModelError(f"{path.name} holds types that no classical model has: do not use it") from problem
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as problem:
-        raise UntrustedModelError(f"{path.name} is not a saved classical model, or is damaged") from problem
+    except UntrustedTypesFoundException as error:
+        raise UntrustedModelError(f"{path.name} contains types that no classical model has: do not use it") from error
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise UntrustedModelError(f"{path.name} is not a saved classical model, or is damaged") from error
     if not isinstance(content, dict) or content.get("version") != VERSION:
-        raise UntrustedModelError(f"{path.name} is not a classical model of version {VERSION}: fit it anew")
+        raise UntrustedModelError(f"{path.name} is not a classical model of version {VERSION}: fit it again")
     preparation = Preparation(*content["preparation"]) if "preparation" in content else None
     return SavedModel(
         ClassicalConfig.model_validate_json(content["config"]),

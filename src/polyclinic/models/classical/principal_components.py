@@ -1,4 +1,4 @@
-"""Many alike numbers as a few: principal components, fitted on training samples."""
+"""Principal components, fitted on training samples."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sklearn.utils.extmath import randomized_svd
 
 @dataclass(frozen=True)
 class Components:
-    """Projects rows onto the directions in which training rows vary most (Halko 2011, arXiv 0909.4061)."""
+    """Projection onto the principal components of the training rows (Halko 2011, arXiv 0909.4061)."""
 
     centre: Float[np.ndarray, " feature"]
     directions: Float[np.ndarray, "component feature"]
 
     @classmethod
     def fit(cls, rows: Float[np.ndarray, "sample feature"], most: int) -> Components:
-        """Find at most `most` directions; fewer where there are fewer samples or features, none without samples."""
+        """Fit at most `most` components; fewer with fewer samples or features, none without samples."""
         centre = rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1])
         count = min(most, len(rows) - 1, rows.shape[1])
         if count < 1:
@@ -35,12 +35,12 @@ class Components:
         return projected
 
     def state(self) -> dict[str, Any]:
-        """Give the state as JSON values; numbers are packed, so that they survive to the bit in a short text."""
+        """Return the state as JSON values; numbers are base64-encoded, to be exact and short."""
         return {"centre": _packed(self.centre), "directions": _packed(self.directions)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Components:
-        """Rebuild the components that gave `state`."""
+        """Rebuild components from their state."""
         centre = _unpacked(state["centre"])
         return cls(centre, _unpacked(state["directions"]).reshape(-1, len(centre)))
 

@@ -1,4 +1,4 @@
-"""A decision tree in words."""
+"""Decision trees as text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,9 @@ LEAF = -1
 
 
 def tree_rules(estimator: Any, columns: Sequence[str]) -> str:
-    """Write the tree as indented questions; each leaf says what it answers and how many training samples reached it.
+    """Format the tree as indented conditions; each leaf has its prediction and number of training samples.
 
-    An unknown value goes where the tree sends it: the branch that says "or unknown".
+    Unknown values take the branch marked "or unknown".
     """
     if not hasattr(estimator, "tree_"):
         return f"always: class {estimator.classes_[0]}"
@@ -24,7 +24,7 @@ def _write(estimator: Any, columns: Sequence[str], node: int, indent: str, lines
     tree = estimator.tree_
     left, right = tree.children_left[node], tree.children_right[node]
     if left == LEAF:
-        lines.append(f"{indent}→ {_answer(estimator, node)} ({tree.n_node_samples[node]} samples)")
+        lines.append(f"{indent}→ {_prediction(estimator, node)} ({tree.n_node_samples[node]} samples)")
         return
     name, threshold = columns[tree.feature[node]], tree.threshold[node]
     unknown_left = bool(tree.missing_go_to_left[node])
@@ -33,13 +33,14 @@ def _write(estimator: Any, columns: Sequence[str], node: int, indent: str, lines
         _write(estimator, columns, child, indent + "  ", lines)
 
 
-def _answer(estimator: Any, node: int) -> str:
+def _prediction(estimator: Any, node: int) -> str:
     value = np.atleast_1d(estimator.tree_.value[node, 0])
     if not hasattr(estimator, "classes_"):
         return f"{value[0]:.4g}"
-    chances = value / value.sum()
+    probabilities = value / value.sum()
     if list(estimator.classes_) == [0, 1]:
-        return f"{100 * chances[1]:.0f} %"
+        return f"{100 * probabilities[1]:.0f} %"
     return ", ".join(
-        f"class {name}: {100 * chance:.0f} %" for name, chance in zip(estimator.classes_, chances, strict=True)
+        f"class {name}: {100 * probability:.0f} %"
+        for name, probability in zip(estimator.classes_, probabilities, strict=True)
     )

@@ -1,8 +1,8 @@
-"""Answers that mean what they say, and thresholds at which they become calls: both learnt on validation subjects.
+"""Calibration of predictions, fitted on validation subjects.
 
-Temperature (Guo 2017, arXiv 1706.04599) stretches the scores of `links`; Platt (1999) stretches and shifts them;
-isotonic (Zadrozny & Elkan 2002) bends them by any rising staircase. With several classes, Platt's shift is one for
-each class (Alexandari 2020, arXiv 1901.06852), and isotonic works on each class against the rest.
+Temperature scaling (Guo 2017, arXiv 1706.04599) scales the scores of `link_functions`; Platt (1999) scales and shifts
+them; isotonic regression (Zadrozny & Elkan 2002) applies a non-decreasing step function. With several classes, Platt
+has one shift per class (Alexandari 2020, arXiv 1901.06852), and isotonic works on each class against the rest.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 from sklearn.isotonic import IsotonicRegression
 
-from polyclinic.models.ensemble.link_functions import LINKS, ObservedTargets, log_odds, seen
+from polyclinic.models.ensemble.link_functions import LINKS, ObservedTargets, log_odds, observed_targets
 from polyclinic.models.network.config import TaskKind
 
 Method = Literal["temperature", "platt", "isotonic", "none"]
 METHODS: tuple[Method, ...] = ("temperature", "platt", "isotonic", "none")
-LEAST_SLOPE = 0.01
-"""A model whose answers point the wrong way on the validation subjects is flattened, not reversed."""
+MIN_SLOPE = 0.01
+"""A model that ranks the validation subjects in reverse is flattened, not inverted."""
 
 
 @dataclass(frozen=True)
 class Calibrator:
-    """From a model's answers to calibrated answers of the same shape: scores → slope · scores + shift, or a staircase.
+    """Map predictions to calibrated ones of the same shape: scores → slope · scores + shift, or a step function.
 
-    Calibrators rise: a higher answer never becomes a lower one (of a class against the rest, before they are made to
-    add up to one).
+    Calibrators are non-decreasing (for several classes: before normalisation).
     """
 
     kind: TaskKind
@@ -50,23 +49,24 @@ class Calibrator:
         method: Method = "platt",
         bins: Sequence[float] = (),
     ) -> Calibrator:
-        """Learn from validation samples; `bins` are the ends of the bins of time to event.
+        """Fit to validation samples; `bins` are the ends of the bins of time to event.
 
-        What cannot be learnt is left alone: an output of which nothing varies, or a method "none".
+        An output whose targets do not vary is left unchanged, as is everything with the method "none".
         """
         if method not in METHODS:
             raise ValueError(f"unknown calibration {method!r}: choose from {', '.join(METHODS)}")
         if kind == "regression" and method == "temperature":
-            raise ValueError("a temperature says nothing of numbers: calibrate regression by platt or isotonic")
+            raise ValueError("temperature scaling does not apply to regression: use platt or isotonic")
         if method == "none" or not observed.any():
             return cls(kind, "none")
-        scores, happened = LINKS[kind].scores(answers), seen(kind, targets, observed, bins)
+        scores, events = LINKS[kind].scores(answers), observed_targets(kind, targets, observed, bins)
         if method == "isotonic":
-            return cls(kind, method, steps=tuple(_staircase(kind, *one) for one in _outputs(kind, scores, happened)))
+            steps = tuple(_steps(kind, *output) for output in _outputs(kind, scores, events))
+            return cls(kind, method, steps=steps)
         if kind == "multiclass":
-            slope, shift = _fit_classes(scores[observed], happened.happened[observed], method == "platt")
+            slope, shift = _fit_classes(scores[observed], events.happened[observed], method == "platt")
             return cls(kind, method, (slope,) * len(shift), shift)
-        lines = [_line(kind, method, *one) for one in _outputs(kind, scores, happened)]
+        lines = [_line(kind, method, *output) for output in _outputs(kind, scores, events)]
         return cls(kind, method, tuple(slope for slope, _ in lines), tuple(shift for _, shift in lines))
 
     def __call__(self, answers: Float[np.ndarray, "sample output"]) -> Float[np.ndarray, "sample output"]:
@@ -76,46 +76,47 @@ class Calibrator:
         link = LINKS[self.kind]
         scores = link.scores(answers)
         if self.method == "isotonic":
-            bent = self._bent(scores)
+            calibrated = self._interpolate(scores)
             if self.kind != "multiclass":
-                return link.answers(bent)
-            chances = np.exp(bent)
-            return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+                return link.answers(calibrated)
+            probabilities = np.exp(calibrated)
+            return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))
         return link.answers(scores * np.array(self.slope) + np.array(self.shift))
 
-    def _bent(self, scores: np.ndarray) -> np.ndarray:
-        """Walk each output up its staircase; the bins of a survival curve share one."""
+    def _interpolate(self, scores: np.ndarray) -> np.ndarray:
+        """Apply the step function of each output; the bins of a survival curve share one."""
         columns = [np.interp(column, *self.steps[i % len(self.steps)]) for i, column in enumerate(scores.T)]
         return np.stack(columns, axis=1)
 
     def state(self) -> dict[str, Any]:
-        """Give the state as JSON values."""
+        """Return the state as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Calibrator:
-        """Rebuild the calibrator that gave `state`."""
+        """Rebuild a calibrator from its state."""
         steps = tuple((tuple(x), tuple(y)) for x, y in state["steps"])
         return cls(state["kind"], state["method"], tuple(state["slope"]), tuple(state["shift"]), steps)
 
 
-def calibrated_by_each(
+def calibrate_with_each(
     calibrators: Sequence[Calibrator], answers: Float[np.ndarray, "sample output"]
 ) -> Float[np.ndarray, "calibrator sample output"]:
-    """Calibrate the same answers by several calibrators of one kind and method."""
+    """Calibrate the same predictions with several calibrators of one kind and method."""
     first = calibrators[0]
     if first.method in ("none", "isotonic"):
-        return np.stack([one(answers) for one in calibrators])
+        return np.stack([calibrator(answers) for calibrator in calibrators])
     link = LINKS[first.kind]
-    slopes, shifts = (np.array([getattr(one, name) for one in calibrators])[:, None] for name in ("slope", "shift"))
+    slopes = np.array([calibrator.slope for calibrator in calibrators])[:, None]
+    shifts = np.array([calibrator.shift for calibrator in calibrators])[:, None]
     return np.asarray(link.answers(link.scores(answers) * slopes + shifts))
 
 
-def _outputs(kind: TaskKind, scores: np.ndarray, what: ObservedTargets) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Give scores and events of each output that is calibrated by itself; the bins of one curve are taken together."""
+def _outputs(kind: TaskKind, scores: np.ndarray, targets: ObservedTargets) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return scores and events of each separately calibrated output; the bins of one curve are calibrated together."""
     if kind == "time_to_event":
-        return [(scores[what.known], what.happened[what.known])]
-    columns = zip(scores.T, what.happened.T, what.known.T, strict=True)
+        return [(scores[targets.known], targets.happened[targets.known])]
+    columns = zip(scores.T, targets.happened.T, targets.known.T, strict=True)
     return [(column[known], happened[known]) for column, happened, known in columns]
 
 
@@ -123,16 +124,16 @@ def _line(kind: TaskKind, method: Method, scores: np.ndarray, happened: np.ndarr
     if kind == "regression":
         return _least_squares(scores, happened)
     if len(np.unique(happened)) < 2:
-        return 1.0, 0.0  # nothing varies
-    return _logistic_line(scores, _softened(happened), method == "platt")
+        return 1.0, 0.0  # the targets do not vary
+    return _logistic_line(scores, _smoothed(happened), method == "platt")
 
 
-def _softened(happened: np.ndarray) -> np.ndarray:
-    """Draw the targets off 0 and 1 as Platt does, so that classes that the scores separate give a finite slope."""
+def _smoothed(happened: np.ndarray) -> np.ndarray:
+    """Smooth the targets as Platt does, so that separable classes give a finite slope."""
     positive = happened.sum()
     high, low = (positive + 1) / (positive + 2), 1 / (len(happened) - positive + 2)
-    softened: np.ndarray = np.where(happened > 0.5, high, low)
-    return softened
+    smoothed: np.ndarray = np.where(happened > 0.5, high, low)
+    return smoothed
 
 
 def _logistic_line(scores: np.ndarray, targets: np.ndarray, shifted: bool) -> tuple[float, float]:
@@ -142,7 +143,7 @@ def _logistic_line(scores: np.ndarray, targets: np.ndarray, shifted: bool) -> tu
         slopes = np.array([(error * scores).mean(), error.mean() * shifted])
         return float((np.logaddexp(0, fitted) - targets * fitted).mean()), slopes
 
-    bounds = [(LEAST_SLOPE, 100.0), (None, None)]
+    bounds = [(MIN_SLOPE, 100.0), (None, None)]
     slope, shift = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds).x
     return float(slope), float(shift)
 
@@ -150,7 +151,7 @@ def _logistic_line(scores: np.ndarray, targets: np.ndarray, shifted: bool) -> tu
 def _least_squares(scores: np.ndarray, numbers: np.ndarray) -> tuple[float, float]:
     if len(numbers) < 2 or np.ptp(scores) == 0:
         return 1.0, 0.0
-    slope = max(LEAST_SLOPE, float(np.cov(scores, numbers)[0, 1] / scores.var(ddof=1)))
+    slope = max(MIN_SLOPE, float(np.cov(scores, numbers)[0, 1] / scores.var(ddof=1)))
     return slope, float(numbers.mean() - slope * scores.mean())
 
 
@@ -165,19 +166,19 @@ def _fit_classes(scores: np.ndarray, classes: np.ndarray, shifted: bool) -> tupl
         return float(-(targets * fitted).sum() / len(scores)), gradient
 
     start = np.concatenate([[1.0], np.zeros(count)])
-    bounds = [(LEAST_SLOPE, 100.0), *((None, None) for _ in range(count))]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return float(found[0]), tuple(float(shift) for shift in found[1:])
+    bounds = [(MIN_SLOPE, 100.0), *((None, None) for _ in range(count))]
+    solution = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return float(solution[0]), tuple(float(shift) for shift in solution[1:])
 
 
-def _staircase(kind: TaskKind, scores: np.ndarray, happened: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Fit a rising staircase; rates stay as far from 0 and 1 as one sample more of either kind would put them."""
+def _steps(kind: TaskKind, scores: np.ndarray, happened: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Fit a non-decreasing step function; rates are bounded as if there were one more sample of either kind."""
     if len(scores) < 2 or np.ptp(scores) == 0:
         return (0.0, 1.0), (0.0, 1.0)
     fitted = IsotonicRegression(out_of_bounds="clip").fit(scores, happened)
     heights = fitted.y_thresholds_
     if kind != "regression":
-        least = 1 / (len(scores) + 2)
-        heights = heights.clip(least, 1 - least)
+        bound = 1 / (len(scores) + 2)
+        heights = heights.clip(bound, 1 - bound)
         heights = np.log(heights) if kind == "multiclass" else log_odds(heights)
     return tuple(map(float, fitted.X_thresholds_)), tuple(map(float, heights))

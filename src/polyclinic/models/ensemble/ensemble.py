@@ -1,4 +1,4 @@
-"""Several models that answer as one: the networks of the folds, classical models, and how they are combined."""
+"""Ensembles of the networks of all folds and classical models, with their combination and calibration."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ NETWORK = "network"
 
 
 class Answers(NamedTuple):
-    """What an ensemble says of one task: calibrated answers, and each member's own."""
+    """Calibrated predictions of an ensemble for one task, and those of each member."""
 
     answers: Float[np.ndarray, "sample output"]
     members: dict[str, MemberPrediction]
 
 
 class EnsemblePredictions(NamedTuple):
-    """What everyone who is asked says of some samples, before it is combined."""
+    """Predictions of the members for some samples, before they are combined."""
 
     member_predictions: dict[str, dict[str, MemberPrediction]]  # by task, then member
     present: Present
-    network_predictions: NetworkPredictions | None  # None: there is no network
+    network_predictions: NetworkPredictions | None  # None without a network
 
 
 @dataclass
 class TaskEnsemble:
-    """How one task is answered: its classical members, their combination with the network, calibration, threshold."""
+    """The ensemble of one task: classical members, combination with the network, calibration, thresholds."""
 
     kind: str
     members: dict[str, Member] = field(default_factory=dict)
@@ -50,22 +50,22 @@ class TaskEnsemble:
     def combine(
         self, member_predictions: Mapping[str, MemberPrediction], present: Present
     ) -> Float[np.ndarray, "sample output"]:
-        """Combine the members' opinions and calibrate; whoever has no weight is not heard, asked or not."""
+        """Combine the members' predictions and calibrate; zero-weight members are ignored."""
         combined = self.mix(member_predictions, present)
         return combined if self.calibrator is None else self.calibrator(combined)
 
     def mix(
         self, member_predictions: Mapping[str, MemberPrediction], present: Present
     ) -> Float[np.ndarray, "sample output"]:
-        """Combine the members' opinions, without calibration."""
+        """Combine the members' predictions, without calibration."""
         if self.combination is None:
             return next(iter(member_predictions.values())).answers
-        predictions = self.combination.nonzero_members(member_predictions, present)
-        answers = {name: member_predictions[name].answers for name in predictions}
-        return self.combination(answers, {name: member_predictions[name].able for name in predictions}, present)
+        names = self.combination.nonzero_members(member_predictions, present)
+        answers = {name: member_predictions[name].answers for name in names}
+        return self.combination(answers, {name: member_predictions[name].able for name in names}, present)
 
-    def asked(self, present: Present, every_member: bool) -> list[str]:
-        """Give the classical members whose opinion is needed, or all that are there."""
+    def required_members(self, present: Present, every_member: bool) -> list[str]:
+        """Return the classical members with a weight, or all of them."""
         if every_member or self.combination is None:
             return list(self.members)
         return self.combination.nonzero_members(self.members, present)
@@ -73,13 +73,13 @@ class TaskEnsemble:
 
 @dataclass
 class Ensemble:
-    """The networks of the folds, whose answers are averaged, and what answers each task beside them."""
+    """The networks of the folds, whose predictions are averaged, and the ensemble of each task."""
 
     networks: list[UnifiedModel]
     tasks: dict[str, TaskEnsemble]
 
     def answer(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> dict[str, Answers]:
-        """Answer every task for every sample; members without weight are asked only if `every_member`."""
+        """Predict every task for every sample; zero-weight members predict only if `every_member`."""
         predictions = self.predict(arrays, every_member)
         return {
             name: Answers(
@@ -90,34 +90,34 @@ class Ensemble:
         }
 
     def predict(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> EnsemblePredictions:
-        """Ask the networks and the classical members, and combine nothing yet."""
+        """Return the predictions of the networks and the classical members, not combined."""
         network_predictions = (
             predict_each_network(self.networks, arrays, self._stacked_networks) if self.networks else None
         )
         network = averaged(network_predictions) if network_predictions else {}
-        shown, present = DesignCache(arrays), presence_of(arrays)
+        designs, present = DesignCache(arrays), presence_of(arrays)
         member_predictions = {
-            name: self._member_predictions(task, network.get(name), shown, present, every_member)
+            name: self._member_predictions(task, network.get(name), designs, present, every_member)
             for name, task in self.tasks.items()
         }
         return EnsemblePredictions(member_predictions, present, network_predictions)
 
     def bins(self, task: str) -> tuple[float, ...]:
-        """Give the ends of the bins of a time-to-event task."""
+        """Return the ends of the bins of a time-to-event task."""
         return self.networks[0].config.heads[task].bins if self.networks else ()
 
     @property
     def designs(self) -> list[Design]:
-        """The designs of all members, each once."""
+        """The distinct designs of all members."""
         members = (member for task in self.tasks.values() for member in task.members.values())
         return list({id(member.design): member.design for member in members}.values())
 
     @cached_property
     def _stacked_networks(self) -> StackedNetworks | None:
-        """The networks as one, where there are several and they can be asked so."""
+        """The stacked networks, if there are several and they support it."""
         return (
             StackedNetworks(self.networks)
-            if len(self.networks) > 1 and StackedNetworks.can_be_made_of(self.networks)
+            if len(self.networks) > 1 and StackedNetworks.supports(self.networks)
             else None
         )
 
@@ -125,12 +125,12 @@ class Ensemble:
         self,
         task: TaskEnsemble,
         network: MemberPrediction | None,
-        shown: DesignCache,
+        designs: DesignCache,
         present: Present,
         every_member: bool,
     ) -> dict[str, MemberPrediction]:
         member_predictions = {} if network is None else {NETWORK: network}
         if every_member or task.combination is not None or network is None:
-            members = {name: task.members[name] for name in task.asked(present, every_member)}
-            member_predictions |= {name: member.predict(shown[member.design]) for name, member in members.items()}
+            members = {name: task.members[name] for name in task.required_members(present, every_member)}
+            member_predictions |= {name: member.predict(designs[member.design]) for name, member in members.items()}
         return member_predictions

@@ -1,8 +1,7 @@
-"""The answers to each kind of task on a scale without bounds, where they can be averaged, stretched and shifted.
+"""Link functions: predictions of each kind of task ↔ unbounded scores, which can be averaged, scaled and shifted.
 
-Each answer becomes scores, and scores become answers again: log-odds for probabilities, logarithms for classes that
-add up to one, log-odds of each bin's hazard for the risk over time, the number itself for regression. The same table
-says what was observed in terms of those scores.
+Scores are log-odds of probabilities, logarithms of the probabilities of exclusive classes, log-odds of each bin's
+hazard for the risk over time, and the number itself for regression.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +14,12 @@ from scipy.special import expit, log_softmax, logit, softmax
 
 from polyclinic.models.network.config import TaskKind
 
-SURE = 1e-6
-"""No probability counts as nearer to 0 or 1 than this."""
+MIN_PROBABILITY = 1e-6
+"""Probabilities are clipped to this distance from 0 and 1."""
 
 
 class ObservedTargets(NamedTuple):
-    """What happened, for each score; where `known` is False, `happened` means nothing."""
+    """The target of each score; where `known` is False, `happened` is meaningless."""
 
     happened: Float[np.ndarray, "sample output"]
     known: Bool[np.ndarray, "sample output"]
@@ -28,24 +27,24 @@ class ObservedTargets(NamedTuple):
 
 @dataclass(frozen=True)
 class Link:
-    """From answers to scores and back."""
+    """A link function and its inverse."""
 
     scores: Callable[[np.ndarray], np.ndarray]
     answers: Callable[[np.ndarray], np.ndarray]
 
 
 def log_odds(probabilities: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Give finite log-odds."""
-    return np.asarray(logit(np.clip(probabilities, SURE, 1 - SURE)))
+    """Return finite log-odds."""
+    return np.asarray(logit(np.clip(probabilities, MIN_PROBABILITY, 1 - MIN_PROBABILITY)))
 
 
 def _log_classes(probabilities: np.ndarray) -> np.ndarray:
-    return np.asarray(log_softmax(np.log(np.clip(probabilities, SURE, 1)), axis=-1))
+    return np.asarray(log_softmax(np.log(np.clip(probabilities, MIN_PROBABILITY, 1)), axis=-1))
 
 
 def _hazard_odds(risk: np.ndarray) -> np.ndarray:
-    free = 1 - np.clip(np.concatenate([np.zeros_like(risk[..., :1]), risk], axis=-1), 0, 1 - SURE)
-    return log_odds(1 - free[..., 1:] / free[..., :-1])
+    survival = 1 - np.clip(np.concatenate([np.zeros_like(risk[..., :1]), risk], axis=-1), 0, 1 - MIN_PROBABILITY)
+    return log_odds(1 - survival[..., 1:] / survival[..., :-1])
 
 
 def _risk(hazard_odds: np.ndarray) -> np.ndarray:
@@ -62,16 +61,16 @@ LINKS: Mapping[TaskKind, Link] = {
 }
 
 
-def seen(
+def observed_targets(
     kind: TaskKind,
     targets: Float[np.ndarray, "sample number"],
     observed: Bool[np.ndarray, " sample"],
     bins: Sequence[float] = (),
 ) -> ObservedTargets:
-    """Say what is known of each score's event.
+    """Return the target of each score.
 
-    Of time to event, `targets` are duration and whether it ended in the event, and `bins` the ends of the bins: a bin
-    is known if the sample had its event in it, or was still without event and under observation for half of it.
+    For time to event, `targets` are duration and event indicator, and `bins` the ends of the bins: a bin is known if
+    the event happened in it, or if the sample was followed up without event for at least half of it.
     """
     if kind != "time_to_event":
         return ObservedTargets(targets.astype(np.float64), np.repeat(observed[:, None], targets.shape[1], axis=1))

@@ -1,4 +1,4 @@
-"""Classical members of an ensemble, and what they read."""
+"""Classical members of an ensemble, and their inputs."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from polyclinic.models.ensemble.stacker_by_subset import Present
 
 
 class MemberPrediction(NamedTuple):
-    """What one member says of one task, and of which samples it can say anything."""
+    """One member's predictions for one task, and the samples that it can predict."""
 
     answers: Float[np.ndarray, "sample output"]
     able: Bool[np.ndarray, " sample"]
 
 
 class DesignRows(NamedTuple):
-    """What members of one design are shown: their matrix, None where nobody is able to answer, and who is."""
+    """Design matrix (None if no row is usable) and the mask of usable rows."""
 
     matrix: Float[np.ndarray, "sample column"] | None
     able: Bool[np.ndarray, " sample"]
 
     @classmethod
-    def through(cls, design: Design, arrays: Mapping[str, Arrays]) -> Self:
-        """Make the design's matrix of some samples."""
+    def of(cls, design: Design, arrays: Mapping[str, Arrays]) -> Self:
+        """Compute the design's matrix of some samples."""
         able = design.able(arrays)
         return cls(design.matrix(arrays) if able.any() else None, able)
 
-    def some(self, rows: Int[np.ndarray, " row"]) -> Self:
-        """Keep some samples."""
+    def select(self, rows: Int[np.ndarray, " row"]) -> Self:
+        """Select some samples."""
         return type(self)(None if self.matrix is None else self.matrix[rows], self.able[rows])
 
-    def keeping(self, design: Design, present: Present, members: Collection[str]) -> Self:
-        """Give what the samples show if only the modalities `members` had been recorded."""
+    def restricted_to(self, design: Design, present: Present, members: Collection[str]) -> Self:
+        """Return the rows as if only the modalities `members` had been recorded."""
         kept = [present[modality] for modality in design.modalities if modality in members]
         able = np.logical_or.reduce(kept) if kept else np.zeros_like(self.able)
         if self.matrix is None or not able.any():
@@ -49,35 +49,35 @@ class DesignRows(NamedTuple):
 
 @dataclass
 class Member:
-    """A classical model and the design of its matrix; able to answer where any of its modalities is present."""
+    """A classical model and its design; it can predict samples with any of the design's modalities."""
 
     model: ClassicalModel
     design: Design
 
     def prediction(self, arrays: Mapping[str, Arrays]) -> MemberPrediction:
-        """Answer for each sample."""
-        return self.predict(DesignRows.through(self.design, arrays))
+        """Predict from arrays."""
+        return self.predict(DesignRows.of(self.design, arrays))
 
-    def predict(self, seen: DesignRows) -> MemberPrediction:
-        """Answer for each sample from what its design shows."""
-        if seen.matrix is None:
-            return MemberPrediction(np.zeros((len(seen.able), self.model.config.outputs)), seen.able)
-        return MemberPrediction(self.model.predict_proba(seen.matrix), seen.able)
+    def predict(self, rows: DesignRows) -> MemberPrediction:
+        """Predict from the rows of its design."""
+        if rows.matrix is None:
+            return MemberPrediction(np.zeros((len(rows.able), self.model.config.outputs)), rows.able)
+        return MemberPrediction(self.model.predict_proba(rows.matrix), rows.able)
 
 
 def presence_of(arrays: Mapping[str, Arrays]) -> dict[str, Bool[np.ndarray, " sample"]]:
-    """Tell by modality which samples have it."""
-    return {modality: np.asarray(one["present"], dtype=bool) for modality, one in arrays.items()}
+    """Return a mask of the samples that have each modality."""
+    return {modality: np.asarray(own["present"], dtype=bool) for modality, own in arrays.items()}
 
 
 class DesignCache:
-    """What members are shown of some samples; a design that several members share is made once."""
+    """The rows of some samples for each design, computed once per design."""
 
     def __init__(self, arrays: Mapping[str, Arrays]) -> None:
         self._arrays = arrays
-        self._seen: dict[int, DesignRows] = {}
+        self._rows: dict[int, DesignRows] = {}
 
     def __getitem__(self, design: Design) -> DesignRows:
-        if id(design) not in self._seen:
-            self._seen[id(design)] = DesignRows.through(design, self._arrays)
-        return self._seen[id(design)]
+        if id(design) not in self._rows:
+            self._rows[id(design)] = DesignRows.of(design, self._arrays)
+        return self._rows[id(design)]

@@ -1,4 +1,4 @@
-"""Predictions of the networks of all folds, averaged, or each by itself."""
+"""Predictions of the networks of all folds, averaged or separate."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from polyclinic.models.ensemble.stacked_networks import NetworkOutputs, StackedN
 from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.unified import UnifiedModel
 
-ROWS_AT_ONCE = 256
+BATCH_ROWS = 256
 
-
-FEW = 8
-"""Samples, up to which the networks are asked at once; of more, each network has enough to do."""
+MAX_STACKED_ROWS = 8
+"""Number of samples up to which stacked networks are faster."""
 
 
 class NetworkPredictions(NamedTuple):
-    """What each network says by itself, of which samples any can say something, and where each places them."""
+    """Predictions and latents of each network, and the samples that can be predicted."""
 
     answers: dict[str, Float[np.ndarray, "network sample output"]]  # by task
     able: Bool[np.ndarray, " sample"]
@@ -36,15 +35,15 @@ def average_network_predictions(
     stacked: StackedNetworks | None = None,
     rows: Int[np.ndarray, " row"] | None = None,
 ) -> dict[str, MemberPrediction]:
-    """Average the networks' answers to each task, of all samples or some; they can answer where anything is present.
+    """Average the networks' predictions of each task for all samples or `rows`; samples without input are not able.
 
-    `stacked` is the networks as one, to answer for few samples.
+    `stacked` is used for few samples.
     """
     return averaged(predict_each_network(networks, arrays, stacked, rows))
 
 
 def averaged(network_predictions: NetworkPredictions) -> dict[str, MemberPrediction]:
-    """Average what each network says."""
+    """Average over the networks."""
     return {
         task: MemberPrediction(answers.mean(axis=0), network_predictions.able)
         for task, answers in network_predictions.answers.items()
@@ -57,16 +56,16 @@ def predict_each_network(
     stacked: StackedNetworks | None = None,
     rows: Int[np.ndarray, " row"] | None = None,
 ) -> NetworkPredictions:
-    """Ask each network about all samples or some; see `average_network_predictions`."""
+    """Return the predictions of each network; see `average_network_predictions`."""
     first = networks[0]
     read = {m: {name: arrays[m][name] for name in (*names, "present")} for m, names in first.reads.items()}
     able = np.logical_or.reduce([arrays["present"] for arrays in read.values()])
     rows = np.arange(len(able)) if rows is None else rows
     parts: list[NetworkOutputs] = []
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        batch = Batch.from_arrays(read, rows[start : start + ROWS_AT_ONCE])
-        few = stacked is not None and len(rows) <= FEW
-        parts.append(stacked.predict(batch) if stacked is not None and few else _in_turn(networks, batch))
+    for start in range(0, len(rows), BATCH_ROWS):
+        batch = Batch.from_arrays(read, rows[start : start + BATCH_ROWS])
+        use_stacked = stacked is not None and len(rows) <= MAX_STACKED_ROWS
+        parts.append(stacked.predict(batch) if stacked is not None and use_stacked else _sequentially(networks, batch))
     answers = {
         task: torch.cat([part.answers[task] for part in parts], dim=1).double().numpy()
         for task in (first.heads if parts else ())
@@ -75,9 +74,9 @@ def predict_each_network(
     return NetworkPredictions(answers, able[rows], latents.double().numpy())
 
 
-def _in_turn(networks: Sequence[UnifiedModel], batch: Batch) -> NetworkOutputs:
+def _sequentially(networks: Sequence[UnifiedModel], batch: Batch) -> NetworkOutputs:
     with torch.inference_mode():
         outputs = [network(batch) for network in networks]
-        said = [network.probabilities(one) for network, one in zip(networks, outputs, strict=True)]
-    answers = {task: torch.stack([one[task] for one in said]) for task in said[0]}
-    return NetworkOutputs(answers, torch.stack([one.latent for one in outputs]))
+        predicted = [network.probabilities(own) for network, own in zip(networks, outputs, strict=True)]
+    answers = {task: torch.stack([own[task] for own in predicted]) for task in predicted[0]}
+    return NetworkOutputs(answers, torch.stack([own.latent for own in outputs]))

@@ -1,8 +1,7 @@
-"""Several networks of one form that are asked at once.
+"""Simultaneous inference of several networks of one architecture.
 
-To answer for one patient, a network calls a few hundred small operations, which take longer to call than to compute.
-Here each is called once for all networks, over their stacked weights (`torch.func.vmap`): the networks of five folds
-answer in the time of two.
+For one patient, a network runs a few hundred small operations, dominated by call overhead. Here each is called once
+for all networks, over their stacked weights (`torch.func.vmap`): five networks take the time of two.
 """
 
 from __future__ import annotations
@@ -23,52 +22,52 @@ from polyclinic.models.network.unified import UnifiedModel
 
 
 class NetworkOutputs(NamedTuple):
-    """What several networks say of a batch, each for itself."""
+    """Outputs of several networks for a batch."""
 
     answers: dict[str, Float[Tensor, "network batch output"]]  # by task: probabilities or estimates
     latents: Float[Tensor, "network batch width"]
 
 
 class StackedNetworks:
-    """Networks of one configuration, in evaluation mode, with their weights stacked; threads take turns.
+    """Networks of one configuration, in evaluation mode, with stacked weights; thread-safe by a lock.
 
-    What is not learnt and the same in all of them (frozen backbones, tables about their inputs) is kept once.
+    Fixed tensors that are equal in all of them (frozen backbones, input tables) are stored once.
     """
 
     def __init__(self, networks: Sequence[UnifiedModel]) -> None:
-        members = [_tensors(_Answering(network)) for network in networks]
+        members = [_tensors(_Predictor(network)) for network in networks]
         first, others = members[0], members[1:]
         fixed = (name for name, tensor in first.items() if not tensor.requires_grad)
         self._shared = {name: first[name] for name in fixed if all(torch.equal(first[name], o[name]) for o in others)}
         own = first.keys() - self._shared.keys()
         self._stacked = {name: torch.stack([member[name].detach() for member in members]) for name in own}
-        self._form = deepcopy(_Answering(networks[0])).to("meta").eval()
-        self._turn = Lock()
+        self._template = deepcopy(_Predictor(networks[0])).to("meta").eval()
+        self._lock = Lock()
 
     @staticmethod
-    def can_be_made_of(networks: Sequence[UnifiedModel]) -> bool:
-        """Tell whether the networks' encoders can run over stacked weights."""
+    def supports(networks: Sequence[UnifiedModel]) -> bool:
+        """Return whether all encoders of the networks support stacked weights."""
         return all(network.encoder(modality).stackable for network in networks for modality in network.modalities)
 
     def __call__(self, batch: Batch) -> dict[str, Float[Tensor, "network batch output"]]:
-        """Give what each network answers to each task: probabilities or estimates, without gradients."""
+        """Return each network's probabilities or estimates of each task, without gradients."""
         return self.predict(batch).answers
 
     def predict(self, batch: Batch) -> NetworkOutputs:
-        """Give what each network answers, and the latent that its answers rest on, without gradients."""
+        """Return each network's outputs, without gradients."""
 
         def answers(own: dict[str, Tensor]) -> NetworkOutputs:
             weights = {**self._shared, **own}
-            said: NetworkOutputs = functional_call(self._form, weights, (batch,), tie_weights=False)
-            return said
+            outputs: NetworkOutputs = functional_call(self._template, weights, (batch,), tie_weights=False)
+            return outputs
 
-        # Of the ways to compute attention, only the plain one computes several networks' at once.
-        with self._turn, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
+        # Only the plain attention backend supports vmap.
+        with self._lock, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
             return vmap(answers)(self._stacked)
 
 
-class _Answering(nn.Module):
-    """A network whose call gives probabilities, and its latent."""
+class _Predictor(nn.Module):
+    """A network that returns probabilities and its latent."""
 
     def __init__(self, network: UnifiedModel) -> None:
         super().__init__()

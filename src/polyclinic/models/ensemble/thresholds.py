@@ -1,4 +1,4 @@
-"""Operating thresholds from out-of-fold predictions: by sensitivity, or by utility."""
+"""Operating thresholds from out-of-fold predictions, by sensitivity or by utility."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 @dataclass(frozen=True)
 class Utility:
-    """What each kind of call is worth, in any one unit; by default a missed case weighs four false alarms."""
+    """Utility of each kind of prediction, in any unit; by default a false negative costs four false positives."""
 
     true_positive: float = 0.0
     false_positive: float = -1.0
@@ -19,31 +19,32 @@ class Utility:
 
     @classmethod
     def of(cls, harm_to_benefit: float) -> Utility:
-        """Weigh the harm of a false alarm against the benefit of a true one, which is 1 (Vickers & Elkin 2006)."""
+        """Utility for a ratio of the harm of a false positive to the benefit of a true one (Vickers & Elkin 2006)."""
         return cls(true_positive=1.0, false_positive=-harm_to_benefit, false_negative=0.0)
 
 
 def threshold_for_sensitivity(
     p: Float[np.ndarray, " sample"], y: Bool[np.ndarray, " sample"], sensitivity: float
 ) -> float:
-    """Give the highest threshold at which at least `sensitivity` of the positives are called (`p >= threshold`).
+    """Return the highest threshold (`p >= threshold`) of at least the given sensitivity.
 
-    Raises ValueError where there is no positive, or for a sensitivity outside (0, 1].
+    Raises:
+        ValueError: there are no positives, or the sensitivity is outside (0, 1].
     """
     if not 0 < sensitivity <= 1:
-        raise ValueError(f"a sensitivity lies above 0 and up to 1, not at {sensitivity}")
+        raise ValueError(f"the sensitivity must be above 0 and at most 1, not {sensitivity}")
     thresholds, true, _ = _curve(p, y)
     if not true[-1]:
-        raise ValueError("no validation sample is positive: no threshold has a sensitivity")
+        raise ValueError("no validation sample is positive: the sensitivity is undefined")
     return float(thresholds[np.argmax(true >= np.ceil(sensitivity * true[-1] - 1e-9))])
 
 
 def threshold_for_utility(
     p: Float[np.ndarray, " sample"], y: Bool[np.ndarray, " sample"], utility: Utility | None = None
 ) -> float:
-    """Give the threshold of the greatest mean utility; of several as good, the highest.
+    """Return the threshold of maximum mean utility; the highest in a tie.
 
-    To call nobody is a choice too: its threshold is just above every probability.
+    A threshold just above every probability, with no positive predictions, is also considered.
     """
     worth = utility or Utility()
     thresholds, true, false = _curve(p, y)
@@ -53,7 +54,7 @@ def threshold_for_utility(
 
 
 def _curve(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give the distinct probabilities from the highest, and how many positives and negatives reach each."""
+    """Return the distinct probabilities, highest first, and the true and false positives at each."""
     order = np.argsort(-p, kind="stable")
     last = np.append(np.diff(p[order]) != 0, True)
     true = np.cumsum(y[order] > 0.5)[last]

@@ -1,4 +1,4 @@
-"""The inputs of several samples, and which modalities each sample has."""
+"""The input tensors of several samples, and the modalities of each sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from polyclinic.modalities import in_order
 class Batch:
     """Tensors per modality, each with the sample as first axis; column i of `present` belongs to `modalities[i]`.
 
-    What the tensors hold in the row of a sample that lacks the modality means nothing and may be NaN.
+    The rows of samples without the modality are meaningless and may be NaN.
     """
 
     inputs: dict[str, dict[str, Tensor]]
@@ -38,10 +38,10 @@ class Batch:
         rows: np.ndarray | None = None,
         reads: Mapping[str, Sequence[str]] | None = None,
     ) -> Batch:
-        """Build from what featurizers give per modality (each with its Boolean `present`), or from some rows of it.
+        """Create from the arrays of featurizers (each with its Boolean `present`), or from some of their rows.
 
-        `reads` names the arrays to take (see `UnifiedModel.reads`); by default all that a tensor can hold, so no
-        texts and nothing sparse. Memory-mapped arrays are read for `rows` alone.
+        `reads` names the arrays to use (see `UnifiedModel.reads`); by default all numeric, dense ones. Only `rows` of
+        memory-mapped arrays are read.
         """
         order = in_order(arrays)
         inputs = {
@@ -63,13 +63,13 @@ class Batch:
         return len(self.present)
 
     def presence(self, modality: str) -> Bool[Tensor, " batch"]:
-        """Tell which samples have `modality`; none, if the batch does not know it."""
+        """Return a mask of the samples that have `modality`; all False if the batch lacks it."""
         if modality not in self.inputs:
             return self.present.new_zeros(len(self))
         return self.present[:, self.modalities.index(modality)]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """Move every tensor."""
+        """Move all tensors to a device."""
         inputs = {
             modality: {name: tensor.to(device, non_blocking=non_blocking) for name, tensor in tensors.items()}
             for modality, tensors in self.inputs.items()
@@ -77,7 +77,7 @@ class Batch:
         return Batch(inputs, self.present.to(device, non_blocking=non_blocking))
 
     def select(self, rows: Tensor | slice | Sequence[int]) -> Batch:
-        """Take some samples: row numbers, a Boolean tensor or a slice."""
+        """Select samples by row numbers, a Boolean tensor or a slice."""
         chosen = (
             torch.as_tensor(rows, dtype=torch.int64, device=self.present.device) if isinstance(rows, Sequence) else rows
         )
@@ -87,21 +87,21 @@ class Batch:
         }
         return Batch(inputs, self.present[chosen])
 
-    def keeping(self, modalities: Iterable[str]) -> Batch:
-        """Give the same samples as if only `modalities` had been recorded."""
+    def restricted_to(self, modalities: Iterable[str]) -> Batch:
+        """Return the same samples as if only `modalities` had been recorded."""
         kept = set(modalities)
         columns = torch.tensor([name in kept for name in self.modalities], device=self.present.device)
         return replace(self, present=self.present & columns)
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
-    """Put batches of the same modalities after one another.
+    """Concatenate batches of the same modalities.
 
-    Where their tensors differ in length, the shorter are filled with 0 (False) at the end: the padding of every input.
+    Shorter tensors are padded with 0 (False) at the end.
     """
     first = batches[0]
     if any(batch.modalities != first.modalities for batch in batches):
-        raise ValueError("batches of different modalities cannot be put together: build them with the same inputs")
+        raise ValueError("batches of different modalities cannot be concatenated: build them with the same inputs")
     inputs = {
         modality: {name: _stacked([batch.inputs[modality][name] for batch in batches]) for name in tensors}
         for modality, tensors in first.inputs.items()
@@ -123,5 +123,5 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
 
 
 def _padding(tensor: Tensor, shape: list[int]) -> list[int]:
-    missing = [wanted - given for wanted, given in zip(shape, tensor.shape[1:], strict=True)]
+    missing = [target - actual for target, actual in zip(shape, tensor.shape[1:], strict=True)]
     return [amount for size in reversed(missing) for amount in (0, size)]

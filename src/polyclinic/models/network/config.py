@@ -1,4 +1,4 @@
-"""What rebuilds a network; frozen, and saved beside its weights."""
+"""Configuration of a network; frozen, and saved with its weights."""
 
 from typing import Any, Literal, Self
 
@@ -10,7 +10,7 @@ TaskKind = Literal["binary", "multiclass", "multilabel", "regression", "time_to_
 
 
 class Frozen(BaseModel):
-    """Cannot be changed, and refuses words it does not know."""
+    """Immutable, and forbids unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,10 +25,10 @@ class Sizes(Frozen):
 
 
 class StructuredSizes(Sizes):
-    """Of the structured featurizer's arrays."""
+    """Sizes of the structured featurizer's arrays."""
 
     features: int = Field(ge=1)
-    groups: tuple[int, ...] = ()  # of each feature, from 0; features of one code share a token. Empty: one token each
+    groups: tuple[int, ...] = ()  # of each feature, from 0; one token per group. Empty: one token per feature
 
     @classmethod
     def smallest(cls) -> Self:
@@ -45,7 +45,7 @@ class StructuredSizes(Sizes):
 
 
 class SeriesSizes(Sizes):
-    """Of the series featurizer's arrays."""
+    """Sizes of the series featurizer's arrays."""
 
     codes: int = Field(ge=1)  # of the triplets, with the padding code 0
     channels: int = Field(ge=1)  # of the grid
@@ -57,7 +57,7 @@ class SeriesSizes(Sizes):
 
 
 class NoteSizes(Sizes):
-    """Of the note featurizer's arrays."""
+    """Sizes of the note featurizer's arrays."""
 
     words: int = Field(ge=2)  # in the vocabulary, with padding 0 and unknown 1
     sections: int = Field(ge=1)
@@ -70,12 +70,12 @@ class NoteSizes(Sizes):
 
 
 class ImageSizes(Sizes):
-    """Of the image featurizer's arrays."""
+    """Sizes of the image featurizer's arrays."""
 
     views: int = Field(1, ge=1)  # view codes known
     channels: int = Field(112, ge=1)  # of a cached token
-    cells: int = Field(196, ge=1)  # cached tokens of a picture
-    pixels: int = Field(224, ge=32)  # side of a picture
+    cells: int = Field(196, ge=1)  # cached tokens of an image
+    pixels: int = Field(224, ge=32)  # side of an image
 
 
 class WaveformSizes(Sizes):
@@ -93,7 +93,7 @@ class EncoderConfig(Frozen):
 
 
 class HeadConfig(Frozen):
-    """What one task asks of the latent."""
+    """Configuration of one task's head."""
 
     kind: TaskKind
     outputs: int = Field(1, ge=1)  # classes, labels, numbers or bins
@@ -105,16 +105,16 @@ class HeadConfig(Frozen):
         if self.kind == "binary" and self.outputs != 1:
             raise ValueError("a binary head has one output")
         if self.kind == "multiclass" and self.outputs < 2:
-            raise ValueError("a multiclass head needs at least two outputs, one for each class")
+            raise ValueError("a multiclass head needs at least two outputs, one per class")
         if (self.kind == "time_to_event") != bool(self.bins) or (self.bins and len(self.bins) != self.outputs):
-            raise ValueError("a time_to_event head, and no other, needs the end of each bin: one for each output")
+            raise ValueError("a time_to_event head, and no other, needs the end of each bin: one per output")
         if any(end <= start for start, end in zip((0.0, *self.bins), self.bins, strict=False)):
-            raise ValueError("the ends of the bins must be positive and ascend")
+            raise ValueError("the ends of the bins must be positive and ascending")
         return self
 
 
 class ModelConfig(Frozen):
-    """Rebuilds the network; saved beside its weights.
+    """Configuration of a network; saved with its weights.
 
     Example:
         >>> config = ModelConfig(
@@ -130,7 +130,7 @@ class ModelConfig(Frozen):
     fusion: str = "cross_attention"
     width: int = Field(64, ge=8)  # of the tokens and of the shared latent; the number of attention heads follows
     dropout: float = Field(0.3, ge=0, lt=1)
-    shortcut: bool = True  # each modality also speaks for itself; see UnifiedModel
+    shortcut: bool = True  # adds unimodal logits; see UnifiedModel
 
     @field_validator("encoders", mode="before")
     @classmethod

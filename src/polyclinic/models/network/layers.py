@@ -1,4 +1,4 @@
-"""Parts shared by encoders and fusions; each treats what is masked as if it were not there."""
+"""Layers shared by encoders and fusions; masked items have no influence."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,26 +9,26 @@ HEAD_WIDTH = 16
 
 
 def smooth_clip(values: Tensor, limit: float = 3.0) -> Tensor:
-    """Leave small values nearly as they are and bound large ones by ±`limit` (RealMLP, arXiv 2407.04491)."""
+    """Bound values by ±`limit`, nearly linearly for small ones (RealMLP, arXiv 2407.04491)."""
     return values / (1 + (values / limit) ** 2).sqrt()
 
 
 def masked_mean(
     values: Float[Tensor, "batch item width"], mask: Bool[Tensor, "batch item"]
 ) -> Float[Tensor, "batch width"]:
-    """Average the items that are there; 0 where none is."""
+    """Average the unmasked items; 0 if there are none."""
     total = values.masked_fill(~mask[..., None], 0).sum(dim=1)
     return total / mask.sum(dim=1, keepdim=True).clamp_min(1)
 
 
 def used_length(mask: Bool[Tensor, "batch item"]) -> int:
-    """Give the length of the longest row, so that padding no row needs can be cut off; at least 1."""
+    """Return the length of the longest row, at least 1, to trim common padding."""
     used = mask.any(dim=0).nonzero()
     return int(used[-1]) + 1 if len(used) else 1
 
 
 def initialise(module: nn.Module) -> None:
-    """Set linear layers to Xavier-uniform without bias, and embeddings to a small normal; to be given to `apply`."""
+    """Initialise linear layers Xavier-uniform with zero bias, and embeddings with a small normal; for `apply`."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
@@ -41,14 +41,13 @@ def initialise(module: nn.Module) -> None:
 
 
 class Dropout(nn.Dropout):
-    """Drops the same features in all tokens of a sample (Gal & Ghahramani 2016, arXiv 1512.05287).
+    """Drop the same features in all tokens of a sample (Gal & Ghahramani 2016, arXiv 1512.05287).
 
-    Besides suiting tokens of one patient, it needs one random number for each sample and feature: on a processor,
-    drawing one for each element costs more than the layers around it.
+    It needs one random number per sample and feature; on a CPU, drawing one per element costs more than the layers.
     """
 
     def forward(self, input: Float[Tensor, "batch *token width"]) -> Float[Tensor, "batch *token width"]:
-        """Drop in training; scale what is left so that the mean stays."""
+        """Drop in training mode, and scale the rest to preserve the mean."""
         if not self.training or self.p == 0:
             return input
         shape = (len(input), *(1 for _ in input.shape[1:-1]), input.shape[-1])
@@ -57,7 +56,7 @@ class Dropout(nn.Dropout):
 
 
 class Attention(nn.Module):
-    """Scaled dot-product attention of several heads; a query without any key gives 0, not NaN."""
+    """Multi-head scaled dot-product attention; a query without any key gives 0, not NaN."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -74,23 +73,23 @@ class Attention(nn.Module):
         context: Float[Tensor, "batch key width"],
         allowed: Bool[Tensor, "batch _ key"],
     ) -> Float[Tensor, "batch query width"]:
-        """Let each query look at the keys of `context` that `allowed` gives it."""
+        """Attend from each query to the keys of `context` in `allowed`."""
         key, value = self.split(self.key_value(context), 2)
         (query,) = self.split(self.query(queries), 1)
-        lonely = ~allowed.any(dim=2, keepdim=True)
-        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=(allowed | lonely)[:, None])
-        result: Tensor = self.out(seen.transpose(1, 2).flatten(2))
-        return result.masked_fill(lonely, 0)
+        no_key = ~allowed.any(dim=2, keepdim=True)
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=(allowed | no_key)[:, None])
+        result: Tensor = self.out(attended.transpose(1, 2).flatten(2))
+        return result.masked_fill(no_key, 0)
 
-    def split(self, projected: Float[Tensor, "batch token wide"], parts: int) -> tuple[Tensor, ...]:
-        """Give `parts` neighbours of a projection, each `[batch, head, token, width of a head]`."""
-        batch, length, wide = projected.shape
-        each = wide // parts // self.heads
+    def split(self, projected: Float[Tensor, "batch token size"], parts: int) -> tuple[Tensor, ...]:
+        """Split a projection into `parts`, each `[batch, head, token, head width]`."""
+        batch, length, size = projected.shape
+        each = size // parts // self.heads
         return projected.view(batch, length, parts, self.heads, each).permute(2, 0, 3, 1, 4).unbind(0)
 
 
 class FeedForward(nn.Sequential):
-    """Two layers on each token, after a norm."""
+    """Layer norm and two linear layers on each token."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__(
@@ -104,7 +103,7 @@ class FeedForward(nn.Sequential):
 
 
 class SelfBlock(nn.Module):
-    """Transformer block with the norm first (Xiong 2020): tokens look at one another, then think for themselves."""
+    """Pre-norm transformer block (Xiong 2020): self-attention, then a feed-forward network."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -116,7 +115,7 @@ class SelfBlock(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "batch token width"], mask: Bool[Tensor, "batch token"]
     ) -> Float[Tensor, "batch token width"]:
-        """Mix the tokens that `mask` has; the others are never looked at."""
+        """Transform the tokens; masked ones are not attended to."""
         normed = self.norm(tokens)
         tokens = tokens + self.dropout(self.attention(normed, normed, mask[:, None]))
         result: Tensor = tokens + self.feed_forward(tokens)
@@ -124,7 +123,7 @@ class SelfBlock(nn.Module):
 
 
 class CrossBlock(nn.Module):
-    """Transformer block whose queries look at other tokens than themselves; a query without a key stays as it is."""
+    """Pre-norm transformer block with cross-attention; a query without any key skips it."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -140,15 +139,15 @@ class CrossBlock(nn.Module):
         context: Float[Tensor, "batch key width"],
         allowed: Bool[Tensor, "batch _ key"],
     ) -> Float[Tensor, "batch query width"]:
-        """Add to each query what it finds in `context`."""
-        found = self.attention(self.query_norm(queries), self.context_norm(context), allowed)
-        queries = queries + self.dropout(found)
+        """Transform the queries by attention to `context`."""
+        attended = self.attention(self.query_norm(queries), self.context_norm(context), allowed)
+        queries = queries + self.dropout(attended)
         result: Tensor = queries + self.feed_forward(queries)
         return result
 
 
 class AttentionPool(nn.Module):
-    """Weighted mean of the tokens that are there, with learnt weights that start equal (Ilse 2018); 0 where none is."""
+    """Attention pooling of the unmasked tokens, initially uniform (Ilse 2018); 0 if there are none."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -167,7 +166,7 @@ class AttentionPool(nn.Module):
 
 
 class Seeds(nn.Module):
-    """Learnt queries that summarise a set of any size as a few tokens (Lee 2019; Jaegle 2021), at linear cost."""
+    """Learnable queries that summarise a set as a few tokens (Lee 2019; Jaegle 2021), at linear cost."""
 
     def __init__(self, seeds: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -178,18 +177,18 @@ class Seeds(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "batch token width"], mask: Bool[Tensor, "batch token"]
     ) -> Float[Tensor, "batch seed width"]:
-        """Summarise the tokens that `mask` has."""
+        """Summarise the unmasked tokens."""
         queries = self.seeds.expand(len(tokens), -1, -1)
         summary = self.look(queries, tokens, mask[:, None])
-        everyone = torch.ones(summary.shape[:2], dtype=torch.bool, device=summary.device)
-        mixed: Tensor = self.mix(summary, everyone)
+        all_seeds = torch.ones(summary.shape[:2], dtype=torch.bool, device=summary.device)
+        mixed: Tensor = self.mix(summary, all_seeds)
         return mixed
 
 
 class PresentNorm(nn.Module):
-    """Batch norm per modality whose statistics are of the present samples alone; an absent one stays 0.
+    """Batch norm per modality with statistics of the present samples only; absent ones stay 0.
 
-    A batch with fewer than two samples of a modality is normed by the running statistics.
+    With fewer than two samples of a modality, the running statistics are used.
     """
 
     running_mean: Tensor
@@ -206,7 +205,7 @@ class PresentNorm(nn.Module):
     def forward(
         self, latents: Float[Tensor, "batch modality width"], present: Bool[Tensor, "batch modality"]
     ) -> Float[Tensor, "batch modality width"]:
-        """Norm each modality over the batch."""
+        """Normalise each modality over the batch."""
         mean, var = self.running_mean, self.running_var
         if self.training:
             mean, var = self._batch_statistics(latents, present[..., None])
@@ -227,5 +226,5 @@ class PresentNorm(nn.Module):
 
 
 def positions_of(codes: Int[Tensor, "..."], known: int) -> Int[Tensor, "..."]:
-    """Bring codes into an embedding of `known` rows; codes beyond it (a view or section never seen) become 0."""
+    """Map codes to rows of an embedding of size `known`; codes outside it become 0."""
     return torch.where((codes >= 0) & (codes < known), codes, 0).long()

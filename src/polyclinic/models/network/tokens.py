@@ -1,4 +1,4 @@
-"""What every encoder gives and every fusion takes."""
+"""Tokens: the output of encoders and the input of fusions."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,20 +9,20 @@ from torch import Tensor
 
 
 class Tokens(NamedTuple):
-    """The tokens of one modality; where `mask` is False there is none, and `values` means nothing."""
+    """The tokens of one modality; `values` is meaningless where `mask` is False."""
 
     values: Float[Tensor, "batch token width"]
     mask: Bool[Tensor, "batch token"]
 
-    def of(self, present: Bool[Tensor, " batch"]) -> "Tokens":
-        """Take away the tokens of the rows that are not `present`; what is not a token becomes 0, NaN included."""
+    def masked(self, present: Bool[Tensor, " batch"]) -> "Tokens":
+        """Mask the tokens of rows that are not `present`, and set masked values to 0, even if NaN."""
         mask = self.mask & present[:, None]
         return Tokens(self.values.masked_fill(~mask[..., None], 0), mask)
 
 
-def emptied(
+def mask_absent(
     tokens: Mapping[str, Tokens], modalities: Sequence[str], present: Bool[Tensor, "batch modality"]
 ) -> tuple[list[Tokens], Bool[Tensor, "batch modality"]]:
-    """Empty the tokens of absent modalities, in order; a modality without a single token counts as absent."""
-    clean = [tokens[name].of(there) for name, there in zip(modalities, present.unbind(dim=1), strict=True)]
-    return clean, torch.stack([one.mask.any(dim=1) for one in clean], dim=1)
+    """Mask the tokens of absent modalities, in order; a modality without any token counts as absent."""
+    masked = [tokens[name].masked(rows) for name, rows in zip(modalities, present.unbind(dim=1), strict=True)]
+    return masked, torch.stack([own.mask.any(dim=1) for own in masked], dim=1)

@@ -1,4 +1,4 @@
-"""The unified model: every input a patient has → one latent → every task asked."""
+"""The unified model: all inputs of a patient → one latent → all tasks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,19 +14,19 @@ from polyclinic.models.network.encoders import Encoder, build_encoder, encode_pr
 from polyclinic.models.network.fusions import build_fusion
 from polyclinic.models.network.heads import Head, build_head
 from polyclinic.models.network.layers import AttentionPool, Dropout, masked_mean
-from polyclinic.models.network.tokens import Tokens, emptied
+from polyclinic.models.network.tokens import Tokens, mask_absent
 
 
 class Outputs(NamedTuple):
-    """What the model says of a batch."""
+    """Outputs for a batch."""
 
-    logits: dict[str, Float[Tensor, "batch output"]]  # by task; `heads[task].activate` gives probabilities
+    logits: dict[str, Float[Tensor, "batch output"]]  # by task; `heads[task].activate` converts them to probabilities
     latent: Float[Tensor, "batch width"]
-    unimodal: dict[str, Float[Tensor, "batch modality output"]]  # each modality's own logits; empty without shortcut
+    unimodal: dict[str, Float[Tensor, "batch modality output"]]  # logits of each modality; empty without shortcut
 
 
 class UnimodalHeads(nn.Module):
-    """What each modality alone says of each task: a linear read-out of its pooled tokens."""
+    """Linear heads of each modality for each task, on its pooled tokens."""
 
     def __init__(self, modalities: int, heads: Mapping[str, HeadConfig], width: int, dropout: float) -> None:
         super().__init__()
@@ -37,14 +37,14 @@ class UnimodalHeads(nn.Module):
         )
         self.biases = nn.ParameterDict({task: torch.zeros(modalities, head.outputs) for task, head in heads.items()})
 
-    def of(self, place: int, tokens: Tokens) -> dict[str, Float[Tensor, "batch output"]]:
-        """Read one modality out, by its place."""
-        pooled = self.dropout(self.pools[place](*tokens))
-        return {task: pooled @ weight[place] + self.biases[task][place] for task, weight in self.weights.items()}
+    def predict_one(self, index: int, tokens: Tokens) -> dict[str, Float[Tensor, "batch output"]]:
+        """Return the logits of one modality, given by its index."""
+        pooled = self.dropout(self.pools[index](*tokens))
+        return {task: pooled @ weight[index] + self.biases[task][index] for task, weight in self.weights.items()}
 
     def forward(self, tokens: list[Tokens]) -> dict[str, Float[Tensor, "batch modality output"]]:
-        """Read each modality out; one that is absent gives a constant."""
-        pooled = self.dropout(torch.stack([pool(*one) for pool, one in zip(self.pools, tokens, strict=True)], dim=1))
+        """Return the logits of each modality; constant if it is absent."""
+        pooled = self.dropout(torch.stack([pool(*own) for pool, own in zip(self.pools, tokens, strict=True)], dim=1))
         return {
             task: torch.einsum("bmw,mwo->bmo", pooled, weight) + self.biases[task]
             for task, weight in self.weights.items()
@@ -52,18 +52,18 @@ class UnimodalHeads(nn.Module):
 
 
 class UnifiedModel(nn.Module):
-    """Encoders → fusion of the modalities present → shared latent → a head for each task.
+    """Encoders → fusion of the present modalities → shared latent → a head per task.
 
-    With `config.shortcut`, each modality also speaks for itself: its own read-out is averaged over the modalities
-    present and added to the head's logits. The fusion then learns what the modalities say *together*, as a residual
-    of late fusion; each read-out can be trained on its own as well (`Outputs.unimodal`), which keeps a modality
-    useful when it is the only one, and keeps small data sets from drowning a good one.
+    With `config.shortcut`, each modality also has unimodal heads, whose logits are averaged over the present modalities
+    and added to those of the head. The fusion then learns interactions of modalities, as a residual of late fusion. The
+    unimodal heads also have their own loss (`Outputs.unimodal`), which keeps each modality useful when it is the only
+    one.
 
-    Any subset of modalities may be absent; an absent one is not even computed.
+    Any subset of modalities may be absent; absent ones are not computed.
     """
 
     def __init__(self, config: ModelConfig, start_from: Mapping[str, Path] | None = None) -> None:
-        """Build with random weights; `start_from` gives pretrained ones to the encoders of some modalities."""
+        """Initialise at random; `start_from` maps modalities to pretrained weights of their encoders."""
         super().__init__()
         self.config = config
         self.modalities = config.modalities
@@ -81,62 +81,62 @@ class UnifiedModel(nn.Module):
             self.encoder(modality).start_from(path)
 
     def encoder(self, modality: str) -> Encoder:
-        """Give the encoder of `modality`."""
+        """Return the encoder of `modality`."""
         return cast(Encoder, self.encoders[modality])
 
     def head(self, task: str) -> Head:
-        """Give the head of `task`."""
+        """Return the head of `task`."""
         return cast(Head, self.heads[task])
 
     @property
     def reads(self) -> dict[str, tuple[str, ...]]:
-        """Names of the arrays that are read of each modality; no others need be made."""
+        """Names of the arrays that each modality's encoder needs."""
         return {modality: self.encoder(modality).reads for modality in self.modalities}
 
     def presence(self, batch: Batch) -> Bool[Tensor, "batch modality"]:
-        """Give presence with the model's own columns; a modality that the batch does not know is absent."""
+        """Return presence with the model's columns; modalities missing from the batch are absent."""
         if batch.modalities == self.modalities:
             return batch.present
         return torch.stack([batch.presence(modality) for modality in self.modalities], dim=1)
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
-        """Encode what is present; the tokens can be fused several times, e.g. with and without modality dropout."""
+        """Encode the present modalities; the tokens can be fused several times, e.g. with modality dropout."""
         present = self.presence(batch)
         return {
             modality: encode_present(
-                self.encoder(modality), batch.inputs.get(modality, {}), present[:, place], self.config.width
+                self.encoder(modality), batch.inputs.get(modality, {}), present[:, index], self.config.width
             )
-            for place, modality in enumerate(self.modalities)
+            for index, modality in enumerate(self.modalities)
         }
 
-    def alone(self, modality: str, batch: Batch) -> dict[str, Float[Tensor, "batch output"]]:
-        """Give what one modality alone says of each task; only with `config.shortcut`."""
-        place = self.modalities.index(modality)
+    def predict_unimodal(self, modality: str, batch: Batch) -> dict[str, Float[Tensor, "batch output"]]:
+        """Return the unimodal logits of one modality for each task; only with `config.shortcut`."""
+        index = self.modalities.index(modality)
         assert self.unimodal_heads is not None
         tokens = encode_present(
             self.encoder(modality), batch.inputs[modality], batch.presence(modality), self.config.width
         )
         return {
             task: unimodal_head + self.head(task).linear.bias
-            for task, unimodal_head in self.unimodal_heads.of(place, tokens).items()
+            for task, unimodal_head in self.unimodal_heads.predict_one(index, tokens).items()
         }
 
     def fuse(self, tokens: Mapping[str, Tokens], present: Bool[Tensor, "batch modality"]) -> Outputs:
-        """Answer every task from the tokens of the modalities `present` (columns as in `self.modalities`)."""
-        clean, there = emptied(tokens, self.modalities, present)
-        latent: Tensor = self.fusion.fuse(clean, there)
+        """Predict every task from the tokens of the modalities `present` (columns as in `self.modalities`)."""
+        masked, has_tokens = mask_absent(tokens, self.modalities, present)
+        latent: Tensor = self.fusion.fuse(masked, has_tokens)
         logits = {task: head(self.dropout(latent)) for task, head in self.heads.items()}
         if self.unimodal_heads is None:
             return Outputs(logits, latent, {})
-        said = self.unimodal_heads(clean)
-        logits = {task: logit + masked_mean(said[task], there) for task, logit in logits.items()}
-        unimodal = {task: unimodal_head + self.head(task).linear.bias for task, unimodal_head in said.items()}
+        unimodal_logits = self.unimodal_heads(masked)
+        logits = {task: logit + masked_mean(unimodal_logits[task], has_tokens) for task, logit in logits.items()}
+        unimodal = {task: own + self.head(task).linear.bias for task, own in unimodal_logits.items()}
         return Outputs(logits, latent, unimodal)
 
     def forward(self, batch: Batch) -> Outputs:
-        """Answer every task for every sample."""
+        """Predict every task for every sample."""
         return self.fuse(self.encode(batch), self.presence(batch))
 
     def probabilities(self, outputs: Outputs) -> dict[str, Float[Tensor, "batch output"]]:
-        """Turn the logits of every task into probabilities or estimates."""
+        """Convert the logits of every task to probabilities or estimates."""
         return {task: self.head(task).activate(logit) for task, logit in outputs.logits.items()}

@@ -1,4 +1,4 @@
-"""The tasks that come with Polyclinic, one YAML file each; they are read when first asked for."""
+"""Built-in tasks, one YAML file each, loaded lazily."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,7 +6,7 @@ from polyclinic.tasks.task import Task, built_in_names
 
 
 class _BuiltIn(Mapping[str, Task]):
-    """Names and tasks; as any mapping, read only."""
+    """Read-only mapping of names to tasks."""
 
     def __getitem__(self, name: str) -> Task:
         if name not in built_in_names():

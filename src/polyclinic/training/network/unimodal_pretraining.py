@@ -119,7 +119,7 @@ def _validation_loss(model: UnifiedModel, modality: str, examples: Examples, row
 
 
 def _loss(model: UnifiedModel, modality: str, labelled: Labelled) -> Tensor:
-    predicted = model.alone(modality, labelled.batch)
+    predicted = model.predict_unimodal(modality, labelled.batch)
     losses = [
         task_loss(model.head(task), logits, labelled.values[task], labelled.observed[task])
         for task, logits in predicted.items()

@@ -1,11 +1,11 @@
-"""What holds for every registered encoder; the slow DenseNet has a batch of its own."""
+"""Properties of every registered encoder; the slow DenseNet has a smaller batch."""
 
 import pytest
 import torch
 
 from polyclinic.models import ENCODERS, EncoderConfig, build_encoder
 from polyclinic.models.network.encoders import encode_present
-from tests.models.inputs import EVERY, SIZES, SMALL, WIDTH, encode, encoder, encoder_config, garbage, inputs, pooled
+from tests.models.inputs import EVERY, SIZES, SMALL, WIDTH, encode, encoder, encoder_config, inputs, invalid, pooled
 
 
 @pytest.mark.parametrize(("modality", "name"), EVERY)
@@ -19,20 +19,20 @@ def test_gives_tokens_of_the_models_width(modality, name):
 
 
 @pytest.mark.parametrize(("modality", "name"), EVERY)
-def test_a_sample_does_not_depend_on_the_others(modality, name):
+def test_samples_are_independent(modality, name):
     network, tensors = encoder(modality, name).eval(), inputs(3)[modality]
     with torch.no_grad():
-        together = pooled(encode(network, tensors))
+        batched = pooled(encode(network, tensors))
         for row in range(3):
-            alone = pooled(encode(network, {key: tensor[row : row + 1] for key, tensor in tensors.items()}))
-            missing = together.shape[1] - alone.shape[1]
+            single = pooled(encode(network, {key: tensor[row : row + 1] for key, tensor in tensors.items()}))
+            missing = batched.shape[1] - single.shape[1]
             torch.testing.assert_close(
-                torch.nn.functional.pad(alone, (0, 0, 0, missing)), together[row : row + 1], rtol=1e-4, atol=1e-5
+                torch.nn.functional.pad(single, (0, 0, 0, missing)), batched[row : row + 1], rtol=1e-4, atol=1e-5
             )
 
 
 @pytest.mark.parametrize(("modality", "name"), SMALL)
-def test_every_weight_learns(modality, name):
+def test_every_weight_has_a_gradient(modality, name):
     network, tensors = encoder(modality, name), inputs(32)[modality]
     torch.manual_seed(1)
     tokens = encode(network, tensors)
@@ -51,13 +51,13 @@ HIDDEN = {
 
 
 @pytest.mark.parametrize(("modality", "name"), SMALL)
-def test_what_a_mask_hides_changes_nothing(modality, name):
+def test_masked_values_have_no_influence(modality, name):
     network, tensors = encoder(modality, name).eval(), inputs(4)[modality]
     corrupted = dict(tensors)
     for mask, hidden in HIDDEN[modality]:
-        there = tensors[mask].bool()
-        there = there.reshape(*there.shape, *[1] * (tensors[hidden].ndim - there.ndim))
-        corrupted[hidden] = torch.where(there, tensors[hidden], garbage(tensors[hidden]))
+        unmasked = tensors[mask].bool()
+        unmasked = unmasked.reshape(*unmasked.shape, *[1] * (tensors[hidden].ndim - unmasked.ndim))
+        corrupted[hidden] = torch.where(unmasked, tensors[hidden], invalid(tensors[hidden]))
     clean, dirty = encode(network, tensors), encode(network, corrupted)
     assert torch.equal(pooled(clean), pooled(dirty))
     (pooled(dirty) * torch.randn(dirty.values.shape)).sum().backward()
@@ -65,12 +65,12 @@ def test_what_a_mask_hides_changes_nothing(modality, name):
 
 
 @pytest.mark.parametrize(("modality", "name"), SMALL)
-def test_absent_rows_are_never_seen(modality, name):
+def test_absent_rows_have_no_influence(modality, name):
     network, tensors = encoder(modality, name), inputs(4)[modality]
     present = torch.tensor([True, False, True, False])
     corrupted = {key: tensor.clone() for key, tensor in tensors.items()}
     for tensor in corrupted.values():
-        tensor[~present] = garbage(tensor[~present])
+        tensor[~present] = invalid(tensor[~present])
     gradients = []
     for given in (tensors, corrupted):
         network.zero_grad()
@@ -83,14 +83,14 @@ def test_absent_rows_are_never_seen(modality, name):
 
 
 @pytest.mark.parametrize(("modality", "name"), SMALL)
-def test_nobody_present_gives_no_tokens(modality, name):
+def test_no_present_samples_give_no_tokens(modality, name):
     tokens = encode_present(encoder(modality, name), {}, torch.zeros(2, dtype=torch.bool), WIDTH)
     assert tokens.values.shape == (2, 1, WIDTH)
     assert not tokens.mask.any()
 
 
 @pytest.mark.parametrize(("modality", "name"), SMALL)
-def test_same_seed_same_bits(modality, name):
+def test_training_is_reproducible(modality, name):
     def trained() -> torch.Tensor:
         network, tensors = encoder(modality, name, seed=3, dropout=0.3), inputs(4)[modality]
         optimizer = torch.optim.AdamW(network.parameters())
@@ -104,7 +104,7 @@ def test_same_seed_same_bits(modality, name):
     assert torch.equal(trained(), trained())
 
 
-def test_a_missing_array_is_named():
+def test_missing_array_raises():
     tensors = inputs(2)["series"]
     with pytest.raises(ValueError, match="reads grid_since, which the series input lacks"):
         encode_present(
@@ -115,7 +115,7 @@ def test_a_missing_array_is_named():
         )
 
 
-def test_unknown_names_and_options_offer_the_choices():
+def test_unknown_names_and_options_raise_with_the_choices():
     config = EncoderConfig(name="mpl", sizes=SIZES["structured"])
     with pytest.raises(ValueError, match="unknown structured encoder 'mpl': choose from mlp, feature_tokens"):
         build_encoder("structured", config, WIDTH, 0.0)
@@ -126,8 +126,8 @@ def test_unknown_names_and_options_offer_the_choices():
         build_encoder("structured", config, WIDTH, 0.0)
 
 
-def test_only_image_networks_take_pretrained_weights(tmp_path):
-    with pytest.raises(ValueError, match="GRUD takes no pretrained weights"):
+def test_only_image_encoders_have_pretrained_weights(tmp_path):
+    with pytest.raises(ValueError, match="GRUD has no pretrained weights"):
         encoder("series", "gru_d").start_from(tmp_path / "weights.safetensors")
 
 
@@ -136,7 +136,7 @@ LEARNING_RATE = {"vit": 1e-3}
 
 @pytest.mark.parametrize(("modality", "name"), SMALL)
 def test_learns_a_simple_signal(modality, name):
-    """Sixty steps suffice to tell apart samples that differ in one plain respect."""
+    """Sixty steps suffice to separate samples that differ in one simple feature."""
     network, tensors = encoder(modality, name), inputs(32)[modality]
     target = (torch.arange(32) % 2).float()
     _plant(tensors, target.bool())
@@ -154,7 +154,7 @@ def test_learns_a_simple_signal(modality, name):
 
 
 def _plant(tensors: dict[str, torch.Tensor], positive: torch.Tensor) -> None:
-    """Put a signal into every kind of tensor there is."""
+    """Add a signal to every kind of tensor."""
     for name in ("values", "triplet_value", "grid_value", "sentences"):
         if name in tensors:
             tensors[name][positive] += 1.5

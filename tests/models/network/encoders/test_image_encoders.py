@@ -18,7 +18,7 @@ def live(fine_tune: bool):
     return build_encoder("image", EncoderConfig(name="efficientnet_lite0", sizes=LIVE, options=options), WIDTH, 0.0)
 
 
-def test_live_pixels_give_what_cached_maps_give():
+def test_live_encoder_equals_cached_encoder():
     network, tensors = live(fine_tune=False).eval(), inputs(2)["image"]
     torch.manual_seed(0)
     cached = build_encoder("image", EncoderConfig(name="efficientnet_lite0", sizes=LIVE), WIDTH, 0.0).eval()
@@ -33,7 +33,7 @@ def test_live_pixels_give_what_cached_maps_give():
 
 
 @pytest.mark.parametrize("fine_tune", [False, True])
-def test_fine_tuning_is_a_choice(fine_tune):
+def test_fine_tuning_is_optional(fine_tune):
     network, tensors = live(fine_tune).train(), inputs(2)["image"]
     before = network.backbone.stem.norm.running_mean.clone()
     tokens = encode(network, tensors)
@@ -42,51 +42,51 @@ def test_fine_tuning_is_a_choice(fine_tune):
     assert torch.equal(before, network.backbone.stem.norm.running_mean)
 
 
-def test_pictures_out_of_range_are_refused():
+def test_images_out_of_range_raise():
     network, tensors = encoder("image", "vit"), inputs(2)["image"]
     with pytest.raises(ValueError, match="canonical"):
         encode(network, tensors | {"pixels": tensors["pixels"] * 255})
 
 
-def test_pictures_of_another_size_are_resampled():
+def test_images_of_another_size_are_resampled():
     network, tensors = encoder("image", "vit").eval(), inputs(2)["image"]
     smaller = torch.nn.functional.interpolate(tensors["pixels"].flatten(0, 1), (48, 40)).unflatten(0, (2, 3))
     assert encode(network, tensors | {"pixels": smaller}).values.isfinite().all()
 
 
-def test_the_view_of_a_picture_matters():
+def test_view_has_an_influence():
     network, tensors = encoder("image", "efficientnet_lite0").eval(), inputs(2)["image"]
     turned = tensors | {"view_code": 1 - tensors["view_code"]}
     assert not torch.allclose(pooled(encode(network, tensors)), pooled(encode(network, turned)))
 
 
-def test_a_view_never_seen_in_training_counts_as_the_first():
+def test_unknown_view_counts_as_the_first():
     network, tensors = encoder("image", "efficientnet_lite0").eval(), inputs(2)["image"]
-    first, unseen = torch.zeros_like(tensors["view_code"]), torch.full_like(tensors["view_code"], 7)
+    first, unknown = torch.zeros_like(tensors["view_code"]), torch.full_like(tensors["view_code"], 7)
     assert torch.equal(
         pooled(encode(network, tensors | {"view_code": first})),
-        pooled(encode(network, tensors | {"view_code": unseen})),
+        pooled(encode(network, tensors | {"view_code": unknown})),
     )
 
 
-def test_a_lesion_in_one_cell_is_not_drowned_by_the_others():
+def test_lesion_in_one_cell_is_not_diluted():
     tokens = encoder("image", "efficientnet_lite0").eval().tokens
-    cells, there = torch.zeros(1, 400, WIDTH), torch.ones(1, 400, dtype=torch.bool)
+    cells, present = torch.zeros(1, 400, WIDTH), torch.ones(1, 400, dtype=torch.bool)
     cells[0, 7, 3] = 20.0
     with torch.no_grad():
         tokens.tokens = torch.nn.Identity()
-        clearest = tokens.pooled(cells, there)[0, 0]
-        sharpest = tokens.pooled(cells[:, :8], there[:, :8])[0, 0]
+        clearest = tokens.pool(cells, present)[0, 0]
+        sharpest = tokens.pool(cells[:, :8], present[:, :8])[0, 0]
     assert clearest[3] > 10  # the mean is 0.05
     assert clearest.argmax() == 3
     assert sharpest[3] > clearest[3]
-    hidden = there.clone()
+    hidden = present.clone()
     hidden[0, 7] = False
     with torch.no_grad():
-        assert tokens.pooled(cells, hidden)[0].abs().max() < 1e-6
+        assert tokens.pool(cells, hidden)[0].abs().max() < 1e-6
 
 
-def test_vit_starts_from_a_folder(tmp_path):
+def test_vit_loads_pretrained_weights(tmp_path):
     torch.manual_seed(1)
     source = ViTEncoder(LIVE, WIDTH, 0.0, hidden=64, layers=1, patch=16, colours=3)
     source.backbone.save_pretrained(tmp_path)
@@ -102,7 +102,7 @@ def test_vit_starts_from_a_folder(tmp_path):
 
 
 def test_vit_options_need_a_config(tmp_path):
-    with pytest.raises(ValueError, match=r"no config\.json there"):
+    with pytest.raises(ValueError, match=r"no config\.json present"):
         vit_options(tmp_path)
     (tmp_path / "config.json").write_text(
         json.dumps({"hidden_size": 64, "num_hidden_layers": 2, "patch_size": 16, "num_channels": 1})
@@ -110,7 +110,7 @@ def test_vit_options_need_a_config(tmp_path):
     assert vit_options(tmp_path) == {"hidden": 64, "layers": 2, "patch": 16, "colours": 1}
 
 
-def test_densenet_starts_from_safetensors_only(tmp_path):
+def test_densenet_loads_safetensors_only(tmp_path):
     network = encoder("image", "densenet121", seed=1)
     save_file(
         {name: tensor.clone() for name, tensor in network.backbone.state_dict().items()}, tmp_path / "w.safetensors"

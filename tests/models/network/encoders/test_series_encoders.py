@@ -2,21 +2,21 @@ import pytest
 import torch
 
 from polyclinic.models.network.encoders.code_attention import HEADS, CodeAttention
-from polyclinic.models.network.encoders.gru_d import GRUD, last_seen
+from polyclinic.models.network.encoders.gru_d import GRUD, carry_forward
 from polyclinic.models.network.encoders.triplets import TripletTransformer
 from polyclinic.models.network.layers import smooth_clip
 from tests.models.inputs import SIZES, WIDTH, encode, encoder, inputs, pooled
 
 
 @pytest.mark.parametrize("name", ["triplet", "code_attention"])
-def test_triplets_are_a_set(name):
+def test_triplets_are_permutation_invariant(name):
     network, tensors = encoder("series", name).eval(), inputs(4)["series"]
     order = torch.randperm(9, generator=torch.Generator().manual_seed(2))
     shuffled = {name: tensors[name][:, order] for name in network.reads}
     torch.testing.assert_close(pooled(encode(network, tensors)), pooled(encode(network, shuffled)))
 
 
-def test_triplets_mixed_by_attention_are_a_set_too():
+def test_triplets_with_context_layers_are_permutation_invariant():
     torch.manual_seed(0)
     network, tensors = TripletTransformer(SIZES["series"], WIDTH, 0.0, context_layers=2).eval(), inputs(4)["series"]
     order = torch.randperm(9, generator=torch.Generator().manual_seed(2))
@@ -25,21 +25,21 @@ def test_triplets_mixed_by_attention_are_a_set_too():
 
 
 @pytest.mark.parametrize("name", ["triplet", "code_attention"])
-def test_the_code_of_a_triplet_matters(name):
+def test_code_of_a_triplet_has_an_influence(name):
     network, tensors = encoder("series", name).eval(), inputs(4)["series"]
     other = tensors | {"triplet_code": torch.where(tensors["triplet_code"] == 1, 2, tensors["triplet_code"])}
     assert not torch.allclose(pooled(encode(network, tensors)), pooled(encode(network, other)))
 
 
-def test_the_last_value_is_carried_forward():
+def test_last_value_is_carried_forward():
     values = torch.tensor([[[5.0], [torch.nan], [7.0], [9.0]]])
     mask = torch.tensor([[[False], [True], [False], [True]]])
     values[0, 1] = 3.0
-    assert last_seen(values, mask)[0, :, 0].tolist() == [0.0, 3.0, 3.0, 9.0]
+    assert carry_forward(values, mask)[0, :, 0].tolist() == [0.0, 3.0, 3.0, 9.0]
 
 
-def test_gru_d_equals_the_papers_equations_step_by_step():
-    """An independent loop over steps and channels, from the equations of Che 2018, section 2.3."""
+def test_gru_d_equals_the_papers_equations():
+    """Compare with an independent loop over steps and channels (Che 2018, section 2.3)."""
     network, tensors = encoder("series", "gru_d").eval(), inputs(2)["series"]
     with torch.no_grad():
         for weight in network.parameters():
@@ -69,7 +69,7 @@ def _paper_states(network: GRUD, x: torch.Tensor, m: torch.Tensor, since: torch.
 
 
 def test_summaries_are_softmax_means_of_each_code():
-    """An independent loop over samples and codes."""
+    """Compare with an independent loop over samples and codes."""
     network, tensors = encoder("series", "code_attention"), inputs(3)["series"]
     assert isinstance(network, CodeAttention)
     numbers, known = network.summarise(*(tensors[name] for name in network.reads))
@@ -88,7 +88,7 @@ def test_summaries_are_softmax_means_of_each_code():
     assert not known[:, 0].any()
 
 
-def test_records_of_years_stay_finite():
+def test_long_records_stay_finite():
     network, tensors = encoder("series", "code_attention"), inputs(3)["series"]
     long = tensors | {
         "triplet_time": tensors["triplet_time"] * 10_000,
@@ -99,7 +99,7 @@ def test_records_of_years_stay_finite():
     assert all(weight.grad.isfinite().all() for weight in network.parameters())
 
 
-def test_a_series_without_measurements_is_finite():
+def test_series_without_measurements_is_finite():
     for name in ("triplet", "code_attention"):
         network, tensors = encoder("series", name).eval(), inputs(3)["series"]
         empty = tensors | {"triplet_code": torch.zeros_like(tensors["triplet_code"])}

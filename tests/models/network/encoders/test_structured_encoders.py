@@ -6,13 +6,13 @@ from polyclinic.models.network.encoders.feature_tokens import FeatureTokens
 from tests.models.inputs import WIDTH, encode, encoder, inputs, pooled
 
 
-def test_a_code_of_which_nothing_is_known_has_no_token():
+def test_unknown_code_has_no_token():
     network, tensors = encoder("structured", "feature_tokens").eval(), inputs(3)["structured"]
     tensors["known"][:, 2:5] = False
     assert encode(network, tensors).mask[:, [0, 2]].tolist() == [[True, False]] * 3
 
 
-def test_features_of_a_code_add_up_to_its_token():
+def test_features_of_a_code_are_summed_to_its_token():
     torch.manual_seed(0)
     network = FeatureTokens(StructuredSizes(features=3, groups=(0, 1, 0)), WIDTH, 0.0, layers=0).eval()
     values, known = torch.tensor([[0.5, -0.2, 0.1]]), torch.tensor([[True, True, True]])
@@ -43,7 +43,7 @@ def test_unknown_is_not_zero(name):
 
 
 @pytest.mark.parametrize("name", ["mlp", "feature_tokens"])
-def test_an_outlier_stays_bounded(name):
+def test_outliers_are_bounded(name):
     network = encoder("structured", name).eval()
     known = torch.ones(1, 6, dtype=torch.bool)
     far = [pooled(encode(network, {"values": torch.full((1, 6), size), "known": known})) for size in (1e4, 1e6)]

@@ -1,4 +1,4 @@
-"""What holds for every registered fusion."""
+"""Properties of every registered fusion."""
 
 import itertools
 
@@ -29,12 +29,12 @@ def fusion(name: str, dropout: float = 0.0, seed: int = 0):
 
 
 def corrupted(given: dict[str, Tokens], present: torch.Tensor) -> dict[str, Tokens]:
-    """NaN in absent slots and in slots that are no token; the masks of absent modalities say nothing either."""
+    """NaN in absent and masked slots; the masks of absent modalities are inverted."""
     dirty = {}
     for place, name in enumerate(MODALITIES):
         values, mask = given[name]
-        there = present[:, place, None]
-        dirty[name] = Tokens(values.masked_fill(~(mask & there)[..., None], torch.nan), mask | ~there)
+        is_present = present[:, place, None]
+        dirty[name] = Tokens(values.masked_fill(~(mask & is_present)[..., None], torch.nan), mask | ~is_present)
     return dirty
 
 
@@ -55,17 +55,17 @@ def test_absent_modalities_have_no_influence_on_gradients(name):
     gradients = []
     for make in (lambda given: given, lambda given: corrupted(given, present)):
         network, given = fusion(name), make(tokens(4))
-        leaves = {name: Tokens(one.values.clone().requires_grad_(), one.mask) for name, one in given.items()}
+        leaves = {name: Tokens(own.values.clone().requires_grad_(), own.mask) for name, own in given.items()}
         network(leaves, present).square().sum().backward()
         weights = [weight for weight in network.parameters() if weight.grad is not None]
-        gradients.append([leaf.grad for leaf in [*weights, *(one.values for one in leaves.values())]])
+        gradients.append([leaf.grad for leaf in [*weights, *(own.values for own in leaves.values())]])
     for clean, dirty in zip(*gradients, strict=True):
         assert torch.equal(clean, dirty)
         assert clean.isfinite().all()
 
 
 @pytest.mark.parametrize("name", FUSIONS)
-def test_present_modalities_do_matter(name):
+def test_present_modalities_have_an_influence(name):
     network, given = fusion(name).eval(), tokens(4)
     everything = torch.ones(4, 3, dtype=torch.bool)
     full = network(given, everything)
@@ -76,7 +76,7 @@ def test_present_modalities_do_matter(name):
 
 
 @pytest.mark.parametrize("name", FUSIONS)
-def test_nothing_present_gives_a_finite_constant(name):
+def test_no_present_modality_gives_a_finite_constant(name):
     network = fusion(name).eval()
     nobody = torch.zeros(4, 3, dtype=torch.bool)
     latent = network(tokens(4), nobody)
@@ -86,7 +86,7 @@ def test_nothing_present_gives_a_finite_constant(name):
 
 
 @pytest.mark.parametrize("name", FUSIONS)
-def test_a_modality_without_tokens_counts_as_absent(name):
+def test_modality_without_tokens_counts_as_absent(name):
     network, given = fusion(name).eval(), tokens(4)
     given["note"] = Tokens(given["note"].values, torch.zeros_like(given["note"].mask))
     everything, without = torch.ones(4, 3, dtype=torch.bool), torch.tensor([[True, True, False]] * 4)
@@ -94,18 +94,18 @@ def test_a_modality_without_tokens_counts_as_absent(name):
 
 
 @pytest.mark.parametrize("name", FUSIONS)
-def test_a_sample_does_not_depend_on_the_others(name):
+def test_samples_are_independent(name):
     network, given = fusion(name).eval(), tokens(4)
     present = torch.tensor([[True, False, True], [False, True, True], [True, False, False], [True, True, True]])
-    together = network(given, present)
+    batched = network(given, present)
     for row in range(4):
-        alone = {name: Tokens(one.values[row : row + 1], one.mask[row : row + 1]) for name, one in given.items()}
-        torch.testing.assert_close(network(alone, present[row : row + 1])[0], together[row])
+        single = {name: Tokens(own.values[row : row + 1], own.mask[row : row + 1]) for name, own in given.items()}
+        torch.testing.assert_close(network(single, present[row : row + 1])[0], batched[row])
 
 
 @pytest.mark.parametrize("name", FUSIONS)
-def test_the_order_of_a_modalitys_tokens_is_no_matter(name):
-    """Encoders put place and time into the tokens themselves."""
+def test_order_of_tokens_has_no_influence(name):
+    """Encoders add position and time to the tokens."""
     network, given = fusion(name).eval(), tokens(4)
     everything, order = torch.ones(4, 3, dtype=torch.bool), torch.tensor([4, 2, 0, 1, 3])
     shuffled = given | {"note": Tokens(given["note"].values[:, order], given["note"].mask[:, order])}
@@ -113,13 +113,13 @@ def test_the_order_of_a_modalitys_tokens_is_no_matter(name):
 
 
 @pytest.mark.parametrize("name", FUSIONS)
-def test_a_training_batch_of_one_is_finite(name):
+def test_training_batch_of_one_is_finite(name):
     assert fusion(name, dropout=0.3).train()(tokens(1), torch.ones(1, 3, dtype=torch.bool)).isfinite().all()
 
 
 @pytest.mark.parametrize("name", FUSIONS)
-def test_learns_what_two_modalities_say_only_together(name):
-    """Exclusive or of a sign in each of two modalities: no single one says anything."""
+def test_learns_an_interaction_of_two_modalities(name):
+    """Exclusive or of a sign in each of two modalities: neither is informative by itself."""
     torch.manual_seed(0)
     signs = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]).repeat(8, 1)
     target = (signs[:, 0] != signs[:, 1]).float()
@@ -140,6 +140,6 @@ def test_learns_what_two_modalities_say_only_together(name):
     assert loss < 0.1
 
 
-def test_an_unknown_fusion_offers_the_choices():
+def test_unknown_fusion_raises_with_the_choices():
     with pytest.raises(ValueError, match="unknown fusion 'sum': choose from bottleneck, concat"):
         build_fusion("sum", MODALITIES, WIDTH, 0.0)

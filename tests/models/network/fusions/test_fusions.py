@@ -1,4 +1,4 @@
-"""What the single fusions promise beyond the laws of all."""
+"""Properties of individual fusions."""
 
 import torch
 
@@ -17,17 +17,17 @@ def only(place: int) -> torch.Tensor:
 def test_late_fusion_averages_the_logits_of_the_modalities():
     network, head = fusion("late").eval(), build_head(HeadConfig(kind="binary"), WIDTH)
     assert isinstance(network, Late)
-    alone = torch.stack([head(network(tokens(4), only(place))) for place in range(3)])
-    torch.testing.assert_close(head(network(tokens(4), ALL)), alone.mean(dim=0))
+    unimodal = torch.stack([head(network(tokens(4), only(place))) for place in range(3)])
+    torch.testing.assert_close(head(network(tokens(4), ALL)), unimodal.mean(dim=0))
 
 
-def test_a_lone_modality_has_every_gate():
+def test_single_modality_has_gate_one():
     network, given = fusion("gated").eval(), tokens(4)
     pooled = network.pools[1](*given["series"].of(torch.ones(4, dtype=torch.bool)))
     torch.testing.assert_close(network(given, only(1)), network.content[1](pooled).tanh())
 
 
-def test_a_query_without_keys_keeps_its_residual():
+def test_query_without_keys_keeps_its_residual():
     torch.manual_seed(0)
     block = CrossBlock(WIDTH, 0.0)
     queries = torch.randn(2, 3, WIDTH)
@@ -35,8 +35,8 @@ def test_a_query_without_keys_keeps_its_residual():
     torch.testing.assert_close(block(queries, queries, nothing), queries + block.feed_forward(queries))
 
 
-def test_bottleneck_modalities_meet_in_the_shared_tokens_alone():
-    """One layer writes what a modality knows to the shared tokens; only the next can read it from there."""
+def test_bottleneck_exchanges_only_through_shared_tokens():
+    """Information of another modality is available one layer after it was written to the shared tokens."""
     given, other = tokens(4), tokens(4, seed=1)
     for layers, meets in ((1, False), (2, True)):
         torch.manual_seed(0)
@@ -48,7 +48,7 @@ def test_bottleneck_modalities_meet_in_the_shared_tokens_alone():
         assert torch.allclose(*streams) is not meets
 
 
-def test_present_norm_counts_only_who_is_there():
+def test_present_norm_uses_present_samples_only():
     norm = PresentNorm(2, 3)
     torch.manual_seed(0)
     latents = torch.randn(6, 2, 3) * 4 + 2
@@ -56,14 +56,14 @@ def test_present_norm_counts_only_who_is_there():
     absent = latents.masked_fill(~present[..., None], 0)
     normed = norm(absent, present)
     torch.testing.assert_close(normed[:, 0], torch.nn.functional.batch_norm(latents[:, 0], None, None, training=True))
-    there = latents[present[:, 1], 1]
+    selected = latents[present[:, 1], 1]
     torch.testing.assert_close(
-        normed[present[:, 1], 1], torch.nn.functional.batch_norm(there, None, None, training=True)
+        normed[present[:, 1], 1], torch.nn.functional.batch_norm(selected, None, None, training=True)
     )
     assert not normed[~present[:, 1], 1].any()
 
 
-def test_present_norm_remembers_running_statistics_as_batch_norm_does():
+def test_present_norm_has_running_statistics_as_batch_norm():
     norm, reference = PresentNorm(1, 3), torch.nn.BatchNorm1d(3)
     random = torch.Generator().manual_seed(0)
     for _ in range(3):

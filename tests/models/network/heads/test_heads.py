@@ -30,31 +30,31 @@ def test_shapes_and_gradients(kind):
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "time_to_event"])
-def test_answers_are_probabilities(kind):
+def test_activations_are_probabilities(kind):
     answer = head(kind).activate(torch.randn(50, CONFIGS[kind].outputs) * 20)
     assert (answer >= 0).all()
     assert (answer <= 1).all()
 
 
-def test_classes_add_up_to_one():
+def test_class_probabilities_add_up_to_one():
     torch.testing.assert_close(head("multiclass").activate(torch.randn(50, 3) * 20).sum(dim=1), torch.ones(50))
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
-def test_starts_at_the_rates(kind):
+def test_start_at_sets_the_rates(kind):
     network = head(kind)
     rates = torch.tensor([0.2, 0.5, 0.3])[: CONFIGS[kind].outputs]
     network.start_at(rates)
     torch.testing.assert_close(network.activate(network(torch.zeros(1, 8)))[0], rates)
 
 
-def test_rates_of_zero_and_one_stay_finite():
+def test_rates_of_0_and_1_are_finite():
     network = head("multilabel")
     network.start_at(torch.tensor([0.0, 1.0]))
     assert network.linear.bias.isfinite().all()
 
 
-def test_a_regression_speaks_the_targets_unit():
+def test_regression_uses_the_targets_unit():
     network, targets = head("regression"), torch.tensor([[10.0, 5.0], [30.0, 5.0]])
     network.fit_scale(targets)
     assert network.location.tolist() == [20.0, 5.0]
@@ -64,7 +64,7 @@ def test_a_regression_speaks_the_targets_unit():
     assert network.activate(network(torch.zeros(1, 8)))[0].tolist() == [25.0, 5.0]
 
 
-def test_survival_is_the_product_of_staying():
+def test_survival_is_the_product_of_1_minus_hazard():
     network, logits = head("time_to_event"), torch.tensor([[0.0, -2.0, 1.0]])
     hazards = logits.sigmoid()
     expected = torch.tensor([[1.0, 1.0, 1.0]])
@@ -74,7 +74,7 @@ def test_survival_is_the_product_of_staying():
     torch.testing.assert_close(network.activate(logits), 1 - expected)
 
 
-def test_survival_falls_and_meets_the_bins():
+def test_survival_is_non_increasing_and_matches_the_bins():
     network, logits = head("time_to_event"), torch.randn(6, 3)
     curve = network.survival_at(logits, torch.linspace(0, 40, 81))
     assert (curve.diff(dim=1) <= 1e-6).all()
@@ -89,7 +89,7 @@ def test_hazard_is_constant_within_a_bin():
     torch.testing.assert_close(middle, (start * end).sqrt())
 
 
-def test_risk_by_a_horizon_is_one_number():
+def test_risk_by_horizon_is_one_number():
     network, logits = head("time_to_event"), torch.randn(6, 3)
     torch.testing.assert_close(network.risk_by(logits, 7.0), 1 - network.survival(logits)[:, 1])
 
@@ -102,16 +102,16 @@ def test_extreme_hazards_stay_finite():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "complaint"),
+    ("wrong", "message"),
     [
         ({"kind": "binary", "outputs": 2}, "one output"),
         ({"kind": "multiclass"}, "at least two outputs"),
-        ({"kind": "time_to_event", "outputs": 2, "bins": (1.0,)}, "one for each output"),
+        ({"kind": "time_to_event", "outputs": 2, "bins": (1.0,)}, "one per output"),
         ({"kind": "time_to_event", "outputs": 2, "bins": (3.0, 1.0)}, "ascend"),
         ({"kind": "regression", "bins": (1.0,)}, "no other"),
         ({"kind": "ordinal"}, "multiclass"),
     ],
 )
-def test_impossible_heads_are_refused(wrong, complaint):
-    with pytest.raises(ValueError, match=complaint):
+def test_invalid_heads_raise(wrong, message):
+    with pytest.raises(ValueError, match=message):
         HeadConfig(**wrong)

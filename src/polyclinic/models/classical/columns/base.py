@@ -1,4 +1,4 @@
-"""What the columns of every modality have in common."""
+"""The protocol of the columns of a modality."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from polyclinic.models.classical.principal_components import Components
 
 @dataclass(frozen=True)
 class DesignOptions:
-    """How many columns the sources of many numbers may have."""
+    """Maximum numbers of columns of high-dimensional sources."""
 
-    terms: int = 2000  # of the notes' TF-IDF, those in most training documents
+    terms: int = 2000  # of the notes' TF-IDF: the most frequent in training
     sentence_components: int = 64
     image_components: int = 64
 
 
 class Part(NamedTuple):
-    """Neighbouring columns from one source."""
+    """Adjacent columns of one source."""
 
     block: Block
     names: list[str]
@@ -32,17 +32,17 @@ class Part(NamedTuple):
 
 
 class ModalityColumns(Protocol):
-    """The columns of one modality, and what was learnt from training samples to make them."""
+    """The columns of one modality, with their fitted state."""
 
-    adds_presence: ClassVar[bool]  # whether a column `… present` tells which samples have the modality
+    adds_presence: ClassVar[bool]  # whether to add a column `… present`
 
     @classmethod
     def fit(cls, arrays: Arrays, names: Sequence[str], rows: Int[np.ndarray, " row"], options: DesignOptions) -> Self:
-        """Learn from the training samples `rows`; `names` are the featurizer's `column_names`."""
+        """Fit to the training samples `rows`; `names` are the featurizer's `column_names`."""
         ...
 
     def parts(self, arrays: Arrays, others: Collection[str]) -> list[Part]:
-        """Make the columns; `others` are the other modalities of the design, which may hold the same facts."""
+        """Compute the columns; `others` are the other modalities of the design, which may contain the same data."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class ModalityColumns(Protocol):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the columns that gave `state`."""
+        """Rebuild columns from their state."""
         ...
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from polyclinic.features import Arrays
 from polyclinic.models.classical.columns.base import DesignOptions, ModalityColumns, Part, component_part
-from polyclinic.models.classical.pooling import pooled_pictures
+from polyclinic.models.classical.pooling import pooled_images
 from polyclinic.models.classical.principal_components import Components
 
 
@@ -31,11 +31,11 @@ class ImageColumns(ModalityColumns):
         options: DesignOptions,
     ) -> ImageColumns:
         """Fit the components."""
-        return cls(Components.fit(pooled_pictures(arrays, rows[arrays["present"][rows]]), options.image_components))
+        return cls(Components.fit(pooled_images(arrays, rows[arrays["present"][rows]]), options.image_components))
 
     def parts(self, arrays: Arrays, others: Collection[str]) -> list[Part]:  # noqa: ARG002
         """Return one block."""
-        return [component_part("image", self.components, pooled_pictures(arrays))]
+        return [component_part("image", self.components, pooled_images(arrays))]
 
     def state(self) -> dict[str, Any]:
         """Return the components."""
@@ -43,5 +43,5 @@ class ImageColumns(ModalityColumns):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ImageColumns:
-        """Rebuild the columns that gave `state`."""
+        """Rebuild columns from their state."""
         return cls(Components.from_state(state["components"]))

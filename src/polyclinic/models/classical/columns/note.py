@@ -17,11 +17,11 @@ from polyclinic.models.classical.principal_components import Components
 
 @dataclass(frozen=True)
 class NoteColumns(ModalityColumns):
-    """TF-IDF of the terms, and components of the mean sentence, whichever the featurizer gives."""
+    """TF-IDF of the terms, and components of the mean sentence embedding, if available."""
 
     adds_presence: ClassVar[bool] = True
-    names: tuple[str, ...]  # of the terms that are columns
-    terms: Int[np.ndarray, " term"]  # their places among the featurizer's
+    names: tuple[str, ...]  # of the selected terms
+    terms: Int[np.ndarray, " term"]  # their indices among the featurizer's terms
     components: Components | None
 
     @classmethod
@@ -55,15 +55,15 @@ class NoteColumns(ModalityColumns):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> NoteColumns:
-        """Rebuild the columns that gave `state`."""
+        """Rebuild columns from their state."""
         components = None if state["components"] is None else Components.from_state(state["components"])
         return cls(tuple(state["names"]), np.array(state["terms"], dtype=np.int64), components)
 
 
 def _frequent(tfidf: Any, most: int) -> np.ndarray:
-    """Return the terms in most documents, but not in all, as sorted columns; of equals the first."""
+    """Return the indices of the most frequent terms that are not in all documents, sorted; the first in a tie."""
     documents = np.asarray((tfidf > 0).sum(axis=0)).ravel()
-    written = int((np.asarray(tfidf.sum(axis=1)).ravel() > 0).sum())
-    telling = np.flatnonzero((documents >= 2) & (documents < written))
-    order = np.argsort(-documents[telling], kind="stable")
-    return np.sort(telling[order[:most]]).astype(np.int64)
+    non_empty = int((np.asarray(tfidf.sum(axis=1)).ravel() > 0).sum())
+    informative = np.flatnonzero((documents >= 2) & (documents < non_empty))
+    order = np.argsort(-documents[informative], kind="stable")
+    return np.sort(informative[order[:most]]).astype(np.int64)

@@ -16,7 +16,7 @@ from polyclinic.models.classical.pooling import series_summaries, summary_names
 
 @dataclass(frozen=True)
 class SeriesColumns(ModalityColumns):
-    """A summary of each code, unless structured features hold one already."""
+    """A summary of each code, unless structured features contain one."""
 
     adds_presence: ClassVar[bool] = False
     codes: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class SeriesColumns(ModalityColumns):
         return cls(tuple(names))
 
     def parts(self, arrays: Arrays, others: Collection[str]) -> list[Part]:
-        """Return one block, or none beside structured features."""
+        """Return one block, or none if there are structured features."""
         if "structured" in others:
             return []
         return [part("series", summary_names(self.codes), series_summaries(arrays, len(self.codes)))]
@@ -44,5 +44,5 @@ class SeriesColumns(ModalityColumns):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> SeriesColumns:
-        """Rebuild the columns that gave `state`."""
+        """Rebuild columns from their state."""
         return cls(tuple(state["codes"]))

@@ -15,7 +15,7 @@ from polyclinic.models.classical.columns.base import DesignOptions, ModalityColu
 
 @dataclass(frozen=True)
 class StructuredColumns(ModalityColumns):
-    """The raw features, in their own units, with NaN where unknown."""
+    """The raw features, in their units, NaN where unknown."""
 
     adds_presence: ClassVar[bool] = False
     names: tuple[str, ...] = ()
@@ -48,5 +48,5 @@ class StructuredColumns(ModalityColumns):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> StructuredColumns:
-        """Rebuild the columns that gave `state`."""
+        """Rebuild columns from their state."""
         return cls(tuple(state["names"]))

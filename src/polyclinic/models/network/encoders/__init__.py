@@ -16,7 +16,7 @@ ENCODERS: Mapping[str, Mapping[str, Callable[..., Encoder]]] = {
 
 
 def build_encoder(modality: str, config: EncoderConfig, width: int, dropout: float) -> Encoder:
-    """Build the encoder that `config` names; raises ValueError with the choices for an unknown name or option."""
+    """Build the encoder of `config`; raises ValueError if its name or an option is unknown."""
     choices = ENCODERS.get(modality)
     if choices is None:
         raise ValueError(f"no encoder reads the modality {modality!r}: choose from {', '.join(ENCODERS)}")

@@ -1,4 +1,4 @@
-"""Notes as a bag of words, each said or denied: an embedding for either, and their sum (Iyyer 2015, ACL P15-1162)."""
+"""Notes as a bag of words, affirmed or negated: the sum of embeddings (Iyyer 2015, ACL P15-1162)."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,11 +12,11 @@ from polyclinic.models.network.tokens import Tokens
 
 
 class BagOfWords(Encoder):
-    """Adds up what each word means where it is said, and what it means where it is denied; one token.
+    """Sum of the embeddings of affirmed and of negated words; one token.
 
-    A few hundred notes teach what words mean, not what their order means: what a word contributes does not hang on its
-    neighbours, and can be shown word by word. Embeddings start at zero, so that a word of which few notes tell stays of
-    little weight, and a word that is said several times counts once: notes are copied forward.
+    A few hundred notes suffice to learn words, but not word order; and the contribution of each word can be displayed.
+    Embeddings start at zero, so that rare words keep a small weight. Repeated words count ones, since notes are often
+    copied forward.
     """
 
     modality = "note"
@@ -26,7 +26,7 @@ class BagOfWords(Encoder):
     def __init__(self, sizes: NoteSizes, width: int, dropout: float) -> None:
         super().__init__()
         self.words = sizes.words
-        self.word = nn.Embedding(2 * sizes.words, width, padding_idx=0)  # said, then denied
+        self.word = nn.Embedding(2 * sizes.words, width, padding_idx=0)  # affirmed, then negated
         nn.init.zeros_(self.word.weight)
         self.dropout = dropout / 3
 
@@ -34,16 +34,16 @@ class BagOfWords(Encoder):
         """Encode; word 0 is padding."""
         length = used_length(words != 0)
         words, word_denied = words[:, :length], word_denied[:, :length]
-        there = words != 0
+        is_word = words != 0
         if self.training and self.dropout:
-            there = there & (torch.rand(words.shape, device=words.device) >= self.dropout)
+            is_word = is_word & (torch.rand(words.shape, device=words.device) >= self.dropout)
         known = torch.where(words < self.words, words, UNKNOWN)
-        codes = torch.where(there, known + self.words * word_denied, 0)
+        codes = torch.where(is_word, known + self.words * word_denied, 0)
         total = (self.word(codes) * self._shares(codes)[..., None]).sum(dim=1)
-        return Tokens(total[:, None], there.new_ones(len(words), 1))
+        return Tokens(total[:, None], is_word.new_ones(len(words), 1))
 
     def _shares(self, codes: Int[Tensor, "batch word"]) -> Float[Tensor, "batch word"]:
-        """Give each place its share in a word that is said several times."""
-        once = torch.ones(codes.shape, dtype=self.word.weight.dtype, device=codes.device)
-        times = once.new_zeros(len(codes), 2 * self.words).scatter_add(1, codes, once)
-        return 1 / times.gather(1, codes)
+        """Return 1 / the number of occurrences of each word."""
+        ones = torch.ones(codes.shape, dtype=self.word.weight.dtype, device=codes.device)
+        counts = ones.new_zeros(len(codes), 2 * self.words).scatter_add(1, codes, ones)
+        return 1 / counts.gather(1, codes)

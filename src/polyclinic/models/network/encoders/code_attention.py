@@ -1,4 +1,4 @@
-"""Irregular series as learnt summaries of each code, in the manner of SeFT (Horn 2020, arXiv 1909.12064)."""
+"""Irregular series as learnt summaries of each code, similar to SeFT (Horn 2020, arXiv 1909.12064)."""
 
 from typing import NamedTuple
 
@@ -15,31 +15,30 @@ from polyclinic.models.network.tokens import Tokens
 HOURS = 24.0
 HEADS = (
     (-24.0, 0.0),  # the last value
-    (-4.0, 0.0),  # the mean of the last hours,
-    (-1.0, 0.0),  # of the last day,
-    (0.0, 0.0),  # of all
-    (1.0, 0.0),  # and of the first days
+    (-4.0, 0.0),  # the mean of the last hours
+    (-1.0, 0.0),  # the mean of the last day
+    (0.0, 0.0),  # the mean
+    (1.0, 0.0),  # the mean of the first days
     (6.0, 0.0),  # the first value
-    (0.0, 3.0),  # the high values
-    (0.0, -3.0),  # the low values
+    (0.0, 3.0),  # high values
+    (0.0, -3.0),  # low values
 )
-"""What the heads look for at the start: a slope by the days before the prediction, and one by the value."""
+"""Initial attention slopes of the heads: per day before the prediction, and per unit of value."""
 
 
 class Summaries(NamedTuple):
-    """What is known of each code: the mean value by each head's attention, how many values, how long ago the last."""
+    """Summary of each code: the mean value by each head's attention, the count, and the time since the last value."""
 
     numbers: Float[Tensor, "batch code head+2"]
     known: Bool[Tensor, "batch code"]
 
 
 class CodeAttention(Encoder):
-    """Within each code, heads attend to its measurements by their time and value; the means they find → one token.
+    """Heads attend to the measurements of each code by time and value; their means → one token.
 
-    The heads start as what clinicians compute (last, first, mean, high, low …), and learn for each code which ages and
-    values matter. Set-invariant, as fast as the series has measurements, and on intensive care stays better than a
-    transformer over all triplets, which has to find out from a few thousand patients that codes are to be compared with
-    themselves.
+    The heads are initialised as common summaries (last, first, mean, high, low …) and fitted for each code. Permutation
+    invariant, of linear cost, and better on intensive-care stays than a transformer over all triplets, which would have
+    to learn from a few thousand patients to compare codes with themselves.
     """
 
     modality = "series"
@@ -80,28 +79,28 @@ class CodeAttention(Encoder):
         triplet_code: Int[Tensor, "batch triplet"],
         triplet_value: Float[Tensor, "batch triplet"],
     ) -> Summaries:
-        """Summarise the measurements of each code, all of about the size of 1."""
+        """Summarise the measurements of each code, scaled to about 1."""
         batch, cells = len(triplet_code), len(triplet_code) * self.codes
-        sample, place = triplet_code.nonzero(as_tuple=True)
-        code = triplet_code[sample, place]
+        sample, position = triplet_code.nonzero(as_tuple=True)
+        code = triplet_code[sample, position]
         cell = sample * self.codes + code
-        days, value = triplet_time[sample, place] / HOURS, triplet_value[sample, place]
+        days, value = triplet_time[sample, position] / HOURS, triplet_value[sample, position]
         scores = self.by_age[code] * days[:, None] + self.by_value[code] * smooth_clip(value)[:, None]
-        weights = (scores - _highest(scores.detach(), cell, cells)).exp()
+        weights = (scores - _maximum(scores.detach(), cell, cells)).exp()
         total = weights.new_zeros(cells, len(HEADS)).index_add(0, cell, weights)
-        found = weights.new_zeros(cells, len(HEADS)).index_add(0, cell, weights * value[:, None])
+        weighted_sum = weights.new_zeros(cells, len(HEADS)).index_add(0, cell, weights * value[:, None])
         count = torch.bincount(cell, minlength=cells).to(value.dtype)
         ago = torch.full_like(count, torch.inf).scatter_reduce(0, cell, days * HOURS, "amin")
         known = (count > 0).view(batch, self.codes)
-        means = smooth_clip(found / total.clamp_min(torch.finfo(total.dtype).tiny))
-        habits = torch.stack([count.clamp_min(1).log(), torch.log1p(ago.masked_fill(count == 0, 0).clamp_min(0))], 1)
-        numbers = torch.cat([means, habits / 2 - 1], dim=1)
+        means = smooth_clip(weighted_sum / total.clamp_min(torch.finfo(total.dtype).tiny))
+        extras = torch.stack([count.clamp_min(1).log(), torch.log1p(ago.masked_fill(count == 0, 0).clamp_min(0))], 1)
+        numbers = torch.cat([means, extras / 2 - 1], dim=1)
         return Summaries(numbers.view(batch, self.codes, self.numbers), known)
 
 
-def _highest(
+def _maximum(
     scores: Float[Tensor, "triplet head"], cell: Int[Tensor, " triplet"], cells: int
 ) -> Float[Tensor, "triplet head"]:
-    """Give each triplet the highest score of its code, so that no weight overflows and one of them is 1."""
+    """Return the maximum score of each triplet's code, for a numerically stable softmax."""
     index = cell[:, None].expand_as(scores)
     return scores.new_zeros(cells, scores.shape[1]).scatter_reduce(0, index, scores, "amax", include_self=False)[cell]

@@ -1,4 +1,4 @@
-"""Pictures through EfficientNet-lite0 with ImageNet weights (Tan & Le 2019, arXiv 1905.11946)."""
+"""Images: EfficientNet-lite0 with ImageNet weights (Tan & Le 2019, arXiv 1905.11946)."""
 
 from typing import Self
 
@@ -8,12 +8,12 @@ from torch import Tensor
 from polyclinic.features.backbones import efficientnet_lite0 as backbone
 from polyclinic.models.network.config import ImageSizes
 from polyclinic.models.network.encoders.encoder import Encoder
-from polyclinic.models.network.encoders.pictures import MapTokens, PixelEncoder
+from polyclinic.models.network.encoders.images import MapTokens, PixelEncoder
 from polyclinic.models.network.tokens import Tokens
 
 
 class CachedEfficientNet(Encoder):
-    """Projects the frozen network's fine map, which the image featurizer computed once per picture and cached."""
+    """Projection of the frozen network's fine map, computed and cached by the image featurizer."""
 
     modality = "image"
     reads = ("tokens", "view_mask", "view_code")
@@ -29,15 +29,15 @@ class CachedEfficientNet(Encoder):
         view_mask: Bool[Tensor, "batch view"],
         view_code: Int[Tensor, "batch view"],
     ) -> Tokens:
-        """Project the maps of the views that are there."""
+        """Project the maps of the present views."""
         projected: Tokens = self.tokens(tokens[view_mask], view_mask, view_code)
         return projected
 
 
 class LiveEfficientNet(PixelEncoder):
-    """Runs the network on the pixels, frozen or fine-tuned; the same parameters read the maps as for cached ones.
+    """The network on pixels, frozen or fine-tuned, with the same projection as for cached maps.
 
-    Fine-tuning trains every weight, but keeps the statistics of the batch norms: small batches would spoil them.
+    Fine-tuning trains every weight, but keeps the batch-norm statistics, since batches are small.
     """
 
     def __init__(self, sizes: ImageSizes, width: int, dropout: float, fine_tune: bool = True) -> None:
@@ -48,13 +48,13 @@ class LiveEfficientNet(PixelEncoder):
         self.backbone.requires_grad_(fine_tune)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of all but the network, whose batch norms keep their statistics."""
+        """Set the mode of all except the backbone, whose batch norms keep their statistics."""
         super().train(mode)
         self.backbone.eval()
         return self
 
-    def maps(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture cell 112"]:
-        """Give the fine map of each picture."""
+    def maps(self, pixels: Float[Tensor, "image 1 side side"]) -> Float[Tensor, "image cell 112"]:
+        """Return the fine map of each image."""
         features = self.backbone.fine(backbone.canonical_to_input(pixels))
         return features.flatten(2).transpose(1, 2)
 
@@ -62,7 +62,7 @@ class LiveEfficientNet(PixelEncoder):
 def efficientnet_lite0(
     sizes: ImageSizes, width: int, dropout: float, live: bool = False, fine_tune: bool = True
 ) -> Encoder:
-    """Build the encoder for cached maps, or with `live` the one for pixels."""
+    """Build the encoder of cached maps, or with `live` that of pixels."""
     if live:
         return LiveEfficientNet(sizes, width, dropout, fine_tune)
     return CachedEfficientNet(sizes, width, dropout)

@@ -1,4 +1,4 @@
-"""What every encoder promises."""
+"""Base class of encoders."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,23 +14,23 @@ from polyclinic.models.network.tokens import Tokens
 class Encoder(nn.Module):
     """One modality's tensors → tokens of the model's width.
 
-    Built as `Encoder(sizes, width, dropout, **options)`. Called with the tensors named in `reads`, by name. What a
-    mask among them hides cannot change anything; a sample's tokens depend on that sample alone (in evaluation mode).
+    Built as `Encoder(sizes, width, dropout, **options)`. Called with the tensors named in `reads`, by name. Masked
+    values have no influence; in evaluation mode, a sample's tokens depend on that sample only.
     """
 
     modality: ClassVar[str]
     reads: tuple[str, ...] = ()  # names of the featurizer's arrays
-    stackable: ClassVar[bool] = True  # whether `torch.func.vmap` can run several at once over their stacked weights
-    unimodal_pretraining: ClassVar[bool] = False  # whether it learns alone before it learns with the others
+    stackable: ClassVar[bool] = True  # whether `torch.func.vmap` supports it
+    unimodal_pretraining: ClassVar[bool] = False  # whether it is pretrained before joint training
     forward: Callable[..., Any]
 
     def start_from(self, path: Path) -> None:
-        """Take pretrained weights, which the saved model then holds; most encoders have none to take."""
-        raise ValueError(f"{type(self).__name__} takes no pretrained weights: leave {path.name} out")
+        """Load pretrained weights, which become part of the saved model; most encoders do not support it."""
+        raise ValueError(f"{type(self).__name__} has no pretrained weights: remove {path.name}")
 
 
 def encode_present(encoder: Encoder, inputs: dict[str, Tensor], present: Bool[Tensor, " batch"], width: int) -> Tokens:
-    """Encode the samples that have the modality; the others are never computed, and have no tokens."""
+    """Encode the samples that have the modality; the others are not computed, and have no tokens."""
     missing = [name for name in encoder.reads if name not in inputs]
     if missing and present.any():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Structured features as tokens of a transformer (FT-Transformer, Gorishniy 2021, arXiv 2106.11959)."""
+"""Structured features as transformer tokens (FT-Transformer, Gorishniy 2021, arXiv 2106.11959)."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,10 +12,10 @@ from polyclinic.models.network.tokens import Tokens
 
 
 class FeatureTokens(Encoder):
-    """Each code known of the sample is a token, and a summary token reads them; gives the summary, then the codes.
+    """A summary token and one token per known code of the sample.
 
-    The paper makes a token of every feature, x·w + b. Here the features of one code (its first, last, mean …) add up
-    to one token, which keeps the squared cost of attention small; a code of which nothing is known has no token.
+    In the paper every feature is a token, x·w + b. Here the features of one code (first, last, mean …) are summed to
+    one token, to reduce the quadratic cost of attention; codes without known features have no token.
     """
 
     modality = "structured"
@@ -34,20 +34,20 @@ class FeatureTokens(Encoder):
         self.apply(initialise)
 
     def forward(self, values: Float[Tensor, "batch feature"], known: Bool[Tensor, "batch feature"]) -> Tokens:
-        """Encode; an unknown value counts as unknown, whatever stands in its place."""
-        seen = functional.pad(smooth_clip(values.masked_fill(~known, 0)), (0, 1))[:, self.members]
-        there = functional.pad(known, (0, 1))[:, self.members]
-        parts = torch.cat([seen, there.to(seen.dtype)], dim=2).transpose(0, 1)
+        """Encode; unknown values are masked."""
+        masked = functional.pad(smooth_clip(values.masked_fill(~known, 0)), (0, 1))[:, self.members]
+        is_known = functional.pad(known, (0, 1))[:, self.members]
+        parts = torch.cat([masked, is_known.to(masked.dtype)], dim=2).transpose(0, 1)
         tokens = torch.bmm(parts, torch.cat([self.slope, self.level], dim=1)).transpose(0, 1)
         tokens = torch.cat([self.summary.expand(len(values), 1, -1), tokens], dim=1)
-        mask = functional.pad(there.any(dim=2), (1, 0), value=True)
+        mask = functional.pad(is_known.any(dim=2), (1, 0), value=True)
         for block in self.blocks:
             tokens = block(tokens, mask)
         return Tokens(self.norm(tokens), mask)
 
 
 def _members(sizes: StructuredSizes) -> Int[Tensor, "group member"]:
-    """List each group's features; groups shorter than the longest end with the number after the last feature."""
+    """Return each group's features, padded with the number of features."""
     groups: dict[int, list[int]] = {}
     for feature, group in enumerate(sizes.groups or range(sizes.features)):
         groups.setdefault(group, []).append(feature)

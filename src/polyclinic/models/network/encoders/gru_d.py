@@ -1,4 +1,4 @@
-"""Series on a grid through GRU-D (Che 2018, arXiv 1606.01865)."""
+"""Series on a grid: GRU-D (Che 2018, arXiv 1606.01865)."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,18 +11,18 @@ from polyclinic.models.network.layers import Dropout, initialise
 from polyclinic.models.network.tokens import Tokens
 
 HOURS = 24.0
-"""Time since a measurement is counted in days, so that it is of the size of the other inputs."""
+"""Times are converted to days, to be of similar size as the other inputs."""
 
 
 class GRUD(Encoder):
-    """A gated recurrent network in which what was not measured again decays to its mean, and the state with it.
+    """A gated recurrent network in which values decay to their mean until measured again, as does the state.
 
     x̂ = m·x + (1 − m)·(γx·x_last + (1 − γx)·x̄) with γ = exp(−max(0, W·δ + b)), δ the time since the last measurement;
-    x̄ is 0, since the featurizer standardises. The input decay is diagonal, the state's decay full, as in the paper.
-    Only h ← (1 − z)·ĥ + z·h̃ runs step by step; all that does not depend on the state is computed for the whole
-    sequence at once. The reset gate works on U·h, as in cuDNN's GRU, so that a step costs one matrix product.
+    x̄ is 0, since the featurizer standardises. The input decay is diagonal, the state decay full, as in the paper.
+    Only h ← (1 − z)·ĥ + z·h̃ is sequential; the rest is computed for the whole sequence at once. The reset gate applies
+    to U·h, as in cuDNN's GRU, so that a step has one matrix product.
 
-    Gives the last state and the mean state as tokens.
+    Returns the last state and the mean state as tokens.
     """
 
     modality = "series"
@@ -45,10 +45,10 @@ class GRUD(Encoder):
         grid_mask: Bool[Tensor, "batch step channel"],
         grid_since: Float[Tensor, "batch step channel"],
     ) -> Tokens:
-        """Encode; what the mask hides counts as not measured, whatever stands in its place."""
+        """Encode; masked values count as not measured."""
         days = grid_since / HOURS
         remaining = torch.exp(-functional.relu(self.input_decay_weight * days + self.input_decay_bias))
-        carried = last_seen(grid_value, grid_mask)
+        carried = carry_forward(grid_value, grid_mask)
         inputs = torch.where(grid_mask, carried, remaining * carried)
         gates = self.inputs(self.dropout(torch.cat([inputs, grid_mask.to(inputs.dtype)], dim=2)))
         decays = torch.exp(-functional.relu(self.state_decay(days)))
@@ -73,11 +73,11 @@ class GRUD(Encoder):
         return torch.stack(states, dim=1)
 
 
-def last_seen(
+def carry_forward(
     values: Float[Tensor, "batch step channel"], mask: Bool[Tensor, "batch step channel"]
 ) -> Float[Tensor, "batch step channel"]:
     """Carry each channel's last measurement forward; 0, the mean, before the first."""
     steps = torch.arange(values.shape[1], device=values.device)[None, :, None]
-    place = torch.where(mask, steps, -1).cummax(dim=1).values
-    carried = values.masked_fill(~mask, 0).gather(1, place.clamp_min(0))
-    return carried.masked_fill(place < 0, 0)
+    last_step = torch.where(mask, steps, -1).cummax(dim=1).values
+    carried = values.masked_fill(~mask, 0).gather(1, last_step.clamp_min(0))
+    return carried.masked_fill(last_step < 0, 0)

@@ -1,4 +1,4 @@
-"""Numbers as small vectors, in which a linear layer can see bends (Gorishniy 2022, arXiv 2203.05556)."""
+"""Embeddings of numbers, for non-linear effects (Gorishniy 2022, arXiv 2203.05556)."""
 
 from math import pi
 
@@ -8,14 +8,13 @@ from torch import Tensor, nn
 
 FREQUENCIES = 8
 SPREAD = 0.1
-"""Of the frequencies at the start: low ones, since clinical effects are smooth."""
+"""Standard deviation of the initial frequencies: low, since clinical effects are smooth."""
 
 
 class NumericEmbedding(nn.Module):
-    """Each column's number x → (x, relu(W · (sin 2πcx, cos 2πcx) + b)), with c, W and b of the column's own.
+    """Each column's number x → (x, relu(W · (sin 2πcx, cos 2πcx) + b)), with c, W and b per column.
 
-    The paper's periodic embedding ("PLR"). On summaries of intensive care it is worth a point of AUROC to a plain
-    perceptron.
+    The paper's periodic embedding ("PLR"). It adds a point of AUROC to a perceptron on summaries of intensive care.
     """
 
     def __init__(self, columns: int, features: int = 6) -> None:
@@ -26,14 +25,14 @@ class NumericEmbedding(nn.Module):
         self.bias = nn.Parameter(torch.zeros(columns, 1, features))
 
     def forward(self, values: Float[Tensor, "batch column"]) -> Float[Tensor, "batch column width"]:
-        """Embed; values should be scaled to the size of 1."""
+        """Embed; values should be scaled to about 1."""
         angles = 2 * pi * values.t()[..., None] * self.frequency[:, None]
         waves = torch.cat([angles.sin(), angles.cos()], dim=2)
-        bent = torch.baddbmm(self.bias, waves, self.weight).relu().transpose(0, 1)
-        return torch.cat([values[..., None], bent], dim=2)
+        nonlinear = torch.baddbmm(self.bias, waves, self.weight).relu().transpose(0, 1)
+        return torch.cat([values[..., None], nonlinear], dim=2)
 
 
 def drop_columns(values: Float[Tensor, "batch column width"], p: float) -> Float[Tensor, "batch column width"]:
-    """Drop whole columns of a sample at random, and scale the others so that the mean stays."""
+    """Drop whole columns of a sample at random, and scale the others to preserve the mean."""
     kept = torch.rand(values.shape[:2], device=values.device) >= p
     return values * (kept / (1 - p)).to(values.dtype)[..., None]

@@ -1,4 +1,4 @@
-"""Notes as sentences, encoded before by the frozen all-MiniLM-L6-v2 (Reimers & Gurevych 2019, arXiv 1908.10084)."""
+"""Notes as sentences, embedded by the frozen all-MiniLM-L6-v2 (Reimers & Gurevych 2019, arXiv 1908.10084)."""
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from polyclinic.models.network.tokens import Tokens
 
 
 class SentenceEncoder(Encoder):
-    """Projects each sentence's vector, adds its section, and lets the sentences look at one another; a token each."""
+    """One token per sentence: its projected embedding plus that of its section, then self-attention."""
 
     modality = "note"
     reads = ("sentences", "sentence_mask", "sentence_section")
@@ -31,7 +31,7 @@ class SentenceEncoder(Encoder):
         sentence_mask: Bool[Tensor, "batch sentence"],
         sentence_section: Int[Tensor, "batch sentence"],
     ) -> Tokens:
-        """Encode the sentences that the mask has."""
+        """Encode the unmasked sentences."""
         length = used_length(sentence_mask)
         mask = sentence_mask[:, :length]
         tokens = self.project(sentences[:, :length].float().masked_fill(~mask[..., None], 0))

@@ -1,4 +1,4 @@
-"""Structured features through a multilayer perceptron."""
+"""Structured features: a multilayer perceptron."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,10 +12,10 @@ from polyclinic.models.network.tokens import Tokens
 
 
 class StructuredMLP(Encoder):
-    """Values, each embedded by its own small network, and their missingness → one token.
+    """Embedded values and their missingness → one token.
 
-    Values are clipped smoothly as in RealMLP (Holzmüller 2024, arXiv 2407.04491); residual layers as in Gorishniy 2021
-    (arXiv 2106.11959); in training, whole features are dropped.
+    Smooth clipping as in RealMLP (Holzmüller 2024, arXiv 2407.04491); residual layers as in Gorishniy 2021
+    (arXiv 2106.11959); dropout of whole features.
     """
 
     modality = "structured"
@@ -31,10 +31,10 @@ class StructuredMLP(Encoder):
         self.apply(initialise)
 
     def forward(self, values: Float[Tensor, "batch feature"], known: Bool[Tensor, "batch feature"]) -> Tokens:
-        """Encode; an unknown value counts as unknown, whatever stands in its place."""
-        there = known[..., None]
-        embedded = self.embedding(smooth_clip(values.masked_fill(~known, 0))).masked_fill(~there, 0)
-        features = torch.cat([embedded, there.to(embedded.dtype)], dim=2)
+        """Encode; unknown values are masked."""
+        is_known = known[..., None]
+        embedded = self.embedding(smooth_clip(values.masked_fill(~known, 0))).masked_fill(~is_known, 0)
+        features = torch.cat([embedded, is_known.to(embedded.dtype)], dim=2)
         if self.training and self.dropout:
             features = drop_columns(features, self.dropout)
         token = self.norm(self.layers(self.project(features.flatten(1))))
@@ -42,9 +42,9 @@ class StructuredMLP(Encoder):
 
 
 class Residual(FeedForward):
-    """A feed-forward added to its input."""
+    """A feed-forward network with a residual connection."""
 
     def forward(self, input: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
-        """Add what the layers say."""
-        said: Tensor = super().forward(input)  # type: ignore[no-untyped-call]
-        return input + said
+        """Add the layers' output to the input."""
+        output: Tensor = super().forward(input)  # type: ignore[no-untyped-call]
+        return input + output

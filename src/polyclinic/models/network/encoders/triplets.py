@@ -13,19 +13,19 @@ HOURS = 24.0
 
 
 class ContinuousEmbedding(nn.Sequential):
-    """A small network from numbers to a token: √width hidden units, tanh, no output bias (STraTS, section 3.2)."""
+    """A network from numbers to a token: √width hidden units, tanh, no output bias (STraTS, section 3.2)."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__(nn.Linear(inputs, int(width**0.5)), nn.Tanh(), nn.Linear(int(width**0.5), width, bias=False))
 
 
 class TripletTransformer(Encoder):
-    """Embeds each triplet, lets `context_layers` of attention mix them, and summarises the set as `seeds` tokens.
+    """Embeddings of triplets, `context_layers` of self-attention, and a summary of the set as `seeds` tokens.
 
-    A triplet's embedding is that of its code plus those of its value and of its time, as in STraTS, plus the value
-    times a slope of the code, so that a value means something else in another code before any mixing. The paper mixes
-    all pairs of triplets in two layers; for hundreds of triplets on a processor that costs more than it brings, so that
-    by default the summary alone attends to them (at a cost linear in their number).
+    A triplet's embedding is the sum of those of code, value and time, as in STraTS, plus the value times a slope of the
+    code, so that effects of values are code-specific before any attention. The paper has two layers of self-attention
+    over all triplets; for hundreds of triplets on a CPU the gain is not worth the cost, so that by default only the
+    summary attends to them, at linear cost.
     """
 
     modality = "series"
@@ -50,9 +50,9 @@ class TripletTransformer(Encoder):
     ) -> Tokens:
         """Encode; triplets of code 0 are padding. Times are hours before the prediction."""
         mask = triplet_code[:, : used_length(triplet_code != 0)] != 0
-        there = mask.nonzero(as_tuple=True)
-        embedded = self._embed(triplet_time[there], triplet_code[there], triplet_value[there][:, None])
-        tokens = embedded.new_zeros(*mask.shape, embedded.shape[1]).index_put(there, embedded)
+        real = mask.nonzero(as_tuple=True)
+        embedded = self._embed(triplet_time[real], triplet_code[real], triplet_value[real][:, None])
+        tokens = embedded.new_zeros(*mask.shape, embedded.shape[1]).index_put(real, embedded)
         for block in self.context:
             tokens = block(tokens, mask)
         summary = self.norm(self.seeds(tokens, mask))

@@ -1,4 +1,4 @@
-"""Pictures through a vision transformer (Dosovitskiy 2021, arXiv 2010.11929), as Hugging Face builds it."""
+"""Images: a vision transformer (Dosovitskiy 2021, arXiv 2010.11929), from Hugging Face."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyclinic.models.network.config import ImageSizes
+from polyclinic.models.network.encoders.images import PixelEncoder
 from polyclinic.models.network.encoders.optional import import_optional
-from polyclinic.models.network.encoders.pictures import PixelEncoder
 
 if TYPE_CHECKING:
     from transformers import ViTConfig
@@ -20,9 +20,9 @@ HEAD_WIDTH = 64
 class ViTEncoder(PixelEncoder):
     """The transformer's patch tokens.
 
-    Starts at random; `start_from` takes a local folder in Hugging Face's layout, whose shape `vit_options` reads.
-    The default is the tiny model of Touvron 2021 (arXiv 2012.12877) at half its depth and with patches of 32 pixels:
-    a few hundred pictures have no use for more.
+    Random weights by default; `start_from` loads a local folder in Hugging Face's layout, whose options `vit_options`
+    reads. The default is the tiny model of Touvron 2021 (arXiv 2012.12877) with half its depth and patches of 32
+    pixels, which suits a few hundred images.
     """
 
     def __init__(
@@ -43,32 +43,32 @@ class ViTEncoder(PixelEncoder):
         config = _config(sizes.pixels, hidden, layers, patch, colours)
         self.backbone = transformers.ViTModel(config, add_pooling_layer=False)
 
-    def maps(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture cell channel"]:
-        """Give the last tokens of the patches, without the class token."""
+    def maps(self, pixels: Float[Tensor, "image 1 side side"]) -> Float[Tensor, "image cell channel"]:
+        """Return the last patch tokens, without the class token."""
         hidden: Tensor = self.backbone(pixel_values=self.colours_of(pixels)).last_hidden_state
         return hidden[:, 1:]
 
-    def colours_of(self, pixels: Float[Tensor, "picture 1 side side"]) -> Float[Tensor, "picture colour side side"]:
-        """Give the pictures as the transformer reads them: from -1 to 1."""
+    def colours_of(self, pixels: Float[Tensor, "image 1 side side"]) -> Float[Tensor, "image colour side side"]:
+        """Scale the images to -1 … 1 and expand them to the transformer's channels."""
         return ((pixels - 0.5) / 0.5).expand(-1, self.colours, -1, -1)
 
     def start_from(self, path: Path) -> None:
-        """Take the weights of the folder `path`; raises ValueError if they are of another shape."""
+        """Load the weights in the folder `path`; raises ValueError if they are of another architecture."""
         from transformers import ViTModel
 
-        given = ViTModel.from_pretrained(path, local_files_only=True, use_safetensors=True, add_pooling_layer=False)
+        pretrained = ViTModel.from_pretrained(
+            path, local_files_only=True, use_safetensors=True, add_pooling_layer=False
+        )
         try:
-            self.backbone.load_state_dict(given.state_dict())
-        except RuntimeError as problem:
-            raise ValueError(f"{path.name}: a ViT of another shape; build it with {vit_options(path)}") from problem
+            self.backbone.load_state_dict(pretrained.state_dict())
+        except RuntimeError as error:
+            raise ValueError(f"{path.name}: a ViT of another shape; build it with {vit_options(path)}") from error
 
 
 def vit_options(folder: Path) -> dict[str, Any]:
-    """Read the encoder's options from a folder's config.json, so that its weights fit."""
+    """Read the encoder's options from a folder's config.json, to match its weights."""
     if not (folder / "config.json").is_file():
-        raise ValueError(
-            f"{folder}: no config.json there; give a folder with a ViT's config.json and model.safetensors"
-        )
+        raise ValueError(f"{folder}: no config.json; give a folder with a ViT's config.json and model.safetensors")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return {
         "hidden": config["hidden_size"],

@@ -1,4 +1,4 @@
-"""Words of notes through convolutions (Kim 2014, arXiv 1408.5882; kernels as in Aydin 2019, arXiv 1902.08888)."""
+"""Words of notes: convolutions (Kim 2014, arXiv 1408.5882; kernels as in Aydin 2019, arXiv 1902.08888)."""
 
 import torch
 from jaxtyping import Int
@@ -15,7 +15,7 @@ KERNELS = (3, 4, 5)
 
 
 class WordCNN(Encoder):
-    """Detectors of phrases of 3, 4 and 5 words, each at its strongest place in the note; a token for each length."""
+    """Convolutions over 3, 4 and 5 words with max pooling; one token per kernel size."""
 
     modality = "note"
     reads = ("words", "word_section")
@@ -30,13 +30,13 @@ class WordCNN(Encoder):
         self.apply(initialise)
 
     def forward(self, words: Int[Tensor, "batch word"], word_section: Int[Tensor, "batch word"]) -> Tokens:
-        """Encode; word 0 is padding. Beyond either end of a note stand zeros, so that the padding has no say."""
+        """Encode; word 0 is padding. Notes are zero-padded at both ends, so that padding has no influence."""
         vectors, mask = self.embedding(words, word_section)
         maps = vectors.transpose(1, 2)
         tokens = []
         for kernel, convolution, projection in zip(KERNELS, self.convolutions, self.projections, strict=True):
-            heard = functional.relu(convolution(functional.pad(maps, ((kernel - 1) // 2, kernel // 2))))
-            strongest = heard.masked_fill(~mask[:, None], 0).amax(dim=2)
-            tokens.append(projection(self.dropout(strongest)))
+            activations = functional.relu(convolution(functional.pad(maps, ((kernel - 1) // 2, kernel // 2))))
+            maximum = activations.masked_fill(~mask[:, None], 0).amax(dim=2)
+            tokens.append(projection(self.dropout(maximum)))
         values = self.norm(torch.stack(tokens, dim=1))
         return Tokens(values, mask.new_ones(values.shape[:2]))

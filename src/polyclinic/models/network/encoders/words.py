@@ -1,4 +1,4 @@
-"""Words of notes → vectors; shared by the encoders that read words."""
+"""Word embeddings, shared by the encoders of words."""
 
 from typing import NamedTuple
 
@@ -14,22 +14,22 @@ UNKNOWN = 1
 
 
 def word_table(encoder: Encoder) -> nn.Embedding:
-    """Give the embeddings of the words that an encoder reads; raises TypeError if it reads none."""
+    """Return the word embeddings of an encoder; raises TypeError if it has none."""
     table = getattr(encoder, "word", None) or getattr(getattr(encoder, "embedding", None), "word", None)
     if not isinstance(table, nn.Embedding):
-        raise TypeError(f"{type(encoder).__name__} reads no words")
+        raise TypeError(f"{type(encoder).__name__} has no word embeddings")
     return table
 
 
 class WordVectors(NamedTuple):
-    """Vectors of the words, all real ones before any padding; 0 where there is no word."""
+    """Word vectors, with all padding at the end; 0 for padding."""
 
     values: Float[Tensor, "batch word width"]
     mask: Bool[Tensor, "batch word"]
 
 
 class WordEmbedding(nn.Module):
-    """Embeds each word and the section it stands in; drops whole words in training, as if they were unknown."""
+    """Embedding of each word plus that of its section; in training, random words are replaced by the unknown word."""
 
     def __init__(self, sizes: NoteSizes, width: int, dropout: float) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class WordEmbedding(nn.Module):
         self.dropout = dropout
 
     def forward(self, words: Int[Tensor, "batch word"], word_section: Int[Tensor, "batch word"]) -> WordVectors:
-        """Embed; word 0 is padding, wherever it stands."""
+        """Embed; word 0 is padding, at any position."""
         order = (words == 0).to(torch.uint8).argsort(dim=1, stable=True)
         words, word_section = words.gather(1, order), word_section.gather(1, order)
         length = used_length(words != 0)

@@ -1,4 +1,4 @@
-"""Fusions by name: tokens of what is present → the shared latent. To add one: its module, its test, this table."""
+"""Fusions by name: tokens of the present modalities → shared latent. To add one: its module, its test, this table."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,7 +21,7 @@ FUSIONS: Mapping[str, Callable[[Sequence[str], int, float], Fusion]] = {
 
 
 def build_fusion(name: str, modalities: Sequence[str], width: int, dropout: float) -> Fusion:
-    """Build the fusion called `name`; raises ValueError with the choices for an unknown one."""
+    """Build the fusion called `name`; raises ValueError if it is unknown."""
     if name not in FUSIONS:
         raise ValueError(f"unknown fusion {name!r}: choose from {', '.join(sorted(FUSIONS))}")
     return FUSIONS[name](modalities, width, dropout)

@@ -13,11 +13,11 @@ from polyclinic.models.network.tokens import Tokens
 
 
 class Bottleneck(Fusion):
-    """Modalities exchange only through a few shared tokens, in `layers` late layers.
+    """Exchange between modalities only through a few shared tokens, in `layers` layers.
 
-    In each layer every modality mixes its own tokens with the shared ones, each in its own way; the shared tokens of
-    the next layer are the mean over the modalities present. The latent is the mean of the modalities' pooled tokens
-    and of the shared ones.
+    In each layer every modality's block attends to its own and the shared tokens; the shared tokens of the next layer
+    are the mean over the present modalities. The latent is the sum of the modalities' mean pooled tokens and the mean
+    shared token.
     """
 
     def __init__(self, modalities: Sequence[str], width: int, dropout: float, layers: int = 2, shared: int = 4) -> None:
@@ -29,20 +29,20 @@ class Bottleneck(Fusion):
         self.apply(initialise)
 
     def fuse(self, tokens: list[Tokens], present: Bool[Tensor, "batch modality"]) -> Float[Tensor, "batch width"]:
-        """Exchange through the bottleneck, pool, average."""
+        """Exchange through the bottleneck, pool and average."""
         shared = self.shared.expand(len(present), -1, -1)
-        always = present.new_ones(shared.shape[:2])
+        all_shared = present.new_ones(shared.shape[:2])
         count = len(self.shared)
-        streams = [one.values for one in tokens]
-        masks = [torch.cat([always, one.mask], dim=1) for one in tokens]
+        streams = [own.values for own in tokens]
+        masks = [torch.cat([all_shared, own.mask], dim=1) for own in tokens]
         for layer in self.layers:
             mixed = [
                 block(torch.cat([shared, stream], dim=1), mask)
                 for block, stream, mask in zip(cast(nn.ModuleList, layer), streams, masks, strict=True)
             ]
-            shared = _mean_present([one[:, :count] for one in mixed], present)
-            streams = [one[:, count:] for one in mixed]
-        pooled = [pool(stream, one.mask) for pool, stream, one in zip(self.pools, streams, tokens, strict=True)]
+            shared = _mean_present([stream[:, :count] for stream in mixed], present)
+            streams = [stream[:, count:] for stream in mixed]
+        pooled = [pool(stream, own.mask) for pool, stream, own in zip(self.pools, streams, tokens, strict=True)]
         latent: Tensor = self.norm(masked_mean(torch.stack(pooled, dim=1), present) + shared.mean(dim=1))
         return latent
 

@@ -10,9 +10,9 @@ from polyclinic.models.network.layers import Dropout, PresentNorm, initialise
 
 
 class Concat(PooledFusion):
-    """Pooled latents side by side → batch norm → dense 8 × width (512 at the default) → dropout → latent.
+    """Pooled latents → batch norm → concatenation → dense 8 × width (512 by default) → dropout → latent.
 
-    An absent modality is 0 after the norm, whose statistics are of the present ones; its flag tells the dense layer.
+    An absent modality is 0 after the norm, whose statistics use present samples only; presence flags are added inputs.
     """
 
     def __init__(self, modalities: Sequence[str], width: int, dropout: float) -> None:
@@ -26,7 +26,7 @@ class Concat(PooledFusion):
     def combine(
         self, latents: Float[Tensor, "batch modality width"], present: Bool[Tensor, "batch modality"]
     ) -> Float[Tensor, "batch width"]:
-        """Norm, join and mix."""
+        """Normalise, concatenate and transform."""
         joined = self.norm(latents, present).flatten(1)
         latent: Tensor = self.out(self.dense(joined) + self.flags(present.to(joined.dtype)))
         return latent

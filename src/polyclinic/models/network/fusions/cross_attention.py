@@ -12,10 +12,10 @@ from polyclinic.models.network.tokens import Tokens
 
 
 class CrossAttention(Fusion):
-    """The tokens of each modality query those of the other present ones; then each is pooled, and the pools averaged.
+    """Each modality's tokens attend to those of the other present ones; each is pooled, and the pools are averaged.
 
-    All modalities look at once, in one attention whose mask hides a token's own modality and whatever is absent. A
-    token with nothing left to look at stays as it is. An embedding tells the tokens which modality they are of.
+    One attention over all modalities, whose mask excludes a token's own modality and absent ones. Tokens without any
+    key skip it. Tokens have a modality embedding.
     """
 
     def __init__(self, modalities: Sequence[str], width: int, dropout: float, layers: int = 1) -> None:
@@ -27,20 +27,20 @@ class CrossAttention(Fusion):
         self.apply(initialise)
 
     def fuse(self, tokens: list[Tokens], present: Bool[Tensor, "batch modality"]) -> Float[Tensor, "batch width"]:
-        """Exchange, pool, average."""
-        lengths = [one.mask.shape[1] for one in tokens]
-        marked = [one.values + embedding for one, embedding in zip(tokens, self.modality, strict=True)]
-        values, mask = torch.cat(marked, dim=1), torch.cat([one.mask for one in tokens], dim=1)
-        allowed = mask[:, None] & self._foreign(lengths, mask.device)
+        """Attend, pool and average."""
+        lengths = [own.mask.shape[1] for own in tokens]
+        embedded = [own.values + embedding for own, embedding in zip(tokens, self.modality, strict=True)]
+        values, mask = torch.cat(embedded, dim=1), torch.cat([own.mask for own in tokens], dim=1)
+        allowed = mask[:, None] & self._other_modality(lengths, mask.device)
         for block in self.blocks:
             values = block(values, values, allowed)
         streams = values.split_with_sizes(lengths, dim=1)
-        pooled = [pool(stream, one.mask) for pool, stream, one in zip(self.pools, streams, tokens, strict=True)]
+        pooled = [pool(stream, own.mask) for pool, stream, own in zip(self.pools, streams, tokens, strict=True)]
         latent: Tensor = self.norm(masked_mean(torch.stack(pooled, dim=1), present))
         return latent
 
     @staticmethod
-    def _foreign(lengths: list[int], device: torch.device) -> Bool[Tensor, "token token"]:
+    def _other_modality(lengths: list[int], device: torch.device) -> Bool[Tensor, "token token"]:
         owner = torch.repeat_interleave(
             torch.arange(len(lengths), device=device), torch.tensor(lengths, device=device), output_size=sum(lengths)
         )

@@ -1,4 +1,4 @@
-"""What every fusion promises."""
+"""Base classes of fusions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,15 +7,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from polyclinic.models.network.layers import AttentionPool
-from polyclinic.models.network.tokens import Tokens, emptied
+from polyclinic.models.network.tokens import Tokens, mask_absent
 
 
 class Fusion(nn.Module):
     """Tokens of the *present* modalities → the shared latent.
 
     Built as `Fusion(modalities, width, dropout)`. Column i of `present` belongs to `modalities[i]`. Any subset may be
-    absent, all of them included: the latent is then a constant. What an absent modality's tokens hold cannot change
-    anything, since every fusion receives them emptied.
+    absent; if all are, the latent is a constant. Tokens of absent modalities have no influence, since they are masked.
     """
 
     def __init__(self, modalities: Sequence[str], width: int, dropout: float) -> None:  # noqa: ARG002
@@ -25,16 +24,16 @@ class Fusion(nn.Module):
     def forward(
         self, tokens: Mapping[str, Tokens], present: Bool[Tensor, "batch modality"]
     ) -> Float[Tensor, "batch width"]:
-        """Fuse what is present."""
-        return self.fuse(*emptied(tokens, self.modalities, present))
+        """Fuse the present modalities."""
+        return self.fuse(*mask_absent(tokens, self.modalities, present))
 
     def fuse(self, tokens: list[Tokens], present: Bool[Tensor, "batch modality"]) -> Float[Tensor, "batch width"]:
-        """Fuse tokens that are 0 wherever there is none."""
+        """Fuse tokens whose masked values are 0."""
         raise NotImplementedError
 
 
 class PooledFusion(Fusion):
-    """A fusion of one latent for each modality: the pooled tokens."""
+    """A fusion of one pooled latent per modality."""
 
     def __init__(self, modalities: Sequence[str], width: int, dropout: float) -> None:
         super().__init__(modalities, width, dropout)
@@ -42,11 +41,11 @@ class PooledFusion(Fusion):
 
     def fuse(self, tokens: list[Tokens], present: Bool[Tensor, "batch modality"]) -> Float[Tensor, "batch width"]:
         """Pool each modality, then combine."""
-        pooled = [pool(*one) for pool, one in zip(self.pools, tokens, strict=True)]
+        pooled = [pool(*own) for pool, own in zip(self.pools, tokens, strict=True)]
         return self.combine(torch.stack(pooled, dim=1), present)
 
     def combine(
         self, latents: Float[Tensor, "batch modality width"], present: Bool[Tensor, "batch modality"]
     ) -> Float[Tensor, "batch width"]:
-        """Combine the latents of the present modalities; those of the others are 0."""
+        """Combine the latents of the present modalities; other latents are 0."""
         raise NotImplementedError

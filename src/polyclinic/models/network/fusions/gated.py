@@ -11,10 +11,10 @@ from polyclinic.models.network.layers import Dropout, initialise
 
 
 class Gated(PooledFusion):
-    """h = Σ zᵢ ⊙ tanh(Wᵢ xᵢ), the gates z looking at all modalities.
+    """h = Σ zᵢ ⊙ tanh(Wᵢ xᵢ), with gates z computed from all modalities.
 
-    The paper's two gates are tied, z and 1 − z = the softmax over two; here it runs over the modalities present, for
-    each unit of the latent, so that a modality alone has the whole say.
+    The paper ties its two gates, z and 1 − z, a softmax over two; here the softmax is over the present modalities, for
+    each unit of the latent, so that a single modality has gate 1.
     """
 
     def __init__(self, modalities: Sequence[str], width: int, dropout: float) -> None:
@@ -27,10 +27,10 @@ class Gated(PooledFusion):
     def combine(
         self, latents: Float[Tensor, "batch modality width"], present: Bool[Tensor, "batch modality"]
     ) -> Float[Tensor, "batch width"]:
-        """Weigh what each present modality says, unit by unit."""
+        """Average the present modalities by their gates, for each unit."""
         flags = present[..., None]
-        seen = self.dropout(torch.cat([latents, flags.to(latents.dtype)], dim=2).flatten(1))
-        scores = self.gate(seen).view_as(latents).masked_fill(~flags & present.any(dim=1)[:, None, None], -torch.inf)
-        said = torch.stack([layer(x) for layer, x in zip(self.content, latents.unbind(1), strict=True)], dim=1)
-        weighed: Tensor = scores.softmax(dim=1) * said.tanh()
-        return weighed.masked_fill(~flags, 0).sum(dim=1)
+        inputs = self.dropout(torch.cat([latents, flags.to(latents.dtype)], dim=2).flatten(1))
+        scores = self.gate(inputs).view_as(latents).masked_fill(~flags & present.any(dim=1)[:, None, None], -torch.inf)
+        content = torch.stack([layer(x) for layer, x in zip(self.content, latents.unbind(1), strict=True)], dim=1)
+        gated: Tensor = scores.softmax(dim=1) * content.tanh()
+        return gated.masked_fill(~flags, 0).sum(dim=1)

@@ -1,4 +1,4 @@
-"""Late fusion: each modality reaches its own conclusion, and the conclusions are averaged."""
+"""Late fusion: the mean of unimodal latents."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from polyclinic.models.network.layers import Dropout, initialise, masked_mean
 
 
 class Late(PooledFusion):
-    """Mean over the present modalities of a network of each one's own.
+    """Mean over the present modalities of the latents transformed by modality-specific networks.
 
-    Heads are linear, so that the logit of the mean latent is the mean of the modalities' logits.
+    Heads are linear, so that the logits of the mean latent are the mean of the modalities' logits.
     """
 
     def __init__(self, modalities: Sequence[str], width: int, dropout: float) -> None:
@@ -27,6 +27,6 @@ class Late(PooledFusion):
     def combine(
         self, latents: Float[Tensor, "batch modality width"], present: Bool[Tensor, "batch modality"]
     ) -> Float[Tensor, "batch width"]:
-        """Conclude from each, then average."""
-        concluded = [network(latent) for network, latent in zip(self.own, latents.unbind(1), strict=True)]
-        return masked_mean(torch.stack(concluded, dim=1), present)
+        """Transform each modality, then average."""
+        transformed = [network(latent) for network, latent in zip(self.own, latents.unbind(1), strict=True)]
+        return masked_mean(torch.stack(transformed, dim=1), present)

@@ -1,4 +1,4 @@
-"""Heads by kind of task: the shared latent → logits, and logits → probabilities or estimates."""
+"""Heads by kind of task: shared latent → logits → probabilities or estimates."""
 
 from collections.abc import Mapping
 

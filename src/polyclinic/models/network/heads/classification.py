@@ -1,4 +1,4 @@
-"""Heads that answer with probabilities of classes or labels."""
+"""Heads for classification."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -7,28 +7,28 @@ from polyclinic.models.network.heads.head import Head, log_odds
 
 
 class BinaryHead(Head):
-    """One logit; the probability of the event."""
+    """One logit; predicts the probability of the event."""
 
     def activate(self, logits: Float[Tensor, "... 1"]) -> Float[Tensor, "... 1"]:
-        """Give the probability."""
+        """Return the probability."""
         return logits.sigmoid()
 
     def logits_of(self, rates: Float[Tensor, " output"]) -> Float[Tensor, " output"]:
-        """Give the logit of the rate."""
+        """Return the logit of the rate."""
         return log_odds(rates)
 
 
 class MultilabelHead(BinaryHead):
-    """One logit for each label; any number of labels may hold."""
+    """One logit per label; labels are not exclusive."""
 
 
 class MulticlassHead(Head):
-    """One logit for each class; exactly one class holds."""
+    """One logit per class; classes are exclusive."""
 
     def activate(self, logits: Float[Tensor, "... class"]) -> Float[Tensor, "... class"]:
-        """Give the probabilities, which add up to 1."""
+        """Return the probabilities, which add up to 1."""
         return logits.softmax(dim=-1)
 
     def logits_of(self, rates: Float[Tensor, " class"]) -> Float[Tensor, " class"]:
-        """Give logits whose softmax is the rates."""
+        """Return logits whose softmax is `rates`."""
         return rates.clamp_min(1e-3).log()

@@ -1,4 +1,4 @@
-"""What every head promises."""
+"""Base class of heads."""
 
 import torch
 from jaxtyping import Float
@@ -8,10 +8,9 @@ from polyclinic.models.network.config import HeadConfig
 
 
 class Head(nn.Module):
-    """Latent → one task's logits, by one linear layer; what the logits mean is the kind's matter.
+    """Latent → one task's logits, by one linear layer.
 
-    The layer is linear so that the mean of several latents has the mean of their logits (see late fusion). The loss
-    lives in `training`.
+    Linear, so that the logits of a mean latent are the mean logits (see late fusion). The loss is in `training`.
     """
 
     def __init__(self, config: HeadConfig, width: int) -> None:
@@ -22,24 +21,24 @@ class Head(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, latent: Float[Tensor, "batch width"]) -> Float[Tensor, "batch output"]:
-        """Give the logits."""
+        """Return the logits."""
         logits: Tensor = self.linear(latent)
         return logits
 
     def activate(self, logits: Float[Tensor, "... output"]) -> Float[Tensor, "... output"]:
-        """Turn logits into probabilities or estimates."""
+        """Convert logits to probabilities or estimates."""
         raise NotImplementedError
 
     def start_at(self, rates: Float[Tensor, " output"]) -> None:
-        """Begin with what is known without any input, e.g. the rate of the outcome in training subjects."""
+        """Initialise the bias, e.g. by the rate of the outcome in training subjects."""
         with torch.no_grad():
             self.linear.bias.copy_(self.logits_of(rates.to(self.linear.bias)))
 
     def logits_of(self, rates: Float[Tensor, " output"]) -> Float[Tensor, " output"]:
-        """Give the logits that `activate` turns into `rates`."""
+        """Return the logits that `activate` turns into `rates`."""
         raise NotImplementedError
 
 
 def log_odds(rates: Tensor) -> Tensor:
-    """Give the logit of each rate, kept 0.1 % away from 0 and 1."""
+    """Return the logit of each rate, clipped to 0.001 … 0.999."""
     return torch.logit(rates, eps=1e-3)

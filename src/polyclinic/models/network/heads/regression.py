@@ -1,4 +1,4 @@
-"""A head that answers with numbers."""
+"""Head for regression."""
 
 import torch
 from jaxtyping import Float
@@ -9,10 +9,9 @@ from polyclinic.models.network.heads.head import Head
 
 
 class RegressionHead(Head):
-    """One number for each output; logits are in units of `scale` around `location`, and the loss compares them there.
+    """One number per output; logits and loss are standardised by `location` and `scale`.
 
-    Both are of the training targets and saved with the weights, so that the network learns numbers near 1 whatever
-    the unit.
+    Both are those of the training targets, and saved with the weights.
     """
 
     location: Tensor
@@ -24,19 +23,19 @@ class RegressionHead(Head):
         self.register_buffer("scale", torch.ones(config.outputs))
 
     def activate(self, logits: Float[Tensor, "... output"]) -> Float[Tensor, "... output"]:
-        """Give the estimates in the target's own unit."""
+        """Return the estimates in the target's unit."""
         return logits * self.scale + self.location
 
     def standardise(self, targets: Float[Tensor, "... output"]) -> Float[Tensor, "... output"]:
-        """Give targets as logits: the inverse of `activate`."""
+        """Convert targets to logits: the inverse of `activate`."""
         return (targets - self.location) / self.scale
 
     def fit_scale(self, targets: Float[Tensor, "sample output"]) -> None:
-        """Learn location and scale from observed training targets; a constant target has scale 1."""
+        """Fit location and scale to observed training targets; a constant target has scale 1."""
         spread = targets.std(dim=0, correction=0)
         self.location.copy_(targets.mean(dim=0))
         self.scale.copy_(torch.where(spread > 0, spread, 1.0))
 
     def logits_of(self, rates: Float[Tensor, " output"]) -> Float[Tensor, " output"]:
-        """Give the logits of mean targets."""
+        """Return the logits of mean targets."""
         return self.standardise(rates)

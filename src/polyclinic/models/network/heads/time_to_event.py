@@ -1,4 +1,4 @@
-"""A head that answers with a survival curve: discrete-time hazards (Gensheimer & Narasimhan 2019, arXiv 1805.00917)."""
+"""Head for survival curves: discrete-time hazards (Gensheimer & Narasimhan 2019, arXiv 1805.00917)."""
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from polyclinic.models.network.heads.head import Head, log_odds
 
 
 class TimeToEventHead(Head):
-    """One logit for each bin of time: the odds of the event in that bin for those who reach it without one.
+    """One logit per time bin: the log-odds of the hazard, the risk of the event in the bin if it has not happened yet.
 
     Bin i runs from the end of bin i − 1 (0 for the first) to `bins[i]`, in the task's unit of time.
     """
@@ -22,15 +22,15 @@ class TimeToEventHead(Head):
         self.register_buffer("ends", torch.tensor(config.bins), persistent=False)
 
     def activate(self, logits: Float[Tensor, "... bin"]) -> Float[Tensor, "... bin"]:
-        """Give the risk: the probability that the event has happened by the end of each bin; it never falls."""
+        """Return the cumulative risk of the event at the end of each bin; non-decreasing."""
         return 1 - self.survival(logits)
 
     def survival(self, logits: Float[Tensor, "... bin"]) -> Float[Tensor, "... bin"]:
-        """Give the probability of no event by the end of each bin: S = Π (1 − hazard), in logarithms for precision."""
+        """Return the survival probability at the end of each bin: S = Π (1 − hazard), computed in logarithms."""
         return functional.logsigmoid(-logits).cumsum(dim=-1).exp()
 
     def survival_at(self, logits: Float[Tensor, "... bin"], times: Float[Tensor, " time"]) -> Float[Tensor, "... time"]:
-        """Give the survival curve at any times: the hazard is constant within a bin; after the last bin it stays."""
+        """Return the survival curve at any times, with a constant hazard in each bin; constant after the last bin."""
         log_survival = functional.logsigmoid(-logits).cumsum(dim=-1)
         log_survival = functional.pad(log_survival, (1, 0))
         edges = functional.pad(self.ends, (1, 0))
@@ -40,9 +40,9 @@ class TimeToEventHead(Head):
         return torch.lerp(log_survival[..., right - 1], log_survival[..., right], share).exp()
 
     def risk_by(self, logits: Float[Tensor, "... bin"], horizon: float) -> Float[Tensor, "..."]:
-        """Give the probability that the event has happened by `horizon`, one number to rank and calibrate by."""
+        """Return the cumulative risk of the event at `horizon`."""
         return 1 - self.survival_at(logits, torch.tensor([horizon]))[..., 0]
 
     def logits_of(self, rates: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
-        """Give the logits of hazards."""
+        """Return the logits of hazards."""
         return log_odds(rates)
