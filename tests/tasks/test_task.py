@@ -97,7 +97,7 @@ def test_errors_name_the_field(yaml, message):
     assert str(caught.value).startswith("my.yaml: ")
 
 
-def test_a_task_is_frozen():
+def test_task_is_frozen():
     with pytest.raises(ValidationError):
         Task(**DIED).name = "lived"
 

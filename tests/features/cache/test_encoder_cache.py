@@ -217,16 +217,16 @@ def test_concurrent_writers(shelf):
 
 def test_kill_9(shelf):
     """A writer is killed at many times; acknowledged entries persist, and the next writer continues."""
-    said: set[int] = set()
+    acknowledged: set[int] = set()
     for moment in range(6):
         process = writer(shelf, moment * 10_000, moment * 10_000 + 5_000, forever=True)
-        said.add(int(process.stdout.readline()))
+        acknowledged.add(int(process.stdout.readline()))
         time.sleep(0.003 * moment)
         process.send_signal(signal.SIGKILL)
-        said.update(int(line) for line in process.communicate()[0].split() if line)
+        acknowledged.update(int(line) for line in process.communicate()[0].split() if line)
         assert process.returncode == -signal.SIGKILL
     survivor = reopened(shelf)
-    numbers = sorted(number for start in said for number in range(start, start + 7) if number % 10_000 < 5_000)
+    numbers = sorted(number for start in acknowledged for number in range(start, start + 7) if number % 10_000 < 5_000)
     np.testing.assert_array_equal(survivor.read(list(map(key, numbers))), [array(n) for n in numbers])
     survivor.write(arrays([-1]))
     np.testing.assert_array_equal(reopened(shelf).read([key(-1)]), [array(-1)])
@@ -309,7 +309,7 @@ class TestGathered:
         gathered, whole = both
         assert (gathered.shape, gathered.dtype, gathered.ndim) == (whole.shape, whole.dtype, whole.ndim)
         assert len(gathered) == len(whole)
-        assert gathered.nbytes == 3 * 2 * 8  # the positions alone
+        assert gathered.nbytes == 3 * 2 * 8  # the positions only
 
     @pytest.mark.parametrize(
         "rows",

@@ -204,5 +204,5 @@ def test_numeric_targets_are_accepted():
 @pytest.mark.parametrize(("kind", "method"), PAIRS)
 def test_calibrate_with_each_equals_separate_calibration(kind, method):
     answers, calibrators = simulated(kind, n=7)[0], [fitted(kind, method, seed) for seed in range(3)]
-    together = calibrate_with_each(calibrators, answers)
-    assert together == pytest.approx(np.stack([one(answers) for one in calibrators]), abs=1e-12)
+    calibrated = calibrate_with_each(calibrators, answers)
+    assert calibrated == pytest.approx(np.stack([own(answers) for own in calibrators]), abs=1e-12)

@@ -24,11 +24,11 @@ def arrays(trained, hospital):
 
 
 def test_networks_are_averaged(ensemble, arrays):
-    together = average_network_predictions(ensemble.networks, arrays)[TASK].answers
+    averaged = average_network_predictions(ensemble.networks, arrays)[TASK].answers
     each = [average_network_predictions([network], arrays)[TASK].answers for network in ensemble.networks]
     assert len(each) == 2
     assert np.abs(each[0] - each[1]).max() > 1e-3
-    assert together == pytest.approx(np.mean(each, axis=0), abs=1e-6)
+    assert averaged == pytest.approx(np.mean(each, axis=0), abs=1e-6)
 
 
 def test_predictions_do_not_depend_on_batching(ensemble, arrays):
@@ -47,7 +47,7 @@ def test_zero_weight_members_predict_only_if_requested(ensemble, arrays):
         all_of_them.members
     )
     combination, present = ensemble.tasks[TASK].combination, presence_of(arrays)
-    found = {tuple(name for name, there in present.items() if there[row]) for row in range(len(present["note"]))}
+    found = {tuple(name for name, has in present.items() if has[row]) for row in range(len(present["note"]))}
     stackers = [combination.stackers[subset] for subset in found if subset]
     nonzero_members = {name for stacker in stackers for name, weight in stacker.weights.items() if weight > 0}
     assert set(needed.members) - {NETWORK} == nonzero_members - {NETWORK}
@@ -64,13 +64,13 @@ def test_members_are_able_where_their_inputs_are_present(ensemble, arrays):
 
 
 def test_without_a_combination_the_network_is_calibrated():
-    said = np.array([[0.2], [0.8]])
+    predicted = np.array([[0.2], [0.8]])
     network = {
-        NETWORK: MemberPrediction(said, np.array([True, True])),
-        "other": MemberPrediction(1 - said, np.array([True, True])),
+        NETWORK: MemberPrediction(predicted, np.array([True, True])),
+        "other": MemberPrediction(1 - predicted, np.array([True, True])),
     }
     present = {"note": np.array([True, True])}
-    assert TaskEnsemble("binary").combine(network, present).tolist() == said.tolist()
+    assert TaskEnsemble("binary").combine(network, present).tolist() == predicted.tolist()
     target = (np.random.default_rng(0).random((400, 1)) < 0.9).astype(float)
     calibrator = Calibrator.fit(
         "binary", answers=np.full((400, 1), 0.5), targets=target, observed=np.ones(400, bool), method="platt"

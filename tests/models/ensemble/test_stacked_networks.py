@@ -22,13 +22,13 @@ def networks(number=3, **changes):
     return made
 
 
-def assert_equal_outputs(members, asked):
-    said = StackedNetworks(members)(asked)
+def assert_equal_outputs(members, inputs):
+    stacked_outputs = StackedNetworks(members)(inputs)
     with torch.inference_mode():
-        alone = [member.probabilities(member(asked)) for member in members]
-    assert said.keys() == alone[0].keys()
-    for task, together in said.items():
-        torch.testing.assert_close(together, torch.stack([one[task] for one in alone]), atol=1e-5, rtol=1e-5)
+        separate = [member.probabilities(member(inputs)) for member in members]
+    assert stacked_outputs.keys() == separate[0].keys()
+    for task, stacked_output in stacked_outputs.items():
+        torch.testing.assert_close(stacked_output, torch.stack([one[task] for one in separate]), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -52,11 +52,11 @@ def test_stackable_encoders_support_vmap(modality, name):
 
 def test_stacked_networks_are_thread_safe():
     members = networks()
-    stacked, asked = StackedNetworks(members), [batch(1, seed=seed) for seed in range(8)]
-    alone = [stacked(one)["died"] for one in asked]
+    stacked, inputs = StackedNetworks(members), [batch(1, seed=seed) for seed in range(8)]
+    separate = [stacked(one)["died"] for one in inputs]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda one: stacked(one)["died"], asked * 4))
-    assert all(torch.equal(one, other) for one, other in zip(alone * 4, together, strict=True))
+        stacked_output = list(pool.map(lambda one: stacked(one)["died"], inputs * 4))
+    assert all(torch.equal(one, other) for one, other in zip(separate * 4, stacked_output, strict=True))
 
 
 def test_frozen_tensors_are_stored_once():

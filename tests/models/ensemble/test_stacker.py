@@ -17,8 +17,8 @@ def members(seed: int = 0, n: int = N):
     random = np.random.default_rng(seed)
     first, second, noise = random.normal(size=(3, n))
     y = (random.random(n) < expit(1.5 * first + 1.5 * second - 1)).astype(float)[:, None]
-    said = {"first": expit(1.5 * first - 0.7), "second": expit(1.5 * second - 0.7), "noise": expit(noise)}
-    return {name: chances[:, None] for name, chances in said.items()}, y
+    predictions = {"first": expit(1.5 * first - 0.7), "second": expit(1.5 * second - 0.7), "noise": expit(noise)}
+    return {name: chances[:, None] for name, chances in predictions.items()}, y
 
 
 def all_able(answers, n: int = N):
@@ -50,8 +50,8 @@ def test_harmful_member_has_no_weight():
     stacker = Stacker.fit("binary", answers, all_able(answers), y, np.ones(N, dtype=bool))
     assert stacker.weights["liar"] == 0
     assert "liar" not in stacker.nonzero_members(answers)
-    asked = {name: answers[name] for name in stacker.nonzero_members(answers)}
-    np.testing.assert_allclose(stacker(asked, all_able(asked)), stacker(answers, all_able(answers)))
+    selected = {name: answers[name] for name in stacker.nonzero_members(answers)}
+    np.testing.assert_allclose(stacker(selected, all_able(selected)), stacker(answers, all_able(answers)))
 
 
 def test_predictions_of_abstaining_members_have_no_influence():
@@ -111,23 +111,25 @@ def test_every_kind_can_be_stacked(kind):
     truth, bins = random.normal(size=(N, 3)), (1.0, 2.0, 4.0)
     if kind == "multiclass":
         y = np.eye(3)[(softmax(2 * truth, axis=1).cumsum(axis=1) > random.random((N, 1))).argmax(axis=1)]
-        said = {name: softmax(2 * truth + noise * random.normal(size=truth.shape), axis=1) for name, noise in NOISE}
+        predictions = {
+            name: softmax(2 * truth + noise * random.normal(size=truth.shape), axis=1) for name, noise in NOISE
+        }
     elif kind == "regression":
         y = 30 + 10 * truth
-        said = {name: y + 10 * noise * random.normal(size=truth.shape) for name, noise in NOISE}
+        predictions = {name: y + 10 * noise * random.normal(size=truth.shape) for name, noise in NOISE}
     elif kind == "multilabel":
         y = (random.random(truth.shape) < expit(truth)).astype(float)
-        said = {name: expit(truth + noise * random.normal(size=truth.shape)) for name, noise in NOISE}
+        predictions = {name: expit(truth + noise * random.normal(size=truth.shape)) for name, noise in NOISE}
     else:
         died = random.random(truth.shape) < expit(truth)
         place = np.where(died.any(axis=1), died.argmax(axis=1), 2)
         y = np.stack([np.array(bins)[place], died.any(axis=1)], axis=1).astype(float)
-        said = {
+        predictions = {
             name: 1 - np.cumprod(expit(-truth - noise * random.normal(size=truth.shape)), axis=1)
             for name, noise in NOISE
         }
-    stacker = Stacker.fit(kind, said, all_able(said), y, np.ones(N, dtype=bool), bins)
-    assert stacker(said, all_able(said)).shape == (N, 3)
+    stacker = Stacker.fit(kind, predictions, all_able(predictions), y, np.ones(N, dtype=bool), bins)
+    assert stacker(predictions, all_able(predictions)).shape == (N, 3)
     assert stacker.weights["good"] > stacker.weights["bad"]
 
 
@@ -159,7 +161,7 @@ def test_prior_is_the_rate_of_samples_without_predictions():
     ill = np.where(able, draw.random(400) < 0.2, draw.random(400) < 0.9)
     answers = np.full((400, 1), 0.2)
     stacker = Stacker.fit("binary", {"a": answers}, {"a": able}, ill[:, None].astype(float), np.ones(400, bool))
-    said = stacker({"a": answers}, {"a": able})[:, 0]
-    assert abs(said[~able] - ill[~able].mean()).max() < 0.05
-    assert abs(said[able] - ill[able].mean()).max() < 0.05
+    predictions = stacker({"a": answers}, {"a": able})[:, 0]
+    assert abs(predictions[~able] - ill[~able].mean()).max() < 0.05
+    assert abs(predictions[able] - ill[able].mean()).max() < 0.05
     assert Stacker.from_state(stacker.state()) == stacker

@@ -30,22 +30,22 @@ def cohort(seed: int = 0):
         seen = present["structured"] & ("structured" in kept)
         return expit(np.where(seen, 1.5 * structured + note, -note))[:, None]
 
-    said = {
+    predictions = {
         subset: (
-            {"joint": joint(subset), "note alone": expit(note)[:, None]},
+            {"joint": joint(subset), "note only": expit(note)[:, None]},
             {
                 "joint": np.logical_or.reduce([present[one] for one in subset]),
-                "note alone": written & ("note" in subset),
+                "note only": written & ("note" in subset),
             },
         )
         for subset in subsets(INPUTS)
     }
-    return said, present, y
+    return predictions, present, y
 
 
 def fitted() -> Combination:
-    said, present, y = cohort()
-    return Combination.fit("binary", said, present, y, np.ones(N, dtype=bool))
+    predictions, present, y = cohort()
+    return Combination.fit("binary", predictions, present, y, np.ones(N, dtype=bool))
 
 
 def test_weights_depend_on_the_inputs():
@@ -55,8 +55,8 @@ def test_weights_depend_on_the_inputs():
 
 
 def test_subset_stackers_are_better_than_one_for_incomplete_samples():
-    said, present, y = cohort(seed=1)
-    answers, able = said[INPUTS]
+    predictions, present, y = cohort(seed=1)
+    answers, able = predictions[INPUTS]
     one = Stacker.fit("binary", *cohort()[0][INPUTS], cohort()[2], np.ones(N, dtype=bool))
     only_note = present["note"] & ~present["structured"]
     combined = fitted()(answers, able, present)
@@ -64,8 +64,8 @@ def test_subset_stackers_are_better_than_one_for_incomplete_samples():
 
 
 def test_each_sample_uses_the_stacker_of_its_inputs():
-    said, present, _ = cohort()
-    answers, able = said[INPUTS]
+    predictions, present, _ = cohort()
+    answers, able = predictions[INPUTS]
     combination = fitted()
     combined = combination(answers, able, present)
     for subset, stacker in combination.stackers.items():
@@ -76,9 +76,9 @@ def test_each_sample_uses_the_stacker_of_its_inputs():
 
 
 def test_samples_without_input_get_their_outcome_rate():
-    said, present, y = cohort()
+    predictions, present, y = cohort()
     nothing = ~(present["structured"] | present["note"])
-    combined = fitted()(*said[INPUTS], present)
+    combined = fitted()(*predictions[INPUTS], present)
     assert len(set(combined[nothing, 0])) == 1
     rate = (y[nothing].sum() + 10 * y.mean()) / (nothing.sum() + 10)
     assert combined[nothing][0, 0] == pytest.approx(rate)
@@ -98,11 +98,11 @@ def test_nonzero_members_have_a_weight_for_some_sample():
 
 
 def test_rare_subsets_also_use_partially_matching_samples():
-    said, present, y = cohort()
+    predictions, present, y = cohort()
     present["note"] = np.arange(N) < MIN_SAMPLES // 2
-    rare = Combination.fit("binary", said, present, y, np.ones(N, dtype=bool)).stackers["structured", "note"]
+    rare = Combination.fit("binary", predictions, present, y, np.ones(N, dtype=bool)).stackers["structured", "note"]
     some = present["structured"] | present["note"]
-    assert rare == Stacker.fit("binary", *said[INPUTS], y, some)
+    assert rare == Stacker.fit("binary", *predictions[INPUTS], y, some)
 
 
 def test_state_round_trips():
@@ -139,11 +139,11 @@ def test_few_equal_outcomes_do_not_give_extreme_predictions(kind, few):
     if kind == "multiclass":
         y[:, 1] = ~happened
     chance = np.full((N, outputs), 0.4 if kind != "multiclass" else 0.5)
-    said = {
+    predictions = {
         subset: ({"a": chance}, {"a": np.logical_or.reduce([present[one] for one in subset])})
         for subset in subsets(INPUTS)
     }
-    combination = Combination.fit(kind, said, present, y, np.ones(N, dtype=bool))
+    combination = Combination.fit(kind, predictions, present, y, np.ones(N, dtype=bool))
     answer = combination.stackers["note",]({"a": chance[:1]}, {"a": np.array([True])})[0, 0]
     assert 1 / (few + 20) / 2 < answer < chance[0, 0]
 
@@ -152,13 +152,13 @@ def test_few_numbers_do_not_scale_estimates():
     random = np.random.default_rng(0)
     y = random.normal(100, 20, size=(N, 1))
     present = {"structured": np.ones(N, dtype=bool), "note": np.arange(N) < 3}
-    said = {subset: ({"a": y + 5}, {"a": present[subset[0]]}) for subset in subsets(INPUTS)}
-    combination = Combination.fit("regression", said, present, y, np.ones(N, dtype=bool))
+    predictions = {subset: ({"a": y + 5}, {"a": present[subset[0]]}) for subset in subsets(INPUTS)}
+    combination = Combination.fit("regression", predictions, present, y, np.ones(N, dtype=bool))
     answer = combination.stackers["note",]({"a": np.array([[120.0]])}, {"a": np.array([True])})[0, 0]
     assert answer == pytest.approx(120, abs=15)
 
 
 def test_members_never_able_have_no_weight():
-    said, _, _ = cohort()
-    assert not said["structured",][1]["note alone"].any()
-    assert fitted().stackers["structured",].weights["note alone"] == 0
+    predictions, _, _ = cohort()
+    assert not predictions["structured",][1]["note only"].any()
+    assert fitted().stackers["structured",].weights["note only"] == 0

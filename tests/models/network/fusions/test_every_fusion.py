@@ -78,10 +78,10 @@ def test_present_modalities_have_an_influence(name):
 @pytest.mark.parametrize("name", FUSIONS)
 def test_no_present_modality_gives_a_finite_constant(name):
     network = fusion(name).eval()
-    nobody = torch.zeros(4, 3, dtype=torch.bool)
-    latent = network(tokens(4), nobody)
+    none_present = torch.zeros(4, 3, dtype=torch.bool)
+    latent = network(tokens(4), none_present)
     assert latent.isfinite().all()
-    assert torch.equal(latent, network(tokens(4, seed=1), nobody))
+    assert torch.equal(latent, network(tokens(4, seed=1), none_present))
     torch.testing.assert_close(latent, latent[:1].expand_as(latent))
 
 
