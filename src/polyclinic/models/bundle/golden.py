@@ -34,7 +34,7 @@ class SyntheticEvent(NamedTuple):
     hours: float | None  # before the prediction time; None: a static fact
     number: float | None = None
     text: str | None = None
-    image: bool = False
+    picture: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class SyntheticPatient:
 
     prediction_time: datetime
     events: tuple[SyntheticEvent, ...]
-    image: bytes | None = field(default=None, repr=False)  # PNG
+    picture: bytes | None = field(default=None, repr=False)  # PNG
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Golden:
 
     def save(self, folder: Path) -> tuple[str, ...]:
         """Write to a bundle's folder, and return the file names."""
-        image = self.patient.image
+        picture = self.patient.picture
         plain: dict[str, Any] = {
             "prediction_time": self.patient.prediction_time.isoformat(),
             "events": [event._asdict() for event in self.patient.events],
@@ -67,19 +67,19 @@ class Golden:
         }
         # Not sorted by key, to keep the order of outputs.
         write_text(folder / FILES[0], json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        if image is None:
+        if picture is None:
             return FILES[:1]
         with replacing(folder / FILES[1]) as temporary:
-            temporary.write_bytes(image)
+            temporary.write_bytes(picture)
         return FILES
 
     @classmethod
-    def load(cls, folder: Path, image: bool) -> Self:
-        """Read the files written by `save`; `image`: whether there is an image."""
+    def load(cls, folder: Path, picture: bool) -> Self:
+        """Read the files written by `save`; `picture`: whether there is an image."""
         plain = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
         patient = SyntheticPatient(
             datetime.fromisoformat(plain["prediction_time"]),
             tuple(SyntheticEvent(**event) for event in plain["events"]),
-            (folder / FILES[1]).read_bytes() if image else None,
+            (folder / FILES[1]).read_bytes() if picture else None,
         )
         return cls(patient, plain["explained"], tuple(Part(**part) for part in plain["parts"]), plain["versions"])

@@ -7,7 +7,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from polyclinic.models.network.config import WaveformSizes
 from polyclinic.models.network.encoders import encode_present
 from polyclinic.models.network.encoders.xresnet1d import XResNet1d
-from tests.models.inputs import WIDTH, encode, garbage, pooled
+from tests.models.inputs import WIDTH, encode, invalid, pooled
 
 LEADS, TIME = 4, 200
 OPTIONS = {"stem": 8, "channels": (8, 12, 16)}
@@ -59,7 +59,7 @@ def test_what_a_mask_hides_changes_nothing(training):
     leads = tensors["valid"].any(dim=3)
     hidden = {"signal": ~tensors["valid"], "log_scale": ~leads, "age_hours": ~tensors["age_known"]}
     corrupted = tensors | {
-        name: torch.where(mask, garbage(tensors[name]), tensors[name]) for name, mask in hidden.items()
+        name: torch.where(mask, invalid(tensors[name]), tensors[name]) for name, mask in hidden.items()
     }
     clean, dirty = encode(network, tensors), encode(network, corrupted)
     assert torch.equal(pooled(clean), pooled(dirty))
@@ -72,7 +72,7 @@ def test_absent_rows_are_never_seen():
     present = torch.tensor([True, False, True, False])
     corrupted = {name: tensor.clone() for name, tensor in tensors.items()}
     for tensor in corrupted.values():
-        tensor[~present] = garbage(tensor[~present])
+        tensor[~present] = invalid(tensor[~present])
     gradients = []
     for given in (tensors, corrupted):
         network.zero_grad()

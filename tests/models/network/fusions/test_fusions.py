@@ -23,7 +23,7 @@ def test_late_fusion_averages_the_logits_of_the_modalities():
 
 def test_single_modality_has_gate_one():
     network, given = fusion("gated").eval(), tokens(4)
-    pooled = network.pools[1](*given["series"].of(torch.ones(4, dtype=torch.bool)))
+    pooled = network.pools[1](*given["series"].masked(torch.ones(4, dtype=torch.bool)))
     torch.testing.assert_close(network(given, only(1)), network.content[1](pooled).tanh())
 
 
