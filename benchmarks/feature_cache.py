@@ -155,7 +155,7 @@ def many_entries(entries: int, folder: Path) -> dict[str, float]:
     fresh = EncoderCache(folder).shelf(encoding)
     return {
         "write, 64 at a time": clocked(lambda: write(shelf, keys, values)),
-        "open and check every entry": clocked(lambda: fresh.places(keys)),
+        "open and check every entry": clocked(lambda: fresh.positions(keys)),
         "read all": clocked(lambda: fresh.read(keys)),
         "read 64": statistics.median(repeated(lambda n: fresh.read(keys[n * 64 : n * 64 + 64]), 50)),
     }
