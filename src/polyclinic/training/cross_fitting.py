@@ -158,7 +158,7 @@ class Crossfitter:
             rows = self.design_rows[design].select(fold.validation)
             present = {modality: mask[fold.validation] for modality, mask in self.present.items()}
             by_fold.append(
-                {given: member.predict(rows.keeping(design, present, given)) for given in self.input_subsets}
+                {given: member.predict(rows.restricted_to(design, present, given)) for given in self.input_subsets}
             )
             advance(1)
         validation = [fold.validation for fold in folds]

@@ -195,8 +195,8 @@ def usual_picture(read: Examples | None) -> Float[np.ndarray, "cell channel"] | 
 
 def usual_words(note: Arrays, vocabulary: int) -> Float[np.ndarray, "2 word"]:
     """Return the share of the samples with notes whose notes affirm (row 0) or deny (row 1) each word."""
-    words, is_denied = (np.asarray(note[name])[note["present"]] for name in ("words", "word_denied"))
-    occurrences = np.unique(np.stack([np.nonzero(words)[0], words[words != 0], is_denied[words != 0]]), axis=1)
+    words, is_negated = (np.asarray(note[name])[note["present"]] for name in ("words", "word_denied"))
+    occurrences = np.unique(np.stack([np.nonzero(words)[0], words[words != 0], is_negated[words != 0]]), axis=1)
     counts = np.zeros((2, vocabulary))
     np.add.at(counts, (occurrences[2], occurrences[1]), 1)
     return (counts / max(len(words), 1)).astype(np.float32)

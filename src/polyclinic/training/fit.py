@@ -157,7 +157,7 @@ def _subjects(study: Study, cohort: Cohort, subjects: list[int] | None) -> tuple
     """Return the subjects to learn from, and those reserved for conformal sets."""
     reserved = set(cohort.subjects_in(study.conformal)) if study.conformal else set()
     if subjects is None:
-        development = [subject for split in study.learnt_from for subject in cohort.subjects_in(split)]
+        development = [subject for split in study.fitting_splits for subject in cohort.subjects_in(split)]
         return development, sorted(reserved)
     return [subject for subject in subjects if subject not in reserved], [
         subject for subject in subjects if subject in reserved
