@@ -1,4 +1,4 @@
-"""Pictures of what an answer rests on, for notebooks; each function returns axes."""
+"""Plots of explanations, for notebooks; each function returns axes."""
 
 from polyclinic.explain.display.plots import heat_map, modalities, series, waterfall, words
 

@@ -40,12 +40,12 @@ def test_every_verb_has_help_with_an_example(verb, polyclinic):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_can_answer_a_machine(verb, polyclinic):
+def test_every_verb_has_a_json_option(verb, polyclinic):
     assert "--json" in polyclinic(verb, "--help").out
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_help_names_values_by_what_they_are(verb, polyclinic):
+def test_help_shows_meaningful_metavars(verb, polyclinic):
     helped = polyclinic(verb, "--help").out
     options = helped[helped.index("─ Options ─") :]
     assert not re.search(r"<|TEXT|INTEGER|Path\(|None", options)
@@ -67,7 +67,7 @@ def test_help_names_values_by_what_they_are(verb, polyclinic):
     ],
     ids=" ".join,
 )
-def test_a_machine_gets_nothing_on_standard_output_from_a_command_that_failed(words, polyclinic, tmp_path, monkeypatch):
+def test_standard_output_is_empty_after_a_failure(words, polyclinic, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = polyclinic(*words, "--json")
     assert (done.code, done.out) == (2, "")
@@ -82,7 +82,7 @@ def test_help_lists_every_verb(polyclinic):
     assert "Example: polyclinic demo --run" in done.out
 
 
-def test_no_verb_at_all_shows_the_help(polyclinic):
+def test_no_verb_shows_the_help(polyclinic):
     done = polyclinic()
     assert done.code == 2
     assert "compare-classical" in done.out + done.err
@@ -96,12 +96,12 @@ def test_no_verb_at_all_shows_the_help(polyclinic):
         (["train", "somewhere", "--fold", "3"], "No such option: --fold"),
         (["train", "somewhere", "--task", "demo_stay", "--folds", "1"], "Invalid value for '--folds'"),
         (["train", "somewhere"], "name at least one task"),
-        (["ingest", "table", "x.csv"], "say where the cohort is or shall be"),
-        (["ingest", "dicom", "x.csv", "--guess"], "only a table's mapping can be guessed"),
+        (["ingest", "table", "x.csv"], "give the folder of the cohort"),
+        (["ingest", "dicom", "x.csv", "--guess"], "guesses the mapping of a table only"),
         (["predict", "a", "b"], "Missing option '--out'"),
     ],
 )
-def test_wrong_words_are_said_to_be_wrong(words, message, polyclinic):
+def test_invalid_usage_is_explained(words, message, polyclinic):
     done = polyclinic(*words)
     assert done.code == 2
     assert message in done.err
@@ -130,7 +130,7 @@ def test_help_imports_nothing_heavy(words):
     ],
     ids=lambda problem: type(problem).__name__,
 )
-def test_errors_of_ours_come_out_as_they_are(problem, polyclinic, monkeypatch):
+def test_own_errors_are_printed_unchanged(problem, polyclinic, monkeypatch):
     def fail(path):
         raise problem
 
@@ -138,7 +138,7 @@ def test_errors_of_ours_come_out_as_they_are(problem, polyclinic, monkeypatch):
     assert polyclinic("summary", "x").refusal == str(problem)
 
 
-def test_errors_of_pydantic_name_the_field_and_the_choices(polyclinic):
+def test_pydantic_errors_name_the_field_and_the_choices(polyclinic):
     refusal = polyclinic("train", "x", "--task", "demo_stay", "--inputs", "note,genome").refusal
     assert "inputs.1" in refusal
     assert "choose from structured, series, note, image" in refusal
@@ -146,29 +146,29 @@ def test_errors_of_pydantic_name_the_field_and_the_choices(polyclinic):
 
 
 @pytest.mark.parametrize("problem", [KeyError("Jane Doe"), pl.exceptions.ComputeError("cannot read 'Jane Doe'")])
-def test_errors_that_nobody_foresaw_are_not_quoted(problem, polyclinic, monkeypatch):
+def test_unexpected_errors_are_not_quoted(problem, polyclinic, monkeypatch):
     def fail(path):
         raise problem
 
     monkeypatch.setattr(Cohort, "open", fail)
     refusal = polyclinic("summary", "x").refusal
-    assert refusal.startswith(f"unforeseen {type(problem).__name__}")
+    assert refusal.startswith(f"unexpected {type(problem).__name__}")
     assert "POLYCLINIC_DEBUG=1" in refusal
     assert "Jane" not in refusal
 
 
-def test_a_number_that_a_library_cannot_read_is_not_quoted(polyclinic, monkeypatch):
+def test_errors_of_libraries_are_not_quoted(polyclinic, monkeypatch):
     monkeypatch.setattr(Cohort, "open", lambda path: pl.DataFrame({"age": ["ninety"]}).cast(pl.Int64))
     assert "ninety" not in polyclinic("summary", "x").refusal
 
 
-def test_debugging_shows_where(polyclinic, monkeypatch):
+def test_debugging_raises_the_error(polyclinic, monkeypatch):
     monkeypatch.setenv("POLYCLINIC_DEBUG", "1")
     with pytest.raises(CohortError, match="no cohort at"):
         polyclinic("summary", "nowhere")
 
 
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(polyclinic, monkeypatch):
+def test_ctrl_c_exits_with_130_and_explains_how_to_resume(polyclinic, monkeypatch):
     def interrupt(path):
         raise KeyboardInterrupt
 
@@ -178,7 +178,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(polyclinic, monkeypatch):
     assert done.err == "stopped; run the same command again to go on\n"
 
 
-def test_a_reader_that_has_gone_away_is_no_error(hospital):
+def test_a_closed_pipe_is_no_error(hospital):
     """As in `polyclinic tasks --json | head -1`."""
     script = f"{sys.executable} -c 'from polyclinic.cli import main; main()' tasks --json | head -c 1"
     ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, env=os.environ)
@@ -186,14 +186,14 @@ def test_a_reader_that_has_gone_away_is_no_error(hospital):
     assert "Traceback" not in ended.stderr
 
 
-def test_a_study_s_yaml_is_checked_before_anything_else(polyclinic, tmp_path):
+def test_a_study_yaml_is_checked_first(polyclinic, tmp_path):
     (tmp_path / "study.yaml").write_text("tasks: demo_stay\nnetwork: {fusion: 3, epoch: 2}\n")
     refusal = polyclinic("train", "nowhere", "--config", tmp_path / "study.yaml").refusal
     assert f"{tmp_path / 'study.yaml'}: network.fusion: " in refusal
     assert "network.epoch: Extra inputs are not permitted" in refusal
 
 
-def test_what_the_command_line_says_overrules_the_study_s_yaml(tmp_path):
+def test_options_override_the_study_yaml(tmp_path):
     from polyclinic.cli.train import chosen_study
 
     Study(tasks=("demo_stay",), inputs=("note",), seed=3).save(tmp_path / "study.yaml")

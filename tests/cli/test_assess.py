@@ -1,4 +1,4 @@
-"""`polyclinic assess`: a page for people, one JSON value for machines, and refusals that say what to do."""
+"""`polyclinic assess`: text, page, JSON and refusals."""
 
 import pytest
 
@@ -12,7 +12,7 @@ TASK = "demo_deterioration"
 
 @pytest.fixture(scope="module")
 def simple(hospital, cache, tmp_path_factory):
-    """The folder of a bundle that explains itself at once."""
+    """Folder of a bundle with fast explanations."""
     return fit_study(SIMPLE, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("simple") / "bundle")
 
 
@@ -21,31 +21,31 @@ def subject(hospital):
     return hospital.subjects_in("held_out")[0]
 
 
-def test_people_are_shown_answer_interval_threshold_inputs_and_cautions(simple, hospital, subject, polyclinic):
+def test_output_has_answer_interval_threshold_inputs_and_cautions(simple, hospital, subject, polyclinic):
     done = polyclinic("assess", simple, hospital.path, subject)
     found = assess(Bundle.load(simple), hospital, subject)
-    said = found[TASK].outputs[0]
+    estimate = found[TASK].outputs[0]
     assert done.code == 0
     assert f"patient {subject}, {found.records[0].prediction_time:%Y-%m-%d %H:%M}" in done.out
     assert "recorded: structured, note; missing: nothing" in done.out
     assert "Will this patient deteriorate within seven days?" in done.out
-    assert f"{said.value:.1%}" in done.out
-    assert f"{said.low:.1%} to {said.high:.1%}" in done.out
-    assert str(said.operating.ppv) in done.out
+    assert f"{estimate.value:.1%}" in done.out
+    assert f"{estimate.low:.1%} to {estimate.high:.1%}" in done.out
+    assert str(estimate.operating.ppv) in done.out
     assert "90% set: " in done.out
     assert "without any input; " in done.out
     assert "caution: The bundle was not measured on held-out subjects" in done.out
     assert found.fingerprints.bundle[:12] in done.out
 
 
-def test_every_kind_is_shown(every_kind, hospital, subject, polyclinic):
+def test_every_kind_of_task_is_printed(every_kind, hospital, subject, polyclinic):
     done = polyclinic("assess", every_kind.folder, hospital.path, subject, "--no-explain")
     assert done.code == 0
     for word in ("estimate, days", "sepsis", "effusion", "above", "by ", "range of the networks"):
         assert word in done.out
 
 
-def test_machines_are_given_the_assessment(simple, hospital, subject, polyclinic):
+def test_json_is_the_assessment(simple, hospital, subject, polyclinic):
     done = polyclinic("assess", simple, hospital.path, subject, "--json")
     assert done.code == 0
     assert Assessment.from_json(done.out) == assess(Bundle.load(simple), hospital, subject)
@@ -53,13 +53,13 @@ def test_machines_are_given_the_assessment(simple, hospital, subject, polyclinic
     assert done.json["answers"][0]["explanation"] is None
 
 
-def test_it_asks_at_the_time_named(simple, hospital, subject, polyclinic):
+def test_the_prediction_time_can_be_given(simple, hospital, subject, polyclinic):
     time = assess(Bundle.load(simple), hospital, subject, explain=False).records[0].prediction_time.isoformat()
     done = polyclinic("assess", simple, hospital.path, subject, "--at", time, "--json")
     assert done.json["at"] == done.json["answers"][0]["prediction_time"] == time
 
 
-def test_to_abstain_is_a_result(simple, hospital, subject, polyclinic, tmp_path):
+def test_abstention_is_a_result(simple, hospital, subject, polyclinic, tmp_path):
     import polars as pl
 
     mine = pl.col("subject_id") == subject
@@ -77,7 +77,7 @@ def test_to_abstain_is_a_result(simple, hospital, subject, polyclinic, tmp_path)
     assert "not known from training, not read: " in done.out
 
 
-def test_what_cannot_be_assessed_is_refused(simple, hospital, subject, polyclinic, tmp_path):
+def test_refusals(simple, hospital, subject, polyclinic, tmp_path):
     words = ("assess", simple, hospital.path)
     assert polyclinic(*words, 7).refusal.startswith(f"no such subject in {hospital.path}")
     assert "before the subject's first event" in polyclinic(*words, subject, "--at", "1999-12-31").refusal
@@ -86,7 +86,7 @@ def test_what_cannot_be_assessed_is_refused(simple, hospital, subject, polyclini
     assert polyclinic("assess", simple, tmp_path, subject).refusal.startswith(f"no cohort at {tmp_path}")
 
 
-def test_a_page_is_written_beside_what_is_printed(simple, hospital, subject, polyclinic, tmp_path):
+def test_a_page_is_written_in_addition_to_the_output(simple, hospital, subject, polyclinic, tmp_path):
     page = tmp_path / "page.html"
     done = polyclinic("assess", simple, hospital.path, subject, "--html", page, "--json")
     assert done.code == 0

@@ -13,7 +13,7 @@ def test_sources_are_written_and_ingested(polyclinic, tmp_path):
     assert Cohort.open(tmp_path / "cohort").subjects.height == 8
 
 
-def test_another_demo_in_the_same_place_is_only_that_demo(polyclinic, tmp_path):
+def test_a_second_demo_replaces_the_first(polyclinic, tmp_path):
     words = ("--into", tmp_path, "--no-radiographs", "--json")
     assert polyclinic("demo", "--patients", 8, *words).json["patients"] == 8
     done = polyclinic("demo", "--patients", 5, "--seed", 1, *words)
@@ -21,20 +21,20 @@ def test_another_demo_in_the_same_place_is_only_that_demo(polyclinic, tmp_path):
     assert Cohort.open(tmp_path / "cohort").subjects.height == 5
 
 
-def test_sources_alone(polyclinic, tmp_path):
+def test_source_only(polyclinic, tmp_path):
     done = polyclinic("demo", "--patients", 3, "--into", tmp_path, "--source-only", "--json")
     assert done.json == {"patients": 3, "pictures": done.json["pictures"], "sources": str(tmp_path / "sources")}
     assert (tmp_path / "sources" / "labs.csv").is_file()
     assert not (tmp_path / "cohort").exists()
 
 
-def test_sources_alone_are_no_cohort_to_train_on(polyclinic, tmp_path):
+def test_source_only_cannot_train(polyclinic, tmp_path):
     refused = polyclinic("demo", "--patients", 3, "--into", tmp_path / "d", "--source-only", "--run").usage
     assert "leaves no cohort to train on" in refused
     assert not (tmp_path / "d").exists()
 
 
-def test_a_cohort_that_no_demo_made_is_not_removed(polyclinic, tmp_path):
+def test_other_cohorts_are_not_removed(polyclinic, tmp_path):
     with CohortWriter(tmp_path / "cohort", source="a real hospital") as writer:
         writer.add(pl.DataFrame({"subject_id": [1], "code": ["DIAGNOSIS//gout"]}))
     refused = polyclinic("demo", "--patients", 3, "--into", tmp_path, "--no-radiographs").refusal

@@ -15,20 +15,20 @@ def bundle(hospital, cache, tmp_path_factory):
     return fit_study(study, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("audited") / "bundle")
 
 
-def test_it_prints_tables_and_leaves_a_page_and_verdicts(bundle, hospital, polyclinic, tmp_path):
+def test_it_prints_tables_and_writes_page_and_verdicts(bundle, hospital, polyclinic, tmp_path):
     truth = hospital.path.parent / "truth"
     words = ("explain-audit", bundle, hospital.path, "--split", "all", "--truth", truth, "--limit", 3)
     done = polyclinic(*words)
-    told = polyclinic(*words, "--json", "--html", tmp_path / "page.html")
-    failed = [one["method"] for one in told.json["verdicts"] if not one["passed"]]
-    assert done.code == told.code == int("integrated_gradients" in failed)
+    result = polyclinic(*words, "--json", "--html", tmp_path / "page.html")
+    failed = [one["method"] for one in result.json["verdicts"] if not one["passed"]]
+    assert done.code == result.code == int("integrated_gradients" in failed)
     assert "3 subjects of all" in done.out
     assert "deletion beats a random order" in done.out
     assert "share of scores" in done.out
     assert f"→ {bundle / AUDIT}" in done.out
     assert "explaining demo_deterioration …" in done.err
     assert "skipped: the bundle reads no pictures" in done.err
-    assert {one["order"] for one in told.json["courses"]} >= {"integrated_gradients", "random order"}
+    assert {one["order"] for one in result.json["courses"]} >= {"integrated_gradients", "random order"}
     assert (bundle / PAGE).read_text(encoding="utf-8") == (tmp_path / "page.html").read_text(encoding="utf-8")
 
 

@@ -46,7 +46,7 @@ def test_a_table_becomes_a_cohort(ingest, table):
     assert subjects(table) == [1, 2]
 
 
-def test_for_machines_it_is_one_json_value(ingest):
+def test_json_is_one_value(ingest):
     done = ingest("--json")
     assert done.code == 0
     assert (done.json["events"], done.json["subjects"], done.json["rejected"]) == (4, 2, 0)
@@ -62,17 +62,17 @@ def test_rejects_are_counted_and_never_quoted(ingest, table):
     assert subjects(table) == [1, 2, 3]
 
 
-def test_the_share_of_rejected_rows_is_told(ingest, table):
+def test_the_share_of_rejected_rows_is_printed(ingest, table):
     table.write_text(BAD + "\n4,2020-01-04,1\n5,2020-02-30,,\n6,x,y,z\n,,,\n")
     done = ingest()
-    assert "4 of 7 rows (57 %) were rejected, whole or in part: see" in " ".join(done.out.split())
+    assert "4 of 7 rows (57 %) were rejected, wholly or in part: see" in " ".join(done.out.split())
     counted = ingest("--json").json
     assert (counted["rows"], counted["rejected_rows"]) == (7, 4)
     table.write_text(GOOD + "".join(f"{patient},2020-01-01,1,1\n" for patient in range(9, 400)) + "8,x,1,1\n")
     assert "1 of 394 rows (< 1 %)" in ingest().out
 
 
-def test_a_strict_ingest_with_rejects_ends_with_1_and_leaves_the_cohort(ingest, table):
+def test_a_strict_ingest_with_rejects_exits_with_1_and_leaves_the_cohort(ingest, table):
     ingest()
     table.write_text(BAD)
     done = ingest("--strict")
@@ -86,14 +86,14 @@ def test_a_strict_ingest_with_rejects_ends_with_1_and_leaves_the_cohort(ingest, 
     assert done.json["refused"].startswith("labs.csv has rejects")
 
 
-def test_a_strict_ingest_without_rejects_is_done(ingest, table):
+def test_a_strict_ingest_without_rejects_succeeds(ingest, table):
     assert ingest("--strict").code == 0
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\x00\x01\x02", b"patient,taken_at,lactate,inr\n", f"patient\n{SECRET}\n".encode()]
 )
-def test_nothing_readable_ends_with_2(content, ingest, table):
+def test_nothing_readable_exits_with_2(content, ingest, table):
     table.write_bytes(content)
     refusal = ingest().refusal
     assert "labs.csv" in refusal
@@ -106,18 +106,18 @@ def test_an_unknown_source_is_refused_with_the_choices(polyclinic, table):
     assert refusal == "unknown source 'tabel': choose from covid-cxr, dicom, indiana, physionet2012, table, wfdb"
 
 
-def test_a_file_that_is_not_there_is_refused(ingest, table):
+def test_a_missing_file_is_refused(ingest, table):
     table.unlink()
     assert "labs.csv does not exist" in ingest().refusal
 
 
 @pytest.mark.parametrize("mapping", ["subject: [", "subject: patient\ncolumns: {lactate: {code: 3, tipe: numeric}}\n"])
-def test_a_mapping_that_cannot_be_read_is_refused(mapping, ingest, table):
+def test_an_unreadable_mapping_is_refused(mapping, ingest, table):
     (table.parent / "labs.yaml").write_text(mapping)
     assert "labs.yaml" in ingest().refusal
 
 
-def test_the_seed_is_the_cohort_s_own_unless_it_is_said(ingest, table):
+def test_the_seed_defaults_to_the_cohorts_own(ingest, table):
     with CohortWriter(table.parent / "cohort", source="earlier", seed=7) as writer:
         writer.add(pl.DataFrame({"subject_id": range(100, 200), "code": "DIAGNOSIS//gout"}))
     before = Cohort.open(table.parent / "cohort").splits
@@ -128,7 +128,7 @@ def test_the_seed_is_the_cohort_s_own_unless_it_is_said(ingest, table):
     assert "seed" in ingest("--seed", 8).refusal
 
 
-def test_a_mapping_is_guessed_once_and_never_written_over(polyclinic, table):
+def test_a_guessed_mapping_is_never_overwritten(polyclinic, table):
     done = polyclinic("ingest", "table", table, "--guess")
     guessed = table.with_suffix(".mapping.yaml")
     assert done.code == 0
@@ -139,7 +139,7 @@ def test_a_mapping_is_guessed_once_and_never_written_over(polyclinic, table):
     assert done.json == {"mapping": str(table.parent / "other.yaml")}
 
 
-def test_a_mapping_of_a_folder_is_guessed_and_reads_it(polyclinic, table, monkeypatch):
+def test_a_mapping_guessed_from_a_folder_reads_it(polyclinic, table, monkeypatch):
     (folder := table.parent / "tables").mkdir()
     for name, day in (("may.csv", "2020-05-01"), ("june.csv", "2020-06-01")):
         (folder / name).write_text(f"patient,taken_at,lactate\n{name},{day},1.5\n")
@@ -158,7 +158,7 @@ def _empty(folder):
     return folder
 
 
-def test_a_guess_names_the_cohort_that_was_named_and_refuses_what_it_does_not_heed(polyclinic, table):
+def test_a_guess_names_the_given_cohort_and_refuses_unused_options(polyclinic, table):
     words = ("ingest", "table", table, "--guess")
     for ignored in (["--strict"], ["--seed", 3], ["--outcomes", "x"], ["--images", "x"]):
         assert f"leave out {ignored[0]}" in polyclinic(*words, *ignored).usage
@@ -174,7 +174,7 @@ def test_an_option_of_another_source_is_refused(option, value, polyclinic, table
     assert refusal == f"source 'dicom' has no option {option[2:]}: its options are: none"
 
 
-def test_a_summary_counts_and_shows_codes_with_brackets_as_they_are(ingest, polyclinic, table):
+def test_a_summary_prints_codes_with_brackets_unchanged(ingest, polyclinic, table):
     ingest()
     done = polyclinic("summary", table.parent / "cohort")
     assert done.code == 0
@@ -187,7 +187,7 @@ def test_a_summary_counts_and_shows_codes_with_brackets_as_they_are(ingest, poly
     assert few["per_code"] == counted["per_code"][:1]
 
 
-def test_a_summary_tells_of_rejects(ingest, polyclinic, table):
+def test_a_summary_counts_rejects(ingest, polyclinic, table):
     table.write_text(BAD)
     ingest()
     done = polyclinic("summary", table.parent / "cohort")
@@ -195,7 +195,7 @@ def test_a_summary_tells_of_rejects(ingest, polyclinic, table):
     assert SECRET not in done.out
 
 
-def test_no_cohort_is_refused_with_the_remedy(polyclinic, tmp_path):
+def test_a_missing_cohort_is_refused_with_the_remedy(polyclinic, tmp_path):
     assert polyclinic("summary", tmp_path).refusal == (
         f"no cohort at {tmp_path}: make one with `polyclinic ingest` or `polyclinic demo`"
     )

@@ -30,7 +30,7 @@ def copy(hospital, tmp_path):
     )
 
 
-def test_train_leaves_a_bundle_and_prints_a_table(simple, hospital, polyclinic, tmp_path):
+def test_train_writes_a_bundle_and_prints_a_table(simple, hospital, polyclinic, tmp_path):
     done = polyclinic("train", hospital.path, "--config", simple, "--out", tmp_path / "bundle")
     assert done.code == 0
     assert f"{TASK}: held-out subjects, n = " in done.out
@@ -41,7 +41,7 @@ def test_train_leaves_a_bundle_and_prints_a_table(simple, hospital, polyclinic, 
     assert "classical models …" in done.err
 
 
-def test_train_on_everyone_measures_nobody(simple, hospital, polyclinic, tmp_path):
+def test_train_on_all_subjects_evaluates_none(simple, hospital, polyclinic, tmp_path):
     bundle = tmp_path / "bundle"
     people = label(hospital, Task.load(TASK)).frame["subject_id"]
     noted = hospital.events().filter(pl.col("code") == "NOTE//indication").collect()["subject_id"].unique()
@@ -53,12 +53,12 @@ def test_train_on_everyone_measures_nobody(simple, hospital, polyclinic, tmp_pat
     present = Bundle.load(bundle).origin["present"]
     assert present["note"] == with_notes
     assert done.out == (
-        f"learnt from {number} samples of {number} subjects (train, tuning, held_out)\n"
+        f"trained on {number} samples of {number} subjects (train, tuning, held_out)\n"
         f"answered: {TASK} {number}\n"
         f"present: structured {present['structured']}, note {with_notes}\n"
         f"→ {bundle}\n"
     )
-    assert f"nobody is left to measure on: polyclinic evaluate {bundle} OTHER_COHORT --split all" in done.err
+    assert f"no subjects are held out: polyclinic evaluate {bundle} OTHER_COHORT --split all" in done.err
     assert polyclinic(*words, "--json").json == {
         "bundle": str(bundle),
         "learnt_from": {
@@ -72,7 +72,7 @@ def test_train_on_everyone_measures_nobody(simple, hospital, polyclinic, tmp_pat
     }
 
 
-def test_train_refuses_options_that_would_do_nothing(simple, hospital, polyclinic, tmp_path):
+def test_train_refuses_options_without_effect(simple, hospital, polyclinic, tmp_path):
     words = ("train", hospital.path, "--config", simple, "--out", tmp_path / "b")
     assert "give --folds, too" in polyclinic(*words, "--repeats", 3).usage
     assert "this study has no network" in polyclinic(*words, "--logger", "tensorboard").usage
@@ -80,7 +80,7 @@ def test_train_refuses_options_that_would_do_nothing(simple, hospital, polyclini
     assert not (tmp_path / "b").exists()
 
 
-def test_train_in_folds_for_machines(simple, hospital, polyclinic, tmp_path):
+def test_train_with_folds_as_json(simple, hospital, polyclinic, tmp_path):
     words = ("--folds", 2, "--repeats", 2, "--out", tmp_path / "bundle", "--json")
     done = polyclinic("train", hospital.path, "--config", simple, *words)
     assert done.code == 0
@@ -92,7 +92,7 @@ def test_train_in_folds_for_machines(simple, hospital, polyclinic, tmp_path):
     assert (tmp_path / "bundle" / "repeats.json").is_file()
 
 
-def test_train_refuses_what_it_cannot_use(hospital, polyclinic, tmp_path):
+def test_train_refuses_invalid_input(hospital, polyclinic, tmp_path):
     refused = polyclinic("train", hospital.path, "--task", "demo_stya", "--out", tmp_path / "b").refusal
     assert "no task 'demo_stya'" in refused
     refused = polyclinic("train", hospital.path, "--task", TASK, "--logger", "magic", "--out", tmp_path / "b").refusal
@@ -105,7 +105,7 @@ def test_train_refuses_what_it_cannot_use(hospital, polyclinic, tmp_path):
     assert not (tmp_path / "b").exists()
 
 
-def test_train_does_not_write_over_what_is_no_bundle(simple, hospital, polyclinic, tmp_path):
+def test_train_does_not_overwrite_other_folders(simple, hospital, polyclinic, tmp_path):
     write_text(tmp_path / "mine" / "thesis.txt", "years of work")
     refused = polyclinic("train", hospital.path, "--config", simple, "--out", tmp_path / "mine").refusal
     assert "holds something other than a bundle" in refused
@@ -118,7 +118,7 @@ def test_train_does_not_write_over_what_is_no_bundle(simple, hospital, polyclini
 
 
 @pytest.mark.parametrize("folds", [(), ("--folds", 2)])
-def test_a_train_that_is_refused_leaves_nothing_behind(folds, simple, hospital, polyclinic, tmp_path):
+def test_a_refused_train_leaves_nothing_behind(folds, simple, hospital, polyclinic, tmp_path):
     noted = pl.col("code").cast(pl.String).str.starts_with("NOTE//")
     without = rewritten(hospital, tmp_path / "without", lambda events: events.filter(~noted))
     words = ("train", without.path, "--config", simple, *folds, "--out", tmp_path / "bundle")
@@ -127,7 +127,7 @@ def test_a_train_that_is_refused_leaves_nothing_behind(folds, simple, hospital, 
     assert not (tmp_path / "bundle").exists()
 
 
-def test_evaluate_measures_the_held_out(trained, hospital, polyclinic, tmp_path):
+def test_evaluate_on_held_out_subjects(trained, hospital, polyclinic, tmp_path):
     done = polyclinic("evaluate", trained.folder, hospital.path, "--html", tmp_path / "page.html")
     assert done.code == 0
     assert f"{TASK}: held_out subjects, n = " in done.out
@@ -137,33 +137,33 @@ def test_evaluate_measures_the_held_out(trained, hospital, polyclinic, tmp_path)
     assert measured["evaluation"]["figures"] == written["figures"]
 
 
-def test_evaluate_measures_another_cohort_by_a_code(trained, copy, polyclinic):
+def test_evaluate_another_cohort_by_a_code(trained, copy, polyclinic):
     done = polyclinic("evaluate", trained.folder, copy.path, "--split", "all", "--by", "DIAGNOSIS//diabetes", "--json")
     tables = {row["table"] for row in done.json[TASK]["evaluation"]["groups"]}
     assert "DIAGNOSIS//diabetes" in tables
 
 
-def test_evaluate_refuses_what_it_cannot_use(trained, hospital, polyclinic, tmp_path):
+def test_evaluate_refuses_invalid_input(trained, hospital, polyclinic, tmp_path):
     refused = polyclinic("evaluate", trained.folder, hospital.path, "--split", "test").refusal
     assert refused == "unknown split 'test': choose from train, tuning, held_out"
     assert polyclinic("evaluate", tmp_path, hospital.path).refusal.startswith(f"no bundle at {tmp_path}: create one")
     assert polyclinic("evaluate", trained.folder, tmp_path).refusal.startswith(f"no cohort at {tmp_path}: make one")
 
 
-def test_evaluate_says_when_it_measures_what_was_learnt(trained, hospital, polyclinic):
+def test_evaluate_warns_about_training_subjects(trained, hospital, polyclinic):
     done = polyclinic("evaluate", trained.folder, hospital.path, "--split", "tuning")
     assert done.code == 0
     assert "caution: 10 of these subjects were used in training, so the figures are optimistic" in done.err
 
 
-def test_predict_writes_an_answer_for_everyone(trained, hospital, polyclinic, tmp_path):
+def test_predict_writes_a_prediction_per_subject(trained, hospital, polyclinic, tmp_path):
     out = tmp_path / "new" / "predictions.parquet"
     done = polyclinic("predict", trained.folder, hospital.path, "--out", out)
     assert (done.code, done.out) == (0, f"72 predictions for 72 subjects → {out}\n")
     assert pl.read_parquet(out).equals(trained.bundle().predict(hospital).frame)
 
 
-def test_predict_for_machines_and_of_a_split(trained, hospital, polyclinic, tmp_path):
+def test_predict_as_json_for_a_split(trained, hospital, polyclinic, tmp_path):
     out = tmp_path / "predictions.parquet"
     done = polyclinic(
         "predict", trained.folder, hospital.path, "--out", out, "--split", "held_out", "--task", TASK, "--json"
@@ -180,7 +180,7 @@ def test_predict_for_machines_and_of_a_split(trained, hospital, polyclinic, tmp_
     assert "caution" not in done.err
 
 
-def test_predict_counts_and_marks_whom_it_answers_without_any_input(trained, copy, polyclinic, tmp_path):
+def test_predict_counts_and_marks_samples_without_input(trained, copy, polyclinic, tmp_path):
     """As where another hospital's codes are spelt differently: all of five patients', but the notes of one of them."""
     strangers = copy.subjects["subject_id"].sort()[:5].to_list()
     renamed = pl.col("subject_id").is_in(strangers) & ~(
@@ -198,7 +198,7 @@ def test_predict_counts_and_marks_whom_it_answers_without_any_input(trained, cop
     words = ("predict", trained.folder, other.path, "--out", out)
     done = polyclinic(*words)
     assert done.code == 0
-    assert "caution: 4 of 72 were answered without any input, by what was usual in training" in done.err
+    assert "caution: 4 of 72 samples have no input; the training prior is predicted for them" in done.err
     written = pl.read_parquet(out)
     assert written.filter(inputs="none")["subject_id"].to_list() == strangers[1:]
     assert written.filter(subject_id=strangers[0])["inputs"].to_list() == ["note"]
@@ -208,7 +208,7 @@ def test_predict_counts_and_marks_whom_it_answers_without_any_input(trained, cop
     assert "caution: 4 of 72" in done.err
 
 
-def test_predict_counts_what_training_never_showed(trained, copy, polyclinic, tmp_path):
+def test_predict_counts_codes_unknown_from_training(trained, copy, polyclinic, tmp_path):
     strange = rewritten(
         copy,
         tmp_path / "strange",
@@ -219,7 +219,7 @@ def test_predict_counts_what_training_never_showed(trained, copy, polyclinic, tm
     assert f"not known from training: {number:,} × VITAL//[spo2]//%" in done.out
 
 
-def test_predict_refuses_what_it_cannot_use(trained, hospital, polyclinic, tmp_path):
+def test_predict_refuses_invalid_input(trained, hospital, polyclinic, tmp_path):
     words = ("predict", trained.folder, hospital.path, "--out")
     refused = polyclinic(*words, tmp_path / "p.parquet", "--task", "demo_stay").refusal
     assert refused == f"the bundle has no task 'demo_stay': choose from {TASK}"
@@ -235,7 +235,7 @@ def test_a_damaged_bundle_is_refused(trained, hospital, polyclinic, tmp_path):
     assert refused.endswith("features.json was modified after it was saved: copy the bundle again, or train it again")
 
 
-def test_a_damaged_picture_is_refused_by_its_name(trained, copy, polyclinic, tmp_path, monkeypatch):
+def test_a_damaged_image_is_named(trained, copy, polyclinic, tmp_path, monkeypatch):
     monkeypatch.setenv("POLYCLINIC_CACHE", str(tmp_path / "empty"))
     someone = copy.events().filter(pl.col("code").str.starts_with("IMAGE//")).collect()["subject_id"][0]
     one = rewritten(copy, tmp_path / "one", lambda events: events.filter(pl.col("subject_id") == someone))
@@ -255,7 +255,7 @@ def test_compare_classical_fits_four_methods_and_prints_the_tree(hospital, polyc
     assert Bundle.load(tmp_path / "bundle").ensemble.networks == []
 
 
-def test_where_no_tree_was_fitted_there_are_no_rules(trained, hospital, polyclinic, tmp_path, monkeypatch):
+def test_without_a_tree_there_are_no_rules(trained, hospital, polyclinic, tmp_path, monkeypatch):
     """A bundle of other methods in the place of the one that was fitted."""
     other = trained.bundle()
     assert tree_rules(other) == {TASK: None}

@@ -14,7 +14,7 @@ def test_the_built_in_tasks_are_listed(polyclinic):
     assert set(polyclinic("tasks", "--json").json) == set(BUILT_IN)
 
 
-def test_a_task_is_shown_in_words_and_as_yaml(polyclinic, tmp_path):
+def test_a_task_is_printed_as_text_and_as_yaml(polyclinic, tmp_path):
     assert polyclinic("tasks", "demo_stay").out.strip() == Task.load("demo_stay").describe()
     (tmp_path / "mine.yaml").write_text(polyclinic("tasks", "demo_findings", "--yaml").out)
     assert Task.load(tmp_path / "mine.yaml") == Task.load("demo_findings")
@@ -45,8 +45,8 @@ def test_the_answers_are_counted_by_split(name, answers, polyclinic, hospital):
     assert list(counts["splits"]) == list(SPLITS)
     for split, counted in counts["splits"].items():
         inside = frame.filter(pl.col("subject_id").is_in(hospital.subjects_in(split)))
-        told = {answer: inside.filter(_says(answer, Task.load(name).kind)).height for answer in answers}
-        assert counted == {"labelled": inside.height, "answers": told}
+        result = {answer: inside.filter(_says(answer, Task.load(name).kind)).height for answer in answers}
+        assert counted == {"labelled": inside.height, "answers": result}
     shown = polyclinic("tasks", name, "--cohort", hospital.path).out
     for answer in answers:
         (row,) = [line.split() for line in shown.splitlines() if line.strip("│ ").startswith(f"{answer} ")]
@@ -63,13 +63,13 @@ def test_an_unknown_task_is_refused_with_the_choices(polyclinic):
     assert polyclinic("tasks", "demo_stya").refusal.endswith(f"or one of {', '.join(sorted(BUILT_IN))}")
 
 
-def test_a_task_that_would_leak_is_refused(polyclinic, tmp_path):
+def test_a_leaking_task_is_refused(polyclinic, tmp_path):
     (tmp_path / "leak.yaml").write_text("name: leak\nkind: binary\ntarget: {codes: LAB//lactate//mmol/L, above: 2}\n")
     assert "is the outcome and also an input" in polyclinic("tasks", tmp_path / "leak.yaml").refusal
 
 
-def test_options_that_would_do_nothing_are_refused(polyclinic, tmp_path):
-    assert "of which task? Name it first" in polyclinic("tasks", "--cohort", tmp_path).usage
-    assert "of which task? Name it first" in polyclinic("tasks", "--yaml").usage
-    assert "prints the task and nothing else" in polyclinic("tasks", "demo_stay", "--yaml", "--json").usage
-    assert "prints the task and nothing else" in polyclinic("tasks", "demo_stay", "--yaml", "--cohort", tmp_path).usage
+def test_options_without_effect_are_refused(polyclinic, tmp_path):
+    assert "needs a TASK" in polyclinic("tasks", "--cohort", tmp_path).usage
+    assert "needs a TASK" in polyclinic("tasks", "--yaml").usage
+    assert "prints only the task" in polyclinic("tasks", "demo_stay", "--yaml", "--json").usage
+    assert "prints only the task" in polyclinic("tasks", "demo_stay", "--yaml", "--cohort", tmp_path).usage

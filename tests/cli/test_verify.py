@@ -13,18 +13,18 @@ def resealed(folder, name):
     (folder / "bundle.json").write_text(json.dumps(index))
 
 
-def test_a_bundle_that_is_as_it_was(trained, polyclinic):
+def test_an_unchanged_bundle_passes(trained, polyclinic):
     done = polyclinic("verify", trained.folder)
-    told = polyclinic("verify", trained.folder, "--json").json
+    result = polyclinic("verify", trained.folder, "--json").json
     assert done.code == 0
-    assert "This installation computes what was validated." in done.out
+    assert "This installation reproduces the validated outputs." in done.out
     assert "demo_deterioration: answer" in done.out
     assert "DIFFERS" not in done.out
-    assert told["verified"]
-    assert {check["same"] for check in told["checks"]} == {True}
+    assert result["verified"]
+    assert {check["same"] for check in result["checks"]} == {True}
 
 
-def test_one_that_answers_otherwise(trained, polyclinic, tmp_path):
+def test_a_bundle_with_other_outputs_fails(trained, polyclinic, tmp_path):
     folder = shutil.copytree(trained.folder, tmp_path / "copy")
     calibration = json.loads((folder / "calibration.json").read_text())
     calibration["demo_deterioration"]["calibrator"] = None
@@ -42,7 +42,7 @@ def test_one_that_answers_otherwise(trained, polyclinic, tmp_path):
     assert not polyclinic("verify", folder, "--json").json["verified"]
 
 
-def test_one_that_was_damaged(trained, polyclinic, tmp_path):
+def test_a_damaged_bundle_fails(trained, polyclinic, tmp_path):
     folder = shutil.copytree(trained.folder, tmp_path / "copy")
     (folder / "designs.json").unlink()
     done = polyclinic("verify", folder)
@@ -51,11 +51,11 @@ def test_one_that_was_damaged(trained, polyclinic, tmp_path):
     assert "designs.json" in done.out
 
 
-def test_the_encoders_alone(polyclinic):
+def test_encoders_only(polyclinic):
     done = polyclinic("verify")
     assert done.code == 0
     assert "MiniLM" in done.out
 
 
-def test_no_bundle(polyclinic, tmp_path):
+def test_a_missing_bundle_is_refused(polyclinic, tmp_path):
     assert "no bundle at" in polyclinic("verify", tmp_path).refusal

@@ -1,4 +1,4 @@
-"""A patient whose explanation is made by hand: what is shown must be what is written here."""
+"""A patient with a handmade explanation."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -104,7 +104,7 @@ def image_file() -> bytes:
 
 @cache
 def picture() -> PictureAttribution:
-    """Hills on the lesions, a valley on the heart, and grain."""
+    """Positive scores on the lesions, negative ones on the heart, and noise."""
     height, width = radiograph().pixels.shape
     canvas = canvas_of(height, width)
     rows, columns = np.indices((canvas.side, canvas.side))
@@ -190,7 +190,7 @@ def evidence() -> Evidence:
 
 
 def explanation() -> Explanation:
-    """What an assessment keeps of the attribution."""
+    """The part of the attribution that an assessment keeps."""
     whole = attribution()
     pictures = (PictureRegions(blob=BLOB, view="CR//AP", width=picture().canvas.width, height=picture().canvas.height,
                                score=picture().total, sensitivity=0.5, regions=()),)  # fmt: skip
@@ -222,7 +222,7 @@ def operating(positive: bool = True) -> Operating:
 
 
 def answer(**changes) -> Answer:
-    said = OutputEstimate(
+    estimate = OutputEstimate(
         output="yes", value=0.705, low=0.58, high=0.81, basis="calibration_and_networks", operating=operating()
     )
     held = ConformalSet(
@@ -236,7 +236,7 @@ def answer(**changes) -> Answer:
         "event, from what is known by then: every code except NOTE//impression. The answer is OUTCOME//deterioration.",
         "unit": None,
         "prediction_time": AT,
-        "outputs": (said,),
+        "outputs": (estimate,),
         "sets": (held,),
         "explanation": explanation(),
     }
@@ -273,7 +273,7 @@ def assessment(answers=None, records=None, lacks=()) -> Assessment:
 
 
 def abstaining() -> Assessment:
-    """One from whom much is missing."""
+    """An assessment with missing inputs that abstains."""
     cost = Cost(
         missing=("note", "image"),
         figure="auroc",

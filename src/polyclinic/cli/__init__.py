@@ -1,4 +1,4 @@
-"""The command line. Only this package prints."""
+"""The command line; only this package prints."""
 
 from polyclinic.cli.app import main
 

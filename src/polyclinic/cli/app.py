@@ -1,8 +1,7 @@
-"""The verbs, and how their errors become exit codes.
+"""The verbs and their exit codes.
 
-0: done. 1: done, but the answer is no (a strict ingest had rejects, golden outputs differ). 2: the command or its input
-cannot be used; the message says what to change. 130: stopped by Ctrl-C. With 2 and 130 nothing is on standard output,
-`--json` or not.
+0: success. 1: negative result (rejects in a strict ingest, golden outputs that differ). 2: unusable command or input;
+the message says what to change. 130: interrupted by Ctrl-C. With 2 and 130 standard output is empty.
 """
 
 import os
@@ -42,10 +41,10 @@ for module in (demo, ingest, summary, tasks, train, evaluate, predict, assess, e
 
 
 class Verb(TyperCommand):
-    """A command whose help gives no type to what takes no value."""
+    """A command whose help shows no type for flags."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Give the options and arguments, and `--help`."""
+        """Return options, arguments and `--help`, flags without a metavar."""
         params: list[Any] = super().get_params(ctx)
         for param in params:
             if getattr(param, "is_flag", False):
@@ -58,13 +57,13 @@ for command in app.registered_commands:
 
 
 USAGE: Any = typer.BadParameter.__base__
-"""What is wrong with the words of a command: click's error, or that of the click inside typer."""
-STOPPED = 130
+"""Usage error of click, or of the click bundled with typer."""
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line, and exit with its code."""
-    # Threads that wait for work by spinning slow a busy machine down many times over; must be said before torch loads.
+    # Spinning threads slow a busy machine down; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = app(standalone_mode=False) or 0
@@ -72,37 +71,37 @@ def main() -> None:
         problem.show()
         code = 2
     except (typer.Abort, KeyboardInterrupt):
-        code = STOPPED
+        code = INTERRUPTED
     except Exception as problem:
         if os.environ.get("POLYCLINIC_DEBUG"):
             raise
-        err.print(f"error: {_plain(problem)}", style="red")
+        err.print(f"error: {_message(problem)}", style="red")
         code = 2
-    if code == STOPPED:
+    if code == INTERRUPTED:
         err.print("stopped; run the same command again to go on")
     sys.exit(code)
 
 
-def _plain(problem: Exception) -> str:
-    """Say what is wrong and what to do. An error that we did not write is not quoted: it might quote a patient."""
+def _message(problem: Exception) -> str:
+    """Describe an error; messages from other packages are withheld, since they may quote patient data."""
     from pydantic import ValidationError
 
     if isinstance(problem, ValidationError):
-        return "; ".join(_fault(fault["loc"], fault["msg"], fault["input"]) for fault in problem.errors())
-    if isinstance(problem, OSError | MemoryError) or _ours(problem):
+        return "; ".join(_field_error(error["loc"], error["msg"], error["input"]) for error in problem.errors())
+    if isinstance(problem, OSError | MemoryError) or _is_ours(problem):
         return str(problem) or type(problem).__name__
-    return f"unforeseen {type(problem).__name__}: set POLYCLINIC_DEBUG=1 to see where, and report it"
+    return f"unexpected {type(problem).__name__}: set POLYCLINIC_DEBUG=1 to see where, and report it"
 
 
-def _fault(place: tuple[int | str, ...], message: str, given: object) -> str:
-    """Say what a study, a task or a mapping has wrong: where, what was written there, and what it should be."""
-    said = f" (it is {given!r})" if isinstance(given, str) else ""
+def _field_error(place: tuple[int | str, ...], message: str, given: object) -> str:
+    """Describe an invalid field of a study, task or mapping: where, what is expected, what was given."""
+    value = f" (it is {given!r})" if isinstance(given, str) else ""
     where = ".".join(map(str, place))
-    return f"{where}: {message}{said}" if where else message.removeprefix("Value error, ")
+    return f"{where}: {message}{value}" if where else message.removeprefix("Value error, ")
 
 
-def _ours(problem: Exception) -> bool:
-    """Tell whether it was raised in this package, whose messages hold no patient data."""
+def _is_ours(problem: Exception) -> bool:
+    """Return whether this package raised it; our messages hold no patient data."""
     trace = problem.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

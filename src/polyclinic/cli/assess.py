@@ -1,4 +1,4 @@
-"""`polyclinic assess`: what a bundle says of one patient, with intervals, cautions and what it rests on."""
+"""`polyclinic assess`: a bundle's predictions for one patient, with intervals, cautions and explanations."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
         Trust,
     )
 
-MOST = 5
-"""Codes, features or words that a line names."""
+LISTED = 5
+"""Codes, features or words listed in a line."""
 TRUST = {
     "passed": "the method of the {} passed the audit: {}",
     "failed": "DO NOT RELY ON THE {}: the method failed the audit: {}",
-    "not_audited": "nobody has audited the method of the {}: see polyclinic explain-audit",
+    "not_audited": "the method of the {} has not been audited: see polyclinic explain-audit",
 }
 MEASURED = {
-    "held_out": "on subjects kept apart",
+    "held_out": "on held-out subjects",
     "cross_validation": "by cross-validation",
-    "out_of_fold": "out of fold, on the subjects by whom the threshold was chosen",
+    "out_of_fold": "out of fold, on the subjects used to choose the threshold",
 }
 
 
@@ -50,19 +50,19 @@ def assess(
     subject: Annotated[int, typer.Argument(metavar="SUBJECT", help="Id of a patient.", show_default=False)],
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Ask at this time, as 2024-03-05T08:15; by default at each task's own."),
+        typer.Option(metavar="TIME", help="Prediction time, as 2024-03-05T08:15; by default each task's own."),
     ] = None,
     no_explain: Annotated[
-        bool, typer.Option("--no-explain", help="Leave out what the answers rest on, which takes the most time.")
+        bool, typer.Option("--no-explain", help="Leave out the explanations, which take the most time.")
     ] = False,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a page to look at and to print.")
+        Path | None, typer.Option(metavar="FILE", help="Also write an HTML page, for screen and print.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say everything that a bundle can say of one patient; nothing after the time asked for is read.
+    """Assess one patient with a bundle, from what was recorded up to the prediction time.
 
-    An answer that should not be acted on says so, with the reason; that is a result, and the exit code is 0.
+    The model may abstain, with the reason; that is a result, and the exit code is 0.
     """
     time = time_of(at)
     if html is not None and html.is_dir():
@@ -89,36 +89,36 @@ def assess(
 def _print(assessment: "Assessment") -> None:
     for record in assessment.records:
         out.print(f"patient {assessment.subject_id}, {record.prediction_time:%Y-%m-%d %H:%M}", style="bold")
-        for line in _of_record(record):
+        for line in _record_lines(record):
             out.print(line)
     for answer in assessment.answers:
         out.print()
-        asked, mark, _ = answer.question.partition("?")
-        out.print(f"{answer.task}: {asked}{mark}", style="bold")
+        question, mark, _ = answer.question.partition("?")
+        out.print(f"{answer.task}: {question}{mark}", style="bold")
         _print_answer(answer)
-    for lacking in assessment.lacks:
-        out.print(f"\ncaution: {lacking}")
+    for caution in assessment.lacks:
+        out.print(f"\ncaution: {caution}")
     prints = assessment.fingerprints
     out.print(f"\nbundle {prints.bundle[:12]}, cohort {prints.cohort[:12]}, Polyclinic {prints.polyclinic}")
 
 
-def _of_record(record: "Record") -> Iterator[str]:
+def _record_lines(record: "Record") -> Iterator[str]:
     yield f"recorded: {', '.join(record.present) or 'nothing'}; missing: {', '.join(record.missing) or 'nothing'}"
     if record.usually_there:
-        named = [f"{one.code} ({one.share:.0%})" for one in record.usually_there[:MOST]]
-        yield f"usually there, absent now: {', '.join(named)}{_more(len(record.usually_there))}"
+        codes = [f"{code.code} ({code.share:.0%})" for code in record.usually_there[:LISTED]]
+        yield f"usually recorded, missing here: {', '.join(codes)}{_more(len(record.usually_there))}"
     if record.unknown:
-        named = [f"{one.events} × {one.code}" for one in record.unknown[:MOST]]
-        yield f"not known from training, not read: {', '.join(named)}{_more(len(record.unknown))}"
-    usual = record.typicality
-    if usual is not None:
-        yield f"as unusual as or more so than {usual.quantile:.0%} of {usual.samples:,} patients of development"
+        codes = [f"{code.events} × {code.code}" for code in record.unknown[:LISTED]]
+        yield f"not known from training, not read: {', '.join(codes)}{_more(len(record.unknown))}"
+    typicality = record.typicality
+    if typicality is not None:
+        yield f"at least as unusual as {typicality.quantile:.0%} of {typicality.samples:,} development samples"
     if record.similar:
-        yield "most alike: " + ", ".join(f"{one.subject_id} ({one.likeness:.2f})" for one in record.similar)
+        yield "most similar: " + ", ".join(f"{found.subject_id} ({found.likeness:.2f})" for found in record.similar)
 
 
 def _more(number: int) -> str:
-    return f" and {number - MOST} more" if number > MOST else ""
+    return f" and {number - LISTED} more" if number > LISTED else ""
 
 
 def _print_answer(answer: "Answer") -> None:
@@ -126,94 +126,97 @@ def _print_answer(answer: "Answer") -> None:
         out.print(f"ABSTAINS: {abstention.text}", style="yellow")
     if not answer.outputs:
         return
-    what = f"estimate{f', {answer.unit}' if answer.unit else ''}" if answer.kind == "regression" else "probability"
-    called = any(said.operating for said in answer.outputs)
-    table = Table("answer", what, "interval", *(["threshold", "call", "PPV", "sensitivity"] if called else []))
-    for said in answer.outputs:
-        table.add_row(said.output, _number(answer, said.value), _interval(answer, said), *_call(said.operating, called))
+    quantity = f"estimate{f', {answer.unit}' if answer.unit else ''}" if answer.kind == "regression" else "probability"
+    has_threshold = any(estimate.operating for estimate in answer.outputs)
+    columns = ["threshold", "side", "PPV", "sensitivity"] if has_threshold else []
+    table = Table("answer", quantity, "interval", *columns)
+    for estimate in answer.outputs:
+        threshold = _threshold_cells(estimate.operating) if has_threshold else []
+        table.add_row(estimate.output, _number(answer, estimate.value), _interval(answer, estimate), *threshold)
     out.print(table)
-    for line in _of_answer(answer):
+    for line in _answer_lines(answer):
         out.print(line)
 
 
-def _of_answer(answer: "Answer") -> Iterator[str]:
-    measured = {said.operating.measured for said in answer.outputs if said.operating}
+def _answer_lines(answer: "Answer") -> Iterator[str]:
+    measured = {estimate.operating.measured for estimate in answer.outputs if estimate.operating}
     for how in sorted(measured):
         yield f"PPV and sensitivity were measured {MEASURED[how]}"
-    for one in answer.sets:
-        yield _set(answer, one)
+    for conformal_set in answer.sets:
+        yield _conformal_set(answer, conformal_set)
     if answer.cost is not None:
         cost = answer.cost
         yield (
-            f"without {' and '.join(cost.missing)} the {cost.figure.replace('_', ' ')} is usually {cost.given}, "
-            f"instead of {cost.whole} with everything"
+            f"without {' and '.join(cost.missing)} the {cost.figure.replace('_', ' ')} is {cost.given}, "
+            f"with all inputs {cost.whole}"
         )
     if answer.explanation is not None:
-        yield from _because(answer, answer.explanation)
+        yield from _explanation_lines(answer, answer.explanation)
 
 
 def _number(answer: "Answer", value: float) -> str:
     return f"{value:.3g}" if answer.kind == "regression" else f"{value:.1%}"
 
 
-def _interval(answer: "Answer", said: "OutputEstimate") -> str:
-    if said.low is None or said.high is None:
+def _interval(answer: "Answer", estimate: "OutputEstimate") -> str:
+    if estimate.low is None or estimate.high is None:
         return "not known"
-    span = f"{_number(answer, said.low)} to {_number(answer, said.high)}"
-    return f"{span} (range of the networks)" if said.basis == "networks" else span
+    span = f"{_number(answer, estimate.low)} to {_number(answer, estimate.high)}"
+    return f"{span} (range of the networks)" if estimate.basis == "networks" else span
 
 
-def _call(operating: "Operating | None", called: bool) -> list[str]:
+def _threshold_cells(operating: "Operating | None") -> list[str]:
     if operating is None:
-        return [""] * 4 if called else []
+        return [""] * 4
     side = "above" if operating.positive else "below"
     return [f"{operating.threshold:.1%}", side, str(operating.ppv), str(operating.sensitivity)]
 
 
-def _set(answer: "Answer", one: "ConformalSet") -> str:
+def _conformal_set(answer: "Answer", found: "ConformalSet") -> str:
     if answer.kind == "regression":
-        known = one.low is not None and one.high is not None
-        held = f"{one.low:.3g} to {one.high:.3g}" if known else "any number"
+        known = found.low is not None and found.high is not None
+        answers = f"{found.low:.3g} to {found.high:.3g}" if known else "any number"
     else:
-        held = "anything" if one.everything else " or ".join(one.answers) or "no answer fits"
-    of = f" ({one.output})" if one.output else ""
-    on = f"{one.subjects:,} patients {'kept for it' if one.split else 'of development, approximate'}"
-    return f"{one.level:.0%} set{of}: {held} ({on})"
+        answers = "any answer" if found.everything else " or ".join(found.answers) or "no answer fits"
+    output = f" ({found.output})" if found.output else ""
+    patients = f"{found.subjects:,} {'calibration patients' if found.split else 'development patients, approximate'}"
+    return f"{found.level:.0%} set{output}: {answers} ({patients})"
 
 
-def _because(answer: "Answer", explanation: "Explanation") -> Iterator[str]:
-    shares = sorted(explanation.modalities, key=lambda one: -abs(one.share))
-    told = ", ".join(f"{one.modality} {_signed(answer, one.share)}" for one in shares)
-    yield f"{explanation.output}: {_number(answer, explanation.without_inputs)} without any input; {told}"
-    features = [f"{one.name} {one.score:+.2f}" for one in explanation.features[:MOST]]
-    measurements = [f"{one.code} {one.hours:.0f} h before {one.score:+.2f}" for one in explanation.measurements[:MOST]]
-    nonzero_members = sorted(explanation.words, key=lambda word: -abs(word.score))[:MOST]
-    words = [f"{word.text}{' (denied)' * word.denied} {word.score:+.2f}" for word in nonzero_members if word.score]
-    for what, named in (("features", features), ("measurements", measurements), ("words", words)):
-        if named:
-            yield f"weightiest {what}, in {answer.scale} of the networks: {', '.join(named)}"
-    for picture in explanation.pictures:
-        yield f"picture {picture.view}: {len(picture.regions)} regions speak for it"
+def _explanation_lines(answer: "Answer", explanation: "Explanation") -> Iterator[str]:
+    shares = sorted(explanation.modalities, key=lambda share: -abs(share.share))
+    modalities = ", ".join(f"{share.modality} {_signed(answer, share.share)}" for share in shares)
+    yield f"{explanation.output}: {_number(answer, explanation.without_inputs)} without any input; {modalities}"
+    features = [f"{row.name} {row.score:+.2f}" for row in explanation.features[:LISTED]]
+    measurements = [
+        f"{row.code} {row.hours:.0f} h before {row.score:+.2f}" for row in explanation.measurements[:LISTED]
+    ]
+    largest = sorted(explanation.words, key=lambda word: -abs(word.score))[:LISTED]
+    words = [f"{word.text}{' (negated)' * word.denied} {word.score:+.2f}" for word in largest if word.score]
+    for kind, scored in (("features", features), ("measurements", measurements), ("words", words)):
+        if scored:
+            yield f"largest contributions of {kind}, in {answer.scale} of the networks: {', '.join(scored)}"
+    for image in explanation.pictures:
+        yield f"image {image.view}: {len(image.regions)} regions of positive scores"
     if explanation.map is not None:
-        yield _dial(explanation.map)
+        yield _map_setting(explanation.map)
         if explanation.map.method != explanation.method:
             yield _trust("map", explanation.map.trust)
     if explanation.method is not None:
         yield _trust("scores", explanation.trust)
 
 
-def _trust(what: str, trust: "Trust") -> str:
-    told = TRUST[trust.verdict]
-    return told.format(what.upper() if trust.verdict == "failed" else what, trust.reason)
+def _trust(subject: str, trust: "Trust") -> str:
+    return TRUST[trust.verdict].format(subject.upper() if trust.verdict == "failed" else subject, trust.reason)
 
 
-def _dial(setting: "MapSetting") -> str:
+def _map_setting(setting: "MapSetting") -> str:
     name = f"regions: {setting.method}{', smoothed' if setting.smoothing else ''}, at s = {setting.sensitivity:g}"
     if setting.chosen_on is None:
-        return f"{name}; no audit has chosen them"
+        return f"{name}; not chosen by an audit"
     return (
         f"{name}, chosen on {setting.chosen_on}: finds {setting.recall} of the lesions there with "
-        f"{setting.false_regions} false regions per picture"
+        f"{setting.false_regions} false regions per image"
     )
 
 

@@ -1,4 +1,4 @@
-"""`polyclinic compare-classical`: the simple models alone, in minutes, as the bar that a network has to pass."""
+"""`polyclinic compare-classical`: the classical models only, in minutes, as a baseline for networks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,8 +45,8 @@ def compare_classical(
     assert report is not None
     decisions = tree_rules(Bundle.load(out_folder)) if rules else {}
     if json:
-        told = report_as_json(report)
-        print_json({name: one | ({"rules": decisions[name]} if rules else {}) for name, one in told.items()})
+        measured = report_as_json(report)
+        print_json({name: task | ({"rules": decisions[name]} if rules else {}) for name, task in measured.items()})
         return
     print_report(report, "held-out subjects")
     for name, decided in decisions.items():
@@ -55,6 +55,6 @@ def compare_classical(
 
 
 def tree_rules(bundle: "Bundle") -> dict[str, str | None]:
-    """Give the rules of each task's decision tree; None where none was fitted."""
+    """Return the rules of each task's decision tree, or None if none was fitted."""
     members = {name: ensemble.members for name, ensemble in bundle.ensemble.tasks.items()}
     return {name: fitted[TREE].model.rules() if TREE in fitted else None for name, fitted in members.items()}

@@ -1,4 +1,4 @@
-"""What the commands print with: tables and progress bars for people, one JSON value for machines."""
+"""Consoles, progress bars and JSON output of the commands."""
 
 import json
 import sys
@@ -12,14 +12,14 @@ from rich.progress import Progress as Bars
 
 from polyclinic.progress import Advance
 
-# Codes, units and paths may hold brackets and colons: they are printed as they are.
-WIDE = None if sys.stdout.isatty() else 120  # where nothing says how wide a line may be
-out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=WIDE)
+# No markup: codes, units and paths may hold brackets and colons.
+WIDTH = None if sys.stdout.isatty() else 120
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=WIDTH)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 class TerminalProgress:
-    """One bar per task on standard error, with the time left; plain lines where it is not a terminal."""
+    """One bar per task on standard error, with the time left; plain lines if it is not a terminal."""
 
     def __init__(self) -> None:
         self._bars: Bars | None = None

@@ -1,4 +1,4 @@
-"""`polyclinic demo`: a synthetic cohort with known truth, and the whole main job on it."""
+"""`polyclinic demo`: a synthetic cohort with known truth, and optionally training and evaluation on it."""
 
 import shutil
 from pathlib import Path
@@ -25,27 +25,27 @@ def demo(
         Path, typer.Option("--into", "--out", metavar="FOLDER", help="Folder for sources, truth and cohort.")
     ] = Path("runs/demo"),
     source_only: Annotated[bool, typer.Option("--source-only", help="Write the source files, and stop.")] = False,
-    radiographs: Annotated[bool, typer.Option(help="Draw radiographs, too.")] = True,
-    run: Annotated[bool, typer.Option("--run", help="Then train, measure, and write the report.")] = False,
+    radiographs: Annotated[bool, typer.Option(help="Include radiographs.")] = True,
+    run: Annotated[bool, typer.Option("--run", help="Also train, evaluate, and write the report.")] = False,
     json: Json = False,
 ) -> None:
-    """Write a synthetic hospital's files, and ingest them like any other."""
+    """Write the source files of a synthetic hospital, and ingest them."""
     from polyclinic.demo import write_sources
 
     if source_only and run:
         raise typer.BadParameter(
-            "leaves no cohort to train on: leave out one of the two", param_hint="--source-only with --run"
+            "leaves no cohort to train on: omit one of the two", param_hint="--source-only with --run"
         )
     say, progress, cohort = (err if json else out).print, TerminalProgress(), into / "cohort"
     if cohort.exists() and not (into / "sources" / "demo.json").is_file():
-        raise ValueError(f"{cohort} is there and no demo made it: choose another folder with --into")
+        raise ValueError(f"{cohort} exists and is not of a demo: choose another folder with --into")
     written = write_sources(into, patients, seed, radiographs, progress)
     say(f"{written.patients:,} patients, {written.radiographs:,} radiographs → {written.sources}")
     made: dict[str, Any] = {"patients": written.patients, "pictures": written.radiographs, "sources": written.sources}
     if not source_only:
         from polyclinic.ingest import ingest
 
-        shutil.rmtree(cohort, ignore_errors=True)  # of an earlier demo, perhaps of other patients
+        shutil.rmtree(cohort, ignore_errors=True)  # of an earlier demo
         for step in written.steps:
             report = ingest(step.reader, step.path, cohort, mapping=step.mapping, progress=progress, seed=seed)
             rejected = f", {report.rejected:,} rejected" if report.rejects else ""

@@ -1,4 +1,4 @@
-"""`polyclinic evaluate`: a bundle measured on a cohort."""
+"""`polyclinic evaluate`: a bundle's performance on a cohort."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,17 +21,17 @@ def evaluate(
     bundle: BundlePath,
     cohort: CohortPath,
     split: Annotated[
-        str, typer.Option(metavar="SPLIT", help="held_out, tuning, train, or all for a cohort never learnt from.")
+        str, typer.Option(metavar="SPLIT", help="held_out, tuning, train, or all for a cohort not trained on.")
     ] = "held_out",
     task: TasksOfBundle = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(metavar="CODE", help="A code to give every figure by; may be given several times."),
+        typer.Option(metavar="CODE", help="Also evaluate by groups of this code; may be given several times."),
     ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a self-contained page there.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a self-contained HTML page.")] = None,
     json: Json = False,
 ) -> None:
-    """Measure a bundle, with intervals, by subgroup and for each subset of its inputs."""
+    """Evaluate a bundle, with intervals, by subgroup and for each subset of its inputs."""
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle.bundle import Bundle
     from polyclinic.training.evaluation.evaluate import evaluate as measure

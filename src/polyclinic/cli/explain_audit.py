@@ -1,4 +1,4 @@
-"""`polyclinic explain-audit`: whether a bundle's explanations are true."""
+"""`polyclinic explain-audit`: whether a bundle's explanations are faithful and right."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,7 @@ from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json, Seed, TasksOfBundle
 
 if TYPE_CHECKING:
-    from polyclinic.evaluation.report.document import Table as Blocks
+    from polyclinic.evaluation.report.document import Table as DocumentTable
     from polyclinic.explain.audit.record import Audit
 
 
@@ -25,26 +25,24 @@ def explain_audit(
     bundle: BundlePath,
     cohort: CohortPath,
     split: Annotated[
-        str, typer.Option(metavar="SPLIT", help="held_out, tuning, train, or all for a cohort never learnt from.")
+        str, typer.Option(metavar="SPLIT", help="held_out, tuning, train, or all for a cohort not trained on.")
     ] = "held_out",
     truth: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Known lesions, trigger words and causes, such as the demo's; see the how-to."
-        ),
+        typer.Option(metavar="FOLDER", help="Known lesions, trigger words and causes, as in the demo; see the how-to."),
     ] = None,
     task: TasksOfBundle = None,
     limit: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many subjects are explained, drawn by the seed.")
+        int, typer.Option(metavar="N", min=1, help="Number of subjects to explain, drawn with the seed.")
     ] = 40,
     seed: Seed = 0,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where the page goes; explain_audit.html in the bundle by default."),
+        typer.Option(metavar="FILE", help="File of the page; explain_audit.html in the bundle by default."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Measure whether explanations are true: of the model, and of what is known. Exit code 1: those shown are not."""
+    """Audit explanations against the model and known truth. Exit code 1: the method shown to users fails."""
     from polyclinic.cohort import Cohort
     from polyclinic.explain.audit.audit import audit
     from polyclinic.explain.audit.page import audit_page
@@ -54,7 +52,7 @@ def explain_audit(
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
-    told = audit(
+    result = audit(
         loaded,
         opened,
         None if split == "all" else split,
@@ -64,21 +62,21 @@ def explain_audit(
         seed=seed,
         progress=TerminalProgress(),
     )
-    told.save(bundle)
+    result.save(bundle)
     page = html or bundle / PAGE
-    write_text(page, audit_page(told, f"Are the explanations of {bundle.name} true?"))
-    for reason in told.skipped:
+    write_text(page, audit_page(result, f"Are the explanations of {bundle.name} true?"))
+    for reason in result.skipped:
         err.print(f"skipped: {reason}")
     if json:
-        print_json(told.to_dict())
+        print_json(result.to_dict())
     else:
-        _print(told)
+        _print(result)
         out.print(f"→ {bundle / AUDIT}; open {page} in a browser")
-    if METHOD in told.failed:
+    if METHOD in result.failed:
         raise typer.Exit(1)
 
 
-def _print(told: "Audit") -> None:
+def _print(audit: "Audit") -> None:
     from polyclinic.explain.audit.page import (
         deletion_curves_table,
         goals_table,
@@ -87,23 +85,23 @@ def _print(told: "Audit") -> None:
         verdict_table,
     )
 
-    out.print(f"{told.subjects} subjects of {told.split}; brackets hold 95 % intervals", style="bold")
-    shown = [goals_table(told), verdict_table(told), deletion_curves_table(told.courses)]
-    if told.froc:
-        shown.append(located_table(told))
-    if told.known:
-        shown.append(known_table(told))
+    out.print(f"{audit.subjects} subjects of {audit.split}; brackets: 95 % intervals", style="bold")
+    shown = [goals_table(audit), verdict_table(audit), deletion_curves_table(audit.courses)]
+    if audit.froc:
+        shown.append(located_table(audit))
+    if audit.known:
+        shown.append(known_table(audit))
     for table in shown:
         out.print(_table(table))
-    if told.operating_point is not None:
-        point = told.operating_point
+    if audit.operating_point is not None:
+        point = audit.operating_point
         out.print(
-            f"sensitivity dial: {point.method} at s = {point.sensitivity:g}, chosen on {point.chosen_on}: finds "
-            f"{point.recall} of the lesions with {point.false_regions} false regions per picture there"
+            f"sensitivity: {point.method} at s = {point.sensitivity:g}, chosen on {point.chosen_on}: finds "
+            f"{point.recall} of the lesions with {point.false_regions} false regions per image there"
         )
 
 
-def _table(block: "Blocks") -> object:
+def _table(block: "DocumentTable") -> object:
     from rich.table import Table
 
     from polyclinic.evaluation.report.document import cell_text

@@ -1,4 +1,4 @@
-"""`polyclinic ingest`: a source's files → events of a cohort, and what was rejected."""
+"""`polyclinic ingest`: a source's files → events of a cohort, and a report of rejects."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,15 +28,15 @@ def ingest(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The source's file or folder.", show_default=False)],
     into: Annotated[
         Path | None,
-        typer.Option(metavar="COHORT", help="Folder of the cohort, made or added to.", show_default=False),
+        typer.Option(metavar="COHORT", help="Folder of the cohort, created or extended.", show_default=False),
     ] = None,
     mapping: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="table: YAML that says what its columns are.")
+        Path | None, typer.Option(metavar="FILE", help="table: YAML that describes its columns.")
     ] = None,
     outcomes: Annotated[Path | None, typer.Option(metavar="FILE", help="physionet2012: the outcomes file.")] = None,
-    images: Annotated[Path | None, typer.Option(metavar="FOLDER", help="indiana: the folder of pictures.")] = None,
-    guess: Annotated[bool, typer.Option("--guess", help="table: write a mapping for you to edit, and stop.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse the source if anything in it is rejected.")] = False,
+    images: Annotated[Path | None, typer.Option(metavar="FOLDER", help="indiana: the folder of images.")] = None,
+    guess: Annotated[bool, typer.Option("--guess", help="table: write a mapping to edit, and stop.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse the source if anything is rejected.")] = False,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -47,16 +47,16 @@ def ingest(
 ) -> None:
     """Read SOURCE files at PATH into a cohort.
 
-    What cannot be used is listed with file, line, reason and remedy in the cohort's metadata/rejects.parquet.
+    Rejects are listed with file, line, reason and remedy in the cohort's metadata/rejects.parquet.
 
-    Reading the same files again changes nothing. A strict ingest that had rejects ends with 1.
+    Reading the same files again changes nothing. Exit code 1: a strict ingest had rejects.
     """
     if guess:
-        _refuse_beside_guess(outcomes=outcomes, images=images, strict=strict or None, seed=seed)
+        _refuse_with_guess(outcomes=outcomes, images=images, strict=strict or None, seed=seed)
         _guess(source, path, mapping, into, json)
         return
     if into is None:
-        raise typer.BadParameter("say where the cohort is or shall be", param_hint="--into")
+        raise typer.BadParameter("give the folder of the cohort", param_hint="--into")
     from polyclinic.ingest import RejectsError
     from polyclinic.ingest import ingest as read
 
@@ -86,35 +86,35 @@ def ingest(
 def _print(report: "IngestReport", into: Path) -> None:
     out.print(
         f"{report.events:,} events of {report.subjects:,} subjects in {report.seconds:.1f} s "
-        f"({report.events_per_second:,.0f} events/s), {report.blobs:,} pictures and waveforms → {into}"
+        f"({report.events_per_second:,.0f} events/s), {report.blobs:,} images and waveforms → {into}"
     )
     if report.rejects:
         rejects = into / "metadata" / "rejects.parquet"
         out.print(f"{_rejected(report)}: see {rejects}, with file, line and remedy of each", style="bold red")
-        table = Table("rejected because", "records", title="Rejected", title_justify="left")
+        table = Table("reason", "records", title="Rejected", title_justify="left")
         for reason, count in report.rejects.items():
             table.add_row(reason, f"{count:,}")
         out.print(table)
 
 
 def _rejected(report: "IngestReport") -> str:
-    """Say how much was rejected; of tables, what share of the rows."""
+    """Describe how much was rejected; for tables, with the share of rows."""
     if not report.rejected_rows:
         return f"{report.rejected:,} records were rejected"
     share = report.rejected_rows / report.rows
     percent = "< 1" if share < 0.01 else "> 99" if 0.99 < share < 1 else f"{100 * share:.0f}"
-    return f"{report.rejected_rows:,} of {report.rows:,} rows ({percent} %) were rejected, whole or in part"
+    return f"{report.rejected_rows:,} of {report.rows:,} rows ({percent} %) were rejected, wholly or in part"
 
 
-def _refuse_beside_guess(**said: object) -> None:
-    ignored = [f"--{name}" for name, value in said.items() if value is not None]
+def _refuse_with_guess(**options: object) -> None:
+    ignored = [f"--{name}" for name, value in options.items() if value is not None]
     if ignored:
-        raise typer.BadParameter(f"reads nothing in: leave out {' and '.join(ignored)}", param_hint="--guess")
+        raise typer.BadParameter(f"ingests nothing: omit {' and '.join(ignored)}", param_hint="--guess")
 
 
 def _guess(source: str, path: Path, mapping: Path | None, into: Path | None, json: bool) -> None:
     if source != "table":
-        raise typer.BadParameter("only a table's mapping can be guessed", param_hint="--guess")
+        raise typer.BadParameter("guesses the mapping of a table only", param_hint="--guess")
     from polyclinic.ingest.table.reader import guess_mapping
 
     target = mapping or (path / "mapping.yaml" if path.is_dir() else path.with_suffix(".mapping.yaml"))
@@ -124,5 +124,5 @@ def _guess(source: str, path: Path, mapping: Path | None, into: Path | None, jso
     if json:
         print_json({"mapping": str(target)})
         return
-    err.print(f"wrote {target}: read it, mend it, then run")
+    err.print(f"wrote {target}: check and edit it, then run")
     out.print(f"polyclinic ingest table {path} --mapping {target} --into {into or 'COHORT'}")

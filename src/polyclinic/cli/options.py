@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs share."""
+"""Arguments and options shared by several verbs."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,13 +8,13 @@ import typer
 
 CohortPath = Annotated[Path, typer.Argument(metavar="COHORT", help="Folder of a cohort.", show_default=False)]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same result.")]
 Logger = Annotated[
     str,
     typer.Option(
         metavar="csv|mlflow|tensorboard",
-        help="How the network's losses are logged, in the bundle's `logs/`; the latter two are extras.",
+        help="Logger of the network's losses, in the bundle's `logs/`; mlflow and tensorboard are extras.",
     ),
 ]
 Tasks = Annotated[
@@ -37,12 +37,12 @@ Inputs = Annotated[
 
 
 def comma_separated(text: str) -> tuple[str, ...]:
-    """Split `a,b` into its parts."""
+    """Split a comma-separated list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def time_of(text: str | None) -> datetime | None:
-    """Read what was given as `--at`."""
+    """Parse `--at`."""
     try:
         return None if text is None else datetime.fromisoformat(text)
     except ValueError as problem:

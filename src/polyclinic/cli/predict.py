@@ -1,4 +1,4 @@
-"""`polyclinic predict`: a bundle's answers for every subject of a cohort, as MEDS predictions."""
+"""`polyclinic predict`: a bundle's predictions for every subject of a cohort, in the MEDS schema."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ def predict(
     task: TasksOfBundle = None,
     json: Json = False,
 ) -> None:
-    """Answer for every subject that the tasks can be asked of; no outcome is needed, nor read."""
+    """Predict for every subject to whom the tasks apply; outcomes are neither needed nor read."""
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle.bundle import Bundle
 
@@ -39,8 +39,8 @@ def predict(
     rows, people = predictions.frame.height, predictions.frame["subject_id"].n_unique()
     if predictions.without_input:
         err.print(
-            f"caution: {predictions.without_input:,} of {predictions.samples:,} were answered without any input, by "
-            "what was usual in training; their `inputs` are none"
+            f"caution: {predictions.without_input:,} of {predictions.samples:,} samples have no input; "
+            "the training prior is predicted for them, and their `inputs` are none"
         )
     if json:
         print_json(

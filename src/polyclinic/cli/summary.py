@@ -1,4 +1,4 @@
-"""`polyclinic summary`: what a cohort holds."""
+"""`polyclinic summary`: the contents of a cohort."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from polyclinic.cli.console import out, print_json
 from polyclinic.cli.options import CohortPath, Json
 
 FEW = 15
-"""Codes that people are shown unless they ask for more."""
+"""Codes listed by default."""
 
 
 def register(app: typer.Typer) -> None:
@@ -27,13 +27,13 @@ def summary(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Count a cohort's subjects, events, modalities and codes, and what is missing."""
+    """Count a cohort's subjects, events, modalities, codes and missing data."""
     from polyclinic.cohort import Cohort
 
     counted = Cohort.open(cohort).summary()
     if json:
-        told = counted.to_dict()
-        print_json(told | {"per_code": told["per_code"][:codes]})
+        values = counted.to_dict()
+        print_json(values | {"per_code": values["per_code"][:codes]})
         return
     span = f"{counted.first:%Y-%m-%d} to {counted.last:%Y-%m-%d}" if counted.first and counted.last else "no dates"
     splits = ", ".join(f"{name} {n:,}" for name, n in counted.splits.items())

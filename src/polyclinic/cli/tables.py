@@ -1,4 +1,4 @@
-"""Measurements as tables for people, and as one JSON value for machines."""
+"""Evaluation results as tables and as JSON."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from polyclinic.training.evaluation.evaluate import Measured, Report
 
 FIGURES = 5
-"""Columns of a table."""
+"""Metrics per table."""
 
 
 def print_report(report: "Report", title: str, subsets: bool = False) -> None:
-    """Print one table per task, the unified model and each other one; with `subsets` also each subset of inputs."""
+    """Print one table of models per task; with `subsets` also one of subsets of inputs."""
     for name, measured in report.tasks.items():
         evaluation = measured.evaluation
         cases = f", {evaluation.cases} cases" if evaluation.cases is not None else ""
@@ -27,7 +27,7 @@ def print_report(report: "Report", title: str, subsets: bool = False) -> None:
 
 
 def comparison_table(comparison: "Comparison", first: str) -> Table:
-    """Give a row per model, a column per headline figure."""
+    """Return a table with a row per model and a column per headline metric."""
     table = Table(first, *(figure.replace("_", " ") for figure in comparison.headline[:FIGURES]))
     for contender in comparison.contenders:
         table.add_row(contender.name, *(str(contender.figures[figure]) for figure in comparison.headline[:FIGURES]))
@@ -35,12 +35,12 @@ def comparison_table(comparison: "Comparison", first: str) -> Table:
 
 
 def report_as_json(report: "Report") -> dict[str, Any]:
-    """Give everything measured, by task."""
+    """Return all results by task."""
     return {name: measured_as_json(measured) for name, measured in report.tasks.items()}
 
 
 def measured_as_json(measured: "Measured") -> dict[str, Any]:
-    """Give the evaluation, the comparison of models, and the subsets of inputs."""
+    """Return the evaluation, the comparison of models and that of input subsets."""
     return {
         "evaluation": measured.evaluation.to_dict(),
         "comparison": measured.comparison.to_dict(),

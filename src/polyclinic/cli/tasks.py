@@ -1,4 +1,4 @@
-"""`polyclinic tasks`: the questions there are, and their answers in a cohort."""
+"""`polyclinic tasks`: the built-in tasks, and the labels of a task in a cohort."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,16 +25,16 @@ def tasks(
         typer.Argument(metavar="TASK", help="A built-in task or the path of a task's YAML.", show_default=False),
     ] = None,
     cohort: Annotated[
-        Path | None, typer.Option(metavar="COHORT", help="Answer the task for this cohort, and keep the labels.")
+        Path | None, typer.Option(metavar="COHORT", help="Label this cohort's subjects, and save the labels.")
     ] = None,
-    yaml: Annotated[bool, typer.Option("--yaml", help="Print the task as YAML, to start your own from.")] = False,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print the task as YAML, as a template.")] = False,
     json: Json = False,
 ) -> None:
-    """List the built-in tasks; with TASK, show one; with --cohort too, label the cohort's subjects."""
+    """List the built-in tasks; with TASK, show one; with TASK and --cohort, label the cohort's subjects."""
     if name is None and (cohort is not None or yaml):
-        raise typer.BadParameter("of which task? Name it first", param_hint="--cohort" if cohort else "--yaml")
+        raise typer.BadParameter("needs a TASK", param_hint="--cohort" if cohort else "--yaml")
     if yaml and (cohort is not None or json):
-        raise typer.BadParameter("prints the task and nothing else", param_hint="--yaml with --cohort or --json")
+        raise typer.BadParameter("prints only the task", param_hint="--yaml with --cohort or --json")
     from polyclinic.tasks import BUILT_IN, Task
 
     if name is None:
@@ -85,7 +85,7 @@ def _label(task: "Task", cohort: Path, json: bool) -> None:
 
 
 def _answers(splits: Mapping[str, "Answers"]) -> Table:
-    """Give a row for each answer, a column for each split; more than one class of a multilabel task may hold."""
+    """Return a row per answer and a column per split; classes of a multilabel task may overlap."""
     table = Table("answer", *splits, "all")
     for answer in next(iter(splits.values())).answers:
         _add(table, answer, [split.answers[answer] for split in splits.values()])

@@ -1,4 +1,4 @@
-"""`polyclinic train`: cohort + task → bundle, measured on the subjects it has not seen."""
+"""`polyclinic train`: cohort + task → bundle, evaluated on held-out subjects."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,18 +30,18 @@ def train(
     ),
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A study's YAML; --task, --inputs, --everyone and --seed overrule it."),
+        typer.Option(metavar="FILE", help="A study's YAML; --task, --inputs, --everyone and --seed override it."),
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(metavar="N", min=2, help="Cross-validate by subject with this many folds, instead of one split."),
+        typer.Option(metavar="N", min=2, help="Cross-validate by subject with N folds, instead of one split."),
     ] = None,
     repeats: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Cross-validate so often, each time in other folds; 1 by default."),
+        typer.Option(metavar="N", min=1, help="Repeat the cross-validation N times with other folds; 1 by default."),
     ] = None,
     everyone: Annotated[
-        bool, typer.Option("--everyone", help="Learn from all subjects; measure on another cohort, or with --folds.")
+        bool, typer.Option("--everyone", help="Train on all subjects; evaluate on another cohort, or with --folds.")
     ] = False,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="The same seed gives the same result; 0 by default.")
@@ -51,18 +51,18 @@ def train(
 ) -> None:
     """Train the unified model and the classical models on one or more tasks.
 
-    A run that was stopped goes on where it was when the same command is given again.
+    An interrupted run resumes when the same command is given again.
     """
     from polyclinic.cohort import Cohort
 
     if repeats and not folds:
-        raise typer.BadParameter("only a cross-validation is repeated: give --folds, too", param_hint="--repeats")
+        raise typer.BadParameter("repeats a cross-validation: give --folds as well", param_hint="--repeats")
     study = chosen_study(config, task, inputs, seed, everyone)
     if study.network is None and logger != "csv":
-        raise typer.BadParameter("this study has no network, whose losses alone are logged", param_hint="--logger")
+        raise typer.BadParameter("logs the losses of a network, and this study has none", param_hint="--logger")
     opened, progress = Cohort.open(cohort), TerminalProgress()
     from polyclinic.training.cross_validation import cross_validate
-    from polyclinic.training.train import train_and_measure  # slow, so not before a refusal
+    from polyclinic.training.train import train_and_measure  # slow: after the checks
 
     report: "Report | None"
     if folds:
@@ -84,7 +84,7 @@ def train(
 
 
 def _learnt_from(bundle: Path) -> dict[str, Any]:
-    """Count what a bundle learnt from: subjects, samples, the answers to each task, the samples with each input."""
+    """Return the training counts: subjects, samples, labels per task, samples per modality."""
     from polyclinic.models.bundle.bundle import Bundle
 
     origin = Bundle.load(bundle).origin
@@ -99,28 +99,28 @@ def _learnt_from(bundle: Path) -> dict[str, Any]:
 
 def _print_unmeasured(bundle: Path, learnt_from: dict[str, Any]) -> None:
     splits = ", ".join(learnt_from["splits"])
-    out.print(f"learnt from {learnt_from['samples']:,} samples of {learnt_from['subjects']:,} subjects ({splits})")
-    for what in ("answered", "present"):
-        out.print(f"{what}: " + ", ".join(f"{name} {number:,}" for name, number in learnt_from[what].items()))
+    out.print(f"trained on {learnt_from['samples']:,} samples of {learnt_from['subjects']:,} subjects ({splits})")
+    for key in ("answered", "present"):
+        out.print(f"{key}: " + ", ".join(f"{name} {number:,}" for name, number in learnt_from[key].items()))
     out.print(f"→ {bundle}")
-    err.print(f"nobody is left to measure on: polyclinic evaluate {bundle} OTHER_COHORT --split all")
+    err.print(f"no subjects are held out: polyclinic evaluate {bundle} OTHER_COHORT --split all")
 
 
 def chosen_study(
     config: Path | None, tasks: list[str] | None, inputs: str | None, seed: int | None, everyone: bool = False
 ) -> "Study":
-    """Build the study from its YAML and what the command line overrules."""
+    """Return the study of a YAML file, with the options of the command line overriding it."""
     from polyclinic.cohort import SPLITS
     from polyclinic.study import Study
 
     base = dict(Study.load(config)) if config else {}
-    said = {
+    options = {
         "tasks": tuple(tasks) if tasks else None,
         "inputs": None if inputs is None else comma_separated(inputs),
         "seed": seed,
         "development": SPLITS if everyone else None,
     }
-    chosen = base | {name: value for name, value in said.items() if value is not None}
+    chosen = base | {name: value for name, value in options.items() if value is not None}
     if "tasks" not in chosen:
         raise typer.BadParameter("name at least one task (see `polyclinic tasks`)", param_hint="--task")
     return Study.model_validate(chosen)

@@ -1,4 +1,4 @@
-"""`polyclinic verify`: whether this installation computes what was validated."""
+"""`polyclinic verify`: whether this installation reproduces the validated outputs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,11 +20,11 @@ def register(app: typer.Typer) -> None:
 def verify(
     bundle: Annotated[
         Path | None,
-        typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle; none: the shipped encoders alone."),
+        typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle; omitted: only the shipped encoders."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Compute golden outputs anew, and hold them against those that were validated. Exit code 1: they differ."""
+    """Recompute golden outputs and compare them with the validated ones. Exit code 1: they differ."""
     from polyclinic.verification.verify import verify as verified
 
     found = verified(bundle)
@@ -35,7 +35,7 @@ def verify(
     for line in found.lacks:
         err.print(line)
     if found.differing:
-        _say_what_differs(found)
+        _print_differences(found)
     if not found.passed:
         raise typer.Exit(1)
 
@@ -43,27 +43,28 @@ def verify(
 def _print(found: "Verification") -> None:
     from rich.table import Column, Table
 
-    table = Table(Column("what", no_wrap=True), "of it", "expected", "computed", "difference ≤ allowed", "verdict")
+    table = Table(Column("item", no_wrap=True), "output", "expected", "computed", "difference ≤ allowed", "verdict")
     for check in found.checks:
         table.add_row(check.what, check.which, *_numbers(check), "same" if check.same else "DIFFERS")
     out.print(table)
     if found.passed:
-        out.print("This installation computes what was validated.", style="bold")
+        out.print("This installation reproduces the validated outputs.", style="bold")
 
 
 def _numbers(check: "Check") -> tuple[str, str, str]:
-    expected, computed = (f"{one:.6g}" if isinstance(one, float) else one for one in (check.expected, check.computed))
+    values = (check.expected, check.computed)
+    expected, computed = (f"{value:.6g}" if isinstance(value, float) else value for value in values)
     if check.difference is None or check.allowed is None:
         return expected, computed, ""
     return expected, computed, f"{check.difference:.1e} {'≤' if check.same else '>'} {check.allowed:.1e}"
 
 
-def _say_what_differs(found: "Verification") -> None:
-    """Say it on standard error, with what else is another than it was."""
+def _print_differences(found: "Verification") -> None:
+    """Print failed checks and changed versions on standard error."""
     err.print(f"differs: {'; '.join(check.what for check in found.differing)}", style="red")
     if found.versions:
-        told = ", ".join(f"{name} {here} (was {then})" for name, (then, here) in found.versions.items())
-        err.print(f"other than when the bundle was made: {told}")
+        changes = ", ".join(f"{name} {here} (was {then})" for name, (then, here) in found.versions.items())
+        err.print(f"changed since the bundle was made: {changes}")
     elif found.versions is not None:
-        err.print("libraries and kind of machine are those with which the bundle was made")
-    err.print("Do not use it for patients: install the versions of constraints.txt, or copy the bundle anew.")
+        err.print("libraries and kind of machine are as when the bundle was made")
+    err.print("Do not use it for patients: install the versions of constraints.txt, or copy the bundle again.")

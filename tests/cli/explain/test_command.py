@@ -1,4 +1,4 @@
-"""`polyclinic explain`: one answer in one kind of input, how far to trust it, and refusals that say what to do."""
+"""`polyclinic explain`: scores, reliability and refusals."""
 
 import json
 import os
@@ -42,7 +42,7 @@ RULES = Study(
 
 @pytest.fixture(scope="module")
 def rules(hospital, cache, tmp_path_factory):
-    """The folder of a bundle without a network."""
+    """Folder of a bundle without a network."""
     return fit_study(RULES, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("rules") / "bundle")
 
 
@@ -53,7 +53,7 @@ def bundle(every_kind):
 
 @pytest.fixture(scope="module")
 def sample_with(bundle, hospital):
-    """Find a subject who has some modalities, and none of others."""
+    """A function that finds a subject with some modalities and without others."""
     times = times_of(hospital)
 
     def find(*wanted: str, lacking: tuple[str, ...] = ()) -> Sample:
@@ -61,20 +61,20 @@ def sample_with(bundle, hospital):
             sample = Sample.of(bundle, hospital.subject(subject), subject, at, hospital.blob)
             if set(wanted) <= set(sample.present) and not set(lacking) & set(sample.present):
                 return sample
-        raise AssertionError("nobody has these modalities")
+        raise AssertionError("no subject has these modalities")
 
     return find
 
 
 def read(bundle: Bundle, hospital: Cohort, sample: Sample) -> Sample:
-    """Read the same subject as another bundle does."""
+    """Return the sample as another bundle reads it."""
     subject = sample.subject_id
     return Sample.of(bundle, hospital.subject(subject), subject, sample.prediction_time, hospital.blob)
 
 
 @pytest.fixture
 def explain(polyclinic, every_kind, hospital):
-    """Call the verb on a sample's subject."""
+    """A function that runs the verb for a sample."""
 
     def call(sample, *words, folder=every_kind.folder):
         return polyclinic("explain", folder, hospital.path, sample.subject_id, *words)
@@ -84,7 +84,7 @@ def explain(polyclinic, every_kind, hospital):
 
 @pytest.fixture
 def audited(every_kind, bundle, tmp_path):
-    """The folder of the same bundle with an audit that chose a dial for `map_gradients`, and failed Grad-CAM."""
+    """Folder of a copy of the bundle whose audit chose `map_gradients` with a sensitivity, and failed Grad-CAM."""
     folder = shutil.copytree(every_kind.folder, tmp_path / "audited")
     share = Estimate.of("recall", 0.8, (0.7, 0.9), 20, "bootstrap")
     reasons = {"integrated_gradients": True, "map_gradients": True, "grad_cam": False}
@@ -100,64 +100,64 @@ def test_the_methods_are_those_of_the_library():
     assert BASELINES == NAMES
 
 
-def test_all_is_what_each_kind_of_input_adds(bundle, explain, sample_with):
+def test_all_gives_the_contribution_of_each_modality(bundle, explain, sample_with):
     sample = sample_with("structured", "note", lacking=("image",))
     found = modality_shapley(bundle, sample, TASK)
-    done, told = explain(sample), explain(sample, "--json").json
+    done, result = explain(sample), explain(sample, "--json").json
     assert done.code == 0
     assert f"patient {sample.subject_id}, {sample.prediction_time:%Y-%m-%d %H:%M}" in done.out
     assert f"{TASK}: Will this patient deteriorate within seven days?" in done.out
-    assert f"yes: {100 * found.answer.whole:.1f} %; what each kind of input adds" in done.out
+    assert f"yes: {100 * found.answer.whole:.1f} %; contribution of each kind of input" in done.out
     assert "baseline: none" in done.out
     assert "completeness: exact" in done.out
-    assert told["all"]["answer"]["values"] == pytest.approx(found.by_modality)
-    assert told["answer"] == pytest.approx(found.answer.whole)
-    assert (told["method"], told["output"], told["present"]) == ("shapley", "yes", list(sample.present))
-    assert abs(told["residual"]) < 1e-5
+    assert result["all"]["answer"]["values"] == pytest.approx(found.by_modality)
+    assert result["answer"] == pytest.approx(found.answer.whole)
+    assert (result["method"], result["output"], result["present"]) == ("shapley", "yes", list(sample.present))
+    assert abs(result["residual"]) < 1e-5
 
 
-def test_the_scores_of_each_kind_of_input_are_those_of_integrated_gradients(bundle, explain, sample_with):
+def test_scores_of_each_modality_are_integrated_gradients(bundle, explain, sample_with):
     sample = sample_with("structured", "series", "note", lacking=("image",))
     found = integrated_gradients(bundle, sample, TASK)
-    told = {}
+    result = {}
     for modality in ("structured", "series", "note"):
-        told[modality] = explain(sample, "--modality", modality, "--json").json
-        assert told[modality][modality]["score"] == pytest.approx(found.by_modality[modality], abs=1e-6)
-        assert told[modality]["completeness"]["gap"] == pytest.approx(found.completeness.gap, abs=1e-6)
-        assert told[modality]["sanity"] == {"checked": False, "passed": None, "reason": None}
-    features = {one["name"]: one["score"] for one in told["structured"]["structured"]["features"]}
+        result[modality] = explain(sample, "--modality", modality, "--json").json
+        assert result[modality][modality]["score"] == pytest.approx(found.by_modality[modality], abs=1e-6)
+        assert result[modality]["completeness"]["gap"] == pytest.approx(found.completeness.gap, abs=1e-6)
+        assert result[modality]["sanity"] == {"checked": False, "passed": None, "reason": None}
+    features = {one["name"]: one["score"] for one in result["structured"]["structured"]["features"]}
     known = dict(zip(found["structured"].names, found["structured"].scores.tolist(), strict=True))
     assert features == pytest.approx(known, abs=1e-6)
     done = explain(sample, "--modality", "note")
     assert f"a gap of {100 * found.completeness.gap:.1f} %" in done.out
     assert "baseline: usual" in done.out
-    assert "integrated_gradients is not audited on this bundle; `polyclinic explain-audit` does it" in done.out
+    assert "integrated_gradients is not audited on this bundle; run `polyclinic explain-audit`" in done.out
 
 
 def test_another_output_task_baseline_and_time(bundle, explain, sample_with):
     sample = sample_with("structured", "note", lacking=("image",))
     words = ("--modality", "note", "--json")
-    told = explain(sample, *words, "--task", "demo_diagnosis", "--output", "sepsis", "--baseline", "mean").json
-    assert (told["task"], told["output"], told["baseline"]) == ("demo_diagnosis", "sepsis", "mean")
+    result = explain(sample, *words, "--task", "demo_diagnosis", "--output", "sepsis", "--baseline", "mean").json
+    assert (result["task"], result["output"], result["baseline"]) == ("demo_diagnosis", "sepsis", "mean")
     answers = bundle.ensemble.answer(sample.arrays)["demo_diagnosis"].answers[0]
     outputs = bundle.task("demo_diagnosis").outputs
-    assert told["answer"] == pytest.approx(float(answers[outputs.index("sepsis")]))
-    told = explain(sample, "--task", "demo_diagnosis", "--json").json
-    assert told["output"] == outputs[int(answers.argmax())]
+    assert result["answer"] == pytest.approx(float(answers[outputs.index("sepsis")]))
+    result = explain(sample, "--task", "demo_diagnosis", "--json").json
+    assert result["output"] == outputs[int(answers.argmax())]
     at = sample.prediction_time.replace(second=0)
     assert explain(sample, "--at", at.isoformat(), "--json").json["prediction_time"] == at.isoformat()
     stay = explain(sample, "--task", "demo_stay")
     assert "days" in stay.out
 
 
-def test_pictures_have_regions_in_their_own_pixels_and_millimetres(bundle, explain, sample_with, tmp_path):
+def test_images_have_regions_in_pixels_and_millimetres(bundle, explain, sample_with, tmp_path):
     sample = sample_with("image")
     path = tmp_path / "map.png"
     words = ("--modality", "image", "--task", "demo_findings", "--method", "grad_cam", "--sensitivity", "0.4")
-    told = explain(sample, *words, "--json").json
-    found = attribute(bundle, sample, "demo_findings", told["output"], method="grad_cam")
-    assert len(told["image"]["pictures"]) == len(found.pictures)
-    for picture, one in zip(found.pictures, told["image"]["pictures"], strict=True):
+    result = explain(sample, *words, "--json").json
+    found = attribute(bundle, sample, "demo_findings", result["output"], method="grad_cam")
+    assert len(result["image"]["pictures"]) == len(found.pictures)
+    for picture, one in zip(found.pictures, result["image"]["pictures"], strict=True):
         spacing = spacing_of(sample, picture.blob)
         regions = [region_in_picture(region, picture.canvas, (spacing.mm,) * 2)
                    for region in localise(picture.scores, 0.4)]  # fmt: skip
@@ -165,28 +165,28 @@ def test_pictures_have_regions_in_their_own_pixels_and_millimetres(bundle, expla
         assert one["spacing"] == {"mm": spacing.mm, "measured": "detector"}
         assert (one["width"], one["height"]) == (picture.canvas.width, picture.canvas.height)
     done = explain(sample, *words, "--out", path)
-    first = told["image"]["pictures"][0]["regions"][0]
+    first = result["image"]["pictures"][0]["regions"][0]
     y, x = first["circle"]["centre"]
     assert f"{x:.0f}, {y:.0f}, {first['circle']['radius']:.0f}" in done.out
     y, x = first["circle_mm"]["centre"]
     assert f"{x:.0f}, {y:.0f}, {first['circle_mm']['radius']:.0f}" in done.out
     assert "in the plane of the detector" in done.out
-    assert "sensitivity 0.4: as asked for" in done.out
+    assert "sensitivity 0.4: as requested" in done.out
     assert str(path) in "".join(done.out.split())
     drawn = np.asarray(Image.open(path).convert("RGB"), dtype=int)
     assert np.ptp(drawn, axis=2).max() > 60  # a map in colour on a grey picture
 
 
-def test_pictures_stand_at_the_dial_that_the_audit_chose_for_its_method(explain, sample_with, audited):
+def test_images_use_the_sensitivity_of_the_audit(explain, sample_with, audited):
     sample, words = sample_with("image"), ("--modality", "image", "--task", "demo_findings")
-    told = explain(sample, *words, "--json", folder=audited).json
-    assert told["method"] == "map_gradients"
-    assert (told["image"]["sensitivity"], told["image"]["smoothing"]) == (0.3, 0.05)
-    assert told["image"]["sensitivity_is"].startswith("chosen by the audit on tuning")
-    assert told["sanity"] == {"checked": True, "passed": True, "reason": "is True for a reason"}
+    result = explain(sample, *words, "--json", folder=audited).json
+    assert result["method"] == "map_gradients"
+    assert (result["image"]["sensitivity"], result["image"]["smoothing"]) == (0.3, 0.05)
+    assert result["image"]["sensitivity_is"].startswith("chosen by the audit on tuning")
+    assert result["sanity"] == {"checked": True, "passed": True, "reason": "is True for a reason"}
     failed = explain(sample, *words, "--method", "grad_cam", folder=audited)
     assert "grad_cam FAILED the audit's sanity check: do not rely on it; it is False for a reason" in failed.out
-    assert "sensitivity 0.5: the middle; the audit chose one for map_gradients alone" in failed.out
+    assert "sensitivity 0.5: default; the audit chose one for map_gradients only" in failed.out
 
 
 def test_an_absent_modality_is_a_result(explain, sample_with, tmp_path):
@@ -195,9 +195,9 @@ def test_an_absent_modality_is_a_result(explain, sample_with, tmp_path):
     assert done.code == 0
     assert f"absent: no note was recorded by then; there are {', '.join(sample.present)}" in done.out
     assert not list(tmp_path.iterdir())
-    told = explain(sample, "--modality", "note", "--json").json
-    assert told["note"] is None
-    assert told["absent"].startswith("no note was recorded by then")
+    result = explain(sample, "--modality", "note", "--json").json
+    assert result["note"] is None
+    assert result["absent"].startswith("no note was recorded by then")
 
 
 def test_classical_models_and_the_rules_of_a_tree(explain, rules, hospital, sample_with, tmp_path):
@@ -205,34 +205,34 @@ def test_classical_models_and_the_rules_of_a_tree(explain, rules, hospital, samp
     own = read(loaded, hospital, sample)
     words = ("--modality", "structured")
     path = tmp_path / "members.svg"
-    done, told = (
+    done, result = (
         explain(sample, *words, "--out", path, folder=rules),
         explain(sample, *words, "--json", folder=rules).json,
     )
-    assert told["method"] == "shapley"  # there is no network
+    assert result["method"] == "shapley"  # there is no network
     asked = [name for name, one in loaded.ensemble.tasks[TASK].members.items() if "structured" in one.design.modalities]
-    assert [one["member"] for one in told["structured"]["members"]] == asked
-    for one in told["structured"]["members"]:
+    assert [one["member"] for one in result["structured"]["members"]] == asked
+    for one in result["structured"]["members"]:
         found = explain_member(loaded, own, TASK, one["member"])
         assert [row["score"] for row in one["columns"]] == pytest.approx([row.score for row in found.weightiest])
         assert one["base"] + sum(row["score"] for row in one["columns"]) == pytest.approx(one["value"], abs=1e-5)
     way = rule_path(loaded, own, TASK)
-    assert [rule["name"] for rule in told["structured"]["rules"]["rules"]] == [rule.name for rule in way.rules]
+    assert [rule["name"] for rule in result["structured"]["rules"]["rules"]] == [rule.name for rule in way.rules]
     assert f"({way.samples:,} training samples)" in done.out
     assert path.read_text(encoding="utf-8").startswith("<?xml")
 
 
-def test_changes_that_would_turn_the_call(explain, rules, hospital, sample_with):
+def test_counterfactual_changes(explain, rules, hospital, sample_with):
     sample, loaded = sample_with("structured"), Bundle.load(rules)
     own = read(loaded, hospital, sample)
     expected = counterfactuals(loaded, own, TASK, plausible_ranges(loaded, hospital))
     words = ("--modality", "structured", "--method", "counterfactual")
-    told = explain(sample, *words, "--json", folder=rules).json["structured"]
-    assert [one["code"] for one in told["counterfactuals"]] == [one.code for one in expected]
-    assert [one["changed"] for one in told["counterfactuals"]] == [one.changed for one in expected]
+    result = explain(sample, *words, "--json", folder=rules).json["structured"]
+    assert [one["code"] for one in result["counterfactuals"]] == [one.code for one in expected]
+    assert [one["changed"] for one in result["counterfactuals"]] == [one.changed for one in expected]
     done = explain(sample, *words, folder=rules)
-    said = "would have to be" if expected else "no plausible change of a single measurement"
-    assert said in done.out
+    expected_text = "changed to" if expected else "no plausible change of a single measurement"
+    assert expected_text in done.out
 
 
 @pytest.mark.parametrize(
@@ -242,19 +242,19 @@ def test_changes_that_would_turn_the_call(explain, rules, hospital, sample_with)
         (["--method", "lime"], "unknown method 'lime': choose from shapley"),
         (["--modality", "note", "--method", "grad_cam"], "grad_cam does not explain note: choose from"),
         (["--modality", "note", "--baseline", "black"], "unknown baseline 'black': choose from usual"),
-        (["--baseline", "mean"], "only integrated_gradients begin somewhere"),
-        (["--modality", "note", "--sensitivity", "0.5"], "only pictures have regions"),
-        (["--modality", "image", "--sensitivity", "2"], "give one from 0"),
+        (["--baseline", "mean"], "only integrated_gradients has a baseline"),
+        (["--modality", "note", "--sensitivity", "0.5"], "only images have regions"),
+        (["--modality", "image", "--sensitivity", "2"], "give a number from 0"),
         (["--out", "plot.gif"], "name a file that ends in .png, .svg, .pdf"),
         (["--at", "yesterday"], "not a time: write it as 2024-03-05T08:15"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_words_that_do_not_go_together_are_refused(words, message, polyclinic):
+def test_invalid_options_are_refused(words, message, polyclinic):
     assert message in polyclinic("explain", "nowhere", "nowhere", 1, *words, "--json").usage
 
 
-def test_what_cannot_be_explained_is_refused(polyclinic, rules, hospital, tmp_path):
+def test_refusals(polyclinic, rules, hospital, tmp_path):
     subject, words = hospital.subjects_in("held_out")[0], ("explain", rules, hospital.path)
     assert polyclinic(*words, 7).refusal.startswith(f"no such subject in {hospital.path}")
     assert "before the subject's first event" in polyclinic(*words, subject, "--at", "1999-12-31").refusal
@@ -284,7 +284,7 @@ def test_a_cohort_of_other_codes_is_refused(polyclinic, rules, hospital, tmp_pat
     assert "has no code that the bundle reads" in polyclinic("explain", rules, other.path, subject).refusal
 
 
-def test_a_corrupt_picture_is_named(polyclinic, every_kind, hospital, sample_with, tmp_path):
+def test_a_corrupt_image_is_named(polyclinic, every_kind, hospital, sample_with, tmp_path):
     sample = sample_with("image")
     copy = shutil.copytree(hospital.path, tmp_path / "cohort", symlinks=True)
     (name,) = [str(blob) for blob in sample.arrays["image"]["blob"][0] if blob][:1]
@@ -297,18 +297,18 @@ def test_a_corrupt_picture_is_named(polyclinic, every_kind, hospital, sample_wit
     assert "ingest" in refusal
 
 
-def test_a_question_that_is_not_asked_is_a_result(polyclinic, rules, hospital, tmp_path):
+def test_an_inapplicable_task_is_a_result(polyclinic, rules, hospital, tmp_path):
     subject = hospital.subjects_in("held_out")[0]
     kept = (pl.col("subject_id") != subject) | pl.col("code").str.starts_with("OUTCOME//")
     words = ("explain", rules, rewritten(hospital, tmp_path, lambda events: events.filter(kept)).path, subject)
-    done, told = polyclinic(*words), polyclinic(*words, "--json").json
+    done, result = polyclinic(*words), polyclinic(*words, "--json").json
     assert done.code == 0
-    assert f"the question is not asked of this patient: {NO_ANCHOR}" in done.out
-    assert told["absent"] == f"the question is not asked of this patient: {NO_ANCHOR}"
-    assert told["prediction_time"] is None
+    assert f"the task does not apply to this patient: {NO_ANCHOR}" in done.out
+    assert result["absent"] == f"the task does not apply to this patient: {NO_ANCHOR}"
+    assert result["prediction_time"] is None
 
 
-def test_help_loads_nothing_heavy():
+def test_help_imports_nothing_heavy():
     script = """
 import sys
 sys.argv = ["polyclinic", "explain", "--help"]
@@ -323,7 +323,7 @@ finally:
     assert "Example: polyclinic explain " in done.stdout
 
 
-def test_an_audit_says_nothing_of_another_baseline(audited, explain, sample_with):
+def test_an_audit_covers_only_its_baseline(audited, explain, sample_with):
     sample = sample_with("image")
     words = ("--modality", "image", "--method", "integrated_gradients", "--json")
     usual, zero = (explain(sample, *words, "--baseline", name, folder=audited).json for name in ("usual", "zero"))

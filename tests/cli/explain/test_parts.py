@@ -1,4 +1,4 @@
-"""How `polyclinic explain` shows each kind of input: marks that read without colour, and nothing lost."""
+"""Views of `polyclinic explain`: legible without colour, and complete."""
 
 from datetime import datetime
 from io import StringIO
@@ -36,14 +36,14 @@ AT = datetime(2024, 3, 5, 8)
 
 
 def printed(part) -> str:
-    """Give what is printed without any colour."""
+    """Return what is printed, without colour."""
     console = Console(file=StringIO(), width=120, markup=False, highlight=False, soft_wrap=True)
     for line in part.lines():
         console.print(line)
     return console.file.getvalue()
 
 
-def test_bars_for_and_against_differ_without_colour():
+def test_positive_and_negative_bars_differ_without_colour():
     assert bar(1.0, 1.0, 4).plain == "    │████"
     assert bar(-1.0, 1.0, 4).plain == "░░░░│    "
     assert bar(0.125, 1.0, 4).plain == "    │▌   "
@@ -51,11 +51,11 @@ def test_bars_for_and_against_differ_without_colour():
 
 
 @given(st.floats(-9, 9), st.floats(0.1, 9))
-def test_bars_are_all_as_wide(score, largest):
+def test_bars_have_the_same_width(score, largest):
     assert len(bar(score, largest).plain) == 21
 
 
-def test_the_text_of_a_note_is_kept_and_its_words_marked():
+def test_a_note_keeps_its_text_with_marked_words():
     text = "Severe  cough, no fever."
     places = {"Severe": 1.0, "cough": 0.3, "no": -0.9, "fever": -0.2}
     words = tuple(
@@ -65,24 +65,24 @@ def test_the_text_of_a_note_is_kept_and_its_words_marked():
     part = NotePart(NoteAttribution(words, marks=0.1), (Note("indication", text),), "log-odds")
     shown = printed(part)
     assert "Indication: **Severe**  *cough*, [[¬no]] [fever]." in shown
-    assert "cues of negation: no −0.90 (Indication)" in shown
-    assert "weightiest words for: severe +1.00, cough +0.30" in shown
+    assert "negations: no −0.90 (Indication)" in shown
+    assert "largest words for: severe +1.00, cough +0.30" in shown
     assert "punctuation, ends of sentences" in shown
-    told = part.to_dict()
-    assert told["score"] == pytest.approx(0.3)
-    assert [word["negates"] for word in told["words"]] == [False, False, True, False]
+    result = part.to_dict()
+    assert result["score"] == pytest.approx(0.3)
+    assert [word["negates"] for word in result["words"]] == [False, False, True, False]
 
 
-def test_sentences_are_told_with_their_shares_and_not_drawn():
+def test_sentences_are_printed_with_shares_and_not_drawn():
     sentences = tuple(WordScore(f"Sentence {n}.", "findings", 0, 0, 11, share) for n, share in ((1, 0.25), (2, 0.75)))
     part = NotePart(NoteAttribution((), sentences=sentences), (Note("findings", ""),), "share")
     assert "75.0 %" in printed(part)
-    with pytest.raises(ValueError, match="leave --out away"):
+    with pytest.raises(ValueError, match="omit --out"):
         part.draw()
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 20000), st.floats(-1, 1)), min_size=1, max_size=20))
-def test_the_grid_of_a_series_holds_every_score_in_few_bins(rows):
+def test_the_grid_of_a_series_sums_every_score_in_few_bins(rows):
     found = SeriesAttribution(tuple(Measurement(f"LAB//{code}//g", hours, 1.0, score) for code, hours, score in rows))
     grid = SeriesPart(found, "log-odds").to_dict()["grid"]
     assert len(grid["edges_hours"]) - 1 <= MOST_BINS
@@ -95,7 +95,7 @@ def width(grid) -> float:
     return grid["edges_hours"][-2]
 
 
-def test_a_series_shows_where_nothing_was_measured():
+def test_a_series_marks_bins_without_measurements():
     measurements = (Measurement("LAB//crp//mg/L", 5.5, 90.0, -0.4), Measurement("VITAL//spo2//%", 0.5, 91.0, 0.8))
     shown = printed(SeriesPart(SeriesAttribution(measurements), "log-odds"))
     (crp,) = [line for line in shown.splitlines() if line.startswith("│ CRP") and "·" in line]
@@ -105,7 +105,7 @@ def test_a_series_shows_where_nothing_was_measured():
     assert "91%" in shown.replace(" ", "")
 
 
-def test_features_beyond_the_weightiest_are_added_up():
+def test_smaller_features_are_summed():
     names = tuple(f"LAB//x{n}//g last" for n in range(30))
     codes = tuple(f"LAB//x{n}//g" for n in range(30))
     scores = np.linspace(1, 0.1, 30)
@@ -120,7 +120,7 @@ def test_features_beyond_the_weightiest_are_added_up():
 
 @pytest.fixture
 def pictured(tmp_path):
-    """Give a sample with two pictures, of one of which the spacing is known, and a map of each."""
+    """A sample of two images, one with a known spacing, and a map of each."""
     for name, size in (("one", (200, 100)), ("two", (64, 64))):
         Image.fromarray(np.full(size, 90, dtype=np.uint8)).save(tmp_path / name, "PNG")
     columns = {"time": pl.Datetime("us"), "code": pl.String(), "numeric_value": pl.Float32(), "blob": pl.String()}
@@ -138,8 +138,8 @@ def pictured(tmp_path):
     return Sample(1, AT, taken.clear(), {}, FeatureSet({}), lambda name: tmp_path / name, taken), found
 
 
-def test_each_picture_has_its_own_regions_and_millimetres_where_they_are_known(pictured):
-    part = ImagePart.of(*pictured, Setting(0.5, 0.0, "as asked for"), "log-odds")
+def test_each_image_has_its_regions_and_known_millimetres(pictured):
+    part = ImagePart.of(*pictured, Setting(0.5, 0.0, "as requested"), "log-odds")
     first, second = part.to_dict()["pictures"]
     assert first["spacing"] == {"mm": 0.5, "measured": "patient"}
     assert first["regions"][0]["circle_mm"]["radius"] == pytest.approx(first["regions"][0]["circle"]["radius"] / 2)
@@ -147,30 +147,30 @@ def test_each_picture_has_its_own_regions_and_millimetres_where_they_are_known(p
     assert second["regions"][0]["circle_mm"] is None
     assert second["regions"][0]["box"] == {"start": [40.0, 8.0], "stop": [50.0, 12.0]}
     shown = printed(part)
-    assert "picture 1 of 2, DX one: 100 × 200 pixels, adds +40.00 log-odds" in shown
+    assert "image 1 of 2, DX one: 100 × 200 pixels, adds +40.00 log-odds" in shown
     assert "one pixel is 0.5 mm in the patient, or calibrated" in shown
-    assert "picture 2 of 2, DX two: 64 × 64 pixels" in shown
+    assert "image 2 of 2, DX two: 64 × 64 pixels" in shown
     assert "millimetres are not known" in shown
     assert "middle left" in shown
     assert len(part.draw().axes) == 2
 
 
-def test_maps_are_smoothed_as_the_dial_was_chosen_on_them(pictured):
+def test_maps_are_smoothed_by_the_setting(pictured):
     bare, blurred = (ImagePart.of(*pictured, Setting(0.5, share, ""), "") for share in (0.0, 0.05))
-    assert blurred.pictures[0].found.scores.max() < bare.pictures[0].found.scores.max()
-    assert blurred.pictures[0].score == bare.pictures[0].score
+    assert blurred.images[0].attribution.scores.max() < bare.images[0].attribution.scores.max()
+    assert blurred.images[0].score == bare.images[0].score
     assert "on maps smoothed by 5 % of their side" in printed(blurred)
 
 
-def test_a_map_on_which_nothing_speaks_for_it_has_no_region(pictured):
+def test_a_map_without_positive_scores_has_no_region(pictured):
     sample, (one, _) = pictured
     against = PictureAttribution(one.blob, one.view, -one.scores, one.canvas)
     part = ImagePart.of(sample, [against], Setting(0.5, 0.0, ""), "log-odds")
-    assert "no region speaks for it" in printed(part)
+    assert "no region of positive scores" in printed(part)
     assert part.to_dict()["pictures"][0]["regions"] == []
 
 
-def test_a_method_that_failed_is_marked_so_in_words_and_plots():
+def test_a_failed_method_is_marked_in_text_and_plots():
     whole = Completeness(value=2.0, reference=1.0, total=1.01, steps=9)
     failed = Trust("occlusion", "zero", whole, verdict=Verdict("occlusion", False, "stays alike"))
     assert failed.failed
@@ -179,9 +179,9 @@ def test_a_method_that_failed_is_marked_so_in_words_and_plots():
     assert failed.to_dict()["completeness"]["gap"] == pytest.approx(0.01)
 
 
-def test_a_gap_that_cannot_be_told_is_null():
+def test_an_unknown_gap_is_null():
     trust = Trust("integrated_gradients", "zero", Completeness(1.0, 1.0, 0.5, 9))
     assert trust.gap is None
     assert trust.to_dict()["completeness"]["gap"] is None
-    assert "a gap of more than can be told" in printed(trust)
+    assert "a gap of an unknown size" in printed(trust)
     assert "no audit checks this method" in printed(Trust("attention_rollout"))

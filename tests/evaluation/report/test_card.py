@@ -8,7 +8,7 @@ from tests.evaluation.cards import EVERY, binary_card, empty_card, survival_card
 
 
 @pytest.mark.parametrize("make", EVERY)
-def test_every_card_is_written_and_survives_json(make):
+def test_every_card_renders_and_round_trips_through_json(make):
     card = make()
     text = model_card(card)
     assert text.startswith(f"# {card.task}: {card.model}\n\n{card.question}")
@@ -17,7 +17,7 @@ def test_every_card_is_written_and_survives_json(make):
     assert Card.from_json(card.to_json()) == card
 
 
-def test_the_card_tells_all_that_was_measured():
+def test_the_card_reports_every_result():
     card = binary_card()
     text = model_card(card)
     for figure in card.evaluation.figures.values():
@@ -41,14 +41,14 @@ def test_sections_without_content_are_left_out():
         assert f"## {heading}" not in text
 
 
-def test_cautions_stand_above_the_figures():
+def test_cautions_precede_the_figures():
     text = model_card(binary_card())
     assert text.index("## Cautions") < text.index("## Performance")
     for caveat in binary_card().caveats:
         assert caveat.split(" (")[0] in text
 
 
-def test_a_card_of_nobody_says_so():
+def test_a_card_without_samples():
     text = model_card(empty_card())
     assert "nothing could be measured" in text
     assert "not estimable: no samples" in text

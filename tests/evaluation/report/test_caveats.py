@@ -15,14 +15,14 @@ from polyclinic.evaluation.report.caveats import caveats
 from tests.evaluation.samples import binary, survival
 
 
-def told(y, p, threshold=None, **options):
+def caveats_of(y, p, threshold=None, **options):
     return caveats(evaluate_binary(y, p, threshold, resamples=300, **options))
 
 
-def test_a_good_model_on_many_subjects_draws_no_warning():
+def test_a_good_model_on_many_subjects_has_no_caveats():
     y, p = binary(4000, seed=2, shift=1.5)
     sex = np.random.default_rng(0).choice(["f", "m"], 4000)
-    assert told(y, p, 0.3, groups={"sex": sex}) == ()
+    assert caveats_of(y, p, 0.3, groups={"sex": sex}) == ()
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_a_good_model_on_many_subjects_draws_no_warning():
         ([], [], "nothing could be measured"),
     ],
 )  # fmt: skip
-def test_weak_evidence_is_named(y, p, expected):
-    assert any(expected in caveat for caveat in told(y, p))
+def test_weak_evidence_is_reported(y, p, expected):
+    assert any(expected in caveat for caveat in caveats_of(y, p))
 
 
-def test_the_rarer_side_counts():
+def test_the_rarer_class_counts():
     y = np.arange(1000) >= 30
-    assert "30 without the outcome" in told(y, np.random.default_rng(0).random(1000))[0]
+    assert "30 without the outcome" in caveats_of(y, np.random.default_rng(0).random(1000))[0]
 
 
 @pytest.mark.parametrize(
@@ -53,32 +53,32 @@ def test_the_rarer_side_counts():
         (lambda x: x - 0.7, "risk is underestimated"),
     ],
 )
-def test_bad_calibration_is_named_with_its_direction(spoil, expected):
+def test_miscalibration_is_reported_with_its_direction(spoil, expected):
     y, p = binary(3000, seed=3, shift=1.3)
-    assert any(expected in caveat for caveat in told(y, expit(spoil(logit(p)))))
+    assert any(expected in caveat for caveat in caveats_of(y, expit(spoil(logit(p)))))
 
 
-def test_a_threshold_that_does_no_good_is_named():
+def test_a_threshold_without_benefit_is_reported():
     y, p = binary(600, seed=3)
-    assert any("not shown to do more good than treating everyone" in caveat for caveat in told(y, p, 0.02))
+    assert any("not shown to do more good than treating everyone" in caveat for caveat in caveats_of(y, p, 0.02))
 
 
-def test_groups_that_fare_worse_are_named_and_small_ones_too():
+def test_worse_and_small_groups_are_reported():
     y, p = binary(2000, seed=1, shift=1.5)
     ward = np.where(np.arange(2000) < 600, "b", "a").astype(object)
     ward[:7] = "c"
     spoilt = p.copy()
     spoilt[7:600] = np.random.default_rng(0).permutation(p[7:600])
-    found = " ".join(told(y, spoilt, groups={"ward": ward}))
+    found = " ".join(caveats_of(y, spoilt, groups={"ward": ward}))
     assert "AUROC is lower in ward b" in found
     assert "ward a:" not in found
     assert "Too few to judge: ward c (only 7 subjects)" in found
 
 
-def test_unknown_answers_are_named():
+def test_unknown_answers_are_reported():
     y, p = binary(1000)
     observed = np.arange(1000) % 4 > 0
-    assert any("unknown for 25 % of 1,000 samples" in caveat for caveat in told(y, p, observed=observed))
+    assert any("unknown for 25 % of 1,000 samples" in caveat for caveat in caveats_of(y, p, observed=observed))
 
 
 def rivals(first, second, reference):
@@ -92,13 +92,13 @@ def rivals(first, second, reference):
 
 
 @pytest.mark.parametrize("reference", ["good", "poor"])
-def test_a_rival_that_is_better_is_named_whichever_is_the_reference(reference):
+def test_a_better_rival_is_reported_whichever_is_the_reference(reference):
     (caveat,) = rivals("poor", "good", reference)
     assert caveat.startswith("Worse than good in AUROC (paired difference −")
     assert rivals("good", "poor", reference) == []
 
 
-def test_a_rival_that_is_as_good_is_named():
+def test_an_equal_rival_is_reported():
     y, p = binary(200, seed=6)
     other = expit(logit(p) + np.random.default_rng(1).normal(0, 0.2, 200))
     compared = compare(Binary(), y, {"net": p, "tree": other}, "tree", bootstrap=Bootstrap(200))
@@ -106,7 +106,7 @@ def test_a_rival_that_is_as_good_is_named():
     assert any(caveat.startswith("Not shown to be better than tree") for caveat in found)
 
 
-def test_subsets_that_tell_nothing_or_more_than_all_are_named():
+def test_useless_and_superior_subsets_are_reported():
     y, p = binary(600, seed=7)
     blind = np.random.default_rng(0).uniform(0.2, 0.3, 600)
     worse = expit(logit(p) + np.random.default_rng(1).normal(0, 2, 600))
@@ -120,7 +120,7 @@ def test_subsets_that_tell_nothing_or_more_than_all_are_named():
     assert any(caveat.startswith("Not shown to be better than chance") for caveat in found)
 
 
-def test_other_kinds_are_warned_of_too():
+def test_other_kinds_of_task_have_caveats():
     generator = np.random.default_rng(0)
     found = caveats(evaluate_regression(generator.normal(size=150), generator.normal(size=150), resamples=200))
     assert any("R²" in caveat for caveat in found)
@@ -132,6 +132,6 @@ def test_other_kinds_are_warned_of_too():
     assert "better than chance: Harrell's C" in found
 
 
-def test_synthetic_subjects_are_named_first():
+def test_synthetic_subjects_are_reported_first():
     y, p = binary(300)
     assert "synthetic" in caveats(evaluate_binary(y, p, resamples=200), synthetic=True)[0]

@@ -40,7 +40,7 @@ def test_html_escapes_everything():
     assert 'alert("x")' not in html
 
 
-def test_markdown_gives_the_text_back_and_no_markup():
+def test_markdown_renders_as_the_original_text():
     """Read by an independent renderer."""
     html = markdown.markdown(to_markdown(blocks(NASTY)), extensions=["tables"])
     assert "<script" not in html
@@ -86,7 +86,7 @@ class Cells(HTMLParser):
 @given(
     st.lists(texts, min_size=2, max_size=2), st.lists(st.lists(texts, min_size=2, max_size=2), min_size=1, max_size=3)
 )
-def test_whatever_the_names_are_tables_come_back_as_they_were(renderer, header, rows):
+def test_tables_of_any_text_round_trip_through_markdown(renderer, header, rows):
     """Read by two independent renderers."""
     table = Table(tuple(header), tuple(tuple(row) for row in rows), strong=frozenset({0}))
     page = Cells(RENDERERS[renderer](to_markdown([table])))
@@ -97,17 +97,17 @@ def test_whatever_the_names_are_tables_come_back_as_they_were(renderer, header, 
 @pytest.mark.parametrize("renderer", RENDERERS)
 @settings(max_examples=400, deadline=None)
 @given(texts.filter(str.strip))
-def test_whatever_is_said_comes_back_as_it_was(renderer, text):
+def test_any_text_round_trips_through_markdown(renderer, text):
     page = Cells(RENDERERS[renderer](to_markdown([Heading(text), Paragraph(text), Bullets((text, text))])))
     assert page.texts == [" ".join(text.split())] * 4
     assert page.tags <= {"h2", "p", "ul", "li"}
 
 
-def test_intervals_stay_readable():
+def test_brackets_of_intervals_are_not_escaped():
     assert plain(".870 [.850, .890], n = 9 [y] [1](z)") == r".870 [.850, .890], n = 9 \[y\] \[1\](z)"
 
 
-def test_tables_become_tables():
+def test_tables_in_markdown_and_html():
     table = Table(
         ("Model", "AUROC", "Method"),
         (("Sex",), ("female", FIGURE, "m"), ("male", Difference(FIGURE, 0.03), "m")),
@@ -132,7 +132,7 @@ def test_tables_become_tables():
 
 
 @pytest.mark.parametrize(
-    ("figure", "told"),
+    ("figure", "expected"),
     [
         (Estimate.missing("auroc", 0, "no positives"), '<span class="missing">not estimable: no positives</span>'),
         (
@@ -141,5 +141,5 @@ def test_tables_become_tables():
         ),
     ],
 )
-def test_what_is_missing_says_why(figure, told):
-    assert told in to_html([Table(("", ""), (("x", figure),))])
+def test_missing_figures_state_the_reason(figure, expected):
+    assert expected in to_html([Table(("", ""), (("x", figure),))])

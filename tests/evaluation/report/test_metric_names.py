@@ -11,7 +11,7 @@ def test_examples_in_docstrings():
     assert found.failed == 0
 
 
-def test_every_figure_has_a_term():
+def test_every_metric_has_a_term():
     for make in EVERY:
         evaluation = make().evaluation
         rows = (*evaluation.classes, *evaluation.groups)
@@ -19,5 +19,5 @@ def test_every_figure_has_a_term():
             assert name.partition("@")[0] in TERMS
 
 
-def test_unknown_figures_keep_their_name():
+def test_unknown_metrics_keep_their_name():
     assert term("my_figure").label == "my figure"

@@ -100,7 +100,7 @@ def test_the_same_results_give_the_same_page():
     assert page([binary_card()]) == page([binary_card()])
 
 
-def test_a_task_of_nobody_has_a_page(tmp_path):
+def test_a_task_without_samples_has_a_page(tmp_path):
     write_page(tmp_path / "page.html", [empty_card()], "Empty")
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "not estimable: no samples" in html

@@ -45,12 +45,12 @@ def texts(axes):
         (one_class_card, {"calibration"}),
     ],
 )
-def test_each_kind_has_its_pictures(make, names):
+def test_each_kind_has_its_plots(make, names):
     assert set(draw_plots(make())) == names
 
 
 @pytest.mark.parametrize("make", EVERY)
-def test_pictures_are_whole(make, tmp_path):
+def test_plots_are_not_cut_off(make, tmp_path):
     for name, path in save_plots(make(), tmp_path).items():
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("L"))
@@ -60,7 +60,7 @@ def test_pictures_are_whole(make, tmp_path):
         assert (edges > 240).all(), f"{name} is cut off at its edge"
 
 
-def test_the_curve_drawn_is_the_curve_measured():
+def test_the_drawn_curve_is_the_measured_one():
     card = binary_card()
     curve = card.evaluation.pictures.roc[""]
     areas = {"unified": card.evaluation["auroc"]}
@@ -74,7 +74,7 @@ def test_the_curve_drawn_is_the_curve_measured():
     np.testing.assert_allclose(point.get_xdata(), [1 - card.evaluation["specificity"].value])
 
 
-def test_calibration_shows_bins_intervals_and_how_predictions_spread():
+def test_calibration_shows_bins_intervals_and_histogram():
     evaluation = binary_card().evaluation
     bins = evaluation.pictures.reliability[""]
     axes = draw(plots.calibration, bins, evaluation.pictures.histogram, evaluation.figures)
@@ -95,7 +95,7 @@ def test_groups_too_small_to_trust_are_hollow():
     ]
 
 
-def test_comparison_draws_what_was_compared():
+def test_comparison_draws_the_differences():
     comparison = binary_card().comparison
     axes = draw(plots.comparison, comparison)
     values = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
@@ -120,14 +120,14 @@ def _rival(name, p=None):
     return Contender(name, {"auroc": Estimate("auroc", 0.7, 0.6, 0.8, 99, "m")}, {"auroc": less})
 
 
-def test_bars_stand_for_the_figures_of_the_subsets():
+def test_bars_are_the_figures_of_the_subsets():
     subsets = binary_card().subsets
     axes = draw(plots.subset_bars, subsets)
     ends = sorted(bar.get_x() + bar.get_width() for bar in axes.patches)
     np.testing.assert_allclose(ends, sorted(c.figures["auroc"].value for c in subsets.contenders))
 
 
-def test_decision_curve_draws_model_all_and_none():
+def test_decision_curve_draws_model_treat_all_and_treat_none():
     points = binary_card().evaluation.pictures.decision
     axes = draw(plots.decision, {"unified": points}, 0.3)
     drawn = next(line for line in axes.get_lines() if line.get_label() == "unified")
@@ -136,7 +136,7 @@ def test_decision_curve_draws_model_all_and_none():
     assert "treat none" in texts(axes)
 
 
-def test_the_style_leaves_no_trace():
+def test_the_style_is_restored():
     before = dict(mpl.rcParams)
     draw_plots(regression_card())
     assert dict(mpl.rcParams) == before
@@ -153,7 +153,7 @@ def test_svg_is_themed_reproducible_and_readable():
     assert "font-family" not in first
 
 
-def test_files_may_be_vectors_too(tmp_path):
+def test_plots_can_be_saved_as_vectors(tmp_path):
     with styled():
         figure, axes = canvas()
         plots.agreement(axes, regression_card().evaluation.pictures.reliability[""], "days")

@@ -23,7 +23,7 @@ def test_models_are_compared_with_the_reference():
     assert table.rows[next(iter(table.strong))][0] == "unified"
 
 
-def test_the_fullest_subset_comes_first():
+def test_the_full_subset_comes_first():
     table = subsets_table(binary_card().subsets)
     assert table.header[0] == "Modalities"
     assert table.rows[0][0] == "structured + note + image"
@@ -38,7 +38,7 @@ def test_groups_show_the_figures_of_their_kind():
     assert [table.rows[place][0] for place in sorted(table.spans)] == ["Sex", "Age"]
 
 
-def test_small_groups_are_faint_and_say_why():
+def test_small_groups_are_faint_with_the_reason():
     row = binary_card().evaluation.groups[0]
     small = dataclasses.replace(row, level="other", caution="only 7 subjects")
     table = rows_table([row, small])
@@ -46,6 +46,6 @@ def test_small_groups_are_faint_and_say_why():
     assert table.rows[1][0] == "other (only 7 subjects)"
 
 
-def test_rows_of_unknown_figures_are_shown_all_the_same():
+def test_rows_of_unknown_metrics_are_shown():
     figure = survival_card().evaluation["uno_c"]
     assert rows_table([Row("site", "a", 9, 9, None, {"uno_c": figure})]).rows == (("a", 9, figure),)

@@ -1,4 +1,4 @@
-"""With a trained bundle: the page shows what the assessment says."""
+"""Evidence of a trained bundle agrees with its assessment."""
 
 import dataclasses
 
@@ -21,12 +21,12 @@ def bundle(trained):
 
 @pytest.fixture(scope="module")
 def assessment(bundle, hospital):
-    """Of someone with a picture and a note."""
+    """Assessment of a subject with an image and a note."""
     for subject in times_of(hospital)["subject_id"].to_list():
         found = assess(bundle, hospital, subject, explain=False)
         if {"image", "note"} <= set(found.records[0].present):
             return assess(bundle, hospital, subject)
-    raise AssertionError("nobody has both")
+    raise AssertionError("no subject has both")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def evidence(bundle, hospital, assessment):
     return evidence_of(bundle, hospital, assessment)
 
 
-def test_the_whole_attribution_is_the_one_that_was_kept(assessment, evidence):
+def test_recomputed_attribution_equals_the_kept_one(assessment, evidence):
     explanation, whole = assessment[TASK].explanation, evidence[TASK].attribution
     kept = kept_evidence(assessment, assessment[TASK]).attribution
     assert [word.score for word in kept["note"].words] == pytest.approx([word.score for word in whole["note"].words])
@@ -45,23 +45,23 @@ def test_the_whole_attribution_is_the_one_that_was_kept(assessment, evidence):
     assert whole.completeness.gap == pytest.approx(explanation.gap, abs=1e-6)
 
 
-def test_notes_are_those_that_the_words_stand_in(evidence):
+def test_notes_contain_the_attributed_words(evidence):
     notes = evidence[TASK].notes
     for word in evidence[TASK].attribution["note"].words:
         assert notes[word.note].text[word.start : word.end] == word.text
         assert notes[word.note].section == word.section
 
 
-def test_the_first_stop_of_the_page_shows_the_regions_of_the_assessment(assessment, evidence):
-    (told, *_), (picture, *_) = assessment[TASK].explanation.pictures, evidence[TASK].attribution.pictures
+def test_the_initial_stop_has_the_regions_of_the_assessment(assessment, evidence):
+    (kept, *_), (picture, *_) = assessment[TASK].explanation.pictures, evidence[TASK].attribution.pictures
     stops = {round(stop.sensitivity, 6): stop.regions for stop in stops_of(picture)}
-    shown = stops[told.sensitivity]
-    assert len(shown) == len(told.regions)
-    for one, other in zip(shown, told.regions, strict=True):
+    shown = stops[kept.sensitivity]
+    assert len(shown) == len(kept.regions)
+    for one, other in zip(shown, kept.regions, strict=True):
         assert one.circle.xyr == pytest.approx(other.circle.xyr, abs=1e-3)
 
 
-def test_the_page_of_a_real_assessment_is_whole(assessment, evidence):
+def test_the_page_of_a_bundle_has_all_sections(assessment, evidence):
     html = assessment_page(assessment, evidence)
     for title in ("Image", "Notes", "Measurements over time", "Structured record", "Accuracy of the explanation"):
         assert f"<h3>{title}" in html
@@ -74,6 +74,6 @@ def test_another_bundle_or_cohort_is_refused(bundle, hospital, assessment):
         evidence_of(bundle, hospital, assessment.model_copy(update={"fingerprints": prints}))
 
 
-def test_evidence_cannot_be_changed(evidence):
+def test_evidence_is_immutable(evidence):
     with pytest.raises(dataclasses.FrozenInstanceError):
         evidence[TASK].images = {}

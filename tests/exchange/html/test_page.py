@@ -37,13 +37,13 @@ def values(html, name):
     return [value for found, value in outline(html).attributes if found == name]
 
 
-def test_numbers_are_written_as_documented():
+def test_docstring_examples():
     found = doctest.testmod(formatting)
     assert found.attempted == 4
     assert found.failed == 0
 
 
-def test_tags_nest_ids_are_unique_and_every_reference_is_met(whole):
+def test_tags_nest_ids_are_unique_and_references_resolve(whole):
     ids = values(whole, "id")
     assert len(ids) == len(set(ids))
     assert set(values(whole, "for")) <= set(ids)
@@ -80,11 +80,11 @@ def test_the_policy_allows_this_style_and_this_script_alone(whole):
     assert whole.index("Content-Security-Policy") < whole.index("<style>")
 
 
-def test_it_is_small(whole):
+def test_the_page_is_small(whole):
     assert len(whole) < 400_000
 
 
-def test_the_title_tells_the_subject_and_no_more(whole):
+def test_the_title_names_only_the_subject(whole):
     assert re.findall(r"<title>(.*?)</title>", whole.partition("</head>")[0]) == [
         f"Assessment of subject {patients.SUBJECT}"
     ]
@@ -100,7 +100,7 @@ def test_the_answer_comes_first_with_interval_and_threshold(whole):
     assert "Probability 70 %, interval 58 % to 81 %, threshold 31 %" in values(whole, "aria-label")
 
 
-def test_every_contribution_is_told_in_numbers(whole):
+def test_every_contribution_has_its_number(whole):
     text = read(whole)
     for shown in ("Lactate, last 4.2 mmol/L +0.61", "Creatinine, last 74 µmol/L −0.33", "The other 4 +0.03"):
         assert shown in text
@@ -110,7 +110,7 @@ def test_every_contribution_is_told_in_numbers(whole):
         assert subject in text
 
 
-def test_words_are_marked_where_they_stand(whole):
+def test_words_are_marked_in_place(whole):
     assert re.search(r'<span class="word for level-5" title="\+0.42 log-odds">methotrexate</span>', whole)
     assert re.search(r'<span class="word against level-\d negation" title="[^"]*negation">No</span>', whole)
     assert re.findall(r'class="word[^"]*denied" title="[^"]*denied">(\w+)</span>', whole)[:3] == [
@@ -120,14 +120,14 @@ def test_words_are_marked_where_they_stand(whole):
     assert re.sub(r"<[^>]*>", "", note) == escape(patients.NOTES[0].text)  # nothing is lost or moved
 
 
-def test_a_note_that_was_not_read_is_told_so():
+def test_an_unread_note_is_labelled():
     evidence = Evidence(patients.attribution(), {}, (*patients.NOTES, Note("history", "Too long ago.")))
     html = assessment_page(patients.assessment(), {patients.TASK: evidence})
     assert "not read by the model" in html
     assert "Too long ago." in html
 
 
-def test_the_map_on_the_page_is_the_map(whole):
+def test_the_map_is_sent_as_bytes(whole):
     (sent,) = values(whole, "data-map")
     strength = strength_of(patients.picture())
     shape = int(values(whole, "data-height")[0]), int(values(whole, "data-width")[0])
@@ -136,7 +136,7 @@ def test_the_map_on_the_page_is_the_map(whole):
     assert np.abs(drawn - strength).max() <= 0.5 / 127 + 1e-6
 
 
-def test_each_stop_has_the_circles_that_localise_finds(whole):
+def test_each_stop_has_the_circles_of_localise(whole):
     stops = stops_of(patients.picture())
     assert [round(stop.sensitivity, 6) for stop in stops] == [round(k / 20, 6) for k in range(21)]
     for place, stop in enumerate(stops):
@@ -150,7 +150,7 @@ def test_each_stop_has_the_circles_that_localise_finds(whole):
 
 
 @pytest.mark.parametrize("sensitivity", [0.0, 0.37, 0.78, 1.0])
-def test_the_dial_begins_exactly_where_an_audit_set_it(sensitivity):
+def test_the_initial_sensitivity_is_that_of_the_audit(sensitivity):
     setting = MapSetting(method="map_gradients", smoothing=0.05, sensitivity=sensitivity, chosen_on="tuning")
     html = image_section(patients.picture(), patients.image_file(), "image-0", "0-0", setting)
     stops = [float(one) for one in values(html, "data-stops")[0].split()]
@@ -167,21 +167,21 @@ def test_the_dial_begins_exactly_where_an_audit_set_it(sensitivity):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "told"),
+    ("verdict", "expected"),
     [("passed", "which passed the audit"), ("failed", "do not rely on them"), ("not_audited", "has not been audited")],
 )
-def test_whether_a_method_passed_the_audit_stands_beside_its_scores(verdict, told):
+def test_the_audit_of_the_method_is_reported(verdict, expected):
     trust = Trust(verdict=verdict, reason="" if verdict == "not_audited" else "rank correlation .81")
     setting = MapSetting(method="map_gradients", smoothing=0, sensitivity=0.5, chosen_on="tuning", trust=trust)
     explanation = patients.explanation().model_copy(update={"trust": trust, "map": setting})
     assessment = patients.assessment((patients.answer(explanation=explanation),))
     html = assessment_page(assessment, {patients.TASK: patients.evidence()})
-    assert told in html
+    assert expected in html
     assert ("rank correlation .81" in html) == bool(trust.reason)
     assert ("do not rely on where it points" in html) == (verdict == "failed")
 
 
-def test_without_a_script_the_map_lies_on_the_picture(whole):
+def test_without_script_the_map_is_blended_into_the_image(whole):
     (still,) = [value for value in values(whole, "src") if value.startswith("data:")]
     with Image.open(BytesIO(b64decode(still.partition(",")[2]))) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
@@ -193,7 +193,7 @@ def test_without_a_script_the_map_lies_on_the_picture(whole):
     assert '<form class="controls" hidden>' in whole
 
 
-def test_dials_have_labels_and_pictures_have_words(whole):
+def test_controls_have_labels_and_images_have_text(whole):
     found = outline(whole)
     assert found.tags.count("input") == 4
     assert 'for="sensitivity-0-0"' in whole
@@ -220,7 +220,7 @@ def test_text_cannot_become_markup():
     assert html.count("alert(1)") == html.count("&lt;script&gt;alert(1)") * 2 > 10
 
 
-def test_an_assessment_by_itself_has_a_page(tmp_path):
+def test_an_assessment_without_evidence_has_a_page(tmp_path):
     kept = Assessment.from_json(patients.assessment().to_json())
     write_assessment_page(kept, tmp_path / "page.html")
     text = read((tmp_path / "page.html").read_text(encoding="utf-8"))
@@ -229,7 +229,7 @@ def test_an_assessment_by_itself_has_a_page(tmp_path):
     assert "Sensitivity 0" not in text
 
 
-def test_an_abstention_comes_before_the_number_and_takes_the_call_back():
+def test_an_abstention_precedes_the_number_and_removes_the_call():
     html = assessment_page(patients.abstaining())
     text = read(html)
     assert text.index("The model abstains") < text.index("Do not rely on") < text.index("58 to 81 %")
@@ -249,16 +249,16 @@ def test_an_abstention_comes_before_the_number_and_takes_the_call_back():
     ],
 )
 def test_every_kind_of_answer_has_its_numbers(kind, outputs, shown):
-    said = tuple(patients.OutputEstimate(output=name, value=value) for name, value in outputs.items())
+    estimates = tuple(patients.OutputEstimate(output=name, value=value) for name, value in outputs.items())
     unit = "days" if kind == "regression" else None
-    answer = patients.answer(kind=kind, outputs=said, sets=(), explanation=None, unit=unit)
+    answer = patients.answer(kind=kind, outputs=estimates, sets=(), explanation=None, unit=unit)
     assert shown in read(assessment_page(patients.assessment((answer,))))
 
 
 @pytest.mark.parametrize(("kind", "unit", "scale"), [("regression", "days", "days"), ("binary", None, "log-odds")])
-def test_contributions_have_the_unit_of_what_is_explained(kind, unit, scale):
-    said = (patients.OutputEstimate(output="value", value=8.41),)
-    answer = patients.answer(kind=kind, outputs=said, sets=(), unit=unit)
+def test_contributions_have_the_unit_of_the_output(kind, unit, scale):
+    estimates = (patients.OutputEstimate(output="value", value=8.41),)
+    answer = patients.answer(kind=kind, outputs=estimates, sets=(), unit=unit)
     html = assessment_page(patients.assessment((answer,)), {patients.TASK: patients.evidence()})
     shown = read(html)
     assert f"Adds, {scale}" in shown
@@ -266,21 +266,21 @@ def test_contributions_have_the_unit_of_what_is_explained(kind, unit, scale):
     assert ("log-odds" in html) == (scale == "log-odds")
 
 
-def test_several_answers_share_a_picture():
+def test_several_answers_share_an_image():
     answers = (patients.answer(), patients.answer(task="again"))
     html = assessment_page(
         patients.assessment(answers), {patients.TASK: patients.evidence(), "again": patients.evidence()}
     )
     assert html.count("<image ") == 1
     assert html.count("<article ") == 2
-    test_tags_nest_ids_are_unique_and_every_reference_is_met(html)
+    test_tags_nest_ids_are_unique_and_references_resolve(html)
 
 
 def test_the_same_assessment_gives_the_same_page(whole):
     assert assessment_page(patients.assessment(), {patients.TASK: patients.evidence()}) == whole
 
 
-def test_colours_of_words_can_be_read():
+def test_text_colours_have_sufficient_contrast():
     style = (assessment_page(patients.abstaining())).partition("</style>")[0]
     for theme in re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL):
         colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6});", theme))
@@ -298,14 +298,14 @@ def contrast(one, other):
 
 
 def luminance(colour):
-    """Of WCAG 2.2."""
+    """Relative luminance of WCAG 2.2."""
     colour = colour if len(colour) == 7 else "#" + "".join(2 * one for one in colour[1:])
     parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_a_question_that_is_not_asked_has_its_reason_and_no_number():
+def test_an_inapplicable_task_has_its_reason_and_no_number():
     reason = Abstention(reason="not_asked", text="The question is not asked of this patient: it is over.")
     answer = patients.answer(prediction_time=None, outputs=(), sets=(), explanation=None, abstentions=(reason,))
     text = read(assessment_page(patients.assessment((answer,))))
@@ -313,7 +313,7 @@ def test_a_question_that_is_not_asked_has_its_reason_and_no_number():
     assert "Not predicted" in text
 
 
-def test_a_picture_in_which_nothing_speaks_for_it_has_no_circle():
+def test_an_image_without_positive_scores_has_no_circle():
     silent = replace(patients.picture(), scores=-np.abs(patients.picture().scores))
     evidence = Evidence(patients.attribution().with_pictures((silent,)), {patients.BLOB: patients.image_file()})
     html = assessment_page(patients.assessment(), {patients.TASK: evidence})
@@ -322,7 +322,7 @@ def test_a_picture_in_which_nothing_speaks_for_it_has_no_circle():
 
 
 @pytest.mark.parametrize(("mode", "scale"), [("L", 1.0), ("I;16", 257.0), ("F", 1 / 255)])
-def test_a_film_of_any_depth_is_shown_alike(mode, scale):
+def test_images_of_any_depth_look_the_same(mode, scale):
     grey = np.linspace(0, 255, 64 * 48).reshape(64, 48)
     kind = {"L": np.uint8, "I;16": np.uint16, "F": np.float32}[mode]
     buffer = BytesIO()

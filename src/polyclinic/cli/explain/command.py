@@ -1,4 +1,4 @@
-"""`polyclinic explain`: what one answer about one patient rests on, in one kind of input, by one method."""
+"""`polyclinic explain`: the explanation of one prediction, for one kind of input, by one method."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from polyclinic.cli.options import BundlePath, CohortPath, Json, time_of
 
 if TYPE_CHECKING:
     from polyclinic.cli.explain.dispatch import ExplanationView
-    from polyclinic.cli.explain.target import InapplicableTask, Question
+    from polyclinic.cli.explain.target import ExplanationTarget, InapplicableTask
 
 METHODS: Mapping[str, tuple[str, ...]] = {
     "all": ("shapley",),
@@ -20,7 +20,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "note": ("integrated_gradients", "attention_rollout"),
     "image": ("integrated_gradients", "map_gradients", "grad_cam", "attention_rollout"),
 }
-"""By kind of input; written down here, too, so that `--help` and refusals need not load what explains."""
+"""By kind of input; repeated here so that `--help` and refusals need not import the methods."""
 BASELINES = ("usual", "zero", "blurred", "mean")
 PLOTS = (".png", ".svg", ".pdf")
 
@@ -38,7 +38,7 @@ def explain(
     subject: Annotated[int, typer.Argument(metavar="SUBJECT", help="Id of a patient.", show_default=False)],
     modality: Annotated[
         str,
-        typer.Option(metavar="|".join(METHODS), help="The kind of input to look into; all: what each of them adds."),
+        typer.Option(metavar="|".join(METHODS), help="Kind of input to explain; all: the contribution of each."),
     ] = "all",
     task: Annotated[
         str | None, typer.Option(metavar="TASK", help="A task of the bundle; by default the first that is asked.")
@@ -50,8 +50,8 @@ def explain(
         str | None,
         typer.Option(
             metavar="METHOD",
-            help="By default integrated_gradients (of pictures the method for which an audit chose the dial), of all "
-            "shapley. Others: counterfactual and shapley (of the classical models) for structured, attention_rollout "
+            help="By default integrated_gradients (for images the method an audit chose), for all shapley. "
+            "Others: counterfactual and shapley (of the classical models) for structured, attention_rollout "
             "for note and image, grad_cam and map_gradients for image.",
         ),
     ] = None,
@@ -59,57 +59,58 @@ def explain(
         str | None,
         typer.Option(
             metavar="|".join(BASELINES),
-            help="Where integrated gradients begin: usual by default, zero where the bundle knows nothing usual.",
+            help="Baseline of integrated gradients: usual by default, zero if the bundle has no usual input.",
         ),
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Ask at this time, as 2024-03-05T08:15; by default at the task's own."),
+        typer.Option(metavar="TIME", help="Prediction time, as 2024-03-05T08:15; by default the task's own."),
     ] = None,
     sensitivity: Annotated[
         float | None,
         typer.Option(
             metavar="S",
-            help="From a map to its regions: 0 the peak alone, 1 all; by default as an audit chose, or 0.5.",
+            help="Extent of regions: 0 only the peak, 1 all positive scores; by default as audited, or 0.5.",
         ),
     ] = None,
     out_file: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Also plot it: .png, .svg or .pdf.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Also save a plot: .png, .svg or .pdf.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Explain one answer about one patient; nothing after the time asked for is read.
+    """Explain one prediction for one patient, from what was recorded up to the prediction time.
 
-    Beside the scores stand the baseline, how far they fail to add up, and whether the method passed the audit of this
-    bundle. An input that is absent is said to be so; that is a result, and the exit code is 0.
+    The scores come with the baseline, the completeness gap, and whether the method passed the audit of this bundle.
+    An absent input is reported as such; that is a result, and the exit code is 0.
     """
     time = time_of(at)
-    _refuse_words(modality, method, baseline, sensitivity, out_file)
-    from polyclinic.cli.explain.dispatch import Wish, explained
-    from polyclinic.cli.explain.target import InapplicableTask, question_of
+    _check_options(modality, method, baseline, sensitivity, out_file)
+    from polyclinic.cli.explain.dispatch import ExplanationRequest, explain_target
+    from polyclinic.cli.explain.target import InapplicableTask, target_of
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
-    question = question_of(loaded, opened, subject, time, task, output)
-    if isinstance(question, InapplicableTask):
-        _print_not_asked(subject, question, json)
+    target = target_of(loaded, opened, subject, time, task, output)
+    if isinstance(target, InapplicableTask):
+        _print_inapplicable(subject, target, json)
         return
-    told = explained(loaded, opened, question, Wish(modality, method, baseline, sensitivity))
-    drawn = out_file is not None and _draw(told, out_file)
+    request = ExplanationRequest(modality, method, baseline, sensitivity)
+    view = explain_target(loaded, opened, target, request)
+    drawn = out_file is not None and _draw(view, out_file)
     if json:
-        print_json(_as_json(question) | told.to_dict())
+        print_json(_as_json(target) | view.to_dict())
         return
-    for line in (*_headings(question, modality), *told.lines()):
+    for line in (*_headings(target, modality), *view.lines()):
         out.print(line)
     if drawn:
         out.print(f"→ {out_file}")
 
 
-def _refuse_words(
+def _check_options(
     modality: str, method: str | None, baseline: str | None, sensitivity: float | None, out_file: Path | None
 ) -> None:
-    """Refuse what cannot be, and options that would have no effect, before anything is loaded."""
+    """Refuse invalid options, and options without effect, before anything is loaded."""
     if modality not in METHODS:
         raise _wrong("--modality", f"unknown modality {modality!r}: choose from {', '.join(METHODS)}")
     if method is not None and method not in METHODS[modality]:
@@ -119,70 +120,70 @@ def _refuse_words(
     if baseline is not None and baseline not in BASELINES:
         raise _wrong("--baseline", f"unknown baseline {baseline!r}: choose from {', '.join(BASELINES)}")
     if baseline is not None and (modality == "all" or method not in (None, "integrated_gradients")):
-        raise _wrong("--baseline", "only integrated_gradients begin somewhere: leave it out")
+        raise _wrong("--baseline", "only integrated_gradients has a baseline: omit it")
     if sensitivity is not None and modality != "image":
-        raise _wrong("--sensitivity", "only pictures have regions: leave it out, or say --modality image")
+        raise _wrong("--sensitivity", "only images have regions: omit it, or give --modality image")
     if sensitivity is not None and not 0 <= sensitivity <= 1:
-        raise _wrong("--sensitivity", "give one from 0 (the peak alone) to 1 (all that speaks for the answer)")
+        raise _wrong("--sensitivity", "give a number from 0 (only the peak) to 1 (all positive scores)")
     if out_file is not None and (out_file.suffix not in PLOTS or out_file.is_dir()):
         raise _wrong("--out", f"name a file that ends in {', '.join(PLOTS)}")
     if out_file is not None and method == "counterfactual":
-        raise _wrong("--out", "counterfactual changes are a table, of which there is no plot: leave it out")
+        raise _wrong("--out", "counterfactual changes have no plot: omit it")
 
 
 def _wrong(option: str, message: str) -> typer.BadParameter:
     return typer.BadParameter(message, param_hint=option)
 
 
-def _print_not_asked(subject: int, question: "InapplicableTask", json: bool) -> None:
-    reason = f"the question is not asked of this patient: {question.reason}"
+def _print_inapplicable(subject: int, target: "InapplicableTask", json: bool) -> None:
+    reason = f"the task does not apply to this patient: {target.reason}"
     if json:
-        print_json({"subject_id": subject, "task": question.task, "prediction_time": None, "absent": reason})
+        print_json({"subject_id": subject, "task": target.task, "prediction_time": None, "absent": reason})
         return
-    out.print(f"patient {subject}, {question.task}", style="bold")
+    out.print(f"patient {subject}, {target.task}", style="bold")
     out.print(reason)
 
 
-def _headings(question: "Question", modality: str) -> list[Any]:
+def _headings(target: "ExplanationTarget", modality: str) -> list[Any]:
     from rich.text import Text
 
-    sample, asked = question.sample, question.task.describe().partition("?")
+    sample, (question, mark, _) = target.sample, target.task.describe().partition("?")
     return [
         Text(f"patient {sample.subject_id}, {sample.prediction_time:%Y-%m-%d %H:%M}", style="bold"),
-        Text(f"{question.task.name}: {asked[0]}{asked[1]}"),
-        Text(f"{question.output.name}: {question.said(question.answer)}; {_what(modality)}", style="bold"),
+        Text(f"{target.task.name}: {question}{mark}"),
+        Text(f"{target.output.name}: {target.format_answer(target.answer)}; {_contributions(modality)}", style="bold"),
     ]
 
 
-def _what(modality: str) -> str:
+def _contributions(modality: str) -> str:
     if modality == "all":
-        return "what each kind of input adds"
-    named = {"structured": "the structured record", "series": "measurements over time", "note": "the notes"}
-    return f"what speaks for and against it in {named.get(modality, 'the pictures')}"
+        return "contribution of each kind of input"
+    names = {"structured": "the structured record", "series": "measurements over time", "note": "the notes"}
+    return f"contributions of {names.get(modality, 'the images')}"
 
 
-def _as_json(question: "Question") -> dict[str, Any]:
-    sample = question.sample
+def _as_json(target: "ExplanationTarget") -> dict[str, Any]:
+    sample = target.sample
     return {
         "subject_id": sample.subject_id,
         "prediction_time": sample.prediction_time.isoformat(),
-        "task": question.task.name,
-        "output": question.output.name,
-        "answer": question.answer,
-        "unit": question.unit or None,
+        "task": target.task.name,
+        "output": target.output.name,
+        "answer": target.answer,
+        "unit": target.unit or None,
         "present": list(sample.present),
     }
 
 
-def _draw(told: "ExplanationView", path: Path) -> bool:
-    """Plot an explanation, with what it is of and how far to trust it; False where there is nothing to plot."""
+def _draw(view: "ExplanationView", path: Path) -> bool:
+    """Save the plot of an explanation with its captions; return False if there is nothing to plot."""
     import matplotlib as mpl
 
-    mpl.use("Agg")  # no window, whatever there is to show it
+    mpl.use("Agg")  # no window
     from polyclinic.cli.explain.figure_file import captioned, write
 
-    figure = told.draw()
-    if figure is None or told.trust is None or told.part is None:
+    figure = view.draw()
+    if figure is None or view.trust is None or view.part is None:
         return False
-    write(captioned(figure, told.question, told.trust, told.part.legend), path)
+    write(captioned(figure, view.target, view.trust, view.part.legend), path)
     return True

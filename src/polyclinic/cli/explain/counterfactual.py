@@ -1,4 +1,4 @@
-"""What would change the prediction of a classical model, printed and drawn."""
+"""View of counterfactual changes of classical models."""
 
 from __future__ import annotations
 
@@ -11,55 +11,55 @@ from matplotlib.figure import Figure
 from rich.console import RenderableType
 
 from polyclinic.cli.explain.formatting import table_of
-from polyclinic.cli.explain.shapley import known_features
-from polyclinic.cli.explain.target import Question
+from polyclinic.cli.explain.shapley import known_or_none
+from polyclinic.cli.explain.target import ExplanationTarget
 from polyclinic.explain.counterfactual import Counterfactual
 from polyclinic.explain.display.labels import label_of, unit_of, with_unit
 
 
 @dataclass(frozen=True)
 class CounterfactualPart:
-    """The smallest plausible changes of single measurements that would turn the call."""
+    """The smallest plausible changes of single measurements that cross the threshold."""
 
     found: Sequence[Counterfactual]
-    question: Question
+    target: ExplanationTarget
     threshold: float
 
     def lines(self) -> Iterator[RenderableType]:
-        """Give one row for each measurement, the smallest change first."""
-        called = "at or above" if self.question.answer >= self.threshold else "below"
+        """Yield a row per measurement, the smallest change first."""
+        side = "at or above" if self.target.answer >= self.threshold else "below"
         yield (
-            f"the answer is {self.question.said(self.question.answer)}, {called} the threshold of "
-            f"{self.question.said(self.threshold)}"
+            f"the prediction is {self.target.format_answer(self.target.answer)}, {side} the threshold of "
+            f"{self.target.format_answer(self.threshold)}"
         )
         if not self.found:
-            yield "no plausible change of a single measurement would turn the call"
+            yield "no plausible change of a single measurement crosses the threshold"
             return
-        numbers = ("hours before", "recorded", "would have to be", "change, SD", "answer then")
+        numbers = ("hours before", "recorded", "changed to", "change, SD", "prediction then")
         table = table_of(("measurement", *numbers), numbers)
-        for one in self.found:
-            unit = unit_of(one.code)
+        for change in self.found:
+            unit = unit_of(change.code)
             table.add_row(
-                label_of(one.code),
-                "static" if np.isnan(one.hours) else f"{one.hours:.1f}",
-                with_unit(one.recorded, unit),
-                with_unit(one.changed, unit),
-                f"{one.size:.2f}",
-                self.question.said(one.changed_answer),
+                label_of(change.code),
+                "static" if np.isnan(change.hours) else f"{change.hours:.1f}",
+                with_unit(change.recorded, unit),
+                with_unit(change.changed, unit),
+                f"{change.size:.2f}",
+                self.target.format_answer(change.changed_answer),
             )
         yield table
-        yield "what the model would say of another patient; not that to change the number would change the outcome"
+        yield "predictions for another patient; changing the measurement need not change the outcome"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give every change."""
-        changes = [asdict(one) | {"hours": known_features(one.hours)} for one in self.found]
-        for one in changes:
-            del one["output"]
+        """Return every change."""
+        changes = [asdict(change) | {"hours": known_or_none(change.hours)} for change in self.found]
+        for change in changes:
+            del change["output"]
         return {"threshold": self.threshold, "counterfactuals": changes}
 
     def draw(self) -> Figure:
-        """Refuse."""
-        raise ValueError("counterfactual changes are a table, of which there is no plot: leave --out away")
+        """Raise ValueError: there is no plot."""
+        raise ValueError("counterfactual changes have no plot: omit --out")
 
     @property
     def legend(self) -> str:

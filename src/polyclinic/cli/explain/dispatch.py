@@ -1,4 +1,4 @@
-"""The methods by which `polyclinic explain` answers, each for the kinds of input that it suits."""
+"""Choice of method and view for `polyclinic explain`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from polyclinic.cli.explain.reliability import Trust, audited
 from polyclinic.cli.explain.series import SeriesPart
 from polyclinic.cli.explain.shapley import MembersPart, ModalitiesPart
 from polyclinic.cli.explain.structured import StructuredPart
-from polyclinic.cli.explain.target import Question
+from polyclinic.cli.explain.target import ExplanationTarget
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.counterfactual import counterfactuals, plausible_ranges
@@ -36,8 +36,8 @@ from polyclinic.models.bundle.bundle import Bundle
 ALL, SHAPLEY, COUNTERFACTUAL = "all", "shapley", "counterfactual"
 
 
-class Wish(NamedTuple):
-    """What is to be explained, and how; None: as is best."""
+class ExplanationRequest(NamedTuple):
+    """What to explain, and how; None: the default."""
 
     modality: str
     method: str | None = None
@@ -47,16 +47,16 @@ class Wish(NamedTuple):
 
 @dataclass(frozen=True)
 class ExplanationView:
-    """One explanation: a part to show, and how far to trust it; or why there is none."""
+    """One explanation with its reliability, or why there is none."""
 
-    question: Question
+    target: ExplanationTarget
     modality: str
     trust: Trust | None = None
     part: Part | None = None
     absent: str = ""
 
     def lines(self) -> Iterator[RenderableType]:
-        """Give it for people."""
+        """Yield tables and lines of text."""
         if self.part is None or self.trust is None:
             yield f"absent: {self.absent}"
             return
@@ -64,63 +64,72 @@ class ExplanationView:
         yield from self.trust.lines()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give JSON values."""
+        """Return JSON values."""
         part = None if self.part is None else self.part.to_dict()
         trust = {"method": None} if self.trust is None else self.trust.to_dict()
         return trust | {"absent": self.absent or None, self.modality: part}
 
     def draw(self) -> Figure | None:
-        """Plot it; None where there is nothing to show."""
+        """Return a plot, or None if there is nothing to show."""
         return None if self.part is None else self.part.draw()
 
 
-def explained(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish) -> ExplanationView:
-    """Explain one answer in one kind of input.
+def explain_target(
+    bundle: Bundle, cohort: Cohort, target: ExplanationTarget, request: ExplanationRequest
+) -> ExplanationView:
+    """Explain one prediction for one kind of input.
 
     Raises:
+<<<<<<< HEAD
         ExplanationError: the bundle does not read such input, or the method suits neither it nor the model.
         ImageError: a picture is missing or damaged.
+=======
+        ExplanationError: the bundle does not read this input, or the method does not suit it or the model.
+        PictureError: an image is missing or damaged.
+>>>>>>> ac022f2 (Describe command line, pages and their tests in plain terms)
     """
-    if wish.modality not in (ALL, *bundle.inputs):
-        raise ExplanationError(f"the bundle reads no {wish.modality}: choose from {', '.join((ALL, *bundle.inputs))}")
-    present = question.sample.present
-    if wish.modality not in present and not (wish.modality == ALL and present):
-        what = "nothing that the bundle reads" if wish.modality == ALL else f"no {wish.modality}"
+    if request.modality not in (ALL, *bundle.inputs):
+        raise ExplanationError(
+            f"the bundle reads no {request.modality}: choose from {', '.join((ALL, *bundle.inputs))}"
+        )
+    present = target.sample.present
+    if request.modality not in present and not (request.modality == ALL and present):
+        missing = "nothing that the bundle reads" if request.modality == ALL else f"no {request.modality}"
         there = f"; there are {', '.join(present)}" if present else ""
-        return ExplanationView(question, wish.modality, absent=f"{what} was recorded by then{there}")
-    method = wish.method or _best(bundle, wish)
+        return ExplanationView(target, request.modality, absent=f"{missing} was recorded by then{there}")
+    method = request.method or _default_method(bundle, request)
     if method == SHAPLEY:
-        return _modalities(bundle, question) if wish.modality == ALL else _members(bundle, question)
+        return _modalities(bundle, target) if request.modality == ALL else _members(bundle, target)
     if method == COUNTERFACTUAL:
-        return _counterfactual(bundle, cohort, question, wish.modality)
-    found = _attribution(bundle, cohort, question, wish, method)
-    scale = question.scale if method == METHOD else "share"
+        return _counterfactual(bundle, cohort, target, request.modality)
+    found = _attribution(bundle, cohort, target, request, method)
+    scale = target.scale if method == METHOD else "share"
     return ExplanationView(
-        question, wish.modality, Trust.of(bundle, found), _part(bundle, question, found, wish, scale)
+        target, request.modality, Trust.of(bundle, found), _part(bundle, target, found, request, scale)
     )
 
 
-def _best(bundle: Bundle, wish: Wish) -> str:
-    """Choose integrated gradients; of pictures the method that the dial was chosen for; without a network, others."""
-    if wish.baseline is not None:
+def _default_method(bundle: Bundle, request: ExplanationRequest) -> str:
+    """Return the default method: integrated gradients; that of the audit for images; Shapley without a network."""
+    if request.baseline is not None:
         return METHOD
-    if wish.modality == ALL or (wish.modality == "structured" and not bundle.ensemble.networks):
+    if request.modality == ALL or (request.modality == "structured" and not bundle.ensemble.networks):
         return SHAPLEY
-    operating_point = stored_operating_point(bundle) if wish.modality == "image" else None
+    operating_point = stored_operating_point(bundle) if request.modality == "image" else None
     return METHOD if operating_point is None else operating_point.method
 
 
-def _attribution(bundle: Bundle, cohort: Cohort, question: Question, wish: Wish, method: str) -> Attribution:
+def _attribution(
+    bundle: Bundle, cohort: Cohort, target: ExplanationTarget, request: ExplanationRequest, method: str
+) -> Attribution:
     options: dict[str, Any] = {}
-    if method == METHOD and wish.baseline is not None:
-        options["baseline"] = _baseline(bundle, cohort, wish.baseline)
+    if method == METHOD and request.baseline is not None:
+        options["baseline"] = _baseline(bundle, cohort, request.baseline)
     elif method == ROLLOUT:
-        options["modality"] = wish.modality
+        options["modality"] = request.modality
     elif EXPLAINERS.get(method, saliency_map) is saliency_map:
         options["method"] = method
-    return EXPLAINERS.get(method, saliency_map)(
-        bundle, question.sample, question.task.name, question.output.name, **options
-    )
+    return EXPLAINERS.get(method, saliency_map)(bundle, target.sample, target.task.name, target.output.name, **options)
 
 
 def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:
@@ -128,52 +137,54 @@ def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:
         return Baseline(name, training_means(bundle, cohort) if name == "mean" else None)  # type: ignore[arg-type]
     usual = usual_of(bundle.reference)
     if usual.name != "usual":
-        raise ExplanationError("the bundle knows no usual input: choose another baseline, or train it again")
+        raise ExplanationError("the bundle has no usual input: choose another baseline, or train it again")
     return usual
 
 
-def _part(bundle: Bundle, question: Question, found: Attribution, wish: Wish, scale: str) -> Part:
-    if wish.modality == "image":
+def _part(
+    bundle: Bundle, target: ExplanationTarget, found: Attribution, request: ExplanationRequest, scale: str
+) -> Part:
+    if request.modality == "image":
         operating_point = stored_operating_point(bundle) if audited(bundle, found) else None
-        setting = Setting.of(operating_point, found.method, wish.sensitivity)
+        setting = Setting.of(operating_point, found.method, request.sensitivity)
         adds = scale if found.completeness else ""
-        return ImagePart.of(question.sample, found.pictures, setting, adds)
-    if wish.modality == "structured":
+        return ImagePart.of(target.sample, found.pictures, setting, adds)
+    if request.modality == "structured":
         return StructuredPart(found["structured"], scale)
-    if wish.modality == "series":
+    if request.modality == "series":
         return SeriesPart(found["series"], scale)
     featurizer = bundle.features.featurizers["note"]
     assert isinstance(featurizer, NoteFeaturizer)
-    (layout,) = featurizer.layouts(question.sample.known, question.sample.frame)
+    (layout,) = featurizer.layouts(target.sample.known, target.sample.frame)
     return NotePart(found["note"], layout.notes, scale)
 
 
-def _modalities(bundle: Bundle, question: Question) -> ExplanationView:
-    found = modality_shapley(bundle, question.sample, question.task.name, question.output.name)
+def _modalities(bundle: Bundle, target: ExplanationTarget) -> ExplanationView:
+    found = modality_shapley(bundle, target.sample, target.task.name, target.output.name)
     trust = Trust(SHAPLEY, residual=found.answer.residual, exact=True)
-    return ExplanationView(question, ALL, trust, ModalitiesPart(found, question))
+    return ExplanationView(target, ALL, trust, ModalitiesPart(found, target))
 
 
-def _members(bundle: Bundle, question: Question) -> ExplanationView:
-    """Ask every classical model that reads structured features and can answer."""
-    task, output, sample = question.task.name, question.output.name, question.sample
+def _members(bundle: Bundle, target: ExplanationTarget) -> ExplanationView:
+    """Explain every classical model that reads structured features."""
+    task, output, sample = target.task.name, target.output.name, target.sample
     members = bundle.ensemble.tasks[task].members
-    asked = {name: one for name, one in members.items() if "structured" in one.design.modalities}
-    if not asked:
+    names = [name for name, member in members.items() if "structured" in member.design.modalities]
+    if not names:
         raise ExplanationError(f"{task} has no classical model of structured features: use {METHOD}")
     featurizer = bundle.features.featurizers["structured"]
     assert isinstance(featurizer, StructuredFeaturizer)
     code_of = {column.name: column.code for column in featurizer.layout.columns}
-    found = [explain_member(bundle, sample, task, name, output) for name in asked]
-    rules = rule_path(bundle, sample, task, output) if TREE in asked else None
-    trust = Trust(SHAPLEY, residual=max(abs(one.residual) for one in found), exact=True)
-    return ExplanationView(question, "structured", trust, MembersPart(found, code_of, rules))
+    found = [explain_member(bundle, sample, task, name, output) for name in names]
+    rules = rule_path(bundle, sample, task, output) if TREE in names else None
+    trust = Trust(SHAPLEY, residual=max(abs(attribution.residual) for attribution in found), exact=True)
+    return ExplanationView(target, "structured", trust, MembersPart(found, code_of, rules))
 
 
-def _counterfactual(bundle: Bundle, cohort: Cohort, question: Question, modality: str) -> ExplanationView:
-    task, output = question.task.name, question.output
+def _counterfactual(bundle: Bundle, cohort: Cohort, target: ExplanationTarget, modality: str) -> ExplanationView:
+    task, output = target.task.name, target.output
     ranges = plausible_ranges(bundle, cohort)
-    found = counterfactuals(bundle, question.sample, task, ranges, output.name)
+    found = counterfactuals(bundle, target.sample, task, ranges, output.name)
     threshold = float(bundle.ensemble.tasks[task].thresholds[output.place])
     trust = Trust(COUNTERFACTUAL, exact=True)
-    return ExplanationView(question, modality, trust, CounterfactualPart(found, question, threshold))
+    return ExplanationView(target, modality, trust, CounterfactualPart(found, target, threshold))

@@ -1,4 +1,4 @@
-"""Plots as files: what they are of stands above, and beneath how far to trust them."""
+"""Plots as files, with a caption of the target above and of the reliability below."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from polyclinic.cli.explain.reliability import Trust
-from polyclinic.cli.explain.target import Question
+from polyclinic.cli.explain.target import ExplanationTarget
 from polyclinic.evaluation.report.plot_style import INK, MUTED, RC
 from polyclinic.explain.display.summaries import FOR
 from polyclinic.files import replacing
 
 GAP, LINE = 0.14, 0.2
-"""Inches between the plot and what is written around it, and of one line of that."""
+"""Inches between the plot and its captions, and of a line of text."""
 
 
-def captioned(figure: Figure, question: Question, trust: Trust, legend: str) -> Figure:
-    """Write what is explained above a figure; beneath it what its marks mean, and the method, its gap and its audit."""
-    sample, height = question.sample, figure.get_size_inches()[1]
-    above = f"{question.task.name}, {question.output.name}: {question.said(question.answer)}"
+def captioned(figure: Figure, target: ExplanationTarget, trust: Trust, legend: str) -> Figure:
+    """Add captions: the target above; below it the legend, and the method with its gap and audit."""
+    sample, height = target.sample, figure.get_size_inches()[1]
+    above = f"{target.task.name}, {target.output.name}: {target.format_answer(target.answer)}"
     of = f"patient {sample.subject_id}, {sample.prediction_time:%Y-%m-%d %H:%M}"
     with mpl.rc_context(RC):
         figure.text(0.01, 1 + (GAP + LINE) / height, above, fontsize=12, fontweight="bold", color=INK, va="bottom")
@@ -33,7 +33,7 @@ def captioned(figure: Figure, question: Question, trust: Trust, legend: str) -> 
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Write a figure with all that stands around it, in the format of the file's suffix, and forget it."""
+    """Save a figure with its captions, in the format of the file's suffix, and close it."""
     from matplotlib import pyplot
 
     with replacing(path) as temporary, mpl.rc_context(RC):

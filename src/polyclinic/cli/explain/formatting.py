@@ -1,4 +1,4 @@
-"""How scores look in a terminal: what speaks for an output and what speaks against it differ without colour, too."""
+"""Scores in a terminal; positive and negative ones differ in more than colour."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from polyclinic.explain.display.summaries import AGAINST, FOR
 
 WARNING = "bold yellow"
 HALF = 10
-"""Cells of a bar on either side of its axis, unless a table has less room."""
+"""Default cells of a bar on either side of its axis."""
 FULL, PART, SHADE = "█", "▌", "░"
 BARS = "orange: for; blue, hatched: against"
-"""What the marks of a plot of bars mean."""
+"""Legend of bar plots."""
 
 
 class Part(Protocol):
-    """What is shown of one kind of input, by one method."""
+    """View of one kind of input, explained by one method."""
 
     def lines(self) -> Iterable[RenderableType]:
-        """Give tables and lines for people."""
+        """Yield tables and lines of text."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """Give everything as JSON values."""
+        """Return everything as JSON values."""
         ...
 
     def draw(self) -> Figure:
-        """Plot it; raises ValueError where there is nothing to plot."""
+        """Return a plot; raise ValueError if there is none."""
         ...
 
     @property
     def legend(self) -> str:
-        """What the marks of the plot mean."""
+        """Legend of the plot."""
         ...
 
 
 def colour_of(score: float) -> str:
-    """Give the colour of a score; none of 0."""
+    """Return the colour of a score; empty for 0."""
     return "" if score == 0 else FOR if score > 0 else AGAINST
 
 
 def bar(score: float, largest: float, half: int = HALF) -> Text:
-    """Draw a score as a bar of at most `half` cells: solid and to the right for, shaded and to the left against."""
+    """Draw a score as a bar of at most `half` cells: positive solid to the right, negative shaded to the left."""
     halves = round(2 * half * min(abs(score) / largest, 1)) if largest else 0
     if score < 0:
         left, right = SHADE * -(-halves // 2), ""
@@ -57,7 +57,7 @@ def bar(score: float, largest: float, half: int = HALF) -> Text:
 
 
 def table_of(columns: Sequence[str], numbers: Iterable[str] = ()) -> Table:
-    """Make a table, whose columns `numbers` stand to the right."""
+    """Return an empty table, with the columns `numbers` right-aligned."""
     table = Table()
     right = set(numbers)
     for column in columns:
@@ -65,6 +65,6 @@ def table_of(columns: Sequence[str], numbers: Iterable[str] = ()) -> Table:
     return table
 
 
-def more(shown: int, whole: int) -> str:
-    """Say how many are left out."""
-    return f"and {whole - shown:,} more, in --json" if whole > shown else ""
+def more(shown: int, total: int) -> str:
+    """Describe how many are left out; empty if none."""
+    return f"and {total - shown:,} more, in --json" if total > shown else ""

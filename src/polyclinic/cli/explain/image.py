@@ -1,4 +1,4 @@
-"""Pictures: which regions of each speak for the answer, in pixels of the picture and in millimetres."""
+"""View of images: regions of positive scores, in pixels of the image and in millimetres."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ from polyclinic.explain.sample import Sample
 MOST = 8
 PLANES = {
     "patient": "in the patient, or calibrated",
-    "detector": "in the plane of the detector; lengths in the patient are smaller, by the magnification",
+    "detector": "in the plane of the detector; the magnification makes lengths in the patient smaller",
 }
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Of the dial from a map to its regions, and where it comes from."""
+    """Sensitivity and smoothing that turn a map into regions, and their origin."""
 
     sensitivity: float
-    smoothing: float  # of the map, as a share of its side; 0: none
+    smoothing: float  # as a share of the map's side; 0: none
     reason: str
 
     @classmethod
-    def of(cls, operating_point: OperatingPoint | None, method: str, asked: float | None) -> Setting:
-        """Give what was asked for, or what the audit chose, if it chose for this method."""
+    def of(cls, operating_point: OperatingPoint | None, method: str, requested: float | None) -> Setting:
+        """Return the requested sensitivity, or the one an audit chose for this method."""
         chosen = operating_point is not None and operating_point.method == method
         smoothing = operating_point.smoothing if operating_point is not None and chosen else 0.0
-        if asked is not None:
-            return cls(asked, smoothing, "as asked for")
+        if requested is not None:
+            return cls(requested, smoothing, "as requested")
         if operating_point is None:
-            return cls(START, 0.0, "the middle; no audit has chosen one for this bundle")
+            return cls(START, 0.0, "default; no audit has chosen one for this bundle")
         if not chosen:
-            return cls(START, 0.0, f"the middle; the audit chose one for {operating_point.method} alone")
+            return cls(START, 0.0, f"default; the audit chose one for {operating_point.method} only")
         found = f"finds {operating_point.recall} of the lesions there, "
-        found += f"with {operating_point.false_regions} false regions per picture"
+        found += f"with {operating_point.false_regions} false regions per image"
         return cls(
             operating_point.sensitivity, smoothing, f"chosen by the audit on {operating_point.chosen_on}: {found}"
         )
@@ -60,116 +60,116 @@ class Setting:
 
 @dataclass(frozen=True)
 class LocalisedImage:
-    """One picture with its map, and the regions found in it."""
+    """One image with its map and regions."""
 
-    found: PictureAttribution  # as shown: smoothed where the setting says so
-    score: float  # of the whole picture
+    attribution: PictureAttribution  # smoothed by the setting
+    score: float  # of the whole image
     spacing: PixelSpacing | None
     regions: tuple[Region, ...]
-    film: bytes  # content of the picture's file
+    content: bytes  # of the image's file
 
     @classmethod
-    def of(cls, sample: Sample, found: PictureAttribution, setting: Setting) -> LocalisedImage:
+    def of(cls, sample: Sample, picture: PictureAttribution, setting: Setting) -> LocalisedImage:
         """Find the regions."""
-        shown = blurred(found, setting.smoothing) if setting.smoothing else found
-        spacing = spacing_of(sample, found.blob)
+        shown = blurred(picture, setting.smoothing) if setting.smoothing else picture
+        spacing = spacing_of(sample, picture.blob)
         steps = None if spacing is None else (spacing.mm, spacing.mm)
-        placed = (region_in_picture(one, found.canvas, steps) for one in localise(shown.scores, setting.sensitivity))
-        regions = tuple(one for one in placed if one is not None)
-        film = sample.blobs(found.blob).read_bytes()
-        return cls(shown, found.total, spacing, regions, film)
+        found = localise(shown.scores, setting.sensitivity)
+        placed = (region_in_picture(region, picture.canvas, steps) for region in found)
+        regions = tuple(region for region in placed if region is not None)
+        return cls(shown, picture.total, spacing, regions, sample.blobs(picture.blob).read_bytes())
 
 
 @dataclass(frozen=True)
 class ImagePart:
-    """The pictures of a sample, each with its own map."""
+    """The images of a sample, each with its own map."""
 
-    pictures: Sequence[LocalisedImage]
+    images: Sequence[LocalisedImage]
     setting: Setting
-    scale: str  # of the scores; empty where they are shares
+    scale: str  # of the scores; empty if they are shares
 
     @classmethod
-    def of(cls, sample: Sample, found: Sequence[PictureAttribution], setting: Setting, scale: str) -> ImagePart:
-        """Find the regions of each picture."""
-        return cls([LocalisedImage.of(sample, one, setting) for one in found], setting, scale)
+    def of(cls, sample: Sample, pictures: Sequence[PictureAttribution], setting: Setting, scale: str) -> ImagePart:
+        """Find the regions of each image."""
+        return cls([LocalisedImage.of(sample, picture, setting) for picture in pictures], setting, scale)
 
     def lines(self) -> Iterator[RenderableType]:
-        """Give a table of regions for each picture."""
+        """Yield a table of regions per image."""
         blurred = (
             f", on maps smoothed by {percent(self.setting.smoothing)} of their side" if self.setting.smoothing else ""
         )
         yield f"sensitivity {self.setting.sensitivity:g}{blurred}: {self.setting.reason}"
-        for place, one in enumerate(self.pictures, 1):
+        for place, image in enumerate(self.images, 1):
             yield Text()
-            yield from self._picture(place, one)
+            yield from self._image(place, image)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give every region of each picture, its mask included."""
+        """Return every region of each image, with its mask."""
         return {
             "sensitivity": self.setting.sensitivity,
             "sensitivity_is": self.setting.reason,
             "smoothing": self.setting.smoothing,
             "pictures": [
                 {
-                    "blob": one.found.blob,
-                    "view": one.found.view,
-                    "width": one.found.canvas.width,
-                    "height": one.found.canvas.height,
-                    "spacing": one.spacing._asdict() if one.spacing else None,
-                    "score": one.score,
-                    "regions": [region.to_dict() for region in one.regions],
+                    "blob": image.attribution.blob,
+                    "view": image.attribution.view,
+                    "width": image.attribution.canvas.width,
+                    "height": image.attribution.canvas.height,
+                    "spacing": image.spacing._asdict() if image.spacing else None,
+                    "score": image.score,
+                    "regions": [region.to_dict() for region in image.regions],
                 }
-                for one in self.pictures
+                for image in self.images
             ],
         }
 
     def draw(self) -> Figure:
-        """Draw each picture with its map and circles, side by side."""
+        """Draw the images side by side, with maps and circles."""
         from matplotlib import pyplot
 
-        ratios = [one.found.canvas.width / one.found.canvas.height for one in self.pictures]
+        ratios = [image.attribution.canvas.width / image.attribution.canvas.height for image in self.images]
         with styled():
             figure, axes = pyplot.subplots(
                 1, len(ratios), figsize=(5 * sum(ratios), 5.3), width_ratios=ratios, squeeze=False
             )
-        for one, place in zip(self.pictures, axes[0], strict=True):
+        for image, place in zip(self.images, axes[0], strict=True):
             sensitivity = self.setting.sensitivity
-            plots.heat_map(one.found, one.regions[:MOST], one.film, sensitivity=sensitivity, axes=place)
+            plots.heat_map(image.attribution, image.regions[:MOST], image.content, sensitivity=sensitivity, axes=place)
         return figure
 
     @property
     def legend(self) -> str:
-        """What the marks of the plot mean."""
+        """Legend of the plot."""
         return f"amber: for; blue: against; circles: regions at sensitivity {self.setting.sensitivity:g}"
 
-    def _picture(self, place: int, one: LocalisedImage) -> Iterator[RenderableType]:
-        canvas = one.found.canvas
+    def _image(self, place: int, image: LocalisedImage) -> Iterator[RenderableType]:
+        canvas = image.attribution.canvas
         yield Text.assemble(
-            (f"picture {place} of {len(self.pictures)}, {one.found.view.replace('//', ' ')}", "bold"),
-            f": {canvas.width} × {canvas.height} pixels{self._adds(one)}",
+            (f"image {place} of {len(self.images)}, {image.attribution.view.replace('//', ' ')}", "bold"),
+            f": {canvas.width} × {canvas.height} pixels{self._adds(image)}",
         )
-        if one.spacing is not None:
-            yield f"one pixel is {one.spacing.mm:.3g} mm {PLANES[one.spacing.measured]}"
+        if image.spacing is not None:
+            yield f"one pixel is {image.spacing.mm:.3g} mm {PLANES[image.spacing.measured]}"
         else:
-            yield "millimetres are not known: no spacing is recorded with the picture"
-        if not one.regions:
-            yield "no region speaks for it"
+            yield "millimetres are not known: no spacing is recorded with the image"
+        if not image.regions:
+            yield "no region of positive scores"
             return
         numbers = (
             "x, y, radius (px)",
-            *(["x, y, radius (mm)"] if one.spacing else []),
+            *(["x, y, radius (mm)"] if image.spacing else []),
             "peak",
-            "share of what speaks for it",
+            "share of positive scores",
         )
         table = table_of(("", "where", *numbers), ("", *numbers))
-        for rank, region in enumerate(one.regions[:MOST], 1):
+        for rank, region in enumerate(image.regions[:MOST], 1):
             circles = [region.circle, *([region.circle_mm] if region.circle_mm else [])]
-            told = [f"{x:.0f}, {y:.0f}, {radius:.0f}" for x, y, radius in (circle.xyr for circle in circles)]
+            cells = [f"{x:.0f}, {y:.0f}, {radius:.0f}" for x, y, radius in (circle.xyr for circle in circles)]
             strength, share = percent(region.strength), percent(region.share, 1)
-            table.add_row(str(rank), ninth_of(region, canvas), *told, strength, share)
+            table.add_row(str(rank), ninth_of(region, canvas), *cells, strength, share)
         yield table
-        if left := more(MOST, len(one.regions)):
-            yield left
+        if rest := more(MOST, len(image.regions)):
+            yield rest
 
-    def _adds(self, one: LocalisedImage) -> str:
-        return f", adds {signed(one.score)} {self.scale}" if self.scale else ""
+    def _adds(self, image: LocalisedImage) -> str:
+        return f", adds {signed(image.score)} {self.scale}" if self.scale else ""

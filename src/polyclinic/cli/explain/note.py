@@ -1,4 +1,4 @@
-"""Notes: their text with its words marked, and what sections and negations add."""
+"""View of notes: text with marked words, and contributions of sections and negations."""
 
 from __future__ import annotations
 
@@ -19,71 +19,74 @@ from polyclinic.explain.display.summaries import levels, weightiest
 from polyclinic.features.note.layout import Note
 
 STRONG = 3
-"""The level from which a word is marked twice."""
-LEGEND = "*for* **strongly for** [against] [[strongly against]] ¬negation (slanted: what it denies)"
+"""Level from which a word is marked twice."""
+LEGEND = "*for* **strongly for** [against] [[strongly against]] ¬negation (italic: negated)"
 
 
 @dataclass(frozen=True)
 class NotePart:
-    """Notes, with the scores of their words, or of whole sentences."""
+    """Notes with the scores of their words, or of whole sentences."""
 
     found: NoteAttribution
     notes: Sequence[Note]  # as the attribution numbers them
     scale: str  # of the scores
 
     def lines(self) -> Iterator[RenderableType]:
-        """Give the notes with their words marked, the totals of sections, the weightiest words, and negations."""
+        """Yield the marked notes, the totals of sections, the largest words, and negations."""
         if self.found.sentences:
             yield from self._sentences()
         else:
             yield f"marks: {LEGEND}"
             yield from self._texts()
         yield self._sections()
-        yield from self._weightiest()
+        yield from self._largest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give notes, words or sentences with their places, and sections."""
+        """Return notes, words or sentences with their positions, and sections."""
         return {
             "score": self.found.total,
-            "notes": [one._asdict() for one in self.notes],
+            "notes": [note._asdict() for note in self.notes],
             "words": [word._asdict() | {"negates": word.negates} for word in self.found.words],
-            "sentences": [one._asdict() for one in self.found.sentences],
-            "sections": [one._asdict() for one in self.found.by_section],
+            "sentences": [sentence._asdict() for sentence in self.found.sentences],
+            "sections": [section._asdict() for section in self.found.by_section],
             "marks": self.found.marks,
         }
 
     def draw(self) -> Figure:
-        """Write the notes with their words underlined."""
+        """Draw the notes with words underlined."""
         if self.found.sentences:
-            raise ValueError("whole sentences are not drawn: leave --out away, or use integrated_gradients")
+            raise ValueError("whole sentences are not drawn: omit --out, or use integrated_gradients")
         return plots.words(self.found, self.notes).figure  # type: ignore[return-value]
 
     @property
     def legend(self) -> str:
-        """What the marks of the plot mean."""
-        return "underlined: for; dashed: against; the thicker, the more; boxed: a negation; slanted: denied"
+        """Legend of the plot."""
+        return "underlined: for; dashed: against; thicker: more; boxed: negation; italic: negated"
 
     def _texts(self) -> Iterator[Text]:
         marked = list(zip(self.found.words, levels(self.found), strict=True))
         for number in sorted({word.note for word, _ in marked}):
-            own = sorted((one for one in marked if one[0].note == number), key=lambda one: one[0].start)
-            text, done = self.notes[number].text, 0
+            own = sorted((pair for pair in marked if pair[0].note == number), key=lambda pair: pair[0].start)
+            text, end = self.notes[number].text, 0
             line = Text.assemble((f"{label_of(self.notes[number].section)}: ", "bold"))
             for word, level in own:
-                line.append(text[done : word.start])
+                line.append(text[end : word.start])
                 line.append(_marked(word, level), style=f"{_style(level)}{' italic' * word.denied}".strip())
-                done = word.end
-            yield line.append(text[done:])
+                end = word.end
+            yield line.append(text[end:])
 
     def _sentences(self) -> Iterator[RenderableType]:
         table = table_of(("sentence", "section", "share", ""), ("share",))
-        largest = max(one.score for one in self.found.sentences)
-        for one in self.found.sentences:
-            table.add_row(one.text, label_of(one.section), percent_of(one.score), bar(one.score, largest))
+        largest = max(sentence.score for sentence in self.found.sentences)
+        for sentence in self.found.sentences:
+            share = sentence.score
+            table.add_row(sentence.text, label_of(sentence.section), percent_of(share), bar(share, largest))
         yield table
 
     def _sections(self) -> RenderableType:
-        rows: list[tuple[str, float]] = [(label_of(one.section), one.score) for one in self.found.by_section]
+        rows: list[tuple[str, float]] = [
+            (label_of(section.section), section.score) for section in self.found.by_section
+        ]
         if self.found.marks:
             rows.append(("punctuation, ends of sentences", self.found.marks))
         write = percent_of if self.found.sentences else writer(score for _, score in rows)
@@ -92,25 +95,25 @@ class NotePart:
         for name, score in rows:
             table.add_row(name, write(score), bar(score, largest))
         table.add_section()
-        table.add_row("all of them", write(self.found.total))
+        table.add_row("total", write(self.found.total))
         return table
 
-    def _weightiest(self) -> Iterator[str]:
+    def _largest(self) -> Iterator[str]:
         pro, contra = weightiest(self.found)
         cues = self.found.negations
-        write = writer(one.score for told in (pro, contra, cues) for one in told)
-        for what, told in (("for", pro), ("against", contra)):
-            if told:
-                times = [f" (×{one.times})" if one.times > 1 else "" for one in told]
-                named = [f"{one.word} {write(one.score)}{often}" for one, often in zip(told, times, strict=True)]
-                yield f"weightiest words {what}: {', '.join(named)}"
+        write = writer(word.score for words in (pro, contra, cues) for word in words)
+        for side, words in (("for", pro), ("against", contra)):
+            if words:
+                times = [f" (×{word.times})" if word.times > 1 else "" for word in words]
+                scores = [f"{word.word} {write(word.score)}{often}" for word, often in zip(words, times, strict=True)]
+                yield f"largest words {side}: {', '.join(scores)}"
         if self.found.words:
-            told_cues = [f"{one.text.lower()} {write(one.score)} ({label_of(one.section)})" for one in cues]
-            yield f"cues of negation: {', '.join(told_cues) or 'none'}"
+            negations = [f"{cue.text.lower()} {write(cue.score)} ({label_of(cue.section)})" for cue in cues]
+            yield f"negations: {', '.join(negations) or 'none'}"
 
 
 def percent_of(share: float) -> str:
-    """Write a share."""
+    """Format a share in per cent."""
     return percent(share, 1)
 
 

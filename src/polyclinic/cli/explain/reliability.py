@@ -1,4 +1,4 @@
-"""How far an explanation is to be trusted: where it began, whether it adds up, whether its method passed the audit."""
+"""Reliability of an explanation: its baseline, completeness, and the audit of its method."""
 
 from __future__ import annotations
 
@@ -18,67 +18,68 @@ from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.methods.unit_scores import METHODS
 from polyclinic.models.bundle.bundle import Bundle
 
-STARTS = {
-    "zero": "black pictures, words without meaning, numbers at the training median",
-    "usual": "the usual picture of development, words said as often as usual, numbers at the training median",
-    "blurred": "blurred pictures, words without meaning, numbers at the training median",
-    "mean": "the mean picture, word and numbers of training",
+BASELINES = {
+    "zero": "black images, zero word vectors, numbers at the training median",
+    "usual": "the usual development image, words at their usual frequency, numbers at the training median",
+    "blurred": "blurred images, zero word vectors, numbers at the training median",
+    "mean": "the mean image, word and numbers of training",
 }
-EXACT = "it asks the models themselves, and needs no check of random weights"
+EXACT = "it is computed from predictions alone and needs no check with random weights"
 
 
-def audited(bundle: Bundle, found: Attribution) -> bool:
-    """Tell whether an audit's figures are about such an attribution: it measures the baseline that is shown alone."""
-    return found.baseline in (None, usual_of(bundle.reference).name)
+def audited(bundle: Bundle, attribution: Attribution) -> bool:
+    """Return whether an audit covers the attribution: only the default baseline is audited."""
+    return attribution.baseline in (None, usual_of(bundle.reference).name)
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What stands beside every explanation."""
+    """Reliability of one explanation."""
 
     method: str
-    baseline: str | None = None  # None: the method has none
+    baseline: str | None = None  # None: not used
     completeness: Completeness | None = None  # of integrated gradients
-    residual: float | None = None  # of exact values: their rounding error
-    verdict: Verdict | None = None  # of the audit beside the bundle; None: there is none of this method
+    residual: float | None = None  # rounding error of exact values
+    verdict: Verdict | None = None  # of the bundle's audit; None: not audited
     exact: bool = False
 
     @classmethod
-    def of(cls, bundle: Bundle, found: Attribution) -> Trust:
-        """Read it off an attribution, and off the audit beside the bundle."""
-        verdict = stored_verdicts(bundle).get(found.method) if audited(bundle, found) else None
-        return cls(found.method, found.baseline, found.completeness, None, verdict)
+    def of(cls, bundle: Bundle, attribution: Attribution) -> Trust:
+        """Return the reliability of an attribution, with the verdict of the bundle's audit."""
+        method = attribution.method
+        verdict = stored_verdicts(bundle).get(method) if audited(bundle, attribution) else None
+        return cls(method, attribution.baseline, attribution.completeness, None, verdict)
 
     @property
     def gap(self) -> float | None:
-        """The completeness gap; None where it cannot be told."""
+        """Completeness gap; None if unknown."""
         gap = self.completeness.gap if self.completeness else None
         return gap if gap is not None and isfinite(gap) else None
 
     @property
     def failed(self) -> bool:
-        """Whether the method failed the check of random weights."""
+        """Whether the method failed the check with random weights."""
         return self.verdict is not None and not self.verdict.passed
 
     @property
     def checked(self) -> str:
-        """What the audit says of the method, in a few words."""
+        """Result of the audit, in a few words."""
         if self.verdict is None:
             return "not audited"
         return "passed the audit's sanity check" if self.verdict.passed else "FAILED the audit's sanity check"
 
     @property
     def in_short(self) -> str:
-        """Say it in a line, for the foot of a plot."""
+        """One-line summary, for the caption of a plot."""
         if self.exact:
             return f"exact {self.method.capitalize()} values"
-        began = f" from {self.baseline}" if self.baseline else ""
+        baseline = f" from {self.baseline}" if self.baseline else ""
         gap = f", gap {percent(self.gap, 1)}" if self.gap is not None else ""
-        return f"{self.method.replace('_', ' ')}{began}{gap}; {self.checked}"
+        return f"{self.method.replace('_', ' ')}{baseline}{gap}; {self.checked}"
 
     def lines(self) -> Iterator[Text]:
-        """Say it in whole."""
-        yield Text(f"baseline: {self.baseline}, {STARTS[self.baseline]}" if self.baseline else "baseline: none")
+        """Yield baseline, completeness and audit."""
+        yield Text(f"baseline: {self.baseline}, {BASELINES[self.baseline]}" if self.baseline else "baseline: none")
         yield Text(f"completeness: {self._completeness()}")
         if self.failed:
             assert self.verdict is not None
@@ -86,13 +87,13 @@ class Trust:
         elif self.exact:
             yield Text(f"sanity: {self.method} is exact; {EXACT}")
         elif self.verdict is None:
-            how = "`polyclinic explain-audit` does it" if self.method in METHODS else "no audit checks this method"
-            yield Text(f"sanity: {self.method} is not audited on this bundle; {how}")
+            remedy = "run `polyclinic explain-audit`" if self.method in METHODS else "no audit checks this method"
+            yield Text(f"sanity: {self.method} is not audited on this bundle; {remedy}")
         else:
             yield Text(f"sanity: {self.method} {self.checked}: it {self.verdict.reason}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give JSON values."""
+        """Return JSON values."""
         whole = self.completeness
         return {
             "method": self.method,
@@ -110,12 +111,13 @@ class Trust:
         if self.residual is not None:
             return f"exact, to within {abs(self.residual):.0e}" if self.residual else "exact"
         if self.exact:
-            return "not asked; there are no scores to add up"
+            return "not applicable; there are no scores to sum"
         if self.completeness is None:
-            return "none; the scores show places, not amounts, and add up to nothing that could be checked"
+            return "none; the scores show locations, not amounts"
         whole = self.completeness
-        gap = percent(self.gap, 1) if self.gap is not None else "more than can be told"
+        gap = percent(self.gap, 1) if self.gap is not None else "an unknown size"
         return (
-            f"all inputs together add {signed(whole.total)}, the networks went from {signed(whole.reference)} at the "
-            f"baseline to {signed(whole.value)}: a gap of {gap}, after {whole.steps} gradients"
+            f"all contributions sum to {signed(whole.total)}; the networks' output changed from "
+            f"{signed(whole.reference)} at the baseline to {signed(whole.value)}: a gap of {gap}, "
+            f"over {whole.steps} gradients"
         )

@@ -1,4 +1,4 @@
-"""Measurements over time: what each channel adds, and when."""
+"""View of measurements over time: contributions by channel and time."""
 
 from __future__ import annotations
 
@@ -22,59 +22,59 @@ MOST_CHANNELS, MOST_MEASUREMENTS, MOST_BINS = 12, 10, 8
 HOURS = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336, 720, 2160, 8760)
 NOTHING = "·"
 NARROW = 6
-"""Cells of a bar beside the grid."""
+"""Cells of a bar next to the grid."""
 
 
 @dataclass(frozen=True)
 class SeriesPart:
-    """The measurements of a series, with their scores."""
+    """The measurements of a series with their scores."""
 
     found: SeriesAttribution
     scale: str  # of the scores
 
     def lines(self) -> Iterator[RenderableType]:
-        """Give channel × time, and the weightiest measurements."""
+        """Yield a table of channel × time, and the largest measurements."""
         yield from self._channels()
         yield from self._measurements()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give every measurement, the oldest first, and the grid; null where nothing was measured."""
-        grid, there = self._grid()
+        """Return every measurement, the oldest first, and the grid; null where nothing was measured."""
+        grid, measured = self._grid()
         return {
             "score": self.found.total,
-            "channels": [one._asdict() for one in self.found.by_code],
-            "measurements": [one._asdict() for one in self.found.measurements],
+            "channels": [channel._asdict() for channel in self.found.by_code],
+            "measurements": [row._asdict() for row in self.found.measurements],
             "grid": {
                 "codes": list(grid.codes),
                 "edges_hours": grid.edges.tolist(),
                 "scores": [
                     [score if known else None for score, known in zip(*row, strict=True)]
-                    for row in zip(grid.scores.tolist(), there.tolist(), strict=True)
+                    for row in zip(grid.scores.tolist(), measured.tolist(), strict=True)
                 ],
             },
         }
 
     def draw(self) -> Figure:
-        """Draw lanes with shaded moments."""
+        """Draw a lane per channel, with shaded contributions."""
         return plots.series(self.found).figure  # type: ignore[return-value]
 
     @property
     def legend(self) -> str:
-        """What the marks of the plot mean."""
-        return "shaded: for; hatched: against; in a lane, up is more"
+        """Legend of the plot."""
+        return "shaded: for; hatched: against; curves: the measured values"
 
     def _grid(self) -> tuple[ChannelGrid, Bool[np.ndarray, "code bin"]]:
-        """Give the scores in few bins, and where anything was measured."""
-        longest = max((one.hours for one in self.found.measurements), default=0.0)
+        """Return the scores in a few bins of time, and the mask of bins with measurements."""
+        longest = max((row.hours for row in self.found.measurements), default=0.0)
         width = next((hours for hours in HOURS if longest < MOST_BINS * hours), longest / (MOST_BINS - 1))
         grid = self.found.grid(width)
-        there = np.zeros(grid.scores.shape, dtype=bool)
-        for one in self.found.measurements:
-            there[grid.codes.index(one.code), len(grid.edges) - 2 - int(one.hours // width)] = True
-        return grid, there
+        measured = np.zeros(grid.scores.shape, dtype=bool)
+        for row in self.found.measurements:
+            measured[grid.codes.index(row.code), len(grid.edges) - 2 - int(row.hours // width)] = True
+        return grid, measured
 
     def _channels(self) -> Iterator[RenderableType]:
-        grid, there = self._grid()
+        grid, measured = self._grid()
         order = np.argsort(-np.abs(grid.scores).sum(axis=1), kind="stable").tolist()
         sums = grid.scores.sum(axis=1)
         write = writer([*grid.scores.ravel().tolist(), *sums.tolist()])
@@ -83,31 +83,31 @@ class SeriesPart:
         table = table_of(("channel", *spans, "sum", "against │ for"), (*spans, "sum"))
         for row in order[:MOST_CHANNELS]:
             cells = [
-                Text(write(score), style=_style(score, largest)) if measured else Text(NOTHING, style="dim")
-                for score, measured in zip(grid.scores[row].tolist(), there[row].tolist(), strict=True)
+                Text(write(score), style=_style(score, largest)) if known else Text(NOTHING, style="dim")
+                for score, known in zip(grid.scores[row].tolist(), measured[row].tolist(), strict=True)
             ]
             table.add_row(
                 label_of(grid.codes[row]), *cells, write(float(sums[row])), bar(float(sums[row]), widest, NARROW)
             )
         table.add_section()
-        table.add_row("all of them", *map(write, grid.scores.sum(axis=0).tolist()), write(self.found.total))
-        yield f"channel × hours before the question, {self.scale}; {NOTHING} nothing was measured"
+        table.add_row("total", *map(write, grid.scores.sum(axis=0).tolist()), write(self.found.total))
+        yield f"channel × hours before the prediction, {self.scale}; {NOTHING} not measured"
         yield table
         if len(order) > MOST_CHANNELS:
-            yield f"{more(MOST_CHANNELS, len(order))}; “all of them” holds them, too"
+            yield f"{more(MOST_CHANNELS, len(order))}; the total includes them"
 
     def _measurements(self) -> Iterator[RenderableType]:
-        order = sorted(self.found.measurements, key=lambda one: -abs(one.score))
-        shown = [one for one in order[:MOST_MEASUREMENTS] if one.score]
-        write, largest = writer(one.score for one in shown), max((abs(one.score) for one in shown), default=0.0)
+        order = sorted(self.found.measurements, key=lambda row: -abs(row.score))
+        shown = [row for row in order[:MOST_MEASUREMENTS] if row.score]
+        write, largest = writer(row.score for row in shown), max((abs(row.score) for row in shown), default=0.0)
         numbers = ("hours before", "value", self.scale)
-        table = table_of(("weightiest measurements", *numbers, "against │ for"), numbers)
-        for one in shown:
-            value = with_unit(one.value, unit_of(one.code))
-            table.add_row(label_of(one.code), f"{one.hours:.1f}", value, write(one.score), bar(one.score, largest))
+        table = table_of(("largest measurements", *numbers, "against │ for"), numbers)
+        for row in shown:
+            value = with_unit(row.value, unit_of(row.code))
+            table.add_row(label_of(row.code), f"{row.hours:.1f}", value, write(row.score), bar(row.score, largest))
         yield table
-        if left := more(len(shown), len(order)):
-            yield left
+        if rest := more(len(shown), len(order)):
+            yield rest
 
 
 def _style(score: float, largest: float) -> str:

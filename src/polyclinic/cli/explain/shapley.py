@@ -1,4 +1,4 @@
-"""Exact values: what each kind of input adds, what classical models rest on, and what would turn the call."""
+"""Views of exact Shapley values: of modalities, and of the columns of classical models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from polyclinic.cli.explain.formatting import BARS, bar, table_of
-from polyclinic.cli.explain.target import Question
+from polyclinic.cli.explain.target import ExplanationTarget
 from polyclinic.evaluation.report.plot_style import styled
 from polyclinic.explain.attribution import StructuredAttribution
 from polyclinic.explain.display import plots
@@ -24,35 +24,35 @@ from polyclinic.features.structured.summaries import STATISTICS
 
 MOST = 8
 ROW = 0.3
-"""Inches of a row of a plot."""
+"""Height of a row of a plot, in inches."""
 
 
 @dataclass(frozen=True)
 class ModalitiesPart:
-    """What each kind of input adds to the whole answer."""
+    """Contribution of each kind of input to the prediction."""
 
     found: ModalityShapley
-    question: Question
+    target: ExplanationTarget
 
     def lines(self) -> Iterator[RenderableType]:
-        """Give one row for each kind of input."""
-        chances = self.found.log_odds is not None
+        """Yield a row per kind of input."""
+        is_probability = self.found.log_odds is not None
         steps = modality_steps(self.found.answer.nothing, self.found.by_modality)
-        write = (lambda value: signed(100 * value, 1)) if chances else writer(one.score for one in steps)
-        adds = "points" if chances else self.question.unit or "adds"
+        write = (lambda value: signed(100 * value, 1)) if is_probability else writer(step.score for step in steps)
+        adds = "points" if is_probability else self.target.unit or "adds"
         odds = dict(zip(self.found.modalities, self.found.log_odds.values, strict=True)) if self.found.log_odds else {}
-        numbers = (adds, *(["log-odds"] if chances else []))
+        numbers = (adds, *(["log-odds"] if is_probability else []))
         table = table_of(("input", *numbers, "against │ for"), numbers)
-        largest = max((abs(one.score) for one in steps), default=0.0)
-        for one in steps:
-            also = [signed(float(odds[one.label.lower()]))] if chances else []
-            table.add_row(one.label.lower(), write(one.score), *also, bar(one.score, largest))
-        yield f"without any input: {self.question.said(self.found.answer.nothing)}"
+        largest = max((abs(step.score) for step in steps), default=0.0)
+        for step in steps:
+            log_odds = [signed(float(odds[step.label.lower()]))] if is_probability else []
+            table.add_row(step.label.lower(), write(step.score), *log_odds, bar(step.score, largest))
+        yield f"without any input: {self.target.format_answer(self.found.answer.nothing)}"
         yield table
-        yield f"with all of them: {self.question.said(self.found.answer.whole)}"
+        yield f"with all inputs: {self.target.format_answer(self.found.answer.whole)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the values on both scales."""
+        """Return the values on both scales."""
         scales = {"answer": self.found.answer, "log_odds": self.found.log_odds}
         return {
             name: None
@@ -68,26 +68,26 @@ class ModalitiesPart:
     def draw(self) -> Figure:
         """Draw a waterfall."""
         axes = plots.modalities(self.found)
-        if self.question.unit:
-            axes.set_xlabel(self.question.unit.capitalize())
+        if self.target.unit:
+            axes.set_xlabel(self.target.unit.capitalize())
         return axes.figure  # type: ignore[return-value]
 
     @property
     def legend(self) -> str:
-        """What the marks of the plot mean."""
+        """Legend of the plot."""
         return BARS
 
 
 @dataclass(frozen=True)
 class MembersPart:
-    """What each classical model says, and which structured columns that rests on."""
+    """Prediction of each classical model, and contributions of its structured columns."""
 
     found: Sequence[MemberAttribution]
-    code_of: Mapping[str, str]  # of each structured feature, by its name
+    code_of: Mapping[str, str]  # by name of the structured feature
     rules: RulePath | None  # of the decision tree
 
     def lines(self) -> Iterator[RenderableType]:
-        """Give the weightiest features of each model, and the rules of the tree."""
+        """Yield the largest features of each model, and the rules of the tree."""
         for member, part in zip(self.found, self._parts(), strict=True):
             yield Text()
             yield Text.assemble(
@@ -111,29 +111,29 @@ class MembersPart:
             yield table
         if self.rules is not None:
             yield Text()
-            yield Text.assemble(("decision_tree", "bold"), ", its rules in turn:")
+            yield Text.assemble(("decision_tree", "bold"), ", rules in order:")
             yield from map(self._rule, self.rules.rules)
             yield f"→ {number(self.rules.value)} ({self.rules.samples:,} training samples)"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give every column that has a score."""
+        """Return every column with a score."""
         return {
             "members": [
                 {
-                    "member": one.member,
-                    "scale": one.scale,
-                    "base": one.base,
-                    "value": one.value,
-                    "residual": one.residual,
-                    "columns": [row._asdict() | {"value": known_features(row.value)} for row in one.weightiest],
+                    "member": member.member,
+                    "scale": member.scale,
+                    "base": member.base,
+                    "value": member.value,
+                    "residual": member.residual,
+                    "columns": [row._asdict() | {"value": known_or_none(row.value)} for row in member.weightiest],
                 }
-                for one in self.found
+                for member in self.found
             ],
             "rules": None if self.rules is None else self._rules(self.rules),
         }
 
     def draw(self) -> Figure:
-        """Draw a waterfall of each model."""
+        """Draw a waterfall per model."""
         from matplotlib import pyplot
 
         heights = [1.2 + ROW * min(int(np.count_nonzero(part.scores)), MOST + 1) for part in self._parts()]
@@ -149,11 +149,11 @@ class MembersPart:
 
     @property
     def legend(self) -> str:
-        """What the marks of the plot mean."""
+        """Legend of the plot."""
         return BARS
 
     def _parts(self) -> list[StructuredAttribution]:
-        """Give what each model makes of the structured features that it reads."""
+        """Return each model's attribution of the structured features that it reads."""
         found = []
         for member in self.found:
             own = [place for place, name in enumerate(member.names) if name in self.code_of]
@@ -163,7 +163,7 @@ class MembersPart:
         return found
 
     def _rule(self, rule: Rule) -> str:
-        """Give a rule in words, if it asks about a structured feature."""
+        """Describe a rule, in words if it tests a structured feature."""
         code = self.code_of.get(rule.name)
         if code is None or np.isnan(rule.value):
             return str(rule)
@@ -174,10 +174,10 @@ class MembersPart:
 
     @staticmethod
     def _rules(path: RulePath) -> dict[str, Any]:
-        steps = [rule._asdict() | {"value": known_features(rule.value)} for rule in path.rules]
+        steps = [rule._asdict() | {"value": known_or_none(rule.value)} for rule in path.rules]
         return {"rules": steps, "value": path.value, "samples": path.samples}
 
 
-def known_features(value: float) -> float | None:
+def known_or_none(value: float) -> float | None:
     """Return a value, or None for NaN (not known)."""
     return None if np.isnan(value) else float(value)

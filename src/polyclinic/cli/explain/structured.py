@@ -1,4 +1,4 @@
-"""Structured features: what each adds."""
+"""View of structured features and their contributions."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ MOST = 15
 
 @dataclass(frozen=True)
 class StructuredPart:
-    """The features of a record, with their scores."""
+    """The features of a record with their scores."""
 
     found: StructuredAttribution
     scale: str  # of the scores
 
     def lines(self) -> Iterator[RenderableType]:
-        """Give the weightiest, and all others in one row."""
+        """Yield the largest features, and the others in one row."""
         steps = structured_steps(self.found, MOST)
-        write, largest = writer(one.score for one in steps), max((abs(one.score) for one in steps), default=0.0)
+        write, largest = writer(step.score for step in steps), max((abs(step.score) for step in steps), default=0.0)
         table = table_of(("feature", "value", self.scale, "against │ for"), ("value", self.scale))
-        for one in steps:
-            table.add_row(one.label, one.value, write(one.score), bar(one.score, largest))
+        for step in steps:
+            table.add_row(step.label, step.value, write(step.score), bar(step.score, largest))
         table.add_section()
-        table.add_row("all of them", "", write(self.found.total))
+        table.add_row("total", "", write(self.found.total))
         yield table
 
     def to_dict(self) -> dict[str, Any]:
-        """Give every feature, the weightiest first."""
+        """Return every feature, the largest first."""
         order = np.argsort(-np.abs(self.found.scores), kind="stable").tolist()
         return {"score": self.found.total, "features": [self._feature(place) for place in order]}
 
@@ -50,7 +50,7 @@ class StructuredPart:
 
     @property
     def legend(self) -> str:
-        """What the marks of the plot mean."""
+        """Legend of the plot."""
         return BARS
 
     def _feature(self, place: int) -> dict[str, Any]:

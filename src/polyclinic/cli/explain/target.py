@@ -1,4 +1,4 @@
-"""Which answer about whom is explained."""
+"""The prediction to explain."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.tasks import Task
 
 
-class Question(NamedTuple):
-    """One output of one task, asked of one subject at one time, and what the bundle answers."""
+class ExplanationTarget(NamedTuple):
+    """One output of one task for one sample, and the bundle's prediction."""
 
     task: Task
     output: Output
@@ -27,52 +27,56 @@ class Question(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """The unit of an estimate, if all codes that answer have the same; of a probability none."""
+        """Unit of an estimate, if its codes share one; empty for a probability."""
         units = {unit(code) or "" for code in self.task.target.codes} if self.task.kind == "regression" else {""}
         found = units.pop()
         return "" if units else UNITS.get(found, found)
 
     @property
     def scale(self) -> str:
-        """What scores of the networks are in."""
+        """Unit of the networks' scores."""
         return self.unit or "units of the answer" if self.task.kind == "regression" else "log-odds"
 
-    def said(self, value: float) -> str:
-        """Write an answer."""
+    def format_answer(self, value: float) -> str:
+        """Format a prediction."""
         return f"{number(value)} {self.unit}".strip() if self.task.kind == "regression" else percent(value, 1)
 
 
 class InapplicableTask(NamedTuple):
-    """A question that is not asked of the subject, and why."""
+    """A task that does not apply to the subject, and why."""
 
     task: str
     reason: str
 
 
-def question_of(
+def target_of(
     bundle: Bundle,
     cohort: Cohort,
     subject: int,
     at: datetime | None = None,
     task: str | None = None,
     output: str | None = None,
-) -> Question | InapplicableTask:
-    """Find what is to be explained.
+) -> ExplanationTarget | InapplicableTask:
+    """Return the prediction to explain.
 
     Args:
-        bundle: that answers.
-        cohort: one that it learnt from, or any other.
+        bundle: that predicts.
+        cohort: of the subject.
         subject: an id of the cohort.
-        at: the time to ask at; None: the task's own, the latest of several.
-        task: None: the bundle's first that is asked of the subject.
-        output: None: the one with the highest answer.
+        at: prediction time; None: the task's own, the latest of several.
+        task: None: the bundle's first that applies to the subject.
+        output: None: the one with the highest prediction.
 
     Raises:
         AssessmentError: the cohort has no such subject, or nothing that the bundle reads; `at` is before the first
             event.
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output.
+<<<<<<< HEAD
         ImageError: a picture is missing or damaged.
+=======
+        PictureError: an image is missing or damaged.
+>>>>>>> ac022f2 (Describe command line, pages and their tests in plain terms)
     """
     tasks = bundle.tasks if task is None else (bundle.task(task),)
     events = cohort.subject(subject)
@@ -81,8 +85,8 @@ def question_of(
     at = naive(at)
     if at is not None:
         refuse_before_first_event(events, at)
-    asked = scheduled_tasks(events, tasks, at)
-    first = next((one for one in asked if one.time is not None), asked[0])
+    scheduled = scheduled_tasks(events, tasks, at)
+    first = next((found for found in scheduled if found.time is not None), scheduled[0])
     name = first.task.name
     if first.time is None:
         return InapplicableTask(name, first.refusal)
@@ -91,5 +95,5 @@ def question_of(
     if not sample.present:
         refuse_foreign(bundle.features, cohort)
     answers = bundle.ensemble.answer(sample.arrays)[name].answers[0]
-    chosen = max(choices, key=lambda one: float(answers[one.place]))
-    return Question(first.task, chosen, sample, float(answers[chosen.place]))
+    chosen = max(choices, key=lambda choice: float(answers[choice.place]))
+    return ExplanationTarget(first.task, chosen, sample, float(answers[chosen.place]))

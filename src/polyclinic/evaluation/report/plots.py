@@ -178,7 +178,7 @@ def subgroups(axes: Axes, rows: Sequence[Row], figure: str = "auroc", overall: E
         for row in members:
             place += 1
             _whisker(axes, place, row.figures.get(figure), SERIES[0], hollow=row.small)
-            _beside(axes, place, row.figures.get(figure))
+            _value_label(axes, place, row.figures.get(figure))
             labels.append(f"{row.level}  ({row.n:,}{'' if row.cases is None else f' / {row.cases:,}'})")
             places_of.append(place)
         place += 1.4
@@ -205,7 +205,7 @@ def subset_bars(axes: Axes, comparison: Comparison, figure: str | None = None) -
             axes.barh(place, found.value - floor, 0.62, floor, color=SERIES[0], alpha=1 if full else 0.42, linewidth=0)
         if found.low is not None and found.high is not None:
             axes.plot([found.low, found.high], [place, place], color=INK, linewidth=1.2)
-        _beside(axes, place, found)
+        _value_label(axes, place, found)
         _dots(axes, place, modalities, contender.members)
     for column, modality in enumerate(modalities):
         axes.text(_dot_x(column, len(modalities)), -0.8, modality, transform=axes.get_yaxis_transform(), rotation=40,
@@ -224,7 +224,7 @@ def comparison(axes: Axes, compared: Comparison, figure: str | None = None) -> A
     for place, contender in enumerate(rivals):
         difference = contender.differences[name]
         _whisker(axes, place, difference.figure, SERIES[0])
-        _beside(axes, place, difference)
+        _value_label(axes, place, difference)
     axes.set_yticks(range(len(rivals)), [c.name for c in rivals])
     label = term(name).label
     axes.set(ylim=(len(rivals) - 0.4, -0.6), xlabel=f"Difference in {label} from {compared.reference}",
@@ -293,7 +293,7 @@ def _whisker(axes: Axes, place: float, figure: Estimate | None, colour: str, hol
               markeredgecolor=colour, markeredgewidth=1.3, zorder=4)  # fmt: skip
 
 
-def _beside(axes: Axes, place: float, figure: Estimate | Difference | None) -> None:
+def _value_label(axes: Axes, place: float, figure: Estimate | Difference | None) -> None:
     if figure is None:
         return
     text = str(figure)

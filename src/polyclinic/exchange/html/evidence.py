@@ -1,4 +1,4 @@
-"""What an assessment does not hold of what it rests on, and a page shows: maps, measurements, texts and pictures."""
+"""Evidence that a page shows and an assessment does not keep: maps, measurements, note texts and images."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from polyclinic.models.bundle.bundle import Bundle
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The whole attribution of one answer, and what to show it on."""
+    """The attribution of one answer, with the images and notes to show it on."""
 
     attribution: Attribution
-    images: Mapping[str, bytes] = field(default_factory=dict)  # content of the pictures' files, by blob
+    images: Mapping[str, bytes] = field(default_factory=dict)  # contents of the image files, by blob
     notes: tuple[Note, ...] = ()  # as the attribution numbers them
-    whole: bool = True  # no score was left out
+    whole: bool = True  # false: only the largest scores
 
 
 def evidence_of(
@@ -36,24 +36,29 @@ def evidence_of(
     attributions: Mapping[str, Attribution] | None = None,
     samples: Mapping[datetime, Sample] | None = None,
 ) -> dict[str, Evidence]:
-    """Give the evidence of the answers that an assessment explains, by task.
+    """Return the evidence of the explained answers of an assessment, by task.
 
-    Bundle and cohort are those of the assessment. Attributions and samples (see `assess_with_evidence`) that are not
+    Attributions and samples (see `assess_with_evidence`) that are not
     given are computed again, with the same result.
 
     Raises:
+<<<<<<< HEAD
         ValueError: they are others.
         ImageError: a picture is missing or damaged.
+=======
+        ValueError: bundle or cohort are not those of the assessment.
+        PictureError: an image is missing or damaged.
+>>>>>>> ac022f2 (Describe command line, pages and their tests in plain terms)
     """
     prints = assessment.fingerprints
     if (bundle.digest, cohort.fingerprint) != (prints.bundle, prints.cohort):
-        raise ValueError("the assessment was made by another bundle or of another cohort: assess the patient again")
-    asked: dict[datetime, list[Answer]] = {}
+        raise ValueError("the assessment is of another bundle or of another cohort: assess the patient again")
+    by_time: dict[datetime, list[Answer]] = {}
     for answer in assessment.answers:
         if answer.explanation and answer.explanation.method and answer.prediction_time:
-            asked.setdefault(answer.prediction_time, []).append(answer)
+            by_time.setdefault(answer.prediction_time, []).append(answer)
     found: dict[str, Evidence] = {}
-    for time, answers in asked.items():
+    for time, answers in by_time.items():
         sample = (samples or {}).get(time) or Sample.of(
             bundle, cohort.subject(assessment.subject_id), assessment.subject_id, time, cohort.blob
         )
@@ -62,7 +67,7 @@ def evidence_of(
 
 
 def kept_evidence(assessment: Assessment, answer: Answer) -> Evidence | None:
-    """Give what the assessment itself keeps: the weightiest scores, and all words without their text."""
+    """Return the evidence kept by the assessment: the largest scores, and all words without their notes."""
     explanation = answer.explanation
     if explanation is None or explanation.method is None or answer.prediction_time is None:
         return None
@@ -83,8 +88,8 @@ def kept_evidence(assessment: Assessment, answer: Answer) -> Evidence | None:
 def _evidence(
     bundle: Bundle, sample: Sample, answers: Sequence[Answer], given: Mapping[str, Attribution]
 ) -> dict[str, Evidence]:
-    """Give the evidence of the answers about one sample."""
-    made = _attributed(bundle, sample, [one for one in answers if one.task not in given])
+    """Return the evidence of the answers for one sample, by task."""
+    made = _attributed(bundle, sample, [answer for answer in answers if answer.task not in given])
     images: dict[str, bytes] = {}
     notes = sample.note_layout.notes if "note" in sample.present else ()
     found: dict[str, Evidence] = {}
@@ -98,7 +103,7 @@ def _evidence(
 
 
 def _attributed(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> dict[str, Attribution]:
-    """Attribute what the answers explain once more, on the maps that their explanations name."""
+    """Compute the attributions of the answers again, with the maps that their explanations name."""
     explained = [(answer.task, answer.explanation) for answer in answers if answer.explanation]
     if not explained:
         return {}
@@ -106,4 +111,6 @@ def _attributed(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> di
     found = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
     setting = next((explanation.map for _, explanation in explained if explanation.map), None)
     maps = displayed_maps(bundle, sample, found, setting)
-    return {one.task: one.with_pictures(pictures) for one, pictures in zip(found, maps, strict=True)}
+    return {
+        attribution.task: attribution.with_pictures(pictures) for attribution, pictures in zip(found, maps, strict=True)
+    }
