@@ -50,7 +50,7 @@ def test_cautions_precede_the_figures():
 
 def test_a_card_without_samples():
     text = model_card(empty_card())
-    assert "nothing could be measured" in text
+    assert "nothing to evaluate" in text
     assert "not estimable: no samples" in text
 
 

@@ -31,8 +31,8 @@ def test_a_good_model_on_many_subjects_has_no_caveats():
         (*binary(120, seed=1), "Small numbers: 2"),
         (np.arange(400) < 200, np.random.default_rng(0).uniform(0.4, 0.6, 400), "better than chance: AUROC"),
         (np.arange(400) < 200, np.full(400, 0.5), "better than chance: AUROC .500"),
-        (*binary(120, seed=1), "known only roughly"),
-        ([], [], "nothing could be measured"),
+        (*binary(120, seed=1), "is imprecise"),
+        ([], [], "nothing to evaluate"),
     ],
 )  # fmt: skip
 def test_weak_evidence_is_reported(y, p, expected):
@@ -48,7 +48,7 @@ def test_the_rarer_class_counts():
     ("spoil", "expected"),
     [
         (lambda x: 2 * x, "too extreme"),
-        (lambda x: 0.5 * x, "too timid"),
+        (lambda x: 0.5 * x, "not extreme enough"),
         (lambda x: x + 0.7, "risk is overestimated"),
         (lambda x: x - 0.7, "risk is underestimated"),
     ],
@@ -60,7 +60,7 @@ def test_miscalibration_is_reported_with_its_direction(spoil, expected):
 
 def test_a_threshold_without_benefit_is_reported():
     y, p = binary(600, seed=3)
-    assert any("not shown to do more good than treating everyone" in caveat for caveat in caveats_of(y, p, 0.02))
+    assert any("not shown to exceed that of treating everyone" in caveat for caveat in caveats_of(y, p, 0.02))
 
 
 def test_worse_and_small_groups_are_reported():
@@ -112,8 +112,8 @@ def test_useless_and_superior_subsets_are_reported():
     worse = expit(logit(p) + np.random.default_rng(1).normal(0, 2, 600))
     subsets = by_subset(Binary(), y, {("a", "b"): worse, ("a",): p, ("b",): blind}, bootstrap=Bootstrap(200))
     found = " ".join(caveats(evaluate_binary(y, worse, resamples=200), subsets=subsets))
-    assert "With b alone it is not shown to be better than chance" in found
-    assert "It does better with a alone than with everything" in found
+    assert "With b alone, not shown to be better than chance" in found
+    assert "Better with a alone than with all inputs" in found
     blinder = by_subset(Binary(), y, {("a", "b"): blind, ("a",): p}, bootstrap=Bootstrap(200))
     found = caveats(evaluate_binary(y, blind, resamples=200), subsets=blinder)
     assert not any("a + b alone" in caveat for caveat in found), "everything is not alone"

@@ -22,8 +22,8 @@ from polyclinic.evaluation.results import Comparison, Evaluation
 
 RESEARCH = "Research, and the comparison of models on cohorts like the one described here."
 NOT_FOR = (
-    "Deciding about a patient without the judgement of a clinician.",
-    "Other hospitals, devices or populations, before it has been validated there.",
+    "Decisions about patients without clinical judgement.",
+    "Other hospitals, devices or populations before validation there.",
 )
 
 
@@ -65,7 +65,7 @@ def card_blocks(card: Card) -> Iterator[Block]:
     yield Paragraph(card.question)
     yield Bullets(tuple(summary_lines(card)))
     yield Heading("Cautions")
-    yield Bullets(card.caveats or ("The checks of numbers, calibration, groups and rivals found nothing to warn of.",))
+    yield Bullets(card.caveats or ("No check of sample size, calibration, groups or other models raised a caution.",))
     yield from use_blocks(card)
     yield from data_blocks(card)
     yield Heading("Performance")
@@ -88,7 +88,7 @@ def summary_lines(card: Card) -> Iterator[str]:
         counted += f", {evaluation.cases:,} with the outcome ({percent(evaluation.cases / evaluation.n, 1)})"
     yield f"Measured on {counted}."
     if evaluation.unobserved:
-        yield f"{evaluation.unobserved:,} samples with an unknown answer were left out."
+        yield f"{evaluation.unobserved:,} samples with an unknown answer were excluded."
     for name in evaluation.headline:
         if name in evaluation.figures:
             yield f"{term(name).label}: {evaluation.figures[name]}."
@@ -98,11 +98,11 @@ def summary_lines(card: Card) -> Iterator[str]:
 
 def how_measured(card: Card) -> str:
     """Describe the intervals and the threshold."""
-    text = "Every figure carries a 95 % interval whose unit is the subject, with all the samples of that subject."
+    text = "Every figure has a 95 % interval, with the subject (and all its samples) as the unit."
     threshold = card.evaluation.threshold
     if card.operating:
         return f"{text} {card.operating}"
-    return text if threshold is None else f"{text} Everyone at or above {decimal(threshold)} was called positive."
+    return text if threshold is None else f"{text} Samples at or above {decimal(threshold)} were called positive."
 
 
 def use_blocks(card: Card) -> Iterator[Block]:

@@ -11,7 +11,7 @@ WIDE = 0.1
 MANY_UNKNOWN = 0.1
 UNADJUSTED = " (not adjusted for the number of groups)"
 CHANCE = {"auroc": 0.5, "macro_auroc": 0.5, "harrell_c": 0.5, "uno_c": 0.5}
-BLIND = {"scaled_brier": "giving everyone the prevalence", "r2": "giving everyone the mean"}
+CONSTANT = {"scaled_brier": "predicting the prevalence", "r2": "predicting the mean"}
 
 
 def caveats(
@@ -24,7 +24,7 @@ def caveats(
     """Return what limits the figures, the most serious first; empty if no check found anything."""
     found: list[str] = []
     if synthetic:
-        found.append("The subjects are synthetic: nothing here tells how the model would do on patients.")
+        found.append("The subjects are synthetic: performance on patients is unknown.")
     found += _numbers(evaluation)
     found += _chance(evaluation)
     found += _width(evaluation)
@@ -40,7 +40,7 @@ def caveats(
 
 def _numbers(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.n == 0:
-        yield "No sample has a known answer: nothing could be measured."
+        yield "No sample has a known answer: there is nothing to evaluate."
         return
     cases = evaluation.cases
     few = evaluation.subjects if cases is None else cases
@@ -52,7 +52,7 @@ def _numbers(evaluation: Evaluation) -> Iterator[str]:
     total = evaluation.n + evaluation.unobserved
     if evaluation.unobserved > MANY_UNKNOWN * total:
         share = percent(evaluation.unobserved / total)
-        yield f"The answer is unknown for {share} of {total:,} samples; these were left out and may differ."
+        yield f"The answer is unknown for {share} of {total:,} samples; these were excluded and may differ."
 
 
 def _chance(evaluation: Evaluation) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _chance(evaluation: Evaluation) -> Iterator[str]:
         if lowest is not None and lowest <= chance:
             yield f"Not shown to be better than chance: {term(name).label} {figure}."
             break
-    for name, policy in BLIND.items():
+    for name, policy in CONSTANT.items():
         figure = evaluation.figures.get(name)
         if figure is not None and figure.low is not None and figure.low <= 0:
             yield f"Not shown to be better than {policy}: {term(name).label} {figure}."
@@ -72,21 +72,21 @@ def _width(evaluation: Evaluation) -> Iterator[str]:
     for name in ("auroc", "macro_auroc", "harrell_c"):
         figure = evaluation.figures.get(name)
         if figure is not None and figure.width is not None and figure.width > WIDE:
-            yield f"{term(name).label} is known only roughly: {figure}."
+            yield f"{term(name).label} is imprecise: {figure}."
 
 
 def _calibration(evaluation: Evaluation) -> Iterator[str]:
     slope, intercept = evaluation.figures.get("calibration_slope"), evaluation.figures.get("calibration_intercept")
     if slope is not None and _apart(slope, 1):
-        how = "too extreme: high risks are overstated, low ones understated" if _below(slope, 1) else "too timid"
+        how = "too extreme: high risks overstated, low ones understated" if _below(slope, 1) else "not extreme enough"
         yield f"The predictions are {how} (calibration slope {slope}): recalibrate before using the numbers."
     if intercept is not None and _apart(intercept, 0):
         how = "overestimated" if _below(intercept, 0) else "underestimated"
-        yield f"On the whole the risk is {how} (calibration intercept {intercept})."
+        yield f"Overall, the risk is {how} (calibration intercept {intercept})."
     for name, figure in evaluation.figures.items():
         if name.startswith("observed_over_expected") and _apart(figure, 1):
             how = "overestimated" if _below(figure, 1) else "underestimated"
-            yield f"On the whole the risk is {how} ({term(name).label} {figure})."
+            yield f"Overall, the risk is {how} ({term(name).label} {figure})."
 
 
 def _acting(evaluation: Evaluation) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _acting(evaluation: Evaluation) -> Iterator[str]:
     nearest = min(points, key=lambda point: abs(point.threshold - threshold))
     if nearest.low is not None and nearest.low <= max(0.0, nearest.treat_all):
         policy = "treating everyone" if nearest.treat_all > 0 else "treating no one"
-        yield f"At the threshold of {decimal(threshold, 2)} it is not shown to do more good than {policy}."
+        yield f"At the threshold of {decimal(threshold, 2)} the net benefit is not shown to exceed that of {policy}."
 
 
 def _rivals(comparison: Comparison, model: str) -> Iterator[str]:
@@ -165,14 +165,14 @@ def _subsets(subsets: Comparison) -> Iterator[str]:
             continue  # all inputs: covered by `_chance`
         figure = contender.figures[name]
         if chance is not None and contender.members and figure.low is not None and figure.low <= chance:
-            yield f"With {contender.name} alone it is not shown to be better than chance ({term(name).label} {figure})."
+            yield f"With {contender.name} alone, not shown to be better than chance ({term(name).label} {figure})."
         difference = contender.differences.get(name)
         better = term(name).better == "higher"
         if difference is not None and difference.figure.low is not None and difference.figure.high is not None:
             gained = difference.figure.low > 0 if better else difference.figure.high < 0
             gain = f"{term(name).label} {difference}"
             if gained:
-                yield f"It does better with {contender.name} alone than with everything ({gain})."
+                yield f"Better with {contender.name} alone than with all inputs ({gain})."
 
 
 def _apart(figure: Estimate, value: float) -> bool:

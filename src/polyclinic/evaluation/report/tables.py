@@ -22,7 +22,7 @@ def figures_table(evaluation: Evaluation) -> Table:
         (term(name).label, figure, figure.n, figure.method or "–", term(name).meaning)
         for name, figure in evaluation.figures.items()
     ]
-    return Table(("Estimate", "Value [95 %]", "n", "Interval", "What it tells"), tuple(rows), frozenset({0, 3, 4}))
+    return Table(("Estimate", "Value [95 %]", "n", "Interval", "Meaning"), tuple(rows), frozenset({0, 3, 4}))
 
 
 def comparison_table(comparison: Comparison, model: str = "") -> Table:
