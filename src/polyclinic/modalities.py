@@ -28,6 +28,8 @@ class Modality:
     explanation: str  # an `explain.inputs.base.ModalityExplanation`
     kept: str  # which scores an assessment keeps: an `assess.kept_scores.KeptScores`
     section: str  # of the assessment's page: an `exchange.html.sections.Section`
+    view: str  # how `polyclinic explain` prints and draws it: a `cli.explain.formatting.View`
+    methods: tuple[str, ...] = ("integrated_gradients",)  # of `polyclinic explain`, the default first
 
 
 class References(Mapping[str, Any]):
@@ -71,6 +73,8 @@ MODALITIES: Mapping[str, Modality] = {
             explanation="explain.inputs.structured:EXPLANATION",
             kept="assess.kept_scores:STRUCTURED",
             section="exchange.html.structured_section:sections",
+            view="cli.explain.structured:view",
+            methods=("integrated_gradients", "shapley", "counterfactual"),
         ),
         Modality(
             name="series",
@@ -87,6 +91,7 @@ MODALITIES: Mapping[str, Modality] = {
             explanation="explain.inputs.series:EXPLANATION",
             kept="assess.kept_scores:SERIES",
             section="exchange.html.series_section:sections",
+            view="cli.explain.series:view",
         ),
         Modality(
             name="note",
@@ -104,6 +109,8 @@ MODALITIES: Mapping[str, Modality] = {
             explanation="explain.inputs.note:EXPLANATION",
             kept="assess.kept_scores:NOTE",
             section="exchange.html.note_section:sections",
+            view="cli.explain.note:view",
+            methods=("integrated_gradients", "attention_rollout"),
         ),
         Modality(
             name="image",
@@ -120,6 +127,8 @@ MODALITIES: Mapping[str, Modality] = {
             explanation="explain.inputs.image:EXPLANATION",
             kept="assess.kept_scores:IMAGE",
             section="exchange.html.image_section:sections",
+            view="cli.explain.image:view",
+            methods=("integrated_gradients", "map_gradients", "grad_cam", "attention_rollout"),
         ),
     )
 }

@@ -8,6 +8,7 @@ import typer
 
 from polyclinic.cli.console import out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json, time_of
+from polyclinic.modalities import MODALITIES, noun
 
 if TYPE_CHECKING:
     from polyclinic.cli.explain.dispatch import ExplanationView
@@ -15,12 +16,9 @@ if TYPE_CHECKING:
 
 METHODS: Mapping[str, tuple[str, ...]] = {
     "all": ("shapley",),
-    "structured": ("integrated_gradients", "shapley", "counterfactual"),
-    "series": ("integrated_gradients",),
-    "note": ("integrated_gradients", "attention_rollout"),
-    "image": ("integrated_gradients", "map_gradients", "grad_cam", "attention_rollout"),
+    **{name: row.methods for name, row in MODALITIES.items()},
 }
-"""By kind of input; repeated here so that `--help` and refusals need not import the methods."""
+"""By kind of input."""
 BASELINES = ("usual", "zero", "blurred", "mean")
 PLOTS = (".png", ".svg", ".pdf")
 
@@ -158,8 +156,7 @@ def _headings(target: "ExplanationTarget", modality: str) -> list[Any]:
 def _contributions(modality: str) -> str:
     if modality == "all":
         return "contribution of each kind of input"
-    names = {"structured": "the structured record", "series": "measurements over time", "note": "the notes"}
-    return f"contributions of {names.get(modality, 'the images')}"
+    return f"contributions of {noun(modality)}"
 
 
 def _as_json(target: "ExplanationTarget") -> dict[str, Any]:

@@ -10,13 +10,9 @@ from matplotlib.figure import Figure
 from rich.console import RenderableType
 
 from polyclinic.cli.explain.counterfactual import CounterfactualPart
-from polyclinic.cli.explain.formatting import Part
-from polyclinic.cli.explain.image import ImagePart, Setting
-from polyclinic.cli.explain.note import NotePart
-from polyclinic.cli.explain.reliability import Trust, audited
-from polyclinic.cli.explain.series import SeriesPart
+from polyclinic.cli.explain.formatting import Part, View, ViewContext
+from polyclinic.cli.explain.reliability import Trust
 from polyclinic.cli.explain.shapley import MembersPart, ModalitiesPart
-from polyclinic.cli.explain.structured import StructuredPart
 from polyclinic.cli.explain.target import ExplanationTarget
 from polyclinic.cohort import Cohort
 from polyclinic.explain.attribution import Attribution
@@ -30,7 +26,8 @@ from polyclinic.explain.methods.saliency_maps import saliency_map
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.explain.shapley.classical_models import TREE, explain_member, rule_path
 from polyclinic.explain.shapley.modalities import modality_shapley
-from polyclinic.features import NoteFeaturizer, StructuredFeaturizer
+from polyclinic.features import StructuredFeaturizer
+from polyclinic.modalities import MODALITIES, load
 from polyclinic.models.bundle.bundle import Bundle
 
 ALL, SHAPLEY, COUNTERFACTUAL = "all", "shapley", "counterfactual"
@@ -104,9 +101,9 @@ def explain_target(
         return _counterfactual(bundle, cohort, target, request.modality)
     found = _attribution(bundle, cohort, target, request, method)
     scale = target.scale if method == METHOD else "share"
-    return ExplanationView(
-        target, request.modality, Trust.of(bundle, found), _part(bundle, target, found, request, scale)
-    )
+    view: View = load(MODALITIES[request.modality].view)
+    part = view(ViewContext(bundle, target.sample, found, scale, request.sensitivity))
+    return ExplanationView(target, request.modality, Trust.of(bundle, found), part)
 
 
 def _default_method(bundle: Bundle, request: ExplanationRequest) -> str:
@@ -139,24 +136,6 @@ def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:
     if usual.name != "usual":
         raise ExplanationError("the bundle has no usual input: choose another baseline, or train it again")
     return usual
-
-
-def _part(
-    bundle: Bundle, target: ExplanationTarget, found: Attribution, request: ExplanationRequest, scale: str
-) -> Part:
-    if request.modality == "image":
-        operating_point = stored_operating_point(bundle) if audited(bundle, found) else None
-        setting = Setting.of(operating_point, found.method, request.sensitivity)
-        adds = scale if found.completeness else ""
-        return ImagePart.of(target.sample, found.pictures, setting, adds)
-    if request.modality == "structured":
-        return StructuredPart(found["structured"], scale)
-    if request.modality == "series":
-        return SeriesPart(found["series"], scale)
-    featurizer = bundle.features.featurizers["note"]
-    assert isinstance(featurizer, NoteFeaturizer)
-    (layout,) = featurizer.layouts(target.sample.known, target.sample.frame)
-    return NotePart(found["note"], layout.notes, scale)
 
 
 def _modalities(bundle: Bundle, target: ExplanationTarget) -> ExplanationView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from matplotlib.figure import Figure
@@ -10,7 +11,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.display.summaries import AGAINST, FOR
+from polyclinic.explain.sample import Sample
+from polyclinic.models.bundle.bundle import Bundle
 
 WARNING = "bold yellow"
 HALF = 10
@@ -18,6 +22,25 @@ HALF = 10
 FULL, PART, SHADE = "█", "▌", "░"
 BARS = "orange: for; blue, hatched: against"
 """Legend of bar plots."""
+
+
+@dataclass(frozen=True, eq=False)
+class ViewContext:
+    """What a view is made of."""
+
+    bundle: Bundle
+    sample: Sample
+    found: Attribution
+    scale: str  # of the scores
+    sensitivity: float | None = None  # of regions; None: the default
+
+
+class View(Protocol):
+    """The function that makes the view of one modality (see `polyclinic.modalities`)."""
+
+    def __call__(self, context: ViewContext) -> Part:
+        """Return the view."""
+        ...
 
 
 class Part(Protocol):

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from rich.console import RenderableType
 from rich.text import Text
 
-from polyclinic.cli.explain.formatting import more, table_of
+from polyclinic.cli.explain.formatting import ViewContext, more, table_of
+from polyclinic.cli.explain.reliability import audited
 from polyclinic.evaluation.estimate import percent
 from polyclinic.evaluation.report.plot_style import styled
 from polyclinic.explain.attribution import PictureAttribution
@@ -19,7 +20,7 @@ from polyclinic.explain.display.labels import signed
 from polyclinic.explain.display.summaries import START
 from polyclinic.explain.localisation.coordinates import PixelSpacing, ninth_of, region_in_picture
 from polyclinic.explain.localisation.localisation import localise
-from polyclinic.explain.localisation.operating_point import OperatingPoint
+from polyclinic.explain.localisation.operating_point import OperatingPoint, stored_operating_point
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.localisation.regions import Region
 from polyclinic.explain.methods.saliency_maps import blurred
@@ -173,3 +174,12 @@ class ImagePart:
 
     def _adds(self, image: LocalisedImage) -> str:
         return f", adds {signed(image.score)} {self.scale}" if self.scale else ""
+
+
+def view(context: ViewContext) -> ImagePart:
+    """Return the view of the images, with the regions at the sensitivity asked for, or that an audit chose."""
+    operating_point = stored_operating_point(context.bundle) if audited(context.bundle, context.found) else None
+    setting = Setting.of(operating_point, context.found.method, context.sensitivity)
+    return ImagePart.of(
+        context.sample, context.found.pictures, setting, context.scale if context.found.completeness else ""
+    )

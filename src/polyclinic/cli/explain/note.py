@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.console import RenderableType
 from rich.text import Text
 
-from polyclinic.cli.explain.formatting import bar, colour_of, table_of
+from polyclinic.cli.explain.formatting import ViewContext, bar, colour_of, table_of
 from polyclinic.evaluation.estimate import percent
 from polyclinic.explain.attribution import NoteAttribution, WordScore
 from polyclinic.explain.display import plots
@@ -127,3 +127,8 @@ def _marked(word: WordScore, level: int) -> str:
 
 def _style(level: int) -> str:
     return f"{'bold ' if abs(level) >= STRONG else ''}{'underline ' if level > 0 else ''}{colour_of(level)}".strip()
+
+
+def view(context: ViewContext) -> NotePart:
+    """Return the view of the notes."""
+    return NotePart(context.found["note"], context.sample.note_layout.notes, context.scale)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.console import RenderableType
 from rich.text import Text
 
-from polyclinic.cli.explain.formatting import bar, colour_of, more, table_of
+from polyclinic.cli.explain.formatting import ViewContext, bar, colour_of, more, table_of
 from polyclinic.explain.attribution import ChannelGrid, SeriesAttribution
 from polyclinic.explain.display import plots
 from polyclinic.explain.display.labels import label_of, unit_of, with_unit, writer
@@ -112,3 +112,8 @@ class SeriesPart:
 
 def _style(score: float, largest: float) -> str:
     return f"{'bold ' if abs(score) >= largest / 2 else ''}{colour_of(score)}".strip()
+
+
+def view(context: ViewContext) -> SeriesPart:
+    """Return the view of measurements over time."""
+    return SeriesPart(context.found["series"], context.scale)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 
-from polyclinic.cli.explain.formatting import BARS, bar, table_of
+from polyclinic.cli.explain.formatting import BARS, ViewContext, bar, table_of
 from polyclinic.explain.attribution import StructuredAttribution
 from polyclinic.explain.display import plots
 from polyclinic.explain.display.labels import feature_of, writer
@@ -64,3 +64,8 @@ class StructuredPart:
             "label": worded.label,
             "written": worded.value,
         }
+
+
+def view(context: ViewContext) -> StructuredPart:
+    """Return the view of the structured record."""
+    return StructuredPart(context.found["structured"], context.scale)
