@@ -30,7 +30,7 @@ def test_it_has_every_modality(bundle, patient):
 
 def test_it_comes_from_the_fitted_features_alone(bundle, patient):
     """Nothing else of the bundle is read: the same features in a bundle of nothing else give the same."""
-    bare = Bundle(bundle.tasks, bundle.features, None, "")
+    bare = Bundle(bundle.study, bundle.features, None)
     assert make_up(bare).events == patient.events
     assert make_up(bare).picture == patient.picture
 
@@ -65,7 +65,8 @@ def test_the_picture_is_drawn(patient):
 def test_a_task_that_may_not_see_notes_and_pictures_gets_none(bundle):
     task = bundle.tasks[0]
     blind = task.model_copy(update={"inputs": task.inputs.model_copy(update={"exclude": ("NOTE//*", "IMAGE//*")})})
-    patient = make_up(Bundle((blind, *bundle.tasks[1:]), bundle.features, bundle.ensemble, ""))
+    study = bundle.study.model_copy(update={"tasks": (blind, *bundle.tasks[1:])})
+    patient = make_up(Bundle(study, bundle.features, bundle.ensemble))
     assert not {kind(event.code) for event in patient.events} & {"NOTE", "IMAGE"}
     assert patient.picture is None
 

@@ -123,7 +123,7 @@ def fit_checked_study(
         groups = groups_of(cohort, examples.subjects)
         chosen = list(folds(groups, strata_of(study.tasks, examples.targets), study.folds, study.seed))
         ensemble, member_predictions = crossfitter.fit(chosen)
-    bundle = Bundle(study.tasks, features, ensemble, study.to_yaml(), _origin(study, cohort, examples))
+    bundle = Bundle(study, features, ensemble, _origin(study, cohort, examples))
     read = crossfitter.network_examples if crossfitter.config else None
     reserved = None
     if study.conformal:

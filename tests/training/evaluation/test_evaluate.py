@@ -9,7 +9,7 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from polyclinic.models.network.modality_dropout import keeping
-from polyclinic.study import StudyError
+from polyclinic.study import Study, StudyError
 from polyclinic.tasks import samples
 from polyclinic.training.evaluation.evaluate import UNIFIED, evaluate
 from tests.hospital import STUDY, TASKS, rewritten
@@ -158,7 +158,7 @@ def test_the_card_states_the_rule_of_the_threshold(trained, hospital):
     weighed = written | {"target_sensitivity": None, "harm_to_benefit": 0.25}
     rules = [
         evaluate(
-            replace(trained.bundle(), study=yaml.safe_dump(study, sort_keys=False)),
+            replace(trained.bundle(), study=Study.model_validate(study)),
             hospital,
             every_subset=False,
             resamples=100,

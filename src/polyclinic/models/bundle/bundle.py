@@ -49,6 +49,7 @@ from polyclinic.models.ensemble.stacker_by_subset import Combination
 from polyclinic.models.network.config import ModelConfig
 from polyclinic.models.network.unified import UnifiedModel
 from polyclinic.progress import SILENT, Progress
+from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Task, number_samples, prediction_times
 
 FORMAT = 4
@@ -68,15 +69,19 @@ class Bundle:
     is where it was saved to or loaded from; evaluation results are there.
     """
 
-    tasks: tuple[Task, ...]
+    study: Study
     features: FeatureSet
     ensemble: Ensemble
-    study: str  # YAML
     origin: dict[str, Any] = field(default_factory=dict)
     reference: Reference | None = field(default=None, repr=False, compare=False)  # optional
     golden: Golden | None = field(default=None, repr=False, compare=False)  # optional
     folder: Path | None = field(default=None, compare=False)
     _digest: str = field(default="", repr=False, compare=False)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that it answers."""
+        return self.study.tasks
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -171,7 +176,7 @@ class Bundle:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INDEX).unlink(missing_ok=True)
         shutil.rmtree(folder / "classical", ignore_errors=True)
-        write_text(folder / "study.yaml", self.study)
+        self.study.save(folder / "study.yaml")
         self.features.save(folder / "features.json")
         weights = {
             f"{number}.{name}": tensor.contiguous()
@@ -231,12 +236,11 @@ class Bundle:
         )
         shared = [Design.from_state(design) for design in designs]
         return cls(
-            tasks=tuple(Task.model_validate(task) for task in index["tasks"]),
+            study=_study(folder),
             features=FeatureSet.from_state(features, cache or EncoderCache()),
             ensemble=Ensemble(
                 _networks(folder, index), {name: _task(folder, name, one, shared) for name, one in state.items()}
             ),
-            study=(folder / "study.yaml").read_text(encoding="utf-8"),
             origin=index["origin"],
             reference=Reference.load(folder) if REFERENCE[0] in index["files"] else None,
             golden=Golden.load(folder, GOLDEN[1] in index["files"]) if GOLDEN[0] in index["files"] else None,
@@ -278,6 +282,13 @@ def _combination(ensemble: Ensemble, designs: Sequence[Design]) -> dict[str, Any
         }
         for name, task in ensemble.tasks.items()
     }
+
+
+def _study(folder: Path) -> Study:
+    try:
+        return Study.load(folder / "study.yaml")
+    except StudyError as problem:
+        raise BundleError(f"{problem}; train the bundle again") from problem
 
 
 def _task(folder: Path, name: str, state: Mapping[str, Any], designs: Sequence[Design]) -> TaskEnsemble:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import yaml
 
 from polyclinic.cohort import SPLITS, Cohort
 from polyclinic.evaluation import (
@@ -33,7 +32,7 @@ from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.predictions import with_inputs
 from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.progress import SILENT, Advance, Progress
-from polyclinic.study import Study, StudyError
+from polyclinic.study import StudyError
 from polyclinic.tasks import Targets, Task, samples
 from polyclinic.training.evaluation.subgroups import subgroups
 
@@ -139,7 +138,7 @@ def evaluate(
             if training_subjects
             else ""
         ),
-        rule=Study.model_validate(yaml.safe_load(bundle.study)).operating_rule,
+        rule=bundle.study.operating_rule,
         bootstrap=Bootstrap(resamples),
     )
     predictions = {
