@@ -77,13 +77,8 @@ def explain_target(
     """Explain one prediction for one kind of input.
 
     Raises:
-<<<<<<< HEAD
-        ExplanationError: the bundle does not read such input, or the method suits neither it nor the model.
-        ImageError: a picture is missing or damaged.
-=======
         ExplanationError: the bundle does not read this input, or the method does not suit it or the model.
-        PictureError: an image is missing or damaged.
->>>>>>> ac022f2 (Describe command line, pages and their tests in plain terms)
+        ImageError: an image is missing or damaged.
     """
     if request.modality not in (ALL, *bundle.inputs):
         raise ExplanationError(

@@ -72,11 +72,7 @@ def target_of(
             event.
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output.
-<<<<<<< HEAD
-        ImageError: a picture is missing or damaged.
-=======
-        PictureError: an image is missing or damaged.
->>>>>>> ac022f2 (Describe command line, pages and their tests in plain terms)
+        ImageError: an image is missing or damaged.
     """
     tasks = bundle.tasks if task is None else (bundle.task(task),)
     events = cohort.subject(subject)

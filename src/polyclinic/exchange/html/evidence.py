@@ -42,13 +42,8 @@ def evidence_of(
     given are computed again, with the same result.
 
     Raises:
-<<<<<<< HEAD
-        ValueError: they are others.
-        ImageError: a picture is missing or damaged.
-=======
         ValueError: bundle or cohort are not those of the assessment.
-        PictureError: an image is missing or damaged.
->>>>>>> ac022f2 (Describe command line, pages and their tests in plain terms)
+        ImageError: an image is missing or damaged.
     """
     prints = assessment.fingerprints
     if (bundle.digest, cohort.fingerprint) != (prints.bundle, prints.cohort):
