@@ -10,7 +10,7 @@ from polyclinic import Bundle, Cohort, Study
 from polyclinic.features.backbones import efficientnet_lite0, minilm
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.image.preprocessing import canonical, read_image
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.features.note.featurizer import NoteFeaturizer
 from polyclinic.study import Network
 from polyclinic.tasks import renumber_samples, samples
@@ -40,7 +40,7 @@ class Patients:
         return len(self.samples)
 
     def _sentences(self, bundle: Bundle, place: int) -> list[str]:
-        known = record_of(self.events[place].lazy(), self.samples[place], bundle.tasks)
+        known = known_record(self.events[place].lazy(), self.samples[place], bundle.tasks)
         notes = bundle.features.featurizers["note"]
         assert isinstance(notes, NoteFeaturizer)
         (layout,) = notes.layouts(known, self.samples[place])

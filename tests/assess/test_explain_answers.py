@@ -148,7 +148,7 @@ def test_the_sample_is_cut_and_transformed_once(trained, hospital, explained, mo
 
         return call
 
-    monkeypatch.setattr(sample_module, "record_of", counted("cut", sample_module.record_of, lambda args: args[1]))
+    monkeypatch.setattr(sample_module, "known_record", counted("cut", sample_module.known_record, lambda args: args[1]))
     monkeypatch.setattr(FeatureSet, "transform", counted("transform", FeatureSet.transform, lambda args: args[2]))
     for featurizer in bundle.features.featurizers.values():
         kind = type(featurizer)

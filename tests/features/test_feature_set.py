@@ -8,7 +8,7 @@ import pytest
 
 from polyclinic.features.feature_set import FEATURIZERS, FeatureSet
 from polyclinic.features.image.featurizer import ImageOptions
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.features.note.featurizer import NoteOptions
 from polyclinic.tasks import number_samples
 from tests.hospital import EVERY_KIND, times_of
@@ -21,7 +21,7 @@ def samples(hospital):
 
 @pytest.fixture(scope="module")
 def known(hospital, samples):
-    return record_of(hospital.events(), samples, EVERY_KIND.tasks)
+    return known_record(hospital.events(), samples, EVERY_KIND.tasks)
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import sys
 import pytest
 
 import polyclinic.features
-from polyclinic.features import known_inputs
-from polyclinic.tasks import Inputs
+from polyclinic.features.known_record import known_record
+from polyclinic.tasks import Task
 from tests.features.records import events, samples_of
 
 ROWS = [
@@ -19,8 +19,20 @@ ROWS = [
 ]
 
 
-def test_known_inputs_excludes_other_codes_and_later_events():
-    known = known_inputs(events(ROWS).lazy(), samples_of([2, 1]), Inputs(exclude="NOTE//*"))
+NO_NOTES = Task.model_validate(
+    {
+        "name": "no_notes",
+        "kind": "binary",
+        "description": "Will this patient die?",
+        "prediction": {"anchor": "origin", "offset": "48h"},
+        "target": {"codes": "OUTCOME//died"},
+        "inputs": {"exclude": "NOTE//*"},
+    }
+)
+
+
+def test_known_record_excludes_other_codes_and_later_events():
+    known = known_record(events(ROWS).lazy(), samples_of([2, 1]), [NO_NOTES])
     assert known.select("sample", "code", "numeric_value").rows() == [
         (100, "LAB//a", 3.0),
         (101, "DEMOGRAPHIC//sex", None),

@@ -20,7 +20,7 @@ from polyclinic.explain.inputs.baseline import development_samples
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
 from polyclinic.features import Arrays, SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.features.feature_set import FeatureSet
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.features.measurements import measure
 from polyclinic.features.series.featurizer import NOT_SERIES
 from polyclinic.models.bundle.bundle import Bundle
@@ -68,7 +68,7 @@ def plausible_ranges(bundle: Bundle, cohort: Cohort) -> dict[str, PlausibleRange
     """
     codes = changeable_codes(bundle.features)
     frame = development_samples(bundle.tasks, bundle.origin, cohort)
-    events = measure(record_of(cohort.events(), frame, bundle.tasks), frame, codes)
+    events = measure(known_record(cohort.events(), frame, bundle.tasks), frame, codes)
     found = {}
     for place, of_code in events.by_code():
         values = events.value[of_code]

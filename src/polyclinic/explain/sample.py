@@ -15,7 +15,7 @@ from polyclinic.cohort.as_of import SAMPLES, known_at
 from polyclinic.features import Arrays, NoteFeaturizer
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.featurizer import Blobs
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.features.note.layout import NoteLayout
 from polyclinic.modalities import in_order
 from polyclinic.models.bundle.bundle import Bundle
@@ -53,7 +53,7 @@ class Sample:
             ImageError: an image is missing or damaged.
         """
         frame = samples_of(subject_id, prediction_time)
-        known = record_of(events.lazy(), frame, bundle.tasks)
+        known = known_record(events.lazy(), frame, bundle.tasks)
         features = bundle.features.set_blobs(blobs)
         arrays = features.transform(known, frame)
         return cls(subject_id, prediction_time, known, arrays, features, blobs, taken_of(events, frame))

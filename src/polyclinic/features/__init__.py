@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from polyclinic.features.cache.encoder_cache import EncoderCache
     from polyclinic.features.featurizer import Arrays, Featurizer, NotFittedError, sample_rows
     from polyclinic.features.image.featurizer import ImageFeaturizer, ImageOptions
-    from polyclinic.features.known_record import known_inputs
     from polyclinic.features.note.featurizer import NoteFeaturizer, NoteOptions
     from polyclinic.features.series.featurizer import SeriesFeaturizer, SeriesOptions
     from polyclinic.features.structured.featurizer import StructuredFeaturizer
@@ -20,7 +19,6 @@ _NAMES_BY_MODULE = {
     "featurizer": ("Arrays", "Featurizer", "NotFittedError", "sample_rows"),
     "image.featurizer": ("ImageFeaturizer", "ImageOptions"),
     "note.featurizer": ("NoteFeaturizer", "NoteOptions"),
-    "known_record": ("known_inputs",),
     "series.featurizer": ("SeriesFeaturizer", "SeriesOptions"),
     "structured.featurizer": ("StructuredFeaturizer",),
 }
@@ -38,7 +36,6 @@ __all__ = [
     "SeriesFeaturizer",
     "SeriesOptions",
     "StructuredFeaturizer",
-    "known_inputs",
     "sample_rows",
 ]
 

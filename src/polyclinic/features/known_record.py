@@ -5,22 +5,16 @@ from collections.abc import Sequence
 import polars as pl
 
 from polyclinic.cohort import known_at
-from polyclinic.tasks import Inputs, Task
+from polyclinic.tasks import Task
 from polyclinic.tasks.code_patterns import codes_of
 
 
-def known_inputs(events: pl.LazyFrame, samples: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    """Return each sample's events of the input codes up to its prediction time, sorted by sample and time.
+def known_record(events: pl.LazyFrame | pl.DataFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
+    """Return each sample's events up to its prediction time, of the codes that are inputs of every task.
 
     `events` are a cohort's or one subject's; `samples` has the columns `sample`, `subject_id` and `prediction_time`.
-    The columns `sample` and `prediction_time` are added to those of the events.
+    The columns `sample` and `prediction_time` are added to those of the events, which are sorted by sample and time.
     """
-    selected = events.filter(pl.col("code").is_in(inputs.among(codes_of(events))))
-    return known_at(selected, samples).collect()
-
-
-def record_of(events: pl.LazyFrame | pl.DataFrame, samples: pl.DataFrame, tasks: Sequence[Task]) -> pl.DataFrame:
-    """Return each sample's events up to its prediction time, of the codes that are inputs of every task."""
     codes = codes_of(events)
     for task in tasks:
         codes = task.inputs.among(codes)

@@ -4,7 +4,7 @@ import polars as pl
 
 from polyclinic.cohort import Cohort
 from polyclinic.cohort.codes import SERIES_KINDS, kind, modality
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.modalities import MODALITIES
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
@@ -18,7 +18,7 @@ def resolve_inputs(study: Study, cohort: Cohort, samples: pl.DataFrame, progress
     """
     if study.inputs is not None:
         return study
-    recorded = _recorded(record_of(cohort.events(), samples, study.tasks))
+    recorded = _recorded(known_record(cohort.events(), samples, study.tasks))
     inputs = tuple(name for name in MODALITIES if name in recorded)
     if not inputs:
         raise StudyError("no sample has any input recorded at its prediction time: nothing can be learnt")

@@ -15,7 +15,7 @@ from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import SILENT, Progress
@@ -182,7 +182,7 @@ def _reserved(
 def _features(
     study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress
 ) -> tuple[FeatureSet, dict[str, float], dict[str, Arrays]]:
-    known = record_of(cohort.events(), frame, study.tasks)
+    known = known_record(cohort.events(), frame, study.tasks)
     features = FeatureSet.of(study.modalities, feature_options(study), cache).set_blobs(cohort.blob)
     features.fit(known, frame)
     features.prepare(known, frame, progress)

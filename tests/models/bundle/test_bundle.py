@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from polyclinic import Bundle, Cohort, Study, Task
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.models.bundle.bundle import BundleError
 from polyclinic.models.bundle.predictions import COLUMNS, Predictions
 from polyclinic.tasks import number_samples, prediction_times
@@ -162,7 +162,7 @@ def test_prediction_for_another_hospital_counts_unknown_codes(bundle, elsewhere,
     numbers = predictions.frame.select(pl.coalesce(PROBABILITY, "predicted_float_value")).to_series()
     assert numbers.is_finite().all()
     samples = number_samples(times_of(elsewhere))
-    known = record_of(elsewhere.events(), samples, bundle.tasks)
+    known = known_record(elsewhere.events(), samples, bundle.tasks)
     unknown = known.filter(pl.col("code") == "LAB//lactate//mg/dL").height
     assert unknown > 0
     assert predictions.ignored["LAB//lactate//mg/dL"] == unknown

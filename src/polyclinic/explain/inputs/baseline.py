@@ -27,7 +27,7 @@ from polyclinic.explain.sample import ExplanationError
 from polyclinic.features import Arrays, ImageFeaturizer, NoteFeaturizer
 from polyclinic.features.image.embeddings import content_hash
 from polyclinic.features.image.preprocessing import canonical, read_image
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.features.note.embeddings import frozen_network
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.development_reference import Reference
@@ -125,7 +125,7 @@ def training_means(bundle: Bundle, cohort: Cohort) -> TrainingMeans:
         ExplanationError: the cohort is another one.
     """
     samples = development_samples(bundle.tasks, bundle.origin, cohort)
-    known = record_of(cohort.events(), samples, bundle.tasks)
+    known = known_record(cohort.events(), samples, bundle.tasks)
     arrays = bundle.features.set_blobs(cohort.blob).transform(known, samples)
     features = bundle.features.featurizers
     note, image = features.get("note"), features.get("image")

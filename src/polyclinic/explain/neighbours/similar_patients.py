@@ -25,7 +25,7 @@ from polyclinic.explain.inputs.baseline import development_samples
 from polyclinic.explain.neighbours.latents import latents_of, networks_digest
 from polyclinic.explain.sample import ExplanationError, Sample
 from polyclinic.features import StructuredFeaturizer
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.features.structured.columns import is_scaled
 from polyclinic.files import replacing
 from polyclinic.models.bundle.bundle import Bundle
@@ -158,7 +158,7 @@ def _describe(
 ) -> list[tuple[tuple[str, ...], tuple[Shared, ...]]]:
     """Return the modalities and unusual features that each of some samples shares with the sample."""
     frame = renumber_samples(frame)
-    known = record_of(cohort.events(), frame, tasks)
+    known = known_record(cohort.events(), frame, tasks)
     arrays = sample.features.set_blobs(cohort.blob).transform(known, frame)
     both = [
         tuple(modality for modality in sample.present if bool(arrays[modality]["present"][row]))

@@ -34,7 +34,7 @@ from polyclinic.features import Arrays
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.featurizer import Blobs
-from polyclinic.features.known_record import record_of
+from polyclinic.features.known_record import known_record
 from polyclinic.files import replacing, sha256, write_json, write_text
 from polyclinic.models.bundle.development_reference import FILES as REFERENCE
 from polyclinic.models.bundle.development_reference import Reference
@@ -105,7 +105,7 @@ class Bundle:
 
     def arrays(self, cohort: Cohort, samples: pl.DataFrame, progress: Progress = SILENT) -> dict[str, Arrays]:
         """Return the features of samples (`sample`, `subject_id`, `prediction_time`) at their prediction times."""
-        known = record_of(cohort.events(), samples, self.tasks)
+        known = known_record(cohort.events(), samples, self.tasks)
         return self._transform(cohort.blob, known, samples, progress)
 
     def answer(self, events: pl.DataFrame, samples: pl.DataFrame, blobs: Blobs) -> dict[str, Answers]:
@@ -114,7 +114,7 @@ class Bundle:
         `events` may be those of one patient (`cohort.subject(id)`); later events than the prediction times are
         ignored. `blobs` returns the path of an image (`cohort.blob`).
         """
-        known = record_of(events, samples, self.tasks)
+        known = known_record(events, samples, self.tasks)
         return self.ensemble.answer(self._transform(blobs, known, samples))
 
     def predict(
@@ -142,7 +142,7 @@ class Bundle:
         if not samples.height:
             names = ", ".join(task.name for task in selected)
             raise BundleError(f"no such subject is eligible for {names}: see the task's prediction time and exclusions")
-        known = record_of(cohort.events(), samples, self.tasks)
+        known = known_record(cohort.events(), samples, self.tasks)
         arrays = self._transform(cohort.blob, known, samples, progress)
         samples, answers = with_inputs(samples, arrays), self.ensemble.answer(arrays)
         rows = []
