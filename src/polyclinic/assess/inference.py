@@ -12,16 +12,12 @@ from polyclinic.assess.assessment import AssessmentError, CodeCount, CodeShare, 
 from polyclinic.cohort import Cohort
 from polyclinic.cohort.storage.digest import digest
 from polyclinic.explain.sample import Sample
-from polyclinic.features import SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.features.feature_set import FeatureSet
-from polyclinic.modalities import in_order
+from polyclinic.modalities import MODALITIES, in_order
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.development_reference import Reference
 from polyclinic.models.bundle.outliers import Novelty
 from polyclinic.models.ensemble.ensemble import EnsemblePredictions
-
-BY_KIND = {"note": "NOTE//", "image": "IMAGE//"}
-"""Modalities that read every code of a kind, whether or not it occurred in training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +71,8 @@ class InferenceInput:
 def refuse_foreign(features: FeatureSet, cohort: Cohort) -> None:
     """Raise AssessmentError if the cohort has no code that the features read."""
     codes = cohort.summary().per_code["code"].to_list()
-    read: set[str] = set()
-    kinds = tuple(BY_KIND[name] for name in features.modalities if name in BY_KIND)
-    for featurizer in features.featurizers.values():
-        if isinstance(featurizer, StructuredFeaturizer):
-            read |= featurizer.layout.codes
-        elif isinstance(featurizer, SeriesFeaturizer):
-            read |= set(featurizer.codes)
+    read = features.codes_read
+    kinds = tuple(f"{kind}//" for name in features.modalities for kind in MODALITIES[name].kinds)
     if not any(code in read or code.startswith(kinds) for code in codes):
         raise AssessmentError(
             f"the cohort at {cohort.path} has no code that the bundle reads, such as {min(read, default=kinds)}: "
