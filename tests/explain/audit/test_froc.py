@@ -245,7 +245,7 @@ def test_what_cannot_be_swept_is_refused():
             sweep([case], stops=stops)
     with pytest.raises(ValueError, match="sensitivity"):
         sweep([case], stops=(0.5, 1.5))
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="there are no images"):
         sweep([])
     with pytest.raises(ValueError, match="number of axes"):
         sweep([case._replace(lesions=[Box((0.0,) * 3, (1.0,) * 3)])])
