@@ -1,4 +1,4 @@
-"""Bundles and patients that the tests of assessments share."""
+"""Shared bundles and patients."""
 
 import pytest
 
@@ -23,5 +23,5 @@ def times(hospital):
 
 @pytest.fixture(scope="session")
 def held_out(hospital):
-    """The ids of the patients whom no bundle has seen."""
+    """Ids of the held-out patients."""
     return hospital.subjects_in("held_out")

@@ -1,4 +1,4 @@
-"""Figures at thresholds and the cost of missing inputs come from what was measured, or say that they do not."""
+"""Figures at thresholds and the cost of missing inputs come from measurements, or are marked."""
 
 import json
 import shutil
@@ -18,13 +18,13 @@ TASK = "demo_deterioration"
 
 @pytest.fixture
 def copy(trained, tmp_path):
-    """The trained bundle with what was measured, to be tampered with."""
+    """A copy of the trained bundle and its measurements, to be modified."""
     return shutil.copytree(trained.folder, tmp_path / "copy")
 
 
 @pytest.fixture(scope="module")
 def notes_only(hospital, held_out, tmp_path_factory):
-    """A cohort in which one patient has notes alone."""
+    """A cohort in which one patient has only notes."""
     lost = (pl.col("subject_id") == held_out[0]) & ~pl.col("code").str.starts_with("NOTE//")
     kept = ~lost | pl.col("code").str.starts_with("OUTCOME//")
     return rewritten(hospital, tmp_path_factory.mktemp("notes"), lambda events: events.filter(kept))
@@ -32,7 +32,7 @@ def notes_only(hospital, held_out, tmp_path_factory):
 
 @pytest.fixture
 def noted(notes_only, held_out, times):
-    """Assess that patient when the notes are there."""
+    """Assess that patient at its prediction time."""
 
     def call(bundle):
         return assess(bundle, notes_only, held_out[0], times[held_out[0]], explain=False)
@@ -46,7 +46,7 @@ def change(folder, name, into):
     write_json(folder / name, plain)
 
 
-def test_figures_are_those_of_the_held_out(trained, hospital, held_out):
+def test_figures_are_from_held_out_subjects(trained, hospital, held_out):
     figures = json.loads((trained.folder / "metrics.json").read_text())[TASK]["figures"]
     operating = assess(trained.bundle(), hospital, held_out[0], explain=False)[TASK].outputs[0].operating
     assert operating.measured == "held_out"
@@ -54,7 +54,7 @@ def test_figures_are_those_of_the_held_out(trained, hospital, held_out):
     assert operating.ppv == Estimate(**figures["ppv"])
 
 
-def test_figures_of_another_threshold_are_not_of_this_bundle(copy, trained, hospital, held_out):
+def test_figures_measured_at_another_threshold_are_not_used(copy, trained, hospital, held_out):
     change(copy, "metrics.json", lambda plain: plain[TASK].update(threshold=plain[TASK]["threshold"] + 0.01))
     bundle = Bundle.load(copy, trained.cache)
     operating = assess(bundle, hospital, held_out[0], explain=False)[TASK].outputs[0].operating
@@ -63,7 +63,7 @@ def test_figures_of_another_threshold_are_not_of_this_bundle(copy, trained, hosp
     assert operating.sensitivity.value >= 0.8, "so the threshold was chosen"
 
 
-def test_after_cross_validation_they_are_of_models_of_the_same_making(copy, trained, hospital, held_out):
+def test_figures_of_cross_validation_are_marked_as_such(copy, trained, hospital, held_out):
     change(copy, "metrics.json", lambda plain: plain[TASK].update(threshold=0.99))
     write_json(copy / "repeats.json", {})
     operating = (
@@ -72,19 +72,19 @@ def test_after_cross_validation_they_are_of_models_of_the_same_making(copy, trai
     assert operating.measured == "cross_validation"
 
 
-def test_each_label_has_figures_of_its_own(every_kind, hospital, held_out):
+def test_each_label_has_its_own_figures(every_kind, hospital, held_out):
     bundle = every_kind.bundle()
-    said = assess(bundle, hospital, held_out[0], explain=False)["demo_findings"].outputs
-    assert {one.operating.measured for one in said} == {"out_of_fold"}
-    assert len({one.operating.threshold for one in said}) == len(said)
-    assert [one.operating.ppv for one in said] == [
+    outputs = assess(bundle, hospital, held_out[0], explain=False)["demo_findings"].outputs
+    assert {one.operating.measured for one in outputs} == {"out_of_fold"}
+    assert len({one.operating.threshold for one in outputs}) == len(outputs)
+    assert [one.operating.ppv for one in outputs] == [
         Estimate(**row["ppv"]) for row in bundle.reference.operating["demo_findings"]
     ]
     others = [a for a in assess(bundle, hospital, held_out[0], explain=False).answers if "findings" not in a.task]
     assert all(one.operating is None for answer in others[1:] for one in answer.outputs)
 
 
-def test_what_was_measured_of_labels_is_found_by_their_names(every_kind):
+def test_figures_of_labels_are_found_by_name(every_kind):
     bundle = every_kind.bundle()
     task = bundle.task("demo_findings")
     metrics = {task.name: every_kind.report[task.name].evaluation.to_dict()}
@@ -96,7 +96,7 @@ def test_what_was_measured_of_labels_is_found_by_their_names(every_kind):
     assert found.ppv == row.figures["ppv"]
 
 
-def test_what_missing_inputs_cost_is_that_of_the_subset(noted, trained):
+def test_cost_of_missing_inputs_is_that_of_the_subset(noted, trained):
     table = json.loads((trained.folder / "comparison.json").read_text())[TASK]["inputs"]
     rows = {row["name"]: row for row in table["contenders"]}
     cost = noted(trained.bundle())[TASK].cost
@@ -108,7 +108,7 @@ def test_what_missing_inputs_cost_is_that_of_the_subset(noted, trained):
 
 
 @pytest.mark.parametrize(("low", "abstains"), [(0.49, True), (0.51, False)])
-def test_inputs_no_better_than_chance_are_not_relied_on(low, abstains, copy, trained, noted):
+def test_inputs_no_better_than_chance_abstain(low, abstains, copy, trained, noted):
     def note_alone(plain):
         (row,) = (row for row in plain[TASK]["inputs"]["contenders"] if row["members"] == ["note"])
         row["figures"]["auroc"].update(value=0.7, low=low, high=0.9, reason="")
@@ -121,7 +121,7 @@ def test_inputs_no_better_than_chance_are_not_relied_on(low, abstains, copy, tra
         assert "Only note recorded; with no more than that the model was not shown to be better" in reasons[0]
 
 
-def test_nothing_is_missing_of_who_has_everything(trained, hospital, held_out):
+def test_no_cost_without_missing_inputs(trained, hospital, held_out):
     bundle = trained.bundle()
     for subject in held_out[:3]:
         found = assess(bundle, hospital, subject, explain=False)
@@ -129,7 +129,7 @@ def test_nothing_is_missing_of_who_has_everything(trained, hospital, held_out):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "\x00"])
-def test_damaged_files_of_what_was_measured_count_as_none(content, copy, trained, hospital, held_out):
+def test_damaged_measurement_files_are_ignored(content, copy, trained, hospital, held_out):
     for name in ("metrics.json", "comparison.json"):
         (copy / name).write_text(content)
     found = assess(Bundle.load(copy, trained.cache), hospital, held_out[0], explain=False)

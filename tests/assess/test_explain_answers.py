@@ -1,4 +1,4 @@
-"""What an assessment keeps of explanations."""
+"""Explanations in an assessment."""
 
 import shutil
 
@@ -28,13 +28,13 @@ TASK = "demo_deterioration"
 
 @pytest.fixture(scope="module")
 def explained(trained, hospital, held_out):
-    """A patient who has every input."""
+    """A patient with every input."""
     bundle = trained.bundle()
     subject = next(one for one in held_out if not assess(bundle, hospital, one, explain=False).records[0].missing)
     return assess(bundle, hospital, subject)
 
 
-def test_the_parts_of_the_modalities_add_up_to_the_answer(explained):
+def test_modality_shares_sum_to_the_answer(explained):
     answer = explained[TASK]
     found = answer.explanation
     assert {one.modality for one in found.modalities} == set(explained.records[0].present)
@@ -42,7 +42,7 @@ def test_the_parts_of_the_modalities_add_up_to_the_answer(explained):
     assert total == pytest.approx(answer.outputs[0].value, abs=1e-6)
 
 
-def test_the_weightiest_scores_are_kept(explained):
+def test_the_largest_scores_are_kept(explained):
     found = explained[TASK].explanation
     assert found.method == "integrated_gradients"
     assert found.gap is not None
@@ -55,7 +55,7 @@ def test_the_weightiest_scores_are_kept(explained):
     assert all(one.text and one.end > one.start for one in found.words)
 
 
-def test_regions_lie_in_their_picture(explained):
+def test_regions_lie_within_their_image(explained):
     for picture in explained[TASK].explanation.pictures:
         assert picture.sensitivity == SENSITIVITY
         for region in picture.regions:
@@ -63,13 +63,13 @@ def test_regions_lie_in_their_picture(explained):
             assert 0 <= region.box.start[0] < region.box.stop[0] <= picture.height
 
 
-def test_unaudited_explanations_say_so_and_use_the_middle_of_the_dial(explained):
+def test_unaudited_explanations_are_marked_and_use_the_default_sensitivity(explained):
     found = explained[TASK].explanation
     assert found.trust == Trust(verdict="not_audited")
     assert found.map == MapSetting(method="integrated_gradients", smoothing=0, sensitivity=SENSITIVITY, chosen_on=None)
 
 
-def test_lengths_are_told_in_millimetres_where_the_spacing_is_known(explained):
+def test_lengths_are_in_millimetres_if_the_spacing_is_known(explained):
     pictures = explained[TASK].explanation.pictures
     assert pictures
     for picture in pictures:
@@ -82,7 +82,7 @@ def test_lengths_are_told_in_millimetres_where_the_spacing_is_known(explained):
 
 @pytest.fixture
 def audited(trained, tmp_path):
-    """Give a bundle beside which an audit lies: it chose a dial, and integrated gradients failed."""
+    """A bundle with an audit that chose an operating point and failed integrated gradients."""
     folder = tmp_path / "audited"
     shutil.copytree(trained.folder, folder)
     bundle = Bundle.load(folder, trained.cache)
@@ -93,7 +93,7 @@ def audited(trained, tmp_path):
     return bundle
 
 
-def test_regions_are_found_on_the_map_and_at_the_setting_that_an_audit_chose(audited, explained, hospital):
+def test_regions_use_the_map_and_sensitivity_chosen_by_an_audit(audited, explained, hospital):
     evidenced = assess_with_evidence(audited, hospital, explained.subject_id)
     found = evidenced.assessment[TASK].explanation
     assert (found.map.method, found.map.sensitivity, found.map.chosen_on) == ("map_gradients", 0.7, "tuning")
@@ -110,7 +110,7 @@ def test_regions_are_found_on_the_map_and_at_the_setting_that_an_audit_chose(aud
     assert Assessment.from_json(evidenced.assessment.to_json()) == evidenced.assessment
 
 
-def test_a_method_that_failed_is_marked_wherever_it_is_shown(audited, explained, hospital):
+def test_a_method_that_failed_the_audit_is_marked(audited, explained, hospital):
     evidenced = assess_with_evidence(audited, hospital, explained.subject_id)
     assessment = evidenced.assessment
     assert assessment[TASK].explanation.trust == Trust(verdict="failed", reason="stays alike")
@@ -120,7 +120,7 @@ def test_a_method_that_failed_is_marked_wherever_it_is_shown(audited, explained,
     assert "do not rely on where it points" not in page
 
 
-def test_a_page_of_what_was_assessed_attributes_nothing_anew(explained, trained, hospital, monkeypatch):
+def test_a_page_of_an_assessment_computes_no_attribution_again(explained, trained, hospital, monkeypatch):
     bundle = trained.bundle()
     assessment, attributions, samples = assess_with_evidence(bundle, hospital, explained.subject_id)
     assert assessment == explained
@@ -168,14 +168,14 @@ def test_every_answer_is_explained(every_kind, hospital, held_out):
     for answer in assessment.answers:
         assert (answer.explanation is not None) == bool(answer.outputs)
         if answer.outputs:
-            best = max(answer.outputs, key=lambda said: said.value)
+            best = max(answer.outputs, key=lambda output: output.value)
             whole = attributions[answer.task]
             assert (answer.explanation.output, whole.output, whole.task) == (best.output, best.output, answer.task)
             total = answer.explanation.without_inputs + sum(one.share for one in answer.explanation.modalities)
             assert total == pytest.approx(best.value, rel=1e-6, abs=1e-6)
 
 
-def test_similar_patients_are_those_learnt_from(explained, trained, hospital):
+def test_similar_patients_are_training_patients(explained, trained, hospital):
     bundle = trained.bundle()
     learnt = set(development_samples(bundle.tasks, bundle.origin, hospital)["subject_id"])
     similar = explained.records[0].similar
@@ -185,31 +185,31 @@ def test_similar_patients_are_those_learnt_from(explained, trained, hospital):
     assert {outcome.task for one in similar for outcome in one.outcomes} == {TASK}
 
 
-def test_what_is_kept_of_them_is_for_its_owner_alone(explained, cache):
+def test_cached_neighbours_are_readable_only_by_the_owner(explained, cache):
     folder = cache.folder / "neighbours"
     assert folder.stat().st_mode & 0o077 == 0
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())
     assert list(folder.iterdir())
 
 
-def test_it_survives_json(explained):
+def test_json_round_trip(explained):
     assert Assessment.from_json(explained.to_json()) == explained
 
 
-def test_explaining_changes_no_answer(explained, trained, hospital):
+def test_explanation_does_not_change_answers(explained, trained, hospital):
     plain = assess(trained.bundle(), hospital, explained.subject_id, explain=False)
     assert plain[TASK].explanation is None
     assert plain[TASK] == explained[TASK].model_copy(update={"explanation": None})
 
 
-def test_without_a_network_modalities_alone_are_explained(simple, hospital, held_out):
+def test_without_a_network_only_modalities_are_explained(simple, hospital, held_out):
     found = assess(simple, hospital, held_out[0])
     assert found[TASK].explanation.method is None
     assert found[TASK].explanation.modalities
     assert found.records[0].similar == ()
 
 
-def test_another_cohort_has_none_of_the_similar_patients(trained, hospital, held_out, tmp_path):
+def test_another_cohort_has_no_similar_patients(trained, hospital, held_out, tmp_path):
     bundle = trained.bundle()
     time = assess(bundle, hospital, held_out[0], explain=False).records[0].prediction_time
     other = rewritten(hospital, tmp_path, lambda events: events.head(events.height - 1))

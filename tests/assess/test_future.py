@@ -1,4 +1,4 @@
-"""Nothing after the time asked for changes any bit of an assessment, but for the cohort's own fingerprint."""
+"""Events after the prediction time change nothing in an assessment except the cohort's fingerprint."""
 
 from datetime import timedelta
 
@@ -14,20 +14,20 @@ JUST_AFTER = timedelta(microseconds=1)
 @pytest.fixture(scope="module")
 def other_future(hospital, tmp_path_factory):
     """The same past; all outcomes changed, and events of every kind right after the prediction time and later."""
-    asked = times_of(hospital)
+    prediction_times = times_of(hospital)
 
     def change(events):
-        timed = events.join(asked, on="subject_id", how="left", maintain_order="left")
+        timed = events.join(prediction_times, on="subject_id", how="left", maintain_order="left")
         events = spoiled(timed, (pl.col("time") > pl.col("prediction_time")).fill_null(False)).drop("prediction_time")
         for shift in (JUST_AFTER, timedelta(days=1)):
-            events = added(events, asked, shift, list(ONE_OF_EACH))
+            events = added(events, prediction_times, shift, list(ONE_OF_EACH))
         return events
 
     return rewritten(hospital, tmp_path_factory.mktemp("future"), change, NOISE)
 
 
 def bits(assessment):
-    """Give the JSON without the fingerprint of the cohort and the patients who are alike, whose outcomes are later."""
+    """Return the JSON without the cohort's fingerprint and the similar patients, whose outcomes are later."""
     prints = assessment.fingerprints.model_copy(update={"cohort": ""})
     records = tuple(record.model_copy(update={"similar": ()}) for record in assessment.records)
     return assessment.model_copy(update={"fingerprints": prints, "records": records}).to_json()
@@ -43,13 +43,13 @@ def test_later_events_change_nothing(named, every_kind, hospital, other_future, 
         assert bits(before) == bits(after)
 
 
-def test_nor_what_an_answer_rests_on(simple, hospital, other_future, held_out):
+def test_later_events_do_not_change_explanations(simple, hospital, other_future, held_out):
     before, after = (assess(simple, cohort, held_out[0]) for cohort in (hospital, other_future))
     assert before["demo_deterioration"].explanation is not None
     assert bits(before) == bits(after)
 
 
-def test_a_moment_later_they_do(every_kind, hospital, other_future, held_out, times):
+def test_events_just_before_a_later_time_change_the_answers(every_kind, hospital, other_future, held_out, times):
     bundle, later = every_kind.bundle(), times[held_out[0]] + JUST_AFTER
     before, after = (assess(bundle, cohort, held_out[0], later, explain=False) for cohort in (hospital, other_future))
     assert before.records[0].digest != after.records[0].digest

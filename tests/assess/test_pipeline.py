@@ -1,4 +1,4 @@
-"""What an assessment says: the bundle's own answers, with time, intervals, completeness and fingerprints."""
+"""Content of an assessment: predictions, times, intervals, completeness and fingerprints."""
 
 from datetime import UTC, timedelta, timezone
 
@@ -19,7 +19,7 @@ TASK = "demo_deterioration"
 
 
 def of_subjects(cohort, subjects, into, change):
-    """Write a cohort in which only the events of some subjects are changed."""
+    """Write a cohort with changed events of some subjects."""
     return rewritten(
         cohort, into, lambda events: change(events, pl.col("subject_id").is_in(pl.Series(list(subjects)).implode()))
     )
@@ -31,7 +31,7 @@ def renamed(events, rows):
     )
 
 
-def test_it_says_what_the_bundle_predicts_of_many(every_kind, hospital, held_out):
+def test_outputs_equal_batch_predictions(every_kind, hospital, held_out):
     bundle = every_kind.bundle()
     predicted = bundle.predict(hospital, subjects=held_out).frame
     for subject in held_out[:4]:
@@ -45,7 +45,7 @@ def test_it_says_what_the_bundle_predicts_of_many(every_kind, hospital, held_out
         assert not said
 
 
-def test_one_patient_alone_is_answered_to_the_bit_as_by_predict(every_kind, hospital, held_out):
+def test_outputs_equal_predict_for_one_patient_exactly(every_kind, hospital, held_out):
     bundle = every_kind.bundle()
     found = assess(bundle, hospital, held_out[0], explain=False)
     frame = bundle.predict(hospital, subjects=held_out[:1]).frame
@@ -53,7 +53,7 @@ def test_one_patient_alone_is_answered_to_the_bit_as_by_predict(every_kind, hosp
     assert [one.value for answer in found.answers for one in answer.outputs] == predicted.to_list()
 
 
-def test_the_calls_are_those_at_the_threshold(trained, hospital, held_out):
+def test_calls_are_made_at_the_threshold(trained, hospital, held_out):
     bundle = trained.bundle()
     threshold = bundle.ensemble.tasks[TASK].thresholds[0]
     for subject in held_out:
@@ -62,13 +62,13 @@ def test_the_calls_are_those_at_the_threshold(trained, hospital, held_out):
         assert said.operating.positive == (said.value >= threshold)
 
 
-def test_it_survives_json(every_kind, hospital, held_out):
+def test_json_round_trip(every_kind, hospital, held_out):
     found = assess(every_kind.bundle(), hospital, held_out[0], explain=False)
     assert Assessment.from_json(found.to_json()) == found
     assert Assessment.from_json(found.to_json(indent=None).encode()) == found
 
 
-def test_it_cannot_be_changed(simple, hospital, held_out):
+def test_assessments_are_immutable(simple, hospital, held_out):
     found = assess(simple, hospital, held_out[0])
     with pytest.raises(ValueError, match="frozen"):
         found.subject_id = 3
@@ -76,7 +76,7 @@ def test_it_cannot_be_changed(simple, hospital, held_out):
         found[TASK].outputs[0].value = 0.5
 
 
-def test_another_format_and_a_damaged_one_are_refused(simple, hospital, held_out):
+def test_other_formats_and_damaged_texts_are_rejected(simple, hospital, held_out):
     text = assess(simple, hospital, held_out[0]).to_json()
     with pytest.raises(AssessmentError, match="an assessment of format 2: this version reads format 1; assess"):
         Assessment.from_json(text.replace('"format": 1', '"format": 2'))
@@ -89,12 +89,12 @@ def test_another_format_and_a_damaged_one_are_refused(simple, hospital, held_out
     assert "Mary" not in str(refused.value)
 
 
-def test_an_unknown_task_is_told_with_the_choices(simple, hospital, held_out):
+def test_an_unknown_task_lists_the_choices(simple, hospital, held_out):
     with pytest.raises(KeyError, match="no answer to 'demo_stay': there are demo_deterioration"):
         assess(simple, hospital, held_out[0])["demo_stay"]
 
 
-def test_its_own_time_may_be_named_in_any_zone(simple, hospital, held_out, times):
+def test_prediction_time_may_be_given_in_any_zone(simple, hospital, held_out, times):
     subject = held_out[0]
     found, at = assess(simple, hospital, subject), times[subject]
     named = assess(simple, hospital, subject, at)
@@ -103,7 +103,7 @@ def test_its_own_time_may_be_named_in_any_zone(simple, hospital, held_out, times
     assert assess(simple, hospital, subject, elsewhere) == named
 
 
-def test_an_earlier_time_knows_less(simple, hospital, held_out, times):
+def test_an_earlier_time_reads_fewer_events(simple, hospital, held_out, times):
     subject = held_out[0]
     now = assess(simple, hospital, subject).records[0]
     earlier = assess(simple, hospital, subject, times[subject] - timedelta(hours=24)).records[0]
@@ -111,25 +111,25 @@ def test_an_earlier_time_knows_less(simple, hospital, held_out, times):
     assert earlier.digest != now.digest
 
 
-def test_who_is_not_in_the_cohort_is_refused(simple, hospital):
+def test_an_unknown_subject_is_rejected(simple, hospital):
     with pytest.raises(AssessmentError, match=r"no such subject in .*metadata/subjects\.parquet"):
         assess(simple, hospital, 7)
 
 
-def test_a_time_before_the_first_event_is_refused(simple, hospital, held_out, times):
+def test_a_time_before_the_first_event_is_rejected(simple, hospital, held_out, times):
     with pytest.raises(AssessmentError, match="before the subject's first event: give a later one") as refused:
         assess(simple, hospital, held_out[0], times[held_out[0]] - timedelta(days=3))
     assert str(held_out[0]) not in str(refused.value)
     assert assess(simple, hospital, held_out[0], times[held_out[0]] - timedelta(hours=48)).records[0].events > 0
 
 
-def test_a_cohort_of_other_codes_is_refused(simple, hospital, held_out, tmp_path):
+def test_a_cohort_with_other_codes_is_rejected(simple, hospital, held_out, tmp_path):
     foreign = of_subjects(hospital, hospital.subjects["subject_id"], tmp_path, renamed)
     with pytest.raises(AssessmentError, match="has no code that the bundle reads, such as DEMOGRAPHIC//"):
         assess(simple, foreign, held_out[0])
 
 
-def test_a_damaged_picture_is_refused_and_located(trained, hospital, held_out, tmp_path):
+def test_a_damaged_image_is_rejected_and_named(trained, hospital, held_out, tmp_path):
     copy = rewritten(hospital, tmp_path / "copy", lambda events: events)
     bundle = Bundle.load(trained.folder, EncoderCache(tmp_path / "empty cache"))
     subject = next(one for one in held_out if copy.subject(one)["blob"].drop_nulls().str.ends_with("png").any())
@@ -139,7 +139,7 @@ def test_a_damaged_picture_is_refused_and_located(trained, hospital, held_out, t
         assess(bundle, copy, subject, explain=False)
 
 
-def test_the_fingerprints_are_those_of_what_was_read(simple, hospital, held_out, times):
+def test_fingerprints_are_of_the_bundle_cohort_and_record(simple, hospital, held_out, times):
     subject = held_out[0]
     found = assess(simple, hospital, subject)
     assert found.fingerprints.cohort == hospital.fingerprint
@@ -152,7 +152,7 @@ def test_the_fingerprints_are_those_of_what_was_read(simple, hospital, held_out,
     assert found.records[0].digest == f"{digest(read.with_columns(pl.col('code').cast(pl.Categorical))):032x}"
 
 
-def test_what_is_recorded_and_what_is_missing(every_kind, hospital, held_out):
+def test_present_and_missing_modalities(every_kind, hospital, held_out):
     bundle = every_kind.bundle()
     inputs = dict(bundle.predict(hospital).frame.select("subject_id", "inputs").unique().iter_rows())
     some = [subject for subject in inputs if inputs[subject].count("+") < 3][:2] + held_out[:1]
@@ -163,7 +163,7 @@ def test_what_is_recorded_and_what_is_missing(every_kind, hospital, held_out):
         assert not set(record.present) & set(record.missing)
 
 
-def test_codes_that_are_usually_there_and_codes_never_seen(simple, hospital, held_out, tmp_path):
+def test_usual_codes_that_are_missing_and_unknown_codes(simple, hospital, held_out, tmp_path):
     subject = held_out[0]
     other = of_subjects(
         hospital,
@@ -182,7 +182,7 @@ def test_codes_that_are_usually_there_and_codes_never_seen(simple, hospital, hel
     assert [(one.code, one.events) for one in after.unknown] == [("LAB//new//g", 1)]
 
 
-def test_an_unheard_of_record_is_told_and_abstained_from(simple, hospital, held_out, tmp_path):
+def test_an_atypical_record_abstains(simple, hospital, held_out, tmp_path):
     subject = held_out[0]
     strange = of_subjects(
         hospital,
@@ -200,7 +200,7 @@ def test_an_unheard_of_record_is_told_and_abstained_from(simple, hospital, held_
     assert odd[TASK].outputs, "the numbers are there, and marked"
 
 
-def test_what_nothing_was_recorded_of_is_not_answered(simple, hospital, held_out, tmp_path):
+def test_a_record_without_inputs_is_not_answered(simple, hospital, held_out, tmp_path):
     blind = of_subjects(hospital, held_out[:1], tmp_path, renamed)
     found = assess(simple, blind, held_out[0])
     answer = found[TASK]
@@ -211,7 +211,7 @@ def test_what_nothing_was_recorded_of_is_not_answered(simple, hospital, held_out
     assert Assessment.from_json(found.to_json()) == found
 
 
-def test_whom_the_question_is_not_asked_of_is_told_why(simple, hospital, held_out, cache):
+def test_a_task_that_does_not_apply_abstains_with_the_reason(simple, hospital, held_out, cache):
     bundle = Bundle.load(simple.folder, cache)
     exclusion = Exclusion(had=("DEMOGRAPHIC//sex",))
     bundle.tasks = (bundle.tasks[0].model_copy(update={"exclusions": (exclusion,)}),)
@@ -224,7 +224,7 @@ def test_whom_the_question_is_not_asked_of_is_told_why(simple, hospital, held_ou
     assert found.record_of(found[TASK]) is None
 
 
-def test_a_bundle_without_a_memory_says_what_it_lacks(trained, hospital, held_out, tmp_path):
+def test_a_bundle_without_reference_lists_what_it_lacks(trained, hospital, held_out, tmp_path):
     bundle = trained.bundle()
     bundle.reference = None
     bundle.save(tmp_path / "old")
@@ -238,8 +238,8 @@ def test_a_bundle_without_a_memory_says_what_it_lacks(trained, hospital, held_ou
     assert "Train it again" in found.lacks[0]
 
 
-def test_intervals_span_what_each_network_would_say(every_kind, hospital, held_out):
-    """Time to event is not calibrated: the range is that of the networks, each answering alone."""
+def test_intervals_span_the_networks(every_kind, hospital, held_out):
+    """Time to event is not calibrated: the interval is the range of the single networks."""
     bundle = every_kind.bundle()
     said = assess(bundle, hospital, held_out[0], explain=False)["demo_survival"].outputs
     alone = []
@@ -252,7 +252,7 @@ def test_intervals_span_what_each_network_would_say(every_kind, hospital, held_o
     assert {one.basis for one in said} == {"networks"}
 
 
-def test_intervals_span_what_other_calibrations_would_say(simple, hospital, held_out):
+def test_intervals_span_resampled_calibrations(simple, hospital, held_out):
     (said,) = assess(simple, hospital, held_out[2])[TASK].outputs
     assert said.basis == "calibration"
     p = []
@@ -264,7 +264,7 @@ def test_intervals_span_what_other_calibrations_would_say(simple, hospital, held
     assert (said.low, said.high) == pytest.approx(tuple(np.quantile(p, [0.025, 0.975])))
 
 
-def test_every_interval_holds_its_number(every_kind, hospital, held_out):
+def test_every_interval_contains_its_value(every_kind, hospital, held_out):
     bundle = every_kind.bundle()
     spans = []
     for subject in held_out:

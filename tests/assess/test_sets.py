@@ -1,4 +1,4 @@
-"""Conformal sets of one patient: what they hold, on whom they stand, and when they make an answer abstain."""
+"""Conformal sets of one patient: content, calibration subjects, and abstention."""
 
 from dataclasses import replace
 
@@ -16,14 +16,14 @@ TASK = "demo_deterioration"
 
 
 def given(bundle, cache, scores, task=TASK, split=None):
-    """Load the bundle anew, with other conformal scores of a task."""
+    """Load the bundle with other conformity scores of a task."""
     loaded = Bundle.load(bundle.folder, cache)
     conformity = dict(loaded.reference.conformity) | {task: Conformity((np.array(scores),), split)}
     loaded.reference = replace(loaded.reference, conformity=conformity)
     return loaded
 
 
-def test_a_set_holds_what_fits_as_well_as_the_quantile_demands(simple, hospital, held_out):
+def test_a_set_contains_answers_up_to_the_quantile(simple, hospital, held_out):
     quantile = conformal_quantile(simple.reference.conformity[TASK].scores[0], 0.1)
     for subject in held_out[:5]:
         answer = assess(simple, hospital, subject, explain=False)[TASK]
@@ -48,13 +48,13 @@ def test_sets_of_every_kind(every_kind, hospital, held_out):
     assert found["demo_stay"].unit == "days"
 
 
-def test_out_of_fold_they_are_approximate(simple, hospital, held_out):
+def test_sets_from_out_of_fold_scores_are_approximate(simple, hospital, held_out):
     (one,) = assess(simple, hospital, held_out[0])[TASK].sets
     assert one.approximate
     assert (one.split, one.coverage_low, one.coverage_high) == (None, None, None)
 
 
-def test_on_a_reserved_split_they_are_exact_and_say_how_exact(hospital, held_out, cache):
+def test_sets_from_a_reserved_split_have_exact_coverage(hospital, held_out, cache):
     bundle = fit_study(SIMPLE.model_copy(update={"conformal": "tuning"}), hospital, cache=cache).bundle
     (one,) = assess(bundle, hospital, held_out[0])[TASK].sets
     assert not one.approximate
@@ -63,7 +63,7 @@ def test_on_a_reserved_split_they_are_exact_and_say_how_exact(hospital, held_out
     assert (one.coverage_low, one.coverage_high) == coverage_interval(one.subjects, 0.1)
 
 
-def test_a_set_that_rules_nothing_out_makes_the_answer_abstain(simple, hospital, held_out, cache):
+def test_a_set_of_all_answers_abstains(simple, hospital, held_out, cache):
     answer = assess(given(simple, cache, [0.99] * 50), hospital, held_out[0])[TASK]
     assert answer.sets[0].everything
     assert [one.reason for one in answer.abstentions] == ["undecided"]
@@ -71,18 +71,18 @@ def test_a_set_that_rules_nothing_out_makes_the_answer_abstain(simple, hospital,
     assert answer.outputs
 
 
-def test_too_few_subjects_rule_nothing_out_and_it_says_so(simple, hospital, held_out, cache):
+def test_too_few_subjects_exclude_nothing_and_the_reason_is_given(simple, hospital, held_out, cache):
     (reason,) = assess(given(simple, cache, [0.1] * 5), hospital, held_out[0])[TASK].abstentions
     assert reason.text.endswith("(too few calibration subjects to exclude any).")
 
 
-def test_a_set_without_any_answer_makes_it_abstain(simple, hospital, held_out, cache):
+def test_an_empty_set_abstains(simple, hospital, held_out, cache):
     answer = assess(given(simple, cache, [0.0] * 50), hospital, held_out[0])[TASK]
     assert answer.sets[0].answers == ()
     assert [one.reason for one in answer.abstentions] == ["nothing_fits"]
 
 
-def test_an_estimate_that_may_be_anything_abstains(every_kind, hospital, held_out):
+def test_an_unbounded_interval_abstains(every_kind, hospital, held_out):
     bundle = given(every_kind.bundle(), every_kind.cache, [1.0] * 3, "demo_stay")
     answer = assess(bundle, hospital, held_out[0], explain=False)["demo_stay"]
     assert (answer.sets[0].low, answer.sets[0].high, answer.sets[0].everything) == (None, None, True)

@@ -1,4 +1,4 @@
-"""A trained bundle, samples as it sees them, and bundles of other encoders, whose networks need not have learnt."""
+"""A trained bundle, its samples, and bundles with other, untrained encoders."""
 
 import json
 from dataclasses import replace
@@ -24,13 +24,13 @@ OTHER_ENCODERS = {
 
 @pytest.fixture(scope="session")
 def bundle(trained):
-    """Give the bundle of one task, with all modalities, default encoders and two classical models."""
+    """A bundle of one task, with all modalities, default encoders and two classical models."""
     return trained.bundle()
 
 
 @pytest.fixture(scope="session")
 def sample_of(hospital):
-    """Read the n-th subject at its prediction time, as a bundle sees it."""
+    """Return the sample of the n-th subject at its prediction time."""
     times = times_of(hospital)
 
     def read(bundle, number: int) -> Sample:
@@ -42,7 +42,7 @@ def sample_of(hospital):
 
 @pytest.fixture(scope="session")
 def with_inputs(bundle, sample_of, hospital):
-    """Find a sample that has exactly some modalities (all by default)."""
+    """Find a sample with exactly some modalities (all by default)."""
 
     @once
     def everyone() -> list[Sample]:
@@ -57,7 +57,7 @@ def with_inputs(bundle, sample_of, hospital):
 
 @pytest.fixture(scope="session")
 def other_bundle(bundle, cache):
-    """Give a bundle with encoders that are not the default, and have learnt nothing, but speak loudly."""
+    """A bundle with other, untrained encoders and large head weights."""
 
     @once
     def made(name: str):
@@ -86,7 +86,7 @@ def other_bundle(bundle, cache):
 
 
 def without(sample: Sample, *modalities: str) -> Sample:
-    """Give the sample as if some modalities had not been recorded."""
+    """Return the sample without some modalities."""
     absent = {
         name: one | {"present": np.zeros(1, dtype=bool)} if name in modalities else one
         for name, one in sample.arrays.items()
@@ -95,6 +95,6 @@ def without(sample: Sample, *modalities: str) -> Sample:
 
 
 def empty(sample: Sample) -> Sample:
-    """Give the sample as if nothing had been recorded."""
+    """Return the sample without any input."""
     nothing = sample.known.filter(pl.lit(False))
     return replace(without(sample, *sample.arrays), known=nothing, taken=None)

@@ -1,4 +1,4 @@
-"""Heat maps for hypothesis: noise, blobs, plateaus and nothing at all, in two and three dimensions."""
+"""Heat maps for hypothesis: noise, blobs, plateaus and zeros, in two and three dimensions."""
 
 import numpy as np
 from hypothesis import strategies as st

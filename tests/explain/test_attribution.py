@@ -1,4 +1,4 @@
-"""What attributions add up to, where their pictures' points lie, and that nobody can change them."""
+"""Sums of attributions, coordinates of their images, and immutability."""
 
 from dataclasses import FrozenInstanceError
 from datetime import datetime
@@ -43,7 +43,7 @@ NOTE = NoteAttribution(
 )
 
 
-def test_scores_add_up_by_code_section_and_modality():
+def test_scores_sum_by_code_section_and_modality():
     assert STRUCTURED.by_code == (("LAB//a", -0.25), ("LAB//b", 0.0))
     assert SERIES.by_code == (("VITAL//y", -3.0), ("VITAL//x", 1.75))
     assert NOTE.by_section == (("findings", -0.25), ("indication", 0.125))
@@ -53,7 +53,7 @@ def test_scores_add_up_by_code_section_and_modality():
     assert whole.total == pytest.approx(-1.5625)
 
 
-def test_series_by_channel_and_time_keep_every_score():
+def test_series_grid_keeps_every_score():
     codes, edges, scores = SERIES.grid(bin_hours=4.0)
     assert codes == ("VITAL//x", "VITAL//y")
     assert edges[0] == 32
@@ -67,7 +67,7 @@ def test_series_by_channel_and_time_keep_every_score():
 
 
 @pytest.mark.parametrize(("width", "height"), [(500, 1000), (1000, 500), (80, 60), (224, 224)])
-def test_points_go_from_canvas_to_picture_and_back(width, height):
+def test_points_map_from_canvas_to_image_and_back(width, height):
     canvas = Canvas(224, place(width, height, 224, "letterbox"), width, height)
     left, top, across, down = canvas.placement
     assert canvas.to_picture(left - 0.5, top - 0.5) == pytest.approx((-0.5, -0.5))
@@ -75,7 +75,7 @@ def test_points_go_from_canvas_to_picture_and_back(width, height):
     assert canvas.to_canvas(*canvas.to_picture(17.25, 130.0)) == pytest.approx((17.25, 130.0))
 
 
-def test_scores_at_the_size_of_the_picture_lie_where_they_were():
+def test_scores_resized_to_the_image_stay_in_place():
     scores = np.zeros((8, 8), dtype=np.float32)
     scores[3, 2] = 1.0
     picture = PictureAttribution("name", "CR//PA", scores, Canvas(8, Placement(2, 0, 4, 8), 40, 80))
@@ -87,7 +87,7 @@ def test_scores_at_the_size_of_the_picture_lie_where_they_were():
     assert small.on_picture().shape == (4, 2)
 
 
-def test_the_gap_is_a_share_of_what_is_explained():
+def test_the_gap_is_relative_to_the_difference():
     half = Completeness(value=3.0, reference=1.0, total=2.03, steps=8)
     assert half.residual == pytest.approx(0.03)
     assert half.gap == pytest.approx(0.015)
@@ -95,7 +95,7 @@ def test_the_gap_is_a_share_of_what_is_explained():
     assert Completeness(1.0, 1.0, 0.0, 8).gap == 0
 
 
-def test_nothing_can_be_changed():
+def test_attributions_are_immutable():
     with pytest.raises(FrozenInstanceError):
         STRUCTURED.names = ()
     with pytest.raises(ValueError, match="read-only"):

@@ -1,4 +1,4 @@
-"""A counterfactual turns the call when the record itself is changed so, and less of the change does not."""
+"""A counterfactual changes the call when applied to the record, and a smaller change does not."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def ranges(bundle, hospital):
 
 
 def at_threshold(bundle, threshold):
-    """Give the bundle with another operating threshold."""
+    """Return the bundle with another operating threshold."""
     task = replace(bundle.ensemble.tasks[TASK], thresholds=(threshold,))
     return replace(bundle, ensemble=replace(bundle.ensemble, tasks={TASK: task}))
 
@@ -30,7 +30,7 @@ def answer_of(bundle, sample):
 
 
 def changed(bundle, hospital, sample, code, value):
-    """Read the sample from a record in which the latest number of a code is another."""
+    """Return the sample of a record with another latest value of a code."""
     events = hospital.subject(sample.subject_id).with_row_index("row")
     of_code = events.filter(
         pl.col("code").cast(pl.String) == code,
@@ -46,7 +46,7 @@ def changed(bundle, hospital, sample, code, value):
 
 @pytest.mark.parametrize("above", [True, False])
 @pytest.mark.parametrize("number", [0, 2])
-def test_the_record_changed_so_is_called_the_other_way(bundle, hospital, sample_of, ranges, number, above):
+def test_a_counterfactual_record_changes_the_call(bundle, hospital, sample_of, ranges, number, above):
     sample = sample_of(bundle, number)
     answer = answer_of(bundle, sample)
     near = at_threshold(bundle, answer + (0.004 if above else -0.004))
@@ -64,7 +64,7 @@ def test_the_record_changed_so_is_called_the_other_way(bundle, hospital, sample_
         assert one.size == pytest.approx(abs(one.changed - one.recorded) / ranges[one.code].spread)
 
 
-def test_a_little_less_does_not_turn_the_call(bundle, hospital, sample_of, ranges):
+def test_a_smaller_change_does_not_change_the_call(bundle, hospital, sample_of, ranges):
     sample = sample_of(bundle, 2)
     near = at_threshold(bundle, answer_of(bundle, sample) + 0.004)
     found = counterfactuals(near, sample, TASK, ranges)
@@ -75,14 +75,14 @@ def test_a_little_less_does_not_turn_the_call(bundle, hospital, sample_of, range
         assert answer_of(near, changed(near, hospital, sample, one.code, less)) < one.threshold
 
 
-def test_no_change_at_all_turns_what_cannot_be_reached(bundle, sample_of, ranges):
+def test_an_unreachable_threshold_has_no_counterfactual(bundle, sample_of, ranges):
     sample = sample_of(bundle, 0)
     assert counterfactuals(at_threshold(bundle, 1.1), sample, TASK, ranges) == ()
     assert counterfactuals(at_threshold(bundle, -0.1), sample, TASK, ranges) == ()
     assert counterfactuals(at_threshold(bundle, 0.5), without(sample, "structured", "series"), TASK, ranges) == ()
 
 
-def test_only_codes_asked_for_are_changed(bundle, sample_of, ranges):
+def test_only_requested_codes_are_changed(bundle, sample_of, ranges):
     sample = sample_of(bundle, 2)
     near = at_threshold(bundle, answer_of(bundle, sample) + 0.004)
     every = counterfactuals(near, sample, TASK, ranges)
@@ -93,7 +93,7 @@ def test_only_codes_asked_for_are_changed(bundle, sample_of, ranges):
     assert only[0].changed_answer == pytest.approx(every[-1].changed_answer)
 
 
-def test_ranges_are_of_training_measurements_that_can_change(bundle, hospital, ranges):
+def test_ranges_are_of_changeable_training_measurements(bundle, hospital, ranges):
     learnt = {s for split in bundle.origin["development"] for s in hospital.subjects_in(split)}
     assert set(ranges) <= set(changeable_codes(bundle.features))
     assert not any(kind(code) in ("DEMOGRAPHIC", "DICOM", "OUTCOME", "NOTE") for code in ranges)

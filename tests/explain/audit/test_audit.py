@@ -1,4 +1,4 @@
-"""An audit as a whole: what it measures, what it says that it cannot, its verdicts and the dial, and the page."""
+"""A whole audit: measures, skipped measures, verdicts, operating point, and page."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def folder(hospital):
 
 @pytest.fixture(scope="module")
 def small(hospital, cache, tmp_path_factory):
-    """A bundle of few inputs, hardly trained, on the disk."""
+    """A saved, barely trained bundle with few inputs."""
     study = Study(tasks=(TASK,), inputs=("structured", "note"), network=SMALL, folds=2, classical=())
     bundle = fit_study(study, hospital, cache=cache).bundle
     bundle.save(tmp_path_factory.mktemp("audited") / "bundle")
@@ -48,65 +48,65 @@ def small(hospital, cache, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def told(small, hospital, folder):
+def audited(small, hospital, folder):
     return audit(small, hospital, None, truth=folder, limit=12, methods=METHODS)
 
 
-def test_it_measures_every_modality_in_every_order_and_with_random_weights(told, small, hospital):
-    assert (told.bundle, told.cohort, told.subjects) == (small.digest, hospital.fingerprint, 12)
-    assert {(one.modality, one.order) for one in told.courses} == {
+def test_every_modality_is_measured_in_every_order_and_with_random_weights(audited, small, hospital):
+    assert (audited.bundle, audited.cohort, audited.subjects) == (small.digest, hospital.fingerprint, 12)
+    assert {(one.modality, one.order) for one in audited.courses} == {
         (modality, order) for modality in small.inputs for order in (*METHODS, RANDOM)
     }
-    assert all(one.gain.value == 0 for one in told.courses if one.order == RANDOM)
-    assert {(one.method, one.modality, one.stage) for one in told.sanity} == {
+    assert all(one.gain.value == 0 for one in audited.courses if one.order == RANDOM)
+    assert {(one.method, one.modality, one.stage) for one in audited.sanity} == {
         (method, modality, stage) for method in METHODS for modality in small.inputs for stage in STAGES
     }
-    assert {one.method for one in told.verdicts} == set(METHODS)
-    assert {one.of for one in told.agreement} == {" · ".join(METHODS)}
-    assert all(-1 <= (one.shown.value or 0) <= 1 for one in told.stability)
+    assert {one.method for one in audited.verdicts} == set(METHODS)
+    assert {one.of for one in audited.agreement} == {" · ".join(METHODS)}
+    assert all(-1 <= (one.shown.value or 0) <= 1 for one in audited.stability)
 
 
-def test_gains_are_those_of_the_curves(told):
-    areas = {(one.modality, one.kind, one.order): one.area.value for one in told.courses}
-    for one in told.courses:
+def test_gains_match_the_curves(audited):
+    areas = {(one.modality, one.kind, one.order): one.area.value for one in audited.courses}
+    for one in audited.courses:
         sign = -1 if one.kind == "deletion" else 1
         chance = areas[one.modality, one.kind, RANDOM]
         assert one.gain.value == pytest.approx(sign * (one.area.value - chance), abs=1e-9)
         assert one.area.value == pytest.approx(np.trapezoid(one.curve.y, one.curve.x), abs=1e-9)
 
 
-def test_words_and_causes_are_held_against_the_truth(told):
-    measured = {(one.name, one.method): one for one in told.known}
+def test_words_and_causes_are_compared_with_the_truth(audited):
+    measured = {(one.name, one.method): one for one in audited.known}
     every, anyone = (measured[f"{which} trigger word in the top 3", METHODS[0]] for which in ("every", "any"))
     assert 0 < every.chance.value <= anyone.chance.value < 1
     assert every.figure.value <= anyone.figure.value
     share = measured["share of scores on causes, structured", METHODS[0]]
     assert 0 < share.chance.value < 0.5
     assert 0 <= share.figure.value <= 1
-    assert any("pictures" in reason for reason in told.skipped)
+    assert any("pictures" in reason for reason in audited.skipped)
 
 
-def test_without_truth_it_says_what_it_left_out(small, hospital):
-    told = audit(small, hospital, None, limit=2, methods=("gradient_input",))
-    assert not told.known
-    assert told.operating_point is None
-    (reason,) = told.skipped
+def test_without_truth_skipped_measures_are_listed(small, hospital):
+    audited = audit(small, hospital, None, limit=2, methods=("gradient_input",))
+    assert not audited.known
+    assert audited.operating_point is None
+    (reason,) = audited.skipped
     assert "no truth was given" in reason
 
 
-def test_it_goes_to_json_and_back_and_becomes_a_page(told):
-    assert Audit.from_json(told.to_json()) == told
-    page = audit_page(told, "Are they true?")
+def test_json_round_trip_and_page(audited):
+    assert Audit.from_json(audited.to_json()) == audited
+    page = audit_page(audited, "Are they true?")
     assert page.count("<svg") == 2 * 2 + 1
     assert "src=" not in page
     assert "<script" not in page
-    assert f"{told.subjects} subjects" in page
+    assert f"{audited.subjects} subjects" in page
 
 
-def test_verdicts_hold_for_the_audited_weights_alone(told, small, tmp_path, cache):
-    told.save(small.folder)
+def test_verdicts_apply_only_to_the_audited_weights(audited, small, tmp_path, cache):
+    audited.save(small.folder)
     loaded = Bundle.load(small.folder, cache)
-    assert stored_verdicts(loaded) == {one.method: one for one in told.verdicts}
+    assert stored_verdicts(loaded) == {one.method: one for one in audited.verdicts}
     assert stored_operating_point(loaded) is None
     shutil.copytree(small.folder, tmp_path / "other")
     changed = json.loads((tmp_path / "other" / AUDIT).read_text()) | {"bundle": "another"}
@@ -114,7 +114,7 @@ def test_verdicts_hold_for_the_audited_weights_alone(told, small, tmp_path, cach
     assert stored_verdicts(Bundle.load(tmp_path / "other", cache)) == {}
 
 
-def test_a_method_fails_if_it_stays_alike_in_one_modality():
+def test_a_method_fails_if_similar_in_one_modality():
     def row(method, modality, value, stage=STAGES[-1]):
         figure = (
             Estimate.missing("r", 0, "no units") if value is None else Estimate("r", value, None, None, 9, "", "few")
@@ -133,7 +133,7 @@ def test_a_method_fails_if_it_stays_alike_in_one_modality():
     assert "note" not in reason
 
 
-def test_truth_is_read_as_the_demo_writes_it(hospital, folder, tmp_path):
+def test_truth_of_the_demo_is_read(hospital, folder, tmp_path):
     truth = Truth.read(folder, hospital)
     boxes = pl.read_parquet(folder / "boxes.parquet")
     assert sum(map(len, truth.lesions.values())) == boxes.height
@@ -155,7 +155,7 @@ def test_truth_is_read_as_the_demo_writes_it(hospital, folder, tmp_path):
         Truth.read(tmp_path, hospital)
 
 
-def test_lesions_are_hunted_in_the_pictures_they_are_in(every_kind, hospital, folder):
+def test_lesions_are_mapped_in_their_images(every_kind, hospital, folder):
     truth, bundle = Truth.read(folder, hospital), every_kind.bundle()
     task = task_of_findings(bundle.tasks, truth)
     assert task.name == "demo_findings"
@@ -171,13 +171,13 @@ def test_lesions_are_hunted_in_the_pictures_they_are_in(every_kind, hospital, fo
         assert all(0 <= at <= 224 for box in one.lesions for at in (*box.start, *box.stop))
 
 
-def test_the_dial_is_that_of_the_best_map_whose_method_passed(told, small):
+def test_the_operating_point_is_of_the_best_map_whose_method_passed(audited, small):
     lesion, wrong = Box.of_xyxy(10, 10, 20, 20), np.zeros((64, 64))
     right = wrong.copy()
     right[12:15, 12:15], wrong[40:43, 40:43] = 1, 1
     cases = [FindingMaps(n, "nodule", [lesion], {"grad_cam": right, "map_gradients": wrong}) for n in range(12)]
     locators = {name: LOCATORS[name] for name in ("map_gradients", "grad_cam")}
-    chosen = choose_operating_point(replace(told, verdicts=()), cases, locators)
+    chosen = choose_operating_point(replace(audited, verdicts=()), cases, locators)
     assert (
         chosen.method,
         chosen.sensitivity,
@@ -187,9 +187,9 @@ def test_the_dial_is_that_of_the_best_map_whose_method_passed(told, small):
     failed = verdicts_of(
         [Sanity("grad_cam", "image", STAGES[-1], *[Estimate("r", 0.9, None, None, 9, "", "few")] * 2)], STAGES[-1]
     )
-    assert choose_operating_point(replace(told, verdicts=failed), cases, locators).method == "map_gradients"
-    assert choose_operating_point(told, [], locators) is None
-    replace(told, operating_point=chosen).save(small.folder)
+    assert choose_operating_point(replace(audited, verdicts=failed), cases, locators).method == "map_gradients"
+    assert choose_operating_point(audited, [], locators) is None
+    replace(audited, operating_point=chosen).save(small.folder)
     assert stored_operating_point(small) == chosen
     (small.folder / OPERATING_POINT_FILE).unlink()
 

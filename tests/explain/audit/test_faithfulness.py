@@ -1,4 +1,4 @@
-"""What is taken away is truly gone, curves and correlations are what they say, and random weights are random."""
+"""Removed units are removed, curves and correlations are as defined, and random weights are random."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def perturbed(bundle, sample):
 
 @pytest.fixture(scope="module")
 def few(bundle, sample):
-    """The same without its picture, which takes longest."""
+    """The same without its image, which takes longest."""
     return perturbed_sample(bundle, without(sample, "image"))
 
 
@@ -56,7 +56,7 @@ def all_of(units, value=True):
     return np.full((1, len(units)), value)
 
 
-def test_nothing_removed_changes_nothing_and_all_removed_is_the_baseline(perturbed):
+def test_removing_no_units_gives_the_logit_and_all_units_the_baseline(perturbed):
     (whole,) = perturbed.function(perturbed.function.between(torch.ones(1))).tolist()
     for modality, units in perturbed.units.items():
         assert perturbed.without(modality, all_of(units)) == pytest.approx(whole, abs=1e-4)
@@ -70,7 +70,7 @@ def test_nothing_removed_changes_nothing_and_all_removed_is_the_baseline(perturb
 
 @pytest.fixture
 def read_as(bundle, other_bundle, sample_of):
-    """Give a bundle that reads notes in some way, and a sample that has all of its inputs."""
+    """A bundle with a way of reading notes, and a sample with all of its inputs."""
 
     def read(way):
         reader = bundle if way == "words" else other_bundle("sentences")
@@ -80,7 +80,7 @@ def read_as(bundle, other_bundle, sample_of):
 
 
 @pytest.mark.parametrize(("way", "kind"), [("words", CodeUnits), ("sentences", WordUnits)])
-def test_a_removed_word_is_as_if_it_had_not_been_written(read_as, hospital, way, kind):
+def test_removing_a_word_equals_a_note_without_it(read_as, hospital, way, kind):
     bundle, sample = read_as(way)
     few = perturbed_sample(bundle, without(sample, "image"))
     units = few.units["note"]
@@ -115,7 +115,7 @@ def test_a_note_without_words_is_absent(bundle, few, sample):
 
 
 @pytest.mark.parametrize("name", ["words", "live"])
-def test_units_of_other_encoders_lose_what_is_removed(other_bundle, sample_of, name):
+def test_units_of_other_encoders_can_be_removed(other_bundle, sample_of, name):
     other = other_bundle(name)
     sample = next(one for one in (sample_of(other, n) for n in range(24)) if one.present == other.inputs)
     perturbed = perturbed_sample(other, without(sample, "image"))
@@ -127,7 +127,7 @@ def test_units_of_other_encoders_lose_what_is_removed(other_bundle, sample_of, n
     assert len(set(lost.round(9))) > 1
 
 
-def test_blocks_cover_the_picture_and_leave_the_border_out(perturbed):
+def test_blocks_cover_the_image_without_the_border(perturbed):
     units = perturbed.units["image"]
     assert isinstance(units, BlockUnits)
     pixels = units.input_.end[:, 0]
@@ -140,7 +140,7 @@ def test_blocks_cover_the_picture_and_leave_the_border_out(perturbed):
     assert np.bincount(units.patches).max() <= 4
 
 
-def test_occlusion_is_the_change_when_a_unit_is_gone(few):
+def test_occlusion_is_the_change_without_a_unit(few):
     scores = METHODS["occlusion"](few).units
     for modality, units in few.units.items():
         kept = all_of(units)
@@ -149,7 +149,7 @@ def test_occlusion_is_the_change_when_a_unit_is_gone(few):
         assert scores[modality][0] == pytest.approx(lost[0], abs=1e-5)
 
 
-def test_curves_begin_and_end_where_they_must_and_the_best_order_beats_chance(few):
+def test_curves_have_the_right_ends_and_the_best_order_beats_chance(few):
     truth = METHODS["occlusion"](few).units["structured"]
     orders = {"best": strongest_first(truth), "worst": strongest_first(-truth)}
     orders |= {f"random {n}": order for n, order in enumerate(random_orders(len(truth), 3, seed=1))}
@@ -168,7 +168,7 @@ def test_curves_begin_and_end_where_they_must_and_the_best_order_beats_chance(fe
     assert found["deletion"]["worst"].area > max(found["deletion"][name].area for name in random)
 
 
-def test_weights_are_drawn_anew_and_the_encoders_only_at_the_last_stage(bundle):
+def test_weights_are_redrawn_and_those_of_encoders_only_at_the_last_stage(bundle):
     networks, state = bundle.ensemble.networks, torch.random.get_rng_state()
     for stage in STAGES:
         drawn, again = redrawn(networks, stage, 0), redrawn(networks, stage, 0)
@@ -181,7 +181,7 @@ def test_weights_are_drawn_anew_and_the_encoders_only_at_the_last_stage(bundle):
     assert torch.equal(state, torch.random.get_rng_state())
 
 
-def test_weights_drawn_with_the_seed_of_training_are_not_its_beginning(bundle):
+def test_redrawn_weights_differ_from_the_initial_ones_of_training(bundle):
     for seed in range(4):
         begun = []
         with torch.random.fork_rng(devices=[]):
@@ -194,34 +194,34 @@ def test_weights_drawn_with_the_seed_of_training_are_not_its_beginning(bundle):
         )
 
 
-def test_gradients_of_random_networks_are_other_ones_and_of_the_same_are_the_same(bundle, few):
-    told = METHODS["gradient_input"](few)
+def test_gradients_differ_for_random_networks_and_not_for_the_same(bundle, few):
+    scores = METHODS["gradient_input"](few)
     same = METHODS["gradient_input"](few.with_networks(bundle.ensemble.networks))
-    assert {like.modality: like.shown for like in likenesses(told, same)} == pytest.approx(
+    assert {like.modality: like.shown for like in likenesses(scores, same)} == pytest.approx(
         dict.fromkeys(few.units, 1.0)
     )
     random = METHODS["gradient_input"](few.with_networks(redrawn(bundle.ensemble.networks, STAGES[-1], 0)))
-    assert all(like.shown < 0.9 for like in likenesses(told, random))
+    assert all(like.shown < 0.9 for like in likenesses(scores, random))
 
 
-def test_noise_is_small_and_leaves_the_border_and_the_sample_alone(perturbed):
+def test_noise_is_small_and_spares_the_border_and_the_sample(perturbed):
     before = {name: input_.end.clone() for name, input_ in perturbed.function.inputs.items()}
-    shaken = noisy(perturbed, 0)
-    image = shaken.function.inputs["image"].end
+    noised = noisy(perturbed, 0)
+    image = noised.function.inputs["image"].end
     assert ((image > 0) <= (before["image"] > 0)).all()
     assert 0 < (image - before["image"]).abs().max() < 0.1
     assert all(torch.equal(input_.end, before[name]) for name, input_ in perturbed.function.inputs.items())
-    assert noisy(perturbed, 0).function.inputs["series"].end.equal(shaken.function.inputs["series"].end)
-    changed = shaken.without("structured", all_of(shaken.units["structured"]))
+    assert noisy(perturbed, 0).function.inputs["series"].end.equal(noised.function.inputs["series"].end)
+    changed = noised.without("structured", all_of(noised.units["structured"]))
     assert changed != pytest.approx(perturbed.without("structured", all_of(perturbed.units["structured"])), abs=1e-7)
 
 
-def test_of_sentences_the_embeddings_are_shaken(read_as):
+def test_noise_on_sentences_changes_the_embeddings(read_as):
     bundle, sample = read_as("sentences")
     perturbed = perturbed_sample(bundle, without(sample, "image"))
-    shaken = noisy(perturbed, 0)
-    assert not torch.equal(shaken.function.inputs["note"].embedded, perturbed.function.inputs["note"].embedded)
-    assert torch.equal(shaken.function.inputs["note"].end, perturbed.function.inputs["note"].end)
+    noised = noisy(perturbed, 0)
+    assert not torch.equal(noised.function.inputs["note"].embedded, perturbed.function.inputs["note"].embedded)
+    assert torch.equal(noised.function.inputs["note"].end, perturbed.function.inputs["note"].end)
 
 
 def test_rank_correlation_is_spearmans():
@@ -232,17 +232,17 @@ def test_rank_correlation_is_spearmans():
     assert np.isnan(rank_correlation(np.ones(40), other))
 
 
-def test_coarse_maps_lie_over_the_canvas_and_of_pictures_there_are_two_more_methods(perturbed):
+def test_map_methods_cover_the_canvas_and_score_only_images(perturbed):
     side = perturbed.function.inputs["image"].end.shape[-1]
     views = len(perturbed.function.inputs["image"].end)
     for name in ("map_gradients", "grad_cam"):
-        told = METHODS[name](perturbed)
-        assert told.maps.shape == (views, side, side)
-        assert set(told.units) == {"image"}
+        scores = METHODS[name](perturbed)
+        assert scores.maps.shape == (views, side, side)
+        assert set(scores.units) == {"image"}
     assert (METHODS["grad_cam"](perturbed).maps >= 0).all()
 
 
-def test_edges_are_where_brightness_changes_and_blurring_keeps_the_sum():
+def test_edges_are_brightness_changes_and_blurring_keeps_the_sum():
     picture = torch.zeros(1, 1, 64, 64)
     picture[..., 32:] = 1
     found = edges(picture)[0]
@@ -255,7 +255,7 @@ def test_edges_are_where_brightness_changes_and_blurring_keeps_the_sum():
     assert blurred[0].argmax() == 32 * 64 + 32
 
 
-def test_map_gradients_tell_what_sets_a_picture_apart_from_the_usual(bundle, sample):
+def test_map_gradients_sum_to_the_difference_from_the_usual_map(bundle, sample):
     perturbed = perturbed_sample(bundle, sample)
     usual = torch.from_numpy(bundle.reference.usual_picture)
     end = perturbed.whole["image"]["tokens"][0]
@@ -263,11 +263,11 @@ def test_map_gradients_tell_what_sets_a_picture_apart_from_the_usual(bundle, sam
     whole = {name: one.expand(2, *one.shape[1:]) for name, one in perturbed.whole["image"].items()}
     with torch.no_grad():
         start, end = perturbed.mean_logit(perturbed.batch({"image": whole | {"tokens": tokens}}, {})).tolist()
-    told = METHODS["map_gradients"](perturbed)
-    assert told.maps.sum() == pytest.approx(end - start, rel=0.1, abs=0.02)
+    scores = METHODS["map_gradients"](perturbed)
+    assert scores.maps.sum() == pytest.approx(end - start, rel=0.1, abs=0.02)
 
 
-def test_without_a_usual_map_they_begin_at_a_black_picture(bundle, sample):
+def test_map_gradients_without_a_usual_map_start_at_a_black_image(bundle, sample):
     unread = replace(bundle, reference=None)
     perturbed = perturbed_sample(unread, sample)
     input_ = perturbed.function.inputs["image"]

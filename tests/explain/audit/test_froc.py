@@ -1,4 +1,4 @@
-"""Lesion recall against false regions over the dial: that both are monotone, what they count, and their intervals."""
+"""FROC curves: monotonicity, counts, and intervals."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ SIDE = (224, 224)
 
 @st.composite
 def cases(draw):
-    """A map with up to three lesions anywhere on it."""
+    """A map with up to three lesions."""
     heat, spacing = draw(heat_maps())
     lesions = []
     for _ in range(draw(st.integers(0, 3))):
@@ -41,7 +41,7 @@ dials = st.lists(st.floats(0, 1), min_size=1, max_size=25, unique=True).map(sort
 
 @given(st.lists(cases(), min_size=1, max_size=3), hits, dials)
 @settings(deadline=None, max_examples=200)
-def test_recall_and_false_regions_never_fall_as_the_dial_is_turned_up(some, hit, stops):
+def test_recall_and_false_regions_increase_with_sensitivity(some, hit, stops):
     swept = sweep(some, hit, stops)
     assert (np.diff(swept.found, axis=1) >= 0).all()
     assert (np.diff(swept.false, axis=1) >= 0).all()
@@ -59,8 +59,8 @@ def touches(region, lesion: Box) -> bool:
 
 @given(cases(), dials)
 @settings(deadline=None, max_examples=200)
-def test_what_is_counted_bounds_what_is_on_the_screen(case, stops):
-    """No more regions beside all lesions than are counted as false; a region upon each lesion counted as found."""
+def test_counts_bound_the_displayed_regions(case, stops):
+    """No more regions outside all lesions than counted as false; a region on each lesion counted as found."""
     swept = sweep([case], stops=stops)
     for place, stop in enumerate(stops):
         shown = localise(case.heat, stop, case.spacing)
@@ -72,7 +72,7 @@ def test_what_is_counted_bounds_what_is_on_the_screen(case, stops):
 
 @given(cases(), dials, st.sampled_from([1e-9, 3.0, 1e6]))
 @settings(deadline=None)
-def test_the_unit_of_the_map_is_of_no_account(case, stops, factor):
+def test_the_unit_of_the_map_does_not_matter(case, stops, factor):
     one, other = sweep([case], stops=stops), sweep([case._replace(heat=case.heat * factor)], stops=stops)
     if not np.array_equal(one.found, other.found) or not np.array_equal(one.false, other.false):
         # only a share that is the threshold itself may round to its other side
@@ -81,7 +81,7 @@ def test_the_unit_of_the_map_is_of_no_account(case, stops, factor):
 
 
 def two_hills() -> Case:
-    """A lesion under the higher hill, none under the lower, which merge at the foot."""
+    """A lesion under the higher of two hills that merge at the foot."""
     heat = blob(SIDE, 60, 60, 12) + 0.6 * blob(SIDE, 60, 130, 12)
     return Case(heat, [Box.of_xyxy(45, 45, 75, 75)], "one")
 
@@ -98,8 +98,8 @@ def test_a_known_curve():
     assert swept.false[0, -1] == 1  # still counted
 
 
-def test_one_region_over_everything_is_no_way_to_a_perfect_score():
-    """Counted anew at each stop, s = 1 would find all lesions with no region beside them."""
+def test_one_region_covering_everything_does_not_score_perfectly():
+    """Counted separately at each stop, s = 1 would find all lesions with no false region."""
     heat = blob(SIDE, 112, 112, 40)
     lesions = [Box.of_xyxy(x, y, x + 20, y + 20) for x in (10, 190) for y in (10, 190)]
     (whole,) = localise(heat, 1)
@@ -109,7 +109,7 @@ def test_one_region_over_everything_is_no_way_to_a_perfect_score():
     assert curve.points[-1].false_regions.value == 1
 
 
-def test_the_rules_differ_as_they_say():
+def test_the_rules_differ_as_documented():
     heat = np.zeros(SIDE)
     heat[100:110, 100:140] = 0.9
     heat[105, 101] = 1  # the peak, far from the centre
@@ -134,7 +134,7 @@ def test_two_regions_in_one_lesion_find_it_once_and_are_not_false():
     assert swept.false[0, -1] == 0
 
 
-def test_maps_on_which_nothing_speaks_for_the_answer_find_nothing_and_show_nothing():
+def test_maps_without_positive_attribution_find_and_show_nothing():
     lesion = [Box.of_xyxy(0, 0, 9, 9)]
     one = np.zeros((20, 20))
     one[3, 3] = 1
@@ -148,7 +148,7 @@ def test_maps_on_which_nothing_speaks_for_the_answer_find_nothing_and_show_nothi
 
 
 def many(pictures: int = 30, per_subject: int = 1, seed: int = 0) -> list[Case]:
-    """Lesions found at strengths of their own, beside distractions of others; every third picture is healthy."""
+    """Lesions and distractors of various strengths; every third image is healthy."""
     random = np.random.default_rng(seed)
     made = []
     for number in range(pictures):
@@ -159,7 +159,7 @@ def many(pictures: int = 30, per_subject: int = 1, seed: int = 0) -> list[Case]:
     return made
 
 
-def test_the_chosen_sensitivity_has_the_highest_recall_allowed_and_shows_the_least():
+def test_the_chosen_sensitivity_is_the_lowest_with_the_highest_allowed_recall():
     curve = froc(many(), bootstrap=FEW)
     for most_false in (1.0, 1.3, 2.0, 3.0):
         chosen = curve.choose(most_false)
@@ -172,7 +172,7 @@ def test_the_chosen_sensitivity_has_the_highest_recall_allowed_and_shows_the_lea
     assert curve.at(0.5049) == curve.at(0.5)
 
 
-def test_what_cannot_be_chosen_from_says_so():
+def test_impossible_choices_are_rejected():
     healthy = froc([case for case in many() if not case.lesions], bootstrap=FEW)
     assert "no lesion is known" in healthy.points[0].recall.reason
     assert healthy.points[-1].false_regions.value > 0
@@ -185,7 +185,7 @@ def test_what_cannot_be_chosen_from_says_so():
 
 
 def test_intervals_are_by_subject():
-    """Four pictures of each subject, all alike, tell no more than one does."""
+    """Four identical images per subject give the same interval as one."""
     single = many(36)
     fourfold = [case._replace(heat=case.heat.copy()) for case in single for _ in range(4)]
     one, same = froc(single, stops=(0.6,)).points[0], froc(fourfold, stops=(0.6,)).points[0]
@@ -199,13 +199,13 @@ def test_intervals_are_by_subject():
 
 
 def test_the_interval_of_recall_covers():
-    """Against what very many pictures give."""
+    """Compared with the value from many images."""
     truth = froc(many(1500, seed=99), stops=(0.5,), bootstrap=FEW).points[0].recall.value
     covered = [froc(many(45, seed=seed), stops=(0.5,), bootstrap=Bootstrap(200)).points[0].recall for seed in range(60)]
     assert sum(figure.contains(truth) for figure in covered) >= 51  # 85 % of 60: 95 % less three standard errors
 
 
-def test_the_curve_goes_through_json_and_back():
+def test_curve_json_round_trip():
     curve = froc(many(12), Hit("iou", least_iou=0.3), stops=(0.1, 0.5, 1), bootstrap=FEW)
     assert Froc.from_json(curve.to_json()) == curve
     assert (curve.pictures, curve.lesions, curve.subjects) == (12, 8, 12)
@@ -227,7 +227,7 @@ def test_the_pointing_game():
     assert 0.2 < figure.low < 0.5 < figure.high < 0.8
 
 
-def test_mean_iou_is_over_lesions_and_takes_each_lesions_best_box():
+def test_mean_iou_is_over_lesions_with_their_best_box():
     heat = np.zeros(SIDE)
     heat[10:20, 10:20] = 1
     heat[100:110, 100:120] = 0.9
@@ -238,7 +238,7 @@ def test_mean_iou_is_over_lesions_and_takes_each_lesions_best_box():
     assert localisation_iou([Case(heat, [], "a")], 0.2).value is None
 
 
-def test_what_cannot_be_swept_is_refused():
+def test_invalid_sweeps_are_rejected():
     case = two_hills()
     for stops in ((), (0.5, 0.5), (0.5, 0.1)):
         with pytest.raises(ValueError, match="stops are sensitivities in ascending order"):
@@ -257,8 +257,8 @@ def test_what_cannot_be_swept_is_refused():
     assert len(STOPS) == 101
 
 
-def test_a_lesion_of_the_picture_is_met_on_the_canvas():
-    """The truth is in the stored picture's pixels, the map is the canvas's."""
+def test_a_lesion_of_the_image_is_mapped_to_the_canvas():
+    """The truth is in pixels of the stored image, the map in those of the canvas."""
     lesion, canvas = Box.of_xyxy(300, 100, 360, 180), canvas_of(400, 500)
     on_map = box_on_map(lesion, canvas)
     middle = np.add(on_map.start, on_map.stop) / 2

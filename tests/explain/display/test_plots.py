@@ -37,7 +37,7 @@ def texts(axes):
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_each_gives_axes_its_own_or_those_given(name):
+def test_plots_return_new_axes_or_those_given(name):
     before = dict(mpl.rcParams)
     assert isinstance(DRAWINGS[name](), Axes)
     axes = pyplot.figure().subplots()
@@ -46,7 +46,7 @@ def test_each_gives_axes_its_own_or_those_given(name):
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_what_is_drawn_is_whole(name, tmp_path):
+def test_plots_are_complete(name, tmp_path):
     figure = DRAWINGS[name]().figure
     figure.savefig(tmp_path / "drawn.png", dpi=60)
     pixels = pyplot.imread(tmp_path / "drawn.png")[..., :3].mean(axis=2)
@@ -65,7 +65,7 @@ def test_circles_are_those_of_the_regions():
     assert texts(axes) == [str(rank) for rank in range(1, len(regions) + 1)]
 
 
-def test_bars_are_the_scores_and_what_speaks_against_is_hatched():
+def test_bars_are_the_scores_and_negative_ones_are_hatched():
     axes = DRAWINGS["waterfall"]()
     steps = structured_steps(patients.structured())
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([abs(step.score) for step in steps])
@@ -74,12 +74,12 @@ def test_bars_are_the_scores_and_what_speaks_against_is_hatched():
     assert "Lactate, last   4.2 mmol/L" in [label.get_text() for label in axes.get_yticklabels()]
 
 
-def test_modalities_are_in_points_of_probability():
+def test_modalities_are_in_percentage_points():
     axes = DRAWINGS["modalities"]()
     assert {"+18.2", "+12.8", "+9.4", "+6.1"} <= set(texts(axes))
 
 
-def test_words_are_underlined_by_their_weight():
+def test_words_are_underlined_by_score():
     axes = DRAWINGS["words"]()
     lines = {(to_hex(line.get_color()), line.get_linewidth(), line.get_linestyle()) for line in axes.lines}
     thickest = max(lines, key=lambda one: one[1])
@@ -90,7 +90,7 @@ def test_words_are_underlined_by_their_weight():
     assert len(axes.patches) == negations > 0
 
 
-def test_a_text_like_mathematics_is_written_as_it_is():
+def test_text_that_looks_like_mathematics_is_literal():
     (first, *others) = patients.note().words
     axes = plot.words(NoteAttribution((first._replace(text="$x_1$"), *others)))
     axes.figure.canvas.draw()
@@ -105,7 +105,7 @@ def test_a_lane_holds_the_measurements():
     assert drawn == pytest.approx(sorted(one.hours for one in patients.series().measurements))
 
 
-def test_nothing_can_be_drawn():
+def test_empty_attributions_can_be_drawn():
     plot.series(SeriesAttribution(()))
     plot.waterfall(StructuredAttribution((), (), NOTHING, NOTHING))
     plot.words(NoteAttribution(()))

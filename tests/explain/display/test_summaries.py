@@ -35,14 +35,14 @@ def note(**scores):
     return NoteAttribution(tuple(words))
 
 
-def test_what_is_worded_is_as_documented():
+def test_label_doctests():
     found = doctest.testmod(wording)
     assert found.attempted > 5
     assert found.failed == 0
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "label", "told"),
+    ("name", "value", "label", "text"),
     [
         ("LAB//ph last", 7.312, "pH, last", "7.31"),
         ("VITAL//heart_rate//bpm slope", -2.0, "Heart rate, slope", "−2/min/h"),
@@ -54,11 +54,11 @@ def test_what_is_worded_is_as_documented():
         ("LAB//lactate//mmol/L last", math.nan, "Lactate, last", "not known"),
     ],
 )
-def test_features_in_words(name, value, label, told):
-    assert wording.feature_in_words(name, value) == (label, told)
+def test_features_in_words(name, value, label, text):
+    assert wording.feature_in_words(name, value) == (label, text)
 
 
-def test_a_waterfall_goes_from_zero_to_the_total_whatever_is_left_out():
+def test_a_waterfall_runs_from_zero_to_the_total():
     scores = [0.5, -0.4, 0.01, 0.0, 0.3, -0.02]
     for most in (1, 3, 5, 10):
         steps = shown.structured_steps(structured(scores), most)
@@ -66,13 +66,13 @@ def test_a_waterfall_goes_from_zero_to_the_total_whatever_is_left_out():
         assert [one.end for one in steps[:-1]] == [one.start for one in steps[1:]]
         assert steps[-1].end == pytest.approx(sum(scores))
         assert len(steps) == min(most, 5) + (most < 5)
-    told = shown.structured_steps(structured(scores), 2)
-    assert [one.label for one in told] == ["Test 0, last", "Test 1, last", "The other 3"]
-    assert [round(one.score, 6) for one in told] == [0.5, -0.4, 0.29]
+    steps = shown.structured_steps(structured(scores), 2)
+    assert [one.label for one in steps] == ["Test 0, last", "Test 1, last", "The other 3"]
+    assert [round(one.score, 6) for one in steps] == [0.5, -0.4, 0.29]
     assert shown.structured_steps(structured([0.0, 0.0])) == ()
 
 
-def test_modalities_begin_at_the_answer_without_any():
+def test_modality_steps_start_at_the_answer_without_input():
     steps = shown.modality_steps(0.2, {"note": 0.1, "image": -0.15})
     assert [(one.label, round(one.start, 6), round(one.end, 6)) for one in steps] == [
         ("Image", 0.2, 0.05),
@@ -93,7 +93,7 @@ def test_lanes_shade_the_time_nearest_to_each_measurement():
     assert lane.weight == pytest.approx(0.8)
 
 
-def test_measurements_of_one_moment_are_one():
+def test_simultaneous_measurements_are_merged():
     (lane,) = shown.lanes(series(("LAB//x", 5.0, 1.0, 0.2), ("LAB//x", 5.0, 3.0, 0.3), ("LAB//x", 0.0, 4.0, 0.0)))
     assert lane.values.tolist() == [2.0, 4.0]
     assert lane.scores.tolist() == [0.5, 0.0]
@@ -107,7 +107,7 @@ def test_levels_follow_size_and_sign():
     assert shown.levels(NoteAttribution(())) == ()
 
 
-def test_the_weightiest_words_are_added_up_over_their_places():
+def test_the_largest_words_are_summed_over_occurrences():
     words = [("No", -0.2), ("effusion", 0.3), ("no", -0.2), ("the", 0.001), ("small", -0.3)]
     scored = [WordScore(text, "findings", 0, 9 * k, 9 * k + 3, score) for k, (text, score) in enumerate(words)]
     pro, contra = shown.weightiest(NoteAttribution(tuple(scored)))
@@ -116,7 +116,7 @@ def test_the_weightiest_words_are_added_up_over_their_places():
     assert contra[0].score == pytest.approx(-0.4)
 
 
-def test_a_map_is_as_strong_as_the_dial_says():
+def test_tint_is_strong_where_the_sensitivity_keeps_pixels():
     scores = np.random.default_rng(0).standard_normal((224, 224)).astype(np.float32)
     picture = PictureAttribution("x.png", "CR//PA", scores, canvas_of(200, 100))
     strength = shown.strength_of(picture)
@@ -132,7 +132,7 @@ def test_a_map_is_as_strong_as_the_dial_says():
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
-def test_a_map_on_which_nothing_speaks_for_it(value):
+def test_a_map_without_positive_attribution(value):
     picture = PictureAttribution("x.png", "CR//PA", np.full((224, 224), value, np.float32), canvas_of(224, 224))
     assert (shown.strength_of(picture) == value).all()
     assert shown.tint(shown.strength_of(picture), 1.0).shape == (224, 224, 4)

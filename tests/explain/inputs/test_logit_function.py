@@ -1,4 +1,4 @@
-"""The input_ way from pixels, words and numbers to the logit gives what the bundle itself answers."""
+"""The differentiable function from pixels, words and values to the logit agrees with the bundle."""
 
 from dataclasses import replace
 
@@ -18,11 +18,11 @@ from tests.explain.conftest import OTHER_ENCODERS, empty, without
 
 TASK = "demo_deterioration"
 HALF = 2e-3
-"""Of a logit: what rounding the cached maps and sentences to 16 bits may change."""
+"""Tolerance of a logit, for the 16-bit rounding of cached maps and sentences."""
 
 
 def mean_logit(bundle, sample, output):
-    """Ask the networks themselves, of what the featurizers gave."""
+    """Return the mean logit of the networks for the featurizers' arrays."""
     read = {
         m: {name: sample.arrays[m][name] for name in (*names, "present")}
         for m, names in bundle.ensemble.networks[0].reads.items()
@@ -38,26 +38,28 @@ def ends_of(function):
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_the_end_of_the_path_is_what_the_networks_say(bundle, sample_of, number):
+def test_the_end_of_the_path_is_the_networks_logit(bundle, sample_of, number):
     sample, output = sample_of(bundle, number), output_of(bundle, TASK)
     function = LogitFunction(bundle.ensemble.networks, sample, output)
     assert tuple(function.inputs) == sample.present
     assert ends_of(function)[1] == pytest.approx(mean_logit(bundle, sample, output), abs=HALF)
 
 
-def test_it_is_the_mean_logit_of_the_bundles_own_answer(bundle, with_inputs):
+def test_mean_logit_matches_the_bundles_answer(bundle, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     prediction = bundle.ensemble.answer(sample.arrays, every_member=True)[TASK].members[NETWORK].answers[0, 0]
     function = LogitFunction(bundle.ensemble.networks, sample, output)
     with torch.no_grad():
         end = function.between(torch.ones(1))
         batch = function.batch(end)
-        said = torch.cat([function.logit_of(network, end, batch) for network in function.networks]).sigmoid().mean()
-    assert float(log_odds(said.numpy())) == pytest.approx(float(log_odds(prediction)), abs=HALF)
+        predicted = (
+            torch.cat([function.logit_of(network, end, batch) for network in function.networks]).sigmoid().mean()
+        )
+    assert float(log_odds(predicted.numpy())) == pytest.approx(float(log_odds(prediction)), abs=HALF)
 
 
 @pytest.mark.parametrize("name", OTHER_ENCODERS)
-def test_other_encoders_are_asked_as_the_bundle_asks_them(other_bundle, sample_of, with_inputs, name):
+def test_other_encoders_give_the_networks_logit(other_bundle, sample_of, with_inputs, name):
     other = other_bundle(name)
     number = with_inputs().subject_id
     sample = next(one for one in (sample_of(other, n) for n in range(24)) if one.subject_id == number)
@@ -69,7 +71,7 @@ def test_other_encoders_are_asked_as_the_bundle_asks_them(other_bundle, sample_o
     assert abs(start - end) > 1e-4
 
 
-def test_who_else_asks_the_networks_meanwhile_gets_his_own_answer(other_bundle, sample_of):
+def test_concurrent_predictions_are_unaffected(other_bundle, sample_of):
     other = other_bundle("words")
     sample, output = sample_of(other, 0), output_of(other, TASK)
     before, meanwhile = mean_logit(other, sample, output), []
@@ -80,8 +82,8 @@ def test_who_else_asks_the_networks_meanwhile_gets_his_own_answer(other_bundle, 
     assert ends_of(function)[0] != pytest.approx(before, abs=1e-4)
     assert meanwhile == [before]
     unhooked = other_bundle("sentences")
-    asked = LogitFunction(unhooked.ensemble.networks, sample_of(unhooked, 0), output_of(unhooked, TASK))
-    assert asked.networks is unhooked.ensemble.networks
+    function = LogitFunction(unhooked.ensemble.networks, sample_of(unhooked, 0), output_of(unhooked, TASK))
+    assert function.networks is unhooked.ensemble.networks
 
 
 def test_nothing_after_the_prediction_time_is_read(bundle, hospital, with_inputs):
@@ -96,7 +98,7 @@ def test_nothing_after_the_prediction_time_is_read(bundle, hospital, with_inputs
     assert ends_of(here) == ends_of(there)
 
 
-def test_every_kind_of_answer_has_its_logit(every_kind, sample_of):
+def test_every_kind_of_task_has_its_logit(every_kind, sample_of):
     bundle = every_kind.bundle()
     sample = sample_of(bundle, 0)
     for task in bundle.tasks:
@@ -115,7 +117,7 @@ def output_names(bundle, task):
     return [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
 
 
-def test_what_an_absent_modality_holds_is_not_even_read(bundle, with_inputs):
+def test_an_absent_modality_is_not_read(bundle, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     for modality in sample.present:
         fewer = without(sample, modality)
@@ -124,7 +126,7 @@ def test_what_an_absent_modality_holds_is_not_even_read(bundle, with_inputs):
         assert ends_of(function)[1] == pytest.approx(mean_logit(bundle, fewer, output), abs=HALF)
 
 
-def test_baselines_differ_only_where_they_say(bundle, hospital, with_inputs):
+def test_baselines_differ_only_at_the_start(bundle, hospital, with_inputs):
     sample, output = with_inputs(), output_of(bundle, TASK)
     means = training_means(bundle, hospital)
     functions = {
@@ -157,7 +159,7 @@ def test_means_are_of_training_subjects(bundle, hospital):
     assert np.isfinite(means.piece.numpy()).all()
 
 
-def test_refusals_say_what_to_do(bundle, hospital, with_inputs, tmp_path):
+def test_errors_say_what_to_do(bundle, hospital, with_inputs, tmp_path):
     sample = with_inputs()
     with pytest.raises(BundleError, match="has no task 'sepsis': choose from demo_deterioration"):
         output_of(bundle, "sepsis")
@@ -177,6 +179,6 @@ def test_refusals_say_what_to_do(bundle, hospital, with_inputs, tmp_path):
         training_means(foreign, hospital)
 
 
-def test_a_task_of_several_outputs_must_be_asked_of_one(every_kind):
+def test_a_task_of_several_outputs_needs_an_output_name(every_kind):
     with pytest.raises(ExplanationError, match="has several outputs: choose from"):
         output_of(every_kind.bundle(), "demo_diagnosis")

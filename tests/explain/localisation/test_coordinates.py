@@ -1,4 +1,4 @@
-"""The way from the canvas back to the picture, and millimetres."""
+"""Mapping from the canvas to the image, and millimetres."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,7 +30,7 @@ def canvases(draw):
 
 
 @given(canvases())
-def test_a_pictures_corners_lie_where_the_picture_lies(canvas):
+def test_corners_of_the_image_are_those_of_its_placement(canvas):
     lies = canvas.placement
     whole = box_on_map(Box.of_xyxy(0, 0, canvas.width, canvas.height), canvas)
     expected = (lies.left, lies.top, lies.left + lies.width, lies.top + lies.height)
@@ -40,15 +40,15 @@ def test_a_pictures_corners_lie_where_the_picture_lies(canvas):
 
 
 @given(canvases(), st.floats(0, 32), st.floats(0, 32))
-def test_points_go_as_the_canvas_says_which_counts_from_centres(canvas, y, x):
+def test_points_agree_with_the_canvas_which_counts_from_centres(canvas, y, x):
     point = box_on_map(Box((y, x), (y + 1, x + 1)), canvas).start
     np.testing.assert_allclose(np.subtract(point, 0.5)[::-1], canvas.to_canvas(x - 0.5, y - 0.5), atol=1e-9)
 
 
 @given(canvases(), st.data())
 @settings(deadline=None)
-def test_a_region_comes_back_to_where_it_was_drawn(canvas, data):
-    """A box of the picture, marked on the canvas, is found again in the picture, to a pixel of the coarser grid."""
+def test_a_region_maps_back_to_where_it_was_drawn(canvas, data):
+    """A box of the image marked on the canvas maps back to the image, to a pixel of the coarser grid."""
     x0, y0 = data.draw(st.integers(0, canvas.width - 1)), data.draw(st.integers(0, canvas.height - 1))
     x1, y1 = data.draw(st.integers(x0 + 1, canvas.width)), data.draw(st.integers(y0 + 1, canvas.height))
     drawn = Box.of_xyxy(x0, y0, x1, y1)
@@ -77,8 +77,8 @@ def test_a_region_comes_back_to_where_it_was_drawn(canvas, data):
 
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("shape", [(300, 200), (120, 400), (50, 30)])
-def test_a_bright_spot_is_found_where_it_is_in_the_picture(shape, fit, tmp_path):
-    """Through the decoder itself: what the network sees as bright is bright in the file."""
+def test_a_bright_spot_is_found_at_its_place_in_the_image(shape, fit, tmp_path):
+    """Through the decoder: pixels bright in the input of the network are bright in the file."""
     pixels = np.zeros(shape, np.uint8)
     top, left = shape[0] // 5, shape[1] // 3
     pixels[top : top + shape[0] // 4, left : left + shape[1] // 5] = 255
@@ -93,14 +93,14 @@ def test_a_bright_spot_is_found_where_it_is_in_the_picture(shape, fit, tmp_path)
     assert spot.holds(region.peak)
 
 
-def test_a_pixel_of_a_small_picture_is_not_lost_between_those_of_the_map():
+def test_a_pixel_of_a_small_image_is_not_lost_between_map_pixels():
     heat = np.zeros((224, 224))
     heat[100, 100:102] = 1
     found = region_in_picture(localise(heat, 0)[0], canvas_of(28, 28))
     assert found.mask == Mask((28, 28), (12 * 28 + 12, 1))
 
 
-def test_what_lies_in_the_black_border_alone_is_not_in_the_picture():
+def test_a_region_in_the_black_border_is_not_in_the_image():
     canvas = canvas_of(400, 100)
     border, inside = (localise(blob((224, 224), 100, x), 0.5)[0] for x in (30, 112))
     assert region_in_picture(border, canvas) is None
@@ -110,7 +110,7 @@ def test_what_lies_in_the_black_border_alone_is_not_in_the_picture():
     assert region_in_picture(inside, canvas).circle.centre == pytest.approx((100 / 0.56, 50))
 
 
-def test_millimetres_of_a_picture():
+def test_millimetres_of_an_image():
     found = region_in_picture(localise(blob((224, 224), 100, 50), 0.5)[0], canvas_of(448, 448), (0.2, 0.2))
     assert found.circle.centre == pytest.approx((200, 100))
     assert found.circle_mm.centre == pytest.approx((40, 20))
@@ -122,7 +122,7 @@ def test_millimetres_of_a_picture():
             found.in_mm(wrong)
 
 
-def test_the_spacing_in_the_patient_goes_before_that_on_the_detector():
+def test_the_spacing_in_the_patient_is_preferred_to_that_on_the_detector():
     detector = {"DICOM//imager_pixel_spacing//mm": 0.143}
     assert pixel_spacing(detector) == (0.143, "detector")
     assert pixel_spacing(detector | {"DICOM//pixel_spacing//mm": 0.13}) == (0.13, "patient")
@@ -130,7 +130,7 @@ def test_the_spacing_in_the_patient_goes_before_that_on_the_detector():
     assert pixel_spacing({"DICOM//pixel_spacing//mm": None}) is None
 
 
-def test_its_codes_are_those_the_dicom_reader_writes():
+def test_spacing_codes_are_those_of_the_dicom_reader():
     from polyclinic.ingest.dicom.header import NUMBER_FACTS
 
     for keyword, measured in (("PixelSpacing", "patient"), ("ImagerPixelSpacing", "detector")):
@@ -143,7 +143,7 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def taken(*rows):
-    """Give a sample of whose pictures some events are known: time, code, number, blob."""
+    """Return a sample with image events: time, code, number, blob."""
     columns = {"time": pl.Datetime("us"), "code": pl.Categorical(), "numeric_value": pl.Float32(), "blob": pl.String()}
     events = pl.DataFrame(list(rows), schema=columns, orient="row")
     return Sample(1, LATER, events.clear(), NOTHING, FeatureSet({}), Path, events)
@@ -157,7 +157,7 @@ def spaced(mm, at=AT, code="DICOM//imager_pixel_spacing//mm"):
     return at, code, mm, None
 
 
-def test_the_spacing_of_a_picture_is_that_which_stands_at_its_time():
+def test_the_spacing_of_an_image_is_that_at_its_time():
     sample = taken(picture("a"), spaced(0.25), picture("b", LATER), spaced(0.5, LATER), picture("c", None))
     assert spacing_of(sample, "a") == (0.25, "detector")
     assert spacing_of(sample, "b") == (0.5, "detector")
@@ -167,16 +167,16 @@ def test_the_spacing_of_a_picture_is_that_which_stands_at_its_time():
     assert spacing_of(both, "a") == (0.125, "patient")
 
 
-def test_an_undated_picture_has_the_undated_spacing():
+def test_an_undated_image_has_the_undated_spacing():
     assert spacing_of(taken(picture("a", None), spaced(0.25, None), spaced(0.5)), "a") == (0.25, "detector")
 
 
-def test_pictures_of_one_time_share_a_spacing_or_have_none():
+def test_images_of_one_time_share_a_spacing_or_have_none():
     assert spacing_of(taken(picture("a"), picture("b"), spaced(0.25)), "b") == (0.25, "detector")
     assert spacing_of(taken(picture("a"), picture("b"), spaced(0.25), spaced(0.5)), "b") is None
 
 
-def test_a_sample_knows_the_spacing_though_its_tasks_may_not_see_it(bundle, with_inputs, hospital):
+def test_a_sample_has_the_spacing_although_its_tasks_exclude_it(bundle, with_inputs, hospital):
     sample = with_inputs()
     pictured = str(sample.arrays["image"]["blob"][0][0])
     stated = sample.taken.filter(pl.col("code").cast(pl.String) == "DICOM//imager_pixel_spacing//mm")
@@ -190,7 +190,7 @@ def test_a_sample_knows_the_spacing_though_its_tasks_may_not_see_it(bundle, with
     assert spacing_of(replace(sample, taken=None), pictured) is None
 
 
-def test_a_map_that_is_not_of_the_canvas_is_refused():
+def test_a_map_of_another_shape_is_rejected():
     with pytest.raises(ValueError, match="square canvas"):
         region_in_picture(localise(np.ones((10, 20)), 0)[0], canvas_of(100, 100))
     with pytest.raises(ValueError, match="at least one pixel"):

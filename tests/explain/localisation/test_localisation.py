@@ -1,4 +1,4 @@
-"""The dial: what is kept, how it is clustered, and how each cluster is described."""
+"""Localisation: kept pixels, their clusters, and the description of each cluster."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ dials = st.floats(0, 1)
 
 @given(heat_maps(), dials, dials)
 @settings(deadline=None)
-def test_turning_the_dial_up_only_adds(drawn, one, other):
+def test_a_higher_sensitivity_only_adds_pixels(drawn, one, other):
     heat, spacing = drawn
     strength = positive_share(heat)
     low, high = sorted((one, other))
@@ -37,7 +37,7 @@ def test_turning_the_dial_up_only_adds(drawn, one, other):
 
 @given(heat_maps())
 @settings(deadline=None)
-def test_the_ends_of_the_dial(drawn):
+def test_the_lowest_and_highest_sensitivity(drawn):
     strength = positive_share(drawn[0])
     np.testing.assert_array_equal(kept(strength, 1), drawn[0] > 0)
     np.testing.assert_array_equal(kept(strength, 0), (drawn[0] == drawn[0].max()) & (drawn[0] > 0))
@@ -45,7 +45,7 @@ def test_the_ends_of_the_dial(drawn):
 
 @given(heat_maps(), st.floats(0, 0.99), st.sampled_from([0.5, 2.0, 1024.0]))
 @settings(deadline=None)
-def test_what_the_dial_shows_depends_on_neither_unit_nor_what_speaks_against(drawn, s, factor):
+def test_regions_depend_on_neither_unit_nor_negative_attribution(drawn, s, factor):
     heat, spacing = drawn
     assert localise(heat * factor, s, spacing) == localise(heat, s, spacing)
     assert localise(np.where(heat < 0, 100 * heat, heat), s, spacing) == localise(heat, s, spacing)
@@ -54,7 +54,7 @@ def test_what_the_dial_shows_depends_on_neither_unit_nor_what_speaks_against(dra
 
 @given(heat_maps(), dials)
 @settings(deadline=None)
-def test_each_region_against_its_pixels(drawn, s):
+def test_each_region_matches_its_pixels(drawn, s):
     heat, spacing = drawn
     strength, steps = positive_share(heat), np.array(spacing or (1.0,) * heat.ndim)
     regions = localise(heat, s, spacing)
@@ -93,14 +93,14 @@ def test_square_pixels_of_any_size_give_the_same_regions(drawn, s, size):
         np.testing.assert_allclose(other.circle_mm.radius, one.circle.radius * size)
 
 
-def test_a_step_of_just_the_distance_is_taken_in_millimetres_too():
+def test_a_step_of_exactly_the_distance_links_in_millimetres_too():
     heat = np.zeros((224, 224))
     heat[7, 7] = heat[7, 17] = heat[99, 99] = heat[105, 107] = 1
     for size in (0.139, 0.143, 0.1, 0.175, 1 / 3):
         assert len(localise(heat, 0, (size, size))) == len(localise(heat, 0)) == 2
 
 
-def test_a_known_answer_on_the_papers_grid():
+def test_a_known_result_on_the_papers_grid():
     heat = np.zeros((224, 224))
     heat[100:110, 50:60] = 1  # a square,
     heat[105, 69] = 0.8  # a pixel 10 from it, which joins,
@@ -145,13 +145,13 @@ def test_volumes_are_measured_in_millimetres():
 
 @pytest.mark.parametrize("s", [0, 0.3, 1])
 @pytest.mark.parametrize("heat", [np.zeros((30, 30)), -np.ones((30, 30)), np.eye(1), -np.eye(40)])
-def test_where_nothing_speaks_for_the_answer_there_is_no_region(heat, s):
+def test_no_region_without_positive_attribution(heat, s):
     assert localise(np.zeros_like(heat), s) == ()
     assert localise(-np.abs(heat), s) == ()
 
 
 @pytest.mark.parametrize("s", [0, 0.3, 1])
-def test_one_pixel_is_none_and_a_constant_map_is_one(s):
+def test_one_pixel_is_no_region_and_a_constant_map_is_one(s):
     one = np.zeros((30, 30))
     one[4, 5] = 1
     assert localise(one, s) == ()
@@ -162,7 +162,7 @@ def test_one_pixel_is_none_and_a_constant_map_is_one(s):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_no_heat_map_is_refused_without_its_values(bad):
+def test_an_invalid_heat_map_is_rejected_without_its_values(bad):
     heat = np.ones((4, 4))
     heat[1, 2] = bad
     with pytest.raises(ValueError, match="1 of 16 attributions of the heat map are not finite"):
@@ -175,8 +175,8 @@ def test_what_is_no_heat_map_is_refused_without_its_values(bad):
             localise(np.ones((4, 4)), s)
 
 
-def test_the_earlier_methods_threshold_moves_with_what_speaks_against():
-    """The same evidence for the answer is shown or not by what there is against it; the dial does not care."""
+def test_the_original_threshold_depends_on_negative_attribution():
+    """The original method shows the same positive evidence or not, depending on the negative; sensitivity does not."""
     heat = blob((224, 224), 60, 60) + 0.6 * blob((224, 224), 160, 160)
     against = heat - 2 * blob((224, 224), 60, 180)
     assert len(localise_signed(heat)) == 1
@@ -189,7 +189,7 @@ def test_the_earlier_methods_threshold_moves_with_what_speaks_against():
 
 @given(heat_maps())
 @settings(deadline=None)
-def test_the_earlier_methods_scale(drawn):
+def test_the_original_scaling(drawn):
     scaled = signed_min_max(drawn[0])
     if drawn[0].max() > drawn[0].min():
         assert (scaled.min(), scaled.max()) == (0, 1)

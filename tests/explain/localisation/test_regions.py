@@ -1,4 +1,4 @@
-"""Circle, box and mask, and JSON both ways."""
+"""Circle, box and mask, and their JSON."""
 
 import json
 
@@ -23,7 +23,7 @@ def boxes(draw, most: float = 50):
 
 
 @given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=3, max_side=9)))
-def test_a_mask_comes_back(array):
+def test_mask_round_trip(array):
     mask = Mask.of(array)
     np.testing.assert_array_equal(mask.array(), array)
     assert mask.pixels == array.sum()
@@ -31,21 +31,21 @@ def test_a_mask_comes_back(array):
 
 
 @pytest.mark.parametrize("runs", [(1,), (0, 0), (-1, 2), (5, 2, 1, 2), (0, 2, 2, 2), (11, 2), (0, 13)])
-def test_runs_that_are_no_mask_are_refused(runs):
+def test_invalid_runs_are_rejected(runs):
     with pytest.raises(ValueError, match="runs of a mask"):
         Mask((3, 4), runs)
 
 
 @given(heat_maps(), st.floats(0, 1))
 @settings(deadline=None)
-def test_regions_go_through_json_and_back(drawn, s):
+def test_region_json_round_trip(drawn, s):
     for region in localise(drawn[0], s, drawn[1]):
         assert Region.from_json(region.to_json()) == region
         assert Region.from_dict(json.loads(json.dumps(region.to_dict()))) == region
         assert Mask.of(region.mask.array()) == region.mask
 
 
-def test_a_region_cannot_be_changed():
+def test_regions_are_immutable():
     (region,) = localise(np.ones((9, 9)), 0)
     for part, name in ((region, "circle"), (region.circle, "radius"), (region.box, "stop"), (region.mask, "runs")):
         with pytest.raises(AttributeError):
@@ -54,7 +54,7 @@ def test_a_region_cannot_be_changed():
 
 
 @given(boxes(), boxes())
-def test_iou_against_the_areas(one, other):
+def test_iou_from_areas(one, other):
     iou = box_iou(one, other)
     assert 0 <= iou <= 1
     assert iou == box_iou(other, one)
@@ -72,7 +72,7 @@ def test_iou_of_known_boxes():
     assert box_iou(Box((0, 0, 0), (2, 2, 2)), Box((0, 0, 0), (1, 2, 2))) == 0.5
 
 
-def test_a_box_holds_its_start_and_not_its_stop():
+def test_a_box_contains_its_start_and_not_its_stop():
     box = Box.of_xyxy(10, 20, 30, 40)
     assert box.xyxy == (10, 20, 30, 40)
     assert box.holds((20, 10))
@@ -86,7 +86,7 @@ def test_a_box_holds_its_start_and_not_its_stop():
 
 
 @pytest.mark.parametrize("wrong", [((0, 0), (1, 0)), ((0, 0), (1, np.inf)), ((0,), (1, 1)), ((np.nan, 0), (1, 1))])
-def test_what_is_no_box_is_refused(wrong):
+def test_invalid_boxes_are_rejected(wrong):
     with pytest.raises(ValueError, match="a box has"):
         Box(*wrong)
     for centre, radius in (((0.0, 0.0), -1.0), ((0.0, np.nan), 1.0)):

@@ -29,7 +29,7 @@ def masks(draw):
 
 
 def in_order(labels: np.ndarray) -> np.ndarray:
-    """Number clusters by their first pixels."""
+    """Renumber clusters by their first pixels."""
     values = labels[labels > 0]
     _, first, which = np.unique(values, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=int)
@@ -47,7 +47,7 @@ def by_scipy(mask: np.ndarray, distance: float, steps) -> np.ndarray:
 
 
 def by_tree(mask: np.ndarray, distance: float) -> np.ndarray:
-    """The same for more pixels than SciPy's linkage can hold the distances of."""
+    """The same by a tree, for more pixels than fit SciPy's distance matrix."""
     pixels = np.argwhere(mask)
     one, other = cKDTree(pixels).query_pairs(distance, output_type="ndarray").T
     _, found = connected_components(coo_matrix((np.ones(len(one)), (one, other)), (len(pixels),) * 2), directed=False)
@@ -58,7 +58,7 @@ def by_tree(mask: np.ndarray, distance: float) -> np.ndarray:
 
 @given(masks())
 @settings(deadline=None, max_examples=300)
-def test_it_is_scipys_single_linkage(drawn):
+def test_agrees_with_scipy(drawn):
     mask, distance, steps = drawn
     if 2 <= mask.sum() <= 1500:
         np.testing.assert_array_equal(linked(mask, distance, steps), by_scipy(mask, distance, steps))
@@ -77,7 +77,7 @@ def hexagons(side: int, step: int) -> np.ndarray:
 
 @pytest.mark.parametrize("gap", [11.4, 11.6, 13])
 def test_arms_of_a_spiral_that_nearly_touch(gap):
-    """Hardly any pair of cells can be settled by its outermost pixels here."""
+    """Hardly any pair of cells is resolved by its outermost pixels here."""
     np.testing.assert_array_equal(linked(spiral(224, gap), 10), by_tree(spiral(224, gap), 10))
 
 
@@ -88,7 +88,7 @@ def test_a_lattice_just_within_and_just_out_of_reach(step):
     assert (labels.max() > 100) == (step == 11)
 
 
-def test_a_step_of_exactly_the_distance_is_taken():
+def test_a_step_of_exactly_the_distance_links():
     mask = np.zeros((40, 40), dtype=bool)
     mask[5, 5] = mask[11, 13] = True  # 6 and 8 pixels apart
     assert linked(mask, 10).max() == 1
@@ -116,7 +116,7 @@ def test_no_pixel_one_pixel_all_pixels():
     np.testing.assert_array_equal(linked(np.ones((2, 3), bool), 0.9), [[1, 2, 3], [4, 5, 6]])
 
 
-def test_what_cannot_be_a_distance_or_spacing_is_refused():
+def test_invalid_distances_and_spacings_are_rejected():
     mask = np.ones((3, 3), bool)
     for distance in (-1, np.nan, np.inf):
         with pytest.raises(ValueError, match="linking distance"):

@@ -1,4 +1,4 @@
-"""Grad-CAM and rollout agree with their definitions, and refuse where networks have no such place to look at."""
+"""Grad-CAM and rollout agree with their definitions, and reject networks without feature maps or attention."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def complete(bundle, sample_of):
     return next(one for one in (sample_of(bundle, n) for n in range(24)) if one.present == bundle.inputs)
 
 
-def test_grad_cam_weighs_the_last_map_by_its_mean_gradient(bundle, with_inputs):
+def test_grad_cam_weights_the_last_map_by_its_mean_gradient(bundle, with_inputs):
     sample = with_inputs()
     found = grad_cam(bundle, sample, TASK)
     function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
@@ -57,15 +57,15 @@ def test_rollout_of_layers_is_a_distribution_for_each_token():
     torch.testing.assert_close(rolled, by_hand[2] @ by_hand[1] @ by_hand[0])
 
 
-def test_weights_are_those_that_the_attention_uses():
+def test_weights_reproduce_the_attention():
     torch.manual_seed(0)
     attention = Attention(32).eval()
     tokens, allowed = torch.randn(2, 4, 32), torch.tensor([[[True, True, True, False]]]).expand(2, 1, 4)
     weights = attention_weights(attention, tokens, tokens, allowed)
     assert not weights[..., 3].any()
     _, value = attention.split(attention.key_value(tokens), 2)
-    said = attention.out((weights @ value).transpose(1, 2).flatten(2))
-    torch.testing.assert_close(said, attention(tokens, tokens, allowed))
+    expected = attention.out((weights @ value).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(expected, attention(tokens, tokens, allowed))
 
 
 def test_rollout_of_patches(other_bundle, sample_of):
@@ -93,7 +93,7 @@ def test_rollout_of_sentences(other_bundle, sample_of):
     assert sum(score for _, score in note.by_section) == pytest.approx(1, abs=1e-5)
 
 
-def test_refusals_name_what_to_ask_instead(bundle, other_bundle, sample_of, with_inputs):
+def test_errors_name_the_alternative(bundle, other_bundle, sample_of, with_inputs):
     sample = with_inputs()
     with pytest.raises(ExplanationError, match="image encoder CachedEfficientNet has no attention"):
         attention_rollout(bundle, sample, TASK)

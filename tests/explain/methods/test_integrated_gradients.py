@@ -1,4 +1,4 @@
-"""Integrated gradients are complete, agree with captum, and put each score where it belongs."""
+"""Integrated gradients are complete, agree with captum, and assign each score to its input."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ TASK = "demo_deterioration"
 
 @pytest.fixture(scope="module")
 def telling(bundle, sample_of):
-    """Give the sample with all inputs of which there is most to explain; where there is nearly nothing, 2 % is less."""
+    """Return the sample with all inputs and the largest difference to explain."""
     found = {}
     for sample in (sample_of(bundle, number) for number in range(16)):
         if sample.present == bundle.inputs:
@@ -47,11 +47,11 @@ def whole(bundle, telling):
 
 @pytest.fixture(scope="module")
 def shown(bundle, telling):
-    """Give what is shown to people: pictures begin at the usual map."""
+    """The displayed attribution, from the usual baseline."""
     return integrated_gradients(bundle, telling, TASK)
 
 
-def test_all_modalities_add_up_to_the_logit_that_they_explain(bundle, telling, whole):
+def test_scores_of_all_modalities_sum_to_the_logit_difference(bundle, telling, whole):
     sample = telling
     complete = whole.completeness
     assert (whole.method, whole.baseline, whole.task, whole.output) == (METHOD, "zero", TASK, "yes")
@@ -69,7 +69,7 @@ def test_all_modalities_add_up_to_the_logit_that_they_explain(bundle, telling, w
 
 @pytest.mark.parametrize("number", [0, 2])
 @pytest.mark.parametrize("baseline", ["blurred", "mean"])
-def test_from_any_baseline_they_add_up(bundle, hospital, sample_of, telling, baseline, number):
+def test_scores_are_complete_for_every_baseline(bundle, hospital, sample_of, telling, baseline, number):
     chosen = BLURRED if baseline == "blurred" else Baseline("mean", training_means(bundle, hospital))
     found = integrated_gradients(bundle, sample_of(bundle, number) if number else telling, TASK, baseline=chosen)
     assert found.baseline == baseline
@@ -77,7 +77,7 @@ def test_from_any_baseline_they_add_up(bundle, hospital, sample_of, telling, bas
 
 
 @pytest.mark.parametrize("name", OTHER_ENCODERS)
-def test_of_other_encoders_they_add_up(other_bundle, sample_of, name):
+def test_scores_are_complete_for_other_encoders(other_bundle, sample_of, name):
     other = other_bundle(name)
     sample = next(one for one in (sample_of(other, n) for n in range(24)) if one.present == other.inputs)
     found = integrated_gradients(other, sample, TASK, most_steps=9)
@@ -89,13 +89,13 @@ def test_of_other_encoders_they_add_up(other_bundle, sample_of, name):
 
 
 def test_every_gradient_computed_is_used_and_no_more_than_allowed(bundle, with_inputs, monkeypatch):
-    asked = []
+    calls = []
     forward = LogitFunction.logits
     monkeypatch.setattr(
-        LogitFunction, "logits", lambda self, points, *of: asked.append(points) or forward(self, points, *of)
+        LogitFunction, "logits", lambda self, points, *of: calls.append(points) or forward(self, points, *of)
     )
     found = integrated_gradients(bundle, with_inputs(), TASK, most_steps=20)
-    assert sum(len(points["note"]) for points in asked) == found.completeness.steps <= 20
+    assert sum(len(points["note"]) for points in calls) == found.completeness.steps <= 20
     capped = integrated_gradients(bundle, with_inputs(), TASK, tolerance=1e-9, most_steps=12)
     assert capped.completeness.steps == 12
     assert capped.completeness.gap > 1e-9
@@ -103,13 +103,13 @@ def test_every_gradient_computed_is_used_and_no_more_than_allowed(bundle, with_i
 
 @pytest.fixture(scope="module")
 def questions(every_kind, sample_of):
-    """Give a bundle of several tasks, a sample with all inputs, and an output of each task."""
+    """A bundle of several tasks, a sample with all inputs, and an output of each task."""
     several = every_kind.bundle()
     sample = next(one for one in (sample_of(several, n) for n in range(24)) if one.present == several.inputs)
     return several, sample, tuple(outputs_of(several, task.name)[0] for task in several.tasks)
 
 
-def test_several_answers_at_once_are_each_as_complete_as_alone(questions):
+def test_outputs_explained_together_are_as_complete_as_alone(questions):
     several, sample, outputs = questions
     assert len(outputs) > 3
     together = integrated_gradients_of_each(
@@ -125,14 +125,16 @@ def test_several_answers_at_once_are_each_as_complete_as_alone(questions):
         )
 
 
-def test_networks_run_once_for_several_answers_and_no_answer_takes_more_steps_than_it_needs(questions, monkeypatch):
+def test_forward_passes_are_shared_and_backward_passes_are_per_output(questions, monkeypatch):
     several, sample, outputs = questions
     run, back = [], []
     batch, grad = LogitFunction.batch, torch.autograd.grad
     monkeypatch.setattr(
         LogitFunction, "batch", lambda self, points: run.append(len(points["note"])) or batch(self, points)
     )
-    monkeypatch.setattr(torch.autograd, "grad", lambda of, *rest, **told: back.append(1) or grad(of, *rest, **told))
+    monkeypatch.setattr(
+        torch.autograd, "grad", lambda of, *rest, **options: back.append(1) or grad(of, *rest, **options)
+    )
     steps = [
         one.completeness.steps
         for one in integrated_gradients_of_each(several.ensemble.networks, sample, outputs, usual_of(several.reference))
@@ -143,7 +145,7 @@ def test_networks_run_once_for_several_answers_and_no_answer_takes_more_steps_th
     assert len(run) == max(rounds)
 
 
-def test_without_pictures_and_notes_captum_says_the_same(bundle, with_inputs):
+def test_agrees_with_captum_without_images_and_notes(bundle, with_inputs):
     sample = without(with_inputs(), "image", "note")
     function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
     ours = integrate(function, tolerance=1e-4)
@@ -160,7 +162,7 @@ def test_without_pictures_and_notes_captum_says_the_same(bundle, with_inputs):
         torch.testing.assert_close(ours.scores[name], scores[0].to(ours.scores[name]), rtol=0, atol=0.02 * largest)
 
 
-def test_of_notes_captum_says_the_same(bundle, with_inputs):
+def test_agrees_with_captum_for_notes(bundle, with_inputs):
     sample = without(with_inputs(), "image", "structured", "series")
     function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK))
     ours = integrate(function, tolerance=2e-3).scores["note"]
@@ -171,7 +173,7 @@ def test_of_notes_captum_says_the_same(bundle, with_inputs):
     assert float((ours - theirs).abs().max()) < 0.03 * float(theirs.abs().max())
 
 
-def test_words_stand_where_they_are_written(bundle, telling, whole):
+def test_words_have_their_positions(bundle, telling, whole):
     sample = telling
     (layout,) = bundle.features.featurizers["note"].layouts(sample.known, sample.frame)
     for word in whole["note"].words:
@@ -182,7 +184,7 @@ def test_words_stand_where_they_are_written(bundle, telling, whole):
     assert sections == {layout.section(word) for word in layout.words}
 
 
-def test_a_negation_has_a_score_of_its_own(bundle, sample_of):
+def test_a_negation_has_its_own_score(bundle, sample_of):
     found = [integrated_gradients(bundle, without(sample_of(bundle, n), "image"), TASK)["note"] for n in (0, 1, 3)]
     cues = [cue for note in found if note for cue in note.negations]
     assert {cue.text.lower() for cue in cues} & {"no", "not", "without", "denies"}
@@ -216,7 +218,7 @@ def test_bins_of_a_grid_have_their_code_and_value(other_bundle, sample_of):
     assert all(one.hours % fitted.bin_hours == 0 for one in series.measurements)
 
 
-def test_features_have_their_own_units_and_unknown_ones_no_score(bundle, sample_of):
+def test_features_have_recorded_units_and_unknown_ones_no_score(bundle, sample_of):
     everyone = (sample_of(bundle, number) for number in range(24))
     sample = next(
         one for one in everyone if "structured" in one.present and not one.arrays["structured"]["known"][0].all()
@@ -230,7 +232,7 @@ def test_features_have_their_own_units_and_unknown_ones_no_score(bundle, sample_
     assert sum(one.score for one in found.by_code) == pytest.approx(found.total)
 
 
-def test_pictures_have_maps_of_their_own_that_lead_back_to_their_pixels(bundle, hospital, telling, whole):
+def test_images_have_their_own_maps_that_map_back_to_pixels(bundle, hospital, telling, whole):
     sample = telling
     assert [one.blob for one in whole.pictures] == [name for name in sample.arrays["image"]["blob"][0] if name]
     for one in whole.pictures:
@@ -242,7 +244,7 @@ def test_pictures_have_maps_of_their_own_that_lead_back_to_their_pixels(bundle, 
         assert one.on_picture().shape == (one.canvas.height, one.canvas.width)
 
 
-def test_what_is_shown_begins_at_the_usual_picture_and_adds_up(bundle, telling, shown):
+def test_displayed_scores_start_at_the_usual_map_and_are_complete(bundle, telling, shown):
     complete = shown.completeness
     assert shown.baseline == "usual"
     assert tuple(shown.by_modality) == telling.present
@@ -257,7 +259,7 @@ def test_what_is_shown_begins_at_the_usual_picture_and_adds_up(bundle, telling, 
     assert usual != pytest.approx(complete.value, abs=1e-4)  # the picture matters
 
 
-def test_what_is_shown_of_words_begins_where_notes_usually_are(bundle, telling, whole, shown):
+def test_displayed_scores_of_words_start_at_their_usual_rates(bundle, telling, whole, shown):
     usual, arrays = bundle.reference.usual_words, telling.arrays["note"]
     input_ = LogitFunction(
         bundle.ensemble.networks, telling, output_of(bundle, TASK), usual_of(bundle.reference)
@@ -271,7 +273,7 @@ def test_what_is_shown_of_words_begins_where_notes_usually_are(bundle, telling, 
     assert share[0] < 0.7 * share[1]  # what nearly every note says weighs less than from nothing
 
 
-def test_of_maps_captum_says_the_same(bundle, with_inputs):
+def test_agrees_with_captum_for_feature_maps(bundle, with_inputs):
     sample = without(with_inputs(), "note", "structured", "series")
     function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), usual_of(bundle.reference))
     input_ = function.inputs["image"]
@@ -285,7 +287,7 @@ def test_of_maps_captum_says_the_same(bundle, with_inputs):
     assert float((ours - theirs).abs().max()) < 0.03 * float(theirs.abs().max())
 
 
-def test_the_scores_of_a_cell_lie_on_its_pixels(bundle, telling, shown):
+def test_the_scores_of_a_cell_are_on_its_pixels(bundle, telling, shown):
     function = LogitFunction(bundle.ensemble.networks, telling, output_of(bundle, TASK), usual_of(bundle.reference))
     cells = integrate(function).scores["image"].sum(dim=2)
     for one, of_picture in zip(shown.pictures, cells, strict=True):
@@ -295,7 +297,7 @@ def test_the_scores_of_a_cell_lie_on_its_pixels(bundle, telling, shown):
         assert np.corrcoef(coarse, of_picture)[0, 1] > 0.9
 
 
-def test_a_bundle_that_knows_no_usual_picture_begins_at_a_black_one(bundle, with_inputs):
+def test_a_bundle_without_a_usual_map_starts_at_a_black_image(bundle, with_inputs):
     unread = replace(bundle, reference=None)
     found = integrated_gradients(unread, without(with_inputs(), "note"), TASK, most_steps=9)
     assert found.baseline == "zero"
@@ -303,7 +305,7 @@ def test_a_bundle_that_knows_no_usual_picture_begins_at_a_black_one(bundle, with
         Baseline("usual")
 
 
-def test_two_pictures_of_a_sample_are_told_apart(bundle, with_inputs):
+def test_two_images_of_a_sample_are_distinguished(bundle, with_inputs):
     sample = with_inputs()
     one = {name: np.asarray(sample.arrays["image"][name])[:, :1] for name in ("blob", "view_code", "view_mask")}
     twice = {name: np.repeat(array, 2, axis=1) for name, array in one.items()}
@@ -315,8 +317,8 @@ def test_two_pictures_of_a_sample_are_told_apart(bundle, with_inputs):
     assert found.total == pytest.approx(2 * found.pictures[0].total, rel=0.01)
 
 
-def test_what_the_answer_does_not_read_scores_nothing(bundle, with_inputs):
-    """Of a linear answer, each input scores its weight times its change: the axioms of dummy and linearity."""
+def test_linear_models_and_unused_inputs_score_by_the_axioms(bundle, with_inputs):
+    """For a linear function, each input scores its weight times its difference (dummy and linearity axioms)."""
     sample = without(with_inputs(), "image", "note", "series")
     function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), ZERO)
     weights = torch.arange(function.inputs["structured"].end.numel()).float() % 3 - 1

@@ -1,4 +1,4 @@
-"""Every method stands behind the one interface, and keeps its promises."""
+"""Every method satisfies the common interface."""
 
 import numpy as np
 import pytest
@@ -15,17 +15,17 @@ OPTIONS = {"integrated_gradients": {"most_steps": 9}, "attention_rollout": {"mod
 
 @pytest.fixture
 def subject(bundle, other_bundle, sample_of):
-    """Give a bundle that a method can explain, and a sample with all of its inputs: attention looks at sentences."""
+    """A bundle that a method can explain, and a sample with all of its inputs."""
 
     def chosen(method):
-        asked = other_bundle("sentences") if method == "attention_rollout" else bundle
-        return asked, next(one for one in (sample_of(asked, n) for n in range(24)) if one.present == asked.inputs)
+        chosen = other_bundle("sentences") if method == "attention_rollout" else bundle
+        return chosen, next(one for one in (sample_of(chosen, n) for n in range(24)) if one.present == chosen.inputs)
 
     return chosen
 
 
 @pytest.mark.parametrize("method", EXPLAINERS)
-def test_every_method_says_what_it_is_and_scores_only_what_is_there(subject, method):
+def test_every_method_names_itself_and_scores_only_present_inputs(subject, method):
     bundle, sample = subject(method)
     found = attribute(bundle, sample, TASK, method=method, **OPTIONS.get(method, {}))
     assert isinstance(found, Attribution)
@@ -38,7 +38,7 @@ def test_every_method_says_what_it_is_and_scores_only_what_is_there(subject, met
 
 
 @pytest.mark.parametrize("method", EXPLAINERS)
-def test_every_method_gives_the_same_twice(subject, method):
+def test_every_method_is_deterministic(subject, method):
     options = OPTIONS.get(method, {})
     bundle, sample = subject(method)
     one, other = (attribute(bundle, sample, TASK, method=method, **options) for _ in range(2))
@@ -46,7 +46,7 @@ def test_every_method_gives_the_same_twice(subject, method):
 
 
 @pytest.mark.parametrize("method", EXPLAINERS)
-def test_every_method_refuses_what_it_cannot_explain(bundle, with_inputs, method):
+def test_every_method_rejects_what_it_cannot_explain(bundle, with_inputs, method):
     with pytest.raises(BundleError, match="has no task"):
         attribute(bundle, with_inputs(), "sepsis", method=method)
     with pytest.raises(ExplanationError, match="has no output"):
@@ -55,6 +55,6 @@ def test_every_method_refuses_what_it_cannot_explain(bundle, with_inputs, method
         attribute(bundle, empty(with_inputs()), TASK, method=method)
 
 
-def test_an_unknown_method_is_answered_with_the_choices(bundle, with_inputs):
+def test_an_unknown_method_lists_the_choices(bundle, with_inputs):
     with pytest.raises(ExplanationError, match="unknown method 'lime': choose from integrated_gradients, grad_cam"):
         attribute(bundle, with_inputs(), TASK, method="lime")

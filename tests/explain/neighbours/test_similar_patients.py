@@ -1,4 +1,4 @@
-"""Similar patients are the nearest in the latent, from the training cohort alone, with what became of them."""
+"""Similar patients are the nearest development patients in the latent, with their outcomes."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def neighbourhood(bundle, hospital):
 
 @pytest.fixture(scope="module")
 def stranger(bundle, hospital):
-    """Read a subject of the split that nobody learnt from."""
+    """A sample of a held-out subject."""
     times = times_of(hospital)
     held_out = set(hospital.subjects_in("held_out"))
     row = next(row for row in times.iter_rows(named=True) if row["subject_id"] in held_out)
@@ -31,7 +31,7 @@ def stranger(bundle, hospital):
     return Sample.of(bundle, hospital.subject(subject), subject, at, hospital.blob)
 
 
-def test_they_are_the_nearest_by_a_search_of_all(bundle, hospital, neighbourhood, stranger):
+def test_neighbours_are_the_nearest_by_exhaustive_search(bundle, hospital, neighbourhood, stranger):
     found = neighbourhood.nearest(bundle, stranger, most=4)
     latents = latents_of(bundle.ensemble.networks, bundle.arrays(hospital, neighbourhood.frame))
     mine = latents_of(bundle.ensemble.networks, stranger.arrays)[0]
@@ -46,7 +46,7 @@ def test_they_are_the_nearest_by_a_search_of_all(bundle, hospital, neighbourhood
     assert all(-1 <= one.likeness <= 1 for one in found)
 
 
-def test_only_subjects_that_the_bundle_learnt_from_are_given(hospital, bundle, neighbourhood, stranger):
+def test_neighbours_are_development_subjects(hospital, bundle, neighbourhood, stranger):
     learnt = {s for split in bundle.origin["development"] for s in hospital.subjects_in(split)}
     found = neighbourhood.nearest(bundle, stranger, most=1000)
     assert {one.subject_id for one in found} <= learnt
@@ -54,7 +54,7 @@ def test_only_subjects_that_the_bundle_learnt_from_are_given(hospital, bundle, n
     assert [one.likeness for one in found] == sorted((one.likeness for one in found), reverse=True)
 
 
-def test_nobody_is_similar_to_himself(bundle, neighbourhood, hospital):
+def test_a_subject_is_not_its_own_neighbour(bundle, neighbourhood, hospital):
     subject, at = neighbourhood.frame["subject_id"][0], neighbourhood.frame["prediction_time"][0]
     sample = Sample.of(bundle, hospital.subject(subject), subject, at, hospital.blob)
     likeness = neighbourhood.likeness(latents_of(bundle.ensemble.networks, sample.arrays)[0])
@@ -62,7 +62,7 @@ def test_nobody_is_similar_to_himself(bundle, neighbourhood, hospital):
     assert subject not in {one.subject_id for one in neighbourhood.nearest(bundle, sample, most=1000)}
 
 
-def test_their_outcomes_are_the_cohorts(bundle, hospital, neighbourhood, stranger):
+def test_outcomes_are_those_of_the_cohort(bundle, hospital, neighbourhood, stranger):
     labels = label(hospital, bundle.task(TASK)).frame
     for one in neighbourhood.nearest(bundle, stranger, most=20):
         row = labels.filter(pl.col("subject_id") == one.subject_id, pl.col("prediction_time") == one.prediction_time)
@@ -70,7 +70,7 @@ def test_their_outcomes_are_the_cohorts(bundle, hospital, neighbourhood, strange
         assert one.outcomes == {TASK: expected}
 
 
-def test_every_kind_of_outcome_is_told(every_kind, hospital, sample_of):
+def test_every_kind_of_outcome_is_returned(every_kind, hospital, sample_of):
     bundle = every_kind.bundle()
     found = Neighbourhood.of(bundle, hospital).nearest(bundle, sample_of(bundle, 0), most=5)
     outcomes = {task.name: [one.outcomes[task.name] for one in found] for task in bundle.tasks}
@@ -80,7 +80,7 @@ def test_every_kind_of_outcome_is_told(every_kind, hospital, sample_of):
     assert any("event by" in one for one in outcomes["demo_survival"] if one)
 
 
-def test_what_they_share_is_known_of_both_and_unusual(bundle, hospital, neighbourhood, stranger):
+def test_shared_values_are_known_in_both_and_unusual(bundle, hospital, neighbourhood, stranger):
     layout = bundle.features.featurizers["structured"].layout
     place = {column.name: k for k, column in enumerate(layout.columns)}
     found = neighbourhood.nearest(bundle, stranger, most=10)
@@ -101,7 +101,7 @@ def test_what_they_share_is_known_of_both_and_unusual(bundle, hospital, neighbou
                 assert mine_away * their_away > 0
 
 
-def test_what_was_kept_is_read_again_but_not_of_another_network(bundle, hospital, neighbourhood, tmp_path, monkeypatch):
+def test_cached_latents_are_reused_only_for_the_same_network(bundle, hospital, neighbourhood, tmp_path, monkeypatch):
     kept = tmp_path / "neighbours.arrow"
     Neighbourhood.of(bundle, hospital, kept)
     assert kept.stat().st_mode & 0o077 == 0
@@ -118,7 +118,7 @@ def test_what_was_kept_is_read_again_but_not_of_another_network(bundle, hospital
     assert computed
 
 
-def test_a_torn_file_is_made_anew(bundle, hospital, neighbourhood, tmp_path):
+def test_a_damaged_cache_file_is_rebuilt(bundle, hospital, neighbourhood, tmp_path):
     kept = tmp_path / "neighbours.arrow"
     Neighbourhood.of(bundle, hospital, kept)
     whole = kept.read_bytes()

@@ -1,4 +1,4 @@
-"""Explanations of classical members add up to what they say, and agree with their definition."""
+"""Explanations of classical members sum to their predictions, and agree with the definition."""
 
 from itertools import chain, combinations
 from math import factorial
@@ -20,7 +20,7 @@ UNKNOWN = -1
 
 @pytest.fixture(scope="module")
 def classical(hospital, cache, tmp_path_factory):
-    """Fit every classical member to every kind of task, and read them back through skops."""
+    """Fit every classical member to every kind of task, and load them from skops."""
     study = Study(tasks=TASKS, inputs=("structured", "note"), network=None, folds=2, classical=MEMBERS)
     folder = fit_study(study, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("classical"))
     return Bundle.load(folder, cache)
@@ -28,31 +28,31 @@ def classical(hospital, cache, tmp_path_factory):
 
 @pytest.mark.parametrize("member", MEMBERS)
 @pytest.mark.parametrize("task", TASKS)
-def test_scores_add_up_to_what_the_member_says(classical, sample_of, task, member):
+def test_scores_sum_to_the_members_prediction(classical, sample_of, task, member):
     for number in (0, 2, 5):
         sample = sample_of(classical, number)
         for place, output in enumerate(classical.task(task).outputs):
             found = explain_member(classical, sample, task, member, output)
-            said = classical.ensemble.tasks[task].members[member].prediction(sample.arrays).answers[0, place]
+            predicted = classical.ensemble.tasks[task].members[member].prediction(sample.arrays).answers[0, place]
             assert abs(found.residual) < 1e-6 * max(1, abs(found.value))
             if found.scale == "log-odds" and classical.task(task).kind != "multiclass":
-                said = float(log_odds(np.array(said)))
+                predicted = float(log_odds(np.array(predicted)))
             if found.scale != "log-odds" or classical.task(task).kind != "multiclass":
-                assert found.value == pytest.approx(said, rel=1e-5, abs=1e-6)
+                assert found.value == pytest.approx(predicted, rel=1e-5, abs=1e-6)
             assert found.names == classical.ensemble.tasks[task].members[member].design.columns
 
 
 @pytest.mark.parametrize("member", ["logistic_regression", "gradient_boosting"])
-def test_classes_are_weighed_on_the_scale_whose_softmax_they_are(classical, sample_of, member):
+def test_softmax_of_the_class_scores_is_the_prediction(classical, sample_of, member):
     sample, task = sample_of(classical, 0), "demo_diagnosis"
     outputs = classical.task(task).outputs
     scores = np.array([explain_member(classical, sample, task, member, output).value for output in outputs])
-    said = classical.ensemble.tasks[task].members[member].prediction(sample.arrays).answers[0]
-    np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(), said, atol=1e-6)
+    predicted = classical.ensemble.tasks[task].members[member].prediction(sample.arrays).answers[0]
+    np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(), predicted, atol=1e-6)
 
 
 def expected(tree, x, known, place, node=0):
-    """What a tree says where only some columns are known: of the others it takes both ways, as training samples did."""
+    """Expected prediction of a tree with some columns known; others follow both branches, weighted by samples."""
     left, right = tree.children_left[node], tree.children_right[node]
     if left == UNKNOWN:
         return tree.value[node, 0, place] / tree.value[node, 0].sum()
@@ -66,7 +66,7 @@ def expected(tree, x, known, place, node=0):
 
 
 @pytest.mark.parametrize("number", [0, 2, 5, 7])
-def test_of_a_tree_they_are_shapleys_values_by_definition(classical, sample_of, number):
+def test_tree_scores_are_shapley_values_by_definition(classical, sample_of, number):
     sample = sample_of(classical, number)
     found = explain_member(classical, sample, "demo_deterioration", "decision_tree")
     member = classical.ensemble.tasks["demo_deterioration"].members["decision_tree"]
@@ -83,7 +83,7 @@ def test_of_a_tree_they_are_shapleys_values_by_definition(classical, sample_of, 
         assert found.scores[column] == pytest.approx(total, abs=1e-9)
 
 
-def test_of_a_linear_model_they_are_coefficients_times_values(classical, sample_of):
+def test_linear_scores_are_coefficients_times_values(classical, sample_of):
     sample = sample_of(classical, 0)
     found = explain_member(classical, sample, "demo_deterioration", "logistic_regression")
     member = classical.ensemble.tasks["demo_deterioration"].members["logistic_regression"]
@@ -98,7 +98,7 @@ def test_of_a_linear_model_they_are_coefficients_times_values(classical, sample_
 
 @pytest.mark.parametrize("task", ["demo_deterioration", "demo_stay"])
 @pytest.mark.parametrize("number", range(6))
-def test_the_rules_lead_to_the_leaf_that_answers(classical, sample_of, task, number):
+def test_rules_lead_to_the_predicting_leaf(classical, sample_of, task, number):
     sample = sample_of(classical, number)
     path = rule_path(classical, sample, task)
     member = classical.ensemble.tasks[task].members["decision_tree"]
@@ -113,7 +113,7 @@ def test_the_rules_lead_to_the_leaf_that_answers(classical, sample_of, task, num
     assert all(f"{rule.name} {'>' if rule.above else '≤'} {rule.threshold:.4g}" in whole for rule in path.rules)
 
 
-def test_what_is_unknown_goes_where_the_tree_sends_it_and_says_so(classical, sample_of):
+def test_missing_values_follow_the_trees_branch_and_are_marked(classical, sample_of):
     samples = [sample_of(classical, number) for number in range(12)]
     paths = [rule_path(classical, sample, task) for sample in samples for task in ("demo_deterioration", "demo_stay")]
     unknown = [str(rule) for path in paths for rule in path.rules if np.isnan(rule.value)]
@@ -121,7 +121,7 @@ def test_what_is_unknown_goes_where_the_tree_sends_it_and_says_so(classical, sam
     assert all("unknown, taken as" in rule for rule in unknown)
 
 
-def test_refusals_say_what_to_choose(classical, sample_of):
+def test_errors_list_the_choices(classical, sample_of):
     sample = sample_of(classical, 0)
     with pytest.raises(ExplanationError, match=r"no classical member .forest.: choose from decision_tree, "):
         explain_member(classical, sample, "demo_stay", "forest")

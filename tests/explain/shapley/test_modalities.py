@@ -1,4 +1,4 @@
-"""Shapley values of modalities are efficient, symmetric, and 0 for whoever changes nothing."""
+"""Shapley values of modalities are efficient, symmetric, and 0 for dummy players."""
 
 from itertools import permutations
 
@@ -27,7 +27,7 @@ def game(players, worth):
 
 
 def by_orders(v, players):
-    """Shapley's own definition: the mean over all orders of what a player adds when it comes."""
+    """The definition: the mean marginal contribution of a player over all orders."""
     orders = list(permutations(players))
     added = dict.fromkeys(players, 0.0)
     for order in orders:
@@ -37,7 +37,7 @@ def by_orders(v, players):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_they_are_the_mean_over_all_orders(count):
+def test_shapley_values_are_the_mean_over_all_orders(count):
     players, draw = "abcd"[:count], np.random.default_rng(count)
     v = game(players, lambda subset: draw.normal())
     values = shapley_values(v, players)
@@ -45,14 +45,14 @@ def test_they_are_the_mean_over_all_orders(count):
     assert values.sum() == pytest.approx(float(v[frozenset(players)] - v[frozenset()]), abs=1e-12)
 
 
-def test_symmetric_players_are_equal_and_a_dummy_gets_what_it_adds_alone():
+def test_symmetric_players_are_equal_and_a_dummy_gets_its_own_value():
     values = shapley_values(game("abcd", lambda s: len(s & {"a", "b"}) ** 2 + 3 * ("c" in s)), "abcd")
     assert values[0] == values[1] == pytest.approx(2)
     assert values[2] == pytest.approx(3)
     assert values[3] == pytest.approx(0)
 
 
-def test_many_games_at_once_are_each_its_own():
+def test_several_games_are_independent():
     draw = np.random.default_rng(0)
     v = game("abc", lambda s: draw.normal(size=5))
     alone = [shapley_values({s: worth[k] for s, worth in v.items()}, "abc") for k in range(5)]
@@ -60,7 +60,7 @@ def test_many_games_at_once_are_each_its_own():
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_they_add_up_to_the_answer_less_that_without_input(bundle, sample_of, number):
+def test_values_sum_to_the_answer_minus_that_without_input(bundle, sample_of, number):
     sample = sample_of(bundle, number)
     found = modality_shapley(bundle, sample, TASK)
     answer = bundle.ensemble.answer(sample.arrays)[TASK].answers[0, 0]
@@ -75,19 +75,19 @@ def test_they_add_up_to_the_answer_less_that_without_input(bundle, sample_of, nu
     assert list(found.by_modality) == list(sample.present)
 
 
-def test_they_are_those_of_the_bundle_asked_subset_by_subset(bundle, with_inputs):
+def test_values_match_predictions_subset_by_subset(bundle, with_inputs):
     sample = with_inputs()
-    asked = {
+    values = {
         frozenset(s): bundle.ensemble.answer(without(sample, *(set(sample.present) - set(s))).arrays)[TASK].answers[
             0, 0
         ]
         for s in [(), *subsets(sample.present)]
     }
-    expected = by_orders(asked, sample.present)
+    expected = by_orders(values, sample.present)
     np.testing.assert_allclose(modality_shapley(bundle, sample, TASK).answer.values, expected, atol=1e-6)
 
 
-def test_a_modality_that_is_absent_gets_nothing(bundle, with_inputs):
+def test_an_absent_modality_gets_zero(bundle, with_inputs):
     sample = without(with_inputs(), "note", "image")
     output = output_of(bundle, TASK)
     v = coalition_values(bundle.ensemble, sample.arrays, np.zeros(1, dtype=int), output, bundle.inputs)
@@ -100,7 +100,7 @@ def test_a_modality_that_is_absent_gets_nothing(bundle, with_inputs):
     assert only.answer.values[0] == pytest.approx(only.answer.whole - only.answer.nothing)
 
 
-def test_numbers_have_no_log_odds(every_kind, sample_of):
+def test_regressions_have_no_log_odds(every_kind, sample_of):
     bundle = every_kind.bundle()
     sample = sample_of(bundle, 0)
     assert modality_shapley(bundle, sample, "demo_stay").log_odds is None
@@ -114,12 +114,12 @@ def test_numbers_have_no_log_odds(every_kind, sample_of):
         assert abs(found.log_odds.residual) < 1e-5
 
 
-def test_a_sample_with_nothing_is_refused(bundle, with_inputs):
+def test_a_sample_without_input_is_rejected(bundle, with_inputs):
     with pytest.raises(ExplanationError, match="nothing is known"):
         modality_shapley(bundle, empty(with_inputs()), TASK)
 
 
-def test_over_a_cohort_they_are_averaged_where_the_modality_is(bundle, hospital, sample_of):
+def test_cohort_values_are_averaged_over_samples_with_the_modality(bundle, hospital, sample_of):
     samples = number_samples(times_of(hospital))[:24]
     weights = cohort_shapley(bundle, hospital, samples, TASK, resamples=200)
     alone = [modality_shapley(bundle, sample_of(bundle, number), TASK).by_modality for number in range(24)]
@@ -133,16 +133,16 @@ def test_over_a_cohort_they_are_averaged_where_the_modality_is(bundle, hospital,
         assert one.size.low <= one.size.value <= one.size.high
 
 
-def test_several_answers_are_asked_of_each_subset_once(every_kind, sample_of, monkeypatch):
+def test_each_subset_is_predicted_once_for_several_outputs(every_kind, sample_of, monkeypatch):
     several = every_kind.bundle()
     sample = next(one for one in (sample_of(several, n) for n in range(24)) if one.present == several.inputs)
     outputs = tuple(outputs_of(several, task.name)[-1] for task in several.tasks)
     alone = [modality_shapley(several, sample, output.task, output.name) for output in outputs]
-    asked = []
+    calls = []
     answer = type(several.ensemble).answer
-    monkeypatch.setattr(type(several.ensemble), "answer", lambda self, arrays: asked.append(1) or answer(self, arrays))
+    monkeypatch.setattr(type(several.ensemble), "answer", lambda self, arrays: calls.append(1) or answer(self, arrays))
     together = modality_shapley_of_each(several.ensemble, sample, outputs)
-    assert len(asked) == 1
+    assert len(calls) == 1
     for one, other in zip(together, alone, strict=True):
         assert one.output == other.output
         np.testing.assert_allclose(one.answer.values, other.answer.values, atol=1e-9)

@@ -52,7 +52,7 @@ def _shade(start: float, place: int, width: float, strength: float) -> Rectangle
 
 
 def _axes(leads: int) -> Axes:
-    """Make a figure that a notebook shows by itself."""
+    """Return axes of a new figure that a notebook displays automatically."""
     from matplotlib import pyplot
 
     axes: Axes = pyplot.subplots(figsize=(9.0, 0.7 + STRIP * max(leads, 1)))[1]

@@ -1,10 +1,9 @@
-"""The differentiable beginning of each input: what was recorded → what a network's encoder reads.
+"""Differentiable inputs: from the recorded values of one modality to the input of a network's encoder.
 
-A stem holds one modality of one sample as numbers to which scores can be given: the pixels of pictures, the values of
-measurements and features, and one number for each word or piece of a word, 1 where it is read as written and 0 where
-its embedding is that of the baseline. The gradient with respect to such a number is the sum over the embedding that
-integrated gradients of words are made of. What is frozen (EfficientNet-lite0, MiniLM) is run here, once for the
-networks of all folds; in the cache its outputs are rounded to 16 bits, here they are not.
+A differentiable input is one modality of one sample as a tensor whose elements receive scores: pixels of images, values
+of measurements and features, and one number for each word or word piece, 1 for its own embedding and 0 for that of the
+baseline, so that the gradient sums over the embedding. Frozen encoders (EfficientNet-lite0, MiniLM) run here, once for
+the networks of all folds, and without the 16-bit rounding of the cache.
 """
 
 from __future__ import annotations
@@ -33,33 +32,33 @@ class DifferentiableInput:
 
     start: Tensor
     end: Tensor
-    hooks: ClassVar[bool] = False  # whether `inside` puts hooks on the network, which then must be nobody else's
+    hooks: ClassVar[bool] = False  # whether `interpolating` hooks the network, which must then not be shared
 
     def tensors(self, x: Float[Tensor, "step ..."]) -> dict[str, Tensor]:
-        """Give what the encoder reads, for each of several points between `start` and `end`."""
+        """Return the encoder input at points between `start` and `end`."""
         raise NotImplementedError
 
-    def inside(self, network: UnifiedModel, x: Float[Tensor, "step ..."]) -> AbstractContextManager[None]:  # noqa: ARG002
-        """Give the context in which the network must be asked, where the points enter it behind its first layer."""
+    def interpolating(self, network: UnifiedModel, x: Float[Tensor, "step ..."]) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Return the context of a forward pass, for points that enter the network after its first layer."""
         return nullcontext()
 
     @property
     def images(self) -> int:
-        """How many images pass a frozen network for each point."""
+        """Number of images that pass a frozen network at each point."""
         return 1
 
     def units(self, sample: Sample) -> Units:  # noqa: ARG002
-        """Return what can be removed of it: by default each number by itself."""
+        """Return the removable units: by default the single elements."""
         return Units(self)
 
     def noisy(self, generator: torch.Generator) -> Self:
-        """Return the same input with a little noise; the input itself where nothing is a number."""
+        """Return the input with small noise; the input itself if it has no numbers."""
         other = copy(self)
         other.end = self.end + VALUE_NOISE * torch.randn(self.end.shape, generator=generator)
         return other
 
     def from_usual(self, usual: Baseline) -> DifferentiableInput:  # noqa: ARG002
-        """Return the same input, whose path begins where patients usually are, if that is known."""
+        """Return the input with the usual baseline, if known."""
         return self
 
 
@@ -97,18 +96,18 @@ class Units:
 
 
 Scores = Float[Tensor, "..."]
-"""A score for each number of a stem, in its shape."""
+"""A score for each element of a differentiable input, in its shape."""
 
 
 class ModalityExplanation(Protocol):
     """How one modality is explained."""
 
-    signed: ClassVar[bool] = True  # whether what is displayed includes what speaks against the output
+    signed: ClassVar[bool] = True  # whether negative scores are displayed
 
     def input_of(self, sample: Sample, baseline: Baseline, encoder: Encoder) -> DifferentiableInput:
-        """Return the differentiable input that the encoder needs."""
+        """Return the differentiable input for an encoder."""
         ...
 
     def attribution(self, sample: Sample, input_: DifferentiableInput, scores: Scores) -> ModalityAttribution:
-        """Name what the scores of an input's numbers are of."""
+        """Return the attribution from the scores of an input."""
         ...

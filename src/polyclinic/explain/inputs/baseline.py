@@ -1,12 +1,11 @@
-"""Where the path of integrated gradients begins: the input that is to mean "nothing in particular".
+"""Baselines of integrated gradients.
 
-`zero` is black pictures, words without meaning, and the training median of every number (to which features are
-scaled). `usual` is the same, but what sets a patient apart begins where patients usually are: pictures at the usual map
-of development pictures, as the frozen network gives them (the scores then lie on its cells, and need no gradient
-through it), and each word of a bag of words at the share of development notes that have it (what nearly every note says
-then weighs little). It is what is shown to people, where the bundle knows what is usual. `blurred` is `zero`, but for
-pictures without their detail. `mean` is the mean of training subjects in all inputs. What is present, when and of what
-kind, stays as it is: what it would mean to lack a modality altogether is asked by Shapley values of modalities instead.
+`zero`: black images, zero word embeddings, and the training median of numbers (0 after scaling). `usual`: the same, but
+images start at the mean feature map of development images (scores are then on its cells, without a gradient through the
+frozen network), and each word of a bag of words at its share of development notes (ubiquitous words then score little);
+this baseline is displayed if the bundle has it. `blurred`: `zero`, but with blurred images. `mean`: the mean inputs of
+training subjects. Presence, times and codes are fixed: the effect of a missing modality is measured by the Shapley
+values of modalities.
 """
 
 from __future__ import annotations
@@ -36,29 +35,29 @@ from polyclinic.tasks import Task, number_samples, prediction_times
 Name = Literal["zero", "blurred", "mean", "usual"]
 NAMES: tuple[Name, ...] = ("usual", "zero", "blurred", "mean")
 BLUR = 1 / 16
-"""Standard deviation of the blur, as a share of the picture's side."""
+"""Standard deviation of the blur, as a share of the image's side."""
 MOST_PICTURES = 64
 MOST_SENTENCES = 2000
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingMeans:
-    """The mean input of training subjects; None for what the bundle does not read."""
+    """The mean inputs of training subjects; None for modalities that the bundle does not read."""
 
-    structured: Float[Tensor, " feature"] | None = None  # scaled; of those who have it
-    series: Float[Tensor, " code"] | None = None  # scaled; of all measurements of each code
-    piece: Float[Tensor, " width"] | None = None  # of a sentence, its embedding
+    structured: Float[Tensor, " feature"] | None = None  # scaled; over the samples that have it
+    series: Float[Tensor, " code"] | None = None  # scaled; over all measurements of each code
+    piece: Float[Tensor, " width"] | None = None  # embedding of word pieces
     picture: Float[Tensor, "side side"] | None = None  # canonical
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """A choice of baseline; `mean` needs the means of training subjects, see `training_means`; `usual`, `usual_of`."""
+    """A baseline; for `mean` see `training_means`, for `usual` see `usual_of`."""
 
     name: Name = "zero"
     means: TrainingMeans | None = None
-    map: Float[Tensor, "cell channel"] | None = None  # of the usual picture
-    rates: Float[Tensor, "2 word"] | None = None  # share of the notes in which each word is said, and is denied
+    map: Float[Tensor, "cell channel"] | None = None  # mean feature map
+    rates: Float[Tensor, "2 word"] | None = None  # share of notes with each word, affirmed and negated
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -69,26 +68,26 @@ class Baseline:
             raise ExplanationError("the baseline `usual`, and no other, needs what is usual: take usual_of")
 
     def structured(self, values: Float[Tensor, " feature"]) -> Float[Tensor, " feature"]:
-        """Give the start of scaled values."""
+        """Return the start of scaled values."""
         mean = None if self.means is None else self.means.structured
         return torch.zeros_like(values) if mean is None else mean.clone()
 
     def series(self, codes: int) -> Float[Tensor, " code"]:
-        """Give the start of the scaled values of each code."""
+        """Return the start of the scaled values of each code."""
         mean = None if self.means is None else self.means.series
         return torch.zeros(codes) if mean is None else mean.clone()
 
     def piece(self, width: int) -> Float[Tensor, " width"]:
-        """Give the embedding from which every piece of a sentence starts."""
+        """Return the embedding at which word pieces start."""
         mean = None if self.means is None else self.means.piece
         return torch.zeros(width) if mean is None else mean.clone()
 
     def words(self, table: Float[Tensor, "word width"]) -> Float[Tensor, " width"]:
-        """Give the embedding from which every word starts, in a network's own vocabulary."""
+        """Return the embedding at which words start, in the vocabulary of a network."""
         return table.mean(dim=0) if self.name == "mean" else table.new_zeros(table.shape[1])
 
     def pictures(self, pixels: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view 1 side side"]:
-        """Give the start of canonical pictures."""
+        """Return the start of canonical images."""
         if self.name == "blurred":
             return blurred(pixels)
         mean = None if self.means is None else self.means.picture
@@ -100,7 +99,7 @@ BLURRED = Baseline("blurred")
 
 
 def usual_of(reference: Reference | None) -> Baseline:
-    """Give the baseline that is shown to people: `usual` where the bundle knows what is usual, else `zero`."""
+    """Return the displayed baseline: `usual` if the reference contains one, else `zero`."""
     if reference is None or (reference.usual_picture is None and reference.usual_words is None):
         return ZERO
     values = (reference.usual_picture, reference.usual_words)
@@ -109,7 +108,7 @@ def usual_of(reference: Reference | None) -> Baseline:
 
 
 def blurred(pixels: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view 1 side side"]:
-    """Blur pictures by a Gaussian, the edges continued outwards."""
+    """Blur images by a Gaussian, with replicated edges."""
     sigma = BLUR * pixels.shape[-1]
     reach = min(round(3 * sigma), pixels.shape[-1] - 1)
     bell = torch.exp(-torch.arange(-reach, reach + 1.0).square() / (2 * sigma**2))
@@ -119,10 +118,10 @@ def blurred(pixels: Float[Tensor, "view 1 side side"]) -> Float[Tensor, "view 1 
 
 
 def training_means(bundle: Bundle, cohort: Cohort) -> TrainingMeans:
-    """Average the inputs of the development subjects of the cohort on which the bundle was trained.
+    """Average the inputs of the development subjects of the training cohort.
 
     Raises:
-        ExplanationError: the cohort is another one.
+        ExplanationError: the cohort is not the training cohort.
     """
     samples = development_samples(bundle.tasks, bundle.origin, cohort)
     known = known_record(cohort.events(), samples, bundle.tasks)
@@ -138,15 +137,13 @@ def training_means(bundle: Bundle, cohort: Cohort) -> TrainingMeans:
 
 
 def development_samples(tasks: Sequence[Task], origin: Mapping[str, Any], cohort: Cohort) -> pl.DataFrame:
-    """Give the samples of the development subjects: everyone whom the bundle learnt from, at each prediction time.
+    """Return the samples of the development subjects, at each prediction time.
 
     Raises:
-        ExplanationError: the cohort is not the one on which the bundle was trained.
+        ExplanationError: the cohort is not the training cohort.
     """
     if cohort.fingerprint != origin.get("cohort"):
-        raise ExplanationError(
-            "this is not the cohort that the bundle was trained on: give that one, whose training subjects are meant"
-        )
+        raise ExplanationError("this is not the cohort that the bundle was trained on: give the training cohort")
     chosen = sorted({subject for split in origin["development"] for subject in cohort.subjects_in(split)})
     times = pl.concat([prediction_times(cohort, task) for task in tasks])
     return number_samples(times.filter(pl.col("subject_id").is_in(chosen)))
@@ -190,5 +187,5 @@ def _mean_picture(featurizer: ImageFeaturizer, arrays: Arrays) -> Tensor:
 
 
 def _spread(items: Sequence[str], most: int) -> list[str]:
-    """Take at most `most` of the items, evenly spread."""
+    """Return at most `most` evenly spaced items."""
     return [items[place] for place in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)]

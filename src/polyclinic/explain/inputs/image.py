@@ -32,7 +32,7 @@ PIXEL_NOISE = 0.01
 
 
 class PixelInput(DifferentiableInput):
-    """Pictures: their pixels, `[view, 1, side, side]`, through the frozen network where the encoder reads its maps."""
+    """Pixels of images, `[view, 1, side, side]`, through the frozen network if the encoder reads its maps."""
 
     def __init__(self, sample: Sample, featurizer: ImageFeaturizer, baseline: Baseline, encoder: Encoder) -> None:
         arrays, options = sample.arrays["image"], featurizer.options
@@ -45,20 +45,20 @@ class PixelInput(DifferentiableInput):
         self._frozen = frozen_pictures(options.backbone, "cpu") if "tokens" in encoder.reads else None
 
     def tensors(self, x: Float[Tensor, "step view 1 side side"]) -> dict[str, Tensor]:
-        """Give `tokens` (or `pixels`), `view_mask` and `view_code`."""
+        """Return `tokens` (or `pixels`), `view_mask` and `view_code`."""
         steps, views = x.shape[:2]
-        there = {
+        views_read = {
             "view_mask": torch.ones(steps, views, dtype=torch.bool),
             "view_code": self.codes.expand(steps, -1),
         }
         if self._frozen is None:
-            return {"pixels": x, **there}
+            return {"pixels": x, **views_read}
         maps = self.maps(x).flatten(2).transpose(1, 2)
-        return {"tokens": maps.reshape(steps, views, *maps.shape[1:]), **there}
+        return {"tokens": maps.reshape(steps, views, *maps.shape[1:]), **views_read}
 
     @property
     def images(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return self.end.shape[0]
 
     def units(self, sample: Sample) -> BlockUnits:  # noqa: ARG002
@@ -72,7 +72,7 @@ class PixelInput(DifferentiableInput):
         return other
 
     def from_usual(self, usual: Baseline) -> DifferentiableInput:
-        """Return the feature maps, whose path begins at the usual one."""
+        """Return the feature maps, starting at the usual map."""
         if usual.map is None:
             return self
         with torch.no_grad():
@@ -81,7 +81,7 @@ class PixelInput(DifferentiableInput):
 
     @property
     def frozen(self) -> EfficientNetLite0 | None:
-        """Give the frozen network, where the encoder reads its maps."""
+        """The frozen network, if the encoder reads its maps."""
         return self._frozen
 
     def maps(self, x: Float[Tensor, "step view 1 side side"]) -> Float[Tensor, "step*view channel h w"]:
@@ -92,7 +92,7 @@ class PixelInput(DifferentiableInput):
 
 
 class FeatureMapInput(DifferentiableInput):
-    """Pictures as the frozen network gives them, `[view, cell, channel]`: the path begins at the usual map."""
+    """Feature maps of the frozen network, `[view, cell, channel]`, starting at the usual map."""
 
     def __init__(
         self,
@@ -106,14 +106,14 @@ class FeatureMapInput(DifferentiableInput):
 
     @classmethod
     def of(cls, arrays: Arrays, usual: Float[Tensor, "cell channel"]) -> Self:
-        """Take the maps that the cache holds."""
+        """Make the input from the cached maps."""
         chosen = np.flatnonzero(arrays["view_mask"][0])
         names = [str(arrays["blob"][0, view]) for view in chosen]
         codes = torch.from_numpy(np.asarray(arrays["view_code"][0])[chosen])
         return cls(names, codes, torch.from_numpy(np.asarray(arrays["tokens"][0])[chosen]).float(), usual)
 
     def tensors(self, x: Float[Tensor, "step view cell channel"]) -> dict[str, Tensor]:
-        """Give `tokens`, `view_mask` and `view_code`."""
+        """Return `tokens`, `view_mask` and `view_code`."""
         steps, views = x.shape[:2]
         return {
             "tokens": x,
@@ -127,7 +127,7 @@ BLOCK = 16
 
 
 PATCH = 2
-"""Blocks along the side of what occlusion takes away at once."""
+"""Blocks along the side of a patch that occlusion removes at once."""
 
 
 class BlockUnits(Units):
@@ -171,7 +171,7 @@ class BlockUnits(Units):
 
 
 def canvases(sample: Sample, featurizer: ImageFeaturizer, names: list[str]) -> list[Canvas]:
-    """Say how each of some pictures lies on the canvas."""
+    """Return the placement of images on the canvas."""
     side, fit = featurizer.options.side, featurizer.options.fit
     found = []
     for name in names:
@@ -182,13 +182,13 @@ def canvases(sample: Sample, featurizer: ImageFeaturizer, names: list[str]) -> l
 
 
 def cells_spread(cells: Float[Tensor, "picture cell"], side: int) -> Float[Tensor, "picture 1 side side"]:
-    """Spread the scores of a map's cells, in reading order, over the canvas."""
+    """Resize the scores of a map's cells, in reading order, to the canvas."""
     across = round(cells.shape[1] ** 0.5)
     return resized(cells.view(len(cells), across, across), side)
 
 
 def resized(maps: Float[Tensor, "picture h w"], side: int) -> Float[Tensor, "picture 1 side side"]:
-    """Spread coarse maps over the canvas, bilinearly, so that each still adds up to what it did."""
+    """Resize coarse maps to the canvas bilinearly, preserving the sum of each."""
     sums = maps.sum(dim=(1, 2), keepdim=True)[:, None]
     spread = torch.nn.functional.interpolate(maps[:, None], (side, side), mode="bilinear", align_corners=False)
     total = spread.sum(dim=(2, 3), keepdim=True)
@@ -209,7 +209,7 @@ class ImageExplanation(ModalityExplanation):
         return PixelInput(sample, featurizer, baseline, encoder)
 
     def attribution(self, sample: Sample, input_: DifferentiableInput, scores: Scores) -> ImageAttribution:
-        """Give each picture its own map, and say how it lies on the canvas."""
+        """Return the map of each image and its placement on the canvas."""
         featurizer = sample.features.featurizers["image"]
         assert isinstance(input_, PixelInput | FeatureMapInput)
         assert isinstance(featurizer, ImageFeaturizer)

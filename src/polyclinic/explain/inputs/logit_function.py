@@ -1,7 +1,7 @@
-"""From the numbers of one sample to the logit of one answer, or of several, differentiable all the way.
+"""The logit of one or more outputs as a differentiable function of the inputs of one sample.
 
-F is the mean over the networks of the folds of the logit of one output; of a regression, of the estimate in the
-target's unit, since each fold has its own scale. Frozen encoders run once for all networks and all outputs.
+F is the mean over the fold's networks of the logit of one output; for a regression, of the estimate in the target's
+unit, since each fold has its own scale. Frozen encoders run once for all networks and outputs.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from polyclinic.models.network.heads import RegressionHead
 from polyclinic.models.network.unified import UnifiedModel
 
 Points = Mapping[str, Float[Tensor, "step ..."]]
-"""By modality: points between the starts and the ends of the stems."""
+"""By modality: points between start and end of the differentiable inputs."""
 
 
 class LogitFunction:
-    """F of one sample, as a function of all of its inputs.
+    """F of one sample as a function of its inputs.
 
     Raises:
         ExplanationError: the bundle has no network, or the sample has none of its inputs.
@@ -36,17 +36,17 @@ class LogitFunction:
     def __init__(self, networks: list[UnifiedModel], sample: Sample, output: Output, baseline: Baseline = ZERO) -> None:
         if not networks:
             raise ExplanationError(
-                "the bundle has no network, through which alone gradients flow: explain its classical models instead"
+                "the bundle has no network, and so no gradients: explain its classical models instead"
             )
         sample.require_something()
         self.output = output
         self.inputs: dict[str, DifferentiableInput] = differentiable_inputs(networks[0], sample, baseline)
         hooked = any(input_.hooks for input_ in self.inputs.values())
-        # Others may be asking the same networks at this moment.
+        # Hooks must not affect concurrent predictions.
         self.networks = deepcopy(networks) if hooked else networks
 
     def between(self, shares: Float[Tensor, " step"]) -> dict[str, Tensor]:
-        """Give the points that lie some shares of the way from the starts to the ends, on one straight line."""
+        """Return the points at fractions of the straight line from start to end."""
         return {
             modality: torch.lerp(
                 input_.start[None],
@@ -57,37 +57,37 @@ class LogitFunction:
         }
 
     def __call__(self, points: Points) -> Float[Tensor, " step"]:
-        """Give F at some points."""
+        """Return F at some points."""
         return self.logits(points, (self.output,))[0]
 
     def logits(self, points: Points, outputs: Sequence[Output]) -> list[Float[Tensor, " step"]]:
-        """Give the F of each of several outputs at some points, as if each were this path's own."""
+        """Return F of each of several outputs at some points."""
         batch = self.batch(points)
-        said = [self.logits_of(network, points, batch, outputs) for network in self.networks]
-        return [torch.stack(one).mean(dim=0) for one in zip(*said, strict=True)]
+        by_network = [self.logits_of(network, points, batch, outputs) for network in self.networks]
+        return [torch.stack(logits).mean(dim=0) for logits in zip(*by_network, strict=True)]
 
     def batch(self, points: Points) -> Batch:
-        """Run what is frozen, and give what the networks' encoders read."""
+        """Run the frozen encoders, and return the input of the networks' encoders."""
         inputs = {modality: input_.tensors(points[modality]) for modality, input_ in self.inputs.items()}
         steps = len(next(iter(points.values())))
         return Batch(inputs, torch.ones(steps, len(inputs), dtype=torch.bool))
 
     def logit_of(self, network: UnifiedModel, points: Points, batch: Batch) -> Float[Tensor, " step"]:
-        """Give one network's logit."""
+        """Return one network's logit."""
         return self.logits_of(network, points, batch, (self.output,))[0]
 
     def logits_of(
         self, network: UnifiedModel, points: Points, batch: Batch, outputs: Sequence[Output]
     ) -> list[Float[Tensor, " step"]]:
-        """Give one network's logit of each output."""
-        with ExitStack() as inside:
+        """Return one network's logit of each output."""
+        with ExitStack() as stack:
             for modality, input_ in self.inputs.items():
-                inside.enter_context(input_.inside(network, points[modality]))
+                stack.enter_context(input_.interpolating(network, points[modality]))
             logits = network(batch).logits
-        return [_said(network, logits[output.task], output) for output in outputs]
+        return [_logit(network, logits[output.task], output) for output in outputs]
 
 
-def _said(network: UnifiedModel, logits: Float[Tensor, "step output"], output: Output) -> Float[Tensor, " step"]:
+def _logit(network: UnifiedModel, logits: Float[Tensor, "step output"], output: Output) -> Float[Tensor, " step"]:
     head = network.head(output.task)
-    said: Tensor = head.activate(logits) if isinstance(head, RegressionHead) else logits
-    return said[:, output.place]
+    values: Tensor = head.activate(logits) if isinstance(head, RegressionHead) else logits
+    return values[:, output.place]

@@ -35,14 +35,14 @@ WORD_NOISE = 0.05
 
 
 class Span(NamedTuple):
-    """A piece of a sentence, and the place of the word that it is of; None for punctuation and marks."""
+    """A word piece: its sentence, and the index of its word; None for punctuation and special tokens."""
 
     sentence: int
     word: int | None
 
 
 class SentenceInput(DifferentiableInput):
-    """Notes as sentences: how far each piece of a word is read as written, through the frozen MiniLM."""
+    """Word pieces of sentences through the frozen MiniLM, interpolated to the baseline embedding."""
 
     def __init__(self, layout: NoteLayout, sections: Int[np.ndarray, " sentence"], baseline: Baseline) -> None:
         network, tokenizer = frozen_sentences("cpu")
@@ -56,7 +56,7 @@ class SentenceInput(DifferentiableInput):
         self.groups = _by_length(self.spans, len(layout.sentences))
 
     def tensors(self, x: Float[Tensor, "step piece"]) -> dict[str, Tensor]:
-        """Give `sentences`, `sentence_mask` and `sentence_section`."""
+        """Return `sentences`, `sentence_mask` and `sentence_section`."""
         steps, sentences = len(x), len(self.sections)
         return {
             "sentences": self.vectors(x),
@@ -65,7 +65,7 @@ class SentenceInput(DifferentiableInput):
         }
 
     def vectors(self, x: Float[Tensor, "step piece"]) -> Float[Tensor, "step sentence width"]:
-        """Run the frozen network over all sentences at all points, those of one length beside one another."""
+        """Encode all sentences at all points, batched by length."""
         steps, width = len(x), self.embedded.shape[1]
         parts = [self._embed(x, places) for places, _ in self.groups]
         sizes = [(part.shape[0] * part.shape[1], part.shape[2]) for part in parts]
@@ -78,7 +78,7 @@ class SentenceInput(DifferentiableInput):
         return functional.normalize(torch.cat(means, dim=1), dim=2)[:, order]
 
     def units(self, sample: Sample) -> WordUnits:
-        """Return the words, without which their sentences are read anew."""
+        """Return the words."""
         return WordUnits(self, sample.note_layout)
 
     def noisy(self, generator: torch.Generator) -> Self:
@@ -96,7 +96,7 @@ class SentenceInput(DifferentiableInput):
 
 
 class WordInput(DifferentiableInput):
-    """Notes as words: how far each is read as written, in the vocabulary of each network itself."""
+    """Words in the vocabulary of each network, interpolated to the baseline embedding."""
 
     hooks = True
 
@@ -104,22 +104,22 @@ class WordInput(DifferentiableInput):
         self.read = {name: torch.from_numpy(np.asarray(arrays[name][0]))[: len(layout.words)] for name in reads}
         self.words = layout.words
         self.baseline = baseline
-        self.start, self.end = self.starting(baseline), torch.ones(len(self.words))
+        self.start, self.end = self._start(baseline), torch.ones(len(self.words))
 
     def tensors(self, x: Float[Tensor, "step word"]) -> dict[str, Tensor]:
-        """Give what is read of each word, which does not depend on the points: those enter by `inside`."""
+        """Return the encoder input of each word; the points enter by `interpolating`."""
         return {name: one.expand(len(x), -1) for name, one in self.read.items()}
 
-    def starting(self, baseline: Baseline) -> Float[Tensor, " word"]:
-        """Give how far each word is read at the start; only where their order does not matter, it can be usual."""
+    def _start(self, baseline: Baseline) -> Float[Tensor, " word"]:
+        """Return the start of each word: its usual rate for a bag of words, otherwise 0."""
         if baseline.rates is None or "word_denied" not in self.read:
             return torch.zeros(len(self.words))
         return baseline.rates[self.read["word_denied"].long(), self.read["words"]]
 
-    def beginning(self, baseline: Baseline) -> Self:
-        """Give the same words, whose path begins elsewhere."""
+    def with_baseline(self, baseline: Baseline) -> Self:
+        """Return the same words with another baseline."""
         other = copy(self)
-        other.baseline, other.start = baseline, self.starting(baseline)
+        other.baseline, other.start = baseline, self._start(baseline)
         return other
 
     def units(self, sample: Sample) -> CodeUnits:  # noqa: ARG002
@@ -131,19 +131,19 @@ class WordInput(DifferentiableInput):
         return self
 
     def from_usual(self, usual: Baseline) -> Self:
-        """Return the words, each of which begins at the share of notes that have it."""
-        return self.beginning(usual)
+        """Return the words, starting at their shares of notes."""
+        return self.with_baseline(usual)
 
     @contextmanager
-    def inside(self, network: UnifiedModel, x: Float[Tensor, "step word"]) -> Iterator[None]:
-        """Draw the embeddings of the words to that of the baseline while the network is asked."""
+    def interpolating(self, network: UnifiedModel, x: Float[Tensor, "step word"]) -> Iterator[None]:
+        """Interpolate the word embeddings to that of the baseline during a forward pass."""
         table = word_table(network.encoder("note"))
         empty = self.baseline.words(table.weight.detach())
 
-        def drawn(_module: nn.Module, _codes: Any, embedded: Tensor) -> Tensor:
+        def interpolated(_module: nn.Module, _codes: Any, embedded: Tensor) -> Tensor:
             return empty + x[..., None] * (embedded - empty)
 
-        handle = table.register_forward_hook(drawn)
+        handle = table.register_forward_hook(interpolated)
         try:
             yield
         finally:
@@ -151,7 +151,7 @@ class WordInput(DifferentiableInput):
 
 
 def _by_length(spans: list[Span], sentences: int) -> list[tuple[Tensor, Tensor]]:
-    """Give, for each length of sentences, the places of their pieces `[sentence, piece]` and their rows."""
+    """Return the indices of the pieces `[sentence, piece]` and the rows, by length of sentence."""
     sentence = np.array([span.sentence for span in spans])
     lengths = np.bincount(sentence, minlength=sentences)
     first = np.cumsum(lengths) - lengths
@@ -163,7 +163,7 @@ def _by_length(spans: list[Span], sentences: int) -> list[tuple[Tensor, Tensor]]
 
 
 def _words_of_pieces(layout: NoteLayout, tokenizer: SentenceTokenizer) -> tuple[tuple[Piece, ...], list[Span]]:
-    """Find the words of the sentences, and the word that each piece is of."""
+    """Return the words of the sentences, and the word of each piece."""
     found: list[Piece] = []
     spans: list[Span] = []
     for number, sentence in enumerate(layout.sentences):
@@ -178,7 +178,7 @@ def _words_of_pieces(layout: NoteLayout, tokenizer: SentenceTokenizer) -> tuple[
 
 
 def _written(text: str, sentence: Piece) -> list[int]:
-    """Give where each character of the sentence stands in its note: its white space was made even."""
+    """Return the position in the note of each character of the sentence, whose white space was normalised."""
     places: list[int] = []
     for place in range(sentence.start, sentence.end):
         if not text[place].isspace() or (places and not text[places[-1]].isspace()):
@@ -275,7 +275,7 @@ class NoteExplanation(ModalityExplanation):
         return SentenceInput(layout, sections, baseline)
 
     def attribution(self, sample: Sample, input_: DifferentiableInput, scores: Scores) -> NoteAttribution:
-        """Add the scores of the pieces of each word up, and say where it stands."""
+        """Sum the scores of the pieces of each word, and add its position."""
         assert isinstance(input_, SentenceInput | WordInput)
         layout = sample.note_layout
         of_words, marks = np.zeros(len(input_.words)), 0.0

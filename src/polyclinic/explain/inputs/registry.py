@@ -25,7 +25,7 @@ def differentiable_inputs(network: UnifiedModel, sample: Sample, baseline: Basel
 def attributed(
     sample: Sample, inputs: Mapping[str, DifferentiableInput], scores: Mapping[str, Scores]
 ) -> dict[str, ModalityAttribution]:
-    """Return the parts of an `Attribution` from the scores of the numbers of each input."""
+    """Return the parts of an `Attribution` from the scores of each input."""
     return {
         name: EXPLANATIONS[name].attribution(sample, input_, scores[name].detach()) for name, input_ in inputs.items()
     }

@@ -1,4 +1,4 @@
-"""Series as differentiable inputs: values of triplets, values on a grid."""
+"""Series as differentiable inputs: values of triplets, or of a grid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from polyclinic.models.network.encoders import Encoder
 
 
 class TripletInput(DifferentiableInput):
-    """A series as triplets: their values, with their times and codes fixed."""
+    """Values of triplets, with fixed times and codes."""
 
     def __init__(self, arrays: Arrays, baseline: Baseline, codes: int) -> None:
         self.code = torch.from_numpy(np.asarray(arrays["triplet_code"][0]))
@@ -34,7 +34,7 @@ class TripletInput(DifferentiableInput):
         self.start = baseline.series(codes)[self.code - 1]
 
     def tensors(self, x: Float[Tensor, "step triplet"]) -> dict[str, Tensor]:
-        """Give `triplet_time`, `triplet_code` and `triplet_value`."""
+        """Return `triplet_time`, `triplet_code` and `triplet_value`."""
         steps = len(x)
         return {
             "triplet_time": self.time.expand(steps, -1),
@@ -44,7 +44,7 @@ class TripletInput(DifferentiableInput):
 
 
 class GridInput(DifferentiableInput):
-    """A series on a grid: the values of the bins with measurements, with their places fixed."""
+    """Values of the grid's bins with measurements, with fixed positions."""
 
     def __init__(self, arrays: Arrays, baseline: Baseline, codes: int) -> None:
         self.mask = torch.from_numpy(np.asarray(arrays["grid_mask"][0]))
@@ -53,7 +53,7 @@ class GridInput(DifferentiableInput):
         self.start = baseline.series(codes)[self.mask.nonzero()[:, 1]]
 
     def tensors(self, x: Float[Tensor, "step cell"]) -> dict[str, Tensor]:
-        """Give `grid_value`, `grid_mask` and `grid_since`."""
+        """Return `grid_value`, `grid_mask` and `grid_since`."""
         mask = self.mask.expand(len(x), -1, -1)
         return {
             "grid_value": x.new_zeros(mask.shape).masked_scatter(mask, x),
@@ -69,7 +69,7 @@ class _Recorded(NamedTuple):
 
 
 def _of_triplets(featurizer: SeriesFeaturizer, sample: Sample, input_: DifferentiableInput) -> list[_Recorded]:
-    """Give what was recorded, in the order of the triplets: oldest first, then by code."""
+    """Return the measurements in the order of the triplets: oldest first, then by code."""
     assert isinstance(input_, TripletInput)
     events = measure(sample.known, sample.frame, featurizer.codes)
     events = events.where(~np.isnan(events.hours))
@@ -79,7 +79,7 @@ def _of_triplets(featurizer: SeriesFeaturizer, sample: Sample, input_: Different
 
 
 def _of_grid(featurizer: SeriesFeaturizer, input_: GridInput) -> list[_Recorded]:
-    """Give the bins with measurements, the oldest first; their time is that of their end."""
+    """Return the bins with measurements, oldest first, timed at their end."""
     fitted = featurizer.fitted
     places = input_.mask.nonzero().tolist()
     return [
@@ -106,7 +106,7 @@ class SeriesExplanation(ModalityExplanation):
         return input_(sample.arrays["series"], baseline, codes)
 
     def attribution(self, sample: Sample, input_: DifferentiableInput, scores: Scores) -> SeriesAttribution:
-        """Name the measurements behind triplets, or behind the bins of a grid, whose value then is their mean."""
+        """Return the scores of the measurements, or of the bins of a grid with their mean values."""
         featurizer = sample.features.featurizers["series"]
         assert isinstance(featurizer, SeriesFeaturizer)
         found = (

@@ -18,7 +18,7 @@ from polyclinic.models.network.encoders import Encoder
 
 
 class FeatureInput(DifferentiableInput):
-    """Structured features: the values of those known."""
+    """Values of the known structured features."""
 
     def __init__(self, arrays: Arrays, baseline: Baseline) -> None:
         self.known = torch.from_numpy(np.asarray(arrays["known"][0]))
@@ -27,7 +27,7 @@ class FeatureInput(DifferentiableInput):
         self.start = baseline.structured(values)[self.known]
 
     def tensors(self, x: Float[Tensor, "step known"]) -> dict[str, Tensor]:
-        """Give `values` and `known`."""
+        """Return `values` and `known`."""
         known = self.known.expand(len(x), -1)
         values = x.new_zeros(known.shape).masked_scatter(known, x)
         return {"values": values, "known": known}
@@ -41,7 +41,7 @@ class StructuredExplanation(ModalityExplanation):
         return FeatureInput(sample.arrays["structured"], baseline)
 
     def attribution(self, sample: Sample, input_: DifferentiableInput, scores: Scores) -> StructuredAttribution:
-        """Put the scores of known features among all."""
+        """Return the scores of all features; 0 for unknown ones."""
         featurizer = sample.features.featurizers["structured"]
         assert isinstance(input_, FeatureInput)
         assert isinstance(featurizer, StructuredFeaturizer)

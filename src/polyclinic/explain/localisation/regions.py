@@ -82,7 +82,7 @@ class Box(Record):
 
 
 def box_iou(one: Box, other: Box) -> float:
-    """Give intersection over union of two boxes (Jaccard 1912).
+    """Return the intersection over union of two boxes (Jaccard 1912).
 
     >>> box_iou(Box.of_xyxy(0, 0, 2, 2), Box.of_xyxy(1, 0, 3, 2))
     0.3333333333333333
@@ -122,7 +122,7 @@ class Mask(Record):
         return cls(tuple(shape), tuple(np.stack([starts, ends - starts], axis=1).ravel().tolist()))
 
     def array(self) -> Bool[Array, "*grid"]:
-        """Give the mask as an array."""
+        """Return the mask as an array."""
         steps = np.zeros(prod(self.shape) + 1, dtype=np.int8)
         starts, ends = self._edges()
         steps[starts], steps[ends] = 1, -1

@@ -19,7 +19,7 @@ from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.unified import UnifiedModel
 
 AT_ONCE = 16
-"""Versions of a sample that the networks are asked together."""
+"""Batch size: versions of a sample."""
 
 
 class PerturbedSample:
