@@ -12,7 +12,7 @@ from polyclinic.explain.audit.faithfulness import (
     KINDS,
     SHARES,
     STAGES,
-    courses,
+    deletion_curves,
     likenesses,
     noisy,
     random_orders,
@@ -155,7 +155,7 @@ def test_curves_have_the_right_ends_and_the_best_order_beats_chance(few):
     orders |= {f"random {n}": order for n, order in enumerate(random_orders(len(truth), 3, seed=1))}
     units = few.units["structured"]
     whole, empty = (few.without("structured", all_of(units, value))[0] for value in (True, False))
-    found = {kind: courses(few, "structured", orders, kind) for kind in KINDS}
+    found = {kind: deletion_curves(few, "structured", orders, kind) for kind in KINDS}
     for name in orders:
         down, up = found["deletion"][name], found["insertion"][name]
         assert (down.values[0], down.values[-1]) == pytest.approx((whole, empty), abs=1e-5)
