@@ -108,7 +108,7 @@ def counterfactuals(
     thresholds = bundle.ensemble.tasks[task].thresholds
     if target.place >= len(thresholds):
         raise ExplanationError(f"{task} has no operating threshold that an answer could cross: choose a yes-or-no task")
-    sample.require_something()
+    sample.require_input()
     search = _Search(bundle.ensemble, sample, target, float(thresholds[target.place]))
     wanted = {code: one for code, one in ranges.items() if codes is None or code in codes}
     return tuple(sorted(search.smallest(wanted), key=lambda one: (one.size, one.code)))

@@ -76,7 +76,7 @@ class Sample:
         (layout,) = featurizer.layouts(self.known, self.frame)
         return layout
 
-    def require_something(self) -> None:
+    def require_input(self) -> None:
         """Raise ExplanationError if no modality is present."""
         if not self.present:
             raise ExplanationError(

@@ -38,7 +38,7 @@ class LogitFunction:
             raise ExplanationError(
                 "the bundle has no network, and so no gradients: explain its classical models instead"
             )
-        sample.require_something()
+        sample.require_input()
         self.output = output
         self.inputs: dict[str, DifferentiableInput] = differentiable_inputs(networks[0], sample, baseline)
         hooked = any(input_.hooks for input_ in self.inputs.values())

@@ -101,7 +101,7 @@ class Neighbourhood(Frozen):
         Raises:
             ExplanationError: the sample has none of the inputs, or the bundle is another.
         """
-        sample.require_something()
+        sample.require_input()
         if networks_digest(bundle.ensemble.networks) != self.networks:
             raise ExplanationError("this neighbourhood is of another bundle: make one for this bundle")
         likeness = self.likeness(latents_of(bundle.ensemble.networks, sample.arrays)[0])

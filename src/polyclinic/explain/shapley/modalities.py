@@ -96,7 +96,7 @@ def modality_shapley_of_each(
     Raises:
         ExplanationError: the sample has no input at all.
     """
-    sample.require_something()
+    sample.require_input()
     row = np.zeros(1, dtype=np.int64)
     found = coalition_values_of_each(ensemble, sample.arrays, row, outputs, sample.present)
     return tuple(
