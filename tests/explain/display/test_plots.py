@@ -17,7 +17,7 @@ from polyclinic.explain.localisation.localisation import localise
 from tests.exchange import patients
 
 DRAWINGS = {
-    "heat_map": lambda **on: plot.heat_map(patients.picture(), film=patients.film(), **on),
+    "heat_map": lambda **on: plot.heat_map(patients.picture(), image=patients.image_file(), **on),
     "words": lambda **on: plot.words(patients.note(), patients.NOTES, **on),
     "series": lambda **on: plot.series(patients.series(), **on),
     "waterfall": lambda **on: plot.waterfall(patients.structured(), **on),

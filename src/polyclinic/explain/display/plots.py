@@ -64,7 +64,7 @@ HINTED = 1.03
 def heat_map(
     picture: PictureAttribution,
     regions: Sequence[Region] | None = None,
-    film: bytes | None = None,
+    image: bytes | None = None,
     *,
     sensitivity: float = START,
     opacity: float = 0.6,
@@ -75,7 +75,7 @@ def heat_map(
     Args:
         picture: of an attribution.
         regions: in pixels of the image, from `region_in_picture`; None: those found at `sensitivity`.
-        film: content of the picture's file (`cohort.blob(picture.blob).read_bytes()`) to draw beneath.
+        image: content of the image's file (`cohort.blob(picture.blob).read_bytes()`) to draw beneath.
         sensitivity: see `localise`.
         opacity: of the map.
         axes: to draw on.
@@ -87,7 +87,7 @@ def heat_map(
     with styled():
         axes = axes or _axes(5.0, 5.0 * height / width + 0.3)
         extent = (0, width, height, 0)
-        axes.imshow(_grey(film), cmap="gray", extent=extent) if film else axes.set_facecolor("black")
+        axes.imshow(_grey(image), cmap="gray", extent=extent) if image else axes.set_facecolor("black")
         strength = strength_of(picture)
         axes.imshow(tint(strength, sensitivity), extent=extent, alpha=opacity, interpolation="bilinear")
         _hatched(axes, strength, width, height)
@@ -181,8 +181,8 @@ def _sheet(width: float, height: float) -> Axes:
     return figure.add_axes(((1 - WRITTEN) / 2, 0, WRITTEN, 1))
 
 
-def _grey(film: bytes) -> np.ndarray:
-    with Image.open(BytesIO(film)) as opened:
+def _grey(image: bytes) -> np.ndarray:
+    with Image.open(BytesIO(image)) as opened:
         return np.asarray(opened.convert("F") if opened.mode.startswith(("I", "F")) else opened.convert("L"))
 
 
