@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from polyclinic.assess import Assessment, MapSetting, Trust, assess, assess_with_evidence
-from polyclinic.assess.explain_answers import MOST_FEATURES, MOST_MEASUREMENTS, SENSITIVITY, similar_to
+from polyclinic.assess.explain_answers import SENSITIVITY, similar_to
+from polyclinic.assess.kept_scores import MOST_FEATURES, MOST_MEASUREMENTS
 from polyclinic.evaluation import Estimate
 from polyclinic.exchange.html import assessment_page, evidence_of
 from polyclinic.explain import sample as sample_module
