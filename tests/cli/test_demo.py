@@ -38,7 +38,7 @@ def test_other_cohorts_are_not_removed(polyclinic, tmp_path):
     with CohortWriter(tmp_path / "cohort", source="a real hospital") as writer:
         writer.add(pl.DataFrame({"subject_id": [1], "code": ["DIAGNOSIS//gout"]}))
     refused = polyclinic("demo", "--patients", 3, "--into", tmp_path, "--no-radiographs").refusal
-    assert "no demo made it: choose another folder" in refused
+    assert "is not of a demo: choose another folder" in refused
     assert Cohort.open(tmp_path / "cohort").subjects.height == 1
     assert not (tmp_path / "sources").exists()
 

@@ -103,7 +103,7 @@ def test_nothing_readable_exits_with_2(content, ingest, table):
 
 def test_an_unknown_source_is_refused_with_the_choices(polyclinic, table):
     refusal = polyclinic("ingest", "tabel", table, "--into", table.parent / "cohort").refusal
-    assert refusal == "unknown source 'tabel': choose from covid-cxr, dicom, indiana, physionet2012, table, wfdb"
+    assert refusal == "unknown source 'tabel': choose from covid-cxr, dicom, indiana, physionet2012, ptbxl, table, wfdb"
 
 
 def test_a_missing_file_is_refused(ingest, table):
@@ -161,7 +161,7 @@ def _empty(folder):
 def test_a_guess_names_the_given_cohort_and_refuses_unused_options(polyclinic, table):
     words = ("ingest", "table", table, "--guess")
     for ignored in (["--strict"], ["--seed", 3], ["--outcomes", "x"], ["--images", "x"]):
-        assert f"leave out {ignored[0]}" in polyclinic(*words, *ignored).usage
+        assert f"omit {ignored[0]}" in polyclinic(*words, *ignored).usage
     assert not table.with_suffix(".mapping.yaml").exists()
     assert polyclinic(*words, "--into", "cohorts/labs").out.endswith(" --into cohorts/labs\n")
 

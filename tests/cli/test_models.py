@@ -74,7 +74,7 @@ def test_train_on_all_subjects_evaluates_none(simple, hospital, polyclinic, tmp_
 
 def test_train_refuses_options_without_effect(simple, hospital, polyclinic, tmp_path):
     words = ("train", hospital.path, "--config", simple, "--out", tmp_path / "b")
-    assert "give --folds, too" in polyclinic(*words, "--repeats", 3).usage
+    assert "give --folds as well" in polyclinic(*words, "--repeats", 3).usage
     assert "this study has no network" in polyclinic(*words, "--logger", "tensorboard").usage
     assert "inputs must name each modality once, and at least one" in polyclinic(*words, "--inputs", "").refusal
     assert not (tmp_path / "b").exists()

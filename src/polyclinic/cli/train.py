@@ -59,7 +59,7 @@ def train(
         raise typer.BadParameter("repeats a cross-validation: give --folds as well", param_hint="--repeats")
     study = chosen_study(config, task, inputs, seed, everyone)
     if study.network is None and logger != "csv":
-        raise typer.BadParameter("logs the losses of a network, and this study has none", param_hint="--logger")
+        raise typer.BadParameter("logs the losses of a network; this study has no network", param_hint="--logger")
     opened, progress = Cohort.open(cohort), TerminalProgress()
     from polyclinic.training.cross_validation import cross_validate
     from polyclinic.training.train import train_and_measure  # slow: after the checks
