@@ -22,7 +22,7 @@ def ingest(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="table, physionet2012, covid-cxr, indiana, dicom or wfdb.", show_default=False
+            metavar="SOURCE", help="table, physionet2012, covid-cxr, indiana, ptbxl, dicom or wfdb.", show_default=False
         ),
     ],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The source's file or folder.", show_default=False)],
