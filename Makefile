@@ -8,8 +8,12 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 # Tests on real data read this folder, and say that they skip where it does not exist.
 export POLYCLINIC_DATA ?= $(abspath ../shared/data)
+# The tests start many processes, each of which would otherwise compile the package anew.
+export PYTHONDONTWRITEBYTECODE =
+# One process per core, one thread each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test install lint types layers pytest docs bench clean
+.PHONY: demo test check coverage install lint types layers pytest docs bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Polyclinic needs Python 3.11 or later: make PYTHON=python3.11')"
@@ -34,14 +38,23 @@ types: install
 layers: install
 	$(BIN)/lint-imports
 
-# One process per core, one thread each; the tests of a file share their fixtures.
 pytest: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	$(PYTEST)
+
+# What is done before each commit: all but the tests that train, or that make a hospital first.
+check: lint types layers
+	$(PYTEST) -m "not slow" -q
+
+coverage: install
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-test: lint types layers docs pytest
+# Two static checks at a time, each printing when it has ended; then the tests.
+test: install
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types layers docs
+	$(MAKE) --no-print-directory pytest
 
 bench: install
 	$(BIN)/python -m benchmarks

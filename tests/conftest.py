@@ -9,12 +9,32 @@ from zipfile import ZipFile
 
 import pytest
 
+import tests.properties  # noqa: F401 (loads the profile of property-based tests)
+from tests.scheduling import ByFileOrPage, long_first
+from tests.shared import built_once
+
 if TYPE_CHECKING:
     from polyclinic import Cohort
     from polyclinic.features.cache.encoder_cache import EncoderCache
     from tests.hospital import Trained
 
 REAL_DATA = Path(os.environ.get("POLYCLINIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")).resolve()
+EXPENSIVE = {"hospital", "trained", "every_kind", "demo", "trained_demo", "workplace"}
+"""Fixtures that make a test slow: they train, or draw and read a whole hospital."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests with expensive fixtures as slow, and put the longest files first."""
+    for item in items:
+        if EXPENSIVE & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+    long_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Spread the pages of the documentation over the workers."""
+    return ByFileOrPage(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -46,41 +66,48 @@ def real_reports(real_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> "Iterator[EncoderCache]":
-    """Give a cache of encoders' outputs that all end-to-end tests share, and the processes that they start."""
+    """A cache of encoder outputs that end-to-end tests, the processes that they start and all workers share."""
     from polyclinic.features.cache.encoder_cache import EncoderCache
 
+    folder = built_once(tmp_path_factory, "cache", Path.mkdir)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("POLYCLINIC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("POLYCLINIC_CACHE", str(folder))
         yield EncoderCache()
 
 
 @pytest.fixture(scope="session")
 def hospital(tmp_path_factory, cache) -> "Cohort":
-    """Give a synthetic cohort of 72 patients with radiographs."""
+    """A synthetic cohort of 72 patients with radiographs."""
+    from polyclinic import Cohort
     from tests.hospital import build_hospital
 
-    return build_hospital(tmp_path_factory.mktemp("hospital"))
+    return Cohort.open(built_once(tmp_path_factory, "hospital", build_hospital) / "cohort")
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, hospital, cache) -> "Trained":
-    """Give a study of one task, trained and measured."""
+    """A study of one task, trained and measured."""
     from polyclinic.training.train import train_and_measure
     from tests.hospital import STUDY, Trained
 
-    folder = tmp_path_factory.mktemp("trained") / "bundle"
-    report = train_and_measure(STUDY, hospital, folder, cache=cache)
-    assert report is not None
-    return Trained(folder, report, cache)
+    def build(folder: Path) -> None:
+        report = train_and_measure(STUDY, hospital, folder / "bundle", cache=cache)
+        assert report is not None
+        Trained(folder, cache).keep(report)
+
+    return Trained(built_once(tmp_path_factory, "trained", build), cache)
 
 
 @pytest.fixture(scope="session")
 def every_kind(tmp_path_factory, hospital, cache) -> "Trained":
-    """Give a study with a task of each kind, trained and measured with wide intervals."""
+    """A study with a task of each kind, trained, and measured with few bootstrap resamples."""
     from polyclinic.training.evaluation.evaluate import evaluate
     from polyclinic.training.fit import fit_study
     from tests.hospital import EVERY_KIND, Trained
 
-    bundle = fit_study(EVERY_KIND, hospital, cache=cache).bundle
-    report = evaluate(bundle, hospital, resamples=100)
-    return Trained(bundle.save(tmp_path_factory.mktemp("every_kind")), report, cache)
+    def build(folder: Path) -> None:
+        bundle = fit_study(EVERY_KIND, hospital, cache=cache).bundle
+        bundle.save(folder / "bundle")
+        Trained(folder, cache).keep(evaluate(bundle, hospital, resamples=100))
+
+    return Trained(built_once(tmp_path_factory, "every_kind", build), cache)

@@ -1,8 +1,10 @@
 """A small synthetic hospital that end-to-end tests share, and copies of it in which something was changed."""
 
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
@@ -43,15 +45,29 @@ Change = Callable[[pl.DataFrame], pl.DataFrame]
 
 @dataclass(frozen=True)
 class Trained:
-    """A study that was trained and measured: everything in one folder."""
+    """A study that was trained and measured: its bundle and its report, under one root folder that is only read."""
 
-    folder: Path
-    report: Report
+    root: Path
     cache: EncoderCache
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the bundle."""
+        return self.root / "bundle"
 
     def bundle(self) -> Bundle:
         """Load it anew."""
         return Bundle.load(self.folder, self.cache)
+
+    def keep(self, report: Report) -> None:
+        """Write the report for all workers: as a pickle, since what is written beside a bundle is only a part of it."""
+        (self.root / "report.pickle").write_bytes(pickle.dumps(report))
+
+    @cached_property
+    def report(self) -> Report:
+        """The report as it was measured."""
+        report: Report = pickle.loads((self.root / "report.pickle").read_bytes())
+        return report
 
 
 def build_hospital(folder: Path, patients: int = PATIENTS, seed: int = SEED, radiographs: bool = True) -> Cohort:

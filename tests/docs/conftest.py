@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import built_once
+
 PATIENTS = 120
 
 
@@ -24,8 +26,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def encodings(tmp_path_factory) -> Path:
-    """A cache of what frozen encoders give, for all pages."""
-    return tmp_path_factory.mktemp("encodings")
+    """A cache of encoder outputs for all pages."""
+    return built_once(tmp_path_factory, "docs_cache", Path.mkdir)
 
 
 @pytest.fixture(scope="session")
@@ -34,23 +36,25 @@ def demo(tmp_path_factory) -> Path:
     from polyclinic.demo import write_sources
     from polyclinic.ingest import ingest
 
-    folder = tmp_path_factory.mktemp("demo")
-    for step in write_sources(folder, PATIENTS, seed=0).steps:
-        ingest(step.reader, step.path, folder / "cohort", mapping=step.mapping)
-    return folder
+    def build(folder: Path) -> None:
+        for step in write_sources(folder, PATIENTS, seed=0).steps:
+            ingest(step.reader, step.path, folder / "cohort", mapping=step.mapping)
+
+    return built_once(tmp_path_factory, "docs_demo", build)
 
 
 @pytest.fixture(scope="session")
 def trained_demo(demo, tmp_path_factory) -> Path:
-    """The demo with a bundle, trained on little so that it takes seconds."""
+    """The demo with a bundle, trained for a few epochs so that it takes seconds."""
     from polyclinic import Cohort, Study, fit
 
-    folder = tmp_path_factory.mktemp("trained") / "demo"
-    shutil.copytree(demo, folder, symlinks=True)
-    little = {"network": {"epochs": 3}, "classical": ["logistic_regression"], "folds": 2}
-    study = Study(tasks="demo_deterioration", inputs=("structured", "series"), **little)
-    fit(study, Cohort.open(folder / "cohort")).save(folder / "bundle")
-    return folder
+    def build(folder: Path) -> None:
+        shutil.copytree(demo, folder, symlinks=True)
+        little = {"network": {"epochs": 3}, "classical": ["logistic_regression"], "folds": 2}
+        study = Study(tasks="demo_deterioration", inputs=("structured", "series"), **little)
+        fit(study, Cohort.open(folder / "cohort")).save(folder / "bundle")
+
+    return built_once(tmp_path_factory, "docs_trained_demo", build)
 
 
 @pytest.fixture

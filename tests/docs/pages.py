@@ -5,6 +5,7 @@ A block whose info string has `title="NAME"` is the content of that file. Right 
 """
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ SHOWN = ("text", "")
 _TITLE = re.compile(r'\btitle="(?P<title>[^"]+)"')
 _PRINTED = re.compile(r"<!--\s*as printed\s*-->\s*")
 _NOT_RUN = re.compile(r"<!--\s*not run:\s*(?P<reason>.+?)\s*-->\s*", re.DOTALL)
+
+_SHELL = re.compile(r"[|&;<>()$`*?\[\]~{}!]|^\s*\w+=")
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,11 @@ def blocks(page: Path) -> list[Block]:
             )
         comment = token.content if token.type == "html_block" else None
     return found
+
+
+def plain_commands(script: str, program: str) -> list[list[str]] | None:
+    """Split a script that only calls `program` into the words of its commands; None if it needs a shell."""
+    lines = script.replace("\\\n", " ").splitlines()
+    commands = [shlex.split(line, comments=True) for line in lines if not _SHELL.search(line)]
+    alone = len(commands) == len(lines) and all(command[:1] == [program] for command in commands)
+    return commands if alone else None

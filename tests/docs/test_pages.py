@@ -1,6 +1,8 @@
 """The extraction itself: a block that is overlooked would never be run."""
 
-from tests.docs.pages import Block, blocks
+import pytest
+
+from tests.docs.pages import Block, blocks, plain_commands
 
 PAGE = """\
 # Title
@@ -45,3 +47,18 @@ def test_blocks_come_with_their_lines_titles_and_exemptions(tmp_path):
         Block(page, 21, "python", "walk()\n"),
         Block(page, 26, "text", "done\n", printed=True),
     ]
+
+
+def test_commands_of_a_script_are_split_into_words():
+    script = "polyclinic tasks  # all of them\npolyclinic ingest 'a b.csv' \\\n  --strict\n"
+    assert plain_commands(script, "polyclinic") == [
+        ["polyclinic", "tasks"],
+        ["polyclinic", "ingest", "a b.csv", "--strict"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["ls", "polyclinic tasks > x", "polyclinic tasks | head", "A=1 polyclinic tasks", "a && b"]
+)
+def test_a_script_that_needs_a_shell_is_not_split(line):
+    assert plain_commands(f"polyclinic tasks\n{line}\n", "polyclinic") is None

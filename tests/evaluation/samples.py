@@ -5,7 +5,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-quick = settings(max_examples=40, deadline=None)
+from tests.properties import examples
+
+quick = settings(max_examples=examples(40), deadline=None)
 
 
 def binary(n, seed=0, shift=1.0, prevalence=0.25, digits=None):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from polyclinic.features import NotFittedError, SeriesFeaturizer, SeriesOptions, StructuredFeaturizer
 from tests.features.records import PREDICTION_HOUR, ROWS, SUBJECTS, TRAINING, events, known_of, row_of, samples_of
+from tests.properties import examples
 
 FACTORIES = {
     "structured": lambda: StructuredFeaturizer(least_samples=2),
@@ -21,7 +22,7 @@ TRAIN, ALL = samples_of([1, 2, 3]), samples_of(SUBJECTS)
 LATER = st.lists(row_of(st.sampled_from(SUBJECTS), st.floats(PREDICTION_HOUR + 0.001, 1e4)), max_size=10)
 
 every_featurizer = pytest.mark.parametrize("make", FACTORIES.values(), ids=FACTORIES)
-quickly = settings(max_examples=30, deadline=None)
+quickly = settings(max_examples=examples(30), deadline=None)
 
 
 def assert_same_bits(these, those):

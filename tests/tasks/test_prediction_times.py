@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS
 from polyclinic.tasks import Task, prediction_times
 from polyclinic.tasks.prediction_times import NO_ANCHOR, NO_INPUT, Record, find_prediction_times
+from tests.properties import examples
 
 
 def task(**parts):
@@ -126,7 +127,7 @@ def frame(rows):
 
 
 @pytest.mark.parametrize("definition", TASKS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(EVENT, max_size=25), st.data())
 def test_outcomes_other_subjects_and_later_events_have_no_influence(definition, rows, data):
     expected = find_prediction_times(Record.of(frame(rows), definition), definition).frame

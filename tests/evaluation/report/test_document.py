@@ -18,6 +18,7 @@ from polyclinic.evaluation.report.document import (
     to_markdown,
 )
 from polyclinic.evaluation.report.html_blocks import to_html
+from tests.properties import examples
 
 NASTY = '<script>alert("x")</script> & *bold* [link](javascript:x) `code` | _x_ # h'
 FIGURE = Estimate("auroc", 0.87, 0.85, 0.89, 1200, "DeLong")
@@ -82,7 +83,7 @@ class Cells(HTMLParser):
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.lists(texts, min_size=2, max_size=2), st.lists(st.lists(texts, min_size=2, max_size=2), min_size=1, max_size=3)
 )
@@ -95,7 +96,7 @@ def test_tables_of_any_text_round_trip_through_markdown(renderer, header, rows):
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(texts.filter(str.strip))
 def test_any_text_round_trips_through_markdown(renderer, text):
     page = Cells(RENDERERS[renderer](to_markdown([Heading(text), Paragraph(text), Bullets((text, text))])))

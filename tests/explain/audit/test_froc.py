@@ -14,6 +14,7 @@ from polyclinic.explain.localisation.coordinates import box_on_map, canvas_of
 from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.regions import Box
 from tests.explain.maps import blob, heat_maps
+from tests.properties import examples
 
 FEW = Bootstrap(100)
 SIDE = (224, 224)
@@ -40,7 +41,7 @@ dials = st.lists(st.floats(0, 1), min_size=1, max_size=25, unique=True).map(sort
 
 
 @given(st.lists(cases(), min_size=1, max_size=3), hits, dials)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_recall_and_false_regions_increase_with_sensitivity(some, hit, stops):
     swept = sweep(some, hit, stops)
     assert (np.diff(swept.found, axis=1) >= 0).all()
@@ -58,7 +59,7 @@ def touches(region, lesion: Box) -> bool:
 
 
 @given(cases(), dials)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_counts_bound_the_displayed_regions(case, stops):
     """No more regions outside all lesions than counted as false; a region on each lesion counted as found."""
     swept = sweep([case], stops=stops)

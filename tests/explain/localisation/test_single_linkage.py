@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from polyclinic.explain.localisation.single_linkage import linked
+from tests.properties import examples
 
 STEPS = (0.5, 1.0, 1.5, 2.5)  # whole halves: their squares and sums are exact, so that ties are ties for both
 DISTANCES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 5.0, 7.5, 10.0, 13.3)
@@ -57,7 +58,7 @@ def by_tree(mask: np.ndarray, distance: float) -> np.ndarray:
 
 
 @given(masks())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_agrees_with_scipy(drawn):
     mask, distance, steps = drawn
     if 2 <= mask.sum() <= 1500:

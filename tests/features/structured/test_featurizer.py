@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from polyclinic.features import StructuredFeaturizer
 from polyclinic.features.structured.summaries import STATISTICS
 from tests.features.records import PREDICTION_HOUR, ROWS, SUBJECTS, TRAINING, known_of, samples_of
+from tests.properties import examples
 
 ALL = samples_of(SUBJECTS)
 SEX = "DEMOGRAPHIC//sex"
@@ -41,7 +42,7 @@ def expected_statistics(rows, subject, code):
     return result
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ROWS)
 def test_statistics_equal_an_independent_computation(rows):
     rows = [row for row in rows if not isinstance(row[3], float) or not 1e6 < row[3] < np.inf]

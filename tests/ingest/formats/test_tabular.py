@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from polyclinic.ingest.formats import workbook as table_workbook
 from tests.ingest.sinks import read_table
+from tests.properties import examples
 
 MAPPING = """
 subject: id
@@ -83,7 +84,7 @@ def test_truncated_files_are_rejected_and_earlier_rows_kept(tmp_path, name, kept
     assert all(reject.file == name for reject in kept.rejects)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(60))
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.parquet", "t.xlsx"])
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=20))
 def test_damaged_files_are_read_or_rejected(tmp_path, name, changes):

@@ -17,6 +17,7 @@ from polyclinic.ingest.physionet2012.codes import PARAMETERS
 from polyclinic.ingest.physionet2012.reader import read
 from polyclinic.progress import SILENT
 from tests.ingest.sinks import RecordingSink
+from tests.properties import examples
 
 HEAD = "Time,Parameter,Value\n00:00,RecordID,{}\n"
 OUTCOMES = "RecordID,SAPS-I,SOFA,Length_of_stay,Survival,In-hospital_death\n"
@@ -201,7 +202,7 @@ TOKEN = st.sampled_from(
 LINE = st.lists(TOKEN, max_size=4).map(",".join)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(60))
 @given(lines=st.lists(LINE, max_size=8), end=st.booleans())
 def test_every_line_is_an_event_missing_or_rejected(folder, lines, end):
     content = record(1, *lines).encode("latin-1")
@@ -217,7 +218,7 @@ def test_every_line_is_an_event_missing_or_rejected(folder, lines, end):
     assert len(kept.events) == len(left) - len(silent)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(60))
 @given(content=st.binary(max_size=200))
 def test_arbitrary_bytes_never_crash(folder, content):
     (folder / "1.txt").write_bytes(content)

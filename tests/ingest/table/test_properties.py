@@ -14,8 +14,11 @@ from polyclinic.ingest.table.mapping import MISSING
 from polyclinic.ingest.table.reader import read
 from polyclinic.progress import SILENT
 from tests.ingest.sinks import RecordingSink, read_table
+from tests.properties import examples
 
-relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+relaxed = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(60)
+)
 
 MAPPING = """
 subject: id

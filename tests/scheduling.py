@@ -1,0 +1,27 @@
+"""Spread tests over workers by file, as tests of a file share fixtures, but pages of documentation one by one."""
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+LONG = (
+    "tests/docs/test_code_blocks.py",
+    "tests/training",
+    "tests/explain/shapley",
+    "tests/cli",
+    "tests/models/classical",
+    "tests/laws",
+    "tests/test_benchmarks.py",
+)
+"""They start first, so that no worker is left alone with one of them at the end."""
+
+
+class ByFileOrPage(LoadFileScheduling):
+    """Give each worker whole files, but the pages of `test_code_blocks.py` one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if "::test_page[" in nodeid else super()._split_scope(nodeid)
+
+
+def long_first(items: list[pytest.Item]) -> None:
+    """Sort tests so that those of `LONG` come first, each part in its usual order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
