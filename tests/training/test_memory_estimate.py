@@ -51,7 +51,7 @@ def test_counting_a_step_changes_no_state(config, examples):
 
 def test_counting_steps_leaks_no_memory(config, examples):
     wide = config.model_copy(update={"width": 256})
-    many = np.arange(len(examples)).repeat(20)
+    many = np.arange(len(examples)).repeat(5)
     module = UnifiedModule(UnifiedModel(wide), Network(batch_size=len(many)), seed=0)
     _, activations = step_bytes(module, examples, many)
     before = psutil.Process().memory_info().rss
