@@ -23,5 +23,9 @@ class ByFileOrPage(LoadFileScheduling):
 
 
 def long_first(items: list[pytest.Item]) -> None:
-    """Sort tests so that those of `LONG` come first, each part in its usual order."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    """Sort tests by their place in `LONG`, all others last; tests of the same place keep their order."""
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG))
+
+    items.sort(key=place)
