@@ -68,6 +68,7 @@ def blocks(page: Path) -> list[Block]:
 def plain_commands(script: str, program: str) -> list[list[str]] | None:
     """Split a script that only calls `program` into the words of its commands; None if it needs a shell."""
     lines = script.replace("\\\n", " ").splitlines()
-    commands = [shlex.split(line, comments=True) for line in lines if not _SHELL.search(line)]
-    alone = len(commands) == len(lines) and all(command[:1] == [program] for command in commands)
-    return commands if alone else None
+    if any(_SHELL.search(line) for line in lines):
+        return None
+    commands = [words for words in (shlex.split(line, comments=True) for line in lines) if words]
+    return commands if all(words[0] == program for words in commands) else None

@@ -50,7 +50,7 @@ def test_blocks_come_with_their_lines_titles_and_exemptions(tmp_path):
 
 
 def test_commands_of_a_script_are_split_into_words():
-    script = "polyclinic tasks  # all of them\npolyclinic ingest 'a b.csv' \\\n  --strict\n"
+    script = "polyclinic tasks  # all of them\n\n# a remark\npolyclinic ingest 'a b.csv' \\\n  --strict\n"
     assert plain_commands(script, "polyclinic") == [
         ["polyclinic", "tasks"],
         ["polyclinic", "ingest", "a b.csv", "--strict"],
