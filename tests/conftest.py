@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 import tests.properties  # noqa: F401 (loads the profile of property-based tests)
-from tests.scheduling import ByFileOrPage, long_first
+from tests.scheduling import LONG, ByFileOrPage, place
 from tests.shared import built_once
 
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ EXPENSIVE = {"hospital", "trained", "every_kind", "demo", "trained_demo", "workp
 """Fixtures that make a test slow: they train, or draw and read a whole hospital."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests with expensive fixtures as slow, and put the longest files first."""
+    """Mark long files and tests with expensive fixtures as slow, and put long files first."""
     for item in items:
-        if EXPENSIVE & set(getattr(item, "fixturenames", ())):
+        if item.nodeid.startswith(LONG) or EXPENSIVE & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
-    long_first(items)
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,7 +12,7 @@ LONG = (
     "tests/laws",
     "tests/test_benchmarks.py",
 )
-"""They start first, so that no worker is left alone with one of them at the end."""
+"""They are slow, and start first, so that no worker is left alone with one of them at the end."""
 
 
 class ByFileOrPage(LoadFileScheduling):
@@ -22,10 +22,6 @@ class ByFileOrPage(LoadFileScheduling):
         return nodeid if "::test_page[" in nodeid else super()._split_scope(nodeid)
 
 
-def long_first(items: list[pytest.Item]) -> None:
-    """Sort tests by their place in `LONG`, all others last; tests of the same place keep their order."""
-
-    def place(item: pytest.Item) -> int:
-        return next((number for number, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG))
-
-    items.sort(key=place)
+def place(item: pytest.Item) -> int:
+    """Return the place in `LONG` of the test's file, the end for all others."""
+    return next((number for number, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG))
