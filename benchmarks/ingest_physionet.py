@@ -39,9 +39,9 @@ def replicate(times: int, into: Path) -> Path:
     ):
         for copy in range(times):
             for name, content in members:
-                input_ = Path(name).input_
-                renamed = str(int(input_) + copy * STEP)
-                text = content.replace(f"RecordID,{input_}\n".encode(), f"RecordID,{renamed}\n".encode())
+                stem = Path(name).stem
+                renamed = str(int(stem) + copy * STEP)
+                text = content.replace(f"RecordID,{stem}\n".encode(), f"RecordID,{renamed}\n".encode())
                 info = tarfile.TarInfo(f"set-a/{renamed}.txt")
                 info.size = len(text)
                 archive.addfile(info, io.BytesIO(text))

@@ -15,18 +15,18 @@ from polyclinic.verification.encoders import SIDE, encoded, expected, fingerprin
 from polyclinic.verification.verify import compared
 
 
-def test_they_are_as_expected_here():
+def test_encoders_reproduce_the_reference_outputs():
     assert [compared(*pair).same for pair in encoded()] == [True] * 3
 
 
-def test_fingerprints_are_of_the_weights_that_ship():
+def test_fingerprints_are_those_of_the_shipped_weights():
     assert {one.encoder for one in fingerprints()} == set(BACKBONES)
     assert all(one.expected == one.here for one in fingerprints())
     assert fingerprints()[0].here.startswith("57934424")  # as its file is named
 
 
 @torch.inference_mode()
-def test_features_of_the_picture_by_hand():
+def test_features_of_the_image_are_recomputed_independently():
     """Letterboxed by Pillow, (255 g − 127) / 128, and the network as it was published, its batch norms not folded."""
     with Image.open(BytesIO(rings())) as picture:
         height = round(picture.height * SIDE / picture.width)
@@ -40,7 +40,7 @@ def test_features_of_the_picture_by_hand():
 
 
 @torch.inference_mode()
-def test_vectors_of_sentences_are_those_of_transformers():
+def test_sentence_vectors_equal_those_of_transformers():
     from transformers import AutoTokenizer
     from transformers.models.bert import BertModel
     from transformers.utils import logging

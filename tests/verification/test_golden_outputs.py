@@ -1,4 +1,4 @@
-"""What a bundle computes of its made-up patient is the same again, and computing it leaves no trace."""
+"""Golden outputs are reproducible, and computing them has no side effects."""
 
 import numpy as np
 import pytest
@@ -17,13 +17,13 @@ def bundle(every_kind) -> Bundle:
     return every_kind.bundle()
 
 
-def test_it_holds_every_answer_and_explains_one_output_of_each_task(bundle):
+def test_golden_outputs_hold_every_answer_and_one_explanation_per_task(bundle):
     parts = {part.what: part for part in bundle.golden.parts}
     for task in bundle.tasks:
-        said, output = parts[f"{task.name}: answer"].values, bundle.golden.explained[task.name]
+        answers, output = parts[f"{task.name}: answer"].values, bundle.golden.explained[task.name]
         bins = bundle.ensemble.bins(task.name)
-        assert len(said) == (len(bins) if bins else len(task.outputs))
-        assert said[output] == max(said.values())
+        assert len(answers) == (len(bins) if bins else len(task.outputs))
+        assert answers[output] == max(answers.values())
         assert {name.split()[0] for name in parts[f"{task.name}: members"].values} >= {"network"}
         assert parts[f"{task.name}: attribution of {output}"].kind == "attribution"
     first = parts[f"{bundle.tasks[0].name}: attribution of yes"].values
@@ -33,8 +33,8 @@ def test_it_holds_every_answer_and_explains_one_output_of_each_task(bundle):
     assert bundle.golden.versions == versions()
 
 
-def test_answers_are_those_that_the_bundle_gives(bundle, tmp_path):
-    """Through the door by which everyone asks."""
+def test_answers_equal_those_of_the_bundle(bundle, tmp_path):
+    """Compared with `Bundle.answer`."""
     patient = bundle.golden.patient
     events = events_of(patient)
     (name,) = events["blob"].drop_nulls()
@@ -42,17 +42,17 @@ def test_answers_are_those_that_the_bundle_gives(bundle, tmp_path):
     given = bundle.answer(events, samples_of(SYNTHETIC_ID, patient.prediction_time), lambda blob: tmp_path / blob)
     parts = {part.what: part for part in bundle.golden.parts}
     for task in bundle.tasks:
-        said = list(parts[f"{task.name}: answer"].values.values())
-        assert said == pytest.approx(given[task.name].answers[0].tolist(), abs=1e-6)
+        answers = list(parts[f"{task.name}: answer"].values.values())
+        assert answers == pytest.approx(given[task.name].answers[0].tolist(), abs=1e-6)
 
 
-def test_loaded_it_computes_the_same(bundle):
+def test_a_loaded_bundle_reproduces_them(bundle):
     again = {part.what: part for part in recomputed(bundle, bundle.golden)}
     assert all(compared(part, again[part.what]).same for part in bundle.golden.parts)
     assert set(again) == {part.what for part in bundle.golden.parts}
 
 
-def test_another_number_of_threads_makes_no_difference_to_speak_of(bundle):
+def test_the_number_of_threads_makes_no_difference_beyond_tolerance(bundle):
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(3 - min(threads, 2))
@@ -63,7 +63,7 @@ def test_another_number_of_threads_makes_no_difference_to_speak_of(bundle):
     assert [check for check in checks if not check.same] == []
 
 
-def test_it_draws_no_random_number_and_leaves_the_bundle_as_it_was(bundle, every_kind, tmp_path):
+def test_computing_them_draws_no_random_number_and_leaves_the_bundle_unchanged(bundle, every_kind, tmp_path):
     blobs = {name: getattr(one, "blobs", None) for name, one in bundle.features.featurizers.items()}
     before, drawn = torch.get_rng_state(), np.random.get_state()[1].tolist()
     golden_of(bundle)
@@ -73,13 +73,13 @@ def test_it_draws_no_random_number_and_leaves_the_bundle_as_it_was(bundle, every
     assert files_of(bundle.save(tmp_path)) == files_of(every_kind.folder)
 
 
-def test_nothing_is_put_into_the_cache(every_kind, tmp_path):
+def test_the_cache_is_not_used(every_kind, tmp_path):
     cache = EncoderCache(tmp_path / "cache")
     golden_of(Bundle.load(every_kind.folder, cache))
     assert cache.sizes() == []
 
 
-def test_without_a_network_modalities_are_told(simple):
+def test_without_a_network_modalities_are_attributed(simple):
     parts = {part.what: part for part in simple.golden.parts}
     assert simple.golden.patient.picture is None
     assert "latent, mean of the networks" not in parts

@@ -1,4 +1,4 @@
-"""The made-up patient: everything that the bundle reads, from its features alone, near what is usual."""
+"""The synthetic patient: every modality, from the fitted features alone, near training medians."""
 
 from io import BytesIO
 
@@ -9,8 +9,8 @@ from PIL import Image
 from polyclinic import Bundle
 from polyclinic.cohort import kind
 from polyclinic.features.scaling import QuantileScale, RobustScale
-from polyclinic.verification.golden_outputs import asking
-from polyclinic.verification.synthetic_patient import _standing, make_up
+from polyclinic.verification.golden_outputs import computed_for
+from polyclinic.verification.synthetic_patient import _value_at, synthetic_patient
 
 
 @pytest.fixture(scope="module")
@@ -20,29 +20,29 @@ def bundle(every_kind) -> Bundle:
 
 @pytest.fixture(scope="module")
 def patient(bundle):
-    return make_up(bundle)
+    return synthetic_patient(bundle)
 
 
 def test_it_has_every_modality(bundle, patient):
-    with asking(bundle, patient) as asked:
-        assert asked.sample.present == ("structured", "series", "note", "image")
+    with computed_for(bundle, patient) as outputs:
+        assert outputs.sample.present == ("structured", "series", "note", "image")
 
 
-def test_it_comes_from_the_fitted_features_alone(bundle, patient):
-    """Nothing else of the bundle is read: the same features in a bundle of nothing else give the same."""
+def test_only_the_fitted_features_determine_it(bundle, patient):
+    """A bundle with nothing but the same features gives the same patient."""
     bare = Bundle(bundle.study, bundle.features, None)
-    assert make_up(bare).events == patient.events
-    assert make_up(bare).picture == patient.picture
+    assert synthetic_patient(bare).events == patient.events
+    assert synthetic_patient(bare).picture == patient.picture
 
 
 def test_some_codes_are_left_out(bundle, patient):
-    there = {event.code for event in patient.events}
+    present = {event.code for event in patient.events}
     structured, series = (bundle.features.featurizers[name] for name in ("structured", "series"))
-    assert 0 < len(set(series.codes) - there) < len(series.codes) / 3
-    assert 0 < len(structured.layout.codes - there) < len(structured.layout.codes) / 2
+    assert 0 < len(set(series.codes) - present) < len(series.codes) / 3
+    assert 0 < len(structured.layout.codes - present) < len(structured.layout.codes) / 2
 
 
-def test_numbers_are_those_that_training_found_usual(bundle, patient):
+def test_numbers_lie_near_the_training_medians(bundle, patient):
     series = bundle.features.featurizers["series"].fitted
     for code, scale, (low, high) in zip(series.codes, series.scales, series.limits, strict=True):
         values = np.array([event.number for event in patient.events if event.code == code])
@@ -50,29 +50,29 @@ def test_numbers_are_those_that_training_found_usual(bundle, patient):
         assert ((values >= low - abs(low) / 1000) & (values <= high + abs(high) / 1000)).all()
 
 
-def test_what_has_no_time_is_a_fact_and_the_rest_lies_before(patient):
+def test_facts_have_no_time_and_other_events_precede_the_prediction(patient):
     assert all((event.hours is None) == (kind(event.code) == "DEMOGRAPHIC") for event in patient.events)
     assert all(event.hours is None or event.hours >= 0 for event in patient.events)
 
 
-def test_the_picture_is_drawn(patient):
+def test_the_image_is_drawn(patient):
     with Image.open(BytesIO(patient.picture)) as picture:
         assert picture.mode == "L"
         assert np.ptp(np.asarray(picture)) > 200
     assert sum(event.picture for event in patient.events) == 1
 
 
-def test_a_task_that_may_not_see_notes_and_pictures_gets_none(bundle):
+def test_excluded_modalities_are_left_out(bundle):
     task = bundle.tasks[0]
     blind = task.model_copy(update={"inputs": task.inputs.model_copy(update={"exclude": ("NOTE//*", "IMAGE//*")})})
     study = bundle.study.model_copy(update={"tasks": (blind, *bundle.tasks[1:])})
-    patient = make_up(Bundle(study, bundle.features, bundle.ensemble))
+    patient = synthetic_patient(Bundle(study, bundle.features, bundle.ensemble))
     assert not {kind(event.code) for event in patient.events} & {"NOTE", "IMAGE"}
     assert patient.picture is None
 
 
 @pytest.mark.parametrize("scale", [RobustScale, QuantileScale])
-def test_a_value_is_found_for_its_standing(scale):
+def test_a_value_is_found_for_its_deviation(scale):
     fitted = scale.fit(np.random.default_rng(0).gamma(2.0, 3.0, 500))
     for deviation in (-1.0, 0.0, 1.0):
-        assert fitted(np.array([_standing(fitted, deviation)]))[0] == pytest.approx(deviation, abs=1e-6)
+        assert fitted(np.array([_value_at(fitted, deviation)]))[0] == pytest.approx(deviation, abs=1e-6)

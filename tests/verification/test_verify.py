@@ -1,4 +1,4 @@
-"""A changed weight, backbone or range of intensities is found; rounding is not."""
+"""Verification detects a changed weight, backbone or range of intensities, but not rounding."""
 
 import json
 from math import inf, nan
@@ -16,7 +16,7 @@ def differing(found):
     return {check.what for check in found.differing}
 
 
-def test_a_bundle_as_it_was_made_is_verified(trained):
+def test_an_unchanged_bundle_is_verified(trained):
     found = verify(trained.folder)
     assert found.passed
     assert found.versions == {}
@@ -25,40 +25,40 @@ def test_a_bundle_as_it_was_made_is_verified(trained):
     }
 
 
-def test_one_without_a_network_is_verified(simple):
+def test_a_bundle_without_a_network_is_verified(simple):
     assert verify(simple.folder).passed
 
 
-def test_a_changed_weight_is_found(tampered):
+def test_a_changed_weight_is_detected(tampered):
     found = verify(tampered)
     assert {"demo_deterioration: members", "demo_deterioration: attribution of yes"} <= differing(found)
     assert not any("EfficientNet" in what or "files" in what for what in differing(found))
 
 
-def test_other_weights_of_a_backbone_are_found(trained, other_backbone):
+def test_other_weights_of_a_backbone_are_detected(trained, other_backbone):
     found = verify(trained.folder)
     named = {"weights of efficientnet_lite0", "EfficientNet-lite0, of a wave", "latent, mean of the networks"}
     assert named <= differing(found)
     assert "MiniLM, of two sentences" not in differing(found)
 
 
-def test_another_range_of_intensities_is_found(trained, darker_pictures):
+def test_another_range_of_intensities_is_detected(trained, darker_pictures):
     found = verify(trained.folder)
     assert {"EfficientNet-lite0, of a picture", "latent, mean of the networks"} <= differing(found)
     assert "EfficientNet-lite0, of a wave" not in differing(found)
 
 
-def test_without_a_bundle_the_encoders_alone(darker_pictures):
+def test_without_a_bundle_only_the_encoders_are_verified(darker_pictures):
     found = verify()
     assert differing(found) == {"EfficientNet-lite0, of a picture"}
     assert len(found.checks) == 5
 
 
-def test_a_bundle_is_not_asked_where_weights_are_not_installed(trained, monkeypatch):
-    def lacking(self):
+def test_a_bundle_is_not_run_without_installed_weights(trained, monkeypatch):
+    def not_installed(self):
         raise WeightsError("install the package of the weights")
 
-    monkeypatch.setattr(Backbone, "weights_path", lacking)
+    monkeypatch.setattr(Backbone, "weights_path", not_installed)
     found = verify(trained.folder)
     assert not found.passed
     assert differing(found) == {"encoders"}
@@ -66,7 +66,7 @@ def test_a_bundle_is_not_asked_where_weights_are_not_installed(trained, monkeypa
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_a_bundle_of_which_a_file_was_exchanged_is_not_asked(copy, missing):
+def test_a_bundle_with_a_changed_file_is_not_run(copy, missing):
     file = copy / "calibration.json"
     file.unlink() if missing else file.write_text(file.read_text() + " ")
     found = verify(copy)
@@ -76,7 +76,7 @@ def test_a_bundle_of_which_a_file_was_exchanged_is_not_asked(copy, missing):
     assert not any("answer" in one.what for one in found.checks)
 
 
-def test_a_bundle_from_before_says_so(copy):
+def test_a_bundle_without_golden_outputs_is_reported(copy):
     index = json.loads((copy / "bundle.json").read_text())
     for name in ("golden.json", "golden.png"):
         del index["files"][name]
@@ -101,13 +101,13 @@ def test_other_versions_are_named(copy):
     assert found.to_dict()["versions"]["torch"]["then"] == "1.0"
 
 
-def test_no_bundle_is_refused(tmp_path):
+def test_a_folder_without_a_bundle_is_refused(tmp_path):
     with pytest.raises(BundleError, match="no bundle"):
         verify(tmp_path)
 
 
 @pytest.mark.parametrize("kind", TOLERANCES)
-def test_the_number_that_differs_most_decides(kind):
+def test_the_largest_difference_decides(kind):
     scale = 8.0
     expected = Part("it", kind, {"a": scale, "b": 0.5})
     allowed = scale * TOLERANCES[kind]
@@ -118,11 +118,11 @@ def test_the_number_that_differs_most_decides(kind):
 
 
 @pytest.mark.parametrize("value", [nan, inf])
-def test_no_number_is_no_likeness(value):
+def test_a_value_that_is_not_finite_differs(value):
     assert not compared(Part("it", "answer", {"a": 0.5}), Part("it", "answer", {"a": value})).same
 
 
-def test_what_was_not_computed_differs():
+def test_a_missing_part_differs():
     expected = Part("it", "attribution", {"a": 0.5})
     assert not compared(expected, None).same
     assert not compared(expected, Part("it", "attribution", {})).same

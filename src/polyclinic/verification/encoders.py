@@ -1,7 +1,7 @@
-"""What the shipped encoders must give for made-up inputs, wherever they run.
+"""Reference outputs of the shipped encoders for synthetic inputs, on any machine.
 
-`expected/` holds it. What EfficientNet-lite0 gives for a wave was computed before this package was written, from the
-packaged weights; the rest by this package, whose networks tests hold against others'.
+They are stored in `expected/`. Those of EfficientNet-lite0 for a wave were computed independently of this package, from
+the packaged weights; the rest by this package, whose networks are tested against other implementations.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from polyclinic.features.image.preprocessing import canonical, read_image
 from polyclinic.models.bundle.golden import Part
 
 FIRST = 16
-"""Numbers of a vector that are held against what is expected."""
+"""Compared elements of a vector."""
 SIDE = 224
 HEIGHT, WIDTH = 260, 300
-"""Of the made-up picture, in pixels."""
+"""Of the synthetic image, in pixels."""
 
 
 class Fingerprint(NamedTuple):
-    """SHA-256 of an encoder's weights: of those that were validated, and of those that are here."""
+    """SHA-256 of an encoder's weights: validated, and installed."""
 
     encoder: str
     expected: str
@@ -41,18 +41,18 @@ class Fingerprint(NamedTuple):
 
 
 def expected(name: str) -> Any:
-    """Give what a file of `expected/` holds."""
+    """Return the content of a file of `expected/`."""
     text = (files("polyclinic.verification") / "expected" / f"{name}.json").read_text(encoding="utf-8")
     return json.loads(text)
 
 
 def fingerprints() -> list[Fingerprint]:
-    """Take the fingerprints of all weights; raises WeightsError where they are not installed."""
+    """Return the fingerprints of all weights; raise `WeightsError` where they are not installed."""
     return [Fingerprint(name, known, BACKBONES[name].fingerprint()) for name, known in expected("weights").items()]
 
 
 def encoded() -> Iterator[tuple[Part, Part]]:
-    """Run each encoder, and give what is expected and what it gives.
+    """Run each encoder, and yield expected and computed outputs.
 
     Raises:
         WeightsError: weights are not installed, or are those of another network.
@@ -66,7 +66,7 @@ def encoded() -> Iterator[tuple[Part, Part]]:
 
 @torch.inference_mode()
 def wave(network: EfficientNetLite0) -> dict[str, float]:
-    """Give features and logits of a sine, which is no picture, fed as it is."""
+    """Return features and logits of a sine wave, without preprocessing."""
     pixels = torch.sin(torch.arange(3 * SIDE * SIDE, dtype=torch.float64) * 0.01).float().view(1, 3, SIDE, SIDE)
     maps = network.features(pixels)
     top = {f"logit of class {place}": logit for place, logit in enumerate(network(pixels)[0].tolist())}
@@ -75,13 +75,13 @@ def wave(network: EfficientNetLite0) -> dict[str, float]:
 
 @torch.inference_mode()
 def picture(network: EfficientNetLite0) -> dict[str, float]:
-    """Give features of a grey picture, read from a PNG as those of patients are."""
+    """Return features of a grey image, read from a PNG like those of patients."""
     stored = read_image(rings(), "made up", SIDE)
     return _pooled(network.features(canonical_to_input(torch.from_numpy(canonical(stored))[None, None])))
 
 
 def rings() -> bytes:
-    """Draw a picture of whole numbers alone, so that it is the same everywhere: grey rings, as an 8-bit PNG."""
+    """Draw grey rings in integer arithmetic, equal on every machine, as an 8-bit PNG."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     written = BytesIO()
     Image.fromarray(((rows**2 + columns**2) // 97 % 256).astype(np.uint8)).save(written, "PNG")
@@ -89,7 +89,7 @@ def rings() -> bytes:
 
 
 def vectors(sentences: list[str]) -> dict[str, float]:
-    """Give the beginnings of the vectors of two sentences, and how alike they are."""
+    """Return the first elements of the vectors of two sentences, and their cosine similarity."""
     found = embed(load_sentences(), SentenceTokenizer(), sentences)
     begun = {
         f"sentence {number}, {place}": value

@@ -1,4 +1,4 @@
-"""What a bundle computes of its made-up patient: answers, members, latent, and attributions."""
+"""Golden outputs of a bundle for its synthetic patient: answers, members, latent, and attributions."""
 
 from __future__ import annotations
 
@@ -27,46 +27,46 @@ from polyclinic.models.bundle.golden import Golden, Part, SyntheticPatient
 from polyclinic.models.bundle.predictions import with_inputs
 from polyclinic.models.ensemble.ensemble import EnsemblePredictions
 from polyclinic.tasks import Task
-from polyclinic.verification.synthetic_patient import make_up
+from polyclinic.verification.synthetic_patient import synthetic_patient
 
 LIBRARIES = ("polyclinic", "torch", "numpy", "scipy", "scikit-learn", "polars", "pillow", "tokenizers", "safetensors")
-"""Whose versions may change a number."""
+"""Libraries whose version may change a result."""
 SYNTHETIC_ID = 0
-"""Id of the made-up patient."""
+"""Subject id of the synthetic patient."""
 STEPS = 9
-"""Gradients of an attribution: a fixed number of them, so that rounding cannot change the path."""
+"""Fixed number of gradients of an attribution, so that rounding cannot change the path."""
 KEPT = 12
-"""Scores of features, codes, words and blocks that are kept, of each: the largest."""
+"""Number of largest scores kept, of features, codes, words and blocks each."""
 COSTLY = ("note", "image")
-"""Modalities whose gradients cost the most: of notes they pass through a frozen network."""
+"""Modalities with the most expensive gradients (those of notes pass through a frozen network)."""
 BLOCKS = 7
-"""Across and down a picture, over which its map is added up."""
+"""Blocks per side of an image, over which its map is summed."""
 
 
 def golden_of(bundle: Bundle) -> Golden:
-    """Make up a patient for a bundle, and write down what it computes of them. Draws no random number."""
-    patient = make_up(bundle)
-    with asking(bundle, patient) as asked:
-        explained = {task.name: asked.greatest(task) for task in bundle.tasks} if asked.sample.present else {}
-        return Golden(patient, explained, (*asked.said(), *asked.attributed(explained, KEPT)), versions())
+    """Compute the golden outputs of a bundle for a synthetic patient, without random draws."""
+    patient = synthetic_patient(bundle)
+    with computed_for(bundle, patient) as outputs:
+        explained = {task.name: outputs.greatest(task) for task in bundle.tasks} if outputs.sample.present else {}
+        return Golden(patient, explained, (*outputs.predicted(), *outputs.attributed(explained, KEPT)), versions())
 
 
 def recomputed(bundle: Bundle, golden: Golden) -> tuple[Part, ...]:
-    """Compute anew what the golden outputs of a bundle are to be, with every score of the attributions."""
-    with asking(bundle, golden.patient) as asked:
-        return (*asked.said(), *asked.attributed(golden.explained))
+    """Recompute the golden outputs of a bundle, with every score of the attributions."""
+    with computed_for(bundle, golden.patient) as outputs:
+        return (*outputs.predicted(), *outputs.attributed(golden.explained))
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of what computes, and what kind of machine it is."""
+    """Return the versions of Python and libraries, and the type of machine."""
     processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     libraries = {name: version(name) for name in LIBRARIES}
     return {"python": platform.python_version(), **libraries, "system": platform.system(), "processor": processor}
 
 
 @contextmanager
-def asking(bundle: Bundle, patient: SyntheticPatient) -> Iterator[Asked]:
-    """Read the patient as the bundle does. Nothing comes from the cache of encodings: every encoder runs."""
+def computed_for(bundle: Bundle, patient: SyntheticPatient) -> Iterator[BundleOutputs]:
+    """Compute the outputs of a bundle for a patient; every encoder runs, without the cache."""
     with TemporaryDirectory() as folder:
         states = {name: featurizer.state() for name, featurizer in bundle.features.featurizers.items()}
         cache = EncoderCache(Path(folder) / "cache")
@@ -74,11 +74,11 @@ def asking(bundle: Bundle, patient: SyntheticPatient) -> Iterator[Asked]:
         sample = Sample.of(
             own, events_of(patient), SYNTHETIC_ID, patient.prediction_time, _blobs(patient, Path(folder))
         )
-        yield Asked(own, sample, own.ensemble.predict(sample.arrays, every_member=True))
+        yield BundleOutputs(own, sample, own.ensemble.predict(sample.arrays, every_member=True))
 
 
 def events_of(patient: SyntheticPatient) -> pl.DataFrame:
-    """Give the patient's events in the form of a cohort's."""
+    """Return the patient's events as a table of a cohort."""
     hours = [event.hours for event in patient.events]
     ago = pl.duration(microseconds=(3_600_000_000 * pl.col("hours")).round().cast(pl.Int64))
     table = pl.DataFrame(
@@ -107,26 +107,26 @@ def _blobs(patient: SyntheticPatient, folder: Path) -> Blobs:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A bundle, what it reads of the patient, and what everyone in it says."""
+class BundleOutputs:
+    """A bundle, its sample of the patient, and the predictions of its members."""
 
     bundle: Bundle
     sample: Sample
     predictions: EnsemblePredictions
 
     def greatest(self, task: Task) -> str:
-        """Name the output of a task of which most is said."""
-        said = self._answers(task)
-        return max(said, key=lambda output: said[output])
+        """Return the name of a task's largest output."""
+        answers = self._answers(task)
+        return max(answers, key=lambda output: answers[output])
 
-    def said(self) -> Iterator[Part]:
-        """Give the answers, what each member says, and the latent."""
+    def predicted(self) -> Iterator[Part]:
+        """Yield the answers, each member's predictions, and the latent."""
         for task in self.bundle.tasks:
             yield Part(f"{task.name}: answer", "answer", self._answers(task))
             members = {
-                f"{member} {output}": said
+                f"{member} {output}": value
                 for member, prediction in self.predictions.member_predictions[task.name].items()
-                for output, said in self._by_output(task, prediction.answers).items()
+                for output, value in self._by_output(task, prediction.answers).items()
             }
             yield Part(f"{task.name}: members", "member", members)
         if self.predictions.network_predictions is not None:
@@ -134,11 +134,11 @@ class Asked:
             yield Part("latent, mean of the networks", "latent", {str(place): one for place, one in enumerate(latent)})
 
     def attributed(self, explained: Mapping[str, str], most: int | None = None) -> Iterator[Part]:
-        """Attribute one output of each task; keep the `most` largest scores of each kind, or all.
+        """Yield the attributions of one output of each task, with the `most` largest scores of each kind, or all.
 
-        By integrated gradients, or to modalities where there is no network. The gradients of pictures and notes cost by
-        far the most, and take the same way for all tasks: they are there for the first alone, if anything else is. A
-        task is left out where an encoder lets no gradient through.
+        By integrated gradients, or Shapley values of modalities where there is no network. The gradients of images and
+        notes are expensive and take the same path for all tasks, so they are computed for the first task only. A task
+        is left out where an encoder is not differentiable.
         """
         sample = self.sample
         for task, output in explained.items():
@@ -157,8 +157,8 @@ class Asked:
 
     def _by_output(self, task: Task, answers: np.ndarray) -> dict[str, float]:
         rows = self.bundle.rows(task, with_inputs(self.sample.frame, self.sample.arrays), answers)
-        said = rows.select("output", pl.coalesce("predicted_boolean_probability", "predicted_float_value"))
-        return dict(said.iter_rows())
+        values = rows.select("output", pl.coalesce("predicted_boolean_probability", "predicted_float_value"))
+        return dict(values.iter_rows())
 
     def _scores(self, sample: Sample, task: str, output: str, most: int | None) -> dict[str, float]:
         if not self.bundle.ensemble.networks:
@@ -166,14 +166,14 @@ class Asked:
         found = integrated_gradients(self.bundle, sample, task, output, most_steps=STEPS)
         scores = found.by_modality
         for kind in (names for part in found.parts.values() for names in part.by_name()):
-            scores |= dict(sorted(kind.items(), key=lambda one: -abs(one[1]))[:most])
+            scores |= dict(sorted(kind.items(), key=lambda item: -abs(item[1]))[:most])
         return scores
 
 
 def _without(modalities: Collection[str], sample: Sample) -> Sample:
-    """Give the sample as if some modalities had not been recorded, unless nothing else was."""
+    """Return the sample without some modalities, or unchanged if it has no others."""
     if not set(sample.present) - set(modalities):
         return sample
-    none = {"present": np.zeros(1, dtype=bool)}
-    arrays = {name: one | (none if name in modalities else {}) for name, one in sample.arrays.items()}
+    absent = {"present": np.zeros(1, dtype=bool)}
+    arrays = {name: one | (absent if name in modalities else {}) for name, one in sample.arrays.items()}
     return replace(sample, arrays=arrays)

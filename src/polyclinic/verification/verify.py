@@ -1,4 +1,4 @@
-"""Whether an installation computes what was validated: files, encoders, and a bundle's made-up patient."""
+"""Verify that an installation reproduces validated results: files, encoders, and a bundle's synthetic patient."""
 
 from __future__ import annotations
 
@@ -20,28 +20,27 @@ TOLERANCES: Mapping[Kind, float] = {
     "latent": 2e-4,
     "attribution": 1e-2,
 }
-"""How far a number may differ, as a share of the largest of its part, or of 1 (of `FAINT`, for scores) if it is less.
+"""Tolerance, relative to the largest number of a part, or to 1 (to `MIN_SCORE`, for scores) if that is larger.
 
-Some ten times what was seen to differ between numbers of threads, instruction sets (AVX2 and none) and kernels (with
-and without oneDNN): answers 1.6e-5, latents 8e-6, and attributions 1.3e-3, since ReLU6 turns some pixels' gradients at
-its bends.
+About ten times the differences observed between numbers of threads, instruction sets (AVX2 and none) and kernels (with
+and without oneDNN): answers 1.6e-5, latents 8e-6, attributions 1.3e-3 (ReLU6 switches some pixels' gradients).
 """
-FAINT = 0.01
-"""Scores, in log-odds, that nobody would mind."""
+MIN_SCORE = 0.01
+"""Absolute scale of attribution scores, in log-odds."""
 FILES = "files of the bundle"
 SHOWN = 12
-"""Characters of a fingerprint."""
+"""Displayed characters of a fingerprint."""
 NO_GOLDEN = (
-    "the bundle holds no reference input: what it answers and how it explains cannot be verified; train it again, with "
+    "the bundle has no golden outputs, so its predictions and explanations cannot be verified: train it again, with "
     "`polyclinic train` or `polyclinic.fit`"
 )
-LACKING = "encoders"
-WITHOUT_ENCODERS = "weights of an encoder are not installed, so the bundle was not asked: install what is named above"
-EXCHANGED = "files of the bundle are missing, damaged or exchanged, so it was not asked: copy the whole bundle anew"
+MISSING_WEIGHTS = "encoders"
+WITHOUT_ENCODERS = "weights of an encoder are not installed, so the bundle was not run: install what is named above"
+CHANGED = "files of the bundle are missing, damaged or replaced, so it was not run: copy the whole bundle anew"
 
 
 class Check(NamedTuple):
-    """One thing that was held against what was validated; of many numbers, the one that differs most."""
+    """The comparison of one part with its validated value; of many numbers, the one that differs most."""
 
     what: str
     which: str  # of its numbers or files
@@ -54,11 +53,11 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class Verification:
-    """What was held against what was validated, and what else is to be known."""
+    """The result of a verification."""
 
     checks: tuple[Check, ...]
     lacks: tuple[str, ...] = ()  # what could not be verified, and what to do
-    versions: Mapping[str, tuple[str, str]] | None = None  # that differ: then, and here
+    versions: Mapping[str, tuple[str, str]] | None = None  # that differ: validated, and installed
 
     @property
     def differing(self) -> tuple[Check, ...]:
@@ -67,11 +66,11 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether everything was verified and is as it was."""
+        """Whether everything was verified and is equal."""
         return not self.differing and not self.lacks
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON values."""
+        """Return the result as JSON values."""
         return {
             "verified": self.passed,
             "checks": [check._asdict() for check in self.checks],
@@ -83,20 +82,20 @@ class Verification:
 def verify(folder: Path | None = None) -> Verification:
     """Verify the shipped encoders, and a bundle if one is given.
 
-    Nothing is read from the cache of encodings. A bundle whose files are not as they were saved is not asked.
+    The cache of encodings is not used. A bundle with changed files is not run.
 
     Raises:
-        BundleError: there is no bundle, or another version wrote it.
+        BundleError: there is no bundle, or its version is not supported.
     """
     if folder is None:
         return Verification(tuple(_encoders()))
     from polyclinic.models.bundle.bundle import Bundle
-    from polyclinic.verification.golden_outputs import recomputed, versions  # slow, and the encoders do without
+    from polyclinic.verification.golden_outputs import recomputed, versions  # slow, and not needed for the encoders
 
     checks = [*_files(folder), *_encoders()]
     if not all(check.same for check in checks if check.what == FILES):
-        return Verification(tuple(checks), (EXCHANGED,))
-    if not all(check.same for check in checks if check.what == LACKING):
+        return Verification(tuple(checks), (CHANGED,))
+    if not all(check.same for check in checks if check.what == MISSING_WEIGHTS):
         return Verification(tuple(checks), (WITHOUT_ENCODERS,))
     with TemporaryDirectory() as empty:
         bundle = Bundle.load(folder, EncoderCache(Path(empty)))
@@ -108,7 +107,7 @@ def verify(folder: Path | None = None) -> Verification:
 
 
 def _files(folder: Path) -> Iterator[Check]:
-    """Hold the files against the bundle's index."""
+    """Compare the files with the bundle's index."""
     from polyclinic.models.bundle.bundle import file_checksums, modified_files
 
     saved, changed = file_checksums(folder), modified_files(folder)
@@ -120,29 +119,31 @@ def _files(folder: Path) -> Iterator[Check]:
 
 
 def _encoders() -> Iterator[Check]:
-    """Hold the shipped encoders against what they are known to give."""
+    """Compare the shipped encoders with their reference outputs."""
     try:
         for name, known, here in fingerprints():
             yield Check(f"weights of {name}", "SHA-256", known[:SHOWN], here[:SHOWN], None, None, same=known == here)
         yield from (compared(*pair) for pair in encoded())
     except WeightsError as problem:
-        yield Check(LACKING, "weights", "installed", str(problem), None, None, same=False)
+        yield Check(MISSING_WEIGHTS, "weights", "installed", str(problem), None, None, same=False)
 
 
 def compared(expected: Part, computed: Part | None) -> Check:
-    """Hold a part against what was computed anew, which may hold more; tell of the number that differs most."""
-    least = FAINT if expected.kind == "attribution" else 1.0
+    """Compare a part with a recomputed one, which may hold more; report the number that differs most."""
+    least = MIN_SCORE if expected.kind == "attribution" else 1.0
     allowed = TOLERANCES[expected.kind] * max(least, *map(abs, expected.values.values()))
-    there = computed.values if computed is not None else {}
-    if lacking := [name for name in expected.values if name not in there]:
-        return Check(expected.what, lacking[0], expected.values[lacking[0]], "nothing", None, allowed, same=False)
-    which = max(expected.values, key=lambda name: _apart(expected.values[name], there[name]))
-    apart = _apart(expected.values[which], there[which])
-    return Check(expected.what, which, expected.values[which], there[which], apart, allowed, same=apart <= allowed)
+    here = computed.values if computed is not None else {}
+    if missing := [name for name in expected.values if name not in here]:
+        return Check(expected.what, missing[0], expected.values[missing[0]], "nothing", None, allowed, same=False)
+    which = max(expected.values, key=lambda name: _difference(expected.values[name], here[name]))
+    difference = _difference(expected.values[which], here[which])
+    return Check(
+        expected.what, which, expected.values[which], here[which], difference, allowed, same=difference <= allowed
+    )
 
 
-def _apart(expected: float, computed: float) -> float:
-    """Give the difference; infinite where there is no number."""
+def _difference(expected: float, computed: float) -> float:
+    """Return the absolute difference; infinite where it is NaN."""
     difference = abs(expected - computed)
     return difference if difference < float("inf") else float("inf")
 
