@@ -1,4 +1,4 @@
-"""Lists the benchmarks and runs them.
+"""List the benchmarks and run them.
 
 python -m benchmarks                       the list, then all that take minutes
 python -m benchmarks speed demo            some
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:
-    """Give the names before the first option, and all that follows."""
+    """Return the names before the first option, and the rest."""
     first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
     return words[:first], words[first:]
 

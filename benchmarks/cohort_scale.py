@@ -29,7 +29,7 @@ SPAN_US = 5 * 365 * 86_400 * 1_000_000
 
 
 def frames(events: int, order: str, rows: int = 100_000) -> Iterator[pl.DataFrame]:
-    """Give `events` random events, a frame at a time.
+    """Yield `events` random events, a frame at a time.
 
     Ordered by "subject" each frame holds a few whole subjects; by "time" every frame holds events of all subjects,
     which is the hardest to merge.
@@ -86,7 +86,7 @@ def measure(events: int, order: str) -> dict[str, float]:
 
 
 def peak_mb() -> float:
-    """Give the most memory this process has held, in MB."""
+    """Return the peak memory of this process, in MB."""
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
 

@@ -1,4 +1,4 @@
-"""What all benchmarks share: clocks, pairs, intervals, tables, a synthetic cohort, the folder of real data."""
+"""Shared code of the benchmarks: timing, intervals, tables, synthetic and real cohorts."""
 
 import argparse
 import os
@@ -33,16 +33,16 @@ class Interval:
 
 
 def clocked(work: Callable[[], object]) -> float:
-    """Give the seconds of `work`."""
+    """Return the seconds that `work` takes."""
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
 
 
 def alternated(times: int, *works: Callable[[int], object], before: Callable[[], object] = lambda: None) -> np.ndarray:
-    """Give the seconds of each of `works` `[times, work]`, done by turns in an order that turns round every time.
+    """Return the seconds `[times, work]` of each of `works`, run in turn, in alternating order.
 
-    Each is told the number of the turn; `before` is done before each, and not counted.
+    Each gets the number of the turn; `before` runs before each, and is not timed.
     """
     seconds = np.empty((times, len(works)))
     for turn in range(times):
@@ -54,12 +54,12 @@ def alternated(times: int, *works: Callable[[int], object], before: Callable[[],
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> Interval:
-    """Give the median of the ratios of pairs, with a bootstrap interval over the pairs."""
+    """Return the median ratio of pairs, with a bootstrap interval over the pairs."""
     return median(np.asarray(above) / np.asarray(below))
 
 
 def median(values: Sequence[float] | np.ndarray) -> Interval:
-    """Give the median, with a bootstrap interval."""
+    """Return the median, with a bootstrap interval."""
     given = np.asarray(values, dtype=float)
     drawn = np.random.default_rng(0).choice(given, (RESAMPLES, len(given)))
     low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
@@ -67,7 +67,7 @@ def median(values: Sequence[float] | np.ndarray) -> Interval:
 
 
 def peak_mb() -> float:
-    """Give the most memory this process has held, in MB."""
+    """Return the peak memory of this process, in MB."""
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
 
@@ -88,17 +88,17 @@ class Table:
 
 
 def verdict(met: bool) -> str:
-    """Say whether a goal is met."""
+    """Return whether a goal is met, as text."""
     return "met" if met else "MISSED"
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
-    """Give the parser of a benchmark; its help is the module's own text."""
+    """Return the argument parser of a benchmark; its help is the module's docstring."""
     return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def real_data(name: str) -> Path | None:
-    """Give the folder of a real data set, or say that it is skipped."""
+    """Return the folder of a real data set; None, with a printed notice, where it is missing."""
     if (DATA / name).exists():
         return DATA / name
     print(f"skipped: {name} is not here; set POLYCLINIC_DATA to the folder that holds it")
@@ -106,7 +106,7 @@ def real_data(name: str) -> Path | None:
 
 
 def demo_cohort(into: Path, patients: int, seed: int = 0, radiographs: bool = True) -> Cohort:
-    """Write a synthetic hospital's files, and ingest them."""
+    """Write the files of a synthetic hospital, and ingest them."""
     from polyclinic.demo import write_sources
     from polyclinic.ingest import ingest
 

@@ -1,9 +1,8 @@
-"""COVID-19 or not, from pictures, masked notes and facts of 156 patients: 5 times 5-fold cross-validation by patient.
+"""COVID-19 from images, masked notes and facts of 156 patients: 5 times 5-fold cross-validation by patient.
 
-The unified model with all inputs beside models of each input alone, and beside the floors that simple models reach.
-A figure is the mean over the repeats of the AUROC over all patients, each answered by a model that has not seen them;
-its interval comes from resampling patients, the same for all models, so that differences are paired. Takes the folder
-POLYCLINIC_DATA.
+Compares the unified model with models of each input alone, and with the figures of simple models. A figure is the mean
+over the repeats of the AUROC of out-of-fold predictions; its interval comes from resampling patients, the same for all
+models, so that differences are paired. Reads the folder POLYCLINIC_DATA.
 
     python -m benchmarks covid_cxr --repeats 5 --folds 5
 """
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def ask(
     study: Study, cohort: Cohort, cache: EncoderCache, folds: int, seed: int, answers: dict[str, list[np.ndarray]]
 ) -> np.ndarray:
-    """Cross-validate the study, and the same study of each input alone; add to `answers`, and give the truth."""
+    """Cross-validate the study, and the same study of each input alone; add to `answers`, and return the truth."""
     for inputs in (study.modalities, *((name,) for name in study.modalities)):
         found = out_of_fold(study.model_copy(update={"inputs": inputs}), cohort, folds, seed, cache)
         name = UNIFIED if inputs == study.modalities else f"{inputs[0]} alone"
@@ -86,7 +85,7 @@ def show(truth: np.ndarray, answers: Mapping[str, np.ndarray], inputs: Sequence[
 
 
 def measured(truth: np.ndarray, said: np.ndarray, than: np.ndarray | None = None) -> Interval:
-    """Give the mean AUROC over the repeats `[repeat, patient]`, or how much higher it is than that of others."""
+    """Return the mean AUROC over the repeats `[repeat, patient]`, or its difference from that of others."""
 
     def mean(weights: np.ndarray) -> np.ndarray:
         own = np.mean([auroc(truth, repeat, weights) for repeat in said], axis=0)

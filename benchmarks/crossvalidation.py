@@ -1,4 +1,4 @@
-"""Answers of a study's models to subjects that they have not seen, fold by fold; shared by benchmarks on real data."""
+"""Out-of-fold predictions of a study, shared by the benchmarks on real data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ UNIFIED = "unified"
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What the whole bundle and each of its members said of everyone when they had not seen them."""
+    """Out-of-fold predictions of the bundle and each of its members."""
 
     truth: np.ndarray  # 0 or 1 [sample]
     subjects: np.ndarray  # int64 [sample]
-    answers: dict[str, np.ndarray]  # by model: the chance of a yes [sample]
+    answers: dict[str, np.ndarray]  # by model: the probability of the positive class [sample]
     seconds: list[float]  # of each fold's fit
 
 
 def out_of_fold(study: Study, cohort: Cohort, number: int, seed: int, cache: EncoderCache) -> OutOfFold:
-    """Fit a study of one binary task anew in each of `number` folds by subject, and ask about the others."""
+    """Fit a study of one binary task in each of `number` folds by subject, and predict the others."""
     (task,) = study.tasks
     sampled = samples(cohort, study.tasks)
     subjects = sampled.frame["subject_id"].to_numpy()
@@ -37,10 +37,11 @@ def out_of_fold(study: Study, cohort: Cohort, number: int, seed: int, cache: Enc
         fitted = []
         seconds.append(clocked(lambda: fitted.append(fit_study(study, cohort, subjects=learnt, cache=cache))))  # noqa: B023
         bundle = fitted[0].bundle
-        asked = sampled.take(fold.validation).frame
-        said = bundle.ensemble.answer(bundle.arrays(cohort, asked), every_member=True)[task.name]
-        for name, given in {UNIFIED: said.answers, **{k: v.answers for k, v in said.members.items()}}.items():
-            answers.setdefault(name, np.full(len(subjects), np.nan))[fold.validation] = given[:, 0]
+        arrays = bundle.arrays(cohort, sampled.take(fold.validation).frame)
+        predicted = bundle.ensemble.answer(arrays, every_member=True)[task.name]
+        members = {name: member.answers for name, member in predicted.members.items()}
+        for name, values in ({UNIFIED: predicted.answers} | members).items():
+            answers.setdefault(name, np.full(len(subjects), np.nan))[fold.validation] = values[:, 0]
     return OutOfFold(sampled.targets[task.name].values[:, 0], subjects, answers, seconds)
 
 

@@ -1,4 +1,4 @@
-"""Wall time and peak memory of `polyclinic demo --run`: a synthetic hospital, ingested, learnt from and measured.
+"""Wall time and peak memory of `polyclinic demo --run`: ingestion, training and evaluation of a synthetic hospital.
 
 python -m benchmarks demo --patients 800
 """
@@ -16,7 +16,7 @@ from benchmarks.common import Table, parser, verdict
 
 LONGEST_S, MOST_MB = 300, 4000
 EVERY = 0.2
-"""Seconds between two looks at the memory."""
+"""Seconds between two measurements of the memory."""
 COMMAND = "import sys; from polyclinic.cli import main; sys.argv = ['polyclinic', *{!r}]; main()"
 
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def watched(command: Sequence[str], environment: dict[str, str], show: bool) -> tuple[float, float]:
-    """Run a command, and give its seconds and the most memory that it and its children held at a time, in MB."""
+    """Run a command; return its seconds and the peak memory of it and its children, in MB."""
     import os
 
     begin = time.perf_counter()

@@ -29,7 +29,7 @@ STEP = 1_000_000  # between the ids of a record and of its next copy
 
 
 def replicate(times: int, into: Path) -> Path:
-    """Write `times` copies of set A under new ids into one archive, with their outcomes, and give their folder."""
+    """Write `times` copies of set A under new ids into one archive, with their outcomes, and return the folder."""
     with tarfile.open(DATA / "set-a.tar.gz") as source:
         members = [(m.name, source.extractfile(m).read()) for m in source if m.isfile()]  # type: ignore[union-attr]
     into.mkdir()

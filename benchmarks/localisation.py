@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def maps(side: int) -> dict[str, np.ndarray]:
-    """Give the heat maps by name."""
+    """Return the heat maps by name."""
     random = np.random.default_rng(0)
     distance = link_distance((side, side))
     return {
@@ -50,13 +50,13 @@ def maps(side: int) -> dict[str, np.ndarray]:
 
 
 def spiral(side: int, gap: float) -> np.ndarray:
-    """Give one long line; its turns are `gap` apart."""
+    """Return a spiral with turns `gap` apart."""
     y, x = np.mgrid[:side, :side] - side / 2
     return ((np.hypot(x, y) - np.arctan2(y, x) * gap / (2 * np.pi)) % gap < 1.5).astype(float)
 
 
 def lattice(side: int, step: int) -> np.ndarray:
-    """Give pairs of pixels, `step` from their neighbours."""
+    """Return pairs of pixels, `step` from their neighbours."""
     y, x = np.mgrid[:side, :side]
     return ((y % step == 0) & (x % step < 2)).astype(float)
 
@@ -85,7 +85,7 @@ def others(side: int, repeats: int) -> None:
 
 
 def milliseconds(work: Callable[[], object], repeats: int) -> Interval:
-    """Give the median time, after once to warm up."""
+    """Return the median time, after one warm-up."""
     clocked(work)
     return median([1e3 * clocked(work) for _ in range(repeats)])
 

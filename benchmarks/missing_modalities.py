@@ -1,8 +1,8 @@
-"""One model that is given some of its inputs, beside models that were trained on these alone, on unseen patients.
+"""One model given a subset of its inputs against models trained on that subset, on unseen patients.
 
 Synthetic patients have four inputs, whose signal is split between them; 40 % lack some. For each of the 15 subsets: the
-AUROC of the one unified model when it is given no more than the subset, that of a study of the subset alone, and their
-difference with its paired DeLong interval, on the unseen patients who have any of the subset.
+AUROC of the unified model given only the subset, that of a study of the subset, and their difference with its paired
+DeLong interval, on the unseen patients who have any of the subset.
 
     python -m benchmarks missing_modalities --patients 1500 --unseen 2000
 """
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def compare_subsets(study: Study, learnt: Cohort, unseen: Cohort, cache: EncoderCache) -> None:
-    """Fit the one model and those of each subset, and print their figures."""
+    """Fit the unified model and those of each subset, and print their figures."""
     sampled = samples(unseen, study.tasks)
     frame, truth = sampled.frame, sampled.targets[TASK].values[:, 0] > 0.5
     whole = fit_study(study, learnt, cache=cache).bundle
@@ -74,7 +74,7 @@ def compare_subsets(study: Study, learnt: Cohort, unseen: Cohort, cache: Encoder
         made: list[Bundle] = []
         alone = study.model_copy(update={"inputs": members})
         seconds = clocked(lambda: made.append(fit_study(alone, learnt, cache=cache).bundle))  # noqa: B023
-        rows = there(arrays, members)
+        rows = available(arrays, members)
         one, own = given[members][TASK][rows, 0], answers(made[0], unseen, frame)[rows]
         gap = delong_test(truth[rows], one, own).figure
         gaps.append(gap.value or 0.0)
@@ -83,13 +83,13 @@ def compare_subsets(study: Study, learnt: Cohort, unseen: Cohort, cache: Encoder
     print(f"smallest difference {min(gaps):+.3f}; goal ≥ {-WITHIN}: {verdict(min(gaps) >= -WITHIN)}")
 
 
-def there(arrays: dict[str, Arrays], members: Sequence[str]) -> np.ndarray:
-    """Tell who has any of the inputs."""
+def available(arrays: dict[str, Arrays], members: Sequence[str]) -> np.ndarray:
+    """Return the mask of samples with any of the inputs."""
     return np.any([arrays[modality]["present"] for modality in members], axis=0)
 
 
 def answers(bundle: Bundle, cohort: Cohort, frame: pl.DataFrame) -> np.ndarray:
-    """Give the chance of a yes of each sample."""
+    """Return the probability of the positive class of each sample."""
     return bundle.ensemble.answer(bundle.arrays(cohort, frame))[TASK].answers[:, 0]
 
 

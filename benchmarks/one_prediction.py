@@ -1,4 +1,4 @@
-"""One patient's answer beside the frozen encoders' forward passes: a part of `speed`."""
+"""Time of one prediction against the frozen encoders' forward passes: a part of `speed`."""
 
 from pathlib import Path
 
@@ -24,14 +24,14 @@ SIDE = 224
 
 
 class Patients:
-    """The events, in memory, of patients who have every input, and what frozen encoders see of them."""
+    """The events, in memory, of patients with every input, and their images and sentences."""
 
     def __init__(self, cohort: Cohort, bundle: Bundle, most: int) -> None:
         self.cohort = cohort
-        asked = samples(cohort, bundle.tasks).frame
-        arrays = bundle.arrays(cohort, asked)
+        frame = samples(cohort, bundle.tasks).frame
+        arrays = bundle.arrays(cohort, frame)
         whole = np.flatnonzero(np.all([one["present"] for one in arrays.values()], axis=0))[:most]
-        self.samples = [renumber_samples(asked[int(row)]) for row in whole]
+        self.samples = [renumber_samples(frame[int(row)]) for row in whole]
         self.events = [cohort.subject(sample["subject_id"][0]) for sample in self.samples]
         self.pictures = [[name for name in arrays["image"]["blob"][row] if name] for row in whole]
         self.sentences = [self._sentences(bundle, place) for place in range(len(whole))]
@@ -47,7 +47,7 @@ class Patients:
         return sorted({sentence.text for sentence in layout.sentences})
 
     def answer(self, bundle: Bundle, place: int) -> None:
-        """Answer for one patient from its events in memory."""
+        """Predict for one patient from its events in memory."""
         bundle.answer(self.events[place], self.samples[place], self.cohort.blob)
 
 
@@ -76,7 +76,7 @@ class Encoders:
 
 
 def uncached(cohort: Cohort, folder: Path, patients: int) -> dict[str, Interval]:
-    """Give the ratios of one prediction to the encoders' passes, and its milliseconds, the cache being empty."""
+    """Return the ratios of one prediction to the encoders' passes, and its milliseconds, with an empty cache."""
     cache = EncoderCache(folder / "one prediction")
     bundle = Bundle.load(fit_study(THREE_INPUTS, cohort, cache=cache).bundle.save(folder / "three inputs"), cache)
     some = Patients(cohort, bundle, patients)
@@ -93,7 +93,7 @@ def uncached(cohort: Cohort, folder: Path, patients: int) -> dict[str, Interval]
 
 
 def cached(cohort: Cohort, folder: Path, patients: int) -> Interval:
-    """Give the milliseconds of one prediction by a bundle as a study makes it by default, with everything cached."""
+    """Return the milliseconds of one prediction by a default bundle, with everything cached."""
     cache = EncoderCache(folder / "cached")
     bundle = Bundle.load(fit_study(DEFAULT, cohort, cache=cache).bundle.save(folder / "default"), cache)
     some = Patients(cohort, bundle, patients)
