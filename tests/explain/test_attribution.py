@@ -48,7 +48,8 @@ def test_scores_sum_by_code_section_and_modality():
     assert SERIES.by_code == (("VITAL//y", -3.0), ("VITAL//x", 1.75))
     assert NOTE.by_section == (("findings", -0.25), ("indication", 0.125))
     assert [word.text for word in NOTE.negations] == ["No"]
-    whole = Attribution(1, datetime(2026, 1, 1), "died", "yes", "any", "zero", None, STRUCTURED, SERIES, NOTE)
+    parts = {"structured": STRUCTURED, "series": SERIES, "note": NOTE}
+    whole = Attribution(1, datetime(2026, 1, 1), "died", "yes", "any", "zero", None, parts)
     assert whole.by_modality == {"structured": -0.25, "series": -1.25, "note": -0.0625}
     assert whole.total == pytest.approx(-1.5625)
 

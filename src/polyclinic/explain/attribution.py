@@ -361,8 +361,8 @@ class Attribution(Frozen):
     task: str
     output: str
     method: str  # such as `integrated_gradients`
-    baseline: str | None  # where the path began: usual, zero, blurred or mean; None: the method has none
-    completeness: Completeness | None  # None: the method's scores do not add up to anything
+    baseline: str | None  # usual, zero, blurred or mean; None: the method has none
+    completeness: Completeness | None  # None: not defined for the method
     parts: Mapping[str, ModalityAttribution] = field(default_factory=dict)
 
     def __getitem__(self, modality: str) -> Any:
