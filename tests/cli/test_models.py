@@ -242,7 +242,7 @@ def test_a_damaged_image_is_named(trained, copy, polyclinic, tmp_path, monkeypat
     name = one.events().filter(pl.col("code").str.starts_with("IMAGE//")).collect()["blob"][0]
     Cohort.open(one.path).blob(name).write_bytes(b"not the picture")
     refused = polyclinic("predict", trained.folder, one.path, "--out", tmp_path / "p.parquet").refusal
-    assert refused.startswith(f"picture {name} is damaged")
+    assert refused.startswith(f"image {name} is damaged")
 
 
 def test_compare_classical_fits_four_methods_and_prints_the_tree(hospital, polyclinic, tmp_path):
