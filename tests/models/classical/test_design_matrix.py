@@ -184,3 +184,13 @@ def test_components_are_principal_components():
 def test_few_samples_have_few_components():
     assert Components.fit(np.ones((1, 5)), 4)(np.ones((3, 5))).shape == (3, 0)
     assert Components.fit(np.zeros((0, 5)), 4)(np.ones((3, 5))).shape == (3, 0)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 13, 72])
+def test_components_read_back_project_to_the_same_bits(rows):
+    random = np.random.default_rng(rows)
+    fitted = Components.fit(random.standard_normal((60, 224)).astype(np.float32), 46)
+    read = Components.from_state(json.loads(json.dumps(fitted.state())))
+    assert read.directions.flags.f_contiguous == fitted.directions.flags.f_contiguous
+    samples = random.standard_normal((rows, 224)).astype(np.float32)
+    assert read(samples).tobytes() == fitted(samples).tobytes()

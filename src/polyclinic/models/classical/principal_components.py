@@ -19,6 +19,10 @@ class Components:
     centre: Float[np.ndarray, " feature"]
     directions: Float[np.ndarray, "component feature"]
 
+    def __post_init__(self) -> None:
+        # One memory layout, fitted or read: BLAS rounds differently for another.
+        object.__setattr__(self, "directions", np.asfortranarray(self.directions))
+
     @classmethod
     def fit(cls, rows: Float[np.ndarray, "sample feature"], most: int) -> Components:
         """Fit at most `most` components; fewer with fewer samples or features, none without samples."""
