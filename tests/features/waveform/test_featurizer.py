@@ -13,7 +13,7 @@ from polyclinic.files import sha256
 from polyclinic.ingest.formats.waveform import Waveform
 from polyclinic.models.classical.columns.base import DesignOptions
 from polyclinic.models.classical.columns.waveform import WaveformColumns
-from tests.features.records import ASKED, samples_of
+from tests.features.records import PREDICTION_HOUR, samples_of
 
 CODE = "WAVEFORM//ECG//mV"
 HZ = 250.0
@@ -102,12 +102,12 @@ def test_a_recording_given_twice_counts_once(store):
     blob = store(1)
     _, arrays = arrays_of(store, [(1, 3, blob), (1, 30, blob), (1, None, blob)])
     assert arrays["blob"].tolist() == [[blob], [""], [""]]
-    assert arrays["age_hours"][0, 0] == ASKED - 30
+    assert arrays["age_hours"][0, 0] == PREDICTION_HOUR - 30
 
 
 def test_no_later_event_changes_a_bit(store):
     rows = [(1, 1, store(1)), (2, 5, store(2))]
-    later = [(1, ASKED + 0.01, store(3)), (3, ASKED + 5, store(4))]
+    later = [(1, PREDICTION_HOUR + 0.01, store(3)), (3, PREDICTION_HOUR + 5, store(4))]
     (plain, here), (again, there) = arrays_of(store, rows), arrays_of(store, [*later, *rows])
     assert plain.state() == again.state()
     assert_same_bits(here, there)
@@ -121,7 +121,7 @@ def test_the_rest_of_a_long_recording_is_not_read(store):
     changed, suffix = Waveform(signals, HZ, content.leads, content.units).to_blob()
     name = sha256(changed) + suffix
     store.blobs(name).write_bytes(changed)
-    began = ASKED - 60 / 3600
+    began = PREDICTION_HOUR - 60 / 3600
     (_, here), (_, there) = arrays_of(store, [(1, began, blob)]), arrays_of(store, [(1, began, name)])
     assert here["signal"].tobytes() == there["signal"].tobytes()
 
