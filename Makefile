@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # torch comes first, at the version of constraints.txt, so that its build is chosen here and not by what depends on it.
-# For Linux, PyPI's build brings CUDA, some gigabytes. A machine without an NVIDIA GPU does with the CPU build:
-#   make install PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+# On Linux the default build brings CUDA, some gigabytes; a machine without an NVIDIA GPU does with the CPU build of
+# PyTorch, from the index that its installation page names: make install PIP_EXTRA_INDEX_URL=...
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 # Tests on real data read this folder, and say that they skip where it does not exist.
 export POLYCLINIC_DATA ?= $(abspath ../shared/data)
