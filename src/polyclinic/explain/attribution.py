@@ -180,7 +180,7 @@ class NoteAttribution(Frozen):
         return tuple(word for word in self.words if word.negates)
 
 
-BLOCKS = 4
+BLOCKS = 7
 """Parts of a picture along each side, of which `blocks` adds the scores up."""
 
 

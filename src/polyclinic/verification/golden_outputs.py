@@ -39,8 +39,6 @@ KEPT = 12
 """Number of largest scores kept, of features, codes, words and blocks each."""
 COSTLY = ("note", "image")
 """Modalities with the most expensive gradients (those of notes pass through a frozen network)."""
-BLOCKS = 7
-"""Blocks per side of an image, over which its map is summed."""
 
 
 def golden_of(bundle: Bundle) -> Golden:
