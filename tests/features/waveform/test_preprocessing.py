@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from polyclinic.features.waveform.leads import LEADS
@@ -26,7 +26,9 @@ def lead(ecg, name):
 @settings(deadline=None, max_examples=25)
 @given(hz=st.sampled_from([40.0, 128.0, 200.0, 250.0, 257.0, 360.0, 500.0, 999.0, 1000.0]) | st.floats(50, 1200),
        frequency=st.floats(0.7, 15))  # fmt: skip
+@example(hz=1099.5, frequency=15.0)  # no ratio of small numbers
 def test_resampling_keeps_frequency_amplitude_and_phase(hz, frequency):
+    assume(frequency < hz / 4)  # the filter's slope begins above
     resampled, valid = resample(sine(frequency, hz), hz, HZ)
     assert valid[:990].all()
     inner = slice(100, 900)

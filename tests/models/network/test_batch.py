@@ -71,7 +71,7 @@ def test_restricted_to_masks_other_modalities():
 
 
 def test_presence_must_match_the_inputs():
-    with pytest.raises(ValueError, match="note_only column for each of structured"):
+    with pytest.raises(ValueError, match="one column for each of structured"):
         Batch({"structured": {}}, torch.ones(2, 3, dtype=torch.bool))
 
 

@@ -15,7 +15,7 @@ LEAST_SECONDS = 1.0
 """A lead with less recorded than this is absent."""
 RATES_HZ = (40.0, 100_000.0)
 """Leads sampled more slowly or faster than these are absent: they are no electrocardiogram."""
-_LARGEST_FACTOR = 1000  # of the resampling
+_LARGEST_FACTOR = 10_000  # of the resampling: a smaller one lets the trace drift by milliseconds
 
 
 class Ecg(NamedTuple):
