@@ -32,7 +32,8 @@ def test_resampling_keeps_frequency_amplitude_and_phase(hz, frequency):
     resampled, valid = resample(sine(frequency, hz), hz, HZ)
     assert valid[:990].all()
     inner = slice(100, 900)
-    np.testing.assert_allclose(resampled[inner], sine(frequency, HZ)[inner], atol=0.08)
+    difference = resampled[inner] - sine(frequency, HZ)[inner]
+    np.testing.assert_allclose(difference, difference.mean(), atol=0.08)  # the median of the recording is removed
 
 
 def test_frequencies_that_the_new_rate_cannot_hold_are_filtered_out():
