@@ -130,6 +130,19 @@ MODALITIES: Mapping[str, Modality] = {
             view="cli.explain.image:view",
             methods=("integrated_gradients", "map_gradients", "grad_cam", "attention_rollout"),
         ),
+        Modality(
+            name="waveform",
+            noun="electrocardiograms",
+            kinds=("WAVEFORM",),
+            featurizer="features.waveform.featurizer:WaveformFeaturizer",
+            sizes="models.network.config:WaveformSizes",
+            encoders={"xresnet1d": f"{_ENCODERS}xresnet1d:XResNet1d"},
+            columns="models.classical.columns.waveform:WaveformColumns",
+            explanation="explain.inputs.waveform:EXPLANATION",
+            kept="assess.kept_scores:WAVEFORM",
+            section="exchange.html.waveform_section:sections",
+            view="cli.explain.waveform:view",
+        ),
     )
 }
 """By name, in the order of modalities wherever one is needed."""

@@ -58,6 +58,25 @@ class WordScore(Part):
     denied: bool = False  # by its sentence, as in `no effusion`
 
 
+class SegmentScore(Part):
+    """A window of one lead of an electrocardiogram, in milliseconds from its start, and its score."""
+
+    lead: str
+    start_ms: float
+    end_ms: float
+    score: float
+
+
+class RecordingScores(Part):
+    """An electrocardiogram, the sum of its scores, and its segments with the largest."""
+
+    blob: str
+    hours: float | None  # before the prediction time; None: not known
+    leads: tuple[str, ...]  # recorded or derived
+    score: float
+    segments: tuple[SegmentScore, ...]
+
+
 class Trust(Part):
     """Whether the method of an explanation passed the audit's check of random weights."""
 
@@ -105,6 +124,7 @@ class Explanation(Part):
     measurements: tuple[MeasurementScore, ...] = ()  # largest scores first
     words: tuple[WordScore, ...] = ()  # all, in reading order
     pictures: tuple[PictureRegions, ...] = ()
+    recordings: tuple[RecordingScores, ...] = ()  # newest first
 
 
 class Outcome(Part):

@@ -13,23 +13,27 @@ from polyclinic.assess.explanation import (
     MapSetting,
     MeasurementScore,
     PictureRegions,
+    RecordingScores,
+    SegmentScore,
     WordScore,
 )
 from polyclinic.explain import attribution as full
 from polyclinic.explain.attribution import (
+    EcgAttribution,
     ImageAttribution,
     ModalityAttribution,
     NoteAttribution,
     PictureAttribution,
     SeriesAttribution,
     StructuredAttribution,
+    WaveformAttribution,
 )
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
 from polyclinic.explain.sample import Sample
 
-MOST_FEATURES, MOST_MEASUREMENTS = 12, 24
+MOST_FEATURES, MOST_MEASUREMENTS, MOST_SEGMENTS = 12, 24, 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +119,28 @@ class ImageScores(KeptScores):
         return
 
 
+class WaveformScores(KeptScores):
+    """Of electrocardiograms: the largest `MOST_SEGMENTS` segments of each."""
+
+    def keep(self, part: WaveformAttribution, displayed: Displayed) -> dict[str, Any]:  # noqa: ARG002
+        """Return `recordings`."""
+        return {"recordings": tuple(_recording(recording) for recording in part.recordings)}
+
+    def restore(self, explanation: Explanation) -> None:  # noqa: ARG002
+        """Return None: segments are no trace."""
+        return
+
+
+def _recording(recording: EcgAttribution) -> RecordingScores:
+    return RecordingScores(
+        blob=recording.blob,
+        hours=None if np.isnan(recording.hours) else recording.hours,
+        leads=recording.leads,
+        score=recording.total,
+        segments=tuple(SegmentScore(**segment._asdict()) for segment in recording.segments()[:MOST_SEGMENTS]),
+    )
+
+
 def _features(attribution: StructuredAttribution) -> tuple[FeatureScore, ...]:
     order = np.argsort(-np.abs(attribution.scores), kind="stable")[:MOST_FEATURES].tolist()
     return tuple(
@@ -157,3 +183,4 @@ def _picture(sample: Sample, attribution: PictureAttribution, score: float, sens
 
 
 STRUCTURED, SERIES, NOTE, IMAGE = StructuredScores(), SeriesScores(), NoteScores(), ImageScores()
+WAVEFORM = WaveformScores()

@@ -15,14 +15,12 @@ OUTCOME = "OUTCOME"
 BIRTH = "MEDS_BIRTH"
 
 #: Kinds with a modality of their own; every other kind but OUTCOME is structured.
-MODALITY_OF_KIND: Mapping[str, str] = {
-    kind: row.name for row in modalities.MODALITIES.values() for kind in row.kinds
-} | {"WAVEFORM": "waveform"}
+MODALITY_OF_KIND: Mapping[str, str] = {kind: row.name for row in modalities.MODALITIES.values() for kind in row.kinds}
 
 #: Kinds whose timed numbers are also part of the series modality.
 SERIES_KINDS = ("LAB", "VITAL")
 
-MODALITIES = (*modalities.MODALITIES, "waveform")
+MODALITIES = tuple(modalities.MODALITIES)
 
 
 def kind(code: str) -> str:

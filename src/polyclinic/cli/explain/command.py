@@ -156,7 +156,7 @@ def _headings(target: "ExplanationTarget", modality: str) -> list[Any]:
 def _contributions(modality: str) -> str:
     if modality == "all":
         return "contribution of each kind of input"
-    return f"contributions of {noun(modality)}"
+    return f"contributions of the {noun(modality)}"
 
 
 def _as_json(target: "ExplanationTarget") -> dict[str, Any]:
