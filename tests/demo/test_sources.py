@@ -142,3 +142,10 @@ def test_progress_reaches_its_totals(tmp_path):
     assert len(progress.done) == 2
     assert all(done == total for done, total in progress.done.values())
     assert progress.done["Drawing radiographs"][1] == written.radiographs
+
+
+def test_the_truth_holds_the_recorded_ecgs(demo):
+    ecgs = pl.read_parquet(demo.truth / "ecgs.parquet")
+    recorded = pl.read_csv(demo.sources / "ecg.csv")
+    assert ecgs["patient"].to_list() == recorded["patient_id"].to_list()
+    assert all((demo.sources / f"{record}.dat").is_file() for record in recorded["record"])

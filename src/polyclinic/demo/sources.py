@@ -6,6 +6,7 @@ The truth, which training never reads:
 - `causes.json`: the causes of deterioration, their log-odds, and the codes, words or boxes that show each.
 - `pictures.parquet`, `boxes.parquet`: all radiographs, and their lesions in pixels of the stored image.
 - `triggers.parquet`: the trigger words of the notes, with character offsets, and whether they are negated or hedged.
+- `ecgs.parquet`: rate, rhythm, ischaemia, heart size and times of the R peaks of each recorded ECG.
 """
 
 import os
@@ -20,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from polyclinic.demo.ecg import draw_ecgs, write_record
+from polyclinic.demo.ecg import Ecgs, draw_ecgs, write_record
+from polyclinic.demo.ecg import truth as ecg_truth
 from polyclinic.demo.labs_and_vitals import draw_labs, draw_vitals
 from polyclinic.demo.names import opaque_name
 from polyclinic.demo.notes import write_notes
@@ -136,35 +138,36 @@ def _write_tables(
         whole = {name: pl.concat(parts) for name, parts in collected.items()}
         for name in TABLES:
             whole[name].write_csv(sources / f"{name}.csv", datetime_format="%Y-%m-%d %H:%M")
-        for name in ("patients", "triggers"):
+        for name in ("patients", "triggers", "ecgs"):
             whole[name].write_parquet(truth / f"{name}.parquet")
     return whole["patients"]
 
 
-def _observe(seed: int, block: int, patients: Patients, ecgs: Path, count: int) -> dict[str, pl.DataFrame]:
-    """Return all tables of a block, and write the ECGs of its first `count` patients."""
+def _observe(seed: int, block: int, patients: Patients, folder: Path, count: int) -> dict[str, pl.DataFrame]:
+    """Return all tables of a block, and write the ECGs of its first `count` patients into `folder`."""
     rngs = {name: np.random.default_rng([seed, block, stream]) for name, stream in _STREAMS.items()}
     notes = write_notes(seed, patients)
+    ecgs = draw_ecgs(rngs["ecg"], patients)
     return {
         "demographics": demographics(rngs["demographics"], patients),
         "labs": draw_labs(rngs["labs"], patients),
         "vitals": draw_vitals(rngs["vitals"], patients),
         "treatments": treatments(patients),
         "notes": notes.table,
-        "ecg": _write_ecgs(rngs["ecg"], seed, patients, ecgs, count),
+        "ecg": _write_ecgs(ecgs, seed, patients, folder, count),
         "outcomes": outcomes(patients),
         "patients": patients.frame(),
         "triggers": notes.triggers,
+        "ecgs": ecg_truth(patients, ecgs)[np.flatnonzero(patients.care.has_ecg)],
     }
 
 
-def _write_ecgs(rng: np.random.Generator, seed: int, patients: Patients, folder: Path, count: int) -> pl.DataFrame:
-    signals = draw_ecgs(rng, patients)
+def _write_ecgs(ecgs: Ecgs, seed: int, patients: Patients, folder: Path, count: int) -> pl.DataFrame:
     recorded = np.flatnonzero(patients.care.has_ecg)
     names = [opaque_name(seed, patient, "ecg") for patient in patients.people.patient[recorded].tolist()]
     for index, name in zip(recorded, names, strict=True):
         if index < count:
-            write_record(folder, name, signals[index])
+            write_record(folder, name, ecgs.signals[index])
     table = pl.DataFrame({"patient_id": patients.people.patient, "recorded_at": at(patients, ECG_HOUR)})
     return table[recorded].with_columns(record=pl.Series([f"ecg/{name}" for name in names], dtype=pl.String))
 
