@@ -34,6 +34,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "cohort_scale": Benchmark("cost of writing and summarising a cohort of up to 20 million events", 8),
     "missing_modalities": Benchmark("one model given some inputs, against models trained on these alone", 40),
     "covid_cxr": Benchmark("COVID-19 from pictures, notes and facts: 5 times 5-fold cross-validation", 40),
+    "ptbxl": Benchmark("diagnostic superclasses of 500 ECGs of PTB-XL: 5-fold cross-validation", 20),
     "physionet2012": Benchmark("death in hospital from 48 hours of intensive care: 5-fold cross-validation", 75),
 }
 LONG = 15

@@ -31,18 +31,22 @@ from polyclinic.assess import (
     Similar,
     Typicality,
 )
+from polyclinic.demo.ecg import LEADS, SAMPLING_HZ, UNITS_PER_MV, draw_ecgs
+from polyclinic.demo.patients import draw_patients
 from polyclinic.demo.phantom import Build, Lesion, Radiograph, render
 from polyclinic.evaluation import Difference, Estimate
 from polyclinic.exchange.html import Evidence
 from polyclinic.explain.attribution import (
     Attribution,
     Completeness,
+    EcgAttribution,
     ImageAttribution,
     Measurement,
     NoteAttribution,
     PictureAttribution,
     SeriesAttribution,
     StructuredAttribution,
+    WaveformAttribution,
     WordScore,
 )
 from polyclinic.explain.localisation.coordinates import canvas_of
@@ -142,6 +146,21 @@ def series() -> SeriesAttribution:
 
 
 @cache
+def recording() -> EcgAttribution:
+    """A drawn ECG without lead V6 and with a gap in V1; positive scores on ST segments, negative ones on P waves."""
+    drawn = draw_ecgs(np.random.default_rng(4), draw_patients(1, 0))
+    hz, patient = float(SAMPLING_HZ), 1
+    trace = drawn.signals[patient].T[: len(LEADS) - 1] / UNITS_PER_MV
+    times = np.arange(trace.shape[1]) / hz
+    scores = np.zeros_like(trace)
+    for peak in drawn.peaks_s[patient]:
+        for leads, centre, height in (((1, 9, 10), 0.145, 0.004), ((0, 6), -0.165, -0.002)):
+            scores[list(leads)] += height * np.exp(-0.5 * ((times - peak - centre) / 0.05) ** 2)
+    trace[6, 300:420], scores[6, 300:420] = np.nan, 0
+    return EcgAttribution(f"{'e6' * 32}.arrow", 5.5, hz, LEADS[: len(LEADS) - 1], trace, scores)
+
+
+@cache
 def structured() -> StructuredAttribution:
     return StructuredAttribution(
         tuple(f"{code} {of}" for code, of in FEATURES),
@@ -187,6 +206,14 @@ def similar() -> tuple[Similar, ...]:
 
 def evidence() -> Evidence:
     return Evidence(attribution(), {BLOB: image_file()}, NOTES)
+
+
+def evidence_with_ecg() -> Evidence:
+    """The evidence, with an ECG as well."""
+    whole = attribution()
+    return replace(
+        evidence(), attribution=replace(whole, parts={**whole.parts, "waveform": WaveformAttribution((recording(),))})
+    )
 
 
 def explanation() -> Explanation:

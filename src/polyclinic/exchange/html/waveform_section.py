@@ -70,7 +70,7 @@ def waveform_section(recording: EcgAttribution, scale: str) -> Markup:
         "exchange/html/waveform_section.html",
         recorded="" if isnan(recording.hours) else f", recorded {number(recording.hours)} h before",
         rows=rows,
-        ticks=[(position(tick / duration_ms), f"{tick:g}") for tick in ticks(0, duration_ms)],
+        ticks=[(position(tick / duration_ms), f"{tick:g} ms") for tick in ticks(0, duration_ms)],
         scale=scale,
         total=write(recording.total),
         segments=[
@@ -79,7 +79,7 @@ def waveform_section(recording: EcgAttribution, scale: str) -> Markup:
         ],
         height=HEIGHT,
         width=WIDTH,
-        half_height_mv=HALF_HEIGHT_MV,
+        height_mv=f"{2 * HALF_HEIGHT_MV:g}",
     )
 
 
