@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from polyclinic import modalities
+from polyclinic.assess.kept_scores import KeptScores
 from polyclinic.cohort import MODALITY_OF_KIND
 from polyclinic.explain.inputs.base import ModalityExplanation
 from polyclinic.features.cache.encoder_cache import EncoderCache
@@ -31,6 +32,8 @@ def test_every_reference_names_what_the_row_says(row, tmp_path):
     assert not keeps(featurizer, Featurizer)
     assert not keeps(columns, ModalityColumns)
     assert not keeps(load(row.explanation), ModalityExplanation)
+    assert not keeps(load(row.kept), KeptScores)
+    assert all(callable(load(each)) for each in (row.synthetic, row.section, row.view))
     assert issubclass(sizes, Sizes)
     assert isinstance(sizes.smallest(), sizes)
     made = featurizer.of(featurizer.options_for(Request()), EncoderCache(tmp_path))

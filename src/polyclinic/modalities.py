@@ -3,7 +3,7 @@
 What belongs to higher layers is named by reference (`module:attribute`, within `polyclinic`) and imported when it is
 first used, so that this table stands below them all and costs nothing to import. `tests/test_modalities.py` resolves
 every reference and checks it against its protocol. To add a modality: a featurizer, an encoder, its columns for
-classical models, its explanation, a section of the page, tests, and a row here.
+classical models, its explanation, its part of the synthetic patient, a section of the page, tests, and a row here.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Modality:
     columns: str  # what classical models read: a `models.classical.columns.base.ModalityColumns`
     explanation: str  # an `explain.inputs.base.ModalityExplanation`
     kept: str  # which scores an assessment keeps: an `assess.kept_scores.KeptScores`
+    synthetic: str  # its part of a bundle's synthetic patient: a `verification.synthetic_patient.Synthesis`
     section: str  # of the assessment's page: an `exchange.html.sections.Section`
     view: str  # how `polyclinic explain` prints and draws it: a `cli.explain.formatting.View`
     methods: tuple[str, ...] = ("integrated_gradients",)  # of `polyclinic explain`, the default first
@@ -72,6 +73,7 @@ MODALITIES: Mapping[str, Modality] = {
             columns="models.classical.columns.structured:StructuredColumns",
             explanation="explain.inputs.structured:EXPLANATION",
             kept="assess.kept_scores:STRUCTURED",
+            synthetic="verification.synthetic_patient:structured",
             section="exchange.html.structured_section:sections",
             view="cli.explain.structured:view",
             methods=("integrated_gradients", "shapley", "counterfactual"),
@@ -90,6 +92,7 @@ MODALITIES: Mapping[str, Modality] = {
             columns="models.classical.columns.series:SeriesColumns",
             explanation="explain.inputs.series:EXPLANATION",
             kept="assess.kept_scores:SERIES",
+            synthetic="verification.synthetic_patient:series",
             section="exchange.html.series_section:sections",
             view="cli.explain.series:view",
         ),
@@ -108,6 +111,7 @@ MODALITIES: Mapping[str, Modality] = {
             columns="models.classical.columns.note:NoteColumns",
             explanation="explain.inputs.note:EXPLANATION",
             kept="assess.kept_scores:NOTE",
+            synthetic="verification.synthetic_patient:note",
             section="exchange.html.note_section:sections",
             view="cli.explain.note:view",
             methods=("integrated_gradients", "attention_rollout"),
@@ -126,6 +130,7 @@ MODALITIES: Mapping[str, Modality] = {
             columns="models.classical.columns.image:ImageColumns",
             explanation="explain.inputs.image:EXPLANATION",
             kept="assess.kept_scores:IMAGE",
+            synthetic="verification.synthetic_patient:image",
             section="exchange.html.image_section:sections",
             view="cli.explain.image:view",
             methods=("integrated_gradients", "map_gradients", "grad_cam", "attention_rollout"),
@@ -140,6 +145,7 @@ MODALITIES: Mapping[str, Modality] = {
             columns="models.classical.columns.waveform:WaveformColumns",
             explanation="explain.inputs.waveform:EXPLANATION",
             kept="assess.kept_scores:WAVEFORM",
+            synthetic="verification.synthetic_patient:waveform",
             section="exchange.html.waveform_section:sections",
             view="cli.explain.waveform:view",
         ),

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from polyclinic.modalities import MODALITIES
 from polyclinic.tasks import number_samples
 from polyclinic.training.fit import fit_study
 from tests.hospital import STUDY, times_of
 
-MODALITIES = ("structured", "series", "note", "image")
+INPUTS = [("trained", name) for name in STUDY.inputs] + [("every_kind", name) for name in MODALITIES]
 
 
 def with_invalid_rows(array, rows):
@@ -57,22 +58,26 @@ def arrays(every_kind, hospital):
     return every_kind.bundle().arrays(hospital, number_samples(times_of(hospital)))
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
-@pytest.mark.parametrize("which", ["trained", "every_kind"])
+def read_by(bundle, arrays):
+    """Return the arrays of the bundle's inputs."""
+    return {name: arrays[name] for name in bundle.inputs}
+
+
+@pytest.mark.parametrize(("which", "modality"), INPUTS)
 def test_values_in_absent_slots_have_no_influence(which, modality, arrays, request):
-    ensemble = request.getfixturevalue(which).bundle().ensemble
-    first = without(arrays, modality)
+    bundle = request.getfixturevalue(which).bundle()
+    first = without(read_by(bundle, arrays), modality)
     absent = ~first[modality]["present"]
     second = first | {modality: invalid(first[modality], absent)}
     assert 36 <= absent.sum() < 72
-    assert_same_answers(ensemble, first, second)
+    assert_same_answers(bundle.ensemble, first, second)
 
 
 @pytest.mark.parametrize("which", ["trained", "every_kind"])
 def test_samples_without_inputs_have_one_prediction(which, arrays, request):
-    ensemble = request.getfixturevalue(which).bundle().ensemble
-    none_present = np.zeros(72, dtype=bool)
-    first = {modality: own | {"present": none_present} for modality, own in arrays.items()}
+    bundle = request.getfixturevalue(which).bundle()
+    ensemble, none_present = bundle.ensemble, np.zeros(72, dtype=bool)
+    first = {name: own | {"present": none_present} for name, own in read_by(bundle, arrays).items()}
     assert_same_answers(ensemble, first, {modality: invalid(own, ~none_present) for modality, own in first.items()})
     for prediction in ensemble.answer(first).values():
         assert np.ptp(prediction.answers, axis=0) == pytest.approx(0)

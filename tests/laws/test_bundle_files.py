@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from polyclinic.modalities import MODALITIES
 from polyclinic.models.bundle.bundle import FORMAT, Bundle, BundleError
 
 PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npz")
@@ -93,7 +94,7 @@ def test_missing_or_modified_file_raises(copy, name):
         with pytest.raises(BundleError, match="was modified after it was saved"):
             Bundle.load(copy)
         (copy / file).write_bytes(content)
-    assert Bundle.load(copy).inputs == ("structured", "series", "note", "image")
+    assert Bundle.load(copy).inputs == tuple(MODALITIES)
 
 
 def test_exchanged_models_raise(copy):

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
+from polyclinic.modalities import MODALITIES
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.tasks import number_samples
 from polyclinic.training.fit import fit_study
@@ -37,7 +38,7 @@ def past(hospital, times, tmp_path_factory):
     return rewritten(
         hospital,
         tmp_path_factory.mktemp("past"),
-        lambda events: added(events, times, timedelta(0), list(ONE_OF_EACH)[:4]),
+        lambda events: added(events, times, timedelta(0), MODALITIES),
         NOISE,
     )
 
@@ -77,9 +78,9 @@ def test_later_events_do_not_change_predictions(which, past, other_future, reque
     assert before.ignored == after.ignored
 
 
-@pytest.mark.parametrize("modality", ["structured", "series", "note", "image"])
-def test_events_just_before_the_prediction_time_change_predictions(modality, trained, hospital, times, tmp_path):
-    bundle, samples = trained.bundle(), number_samples(times)
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_events_just_before_the_prediction_time_change_predictions(modality, every_kind, hospital, times, tmp_path):
+    bundle, samples = every_kind.bundle(), number_samples(times)
     earlier = rewritten(
         hospital, tmp_path / "earlier", lambda events: added(events, times, JUST_BEFORE, [modality]), NOISE
     )
@@ -94,8 +95,7 @@ def test_events_just_before_the_prediction_time_change_predictions(modality, tra
 
 
 def test_fitting_does_not_depend_on_later_inputs(trained, hospital, times, cache, tmp_path):
-    inputs = list(ONE_OF_EACH)[:4]
-    later = rewritten(hospital, tmp_path / "later", lambda events: added(events, times, JUST_AFTER, inputs), NOISE)
+    later = rewritten(hospital, tmp_path / "later", lambda events: added(events, times, JUST_AFTER, MODALITIES), NOISE)
     fit_study(STUDY, later, cache=cache).bundle.save(tmp_path / "bundle")
     fitted = files_of(tmp_path / "bundle")
     fitted.pop("bundle.json")  # names the cohort

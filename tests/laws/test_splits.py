@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from polyclinic.training.data.folds import folds, groups_of
-from tests.hospital import NOISE, NOISE_NAMES, rewritten, times_of
+from tests.hospital import NOISE_IMAGES, rewritten, times_of
 
 SHARED = 24
 """Subjects in pairs who share an image."""
@@ -16,9 +16,9 @@ def pairs(hospital, tmp_path_factory):
     """The hospital with an image shared by each pair of subjects, and a chain through the first three pairs."""
 
     def change(events):
-        subjects = times_of(hospital)["subject_id"].to_list()
-        shared = [(subject, NOISE_NAMES[position // 2]) for position, subject in enumerate(subjects[:SHARED])]
-        shared += [(subjects[0], NOISE_NAMES[1]), (subjects[0], NOISE_NAMES[2])]
+        names, subjects = list(NOISE_IMAGES), times_of(hospital)["subject_id"].to_list()
+        shared = [(subject, names[position // 2]) for position, subject in enumerate(subjects[:SHARED])]
+        shared += [(subjects[0], names[1]), (subjects[0], names[2])]
         new = pl.DataFrame(shared, schema=["subject_id", "blob"], orient="row").with_columns(
             code=pl.lit("IMAGE//CR//PA"),
             time=pl.lit(None, dtype=pl.Datetime("us")),
@@ -27,7 +27,9 @@ def pairs(hospital, tmp_path_factory):
         )
         return pl.concat([events, new.select(events.columns).cast(dict(events.schema))])
 
-    return rewritten(hospital, tmp_path_factory.mktemp("pairs"), change, NOISE[: SHARED // 2])
+    return rewritten(
+        hospital, tmp_path_factory.mktemp("pairs"), change, dict(list(NOISE_IMAGES.items())[: SHARED // 2])
+    )
 
 
 def images(cohort):

@@ -36,14 +36,14 @@ def without(cohort, rows, into):
 
 
 def test_all_modalities_where_the_cohort_has_them(hospital):
-    assert resolved(BY_DEFAULT, hospital) == (tuple(MODALITIES), ["inputs: structured, series, note, image"])
+    assert resolved(BY_DEFAULT, hospital) == (tuple(MODALITIES), [f"inputs: {', '.join(MODALITIES)}"])
 
 
 def test_absent_modalities_are_left_out_and_printed(hospital, tmp_path):
     fewer = without(hospital, NOTE | SERIES, tmp_path)
     assert resolved(BY_DEFAULT, fewer) == (
-        ("structured", "image"),
-        ["inputs: structured, image (not in the cohort: series, note)"],
+        ("structured", "image", "waveform"),
+        ["inputs: structured, image, waveform (not in the cohort: series, note)"],
     )
 
 
@@ -67,5 +67,5 @@ def test_a_cohort_without_any_input_is_refused(hospital, tmp_path):
 
 def test_a_fit_saves_the_inputs_that_it_took(hospital, cache, tmp_path):
     bundle = fit_study(BY_DEFAULT, without(hospital, IMAGE, tmp_path), cache=cache).bundle
-    assert bundle.inputs == ("structured", "series", "note")
-    assert bundle.study.inputs == ("structured", "series", "note")
+    assert bundle.inputs == ("structured", "series", "note", "waveform")
+    assert bundle.study.inputs == ("structured", "series", "note", "waveform")

@@ -7,6 +7,8 @@ import torch
 from polyclinic import Bundle
 from polyclinic.explain.sample import samples_of
 from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.files import sha256
+from polyclinic.modalities import MODALITIES
 from polyclinic.verification.golden_outputs import KEPT, SYNTHETIC_ID, events_of, golden_of, recomputed, versions
 from polyclinic.verification.verify import compared
 from tests.hospital import files_of
@@ -27,8 +29,9 @@ def test_golden_outputs_hold_every_answer_and_one_explanation_per_task(bundle):
         assert {name.split()[0] for name in parts[f"{task.name}: members"].values} >= {"network"}
         assert parts[f"{task.name}: attribution of {output}"].kind == "attribution"
     first = parts[f"{bundle.tasks[0].name}: attribution of yes"].values
-    assert {"structured", "series", "note", "image"} <= first.keys()
+    assert set(MODALITIES) <= first.keys()
     assert sum(name.startswith("picture row") for name in first) == KEPT
+    assert sum(name.endswith(" ms") for name in first) == KEPT
     assert len(parts["latent, mean of the networks"].values) == 16
     assert bundle.golden.versions == versions()
 
@@ -37,8 +40,9 @@ def test_answers_equal_those_of_the_bundle(bundle, tmp_path):
     """Compared with `Bundle.answer`."""
     patient = bundle.golden.patient
     events = events_of(patient)
-    (name,) = events["blob"].drop_nulls()
-    (tmp_path / name).write_bytes(patient.picture)
+    contents = {sha256(content): content for content in patient.blobs.values()}
+    for name in events["blob"].drop_nulls():
+        (tmp_path / name).write_bytes(contents[name[:64]])
     given = bundle.answer(events, samples_of(SYNTHETIC_ID, patient.prediction_time), lambda blob: tmp_path / blob)
     parts = {part.what: part for part in bundle.golden.parts}
     for task in bundle.tasks:
@@ -81,6 +85,6 @@ def test_the_cache_is_not_used(every_kind, tmp_path):
 
 def test_without_a_network_modalities_are_attributed(simple):
     parts = {part.what: part for part in simple.golden.parts}
-    assert simple.golden.patient.picture is None
+    assert simple.golden.patient.blobs == {}
     assert "latent, mean of the networks" not in parts
     assert parts["demo_deterioration: attribution of yes"].values.keys() == {"structured", "note"}

@@ -78,6 +78,7 @@ def computed_for(bundle: Bundle, patient: SyntheticPatient) -> Iterator[BundleOu
 def events_of(patient: SyntheticPatient) -> pl.DataFrame:
     """Return the patient's events as a table of a cohort."""
     hours = [event.hours for event in patient.events]
+    names: dict[str | None, str] = {file: _name(file, content) for file, content in patient.blobs.items()}
     ago = pl.duration(microseconds=(3_600_000_000 * pl.col("hours")).round().cast(pl.Int64))
     table = pl.DataFrame(
         {
@@ -86,7 +87,7 @@ def events_of(patient: SyntheticPatient) -> pl.DataFrame:
             "code": [event.code for event in patient.events],
             "numeric_value": pl.Series([event.number for event in patient.events], dtype=pl.Float64()),
             "text_value": pl.Series([event.text for event in patient.events], dtype=pl.String()),
-            "blob": pl.Series([_name(patient) if event.picture else None for event in patient.events], dtype=pl.String),
+            "blob": pl.Series([names.get(event.blob) for event in patient.events], dtype=pl.String),
         }
     ).with_columns(time=pl.lit(patient.prediction_time).cast(pl.Datetime("us")) - ago)
     return table.select(pl.col(name).cast(dtype) for name, dtype in POLARS_EVENTS.items()).sort(
@@ -94,13 +95,13 @@ def events_of(patient: SyntheticPatient) -> pl.DataFrame:
     )
 
 
-def _name(patient: SyntheticPatient) -> str:
-    return f"{sha256(patient.picture or b'')}.png"
+def _name(file: str, content: bytes) -> str:
+    return f"{sha256(content)}{Path(file).suffix}"
 
 
 def _blobs(patient: SyntheticPatient, folder: Path) -> Blobs:
-    if patient.picture is not None:
-        (folder / _name(patient)).write_bytes(patient.picture)
+    for file, content in patient.blobs.items():
+        (folder / _name(file, content)).write_bytes(content)
     return lambda name: folder / name
 
 

@@ -1,25 +1,29 @@
 """Build a bundle's synthetic reference patient from its fitted features and constants, without any patient's record.
 
 Numbers lie near the training medians, some a few robust standard deviations away; some codes are left out, so that
-absence is covered too. The note is constant, and the image is drawn.
+absence is covered too. The note is constant; radiograph and ECG are drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from itertools import islice
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from polyclinic.cohort import NOMINAL_ORIGIN, kind
+from polyclinic.demo.ecg import MEASURED, SAMPLES, SAMPLING_HZ, P, Q, R, S, T
 from polyclinic.demo.phantom import Build, Lesion, render
 from polyclinic.features import ImageFeaturizer, NoteFeaturizer, SeriesFeaturizer, StructuredFeaturizer
 from polyclinic.features.scaling import QuantileScale, RobustScale
 from polyclinic.features.series.featurizer import SeriesState
 from polyclinic.features.structured.columns import Layout
+from polyclinic.features.waveform.featurizer import ECG, WaveformFeaturizer
+from polyclinic.ingest.formats.waveform import Waveform
+from polyclinic.modalities import MODALITIES, load
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.golden import SyntheticEvent, SyntheticPatient
 from polyclinic.tasks import Task
@@ -40,27 +44,59 @@ NOTE = ("Short of breath for three days, no fever.", "Small left pleural effusio
 SEED = (1902, 8888)
 CHEST = Build(female=True, age=63, bmi=26, hyperinflated=False, cardiothoracic_ratio=0.46, portable=False)
 EFFUSION = Lesion("effusion", side=1, extent=0.3)
+BEAT_S = 0.8
+"""Between two R peaks."""
+
+
+class Part(NamedTuple):
+    """The events of one modality, and the content of their blob."""
+
+    events: tuple[SyntheticEvent, ...]
+    blob: bytes | None = None
+
+
+Synthesis = Callable[[Any, Sequence[Task]], Part]
+"""From a fitted featurizer and the tasks; see `Modality.synthetic`."""
 
 
 def synthetic_patient(bundle: Bundle) -> SyntheticPatient:
     """Build a patient with every modality that the bundle reads; equal features give an equal patient."""
-    facts: dict[str, SyntheticEvent] = {}  # by code: those that are not series
     events: list[SyntheticEvent] = []
-    picture = None
-    for featurizer in bundle.features.featurizers.values():
-        match featurizer:
-            case StructuredFeaturizer():
-                facts = {event.code: event for event in _structured(featurizer.layout)}
-            case SeriesFeaturizer():
-                facts = {code: event for code, event in facts.items() if code not in featurizer.codes}
-                events += _series(featurizer.fitted)
-            case NoteFeaturizer():
-                events += _notes(featurizer.sections[2:], bundle.tasks)
-            case ImageFeaturizer():
-                views = _visible([f"IMAGE//{view}" for view in featurizer.views[2:]], bundle.tasks)
-                events += [SyntheticEvent(code, USUAL_HOURS, picture=True) for code in views[:1]]
-                picture = _radiograph() if views else None
-    return SyntheticPatient(NOMINAL_ORIGIN, (*facts.values(), *events), picture)
+    blobs: dict[str, bytes] = {}
+    for name, featurizer in bundle.features.featurizers.items():
+        synthesis: Synthesis = load(MODALITIES[name].synthetic)
+        part = synthesis(featurizer, bundle.tasks)
+        events = [event for event in events if event.code not in featurizer.codes_read]  # series replace facts
+        events += part.events
+        blobs |= {event.blob: part.blob for event in part.events if event.blob and part.blob}
+    return SyntheticPatient(NOMINAL_ORIGIN, tuple(events), blobs)
+
+
+def structured(featurizer: StructuredFeaturizer, tasks: Sequence[Task]) -> Part:  # noqa: ARG001
+    """Return one event of each selected code."""
+    return Part(tuple({event.code: event for event in _structured(featurizer.layout)}.values()))
+
+
+def series(featurizer: SeriesFeaturizer, tasks: Sequence[Task]) -> Part:  # noqa: ARG001
+    """Return a short series of each selected code."""
+    return Part(tuple(_series(featurizer.fitted)))
+
+
+def note(featurizer: NoteFeaturizer, tasks: Sequence[Task]) -> Part:
+    """Return the note."""
+    return Part(tuple(_notes(featurizer.sections[2:], tasks)))
+
+
+def image(featurizer: ImageFeaturizer, tasks: Sequence[Task]) -> Part:
+    """Return a radiograph of the first view that every task reads."""
+    views = _visible([f"IMAGE//{view}" for view in featurizer.views[2:]], tasks)
+    return Part(tuple(SyntheticEvent(code, USUAL_HOURS, picture=True) for code in views[:1]), _radiograph())
+
+
+def waveform(featurizer: WaveformFeaturizer, tasks: Sequence[Task]) -> Part:  # noqa: ARG001
+    """Return an ECG."""
+    codes = _visible([f"{ECG}//mV"], tasks)
+    return Part(tuple(SyntheticEvent(code, USUAL_HOURS, waveform=True) for code in codes), _ecg())
 
 
 def _structured(layout: Layout) -> Iterator[SyntheticEvent]:
@@ -140,3 +176,12 @@ def _radiograph() -> bytes:
     written = BytesIO()
     Image.fromarray((255 * pixels).round().astype(np.uint8)).save(written, "PNG")
     return written.getvalue()
+
+
+def _ecg() -> bytes:
+    """Draw a regular ECG of ten seconds, as the content of a blob."""
+    from_peak = (np.arange(SAMPLES) / SAMPLING_HZ) % BEAT_S - BEAT_S / 2
+    waves = ((np.exp(-0.5 * ((from_peak - wave.centre_s) / wave.width_s) ** 2), wave) for wave in (P, Q, R, S, T))
+    signals = sum((np.outer(shape, wave.height_mv) for shape, wave in waves), np.zeros((SAMPLES, len(MEASURED))))
+    rounded = signals.round(3).astype(np.float32)
+    return Waveform(rounded, SAMPLING_HZ, MEASURED, ("mV",) * len(MEASURED)).to_blob()[0]

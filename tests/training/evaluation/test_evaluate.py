@@ -8,13 +8,12 @@ import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
 
+from polyclinic.modalities import MODALITIES
 from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import samples
 from polyclinic.training.evaluation.evaluate import UNIFIED, evaluate
 from tests.hospital import STUDY, TASKS, rewritten
-
-MODALITIES = ("structured", "series", "note", "image")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def test_the_complete_subset_equals_the_bundle(trained):
     measured = trained.report["demo_deterioration"]
     assert measured.subsets is not None
     given_all = next(
-        contender for contender in measured.subsets.contenders if all(name in contender.name for name in MODALITIES)
+        contender for contender in measured.subsets.contenders if all(name in contender.name for name in STUDY.inputs)
     )
     assert given_all.figures["auroc"].value == measured.evaluation["auroc"].value
 

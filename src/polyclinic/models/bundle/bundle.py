@@ -8,7 +8,7 @@
     designs.json         the design matrices of the classical models
     calibration.json     members, combination, calibration and thresholds of each task
     reference.json, reference.safetensors    summary of the development samples, to put a prediction in context
-    golden.json, golden.png    a synthetic patient, and the outputs computed for it
+    golden.*                   a synthetic patient, and the outputs computed for it
     metrics.json, predictions.parquet, card.md    evaluation
 
 Nothing is ever unpickled.
@@ -243,7 +243,7 @@ class Bundle:
             ),
             origin=index["origin"],
             reference=Reference.load(folder) if REFERENCE[0] in index["files"] else None,
-            golden=Golden.load(folder, GOLDEN[1] in index["files"]) if GOLDEN[0] in index["files"] else None,
+            golden=Golden.load(folder, index["files"]) if GOLDEN[0] in index["files"] else None,
             folder=folder,
             _digest=sha256((folder / INDEX).read_bytes()),
         )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple, Self
 
 from polyclinic.files import replacing, write_text
 
-FILES = ("golden.json", "golden.png")
+FILES = ("golden.json", "golden.png", "golden.arrow")
+JSON, IMAGE, WAVEFORM = FILES
 
 Kind = Literal["encoder", "answer", "member", "latent", "attribution"]
 
@@ -28,13 +29,19 @@ class Part(NamedTuple):
 
 
 class SyntheticEvent(NamedTuple):
-    """One event of the patient; the content of the image is stored separately."""
+    """One event of the patient; contents of blobs are stored separately."""
 
     code: str
     hours: float | None  # before the prediction time; None: a static fact
     number: float | None = None
     text: str | None = None
     picture: bool = False
+    waveform: bool = False
+
+    @property
+    def blob(self) -> str | None:
+        """File of its blob, if it has one."""
+        return IMAGE if self.picture else WAVEFORM if self.waveform else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +50,7 @@ class SyntheticPatient:
 
     prediction_time: datetime
     events: tuple[SyntheticEvent, ...]
-    picture: bytes | None = field(default=None, repr=False)  # PNG
+    blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # by file: `IMAGE`, `WAVEFORM`
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +64,6 @@ class Golden:
 
     def save(self, folder: Path) -> tuple[str, ...]:
         """Write to a bundle's folder, and return the file names."""
-        picture = self.patient.picture
         plain: dict[str, Any] = {
             "prediction_time": self.patient.prediction_time.isoformat(),
             "events": [event._asdict() for event in self.patient.events],
@@ -66,20 +72,19 @@ class Golden:
             "versions": dict(self.versions),
         }
         # Not sorted by key, to keep the order of outputs.
-        write_text(folder / FILES[0], json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        if picture is None:
-            return FILES[:1]
-        with replacing(folder / FILES[1]) as temporary:
-            temporary.write_bytes(picture)
-        return FILES
+        write_text(folder / JSON, json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        for name, content in self.patient.blobs.items():
+            with replacing(folder / name) as temporary:
+                temporary.write_bytes(content)
+        return (JSON, *self.patient.blobs)
 
     @classmethod
-    def load(cls, folder: Path, picture: bool) -> Self:
-        """Read the files written by `save`; `picture`: whether there is an image."""
-        plain = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
+    def load(cls, folder: Path, files: Collection[str]) -> Self:
+        """Read what `save` wrote; `files` are those of the bundle."""
+        plain = json.loads((folder / JSON).read_text(encoding="utf-8"))
         patient = SyntheticPatient(
             datetime.fromisoformat(plain["prediction_time"]),
             tuple(SyntheticEvent(**event) for event in plain["events"]),
-            (folder / FILES[1]).read_bytes() if picture else None,
+            {name: (folder / name).read_bytes() for name in (IMAGE, WAVEFORM) if name in files},
         )
         return cls(patient, plain["explained"], tuple(Part(**part) for part in plain["parts"]), plain["versions"])
