@@ -10,6 +10,9 @@ from polyclinic.assess import Assessment, AssessmentError, assess
 from polyclinic.cohort.storage.digest import digest
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.image.preprocessing import ImageError
+from polyclinic.features.waveform.featurizer import WaveformError
+from polyclinic.files import sha256
+from polyclinic.ingest.formats.waveform import Waveform
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.ensemble import Ensemble
 from polyclinic.tasks import Exclusion
@@ -137,6 +140,38 @@ def test_a_damaged_image_is_rejected_and_named(trained, hospital, held_out, tmp_
         copy.blob(name).write_bytes(b"no picture")
     with pytest.raises(ImageError, match="damaged: its content does not match its name; ingest it again"):
         assess(bundle, copy, subject, explain=False)
+
+
+def test_a_damaged_waveform_is_rejected_and_named(every_kind, hospital, held_out, tmp_path):
+    copy, bundle = rewritten(hospital, tmp_path / "copy", lambda events: events), every_kind.bundle()
+    blobs = copy.events().filter(pl.col("blob").str.ends_with("arrow")).collect()
+    subject, name = blobs.filter(pl.col("subject_id").is_in(held_out))["subject_id", "blob"].row(0)
+    copy.blob(name).write_bytes(b"no waveform")
+    with pytest.raises(WaveformError, match=f"waveform {name} is damaged: ingest its source again"):
+        assess(bundle, copy, subject, explain=False)
+    with pytest.raises(WaveformError, match=f"waveform {name} is damaged"):
+        bundle.predict(copy, subjects=[subject])
+    copy.blob(name).unlink()
+    with pytest.raises(WaveformError, match=f"waveform {name} cannot be read: ingest its source again"):
+        bundle.predict(copy, subjects=[subject])
+
+
+def test_a_waveform_without_a_usable_lead_is_absent(every_kind, hospital, held_out, tmp_path):
+    """The record has an ECG, but of a signal that no standard lead is: it is as missing as no ECG at all."""
+    content, suffix = Waveform(np.ones((1000, 1), dtype=np.float32), 100.0, ("x",), ("mV",)).to_blob()
+    name = f"{sha256(content)}{suffix}"
+    is_ecg = pl.col("code").cast(pl.String).str.starts_with("WAVEFORM")
+    unusable, none = (
+        rewritten(hospital, tmp_path / folder, change, {name: content})
+        for folder, change in (
+            ("unusable", lambda events: events.with_columns(blob=pl.when(is_ecg).then(pl.lit(name)).otherwise("blob"))),
+            ("none", lambda events: events.filter(~is_ecg)),
+        )
+    )
+    bundle = every_kind.bundle()
+    assert bundle.predict(unusable, subjects=held_out).frame.equals(bundle.predict(none, subjects=held_out).frame)
+    with_ecg = unusable.events().filter(is_ecg & pl.col("subject_id").is_in(held_out)).collect()["subject_id"][0]
+    assert "waveform" in assess(bundle, unusable, with_ecg, explain=False).records[0].missing
 
 
 def test_fingerprints_are_of_the_bundle_cohort_and_record(simple, hospital, held_out, times):

@@ -134,6 +134,26 @@ def test_scores_of_each_modality_are_integrated_gradients(bundle, explain, sampl
     assert "integrated_gradients is not audited on this bundle; run `polyclinic explain-audit`" in done.out
 
 
+def test_an_ecg_is_explained_by_lead_and_segment(bundle, explain, sample_with, tmp_path):
+    sample = sample_with("structured", "waveform", lacking=("image",))
+    found = integrated_gradients(bundle, sample, TASK)
+    result = explain(sample, "--modality", "waveform", "--json").json
+    assert result["waveform"]["score"] == pytest.approx(found.by_modality["waveform"], abs=1e-6)
+    assert len(result["waveform"]["recordings"]) == len(found["waveform"].recordings)
+    done = explain(sample, "--modality", "waveform", "--out", tmp_path / "ecg.png")
+    assert done.code == 0
+    for shown in ("contributions of the electrocardiograms", "electrocardiogram 1 of", "V5", "largest segments", "gap"):
+        assert shown in done.out
+    with Image.open(tmp_path / "ecg.png") as drawn:
+        assert np.ptp(np.asarray(drawn.convert("L"))) > 200
+
+
+def test_an_absent_ecg_is_reported(explain, sample_with):
+    done = explain(sample_with("structured", lacking=("waveform",)), "--modality", "waveform")
+    assert done.code == 0
+    assert "electrocardiograms" in done.out
+
+
 def test_another_output_task_baseline_and_time(bundle, explain, sample_with):
     sample = sample_with("structured", "note", lacking=("image",))
     words = ("--modality", "note", "--json")

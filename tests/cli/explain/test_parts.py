@@ -17,13 +17,16 @@ from polyclinic.cli.explain.note import NotePart
 from polyclinic.cli.explain.reliability import Trust
 from polyclinic.cli.explain.series import MOST_BINS, SeriesPart
 from polyclinic.cli.explain.structured import StructuredPart
+from polyclinic.cli.explain.waveform import MOST_SEGMENTS, WaveformPart
 from polyclinic.explain.attribution import (
     Completeness,
+    EcgAttribution,
     Measurement,
     NoteAttribution,
     PictureAttribution,
     SeriesAttribution,
     StructuredAttribution,
+    WaveformAttribution,
     WordScore,
 )
 from polyclinic.explain.audit.record import Verdict
@@ -116,6 +119,42 @@ def test_smaller_features_are_summed():
     assert "The other 15" in shown
     assert f"+{scores.sum():.2f}" in shown
     assert len(part.to_dict()["features"]) == 30
+
+
+@pytest.fixture
+def recordings():
+    """Two recordings; the second is of an unknown time and has one lead."""
+    scores = np.zeros((3, 1000))
+    scores[0, 240:260], scores[2, 500:505] = 0.1, -0.2
+    first = EcgAttribution("a.arrow", 5.25, 100.0, ("II", "V1", "V5"), np.zeros((3, 1000)), scores)
+    second = EcgAttribution("b.arrow", float("nan"), 100.0, ("I",), np.zeros((1, 1000)), np.full((1, 1000), 0.001))
+    return WaveformAttribution((first, second))
+
+
+def test_recordings_are_listed_by_lead_and_segment(recordings):
+    shown = printed(WaveformPart(recordings, "log-odds"))
+    assert "electrocardiogram 1 of 2, 5.2 h before the prediction" in shown
+    assert "electrocardiogram 2 of 2, at an unknown time" in shown
+    for row in ("II │ +2.00", "V5 │ −1.00", "V1 │ 0.00", "2400–2600 │ +2.00", "5000–5200 │ −1.00", "total │ +1.00"):
+        assert row.replace(" ", "") in shown.replace(" ", ""), row
+    assert f"{50 - MOST_SEGMENTS} more" in shown
+
+
+def test_recordings_as_json_have_every_segment(recordings):
+    result = WaveformPart(recordings, "log-odds").to_dict()
+    first, second = result["recordings"]
+    assert result["score"] == pytest.approx(2.0)
+    assert first["segments"][0] == {"lead": "II", "start_ms": 2400.0, "end_ms": 2600.0, "score": pytest.approx(2.0)}
+    assert (first["hours"], second["hours"]) == (5.25, None)
+    assert sum(one["score"] for one in second["segments"]) == pytest.approx(second["score"]) == pytest.approx(1.0)
+    assert [lead["code"] for lead in first["leads"]] == ["II", "V5", "V1"]
+
+
+def test_the_newest_recording_is_drawn(recordings):
+    part = WaveformPart(recordings, "log-odds")
+    (axes,) = part.draw().axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["II", "V1", "V5"]
+    assert "newest" in part.legend
 
 
 @pytest.fixture

@@ -104,7 +104,10 @@ def test_without_script_the_overlay_is_shown(page, shoot):
     assert amber(shoot(still)) > 500
 
 
-def test_the_page_fits_a_phone(page, browse):
+@pytest.mark.parametrize("evidence", [patients.evidence, patients.evidence_with_ecg])
+def test_the_page_fits_a_phone(evidence, tmp_path, browse):
+    page = tmp_path / "page.html"
+    write_assessment_page(patients.assessment(), page, {patients.TASK: evidence()})
     measure = "<script>document.title = document.documentElement.scrollWidth</script></body>"
     text = page.read_text(encoding="utf-8").replace("</body>", measure)
     start = text.index("script-src '")

@@ -11,7 +11,7 @@ import pytest
 from polyclinic import Bundle, Study
 from polyclinic.evaluation import Estimate
 from polyclinic.explain.audit.audit import RANDOM, audit
-from polyclinic.explain.audit.faithfulness import STAGES
+from polyclinic.explain.audit.faithfulness import KINDS, STAGES
 from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.lesions import (
     EDGES,
@@ -36,6 +36,17 @@ METHODS = ("integrated_gradients", "gradient_input")
 @pytest.fixture(scope="module")
 def folder(hospital):
     return hospital.path.parent / "truth"
+
+
+def test_segments_of_ecgs_are_deleted_and_inserted(hospital, cache):
+    study = Study(tasks=(TASK,), inputs=("structured", "waveform"), network=SMALL, folds=2, classical=())
+    bundle = fit_study(study, hospital, cache=cache).bundle
+    found = audit(bundle, hospital, None, limit=12, methods=METHODS)
+    measured = {(curve.kind, curve.order): curve for curve in found.courses if curve.modality == "waveform"}
+    assert set(measured) == {(kind, order) for kind in KINDS for order in (*METHODS, RANDOM)}
+    assert all(0 < curve.area.n < 12 for curve in measured.values())
+    assert {one.method for one in found.sanity if one.modality == "waveform"} == set(METHODS)
+    assert {one.modality for one in found.stability} == {"structured", "waveform"}
 
 
 @pytest.fixture(scope="module")
