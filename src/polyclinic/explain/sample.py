@@ -50,7 +50,7 @@ class Sample:
         Events after the prediction time are not read.
 
         Raises:
-            ImageError: an image is missing or damaged.
+            ImageError, WaveformError: an image or waveform is missing or damaged.
         """
         frame = samples_of(subject_id, prediction_time)
         known = known_record(events.lazy(), frame, bundle.tasks)

@@ -78,7 +78,7 @@ def explain_target(
 
     Raises:
         ExplanationError: the bundle does not read this input, or the method does not suit it or the model.
-        ImageError: an image is missing or damaged.
+        ImageError, WaveformError: an image or waveform is missing or damaged.
     """
     if request.modality not in (ALL, *bundle.inputs):
         raise ExplanationError(

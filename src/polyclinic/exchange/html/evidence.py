@@ -43,7 +43,7 @@ def evidence_of(
 
     Raises:
         ValueError: bundle or cohort are not those of the assessment.
-        ImageError: an image is missing or damaged.
+        ImageError, WaveformError: an image or waveform is missing or damaged.
     """
     prints = assessment.fingerprints
     if (bundle.digest, cohort.fingerprint) != (prints.bundle, prints.cohort):
