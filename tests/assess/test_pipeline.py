@@ -160,12 +160,12 @@ def test_a_waveform_without_a_usable_lead_is_absent(every_kind, hospital, held_o
     """The record has an ECG, but of a signal that no standard lead is: it is as missing as no ECG at all."""
     content, suffix = Waveform(np.ones((1000, 1), dtype=np.float32), 100.0, ("x",), ("mV",)).to_blob()
     name = f"{sha256(content)}{suffix}"
-    is_ecg = pl.col("code").cast(pl.String).str.starts_with("WAVEFORM")
+    is_ecg, other = pl.col("code").cast(pl.String).str.starts_with("WAVEFORM"), "WAVEFORM//ABP//mmHg"
     unusable, none = (
         rewritten(hospital, tmp_path / folder, change, {name: content})
         for folder, change in (
             ("unusable", lambda events: events.with_columns(blob=pl.when(is_ecg).then(pl.lit(name)).otherwise("blob"))),
-            ("none", lambda events: events.filter(~is_ecg)),
+            ("none", lambda events: events.with_columns(code=pl.when(is_ecg).then(pl.lit(other)).otherwise("code"))),
         )
     )
     bundle = every_kind.bundle()

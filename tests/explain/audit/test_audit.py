@@ -41,11 +41,12 @@ def folder(hospital):
 def test_segments_of_ecgs_are_deleted_and_inserted(hospital, cache):
     study = Study(tasks=(TASK,), inputs=("structured", "waveform"), network=SMALL, folds=2, classical=())
     bundle = fit_study(study, hospital, cache=cache).bundle
-    found = audit(bundle, hospital, None, limit=12, methods=METHODS)
+    method = METHODS[1]
+    found = audit(bundle, hospital, None, limit=12, methods=(method,))
     measured = {(curve.kind, curve.order): curve for curve in found.courses if curve.modality == "waveform"}
-    assert set(measured) == {(kind, order) for kind in KINDS for order in (*METHODS, RANDOM)}
+    assert set(measured) == {(kind, order) for kind in KINDS for order in (method, RANDOM)}
     assert all(0 < curve.area.n < 12 for curve in measured.values())
-    assert {one.method for one in found.sanity if one.modality == "waveform"} == set(METHODS)
+    assert {one.method for one in found.sanity if one.modality == "waveform"} == {method}
     assert {one.modality for one in found.stability} == {"structured", "waveform"}
 
 
