@@ -249,7 +249,8 @@ def test_a_record_without_inputs_is_not_answered(simple, hospital, held_out, tmp
 def test_a_task_that_does_not_apply_abstains_with_the_reason(simple, hospital, held_out, cache):
     bundle = Bundle.load(simple.folder, cache)
     exclusion = Exclusion(had=("DEMOGRAPHIC//sex",))
-    bundle.tasks = (bundle.tasks[0].model_copy(update={"exclusions": (exclusion,)}),)
+    excluding = bundle.tasks[0].model_copy(update={"exclusions": (exclusion,)})
+    bundle.study = bundle.study.model_copy(update={"tasks": (excluding,)})
     found = assess(bundle, hospital, held_out[0])
     (reason,) = found[TASK].abstentions
     assert reason.reason == "not_asked"

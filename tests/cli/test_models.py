@@ -280,4 +280,4 @@ def test_train_takes_the_inputs_that_the_cohort_has(folds, hospital, polyclinic,
     done = polyclinic(*words)
     assert done.code == 0
     assert done.err.count("inputs: structured, series, waveform (not in the cohort: note, image)\n") == 1
-    assert Bundle.load(tmp_path / "bundle").inputs == ("structured", "series")
+    assert Bundle.load(tmp_path / "bundle").inputs == ("structured", "series", "waveform")

@@ -94,7 +94,7 @@ def test_too_few_labels_are_refused(hospital, cache, tmp_path):
 
 def test_a_cohort_without_the_outcome_is_refused(hospital, cache, tmp_path):
     none = keeping(hospital, tmp_path, ~OUTCOME)
-    with pytest.raises(TaskError, match="no event of the cohort answers demo_deterioration"):
+    with pytest.raises(TaskError, match="the cohort has no outcome of demo_deterioration"):
         fit_study(SIMPLE, none, cache=cache)
 
 
