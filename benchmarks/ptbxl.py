@@ -73,7 +73,7 @@ def show(report: Report, targets: Targets, inputs: Sequence[str], seconds: float
             )
     first = evaluated[UNIFIED]
     table = Table(
-        f"{' + '.join(inputs)}: {first.n} ECGs of {first.subjects} patients; "
+        f"{' + '.join(inputs)}: {first.n} prediction times of {first.subjects} patients; "
         f"AUROC, 95 % intervals; {seconds / 60:.0f} min",
         *("", *(name.rjust(22) for name in evaluated)),
         first=20,
