@@ -16,7 +16,7 @@ from polyclinic.training.data.dataset import Batches, Examples
 from polyclinic.training.fit import FittedStudy, fit_study
 from polyclinic.training.network.lightning_module import UnifiedModule
 from polyclinic.training.network.losses import task_loss
-from polyclinic.training.network.trainer import Rows, fit_network, start_heads
+from polyclinic.training.network.trainer import Rows, fit_network, initialise_heads
 
 TASK = "demo_deterioration"
 STUDY = Study(tasks=(TASK,), network=Network(epochs=1), classical=(), folds=2)
@@ -48,7 +48,7 @@ def bare_loop(config: ModelConfig, examples: Examples, rows: Rows, options: Netw
     """Train as anyone would by hand, and give the weights of the best epoch."""
     torch.manual_seed(0)
     model = UnifiedModel(config)
-    start_heads(model, examples, rows.training)
+    initialise_heads(model, examples, rows.training)
     module = UnifiedModule(model, options, seed=0)
     setup = module.configure_optimizers()
     optimizer, schedule = setup["optimizer"], setup["lr_scheduler"]["scheduler"]
