@@ -23,8 +23,6 @@ from polyclinic.tasks import Task
 Modality = Annotated[str, AfterValidator(lambda name: _modality(name))]
 ClassicalName = Literal["logistic_regression", "decision_tree", "random_forest", "gradient_boosting"]
 
-CLASSICAL: tuple[ClassicalName, ...] = ("logistic_regression", "decision_tree", "random_forest", "gradient_boosting")
-
 
 class StudyError(ValueError):
     """A study is invalid; the message says what to change."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import polars as pl
 
+from polyclinic.cohort.codes import modality
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.progress import SILENT, Progress
 
@@ -52,6 +53,11 @@ class Featurizer(Protocol):
     def options_for(cls, request: Request) -> Any:  # noqa: ARG003
         """Return the options that suit a study's models; None: the defaults."""
         return None
+
+    @classmethod
+    def is_recorded(cls, known: pl.DataFrame, samples: pl.DataFrame) -> bool:  # noqa: ARG003
+        """Return whether the samples have enough events of the modality to fit a featurizer."""
+        return any(modality(code) == cls.modality for code in known["code"].unique().cast(pl.String))
 
     def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> Self:
         """Fit the state (codes, scales, vocabulary) on training samples; return the featurizer itself."""

@@ -11,6 +11,7 @@ import numpy as np
 from polyclinic.cohort import SPLITS, Cohort
 from polyclinic.evaluation import Bootstrap
 from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.known_record import known_record
 from polyclinic.files import write_json
 from polyclinic.modalities import in_order as modalities_in_order
 from polyclinic.models.bundle.predictions import with_inputs
@@ -57,7 +58,10 @@ def cross_validate(
     """
     work = prepare_output(study, cohort, out, f"{folds} folds", logger)
     sampled = samples(cohort, study.tasks)
-    study = resolve_inputs(study, cohort, sampled.frame, progress)
+    if study.inputs is None:
+        known = known_record(cohort.events(), sampled.frame, study.tasks)
+        study = resolve_inputs(study, known, sampled.frame, progress)
+        del known
     subjects = sampled.frame["subject_id"].to_numpy()
     groups, strata = groups_of(cohort, subjects), strata_of(study.tasks, sampled.targets)
     bins = common_bins(study.tasks, sampled.targets)

@@ -114,8 +114,7 @@ def fit_checked_study(
     development = sampled.take(sampled.rows(development_subjects))
     if not development.frame.height:
         raise StudyError("no development subject has a label for any of the tasks")
-    study = resolve_inputs(study, cohort, development.frame, progress)
-    features, codes, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
+    study, features, codes, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
     examples = Examples(arrays, development.targets, development.frame["subject_id"].to_numpy())
     _check_labels(study, examples)
     with TemporaryDirectory() as temporary:
@@ -181,8 +180,10 @@ def _reserved(
 
 def _features(
     study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress
-) -> tuple[FeatureSet, dict[str, float], dict[str, Arrays]]:
+) -> tuple[Study, FeatureSet, dict[str, float], dict[str, Arrays]]:
+    """Fit the features; return them, the study with its inputs named, the usual codes, and the arrays."""
     known = known_record(cohort.events(), frame, study.tasks)
+    study = resolve_inputs(study, known, frame, progress)
     features = FeatureSet.of(study.modalities, feature_options(study), cache).set_blobs(cohort.blob)
     features.fit(known, frame)
     features.prepare(known, frame, progress)
@@ -190,7 +191,7 @@ def _features(
     missing = [modality for modality in study.modalities if not np.any(arrays[modality]["present"])]
     if missing:
         raise StudyError(f"no development subject has {' or '.join(missing)}: leave it out of the inputs")
-    return features, usual_codes(known, frame.height), arrays
+    return study, features, usual_codes(known, frame.height), arrays
 
 
 def _crossfitter(

@@ -73,6 +73,11 @@ class SeriesFeaturizer(Featurizer):
         """Return options with the scale of the request."""
         return SeriesOptions(scale=request.scale)
 
+    @classmethod
+    def is_recorded(cls, known: pl.DataFrame, samples: pl.DataFrame) -> bool:
+        """Return whether any code has a timed number in enough samples."""
+        return bool(_with_timed_numbers(known, _least(SeriesOptions(), samples)))
+
     @property
     def fitted(self) -> SeriesState:
         """The fitted state."""
@@ -88,9 +93,8 @@ class SeriesFeaturizer(Featurizer):
     def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> SeriesFeaturizer:
         """Fit codes, limits, scales, length and grid on training samples."""
         options = self.options
-        least = max(options.least_samples, math.ceil(options.least_share * samples.height))
         known = known.filter(pl.Series(sample_rows(known, samples) >= 0))
-        codes = _with_timed_numbers(known, least)
+        codes = _with_timed_numbers(known, _least(options, samples))
         events = _timed(measure(known, samples, codes))
         limits = winsor_limits(events, len(codes))
         events = events.within(limits)
@@ -157,6 +161,11 @@ class SeriesFeaturizer(Featurizer):
 
 def _timed(events: Measurements) -> Measurements:
     return events.where(~np.isnan(events.hours))
+
+
+def _least(options: SeriesOptions, samples: pl.DataFrame) -> int:
+    """Return the number of samples that must have a code."""
+    return max(options.least_samples, math.ceil(options.least_share * samples.height))
 
 
 def _with_timed_numbers(known: pl.DataFrame, least: int) -> list[str]:

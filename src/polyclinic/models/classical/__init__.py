@@ -1,12 +1,13 @@
 """Classical models on the same features and splits as the network, with a common interface."""
 
 from polyclinic.models.classical.columns.base import DesignOptions
-from polyclinic.models.classical.config import ClassicalConfig, ClassicalKind, ClassicalName
+from polyclinic.models.classical.config import ClassicalConfig, ClassicalKind
 from polyclinic.models.classical.design_matrix import LINEAR, TREES, Design
 from polyclinic.models.classical.estimators import FAMILIES
 from polyclinic.models.classical.imputation_and_scaling import Block
 from polyclinic.models.classical.model import ClassicalModel, NotFittedError
 from polyclinic.models.classical.persistence import UntrustedModelError
+from polyclinic.study import ClassicalName
 
 __all__ = [
     "LINEAR",
@@ -15,7 +16,6 @@ __all__ = [
     "ClassicalConfig",
     "ClassicalKind",
     "ClassicalModel",
-    "ClassicalName",
     "Design",
     "DesignOptions",
     "NotFittedError",

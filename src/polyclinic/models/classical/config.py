@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from polyclinic.models.network.config import Frozen
+from polyclinic.study import ClassicalName
 
-ClassicalName = Literal["logistic_regression", "decision_tree", "random_forest", "gradient_boosting"]
 ClassicalKind = Literal["binary", "multiclass", "multilabel", "regression"]
 
 
