@@ -8,15 +8,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 from polyclinic.assess.abstention import abstentions_of
-from polyclinic.assess.assessment import Abstention, Answer, Assessment, AssessmentError, Fingerprints, Record
+from polyclinic.assess.assessment import Abstention, Answer, Assessment, Fingerprints, Record
 from polyclinic.assess.bundle_performance import Measurements
 from polyclinic.assess.inference import InferenceInput, refuse_foreign
-from polyclinic.assess.prediction_time import ScheduledTask, naive, refuse_before_first_event, scheduled_tasks
+from polyclinic.assess.prediction_time import ScheduledTask, events_of, naive, scheduled_tasks
 from polyclinic.assess.uncertainty import output_estimates, sets_of
 from polyclinic.cohort import Cohort
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.development_reference import Reference
-from polyclinic.tasks import Task
 
 if TYPE_CHECKING:
     from polyclinic.explain.attribution import Attribution
@@ -68,12 +67,8 @@ def assess_with_evidence(
     bundle: Bundle, cohort: Cohort, subject: int, at: datetime | None = None, explain: bool = True
 ) -> Evidenced:
     """Assess as `assess` does; return also the samples and attributions, so that a page need not compute them again."""
-    events = cohort.subject(subject)
-    if events.is_empty():
-        raise AssessmentError(f"no such subject in {cohort.path}: the ids are in its metadata/subjects.parquet")
     at = naive(at)
-    if at is not None:
-        refuse_before_first_event(events, at)
+    events = events_of(cohort, subject, at)
     scheduled = scheduled_tasks(events, bundle.tasks, at)
     times = sorted({row.time for row in scheduled if row.time is not None})
     inference_inputs = {time: InferenceInput.of(bundle, cohort, events, subject, time) for time in times}
@@ -108,7 +103,7 @@ def _answer(
     measurements: Measurements,
 ) -> Answer:
     task = scheduled.task
-    about = {"task": task.name, "kind": task.kind, "question": task.describe(), "unit": _unit(task)}
+    about = {"task": task.name, "kind": task.kind, "question": task.describe(), "unit": task.value_unit}
     if scheduled.time is None:
         text = f"The question is not asked of this patient: {scheduled.refusal}."
         return Answer(**about, prediction_time=None, abstentions=(Abstention(reason="not_asked", text=text),))
@@ -126,14 +121,6 @@ def _answer(
         cost=cost,
         abstentions=abstentions_of(record, cost, measurements.no_better_than_chance(cost), sets),
     )
-
-
-def _unit(task: Task) -> str | None:
-    """Return the unit of a regression, if all its target codes have the same."""
-    if task.kind != "regression":
-        return None
-    units = {code.split("//")[2] if code.count("//") == 2 else "" for code in task.target.codes}
-    return units.pop() or None if len(units) == 1 else None
 
 
 def _lacks(reference: Reference | None, measurements: Measurements) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from polyclinic.assess.assessment import AssessmentError
-from polyclinic.cohort import BIRTH
+from polyclinic.cohort import BIRTH, Cohort
 from polyclinic.tasks import Prediction, Task
 from polyclinic.tasks.code_patterns import OUTCOMES, matching
 from polyclinic.tasks.prediction_times import Record, find_prediction_times
@@ -36,13 +36,27 @@ def scheduled_tasks(events: pl.DataFrame, tasks: Sequence[Task], at: datetime | 
     return scheduled
 
 
+def events_of(cohort: Cohort, subject: int, at: datetime | None) -> pl.DataFrame:
+    """Return a subject's events.
+
+    Raises:
+        AssessmentError: the cohort has no such subject, or `at` is before the first event.
+    """
+    events = cohort.subject(subject)
+    if events.is_empty():
+        raise AssessmentError(f"no such subject in {cohort.path}: the ids are in its metadata/subjects.parquet")
+    if at is not None:
+        _refuse_before_first_event(events, at)
+    return events
+
+
 def naive(at: datetime | None) -> datetime | None:
     """Convert a time with a zone to UTC without one, as the times of a cohort are."""
     return at.astimezone(UTC).replace(tzinfo=None) if at is not None and at.tzinfo is not None else at
 
 
-def refuse_before_first_event(events: pl.DataFrame, at: datetime) -> None:
-    """Raise AssessmentError if `at` is before the subject's first event other than birth and outcomes."""
+def _refuse_before_first_event(events: pl.DataFrame, at: datetime) -> None:
+    """Raise AssessmentError if `at` is before the first event other than birth and outcomes."""
     codes = events["code"].cast(pl.String)
     recorded = events.filter((codes != BIRTH) & ~codes.is_in(matching(codes.unique().to_list(), (OUTCOMES,))))
     first = recorded["time"].min()

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from polyclinic.cohort.codes import unit
 from polyclinic.tasks.code_patterns import Inputs
 from polyclinic.tasks.definition import LABEL_READERS, PICKS, Exclusion, Kind, Prediction, Target
 from polyclinic.tasks.durations import Duration, duration_in_words
@@ -115,6 +116,12 @@ Target: the value of OUTCOME//died.'
     def target_columns(self) -> tuple[str, ...]:
         """Names of the target's columns: the outputs, or `duration` and `event` for time to event."""
         return ("duration", "event") if self.kind == "time_to_event" else self.outputs
+
+    @property
+    def value_unit(self) -> str | None:
+        """Unit of the number that a regression predicts, if all its target codes have the same."""
+        units = {unit(code) for code in self.target.codes} if self.kind == "regression" else set()
+        return units.pop() or None if len(units) == 1 else None
 
     def describe(self) -> str:
         """Describe the task in English, for the model card."""

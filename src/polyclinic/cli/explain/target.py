@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from polyclinic.assess import AssessmentError
 from polyclinic.assess.inference import refuse_foreign
-from polyclinic.assess.prediction_time import naive, refuse_before_first_event, scheduled_tasks
+from polyclinic.assess.prediction_time import events_of, naive, scheduled_tasks
 from polyclinic.cohort import Cohort
-from polyclinic.cohort.codes import unit
 from polyclinic.evaluation.estimate import percent
 from polyclinic.explain.display.labels import UNITS, number
 from polyclinic.explain.sample import Output, Sample, output_of, outputs_of
@@ -28,9 +26,8 @@ class ExplanationTarget(NamedTuple):
     @property
     def unit(self) -> str:
         """Unit of an estimate, if its codes share one; empty for a probability."""
-        units = {unit(code) or "" for code in self.task.target.codes} if self.task.kind == "regression" else {""}
-        found = units.pop()
-        return "" if units else UNITS.get(found, found)
+        found = self.task.value_unit or ""
+        return UNITS.get(found, found)
 
     @property
     def scale(self) -> str:
@@ -75,12 +72,8 @@ def target_of(
         ImageError, WaveformError: an image or waveform is missing or damaged.
     """
     tasks = bundle.tasks if task is None else (bundle.task(task),)
-    events = cohort.subject(subject)
-    if events.is_empty():
-        raise AssessmentError(f"no such subject in {cohort.path}: the ids are in its metadata/subjects.parquet")
     at = naive(at)
-    if at is not None:
-        refuse_before_first_event(events, at)
+    events = events_of(cohort, subject, at)
     scheduled = scheduled_tasks(events, tasks, at)
     first = next((found for found in scheduled if found.time is not None), scheduled[0])
     name = first.task.name
