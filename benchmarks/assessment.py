@@ -1,10 +1,10 @@
 """How long one assessment takes, from the files of a cohort to the finished object, with cached encoders.
 
 The bundle is as a study makes it by default, of the demo's five tasks, briefly trained; patients are synthetic and have
-every input. Each figure is a median over patients, with a 95 % bootstrap interval. With --explained also what the
-answers rest on is assessed, of so many patients, and integrated gradients are held against the bare forward and
-backward passes that they need: as many points of the same path, through the same networks, in a plain loop. A bundle
-that was trained before, such as that of `make demo`, is measured with --bundle and --cohort. Run it with
+every input. Each figure is a median over patients, with a 95 % bootstrap interval. With --explained
+assessments of so many patients are also explained, and integrated gradients are compared with the forward and backward
+passes that they need: as many points of the same path, through the same networks, in a plain loop. --bundle and
+--cohort measure an existing bundle, such as that of `make demo`. Run it with
 
     python -m benchmarks assessment --patients 300 --repeats 30 --explained 6
 """
@@ -40,16 +40,16 @@ GOAL_RATIO = 1.15
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser(__doc__)
-    asked.add_argument("--patients", type=int, default=300)
-    asked.add_argument("--repeats", type=int, default=30, help="patients who are assessed")
-    asked.add_argument("--explained", type=int, default=6, help="patients whose assessment is also explained")
-    asked.add_argument("--tasks", nargs="+", default=TASKS, help="of the bundle that is trained")
-    asked.add_argument("--bundle", type=Path, help="one that is there")
-    asked.add_argument("--cohort", type=Path, help="that it is asked about")
-    chosen = asked.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--patients", type=int, default=300)
+    options.add_argument("--repeats", type=int, default=30, help="patients who are assessed")
+    options.add_argument("--explained", type=int, default=6, help="patients whose assessment is also explained")
+    options.add_argument("--tasks", nargs="+", default=TASKS, help="tasks of the bundle that is trained")
+    options.add_argument("--bundle", type=Path, help="an existing bundle")
+    options.add_argument("--cohort", type=Path, help="cohort of that bundle")
+    chosen = options.parse_args(arguments)
     if (chosen.bundle is None) != (chosen.cohort is None):
-        asked.error("a bundle needs a cohort, and a cohort its bundle: give both --bundle and --cohort, or neither")
+        options.error("a bundle needs a cohort, and a cohort its bundle: give both --bundle and --cohort, or neither")
     with tempfile.TemporaryDirectory(prefix="assessment-") as folder:
         if chosen.bundle is None:
             bundle, cohort = _trained(Path(folder), chosen.patients, chosen.tasks)
@@ -80,14 +80,14 @@ def _answers(table: Table, bundle: Bundle, cohort: Cohort, some: Patients, ids: 
     seconds = 1e3 * alternated(len(ids), *works)
     whole, answer = median(seconds[:, 0]), median(seconds[:, 1])
     table.row("one assessment, ms", whole.shown(".1f"), f"≤ {GOAL_MS}", verdict(whole.value <= GOAL_MS))
-    table.row("the answer alone, events in memory, ms", answer.shown(".1f"))
+    table.row("the prediction only, events in memory, ms", answer.shown(".1f"))
 
 
 def _explained(table: Table, bundle: Bundle, cohort: Cohort, ids: Sequence[int]) -> None:
-    assess(bundle, cohort, ids[0])  # places those who are alike, once for all patients
-    told = median(alternated(len(ids), lambda place: assess(bundle, cohort, ids[place]))[:, 0])
-    met = verdict(told.value <= GOAL_EXPLAINED_S)
-    table.row("one assessment, explained, s", told.shown(".1f"), f"≤ {GOAL_EXPLAINED_S}", met)
+    assess(bundle, cohort, ids[0])  # computes the latents of similar patients, once for all
+    explained = median(alternated(len(ids), lambda place: assess(bundle, cohort, ids[place]))[:, 0])
+    met = verdict(explained.value <= GOAL_EXPLAINED_S)
+    table.row("one assessment, explained, s", explained.shown(".1f"), f"≤ {GOAL_EXPLAINED_S}", met)
     found = [assess_with_evidence(bundle, cohort, subject) for subject in ids]
     page = alternated(
         len(ids),
@@ -96,22 +96,22 @@ def _explained(table: Table, bundle: Bundle, cohort: Cohort, ids: Sequence[int])
     table.row("its page, s", median(page[:, 0]).shown(".1f"))
     one, each = _passes(bundle, cohort, ids)
     met = verdict(one.value <= GOAL_RATIO)
-    table.row("integrated gradients of one answer / their bare passes", one.shown(".2f"), f"≤ {GOAL_RATIO}", met)
-    table.row("of all answers at once / the bare passes of each", each.shown(".2f"))
+    table.row("integrated gradients of one answer / their passes", one.shown(".2f"), f"≤ {GOAL_RATIO}", met)
+    table.row("of all answers at once / the passes of each", each.shown(".2f"))
 
 
 def _passes(bundle: Bundle, cohort: Cohort, ids: Sequence[int]) -> tuple[Interval, Interval]:
-    """Hold integrated gradients against their bare passes: of one answer, and of all answers about a patient."""
-    asked, usual = [_asked(bundle, cohort, subject) for subject in ids], usual_of(bundle.reference)
+    """Compare integrated gradients with their passes: of one answer, and of all answers about a patient."""
+    requests, usual = [_request(bundle, cohort, subject) for subject in ids], usual_of(bundle.reference)
 
     def one(place: int) -> None:
-        sample, outputs = asked[place]
+        sample, outputs = requests[place]
         integrated_gradients(bundle, sample, *outputs[0][:2])
 
     def each(place: int) -> None:
-        integrated_gradients_of_each(bundle.ensemble.networks, *asked[place], usual)
+        integrated_gradients_of_each(bundle.ensemble.networks, *requests[place], usual)
 
-    alone = [[(out[0], _steps(integrated_gradients(bundle, sample, *out[0][:2])))] for sample, out in asked]
+    single = [[(out[0], _steps(integrated_gradients(bundle, sample, *out[0][:2])))] for sample, out in requests]
     together = [
         [
             (one, _steps(found))
@@ -119,27 +119,27 @@ def _passes(bundle: Bundle, cohort: Cohort, ids: Sequence[int]) -> tuple[Interva
                 out, integrated_gradients_of_each(bundle.ensemble.networks, sample, out, usual), strict=True
             )
         ]
-        for sample, out in asked
+        for sample, out in requests
     ]
     works = (
         one,
-        lambda place: _bare(bundle, asked[place][0], alone[place]),
+        lambda place: _bare(bundle, requests[place][0], single[place]),
         each,
-        lambda place: _bare(bundle, asked[place][0], together[place]),
+        lambda place: _bare(bundle, requests[place][0], together[place]),
     )
     seconds = alternated(len(ids), *works)
     return ratio(seconds[:, 0], seconds[:, 1]), ratio(seconds[:, 2], seconds[:, 3])
 
 
-def _asked(bundle: Bundle, cohort: Cohort, subject: int) -> tuple[Sample, list[Output]]:
-    """Give the sample and the most probable outputs that are explained of a patient, at the first time asked."""
+def _request(bundle: Bundle, cohort: Cohort, subject: int) -> tuple[Sample, list[Output]]:
+    """Return the sample and the most probable outputs of a patient, at the first prediction time."""
     plain = assess(bundle, cohort, subject, explain=False)
     answers = [one for one in plain.answers if one.outputs]
     at = answers[0].prediction_time
     assert at is not None
     sample = Sample.of(bundle, cohort.subject(subject), subject, at, cohort.blob)
     same = [one for one in answers if one.prediction_time == at]
-    best = [(one.task, max(one.outputs, key=lambda said: said.value).output) for one in same]
+    best = [(one.task, max(one.outputs, key=lambda output: output.value).output) for one in same]
     return sample, [output_of(bundle, task, output) for task, output in best]
 
 
@@ -148,14 +148,14 @@ def _steps(found: Attribution) -> int:
     return found.completeness.steps
 
 
-def _bare(bundle: Bundle, sample: Sample, asked: Sequence[tuple[Output, int]]) -> None:
-    """Go forward and back at as many points for each output, and do nothing with what comes out."""
-    function = LogitFunction(bundle.ensemble.networks, sample, asked[0][0], usual_of(bundle.reference))
-    for output, steps in asked:
+def _bare(bundle: Bundle, sample: Sample, outputs: Sequence[tuple[Output, int]]) -> None:
+    """Run the forward and backward passes at as many points for each output."""
+    function = LogitFunction(bundle.ensemble.networks, sample, outputs[0][0], usual_of(bundle.reference))
+    for output, steps in outputs:
         for shares in torch.split(torch.linspace(0, 1, steps), PICTURES_AT_ONCE):
             points = {name: point.requires_grad_() for name, point in function.between(shares).items()}
-            (said,) = function.logits(points, (output,))
-            torch.autograd.grad(said.sum(), list(points.values()))
+            (logit,) = function.logits(points, (output,))
+            torch.autograd.grad(logit.sum(), list(points.values()))
 
 
 if __name__ == "__main__":

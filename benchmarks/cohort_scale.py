@@ -8,11 +8,8 @@ process of its own, writes to a temporary folder and removes it. Run it with
 
 import argparse
 import json
-import resource
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from benchmarks.common import parser, peak_mb, run_apart
 from polyclinic.cohort import Cohort, CohortWriter
 
 EVENTS_PER_SUBJECT = 400
@@ -85,26 +83,18 @@ def measure(events: int, order: str) -> dict[str, float]:
         shutil.rmtree(folder)
 
 
-def peak_mb() -> float:
-    """Return the peak memory of this process, in MB."""
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
-
-
 def apart(events: int, order: str) -> dict[str, float]:
-    """Measure in a fresh process, so that peak memory is of this measurement alone."""
-    command = [sys.executable, __file__, "--one", str(events), "--order", order]
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(result.stdout)  # type: ignore[no-any-return]
+    """Measure in a new process, so that peak memory is of this measurement only."""
+    return run_apart("benchmarks.cohort_scale", "--one", str(events), "--order", order)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--millions", type=float, nargs="+", default=[1, 5, 20])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--order", choices=["subject", "time"], nargs="+", default=["subject", "time"])
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--millions", type=float, nargs="+", default=[1, 5, 20])
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--order", choices=["subject", "time"], nargs="+", default=["subject", "time"])
+    options.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    chosen = options.parse_args(arguments)
     if chosen.one:
         print(json.dumps(measure(chosen.one, chosen.order[0])))
         return

@@ -1,8 +1,10 @@
 """Shared code of the benchmarks: timing, intervals, tables, synthetic and real cohorts."""
 
 import argparse
+import json
 import os
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -70,6 +72,13 @@ def peak_mb() -> float:
     """Return the peak memory of this process, in MB."""
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
+
+
+def run_apart(module: str, *arguments: str) -> dict[str, float]:
+    """Run a benchmark in a new process, and return the JSON object that it prints."""
+    command = [sys.executable, "-m", module, *arguments]
+    result = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True)
+    return json.loads(result.stdout)  # type: ignore[no-any-return]
 
 
 class Table:

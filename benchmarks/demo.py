@@ -21,10 +21,10 @@ COMMAND = "import sys; from polyclinic.cli import main; sys.argv = ['polyclinic'
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser(__doc__)
-    asked.add_argument("--patients", type=int, help="instead of the demo's own number")
-    asked.add_argument("--show", action="store_true", help="print what the demo prints")
-    chosen = asked.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--patients", type=int, help="instead of the demo's own number")
+    options.add_argument("--show", action="store_true", help="print what the demo prints")
+    chosen = options.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         words = ["demo", "--run", "--into", folder]
         words += ["--patients", str(chosen.patients)] if chosen.patients else []

@@ -1,11 +1,10 @@
-"""What the cache of frozen encoders saves: cost of the first and of a later epoch, of one patient, of many entries.
+"""Time saved by the cache of frozen encoders: the first and a later epoch, one patient, many entries.
 
-Pictures and reports are made on the fly; each measurement is repeated with an empty cache. Run it with
+Images and reports are generated; each measurement is repeated with an empty cache. Run it with
 
     python -m benchmarks feature_cache --subjects 60 --repeats 3
 """
 
-import argparse
 import hashlib
 import io
 import statistics
@@ -22,6 +21,7 @@ import polars as pl
 import torch
 from PIL import Image
 
+from benchmarks.common import clocked, parser
 from polyclinic.cohort import POLARS_EVENTS, known_at
 from polyclinic.features import EncoderCache, ImageFeaturizer, NoteFeaturizer
 from polyclinic.features.backbones import efficientnet_lite0, minilm
@@ -38,7 +38,7 @@ WORDS = [
 
 
 class Record:
-    """Subjects with one picture and one report each."""
+    """Subjects with one image and one report each."""
 
     def __init__(self, folder: Path, subjects: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -58,7 +58,7 @@ class Record:
         )
 
     def add_picture(self, rng: np.random.Generator) -> str:
-        """Write a radiograph-sized picture of smooth shapes and noise, and give its name."""
+        """Write a radiograph-sized image of smooth shapes and noise, and return its name."""
         shapes = Image.fromarray(rng.integers(40, 200, (9, 8)).astype(np.uint8)).resize(
             (512, 512), Image.Resampling.BICUBIC
         )
@@ -70,7 +70,7 @@ class Record:
         return name
 
     def blob(self, name: str) -> Path:
-        """Give the file of a picture."""
+        """Return the file of an image."""
         return self.folder / name
 
 
@@ -80,7 +80,7 @@ def report(rng: np.random.Generator) -> str:
 
 
 def epoch(record: Record, cache: EncoderCache) -> float:
-    """Give the seconds in which all batches of a study's frozen inputs come, whatever the cache already has."""
+    """Return the seconds of reading all batches of a study's frozen inputs, cached or not."""
     featurizers = (ImageFeaturizer(record.blob, cache=cache), NoteFeaturizer(cache=cache))
     for featurizer in featurizers:
         featurizer.fit(record.known, record.samples)
@@ -91,7 +91,7 @@ def epoch(record: Record, cache: EncoderCache) -> float:
 
 
 def read_in_batches(arrays: list[dict[str, np.ndarray]], samples: int) -> None:
-    """Take every array in random batches, as training does."""
+    """Read every array in random batches, as training does."""
     order = np.random.default_rng(0).permutation(samples)
     for start in range(0, samples, BATCH):
         for of_modality in arrays:
@@ -100,7 +100,7 @@ def read_in_batches(arrays: list[dict[str, np.ndarray]], samples: int) -> None:
 
 
 def later_epoch(record: Record, cache: EncoderCache) -> float:
-    """Give the seconds of an epoch of a study that has its arrays."""
+    """Return the seconds of an epoch with the arrays in memory."""
     image = ImageFeaturizer(record.blob, cache=cache).fit(record.known, record.samples)
     note = NoteFeaturizer(cache=cache).fit(record.known, record.samples)
     arrays = [one.transform(record.known, record.samples) for one in (image, note)]
@@ -110,7 +110,7 @@ def later_epoch(record: Record, cache: EncoderCache) -> float:
 
 
 def one_subject(record: Record, cache: EncoderCache) -> tuple[list[float], list[float]]:
-    """Give the seconds of transforming each subject alone, for pictures and for notes, all in the cache."""
+    """Return the seconds of transforming each single subject, of images and of notes, all cached."""
     image = ImageFeaturizer(record.blob, cache=cache).fit(record.known, record.samples)
     note = NoteFeaturizer(cache=cache).fit(record.known, record.samples)
     times: tuple[list[float], list[float]] = ([], [])
@@ -126,7 +126,7 @@ def one_subject(record: Record, cache: EncoderCache) -> tuple[list[float], list[
 
 
 def bare_backbones(record: Record, times: int) -> dict[str, list[float]]:
-    """Give the seconds of the networks alone, one picture and one report at a time."""
+    """Return the seconds of the networks only, one image and one report at a time."""
     picture = efficientnet_lite0.canonical_to_input(torch.rand(1, 1, 224, 224))
     plain, folded = efficientnet_lite0.load(), efficientnet_lite0.load().fold().to(memory_format=torch.channels_last)
     in_channels_last = picture.contiguous(memory_format=torch.channels_last)
@@ -134,7 +134,7 @@ def bare_backbones(record: Record, times: int) -> dict[str, list[float]]:
     split = [[sentence.text for sentence in sentences(text)] for text in record.reports[:times]]
     with torch.inference_mode():
         return {
-            "EfficientNet-lite0, per picture": repeated(lambda _: plain.features(picture), times),
+            "EfficientNet-lite0, per image": repeated(lambda _: plain.features(picture), times),
             "the same, batch norms folded, channels last": repeated(lambda _: folded.features(in_channels_last), times),
             "MiniLM, per report of 5 sentences": repeated(
                 lambda n: minilm.embed(network, tokenizer, split[n]), len(split)
@@ -147,7 +147,7 @@ def bare_backbones(record: Record, times: int) -> dict[str, list[float]]:
 
 
 def many_entries(entries: int, folder: Path) -> dict[str, float]:
-    """Give the seconds of writing, opening and reading a shelf of many sentences."""
+    """Return the seconds of writing, opening and reading a shelf of many sentences."""
     keys = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(entries)]
     values = np.random.default_rng(0).standard_normal((entries, 384)).astype(np.float16)
     encoding = Encoding("benchmark", "", "v1", (384,))
@@ -167,15 +167,8 @@ def write(shelf: Shelf, keys: list[str], values: np.ndarray) -> None:
         shelf.write(dict(zip(keys[start : start + BATCH], values[start : start + BATCH], strict=True)))
 
 
-def clocked(work: Callable[[], object]) -> float:
-    """Give the seconds of `work`."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
 def repeated(work: Callable[[int], object], times: int) -> list[float]:
-    """Give the seconds of `work` on 0, 1 …, after once to warm up."""
+    """Return the seconds of `work` on 0, 1 …, after one warm-up."""
     work(0)
     return [clocked(lambda number=number: work(number)) for number in range(times)]
 
@@ -188,17 +181,17 @@ def line(label: str, seconds: list[float]) -> None:
 
 @contextmanager
 def empty_cache() -> Iterator[EncoderCache]:
-    """Give a cache that goes away."""
+    """Return a temporary cache."""
     with tempfile.TemporaryDirectory(prefix="feature-cache-") as folder:
         yield EncoderCache(Path(folder))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--subjects", type=int, default=60)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--entries", type=int, default=100_000)
-    chosen = parser.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--subjects", type=int, default=60)
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--entries", type=int, default=100_000)
+    chosen = options.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="feature-cache-") as folder:
         record = Record(Path(folder), chosen.subjects, seed=0)
         for label, seconds in bare_backbones(record, chosen.subjects).items():
@@ -211,14 +204,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 later.append(later_epoch(record, cache))
                 pictures, notes = one_subject(record, cache)
         line(f"first epoch of {chosen.subjects} subjects", first)
-        line("the first of another study, same cache", other_study)
+        line("first epoch of another study, same cache", other_study)
         line("second epoch", later)
         ratios = [after / before for after, before in zip(later, first, strict=True)]
         verdict = "goal met" if max(ratios) <= 1 / 20 else "GOAL MISSED"
         print(
             f"second / first epoch: {statistics.median(ratios):.4f} (at most {max(ratios):.4f}; goal 0.05: {verdict})"
         )
-        line("one subject's picture, cached", pictures)
+        line("one subject's image, cached", pictures)
         line("one subject's report, cached", notes)
     with empty_cache() as cache:
         for label, seconds in many_entries(chosen.entries, cache.folder).items():

@@ -10,27 +10,24 @@ import argparse
 import gzip
 import io
 import json
-import os
-import resource
 import statistics
-import subprocess
-import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.common import DATA, parser, peak_mb, real_data, run_apart
 from polyclinic.ingest import ingest
 
-DATA = Path(os.environ.get("POLYCLINIC_DATA", Path(__file__).parents[2] / "shared" / "data")) / "physionet2012_a"
+NAME = "physionet2012_a"
 GOAL = 320_000  # events per second; PyHealth 2.1's own reader: 31,700
 STEP = 1_000_000  # between the ids of a record and of its next copy
 
 
 def replicate(times: int, into: Path) -> Path:
     """Write `times` copies of set A under new ids into one archive, with their outcomes, and return the folder."""
-    with tarfile.open(DATA / "set-a.tar.gz") as source:
+    with tarfile.open(DATA / NAME / "set-a.tar.gz") as source:
         members = [(m.name, source.extractfile(m).read()) for m in source if m.isfile()]  # type: ignore[union-attr]
     into.mkdir()
     with (
@@ -45,7 +42,7 @@ def replicate(times: int, into: Path) -> Path:
                 info = tarfile.TarInfo(f"set-a/{renamed}.txt")
                 info.size = len(text)
                 archive.addfile(info, io.BytesIO(text))
-    header, *rows = (DATA / "Outcomes-a.txt").read_text().splitlines()
+    header, *rows = (DATA / NAME / "Outcomes-a.txt").read_text().splitlines()
     cells = [row.split(",", 1) for row in rows]
     copies = (f"{int(stay) + copy * STEP},{rest}" for copy in range(times) for stay, rest in cells)
     (into / "Outcomes-a.txt").write_text("\n".join([header, *copies, ""]))
@@ -58,35 +55,31 @@ def measure(source: Path) -> dict[str, float]:
         begin = time.perf_counter()
         report = ingest("physionet2012", source, Path(folder) / "cohort")
         seconds = time.perf_counter() - begin
-    scale = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
-    return {"events": report.events, "rejected": report.rejected, "seconds": seconds, "peak_mb": peak}
+    return {"events": report.events, "rejected": report.rejected, "seconds": seconds, "peak_mb": peak_mb()}
 
 
 def apart(source: Path) -> dict[str, float]:
-    """Measure in a fresh process, so that peak memory is of this measurement alone."""
-    command = [sys.executable, __file__, "--one", str(source)]
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(result.stdout)  # type: ignore[no-any-return]
+    """Measure in a new process, so that peak memory is of this measurement only."""
+    return run_apart("benchmarks.ingest_physionet", "--one", str(source.resolve()))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scales", type=int, nargs="+", default=[1, 2, 4, 8, 12])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--scales", type=int, nargs="+", default=[1, 2, 4, 8, 12])
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    chosen = options.parse_args(arguments)
     if chosen.one:
         print(json.dumps(measure(chosen.one)))
         return
-    if not DATA.exists():
-        print(f"skipped: {DATA} is not here; set POLYCLINIC_DATA to the folder that holds physionet2012_a")
+    data = real_data(NAME)
+    if data is None:
         return
     print(f"goal: {GOAL:,} events/s under 1,000 MB at scale 1, and a flat cost per event")
     print("scale      events  rejected    events/s median (min-max)    µs/event  peak MB")
     for scale in chosen.scales:
         with tempfile.TemporaryDirectory(prefix="physionet-copies-") as folder:
-            source = DATA if scale == 1 else replicate(scale, Path(folder) / "copies")
+            source = data if scale == 1 else replicate(scale, Path(folder) / "copies")
             runs = [apart(source) for _ in range(chosen.repeats)]
         events = runs[0]["events"]
         seconds = [run["seconds"] for run in runs]

@@ -1,8 +1,8 @@
-"""What the dial is worth on lesions whose place is known, beside the earlier method's signed scale on the same maps.
+"""Localisation of known lesions: regions by sensitivity, compared with an earlier method on the same maps.
 
-Of a trained demo bundle: integrated gradients of each finding from the usual picture, smoothed. The dial is chosen on
-pictures of the split `tuning`, and measured on `held_out`. The earlier method (arXiv 1902.08888) scaled the signed map
-from its minimum to its maximum and kept what lies above .70. After `make demo`, run it with
+Maps are smoothed integrated gradients of each finding from the usual image, of a trained demo bundle. The sensitivity
+is selected on images of the split `tuning`, and measured on `held_out`. The earlier method (arXiv 1902.08888) scaled
+the signed map from its minimum to its maximum and kept values above .70. After `make demo`, run it with
 
     python -m benchmarks lesions --demo runs/demo --limit 40 --plot docs/images/dial.png
 """
@@ -32,34 +32,37 @@ EARLIER = round(1 - SIGNED_THRESHOLD, 2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser(__doc__)
-    asked.add_argument("--demo", type=Path, default=Path("runs/demo"), help="folder of a demo with its bundle")
-    asked.add_argument("--limit", type=int, default=40, help="subjects of each split")
-    asked.add_argument("--plot", type=Path, help="where the curves are drawn")
-    chosen = asked.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--demo", type=Path, default=Path("runs/demo"), help="folder of a demo with its bundle")
+    options.add_argument("--limit", type=int, default=40, help="subjects of each split")
+    options.add_argument("--plot", type=Path, help="file for the curves")
+    chosen = options.parse_args(arguments)
     if not (chosen.demo / "bundle").is_dir():
         print(f"skipped: there is no bundle in {chosen.demo}; make one with `make demo`")
         return
     validation, unseen = (_mapped(chosen.demo, split, chosen.limit) for split in (VALIDATION, "held_out"))
-    dial = _curve(validation).choose(MOST_FALSE)
+    chosen_point = _curve(validation).choose(MOST_FALSE)
     curve, signed = _curve(unseen), _curve(unseen, signed=True)
     title = f"{LOCATOR}, {len({one.subject for one in unseen})} unseen patients, {curve.lesions} lesions"
     table = Table(title, "what", "value", "goal", "", first=48)
     pointing = pointing_game([one.case(LOCATOR) for one in unseen])
-    at, earlier = curve.at(dial.sensitivity), signed.at(EARLIER)
+    at, earlier = curve.at(chosen_point.sensitivity), signed.at(EARLIER)
     table.row("pointing game", pointing, f"≥ {POINTING}", verdict((pointing.value or 0) >= POINTING))
     table.row(
-        f"recall at s = {dial.sensitivity:g}", at.recall, f"≥ {RECALL}", verdict((at.recall.value or 0) >= RECALL)
+        f"recall at s = {chosen_point.sensitivity:g}",
+        at.recall,
+        f"≥ {RECALL}",
+        verdict((at.recall.value or 0) >= RECALL),
     )
     few = (at.false_regions.value or 0) <= MOST_FALSE
-    table.row("false regions a picture there", at.false_regions, f"≤ {MOST_FALSE:g}", verdict(few))
+    table.row("false regions per image there", at.false_regions, f"≤ {MOST_FALSE:g}", verdict(few))
     table.row("earlier method at .70: recall", earlier.recall)
-    table.row("earlier method at .70: false regions a picture", earlier.false_regions)
+    table.row("earlier method at .70: false regions per image", earlier.false_regions)
     rises = all(a.recall.value <= b.recall.value and a.false_regions.value <= b.false_regions.value
                 for a, b in zip(curve.points, curve.points[1:], strict=False))  # fmt: skip
     table.row("both rise with s at every stop", rises, "yes", verdict(rises))
     if chosen.plot:
-        _draw(curve, signed, dial.sensitivity, chosen.plot)
+        _draw(curve, signed, chosen_point.sensitivity, chosen.plot)
 
 
 def _mapped(demo: Path, split: str, limit: int) -> list[FindingMaps]:
@@ -83,21 +86,21 @@ def _draw(curve: Froc, signed: Froc, sensitivity: float, path: Path) -> None:
 
         figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
         for one, mark, label, line in (
-            (curve, sensitivity, "the dial: share of the highest positive score", "-"),
+            (curve, sensitivity, "sensitivity: share of the highest positive score", "-"),
             (signed, EARLIER, "the earlier method: from minimum to maximum", "--"),
         ):
             false, found = ([getattr(p, name).value for p in one.points] for name in ("false_regions", "recall"))
             (drawn,) = axes.plot(false, found, line, label=label)
             at = one.at(mark)
             axes.plot(at.false_regions.value, at.recall.value, "o", color=drawn.get_color())
-            told = f"s = {mark:g}, chosen on others" if one is curve else "its fixed .70"
+            note = f"s = {mark:g}, selected on validation images" if one is curve else "fixed at .70"
             axes.annotate(
-                told,
+                note,
                 (at.false_regions.value, at.recall.value),
                 (8, 10 if one is curve else -14),
                 textcoords="offset points",
             )
-        axes.set(xlabel="False regions per picture", ylabel="Share of the lesions found", ylim=(0, 1.1))
+        axes.set(xlabel="False regions per image", ylabel="Recall of lesions", ylim=(0, 1.1))
         axes.legend(loc="lower right")
         figure.savefig(path, dpi=150)
         plt.close(figure)

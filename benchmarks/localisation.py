@@ -1,8 +1,8 @@
-"""How fast the dial turns: from a heat map to its clusters and regions, and a whole FROC sweep of one picture.
+"""Time from a heat map to its clusters and regions, and of a FROC sweep of one image.
 
 Maps are 1024 × 1024 with a linking distance of 46 pixels: noise and heavy tails (as of integrated gradients), smooth
 hills (as of an enlarged map of cells), and shapes made to be hard: a spiral whose arms just do not touch, and lattices
-at and beyond the distance. The goal is 50 ms for clustering and measuring what is kept at any setting. Run it with
+at and beyond the distance. The goal is 50 ms for clustering and measuring at any sensitivity. Run it with
 
     python -m benchmarks localisation --side 1024 --repeats 15
 """
@@ -23,15 +23,15 @@ SLICES = 64
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser(__doc__)
-    asked.add_argument("--side", type=int, default=1024, help="of the maps, in pixels")
-    asked.add_argument("--repeats", type=int, default=15)
-    chosen = asked.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--side", type=int, default=1024, help="of the maps, in pixels")
+    options.add_argument("--repeats", type=int, default=15)
+    chosen = options.parse_args(arguments)
     columns = ("map, sensitivity", "kept", "regions", "clusters, ms (95 % interval)", "goal", "", "with masks, ms")
     table = Table(f"{chosen.side} × {chosen.side} pixels, {chosen.repeats} repeats", *columns, first=26)
     for name, heat in maps(chosen.side).items():
         for sensitivity in SENSITIVITIES:
-            turn(table, f"{name}, {sensitivity:g}", heat, sensitivity, chosen.repeats)
+            measure(table, f"{name}, {sensitivity:g}", heat, sensitivity, chosen.repeats)
     others(chosen.side, min(chosen.repeats, 5))
 
 
@@ -61,19 +61,19 @@ def lattice(side: int, step: int) -> np.ndarray:
     return ((y % step == 0) & (x % step < 2)).astype(float)
 
 
-def turn(table: Table, name: str, heat: np.ndarray, sensitivity: float, repeats: int) -> None:
-    """Print what one setting of the dial takes on one map."""
+def measure(table: Table, name: str, heat: np.ndarray, sensitivity: float, repeats: int) -> None:
+    """Print the time of one sensitivity on one map."""
     strength = positive_share(heat)
     mask = kept(strength, sensitivity)
     found = len(clusters(strength, mask))
-    alone = milliseconds(lambda: clusters(strength, kept(strength, sensitivity)), repeats)
+    clustering = milliseconds(lambda: clusters(strength, kept(strength, sensitivity)), repeats)
     whole = milliseconds(lambda: localise(heat, sensitivity), repeats)
-    met = verdict(alone.value <= GOAL_MS)
-    table.row(name, f"{mask.sum():,}", found, alone.shown(".1f"), f"≤ {GOAL_MS}", met, whole.shown(".1f"))
+    met = verdict(clustering.value <= GOAL_MS)
+    table.row(name, f"{mask.sum():,}", found, clustering.shown(".1f"), f"≤ {GOAL_MS}", met, whole.shown(".1f"))
 
 
 def others(side: int, repeats: int) -> None:
-    """Print what a volume and a sweep of one picture take."""
+    """Print the times of a volume and of a sweep of one image."""
     random = np.random.default_rng(0)
     volume = gaussian_filter(random.standard_normal((SLICES, side // 4, side // 4)), 3)
     picture = gaussian_filter(random.standard_normal((224, 224)), 5)

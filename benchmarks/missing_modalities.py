@@ -33,14 +33,14 @@ UNSEEN_SEED = 1_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser(__doc__)
-    asked.add_argument("--patients", type=int, default=1500, help="to learn from")
-    asked.add_argument("--unseen", type=int, default=2000, help="to measure on")
-    asked.add_argument("--folds", type=int, default=3)
-    asked.add_argument("--epochs", type=int, default=40)
-    asked.add_argument("--inputs", nargs="+", choices=MODALITIES, default=tuple(MODALITIES))
-    asked.add_argument("--seed", type=int, default=0)
-    chosen = asked.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--patients", type=int, default=1500, help="for training")
+    options.add_argument("--unseen", type=int, default=2000, help="for evaluation")
+    options.add_argument("--folds", type=int, default=3)
+    options.add_argument("--epochs", type=int, default=40)
+    options.add_argument("--inputs", nargs="+", choices=MODALITIES, default=tuple(MODALITIES))
+    options.add_argument("--seed", type=int, default=0)
+    chosen = options.parse_args(arguments)
     study = Study(
         tasks=(TASK,),
         inputs=tuple(chosen.inputs),
@@ -64,7 +64,7 @@ def compare_subsets(study: Study, learnt: Cohort, unseen: Cohort, cache: Encoder
     arrays = whole.arrays(unseen, frame)
     given = answers_by_subset(whole, arrays, SILENT)
     table = Table(
-        f"{learnt.subjects.height} patients learnt from, {len(truth)} unseen; 95 % intervals",
+        f"{learnt.subjects.height} training patients, {len(truth)} unseen; 95 % intervals",
         *("given only", "n".rjust(6), "the one model".rjust(18), "trained on these".rjust(18)),
         *("difference".rjust(20), f"within {WITHIN}", "fit, s"),
         first=32,
@@ -72,8 +72,8 @@ def compare_subsets(study: Study, learnt: Cohort, unseen: Cohort, cache: Encoder
     gaps = []
     for members in subsets(study.modalities):
         made: list[Bundle] = []
-        alone = study.model_copy(update={"inputs": members})
-        seconds = clocked(lambda: made.append(fit_study(alone, learnt, cache=cache).bundle))  # noqa: B023
+        own_study = study.model_copy(update={"inputs": members})
+        seconds = clocked(lambda: made.append(fit_study(own_study, learnt, cache=cache).bundle))  # noqa: B023
         rows = available(arrays, members)
         one, own = given[members][TASK][rows, 0], answers(made[0], unseen, frame)[rows]
         gap = delong_test(truth[rows], one, own).figure

@@ -52,7 +52,7 @@ class Patients:
 
 
 class Encoders:
-    """EfficientNet-lite0 and MiniLM alone, on pictures and sentences that are already tensors."""
+    """EfficientNet-lite0 and MiniLM only, on images and sentences that are already tensors."""
 
     def __init__(self, patients: Patients, folded: bool = False) -> None:
         self._network, self._memory = efficientnet_lite0.load(), torch.contiguous_format
@@ -86,8 +86,8 @@ def uncached(cohort: Cohort, folder: Path, patients: int) -> dict[str, Interval]
     seconds = alternated(len(some), *ways, before=cache.clear)
     return {
         "one prediction, nothing cached, ms": median(1e3 * seconds[:, 0]),
-        "the encoders' passes alone, ms": median(1e3 * seconds[:, 1]),
-        "one prediction / the encoders alone": ratio(seconds[:, 0], seconds[:, 1]),
+        "the encoders' passes, ms": median(1e3 * seconds[:, 1]),
+        "one prediction / the encoders' passes": ratio(seconds[:, 0], seconds[:, 1]),
         "one prediction / the encoders with folded norms": ratio(seconds[:, 0], seconds[:, 2]),
     }
 

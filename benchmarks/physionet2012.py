@@ -1,7 +1,7 @@
 """Death in hospital from the first 48 hours of intensive care, on PhysioNet 2012's set A: 5-fold cross-validation.
 
-The whole bundle, its network and its classical models, each asked about stays that it has not seen, beside what is
-published or was measured by others. Then one fit on all of set A, for its time. Takes the folder POLYCLINIC_DATA.
+Out-of-fold predictions of the whole bundle, its network and its classical models, with published results for
+comparison. Then one fit on all of set A, for its time. Reads the folder POLYCLINIC_DATA.
 
     python -m benchmarks physionet2012 --folds 5 --out runs/physionet2012
 """
@@ -19,7 +19,7 @@ from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.training.fit import fit_study
 
 INPUTS = ("structured", "series")
-"""All that the stays have."""
+"""All modalities of the stays."""
 GOALS = {"auroc": 0.88, "auprc": 0.59, "min_se_ppv": 0.56}
 LONGEST = 15 * 60
 """Seconds of a fit."""
@@ -34,13 +34,13 @@ ELSEWHERE = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser(__doc__)
-    asked.add_argument("--folds", type=int, default=5)
-    asked.add_argument("--seed", type=int, default=0)
-    asked.add_argument("--config", type=Path, help="a study's YAML instead of the default study")
-    asked.add_argument("--out", type=Path, help="folder of the bundle that learnt from all of set A")
-    asked.add_argument("--stays", type=int, help="only so many, to try it")
-    chosen = asked.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--folds", type=int, default=5)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--config", type=Path, help="a study's YAML instead of the default study")
+    options.add_argument("--out", type=Path, help="folder for the bundle fitted to all of set A")
+    options.add_argument("--stays", type=int, help="only the first N, to try it")
+    chosen = options.parse_args(arguments)
     source = real_data("physionet2012_a")
     if source is None:
         return

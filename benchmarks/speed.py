@@ -1,7 +1,7 @@
-"""How fast Polyclinic is beside what nobody can do without: the network's steps, the frozen encoders' passes.
+"""Speed relative to the unavoidable computation: the network's steps, the frozen encoders' forward passes.
 
-Each figure is a median over pairs that are measured by turns, with a 95 % bootstrap interval. Patients are synthetic;
-fits are short, since weights do not matter to time. Run it with
+Each figure is a median over pairs that are measured in turn, with a 95 % bootstrap interval. Patients are synthetic;
+fits are short, since weights do not affect time. Run it with
 
     python -m benchmarks speed --parts training prediction epochs startup --repeats 7
 """
@@ -27,11 +27,11 @@ HELP = "import sys; from polyclinic.cli import main; sys.argv = ['polyclinic', '
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser(__doc__)
-    asked.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    asked.add_argument("--patients", type=int, default=300)
-    asked.add_argument("--repeats", type=int, default=7)
-    chosen = asked.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    options.add_argument("--patients", type=int, default=300)
+    options.add_argument("--repeats", type=int, default=7)
+    chosen = options.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="speed-") as folder:
         cohort = demo_cohort(Path(folder) / "demo", chosen.patients)
         title = f"{torch.get_num_threads()} threads, {chosen.patients} patients, {chosen.repeats} repeats"
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 class Figures:
-    """Prints figures beside their goals."""
+    """Prints figures with their goals."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -53,30 +53,30 @@ class Figures:
 
 
 def training(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:
-    """Fit beside a bare loop."""
+    """Compare a fit with a plain PyTorch loop."""
     fitted = fit_study(training_steps.STUDY, cohort, cache=EncoderCache(folder / "training"))
-    bare, ours = training_steps.steps_per_second(fitted, folder / "fits", repeats)
-    figures.show("training steps per second of a bare loop", bare, ".1f")
-    figures.show("training steps per second, ours / a bare loop", ours, least=0.9)
+    plain, ours = training_steps.steps_per_second(fitted, folder / "fits", repeats)
+    figures.show("training steps per second of a plain loop", plain, ".1f")
+    figures.show("training steps per second, ours / a plain loop", ours, least=0.9)
 
 
 def prediction(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:
-    """Answer for one patient at a time whose events are in memory."""
+    """Predict for one patient at a time, from events in memory."""
     found = one_prediction.uncached(cohort, folder, 4 * repeats)
-    goals = {"one prediction / the encoders alone": 1.15}
+    goals = {"one prediction / the encoders' passes": 1.15}
     for what, figure in found.items():
         figures.show(what, figure, ".1f" if what.endswith(", ms") else ".3f", most=goals.get(what, np.inf))
     figures.show("one prediction, all cached, ms", one_prediction.cached(cohort, folder, 8 * repeats), ".1f", most=10)
 
 
 def epochs(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:
-    """Learn from frozen encoders' outputs for the first time, and for the second."""
+    """Compare the second epoch on frozen encoders' outputs with the first."""
     found = training_steps.second_epoch(cohort, folder, min(repeats, 3))
     figures.show("second epoch / first, frozen encoders", found, ".4f", most=0.05)
 
 
 def startup(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:  # noqa: ARG001
-    """Start Python anew."""
+    """Measure start-up in new processes."""
     imports = [float(_python(IMPORT)) for _ in range(2 * repeats)]
     figures.show("import polyclinic, s", median(imports), most=0.3)
     figures.show("polyclinic --help, s", median([clocked(lambda: _python(HELP)) for _ in range(2 * repeats)]), most=1)

@@ -1,4 +1,4 @@
-"""Fitting by Lightning beside a bare loop, and a second epoch beside the first: parts of `speed`."""
+"""Fits by Lightning against a plain PyTorch loop, and a second epoch against the first: parts of `speed`."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -24,28 +24,28 @@ LEARNT, EPOCHS = 1024, 4
 
 
 def steps_per_second(fitted: FittedStudy, folder: Path, repeats: int) -> tuple[Interval, Interval]:
-    """Give the bare loop's steps per second, and the ratio of ours to them, of whole fits.
+    """Return the plain loop's steps per second, and the ratio of ours to them, of whole fits.
 
-    Both learn the same network from the same batches with the same losses, validate at each epoch's end, and end with
+    Both train the same network from the same batches with the same losses, validate at each epoch's end, and end with
     the same bits; ours also keeps checkpoints and a log.
     """
     config, examples = fitted.bundle.ensemble.networks[0].config, fitted.examples
     rows = Rows(np.random.default_rng(0).choice(len(examples), LEARNT), np.arange(len(examples)))
     options = Network(epochs=EPOCHS, patience=EPOCHS)
-    by_hand = bare_loop(config, examples, rows, options)
+    by_hand = plain_loop(config, examples, rows, options)
     ours = fit_network(config, examples, rows, options, seed=0, folder=folder / "warm").state_dict()
     assert all(torch.equal(tensor, by_hand[f"model.{name}"]) for name, tensor in ours.items())
     seconds = alternated(
         repeats,
         lambda turn: fit_network(config, examples, rows, options, seed=0, folder=folder / str(turn)),
-        lambda _: bare_loop(config, examples, rows, options),
+        lambda _: plain_loop(config, examples, rows, options),
     )
     steps = EPOCHS * len(Batches(examples, rows.training, options.batch_size, shuffle_seed=0))
     return median(steps / seconds[:, 1]), ratio(seconds[:, 1], seconds[:, 0])
 
 
-def bare_loop(config: ModelConfig, examples: Examples, rows: Rows, options: Network) -> Mapping[str, torch.Tensor]:
-    """Train as anyone would by hand, and give the weights of the best epoch."""
+def plain_loop(config: ModelConfig, examples: Examples, rows: Rows, options: Network) -> Mapping[str, torch.Tensor]:
+    """Train in a plain PyTorch loop, and return the weights of the best epoch."""
     torch.manual_seed(0)
     model = UnifiedModel(config)
     initialise_heads(model, examples, rows.training)
@@ -75,7 +75,7 @@ def bare_loop(config: ModelConfig, examples: Examples, rows: Rows, options: Netw
 
 @torch.no_grad()
 def validation_loss(model: UnifiedModel, batches: Batches) -> float:
-    """Give the mean loss over the samples of all batches."""
+    """Return the mean loss over the samples of all batches."""
     total = 0.0
     for labelled in batches:
         for task, logit in model(labelled.batch).logits.items():
@@ -85,9 +85,9 @@ def validation_loss(model: UnifiedModel, batches: Batches) -> float:
 
 
 def second_epoch(cohort: Cohort, folder: Path, repeats: int) -> Interval:
-    """Give the ratio of a second epoch to a first that finds the cache of frozen encoders empty.
+    """Return the ratio of a second epoch to a first that finds the cache of frozen encoders empty.
 
-    The first epoch is what one epoch more costs, and the encoding of every picture and note.
+    The first epoch includes the encoding of every image and note.
     """
     ratios = []
     for turn in range(repeats):
@@ -103,7 +103,7 @@ def second_epoch(cohort: Cohort, folder: Path, repeats: int) -> Interval:
 
 
 def one_epoch(fitted: FittedStudy) -> float:
-    """Give the seconds in which a network sees every example once, and learns."""
+    """Return the seconds of one training epoch."""
     network = fitted.bundle.ensemble.networks[0]
     module = UnifiedModule(UnifiedModel(network.config), Network(), seed=0)
     optimizer = module.configure_optimizers()["optimizer"]

@@ -1,8 +1,8 @@
-"""Whether the words that weigh most for an answer are those that change the outcome, on notes that nobody learnt from.
+"""Whether the words with the highest scores are those that change the outcome, in notes of unseen patients.
 
-Of a trained demo bundle: integrated gradients of deterioration in all inputs of unseen patients whose notes state a
-history that changes the outcome. Held-out patients of the demo are few, so that others, of another seed, are asked as
-well. After `make demo`, run it with
+Scores are integrated gradients of deterioration in all inputs, of a trained demo bundle, for unseen patients whose
+notes state a history that changes the outcome. Since the demo has few held-out patients, patients of another seed are
+added. After `make demo`, run it with
 
     python -m benchmarks triggers --demo runs/demo --others 300
 """
@@ -30,15 +30,17 @@ OTHER_SEED = 20_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser(__doc__)
-    asked.add_argument("--demo", type=Path, default=Path("runs/demo"), help="folder of a demo with its bundle")
-    asked.add_argument("--others", type=int, default=300, help="further patients, of another seed; 0: none")
-    chosen = asked.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--demo", type=Path, default=Path("runs/demo"), help="folder of a demo with its bundle")
+    options.add_argument("--others", type=int, default=300, help="further patients, of another seed; 0: none")
+    chosen = options.parse_args(arguments)
     if not (chosen.demo / "bundle").is_dir():
         print(f"skipped: there is no bundle in {chosen.demo}; make one with `make demo`")
         return
     bundle, cohort = Bundle.load(chosen.demo / "bundle"), Cohort.open(chosen.demo / "cohort")
-    table = Table(f"trigger words among the {TOP} that weigh most for {TASK}", "notes of", "any", "chance", "goal", "")
+    table = Table(
+        f"trigger words among the {TOP} with the highest scores for {TASK}", "notes of", "any", "chance", "goal", ""
+    )
     show(table, "held-out patients", bundle, cohort, chosen.demo / "truth", cohort.subjects_in("held_out"))
     if chosen.others:
         with tempfile.TemporaryDirectory(prefix="triggers-") as folder:
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def show(table: Table, whose: str, bundle: Bundle, cohort: Cohort, truth: Path, subjects: Sequence[int] | None) -> None:
-    """Print in which share of the notes any trigger word is among the weightiest."""
+    """Print the share of the notes in which a trigger word is among the highest scores."""
     hits, chances = [], []
     for subject, words, triggers in stated(bundle, cohort, truth, subjects):
         meets = np.array([any(one.meets(word.section, word.start, word.end) for one in triggers) for word in words])
@@ -67,7 +69,7 @@ def show(table: Table, whose: str, bundle: Bundle, cohort: Cohort, truth: Path, 
 def stated(
     bundle: Bundle, cohort: Cohort, folder: Path, subjects: Sequence[int] | None
 ) -> Iterator[tuple[int, Sequence[WordScore], list[Trigger]]]:
-    """Give the scored words of each note that states a cause, and where it does."""
+    """Yield the scored words of each note that states a cause, and its trigger words."""
     truth = Truth.read(folder, cohort)
     concepts = set(truth.causes["note"])
     (task,) = (one for one in bundle.tasks if one.name == TASK)

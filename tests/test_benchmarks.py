@@ -1,4 +1,4 @@
-"""Each benchmark runs, on little; what it measures is not judged here."""
+"""Each benchmark runs on little data; its measurements are not checked here."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def run(name: str, *options: str) -> None:
     import_module(f"benchmarks.{name}").main(options)
 
 
-def test_the_list_names_every_benchmark_and_how_long_it_takes():
+def test_the_list_names_every_benchmark():
     found = subprocess.run(
         [sys.executable, "-m", "benchmarks", "nonsense"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -37,7 +37,7 @@ def test_each_explains_itself(name, capsys):
     assert f"python -m benchmarks {name}" in capsys.readouterr().out
 
 
-def test_only_those_that_take_minutes_are_run_unasked():
+def test_long_benchmarks_run_only_when_named():
     assert set(_chosen([])) == {name for name, one in BENCHMARKS.items() if one.minutes <= 15}
     assert _chosen(["all"]) == list(BENCHMARKS)
     assert _split(["speed", "--repeats", "3"]) == (["speed"], ["--repeats", "3"])
@@ -62,14 +62,14 @@ def test_one_assessment(capsys):
     assert "one assessment, explained, s" in shown
 
 
-def test_the_dial(capsys):
+def test_time_of_localisation(capsys):
     run("localisation", "--side", "96", "--repeats", "2")
     shown = capsys.readouterr().out
     assert "spiral, 1" in shown
     assert "all 101 stops" in shown
 
 
-def test_one_model_beside_those_of_each_subset(capsys, cache):
+def test_one_model_against_those_of_each_subset(capsys, cache):
     run(
         "missing_modalities",
         *("--patients", "80", "--unseen", "60", "--folds", "2", "--epochs", "1", "--inputs", "structured", "series"),
@@ -79,7 +79,7 @@ def test_one_model_beside_those_of_each_subset(capsys, cache):
     assert "smallest difference" in shown
 
 
-def test_cross_validation_answers_everyone_once(hospital, cache):
+def test_cross_validation_predicts_every_sample(hospital, cache):
     found = out_of_fold(SIMPLE, hospital, 2, seed=0, cache=cache)
     assert len(found.truth) == samples(hospital, SIMPLE.tasks).frame.height
     assert len(found.seconds) == 2

@@ -1,1 +1,1 @@
-"""Golden outputs: what shipped encoders, and a bundle of a patient who is nobody, must compute wherever they run."""
+"""Golden outputs: what shipped encoders, and a bundle for a synthetic patient, must compute on every machine."""
