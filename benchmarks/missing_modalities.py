@@ -1,8 +1,8 @@
 """One model given a subset of its inputs against models trained on that subset, on unseen patients.
 
-Synthetic patients have four inputs, whose signal is split between them; 40 % lack some. For each of the 15 subsets: the
-AUROC of the unified model given only the subset, that of a study of the subset, and their difference with its paired
-DeLong interval, on the unseen patients who have any of the subset.
+Synthetic patients have up to five inputs, whose signal is split between them. For each subset of the inputs: the AUROC
+of the unified model given only the subset, that of a study of the subset, and their difference with its paired DeLong
+interval, on the unseen patients who have any of the subset.
 
     python -m benchmarks missing_modalities --patients 1500 --unseen 2000
 """

@@ -26,13 +26,13 @@ CLASSICAL = "logistic_regression"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser(__doc__)
-    asked.add_argument("--folds", type=int, default=5)
-    asked.add_argument("--repeats", type=int, default=1)
-    asked.add_argument("--cross-fitting", type=int, default=2)
-    asked.add_argument("--epochs", type=int, help="instead of the default, to try it")
-    asked.add_argument("--patients", type=int, help="only so many, to try it")
-    chosen = asked.parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--folds", type=int, default=5)
+    options.add_argument("--repeats", type=int, default=1)
+    options.add_argument("--cross-fitting", type=int, default=2)
+    options.add_argument("--epochs", type=int, help="instead of the default, to try it")
+    options.add_argument("--patients", type=int, help="only the first N, to try it")
+    chosen = options.parse_args(arguments)
     source = real_data("ptbxl")
     if source is None:
         return
