@@ -74,6 +74,11 @@ class WaveformFeaturizer(Featurizer):
         """Return an unfitted featurizer."""
         return cls(options=options)
 
+    @classmethod
+    def is_recorded(cls, known: pl.DataFrame, samples: pl.DataFrame) -> bool:  # noqa: ARG003
+        """Return whether there is any ECG."""
+        return not _ecgs(known).is_empty()
+
     def read_from(self, blobs: Blobs) -> None:
         """Read waveforms from `blobs` from now on."""
         self.blobs = blobs
@@ -134,8 +139,7 @@ class WaveformFeaturizer(Featurizer):
 
     def found(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[list[Recording]]:
         """List the recordings of each sample, the newest first; one recorded twice counts once, at its latest time."""
-        is_ecg = pl.col("code").cast(pl.String).str.starts_with(ECG)
-        events = known.filter(is_ecg & pl.col("blob").is_not_null())
+        events = _ecgs(known)
         rows = sample_rows(events, samples)
         events, rows = events.filter(pl.Series(rows >= 0)), rows[rows >= 0]
         hours = hours_before(events["time"].to_numpy(), samples, rows)
@@ -189,6 +193,11 @@ class WaveformFeaturizer(Featurizer):
             return Waveform.from_blob(content)
         except ValueError as problem:
             raise WaveformError(f"waveform {name} is no waveform: ingest its source again") from problem
+
+
+def _ecgs(known: pl.DataFrame) -> pl.DataFrame:
+    is_ecg = pl.col("code").cast(pl.String).str.starts_with(ECG)
+    return known.filter(is_ecg & pl.col("blob").is_not_null())
 
 
 def scales(ecg: Ecg) -> Float32[np.ndarray, " 12"]:
