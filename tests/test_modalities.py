@@ -20,24 +20,43 @@ from polyclinic.models.network.encoders import ENCODERS
 ROWS = list(MODALITIES.values())
 
 
-def keeps(given: object, protocol: type) -> list[str]:
-    """List the members of a protocol that an object lacks."""
-    return [name for name in vars(protocol) if not name.startswith("_") and not hasattr(given, name)]
+def lacking(given: type, protocol: type) -> list[str]:
+    """List the methods of a protocol without a body that a class does not define."""
+
+    def method(owner: type, name: str) -> object:
+        found = inspect.getattr_static(owner, name, None)
+        return getattr(found, "__func__", found)
+
+    methods = {name: method(protocol, name) for name in vars(protocol) if not name.startswith("_")}
+    required = [
+        name
+        for name, found in methods.items()
+        if inspect.isfunction(found) and inspect.getsource(found).rstrip().endswith("...")
+    ]
+    assert required
+    return [name for name in required if method(given, name) in (None, methods[name])]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_reference_names_what_the_row_says(row, tmp_path):
     featurizer, sizes, columns = load(row.featurizer), load(row.sizes), load(row.columns)
     assert featurizer.modality == row.name
-    assert not keeps(featurizer, Featurizer)
-    assert not keeps(columns, ModalityColumns)
-    assert not keeps(load(row.explanation), ModalityExplanation)
-    assert not keeps(load(row.kept), KeptScores)
+    assert not lacking(featurizer, Featurizer)
+    assert not lacking(columns, ModalityColumns)
+    assert not lacking(type(load(row.explanation)), ModalityExplanation)
+    assert not lacking(type(load(row.kept)), KeptScores)
     assert all(callable(load(each)) for each in (row.synthetic, row.section, row.view))
     assert issubclass(sizes, Sizes)
     assert isinstance(sizes.smallest(), sizes)
     made = featurizer.of(featurizer.options_for(Request()), EncoderCache(tmp_path))
     assert isinstance(made, featurizer)
+
+
+def test_inherited_methods_without_a_body_are_lacking():
+    class Empty(Featurizer):
+        pass
+
+    assert {"fit", "transform", "state", "from_state"} <= set(lacking(Empty, Featurizer))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -53,7 +72,7 @@ def test_no_two_modalities_claim_a_kind_of_code():
     assert {MODALITY_OF_KIND[kind] for kind in claimed} == {row.name for row in ROWS if row.kinds}
 
 
-def test_order_is_that_of_the_table_and_unknown_ones_follow():
+def test_modalities_are_sorted_as_in_the_table_and_unknown_ones_follow():
     assert in_order(["genome", *reversed(MODALITIES)]) == (*MODALITIES, "genome")
 
 

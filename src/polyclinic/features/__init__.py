@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from polyclinic.features.note.featurizer import NoteFeaturizer, NoteOptions
     from polyclinic.features.series.featurizer import SeriesFeaturizer, SeriesOptions
     from polyclinic.features.structured.featurizer import StructuredFeaturizer
+    from polyclinic.features.waveform.featurizer import WaveformFeaturizer, WaveformOptions
 
 _NAMES_BY_MODULE = {
     "cache.encoder_cache": ("EncoderCache",),
@@ -21,6 +22,7 @@ _NAMES_BY_MODULE = {
     "note.featurizer": ("NoteFeaturizer", "NoteOptions"),
     "series.featurizer": ("SeriesFeaturizer", "SeriesOptions"),
     "structured.featurizer": ("StructuredFeaturizer",),
+    "waveform.featurizer": ("WaveformFeaturizer", "WaveformOptions"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
@@ -36,6 +38,8 @@ __all__ = [
     "SeriesFeaturizer",
     "SeriesOptions",
     "StructuredFeaturizer",
+    "WaveformFeaturizer",
+    "WaveformOptions",
     "sample_rows",
 ]
 

@@ -11,6 +11,7 @@ from polyclinic.models.network.config import (
     Sizes,
     StructuredSizes,
     TaskKind,
+    WaveformSizes,
 )
 from polyclinic.models.network.encoders import ENCODERS, Encoder, build_encoder
 from polyclinic.models.network.fusions import FUSIONS, Fusion, build_fusion
@@ -41,6 +42,7 @@ __all__ = [
     "TimeToEventHead",
     "Tokens",
     "UnifiedModel",
+    "WaveformSizes",
     "build_encoder",
     "build_fusion",
     "build_head",
