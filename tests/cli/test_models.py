@@ -279,5 +279,5 @@ def test_train_takes_the_inputs_that_the_cohort_has(folds, hospital, polyclinic,
     words = ("train", without.path, "--config", tmp_path / "study.yaml", *folds, "--out", tmp_path / "bundle")
     done = polyclinic(*words)
     assert done.code == 0
-    assert done.err.count("inputs: structured, series, waveform (not in the cohort: note, image)\n") == 1
+    assert done.err.count("inputs: structured, series, waveform (absent or too rare: note, image)\n") == 1
     assert Bundle.load(tmp_path / "bundle").inputs == ("structured", "series", "waveform")

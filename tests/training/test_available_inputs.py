@@ -45,7 +45,7 @@ def test_absent_modalities_are_left_out_and_printed(hospital, tmp_path):
     fewer = without(hospital, NOTE | SERIES, tmp_path)
     assert resolved(BY_DEFAULT, fewer) == (
         ("structured", "image", "waveform"),
-        ["inputs: structured, image, waveform (not in the cohort: series, note)"],
+        ["inputs: structured, image, waveform (absent or too rare: series, note)"],
     )
 
 

@@ -230,7 +230,7 @@ class _Search:
         return answers
 
     def _arrays(self, known: pl.DataFrame, frame: pl.DataFrame) -> dict[str, Arrays]:
-        """Recompute the numeric features, and repeat notes and images."""
+        """Recompute the numeric features, and repeat the others."""
         arrays: dict[str, Arrays] = {}
         for name, one in self.sample.arrays.items():
             if name in ("structured", "series"):

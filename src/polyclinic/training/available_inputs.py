@@ -20,5 +20,5 @@ def resolve_inputs(study: Study, known: pl.DataFrame, samples: pl.DataFrame, pro
     if not inputs:
         raise StudyError("no sample has any input recorded at its prediction time: nothing can be learnt")
     absent = [name for name, found in recorded.items() if not found]
-    progress.message(f"inputs: {', '.join(inputs)}" + (f" (not in the cohort: {', '.join(absent)})" if absent else ""))
+    progress.message(f"inputs: {', '.join(inputs)}" + (f" (absent or too rare: {', '.join(absent)})" if absent else ""))
     return study.model_copy(update={"inputs": inputs})

@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from polyclinic.evaluation.arrays import finite
-from polyclinic.explain.localisation.regions import Box, Circle, Mask, Region
+from polyclinic.explain.localisation.regions import Box, Circle, Mask, Region, scaled
 from polyclinic.explain.localisation.single_linkage import length, linked, steps_of
 
 Array = np.ndarray
@@ -255,14 +255,10 @@ def _region(found: Clusters, place: int, spacing: Spacing) -> Region:
         peak=_point(found.peak[:, place]),
         strength=float(found.strength[place]),
         share=float(found.share[place]),
-        circle_mm=Circle(_scaled(centre, steps), radius) if in_mm else None,
-        box_mm=Box(_scaled(start, steps), _scaled(stop, steps)) if in_mm else None,
+        circle_mm=Circle(scaled(centre, steps), radius) if in_mm else None,
+        box_mm=Box(scaled(start, steps), scaled(stop, steps)) if in_mm else None,
     )
 
 
 def _point(coordinates: Array) -> tuple[float, ...]:
     return tuple(coordinates.astype(float).tolist())
-
-
-def _scaled(point: Sequence[float], steps: Sequence[float]) -> tuple[float, ...]:
-    return tuple(at * step for at, step in zip(point, steps, strict=True))

@@ -161,8 +161,8 @@ class Region(Record):
         Where it differs between the axes, the circle in millimetres is the one that covers the ellipse.
         """
         _check_spacing(spacing_mm, len(self.circle.centre))
-        circle = Circle(_times(self.circle.centre, spacing_mm), self.circle.radius * max(spacing_mm))
-        box = Box(_times(self.box.start, spacing_mm), _times(self.box.stop, spacing_mm))
+        circle = Circle(scaled(self.circle.centre, spacing_mm), self.circle.radius * max(spacing_mm))
+        box = Box(scaled(self.box.start, spacing_mm), scaled(self.box.stop, spacing_mm))
         return replace(self, circle_mm=circle, box_mm=box)
 
 
@@ -171,5 +171,6 @@ def _check_spacing(spacing: Sequence[float], axes: int) -> None:
         raise ValueError(f"the spacing must be {axes} finite numbers above 0, one per axis")
 
 
-def _times(point: Point, factors: Sequence[float]) -> Point:
+def scaled(point: Sequence[float], factors: Sequence[float]) -> Point:
+    """Multiply each coordinate by the factor of its axis."""
     return tuple(at * factor for at, factor in zip(point, factors, strict=True))
