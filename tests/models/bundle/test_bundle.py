@@ -1,6 +1,7 @@
 """Bundles: saving and loading, prediction, and other cohorts."""
 
 import json
+import shutil
 from datetime import timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from polyclinic import Bundle, Cohort, Study, Task
 from polyclinic.features.known_record import known_record
+from polyclinic.files import sha256
 from polyclinic.models.bundle.bundle import BundleError
 from polyclinic.models.bundle.predictions import COLUMNS, Predictions
 from polyclinic.tasks import number_samples, prediction_times
@@ -205,3 +207,38 @@ def test_index_names_format_and_tasks(every_kind):
     assert index["format"] == 4
     assert index["networks"] == 2
     assert [task["name"] for task in index["tasks"]] == list(TASKS)
+
+
+def renamed(key, state):
+    """Rename a key wherever it is."""
+    if isinstance(state, dict):
+        return {("other" if name == key else name): renamed(key, part) for name, part in state.items()}
+    return [renamed(key, part) for part in state] if isinstance(state, list) else state
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("designs.json", "sources"),
+        ("designs.json", "structured"),
+        ("features.json", "structured"),
+        ("calibration.json", "kind"),
+        ("golden.json", "prediction_time"),
+        ("reference.json", "subjects"),
+    ],
+)
+def test_other_keys_are_refused_with_the_remedy(file, key, every_kind, tmp_path):
+    folder = shutil.copytree(every_kind.folder, tmp_path / "bundle")
+    text = json.dumps(renamed(key, json.loads((folder / file).read_text())))
+    (folder / file).write_text(text)
+    index = json.loads((folder / "bundle.json").read_text())
+    index["files"][file] = sha256(text.encode())
+    (folder / "bundle.json").write_text(json.dumps(index))
+    with pytest.raises(BundleError, match=rf"{file} has content that this version cannot read: train the bundle again"):
+        Bundle.load(folder)
+
+
+def test_an_index_without_files_is_refused(tmp_path):
+    (tmp_path / "bundle.json").write_text('{"format": 4}')
+    with pytest.raises(BundleError, match=r"bundle\.json is incomplete: copy the bundle again"):
+        Bundle.load(tmp_path)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -27,10 +28,12 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
+from polyclinic.features.backbones.weights import WeightsError
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.featurizer import Blobs
@@ -42,6 +45,7 @@ from polyclinic.models.bundle.golden import FILES as GOLDEN
 from polyclinic.models.bundle.golden import Golden
 from polyclinic.models.bundle.predictions import Predictions, in_order, rows_of, with_inputs
 from polyclinic.models.classical import ClassicalModel, Design
+from polyclinic.models.classical.persistence import UntrustedModelError
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import Answers, Ensemble, TaskEnsemble
 from polyclinic.models.ensemble.members import Member
@@ -55,6 +59,7 @@ from polyclinic.tasks import Task, number_samples, prediction_times
 FORMAT = 4
 INDEX = "bundle.json"
 CHECKSUMMED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
+_INVALID = (AttributeError, LookupError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
 
 class BundleError(ValueError):
@@ -220,7 +225,7 @@ class Bundle:
         """Load a bundle.
 
         Raises:
-            BundleError: there is none, its format is another, or a file is missing or modified.
+            BundleError: there is none, its format is another, or a file is missing, modified or invalid.
         """
         folder = Path(path)
         index = _index(folder)
@@ -230,20 +235,31 @@ class Bundle:
             raise BundleError(
                 f"{folder / name} was modified after it was saved: copy the bundle again, or train it again"
             )
-        features, designs, state = (
-            json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            for name in ("features", "designs", "calibration")
-        )
-        shared = [Design.from_state(design) for design in designs]
+        with _reading(folder / "features.json") as file:
+            features = FeatureSet.from_state(_json(file), cache or EncoderCache())
+        with _reading(folder / "designs.json") as file:
+            designs = [Design.from_state(state) for state in _json(file)]
+        with _reading(folder / "model.safetensors"):
+            networks = _networks(folder, index)
+        with _reading(folder / "calibration.json") as file:
+            tasks = {name: _task(folder, name, state, designs) for name, state in _json(file).items()}
+        reference = golden = None
+        if REFERENCE[0] in index["files"]:
+            with _reading(folder / REFERENCE[0]):
+                reference = Reference.load(folder)
+        if GOLDEN[0] in index["files"]:
+            with _reading(folder / GOLDEN[0]):
+                golden = Golden.load(folder, index["files"])
+        study = _study(folder)
+        if set(features.modalities) != set(study.modalities):
+            raise BundleError(f"{folder}: study.yaml and features.json differ in their inputs: train the bundle again")
         return cls(
-            study=_study(folder),
-            features=FeatureSet.from_state(features, cache or EncoderCache()),
-            ensemble=Ensemble(
-                _networks(folder, index), {name: _task(folder, name, one, shared) for name, one in state.items()}
-            ),
+            study=study,
+            features=features,
+            ensemble=Ensemble(networks, tasks),
             origin=index["origin"],
-            reference=Reference.load(folder) if REFERENCE[0] in index["files"] else None,
-            golden=Golden.load(folder, index["files"]) if GOLDEN[0] in index["files"] else None,
+            reference=reference,
+            golden=golden,
             folder=folder,
             _digest=sha256((folder / INDEX).read_bytes()),
         )
@@ -284,6 +300,21 @@ def _combination(ensemble: Ensemble, designs: Sequence[Design]) -> dict[str, Any
     }
 
 
+@contextmanager
+def _reading(file: Path) -> Iterator[Path]:
+    """Turn a failure to rebuild what a file holds into a BundleError that names it."""
+    try:
+        yield file
+    except (ImportError, UntrustedModelError, WeightsError):
+        raise  # the message has its own remedy
+    except _INVALID as problem:
+        raise BundleError(f"{file} has content that this version cannot read: train the bundle again") from problem
+
+
+def _json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
 def _study(folder: Path) -> Study:
     try:
         return Study.load(folder / "study.yaml")
@@ -321,13 +352,15 @@ def _index(folder: Path) -> dict[str, Any]:
         index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BundleError(f"no bundle at {folder}: create one with `polyclinic train`") from error
-    if not isinstance(index, dict) or "format" not in index:
+    if not isinstance(index, dict) or not isinstance(index.get("format"), int):
         raise BundleError(f"{folder / INDEX} is not the index of a bundle: create one with `polyclinic train`")
     if index["format"] != FORMAT:
         raise BundleError(
             f"{folder} is a bundle of format {index['format']}, written by Polyclinic {index.get('polyclinic')}; "
             f"this version reads format {FORMAT}: train it again, or use that version"
         )
+    if not (isinstance(index.get("files"), dict) and {"network", "networks", "origin"} <= index.keys()):
+        raise BundleError(f"{folder / INDEX} is incomplete: copy the bundle again, or train it again")
     return index
 
 
