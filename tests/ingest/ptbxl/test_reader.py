@@ -96,6 +96,7 @@ REJECTED = {
     "no patient": ({"patient_id": ""}, "no subject"),
     "a repeated row": ({"ecg_id": "1"}, "duplicate record"),
     "no date": ({"recording_date": "yesterday"}, "impossible time"),
+    "a date at the end of time": ({"recording_date": "9999-12-31 23:59:59"}, "impossible time"),
     "an impossible age": ({"age": "200"}, "implausible value"),
     "an impossible height": ({"height": "6"}, "implausible value"),
     "a weight that is not a number": ({"weight": "heavy"}, "implausible value"),

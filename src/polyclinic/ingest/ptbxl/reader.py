@@ -112,13 +112,14 @@ def _row(line: int, cells: Mapping[str, str], seen: set[str]) -> Row:
     if cells["ecg_id"] in seen:
         raise UnreadableRecord("duplicate record", "keep one row of each 'ecg_id'")
     try:
-        time = datetime.fromisoformat(cells["recording_date"])
-    except ValueError:
+        time = datetime.fromisoformat(cells["recording_date"]).replace(tzinfo=None)
+        time + READ_AFTER
+    except (ValueError, OverflowError):
         raise UnreadableRecord(
             "impossible time", "write column 'recording_date' as 1984-11-09 09:17:34, or leave the row out"
         ) from None
     seen.add(cells["ecg_id"])
-    return Row(line, patient, time.replace(tzinfo=None), cells)
+    return Row(line, patient, time, cells)
 
 
 def _add_static(rows: list[Row], row_filter: RowFilter, events: EventBuffer) -> None:
