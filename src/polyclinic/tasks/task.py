@@ -34,7 +34,7 @@ Target: the value of OUTCOME//died.'
         pydantic.ValidationError: a field is missing or invalid.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # also of the folder of its labels
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)  # also of the folder of its labels
     kind: Kind
     description: str = ""  # the question in clinical terms
     prediction: Prediction = Prediction()

@@ -160,3 +160,11 @@ def test_plots_can_be_saved_as_vectors(tmp_path):
     save(figure, tmp_path / "agreement.svg")
     assert "<svg" in (tmp_path / "agreement.svg").read_text()
     assert axes.get_xlabel() == "Predicted (days)"
+
+
+def test_dollar_signs_in_names_are_drawn_as_they_are():
+    with styled():
+        figure, axes = canvas()
+        axes.set(xticks=[0], xticklabels=["$x_{ and $\\frac$"], title="a$b$c")
+    assert "a$b$c" in svg(figure, "names")
+    assert "$x_{ and $\\frac$" in svg(figure, "names")

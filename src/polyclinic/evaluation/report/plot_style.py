@@ -42,6 +42,7 @@ RC: dict[Any, Any] = {
     "lines.solid_capstyle": "round", "axes.prop_cycle": cycler(color=SERIES), "svg.fonttype": "none",
     "figure.constrained_layout.use": True, "figure.constrained_layout.w_pad": 0.08,
     "savefig.dpi": 200, "axes.unicode_minus": True,
+    "text.parse_math": False,  # codes and classes may contain dollar signs
 }  # fmt: skip
 
 
