@@ -167,6 +167,14 @@ def test_what_cannot_be_read_is_named(store):
         arrays_of(type("NoBlobs", (), {"blobs": None}), [(1, 1, blob)])
 
 
+def test_every_unreadable_recording_is_named(store):
+    missing, damaged = store(1), store(2)
+    store.blobs(missing).unlink()
+    store.blobs(damaged).write_bytes(b"other")
+    with pytest.raises(WaveformError, match=f"{missing} cannot be read.*; waveform {damaged} is damaged"):
+        arrays_of(store, [(1, 1, missing), (2, 1, damaged), (3, 1, damaged)])
+
+
 def test_use_before_fit_says_so():
     with pytest.raises(NotFittedError, match=r"call fit\(\)"):
         WaveformFeaturizer().state()

@@ -22,6 +22,7 @@ from polyclinic.ingest.formats.waveform import Waveform
 ECG = "WAVEFORM//ECG"
 CLIP = 30.0
 """Largest normalised value kept."""
+_MAX_NAMED = 5  # recordings named in one error
 
 
 class WaveformError(ValueError):
@@ -109,7 +110,7 @@ class WaveformFeaturizer(Featurizer):
         """Return the arrays of `samples`, in their order; with `classical` also `summary`.
 
         Raises:
-            WaveformError: a recording cannot be read.
+            WaveformError: recordings cannot be read; raised after all others are read, so that it names them.
         """
         shape = (samples.height, self.recordings, len(LEADS), self.options.samples)
         arrays: Arrays = {
@@ -123,8 +124,14 @@ class WaveformFeaturizer(Featurizer):
         }
         if classical:
             arrays["summary"] = np.full((shape[0], len(NAMES)), np.nan, dtype=np.float32)
+        errors: dict[str, None] = {}
         for row, found in enumerate(self.found(known, samples)):
-            for place, (recording, ecg) in enumerate(self.usable(found)):
+            try:
+                read = self.usable(found)
+            except WaveformError as error:
+                errors[str(error)] = None
+                continue
+            for place, (recording, ecg) in enumerate(read):
                 scale = scales(ecg)
                 arrays["present"][row] = True
                 arrays["signal"][row, place] = np.clip(ecg.signal / scale[:, None], -CLIP, CLIP)
@@ -135,6 +142,9 @@ class WaveformFeaturizer(Featurizer):
                 arrays["age_hours"][row, place] = np.nan_to_num(recording.hours)
                 if classical and place == 0:
                     arrays["summary"][row] = summary(ecg, self.options.sampling_hz)
+        if errors:
+            more = f"; and {len(errors) - _MAX_NAMED} more" if len(errors) > _MAX_NAMED else ""
+            raise WaveformError("; ".join([*errors][:_MAX_NAMED]) + more)
         return arrays
 
     def found(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[list[Recording]]:
