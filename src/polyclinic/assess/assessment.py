@@ -158,6 +158,7 @@ class Record(Part):
     usually_there: tuple[CodeShare, ...]  # codes that most development samples have and this record lacks
     unknown: tuple[CodeCount, ...]  # codes absent or too rare in training: not read
     typicality: Typicality | None  # None: nothing is recorded, or the bundle has no reference
+    unusable: tuple[str, ...] = ()  # missing inputs of which something was recorded that cannot be used
     similar: tuple[Similar, ...] = ()  # training patients, if the cohort is that of the training
 
 

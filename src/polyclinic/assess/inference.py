@@ -46,6 +46,7 @@ class InferenceInput:
             digest=f"{digest(sample.known.with_columns(pl.col('code').cast(pl.Categorical))):032x}",
             present=present,
             missing=tuple(name for name in in_order(sample.arrays) if name not in present),
+            unusable=sample.unusable,
             usually_there=tuple(CodeShare(code=code, share=usual[code]) for code in lacking),
             unknown=tuple(CodeCount(code=code, events=number) for code, number in sorted(unknown.items())),
             typicality=self._typicality(reference.novelty) if reference and reference.novelty and present else None,

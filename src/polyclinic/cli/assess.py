@@ -103,7 +103,8 @@ def _print(assessment: "Assessment") -> None:
 
 
 def _record_lines(record: "Record") -> Iterator[str]:
-    yield f"recorded: {', '.join(record.present) or 'nothing'}; missing: {', '.join(record.missing) or 'nothing'}"
+    missing = (f"{name} (not usable)" if name in record.unusable else name for name in record.missing)
+    yield f"recorded: {', '.join(record.present) or 'nothing'}; missing: {', '.join(missing) or 'nothing'}"
     if record.usually_there:
         codes = [f"{code.code} ({code.share:.0%})" for code in record.usually_there[:LISTED]]
         yield f"usually recorded, missing here: {', '.join(codes)}{_more(len(record.usually_there))}"

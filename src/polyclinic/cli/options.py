@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from polyclinic.modalities import MODALITIES
+
 CohortPath = Annotated[Path, typer.Argument(metavar="COHORT", help="Folder of a cohort.", show_default=False)]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
@@ -32,7 +34,7 @@ TasksOfBundle = Annotated[
 ]
 Inputs = Annotated[
     str | None,
-    typer.Option(metavar="LIST", help="Inputs among structured,series,note,image; by default those the cohort has."),
+    typer.Option(metavar="LIST", help=f"Inputs among {','.join(MODALITIES)}; by default those the cohort has."),
 ]
 
 

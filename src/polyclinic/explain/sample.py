@@ -12,12 +12,13 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort.as_of import SAMPLES, known_at
+from polyclinic.cohort.codes import kind
 from polyclinic.features import Arrays, NoteFeaturizer
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.featurizer import Blobs
 from polyclinic.features.known_record import known_record
 from polyclinic.features.note.layout import NoteLayout
-from polyclinic.modalities import in_order
+from polyclinic.modalities import MODALITIES, in_order
 from polyclinic.models.bundle.bundle import Bundle
 
 OF_PICTURES = ("IMAGE//", "DICOM//")
@@ -67,6 +68,13 @@ class Sample:
     def present(self) -> tuple[str, ...]:
         """The modalities recorded by that time."""
         return tuple(name for name in in_order(self.arrays) if bool(np.asarray(self.arrays[name]["present"])[0]))
+
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """The absent modalities of which something was recorded that cannot be used, such as an ECG of flat lines."""
+        kinds = {kind(code) for code in self.known["code"].cast(pl.String).unique()}
+        absent = (name for name in in_order(self.arrays) if name not in self.present)
+        return tuple(name for name in absent if not kinds.isdisjoint(MODALITIES[name].kinds))
 
     @cached_property
     def note_layout(self) -> NoteLayout:

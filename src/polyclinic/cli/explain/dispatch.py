@@ -86,7 +86,8 @@ def explain_target(
         )
     present = target.sample.present
     if request.modality not in present and not (request.modality == ALL and present):
-        missing = "nothing that the bundle reads" if request.modality == ALL else f"no {request.modality}"
+        what = f"no {'usable ' if request.modality in target.sample.unusable else ''}{request.modality}"
+        missing = "nothing that the bundle reads" if request.modality == ALL else what
         there = f"; there are {', '.join(present)}" if present else ""
         return ExplanationView(target, request.modality, absent=f"{missing} was recorded by then{there}")
     method = request.method or _default_method(bundle, request)
