@@ -34,7 +34,7 @@ TasksOfBundle = Annotated[
 ]
 Inputs = Annotated[
     str | None,
-    typer.Option(metavar="LIST", help=f"Inputs among {','.join(MODALITIES)}; by default those the cohort has."),
+    typer.Option(metavar="LIST", help=f"Inputs among {', '.join(MODALITIES)}; by default those the cohort has."),
 ]
 
 
