@@ -65,7 +65,7 @@ def test_an_estimate_is_printed_with_its_parts():
     estimate = MemoryEstimate(2 * MIB, parameters=3 * MIB, activations=4 * MIB, classical=5 * MIB, available=7 * MIB)
     assert estimate.fits
     assert str(estimate) == (
-        "7 MiB needed besides 2 MiB of examples (network 7: parameters 3, step 4; classical models 5), 7 MiB free"
+        "7 MiB needed plus 2 MiB of examples (network 7: parameters 3, step 4; classical models 5), 7 MiB free"
     )
     assert estimate.remedy.startswith("lower network.batch_size")
     estimate = MemoryEstimate(0, parameters=3 * MIB, activations=4 * MIB, classical=8 * MIB, available=7 * MIB)

@@ -62,7 +62,7 @@ class MemoryEstimate:
     def __str__(self) -> str:
         step = f"parameters {self.parameters // MIB}, step {self.activations // MIB}"
         parts = f"network {self.network // MIB}: {step}; classical models {self.classical // MIB}"
-        examples = f"besides {self.examples // MIB} MiB of examples"
+        examples = f"plus {self.examples // MIB} MiB of examples"
         return f"{self.needed // MIB} MiB needed {examples} ({parts}), {self.available // MIB} MiB free"
 
 

@@ -43,6 +43,6 @@ def train_and_measure(
     report = None
     if "held_out" not in study.development:
         report = evaluate(bundle, cohort, "held_out", progress=progress)
-        write_report(report, out, "Held-out subjects, whom no part of the model has seen.", progress)
+        write_report(report, out, "Held-out subjects, not used in training.", progress)
     keep_logs(work, out)
     return report

@@ -70,7 +70,7 @@ def _pretrain(
     ]
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE_FACTOR * options.learning_rate)
     best, best_state, waited = math.inf, _copy_state(model, modality), 0
-    with progress.task(f"{modality} alone", total=EPOCHS) as advance:
+    with progress.task(f"{modality} pretraining", total=EPOCHS) as advance:
         for epoch in range(EPOCHS):
             for group in optimizer.param_groups:
                 group["lr"] = (
