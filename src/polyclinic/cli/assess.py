@@ -198,7 +198,8 @@ def _explanation_lines(answer: "Answer", explanation: "Explanation") -> Iterator
         if scored:
             yield f"largest contributions of {kind}, in {answer.scale} of the networks: {', '.join(scored)}"
     for image in explanation.pictures:
-        yield f"image {image.view}: {len(image.regions)} regions of positive scores"
+        count = len(image.regions)
+        yield f"image {image.view}: {count} region{'s' * (count != 1)} of positive scores"
     if explanation.map is not None:
         yield _map_setting(explanation.map)
         if explanation.map.method != explanation.method:
