@@ -17,6 +17,7 @@ from polyclinic.models import (
     Tokens,
     build_encoder,
 )
+from polyclinic.models.network.config import WaveformSizes
 
 WIDTH = 16
 SIZES = {
@@ -24,8 +25,9 @@ SIZES = {
     "series": SeriesSizes(codes=5, channels=3),
     "note": NoteSizes(words=20, sections=3, sentence_width=12),
     "image": ImageSizes(views=2, channels=10, cells=4, pixels=64),
+    "waveform": WaveformSizes(leads=12),
 }
-OPTIONS = {"vit": {"hidden": 64, "layers": 1}}
+OPTIONS = {"vit": {"hidden": 64, "layers": 1}, "xresnet1d": {"stem": 8, "channels": (8, 12)}}
 SMALL = [(modality, name) for modality, names in ENCODERS.items() for name in names if name != "densenet121"]
 EVERY = [(modality, name) for modality, names in ENCODERS.items() for name in names]
 
@@ -101,11 +103,18 @@ def inputs(batch: int = 4, seed: int = 0) -> dict[str, dict[str, Tensor]]:
             "view_mask": views,
             "view_code": whole(2, batch, 3),
         },
+        "waveform": {
+            "signal": normal(batch, 2, 12, 160).half(),
+            "valid": torch.ones((batch, 2, 12, 160), dtype=torch.bool),
+            "log_scale": normal(batch, 2, 12),
+            "age_hours": 24 * normal(batch, 2).abs(),
+            "age_known": torch.ones((batch, 2), dtype=torch.bool),
+        },
     }
 
 
 def batch(size: int = 4, seed: int = 0, present: Tensor | None = None) -> Batch:
-    everything = torch.ones(size, 4, dtype=torch.bool)
+    everything = torch.ones(size, len(ENCODERS), dtype=torch.bool)
     return Batch(inputs(size, seed), everything if present is None else present)
 
 

@@ -69,7 +69,7 @@ def test_a_reserved_split_without_labels_is_refused(hospital, cache):
 
 
 def test_reserving_the_only_development_split_is_refused():
-    with pytest.raises(ValueError, match="conformal reserves train, and no other split is left to learn from"):
+    with pytest.raises(ValueError, match="conformal reserves train, and no other split is left for fitting"):
         Study(tasks=TASK, development=("train",), conformal="train")
 
 

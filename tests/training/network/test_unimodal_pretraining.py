@@ -37,6 +37,7 @@ def model(examples, note="minilm", **changes):
     torch.manual_seed(0)
     every = model_config()
     encoders = every.encoders | {"note": encoder_config("note", note)}
+    encoders.pop("waveform")  # pretrained, too
     made = UnifiedModel(model_config(heads={"died": every.heads["died"]}, encoders=encoders, **changes))
     initialise_heads(made, examples, np.arange(SAMPLES))
     return made
