@@ -37,7 +37,7 @@ def test_small_groups_are_kept_and_flagged():
 
 @pytest.mark.parametrize(
     ("positives", "caution"),
-    [(5, "only 5 with the outcome"), (0, "nobody with the outcome"), (195, "only 5 without the outcome")],
+    [(5, "only 5 with the outcome"), (0, "no sample with the outcome"), (195, "only 5 without the outcome")],
 )
 def test_few_outcomes_are_flagged_too(positives, caution):
     y = np.arange(200) < positives

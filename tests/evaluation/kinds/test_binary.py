@@ -78,7 +78,7 @@ def test_a_constant_prediction_is_measured_honestly():
     evaluation = evaluate_binary(y, np.full(200, y.mean()), 0.5, resamples=200)
     assert (evaluation["auroc"].value, evaluation["auroc"].low) == (0.5, None)
     assert evaluation["calibration_slope"].reason == "every sample has the same score"
-    assert evaluation["ppv"].reason == "nobody is called positive"
+    assert evaluation["ppv"].reason == "no positive calls"
     assert evaluation["calibration_intercept"].contains(0)
     assert evaluation["brier"].low < evaluation["brier"].value
 

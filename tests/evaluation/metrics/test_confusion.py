@@ -77,7 +77,7 @@ def test_turning_the_question_round_swaps_the_figures(sample, threshold):
         ([], [], "npv", "no samples"),
         ([0, 0], [0.1, 0.9], "sensitivity", "no positives"),
         ([1, 1], [0.1, 0.9], "specificity", "no negatives"),
-        ([0, 1], [0.1, 0.2], "ppv", "nobody is called positive"),
+        ([0, 1], [0.1, 0.2], "ppv", "no positive calls"),
         ([0, 1], [0.8, 0.9], "npv", "everyone is called positive"),
     ],
 )

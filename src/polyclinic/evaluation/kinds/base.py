@@ -128,7 +128,7 @@ def caution(subjects: int, n: int, cases: int | None, small: int = SMALL, balanc
     if subjects < small:
         return f"only {subjects} subjects"
     if cases is not None and cases < FEW_CASES:
-        return f"only {cases} with the outcome" if cases else "nobody with the outcome"
+        return f"only {cases} with the outcome" if cases else "no sample with the outcome"
     if cases is not None and balanced and n - cases < FEW_CASES:
         return f"only {n - cases} without the outcome" if n > cases else "everybody with the outcome"
     return ""

@@ -157,7 +157,7 @@ def _no_pairs(y: Array, p: Array, until: float = np.inf) -> str:  # noqa: ARG001
         return f"no events while {FOLLOWED} samples are still followed"
     first = time[counted].min()
     usable = ((time > first) | ((time == first) & ~event)).any()
-    return "" if usable else "nobody outlives the first event"
+    return "" if usable else "no follow-up beyond the first event"
 
 
 def _no_pairs_while_followed(y: Array, p: Array) -> str:

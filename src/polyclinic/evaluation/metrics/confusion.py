@@ -118,7 +118,7 @@ def threshold_figures(y: Truth, p: Scores, threshold: Cut, subjects: Labels | No
     return {
         "sensitivity": proportion("sensitivity", called, y, subjects, "no positives"),
         "specificity": proportion("specificity", ~called, ~y, subjects, "no negatives"),
-        "ppv": proportion("ppv", y, called, subjects, "nobody is called positive"),
+        "ppv": proportion("ppv", y, called, subjects, "no positive calls"),
         "npv": proportion("npv", ~y, ~called, subjects, "everyone is called positive"),
         "accuracy": proportion("accuracy", y == called, all_samples, subjects),
     }

@@ -91,7 +91,7 @@ def _curves(audit: Audit, task: str) -> Iterator[Plot]:
 
 
 def goals_table(audit: Audit) -> Table:
-    """Give each goal, and whether it was reached."""
+    """Return each goal, and whether it was reached."""
     rows = tuple(
         (one.text, decimal(one.target, 2), _value(one.figure), "yes" if one.met else "no") for one in audit.goals
     )
@@ -100,13 +100,13 @@ def goals_table(audit: Audit) -> Table:
 
 
 def verdict_table(audit: Audit) -> Table:
-    """Give each method's verdict."""
+    """Return each method's verdict."""
     rows = tuple((one.method.replace("_", " "), "pass" if one.passed else "FAIL", one.reason) for one in audit.verdicts)
     return Table(("method", "verdict", "why"), rows, words=frozenset({0, 1, 2}))
 
 
 def deletion_curves_table(courses: tuple[DeletionCurve, ...]) -> Table:
-    """Give the areas under all curves, and their gains on a random order."""
+    """Return the areas under all curves, and their gains on a random order."""
     rows: list[tuple[Cell, ...]] = []
     for one in courses:
         errors = "" if one.standard_errors is None else decimal(one.standard_errors, 1, sign=True)
@@ -116,7 +116,7 @@ def deletion_curves_table(courses: tuple[DeletionCurve, ...]) -> Table:
 
 
 def located_table(audit: Audit) -> Table:
-    """Give pointing game and overlap by method, and the methods' FROC at one false region per picture."""
+    """Return pointing game and overlap by method, and the methods' FROC at one false region per picture."""
     rows: list[tuple[Cell, ...]] = []
     for one in audit.located:
         if one.finding == "all":
@@ -127,7 +127,7 @@ def located_table(audit: Audit) -> Table:
 
 
 def known_table(audit: Audit) -> Table:
-    """Give what was held against the truth."""
+    """Return the comparisons with the ground truth."""
     rows = tuple((one.name, one.method.replace("_", " "), one.figure, one.chance) for one in audit.known)
     return Table(("known", "method", "measured", "by chance"), rows, words=frozenset({0, 1}))
 
