@@ -50,8 +50,8 @@ def test_importing_the_package_does_not_import_torch():
 
 
 def test_unknown_name_raises_attribute_error():
-    with pytest.raises(AttributeError, match="WaveformFeaturizer"):
-        polyclinic.features.WaveformFeaturizer  # noqa: B018
+    with pytest.raises(AttributeError, match="GenomeFeaturizer"):
+        polyclinic.features.GenomeFeaturizer  # noqa: B018
 
 
 @pytest.mark.parametrize("name", polyclinic.features.__all__)
