@@ -105,10 +105,10 @@ def inputs(batch: int = 4, seed: int = 0) -> dict[str, dict[str, Tensor]]:
         },
         "waveform": {
             "signal": normal(batch, 2, 12, 160).half(),
-            "valid": torch.ones((batch, 2, 12, 160), dtype=torch.bool),
+            "valid": some(batch, 2, 12, 160),
             "log_scale": normal(batch, 2, 12),
             "age_hours": 24 * normal(batch, 2).abs(),
-            "age_known": torch.ones((batch, 2), dtype=torch.bool),
+            "age_known": some(batch, 2),
         },
     }
 

@@ -9,7 +9,12 @@ from tests.models.inputs import SMALL, batch, encoder_config, model_config
 
 DEFAULTS = {modality: encoder_config(modality, next(iter(names))) for modality, names in ENCODERS.items()}
 MIXED = torch.tensor(
-    [[True, True, True, True], [True, False, True, False], [False, True, False, False], [False, False, False, False]]
+    [
+        [True, True, True, True, True],
+        [True, False, True, False, True],
+        [False, True, False, False, False],
+        [False, False, False, False, False],
+    ]
 )
 
 

@@ -45,6 +45,7 @@ def test_every_weight_has_a_gradient(modality, name):
 HIDDEN = {
     "structured": [("known", "values")],
     "note": [("sentence_mask", "sentences"), ("sentence_mask", "sentence_section"), ("words", "word_section")],
+    "waveform": [("valid", "signal"), ("age_known", "age_hours")],
     "image": [("view_mask", "tokens"), ("view_mask", "pixels"), ("view_mask", "view_code")],
     "series": [("grid_mask", "grid_value"), ("triplet_code", "triplet_time"), ("triplet_code", "triplet_value")],
 }
