@@ -55,6 +55,33 @@ class ModalityColumns(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class NamedColumns(ModalityColumns):
+    """Columns of which nothing is learned but the featurizer's names."""
+
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def fit(
+        cls,
+        arrays: Arrays,  # noqa: ARG003
+        names: Sequence[str],
+        rows: Int[np.ndarray, " row"],  # noqa: ARG003
+        options: DesignOptions,  # noqa: ARG003
+    ) -> Self:
+        """Keep the names."""
+        return cls(tuple(names))
+
+    def state(self) -> dict[str, Any]:
+        """Return the names."""
+        return {"names": list(self.names)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild columns from their state."""
+        return cls(tuple(state["names"]))
+
+
 def part(name: str, names: list[str], values: np.ndarray, alike: bool = False) -> Part:
     """Return columns of one block, as float64."""
     return Part(Block(name, len(names), alike), names, values.astype(np.float64))

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Collection
+from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Int
 
 from polyclinic.features import Arrays
-from polyclinic.models.classical.columns.base import DesignOptions, ModalityColumns, Part, part
+from polyclinic.models.classical.columns.base import NamedColumns, Part, part
 
 
-@dataclass(frozen=True)
-class StructuredColumns(ModalityColumns):
+class StructuredColumns(NamedColumns):
     """The raw features, in their units, NaN where unknown."""
 
     adds_presence: ClassVar[bool] = False
-    names: tuple[str, ...] = ()
-
-    @classmethod
-    def fit(
-        cls,
-        arrays: Arrays,  # noqa: ARG003
-        names: Sequence[str],
-        rows: Int[np.ndarray, " row"],  # noqa: ARG003
-        options: DesignOptions,  # noqa: ARG003
-    ) -> StructuredColumns:
-        """Keep the names."""
-        return cls(tuple(names))
 
     def parts(self, arrays: Arrays, others: Collection[str]) -> list[Part]:  # noqa: ARG002
         """Return one block."""
@@ -41,12 +26,3 @@ class StructuredColumns(ModalityColumns):
         if len(names) != count:
             raise ValueError(f"{len(names)} names were given for the {count} structured features")
         return names
-
-    def state(self) -> dict[str, Any]:
-        """Return the names."""
-        return {"names": list(self.names)}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> StructuredColumns:
-        """Rebuild columns from their state."""
-        return cls(tuple(state["names"]))
