@@ -7,6 +7,7 @@ record.
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple, Self, TextIO
@@ -79,7 +80,8 @@ def column_names(header: Sequence[str | None], line: int) -> list[str]:
         UnreadableText: two columns have the same name.
     """
     names = [(name or "").strip() or f"column_{number}" for number, name in enumerate(header, 1)]
-    repeated = [str(number) for number, name in enumerate(names, 1) if names.count(name) > 1]
+    times = Counter(names)
+    repeated = [str(number) for number, name in enumerate(names, 1) if times[name] > 1]
     if repeated:  # names are not quoted: the line may be data
         remedy = f"rename duplicates among columns {', '.join(repeated)}, or give the table a header"
         raise UnreadableText("column named twice", remedy, line)

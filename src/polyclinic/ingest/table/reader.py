@@ -17,6 +17,7 @@ from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import CountsRows, Options, Sink
 from polyclinic.ingest.row_filter import RowFilter
+from polyclinic.ingest.table import alike
 from polyclinic.ingest.table.cells import Cells
 from polyclinic.ingest.table.datetimes import Numbers, in_century_before, parse_dates, since_origin
 from polyclinic.ingest.table.guess import guess_mapping
@@ -66,6 +67,8 @@ class Table:
         layout = Layout(mapping.separator, mapping.encoding, mapping.sheet, frozenset(mapping.names()))
         for rows in read_rows(self.path, layout, self._reading, progress):
             self._check_columns(rows.cells.columns)
+            if rows.cells.is_empty():
+                continue
             for events in self._events(rows):
                 self.row_filter.sink.add(events.drop("line"))
         if isinstance(self.row_filter.sink, CountsRows):
@@ -91,7 +94,8 @@ class Table:
 
     def _identified(self, rows: Rows) -> pl.DataFrame:
         """Return the rows whose subject is known, stripped, with `line` and `source_id`."""
-        mapped = rows.cells.select(pl.col(name).str.strip_chars().alias(f"={name}") for name in self.mapping.names())
+        named = rows.cells.rename({name: f"={name}" for name in rows.cells.columns})  # `*` alone would mean all columns
+        mapped = named.select(pl.col(f"={name}").str.strip_chars() for name in self.mapping.names())
         blank = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))  # spreadsheets leave such rows behind
         frame = mapped.with_columns(line=rows.line, source_id=pl.col(f"={self.mapping.subject}")).filter(
             ~mapped.select(blank).to_series()
@@ -131,9 +135,34 @@ class Table:
         for time, facts in _by_time(self.mapping.columns, self.mapping.time).items():
             present = {name: ~self._is_missing(f"={name}", column) for name, column in facts.items()}
             timed = self._timed(frame.filter(pl.any_horizontal(*present.values())), time, dated)
-            for name, column in facts.items():
-                unit = column.units.column if column.units else None
-                yield self._converted(name, column, timed.filter(present[name]), name, unit)
+            for names in alike.groups(facts, timed.height):
+                alone = names
+                if len(names) > 1:
+                    events, alone = self._alike(facts, names, timed)
+                    yield events
+                for name in alone:
+                    yield self._alone(name, facts[name], timed, present[name])
+
+    def _alike(
+        self, facts: Mapping[str, Column], names: list[str], timed: pl.DataFrame
+    ) -> tuple[pl.DataFrame, list[str]]:
+        """Return the events of columns that differ in name and code only, and the columns to be converted alone."""
+        column = facts[names[0]]
+
+        def convert(cells: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
+            return Cells("", column, self._numbers, self.path.parent, row_filter).events(cells)
+
+        events, alone = alike.convert(timed, names, self._is_missing("cell", column), convert)
+        codes = {name: facts[name].code for name in names}
+        return events.with_columns(code=pl.col("name").replace_strict(codes, return_dtype=pl.String)).drop(
+            "name"
+        ), alone
+
+    def _alone(self, name: str, column: Column, timed: pl.DataFrame, present: pl.Expr) -> pl.DataFrame:
+        unit = column.units.column if column.units else None
+        used = dict.fromkeys([f"={name}", *([f"={unit}"] if unit else [])])
+        cells = timed.select("line", "source_id", "time", *used).filter(present)
+        return self._converted(name, column, cells, name, unit)
 
     def _long(self, frame: pl.DataFrame, long: Long, dated: frozenset[str]) -> Iterator[pl.DataFrame]:
         code, value = f"={long.code}", f"={long.value}"
