@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tests.hospital import Trained
 
 REAL_DATA = Path(os.environ.get("POLYCLINIC_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")).resolve()
-EXPENSIVE = {"hospital", "trained", "every_kind", "demo", "trained_demo", "workplace"}
-"""Fixtures that make a test slow: they train, or draw and read a whole hospital."""
+EXPENSIVE = {"hospital", "trained", "every_kind", "demo", "trained_demo", "workplace", "real_data", "real_reports"}
+"""Fixtures that make a test slow: they train, read real data, or draw and read a whole hospital."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -103,6 +103,7 @@ def test_without_radiographs_other_files_are_unchanged(demo, tmp_path):
         assert (plain.sources / name).read_bytes() == (demo.sources / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_can_be_repeated(tmp_path):
     write_sources(tmp_path, patients=2, seed=1)
     before = files_in(tmp_path)
@@ -122,6 +123,7 @@ def test_a_folder_of_other_content_is_unchanged(tmp_path):
     assert (tmp_path / "sources" / "mine.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_empty_sources_have_no_step(tmp_path):
     steps = [write_sources(tmp_path / str(seed), patients=1, seed=seed).steps for seed in range(12)]
     assert len({len(seed_steps) for seed_steps in steps}) > 1

@@ -72,6 +72,7 @@ def test_pairing_by_subject_is_kept():
         np.testing.assert_allclose(many[name].figure.width, once[name].figure.width, rtol=0.2)
 
 
+@pytest.mark.slow
 def test_under_the_null_few_differences_are_found():
     found, trials = 0, 80
     for seed in range(trials):

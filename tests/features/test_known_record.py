@@ -40,6 +40,7 @@ def test_known_record_excludes_other_codes_and_later_events():
     ]
 
 
+@pytest.mark.slow
 def test_importing_the_package_does_not_import_torch():
     program = (
         "import sys, polyclinic.features as features; features.StructuredFeaturizer, features.SeriesFeaturizer;"

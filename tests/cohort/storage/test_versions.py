@@ -47,6 +47,7 @@ def kill_while_ingesting(path: Path, start: int, seconds: float) -> int:
     return max(reported, default=start - 1) + 1
 
 
+@pytest.mark.slow
 def test_writer_killed_at_any_time(tmp_path: Path) -> None:
     rng = random.Random(0)
     done = 0
@@ -110,6 +111,7 @@ def test_power_cut_at_every_step(
     assert whole_batches(tmp_path) == 2
 
 
+@pytest.mark.slow
 def test_concurrent_writers_lose_no_events(tmp_path: Path) -> None:
     """Four writers commit to one cohort while a reader opens it repeatedly."""
     counts: list[int] = []
@@ -166,6 +168,7 @@ def test_a_lock_file_removed_by_its_holder_stays_exclusive(tmp_path: Path) -> No
     assert not lock.exists()
 
 
+@pytest.mark.slow
 def test_failing_writers_leave_nothing_among_concurrent_writers(tmp_path: Path) -> None:
     """Every second writer fails: the events of the others are complete, and nothing else remains."""
 

@@ -66,6 +66,7 @@ def check_shards(cohort: Cohort) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(BATCHES)
+@pytest.mark.slow
 def test_every_event_is_stored_once(batches: list[list[Event]]) -> None:
     with small_limits(), TemporaryDirectory() as folder:
         for batch in batches:
@@ -81,6 +82,7 @@ def test_every_event_is_stored_once(batches: list[list[Event]]) -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(BATCHES)
+@pytest.mark.slow
 def test_content_is_independent_of_the_order_of_ingests(batches: list[list[Event]]) -> None:
     """One ingest or several, in any order, repeated or not, give the same content and fingerprint."""
     with small_limits(), TemporaryDirectory() as folder:

@@ -134,6 +134,7 @@ def test_bins_have_equal_mass():
 
 
 @pytest.mark.parametrize("slope", [1.0, 0.5])
+@pytest.mark.slow
 def test_the_interval_of_ece_covers_though_noise_only_raises_it(slope):
     """The truth: the ECE of very many subjects. A plain percentile interval hardly ever reaches it near zero."""
 

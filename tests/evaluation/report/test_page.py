@@ -85,6 +85,7 @@ def test_a_card_shows_all_its_parts():
     assert "<nav" not in html  # a single task needs none
 
 
+@pytest.mark.slow
 def test_names_cannot_become_markup():
     nasty = "<script>alert(1)</script>\"'&"
     card = binary_card()
@@ -96,6 +97,7 @@ def test_names_cannot_become_markup():
     assert html.count("&lt;script&gt;") + html.count("&lt;script>") > 8
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_page():
     assert page([binary_card()]) == page([binary_card()])
 

@@ -50,6 +50,7 @@ def test_each_kind_has_its_plots(make, names):
 
 
 @pytest.mark.parametrize("make", EVERY)
+@pytest.mark.slow
 def test_plots_are_not_cut_off(make, tmp_path):
     for name, path in save_plots(make(), tmp_path).items():
         with Image.open(path) as picture:

@@ -199,6 +199,7 @@ def test_intervals_are_by_subject():
     assert froc(apart, stops=(0.6,)).points[0].recall.width < 0.7 * one.recall.width
 
 
+@pytest.mark.slow
 def test_the_interval_of_recall_covers():
     """Compared with the value from many images."""
     truth = froc(many(1500, seed=99), stops=(0.5,), bootstrap=FEW).points[0].recall.value
@@ -268,6 +269,7 @@ def test_a_lesion_of_the_image_is_mapped_to_the_canvas():
     assert swept.false[0, -1] == 0
 
 
+@pytest.mark.slow
 def test_regions_and_their_measurement_need_neither_torch_nor_matplotlib_nor_polars():
     code = (
         "import sys, numpy as np, polyclinic.explain.localisation.coordinates;"

@@ -111,6 +111,7 @@ def test_empty_attributions_can_be_drawn():
     plot.words(NoteAttribution(()))
 
 
+@pytest.mark.slow
 def test_plots_are_loaded_when_used():
     code = (
         "import sys, polyclinic; assert 'matplotlib' not in sys.modules; polyclinic.plot.heat_map;"

@@ -203,6 +203,7 @@ def writer(shelf, first: int, last: int, forever: bool = False) -> subprocess.Po
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_concurrent_writers(shelf):
     """Three processes write overlapping items; nothing is lost, and there are at most as many segments as writers."""
     writers = [writer(shelf, first, first + 600) for first in (0, 300, 600)]
@@ -215,6 +216,7 @@ def test_concurrent_writers(shelf):
     np.testing.assert_array_equal(reopened(shelf).read(list(map(key, numbers))), [array(n) for n in numbers])
 
 
+@pytest.mark.slow
 def test_kill_9(shelf):
     """A writer is killed at many times; acknowledged entries persist, and the next writer continues."""
     acknowledged: set[int] = set()

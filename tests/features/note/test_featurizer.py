@@ -273,6 +273,7 @@ class TestCache:
         assert len(stored) > 10 * 384 * 2
         assert b"effusion" not in stored.lower()
 
+    @pytest.mark.slow
     def test_cached_sentences_do_not_import_torch(self, tmp_path, fitted, cache):
         """A fitted featurizer loads no network if all sentences are cached."""
         transform(fitted, RECORD)

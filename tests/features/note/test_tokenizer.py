@@ -86,9 +86,10 @@ def test_spans_match_the_text(text):
 
 
 @pytest.mark.parametrize("repeated", [" ", ".", "a. ", "1. ", "\n", " \n", "?", "-", "x'", "°", "(" * 3, "<", "a.B"])
+@pytest.mark.slow
 def test_tokenizing_takes_linear_time(repeated):
-    """No text causes catastrophic backtracking."""
+    """No text causes catastrophic backtracking, which would take hours of the processor, and not a second."""
     text = repeated * (100_000 // len(repeated)) + "x"
-    start = time.perf_counter()
+    start = time.process_time()
     words(text), sentences(text)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 30

@@ -158,6 +158,7 @@ def test_empty_batch():
     assert model().eval()(batch(3).select([])).logits["ward"].shape == (0, 3)
 
 
+@pytest.mark.slow
 def test_learns_a_signal_split_between_modalities():
     torch.manual_seed(0)
     network, given = model(dropout=0.0), batch(32)

@@ -136,6 +136,7 @@ LEARNING_RATE = {"vit": 1e-3}
 
 
 @pytest.mark.parametrize(("modality", "name"), SMALL)
+@pytest.mark.slow
 def test_learns_a_simple_signal(modality, name):
     """Sixty steps suffice to separate samples that differ in one simple feature."""
     network, tensors = encoder(modality, name), inputs(32)[modality]

@@ -42,5 +42,6 @@ def test_an_error_inside_an_optional_package_is_raised_as_it_is():
         import_optional("json.nothing", extra="vit")
 
 
+@pytest.mark.slow
 def test_all_other_encoders_and_both_backbones_need_no_extra():
     subprocess.run([sys.executable, "-c", WITHOUT_THEM], check=True)

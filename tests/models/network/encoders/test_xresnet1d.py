@@ -136,6 +136,7 @@ def test_any_length_of_trace(length):
 
 
 @pytest.mark.parametrize("what", ["rate", "scale", "lead"])
+@pytest.mark.slow
 def test_learns_a_simple_signal(what):
     network, tensors, head = encoder(), inputs(32), torch.nn.Linear(WIDTH, 1)
     target = torch.arange(32) % 4 < 2

@@ -118,6 +118,7 @@ def test_training_batch_of_one_is_finite(name):
 
 
 @pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.slow
 def test_learns_an_interaction_of_two_modalities(name):
     """Exclusive or of a sign in each of two modalities: neither is informative by itself."""
     torch.manual_seed(0)
