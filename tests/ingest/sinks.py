@@ -1,5 +1,6 @@
 """A sink that records its input, to test a reader without a cohort."""
 
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +22,7 @@ class RecordingSink:
         self.rejects: list[Reject] = []
         self.blobs: dict[str, bytes] = {}
         self.rows: list[tuple[int, int]] = []
+        self.warnings: Counter[str] = Counter()
 
     def add(self, frame: pl.DataFrame) -> None:
         self.frames.append(frame)
@@ -35,6 +37,9 @@ class RecordingSink:
 
     def count_rows(self, rows: int, rejected: int) -> None:
         self.rows.append((rows, rejected))
+
+    def warn(self, warning: str, records: int) -> None:
+        self.warnings[warning] += records
 
     @property
     def events(self) -> list[tuple]:

@@ -4,11 +4,12 @@ import doctest
 
 import pytest
 
+from polyclinic.ingest import missing
 from polyclinic.ingest.covid_cxr import diagnosis_mask
-from polyclinic.ingest.table import datetimes
+from polyclinic.ingest.table import numbers
 
 
-@pytest.mark.parametrize("module", [diagnosis_mask, datetimes])
+@pytest.mark.parametrize("module", [diagnosis_mask, missing, numbers])
 def test_examples(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

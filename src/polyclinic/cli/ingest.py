@@ -88,6 +88,8 @@ def _print(report: "IngestReport", into: Path) -> None:
         f"{report.events:,} events of {report.subjects:,} subjects in {report.seconds:.1f} s "
         f"({report.events_per_second:,.0f} events/s), {report.blobs:,} images and waveforms → {into}"
     )
+    for warning, count in report.warnings.items():
+        out.print(f"warning: {count:,} × {warning}", style="yellow")
     if report.rejects:
         rejects = into / "metadata" / "rejects.parquet"
         out.print(f"{_rejected(report)}: see {rejects}, with file, line and remedy of each", style="bold red")

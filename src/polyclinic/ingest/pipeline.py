@@ -25,6 +25,7 @@ class CountingSink:
         self.events = 0
         self.rows, self.rejected_rows = 0, 0
         self.rejects: Counter[str] = Counter()
+        self.warnings: Counter[str] = Counter()
         self.first_reject: Reject | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -53,6 +54,11 @@ class CountingSink:
         self.rows += rows
         self.rejected_rows += rejected
 
+    def warn(self, warning: str, records: int) -> None:
+        """Count the records to which a warning applies."""
+        if records:
+            self.warnings[warning] += records
+
     def report(self, source: str, seconds: float) -> IngestReport:
         """Return the counts as a report."""
         return IngestReport(
@@ -61,6 +67,7 @@ class CountingSink:
             subjects=len(self._subjects),
             blobs=len(self._blobs),
             rejects=dict(self.rejects.most_common()),
+            warnings=dict(self.warnings.most_common()),
             seconds=seconds,
             rows=self.rows,
             rejected_rows=self.rejected_rows,

@@ -41,6 +41,18 @@ class CountsRows(Protocol):
         ...
 
 
+@runtime_checkable
+class Warns(Protocol):
+    """A sink that also receives warnings."""
+
+    def warn(self, warning: str, records: int) -> None:
+        """Count the records that were kept, but may not mean what the reader took them for.
+
+        The warning is one of a reader's few fixed phrases, says what to check, and holds no value of the source.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Options:
     """Options of a source in addition to its path; None means not given."""

@@ -1,7 +1,7 @@
 """The report of an ingest."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -10,7 +10,8 @@ class IngestReport:
     """The counts of one ingest.
 
     `events`, `subjects` and `blobs` count what was read, and `rejects` what was rejected, by reason (listed with file
-    and line in the cohort's `metadata/rejects.parquet`). `rows` counts rows of tables (0 for other sources), and
+    and line in the cohort's `metadata/rejects.parquet`). `warnings` counts the records that were kept but may not mean
+    what the reader took them for, by what to check. `rows` counts rows of tables (0 for other sources), and
     `rejected_rows` those rejected in whole or in part.
     """
 
@@ -22,6 +23,7 @@ class IngestReport:
     seconds: float
     rows: int = 0
     rejected_rows: int = 0
+    warnings: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rejected(self) -> int:
@@ -35,4 +37,8 @@ class IngestReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-serialisable values."""
-        return asdict(self) | {"rejects": dict(self.rejects), "rejected": self.rejected}
+        return asdict(self) | {
+            "rejects": dict(self.rejects),
+            "warnings": dict(self.warnings),
+            "rejected": self.rejected,
+        }

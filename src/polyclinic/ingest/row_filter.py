@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from polyclinic.cohort import Reject
-from polyclinic.ingest.readers import Sink
+from polyclinic.ingest.readers import Sink, Warns
 
 
 class RowFilter:
@@ -30,6 +30,11 @@ class RowFilter:
         self.sink.reject(
             *(Reject(file, line, reason, remedy) for file, line in zip(self.files(frame), lines, strict=True))
         )
+
+    def warn(self, warning: str, records: int) -> None:
+        """Count records to which a warning applies."""
+        if records and isinstance(self.sink, Warns):
+            self.sink.warn(warning, records)
 
     def files(self, frame: pl.DataFrame) -> Iterable[str]:
         """Return the file name of each row."""

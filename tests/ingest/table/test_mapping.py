@@ -65,7 +65,11 @@ def test_columns_used_by_a_mapping(load):
             "line 4: columns.sex: code must be KIND//NAME or KIND//NAME//UNIT, with KIND",
         ),
         ("DEMOGRAPHIC//sex", "IMAGE//sex", "line 4: columns.sex: type image goes with kind IMAGE"),
-        ("time: null", "tine: null", "line 4: columns.sex.tine: unknown key: choose from code, missing, range, time"),
+        (
+            "time: null",
+            "tine: null",
+            "line 4: columns.sex.tine: unknown key: choose from code, missing, not_missing, range, time",
+        ),
         ("0.5", "half", "line 5: columns.lab.units.factors.mg/dL.factor: Input should be a valid number"),
         ("type: numeric", "type: text", "line 5: columns.lab: units is for type numeric only"),
         ("units: {column: u, mg/dL: 0.5}", "values: {low: tiny}", "line 5: columns.lab: values of a numeric column"),

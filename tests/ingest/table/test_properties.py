@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polyclinic.ingest import IngestError, Options, guess_mapping
-from polyclinic.ingest.table.mapping import MISSING
+from polyclinic.ingest.missing import MISSING
 from polyclinic.ingest.table.reader import read
 from polyclinic.progress import SILENT
 from tests.ingest.sinks import RecordingSink, read_table
@@ -27,7 +27,6 @@ columns:
   number: {code: LAB//number//mmol/L, type: numeric}
   kind: {code: FINDING//kind, type: categorical}
   text: {code: NOTE//text, type: text}
-missing: [""]
 """
 CODES = {"number": "LAB//number//mmol/L", "kind": "FINDING//kind", "text": "NOTE//text"}
 TEXT = st.text(
@@ -36,11 +35,11 @@ TEXT = st.text(
 LINES = st.lists(TEXT, min_size=1, max_size=3).map("\n".join)
 ROWS = st.fixed_dictionaries(
     {
-        "id": TEXT.filter(lambda text: text not in MISSING),
+        "id": TEXT.filter(lambda text: not MISSING._replace(fillers=True).holds(text)),
         "at": st.datetimes(datetime(1900, 1, 1), datetime(2199, 1, 1)).map(lambda at: at.replace(fold=0)),
         "number": st.none() | st.floats(width=32, allow_nan=False, allow_infinity=False),
-        "kind": st.none() | TEXT,
-        "text": st.none() | LINES,
+        "kind": st.none() | TEXT.filter(lambda text: not MISSING.holds(text)),
+        "text": st.none() | LINES.filter(lambda text: not MISSING._replace(fillers=True).holds(text)),
     }
 )
 
@@ -91,7 +90,7 @@ def test_every_cell_is_missing_an_event_or_rejected(tmp_path, lines, cut):
     lost = {reject.line for reject in kept.rejects if reject.reason in WHOLE_ROW}
     cell_rejects = [reject.line for reject in kept.rejects if reject.reason not in WHOLE_ROW]
     assert not lost & set(cell_rejects)
-    recorded = {number: sum(cell != "" for cell in line[2:]) for number, line in enumerate(lines, 2)}
+    recorded = {number: sum(cell not in ("", "NA", "nan") for cell in line[2:]) for number, line in enumerate(lines, 2)}
     assert len(kept.events) + len(cell_rejects) == sum(n for number, n in recorded.items() if number not in lost)
 
 

@@ -296,7 +296,7 @@ def test_waveforms_of_a_table(tmp_path):
 
     signal = np.sin(np.arange(500) / 10)[:, None]
     wfdb.wrsamp("ecg1", fs=250, units=["mV"], sig_name=["II"], p_signal=signal, fmt=["16"], write_dir=str(tmp_path))
-    (tmp_path / "ecgs.csv").write_text("id,ecg\n1,ecg1\n2,ecg1.hea\n3,../ecg1\n4,none\n")
+    (tmp_path / "ecgs.csv").write_text("id,ecg\n1,ecg1\n2,ecg1.hea\n3,../ecg1\n4,absent\n")
     mapping = "subject: id\ncolumns:\n  ecg: {code: WAVEFORM//ECG//mV, type: waveform}\n"
     kept = read_table(tmp_path / "ecgs.csv", mapping)
     assert [event[0] for event in kept.events] == ["1", "2"]

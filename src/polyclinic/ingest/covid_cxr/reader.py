@@ -27,6 +27,7 @@ from polyclinic.ingest.errors import IngestError, UnreadableRecord
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.formats.delimited import read_delimited
 from polyclinic.ingest.formats.images import png, read_grey
+from polyclinic.ingest.missing import known_cells
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
 from polyclinic.ingest.readers import Options, Sink
@@ -110,9 +111,7 @@ def _rows(metadata: Path, row_filter: RowFilter) -> Iterator[Row]:
                 if "patientid" not in rows.cells.columns:
                     raise IngestError(f"{metadata.name} has no column 'patientid': give the collection's own metadata")
                 for line, cells in zip(rows.line, rows.cells.iter_rows(named=True), strict=True):
-                    yield from _checked_row(
-                        line, {name: (cell or "").strip() for name, cell in cells.items()}, row_filter
-                    )
+                    yield from _checked_row(line, known_cells(cells), row_filter)
     except UnreadableRecord as error:
         row_filter.reject_file(error.reason, error.remedy, error.line)
 

@@ -16,6 +16,7 @@ from pydicom.valuerep import DA, DT, TM
 
 from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.formats.images import check_size
+from polyclinic.ingest.missing import known
 
 #: Header values kept as text: about the image and its acquisition, never people or places.
 TEXT_FACTS = {
@@ -85,7 +86,7 @@ def values(header: Dataset, keyword: str) -> list[Any]:
 def text(header: Dataset, keyword: str) -> str | None:
     """Return a header value (the first of several) as text without padding, or None."""
     found = values(header, keyword)
-    return str(found[0]).strip(" \0") or None if found else None
+    return known(str(found[0]).strip(" \0")) or None if found else None
 
 
 def number(header: Dataset, keyword: str) -> float | None:

@@ -30,6 +30,7 @@ from polyclinic.cohort import NOMINAL_ORIGIN, Reject
 from polyclinic.ingest.errors import IngestError, UnreadableRecord
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.formats.images import UnreadableImage, png, read_grey
+from polyclinic.ingest.missing import known
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Options, Sink
@@ -99,7 +100,7 @@ def parse(file: str, content: bytes) -> Report:
     """
     root = _root(content)
     identity = root.find("uId")
-    subject = (identity.get("id") or "").strip() if identity is not None else ""
+    subject = known(identity.get("id")) if identity is not None else ""
     if not subject:
         raise UnreadableRecord(
             "no subject", "give the report its <uId id=…>, or leave the file out if it is not an OpenI report"
@@ -126,7 +127,7 @@ def _root(content: bytes) -> Element:
 
 
 def _text(part: Element) -> str:
-    return " ".join("".join(part.itertext()).split())
+    return known(" ".join("".join(part.itertext()).split()))
 
 
 def _terms(root: Element, kind: str) -> tuple[str, ...]:

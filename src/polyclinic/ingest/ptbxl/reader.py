@@ -25,6 +25,7 @@ from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.formats.delimited import read_delimited
 from polyclinic.ingest.formats.waveform import Waveform
 from polyclinic.ingest.formats.wfdb_record import read_record
+from polyclinic.ingest.missing import known_cells
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import UnreadablePath, inside
 from polyclinic.ingest.ptbxl.statements import FILE, StatementTable, parse_statements
@@ -98,7 +99,7 @@ def _rows(database: Path, row_filter: RowFilter) -> Iterator[Row]:
                     raise IngestError(f"{database.name} has no column {missing[0]!r}: give PTB-XL's own database")
                 for line, cells in zip(rows.line, rows.cells.iter_rows(named=True), strict=True):
                     try:
-                        yield _row(line, {name: (cell or "").strip() for name, cell in cells.items()}, seen)
+                        yield _row(line, known_cells(cells), seen)
                     except UnreadableRecord as error:
                         row_filter.reject_file(error.reason, error.remedy, line)
     except UnreadableRecord as error:

@@ -13,8 +13,8 @@ from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
 from polyclinic.ingest.row_filter import RowFilter
-from polyclinic.ingest.table.datetimes import Numbers
 from polyclinic.ingest.table.mapping import Column
+from polyclinic.ingest.table.numbers import Numbers
 
 LONGEST_CATEGORY = 200  # characters
 _YES_NO = {"yes": 1.0, "true": 1.0, "y": 1.0, "no": 0.0, "false": 0.0, "n": 0.0}

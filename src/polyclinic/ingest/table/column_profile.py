@@ -7,8 +7,8 @@ from functools import cached_property
 
 import polars as pl
 
+from polyclinic.ingest.missing import MISSING, stripped
 from polyclinic.ingest.table.datetimes import parse_dates
-from polyclinic.ingest.table.mapping import MISSING
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 DATE_FORMATS: tuple[str | None, ...] = (
@@ -40,8 +40,8 @@ class Profile:
     @classmethod
     def of(cls, cells: pl.Series) -> "Profile":
         """Profile a column, excluding missing cells."""
-        texts = cells.str.strip_chars()
-        return cls(cells.name, texts.filter(texts.is_not_null() & ~texts.is_in(MISSING)))
+        texts = cells.to_frame().select(stripped(pl.all())).filter(~MISSING.among(pl.all()))
+        return cls(cells.name, texts.to_series())
 
     @property
     def empty(self) -> bool:

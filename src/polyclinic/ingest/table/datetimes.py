@@ -1,8 +1,7 @@
-"""Parse columns of dates, times and numbers; invalid dates become null."""
+"""Parse columns of dates and times; invalid ones become null."""
 
 import re
 from datetime import date, datetime
-from typing import NamedTuple
 
 import polars as pl
 
@@ -72,22 +71,3 @@ def since_origin(numbers: pl.Series, unit: str) -> pl.Series:
     valid = microseconds.is_finite() & (microseconds.abs() < _FAR)
     elapsed = microseconds.set(~valid, None).round().cast(pl.Int64, strict=False).cast(pl.Duration("us"))
     return pl.select(pl.lit(NOMINAL_ORIGIN, dtype=pl.Datetime("us")) + elapsed).to_series()
-
-
-class Numbers(NamedTuple):
-    """The number format of a table.
-
-    >>> cells = pl.DataFrame({"text": ["3,5", "7", "1.000", "1.000,5"]})
-    >>> cells.select(Numbers(",").read(pl.col("text"))).to_series().to_list()
-    [3.5, 7.0, None, None]
-    """
-
-    decimal: str = "."  # or a comma; then points are refused, as 1.000 may be one or a thousand,
-    typed: bool = False  # unless the file has typed numbers, which are converted to text with points
-
-    def read(self, text: pl.Expr) -> pl.Expr:
-        """Return the numbers of a column of texts; null if invalid."""
-        if self.decimal == ".":
-            return text.cast(pl.Float64, strict=False)
-        number = text.str.replace(self.decimal, ".", literal=True).cast(pl.Float64, strict=False)
-        return number if self.typed else pl.when(~text.str.contains(".", literal=True)).then(number)

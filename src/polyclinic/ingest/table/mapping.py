@@ -8,7 +8,7 @@ columns:
   lactate: {code: LAB//lactate//mmol/L, type: numeric, units: {column: lactate_unit, mg/dL: 0.111}}
   sex: {code: DEMOGRAPHIC//sex, type: categorical, values: {F: female, M: male}, time: null}
   report: {code: NOTE//findings, type: text}
-missing: ["", NA, "-1"]
+missing: ["-1"]                                       # besides the words for nothing that every reader knows
 ```
 """
 
@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from polyclinic.cohort import BIRTH
 from polyclinic.ingest.errors import IngestError
+from polyclinic.ingest.missing import Missing
 from polyclinic.ingest.table.datetimes import check_format
 from polyclinic.ingest.table.yaml_errors import describe, parse
 
@@ -27,7 +28,6 @@ KINDS = (
     "DEMOGRAPHIC", "LAB", "VITAL", "SCORE", "DIAGNOSIS", "PROCEDURE", "MEDICATION", "FINDING", "DICOM",
     "NOTE", "IMAGE", "WAVEFORM", "OUTCOME",
 )  # fmt: skip
-MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
 _KIND_OF_TYPE = {"image": "IMAGE", "waveform": "WAVEFORM", "label": "OUTCOME"}
 _TYPE_OF_KIND = {"IMAGE": "image", "WAVEFORM": "waveform"}  # an OUTCOME may also be a number or a category
 # De-identified sources shift dates to the 22nd century, and births to before 1900.
@@ -92,6 +92,14 @@ class Units(Strict):
         return {"column": value.get("column"), "factors": {key: v for key, v in value.items() if key != "column"}}
 
 
+def _with_null(texts: Any) -> Any:
+    """Read an unquoted null in a list as the text that it is."""
+    return ["null" if text is None else text for text in texts] if isinstance(texts, list) else texts
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_with_null)]
+
+
 def _as_time(value: Any) -> Any:
     return {"column": value} if isinstance(value, str) else value
 
@@ -107,7 +115,8 @@ class Column(Strict):
     values: dict[str, str] | None = None  # cell text -> category or number
     units: Units | None = None
     range: tuple[float, float] | None = None  # of plausible numbers, in the code's unit, inclusive
-    missing: tuple[str, ...] = ()  # additional texts that mean missing in this column
+    missing: Texts = ()  # additional texts that mean missing in this column
+    not_missing: Texts = ()  # words for nothing that are values in this column
     time: TimeOrColumn = None  # if given: this column's own time, or null for a static fact; else the row's
 
     @property
@@ -175,17 +184,14 @@ class TableMapping(Strict):
     birth: TimeOrColumn = None  # of the patient: a date, not the time of a fact
     columns: dict[str, Column] = {}
     long: Long | None = None
-    missing: tuple[str, ...] = MISSING
+    missing: Texts = ()  # texts that mean missing, besides the words for nothing
+    not_missing: Texts = ()  # words for nothing that are values
     unique: bool | None = None  # one row per subject; None: true for static wide tables
     separator: str | None = Field(default=None, min_length=1, max_length=1)  # None: the most common in the header
     encoding: str | None = None  # None: UTF-8
     decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'"] | None = None  # between groups of three digits
     sheet: str | None = None  # of a workbook; None: the first
-
-    @field_validator("missing", mode="before")
-    @classmethod
-    def _null_is_a_text(cls, texts: Any) -> Any:
-        return ["null" if text is None else text for text in texts] if isinstance(texts, list) else texts
 
     @field_validator("encoding")
     @classmethod
@@ -202,6 +208,22 @@ class TableMapping(Strict):
         if not self.columns and self.long is None and self.birth is None:
             raise ValueError("nothing is mapped: give columns (wide form), long or birth")
         return self
+
+    @model_validator(mode="after")
+    def _two_signs(self) -> Self:
+        if self.thousands == self.decimal:
+            raise ValueError(
+                f"thousands and decimal cannot both be {self.decimal!r}: 1{self.decimal}234 would be two numbers"
+            )
+        return self
+
+    def words(self, column: Column | None = None) -> Missing:
+        """Return the texts that mean missing, in every column or in a given one."""
+        words = Missing(self.missing, self.not_missing)
+        if column is None:
+            return words
+        kept = (*column.not_missing, *(column.values or ()))
+        return words.extended(column.missing, kept)._replace(fillers=column.type == "text")
 
     @property
     def one_row_per_subject(self) -> bool:

@@ -3,7 +3,7 @@
 Every cell of a mapped column is either missing, an event, or rejected (alone or with its row).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -14,14 +14,16 @@ from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.formats.delimited import Rows
 from polyclinic.ingest.formats.tabular import SUFFIXES, Layout, holds_values, is_table, read_rows
 from polyclinic.ingest.formats.text import UnreadableText
+from polyclinic.ingest.missing import Missing, stripped
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import CountsRows, Options, Sink
 from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table import alike
 from polyclinic.ingest.table.cells import Cells
-from polyclinic.ingest.table.datetimes import Numbers, in_century_before, parse_dates, since_origin
+from polyclinic.ingest.table.datetimes import in_century_before, parse_dates, since_origin
 from polyclinic.ingest.table.guess import guess_mapping
-from polyclinic.ingest.table.mapping import MISSING, Column, Long, TableMapping, Time, load_mapping
+from polyclinic.ingest.table.mapping import Column, Long, TableMapping, Time, load_mapping
+from polyclinic.ingest.table.numbers import Numbers
 from polyclinic.progress import Progress
 
 __all__ = ["Table", "guess_mapping", "read"]
@@ -52,7 +54,7 @@ class Table:
 
     def __init__(self, path: Path, mapping: TableMapping, row_filter: RowFilter) -> None:
         self.path, self.mapping, self.row_filter = path, mapping, row_filter
-        self._numbers = Numbers(mapping.decimal, holds_values(path))
+        self._numbers = Numbers(mapping.decimal, holds_values(path), mapping.thousands)
         self._reading, self._rows = RowFilter(row_filter.file, row_filter.sink), 0
         self._seen: set[str] = set()
         self._born: dict[str, datetime] = {}
@@ -94,14 +96,14 @@ class Table:
 
     def _identified(self, rows: Rows) -> pl.DataFrame:
         """Return the rows whose subject is known, stripped, with `line` and `source_id`."""
-        named = rows.cells.rename({name: f"={name}" for name in rows.cells.columns})  # `*` alone would mean all columns
-        mapped = named.select(pl.col(f"={name}").str.strip_chars() for name in self.mapping.names())
+        columns = [rows.cells.get_column(name).alias(f"={name}") for name in self.mapping.names()]
+        mapped = pl.DataFrame(columns).select(stripped(pl.all()))
         blank = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))  # spreadsheets leave such rows behind
         frame = mapped.with_columns(line=rows.line, source_id=pl.col(f"={self.mapping.subject}")).filter(
             ~mapped.select(blank).to_series()
         )
         self._count(frame.get_column("line"))
-        known = ~_is_one_of("source_id", MISSING)
+        known = ~self.mapping.words()._replace(fillers=True).among(pl.col("source_id"))
         frame = self.row_filter.keep(frame, known, "no subject", f"fill in column {self.mapping.subject!r}")
         return self._without_repeats(frame) if self.mapping.one_row_per_subject else frame
 
@@ -124,7 +126,7 @@ class Table:
 
     def _births(self, frame: pl.DataFrame, birth: Time, dated: frozenset[str]) -> pl.DataFrame:
         """Return one birth event per subject, rejecting conflicting dates."""
-        known = ~_is_one_of(f"={birth.column}", (*MISSING, *self.mapping.missing))
+        known = ~self.mapping.words()._replace(fillers=True).among(pl.col(f"={birth.column}"))
         timed = self._timed(frame.filter(known), birth, dated).select("line", "source_id", "time")
         agrees = [self._born.setdefault(subject, time) == time for _, subject, time in timed.iter_rows()]
         remedy = f"column {birth.column!r}: give all rows of the patient the same date"
@@ -165,15 +167,10 @@ class Table:
         return self._converted(name, column, cells, name, unit)
 
     def _long(self, frame: pl.DataFrame, long: Long, dated: frozenset[str]) -> Iterator[pl.DataFrame]:
-        code, value = f"={long.code}", f"={long.value}"
-        frame = frame.filter(
-            ~_is_one_of(value, self.mapping.missing) & ~pl.col(code).is_in(long.ignore).fill_null(False)
-        )
+        code = f"={long.code}"
+        frame = frame.filter(~self._is_missing_parameter(long), ~pl.col(code).is_in(long.ignore).fill_null(False))
         remedy = f"column {long.code!r}: add the parameter to the mapping's long.codes, or to long.ignore"
         frame = self.row_filter.keep(frame, pl.col(code).is_in(list(long.codes)), "unknown parameter", remedy)
-        for name, column in long.codes.items():
-            if column.missing:
-                frame = frame.filter((pl.col(code) != name) | ~self._is_missing(value, column))
         for time, facts in _by_time(long.codes, self.mapping.time).items():
             timed = self._timed(frame.filter(pl.col(code).is_in(list(facts))), time, dated)
             for (name,), cells in timed.partition_by(code, as_dict=True, maintain_order=True).items():
@@ -185,7 +182,18 @@ class Table:
         return Cells(name, column, self._numbers, self.path.parent, self.row_filter).events(cells)
 
     def _is_missing(self, name: str, column: Column) -> pl.Expr:
-        return _is_one_of(name, (*self.mapping.missing, *column.missing))
+        return self.mapping.words(column).among(pl.col(name))
+
+    def _is_missing_parameter(self, long: Long) -> pl.Expr:
+        """Return whether a row's value is missing, by the words of its parameter."""
+        value, parameters = pl.col(f"={long.value}"), dict[Missing, list[str]]()
+        for name, column in long.codes.items():
+            parameters.setdefault(self.mapping.words(column), []).append(name)
+        missing = self.mapping.words().among(value)
+        for words, names in parameters.items():
+            if words != self.mapping.words():
+                missing = pl.when(pl.col(f"={long.code}").is_in(names)).then(words.among(value)).otherwise(missing)
+        return missing
 
     def _timed(self, frame: pl.DataFrame, time: Time | None, dated: frozenset[str]) -> pl.DataFrame:
         """Return the rows with a valid time, as column `time`; null for static facts."""
@@ -193,7 +201,7 @@ class Table:
             return frame.with_columns(time=pl.lit(None, dtype=pl.Datetime("us")))
         name, location = f"={time.column}", f"column {time.column!r}"
         remedy = f"{location}: fill in the time, or map the fact as static with time: null"
-        frame = self.row_filter.keep(frame, ~_is_one_of(name, MISSING), "no time", remedy)
+        frame = self.row_filter.keep(frame, ~Missing(fillers=True).among(pl.col(name)), "no time", remedy)
         frame = frame.with_columns(time=self._read_times(frame.select(name), time, time.column in dated))
         expected = time.format or (f"a number of {time.unit}" if time.unit else "ISO 8601 (2023-01-31 13:45)")
         frame = self.row_filter.keep(
@@ -211,10 +219,6 @@ class Table:
         if time.short_years:
             times = in_century_before(times, time.latest)
         return times.fill_null(parse_dates(texts.to_series())) if dated and time.format else times
-
-
-def _is_one_of(name: str, texts: Iterable[str]) -> pl.Expr:
-    return pl.col(name).is_null() | pl.col(name).is_in(["", *texts])
 
 
 def _by_time(columns: Mapping[str, Column], row: Time | None) -> dict[Time | None, dict[str, Column]]:
