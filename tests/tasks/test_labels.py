@@ -75,8 +75,11 @@ def test_binary_categories(cohort_of):
         (5, None, "OUTCOME//finding", "Legionella"),
     ]
     target = {"codes": "OUTCOME//finding", "read": "category", "positive": "*COVID-19*"}
-    actual, unknown = labels_of(cohort_of, task("binary", {**target, "when": "any"}), rows=rows)
+    actual, unknown = labels_of(cohort_of, task("binary", {**target, "when": "any", "negative": "*"}), rows=rows)
     assert actual == {1: True, 2: True, 3: False, 4: False, 5: False}
+    actual, unknown = labels_of(cohort_of, task("binary", {**target, "when": "any"}), rows=rows)
+    assert actual == {1: True, 2: True}
+    assert unknown == {UNUSABLE: 3, UNRECORDED: 1}
     actual, unknown = labels_of(cohort_of, task("binary", {**target, "negative": "pneumonia"}), rows=rows)
     assert actual == {1: True, 2: True, 3: False}
     assert unknown == {TOO_EARLY: 1, UNUSABLE: 1, UNRECORDED: 1}
@@ -129,9 +132,12 @@ def test_multilabel(cohort_of):
         (5, 12, "OUTCOME//nodule", 0),
     ]
     texts = {"codes": "OUTCOME//finding", "read": "category", "classes": {"nodule": "nodule", "effusion": "effusion"}}
-    actual, unknown = labels_of(cohort_of, task("multilabel", texts), rows=rows)
+    actual, unknown = labels_of(cohort_of, task("multilabel", {**texts, "negative": "none"}), rows=rows)
     assert actual == {1: "nodule|effusion", 2: ""}
     assert unknown == {UNRECORDED: 4}
+    actual, unknown = labels_of(cohort_of, task("multilabel", texts), rows=rows)
+    assert actual == {1: "nodule|effusion"}
+    assert unknown == {UNUSABLE: 1, UNRECORDED: 4}
     values = {"read": "value", "classes": {"effusion": "OUTCOME//effusion", "nodule": "OUTCOME//nodule"}}
     actual, unknown = labels_of(cohort_of, task("multilabel", values), rows=rows)
     assert actual == {3: "effusion", 5: ""}

@@ -1,3 +1,4 @@
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -87,14 +88,46 @@ def test_unknown_task_raises_with_the_choices():
         ("name: x\nkind: multilabel\ntarget: {codes: OUTCOME//x, classes: {'a|b': a}}", "must not be empty or contain"),
         ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x, classes: {a: a}}", "has no classes"),
         ("name: x\nkind: binary\ntarget: {codes: OUTCOME//x}\nexclusions: [{had: A, lacks: B}]", "exactly one"),
-        ("- a\n- b", "task"),
+        ("name: x\nkind: multiclass\ntarget: {codes: OUTCOME//x, negative: Y}", "needs classes"),
+        ("name: x\nkind: regression\ntarget: {codes: OUTCOME//x, negative: Y}", "negative belongs to"),
+        ("- a\n- b", "a task is keys with values"),
         ("name: [x", "not YAML"),
+        ("name: x\nname: y", "key 'name' is there twice"),
     ],
 )
-def test_errors_name_the_field(yaml, message):
+def test_errors_name_file_line_and_field(yaml, message):
     with pytest.raises(TaskError, match=message) as caught:
         Task.from_yaml(yaml, where="my.yaml")
-    assert str(caught.value).startswith("my.yaml: ")
+    assert all(re.match(r"my\.yaml line [1-4]: ", line) for line in str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("  pick: most", 5, "target.pick: Input should be 'first'"),
+        ("  colour: red", 5, "target.colour: unknown key: choose from above, "),
+        ("  read: time", 5, "target.read: a binary target is read as value or category or presence, not as time"),
+        ("inputs:\n  include: OUTCOME//x", 6, "the inputs include outcomes (OUTCOME//x): remove them"),
+        ("prediction:\n  offset: 2h\n  anchor: OUTCOME//x", 7, "the prediction time depends on the outcome"),
+        ("exclusions:\n- {had: A}\n- {hat: B}", 7, "exclusions.1.hat: unknown key: choose from fewer_events_than"),
+        ("horizon: soon", 5, "horizon: 'soon' is not a duration"),
+        ("inputs: {include: [A, A]\nname: y", 6, "not YAML"),
+    ],
+)
+def test_errors_name_the_line_of_the_fault(text, line, message):
+    with pytest.raises(TaskError) as caught:
+        Task.from_yaml(f"name: x\nkind: binary\ntarget:\n  codes: OUTCOME//x\n{text}", where="my.yaml")
+    assert f"my.yaml line {line}: " in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_texts_that_yaml_takes_for_other_types_stay_texts():
+    task = Task.from_yaml(
+        "name: 007\nkind: binary\nhorizon: 7d\n"
+        "target: {codes: OUTCOME//x, read: category, positive: NO, negative: [1, yes]}"
+    )
+    assert (task.name, task.target.positive, task.target.negative) == ("007", ("NO",), ("1", "yes"))
+    assert Task.from_yaml(task.to_yaml()) == task
 
 
 def test_task_is_frozen():

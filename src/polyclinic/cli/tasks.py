@@ -1,6 +1,6 @@
 """`polyclinic tasks`: the built-in tasks, and the labels of a task in a cohort."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,10 @@ from polyclinic.cli.console import out, print_json
 from polyclinic.cli.options import Json
 
 if TYPE_CHECKING:
-    from polyclinic.tasks import Answers, Task
+    from polyclinic.tasks import Answers, ReadValue, Task
+
+MOST_VALUES = 20
+"""Values of the target that are listed of each answer."""
 
 
 def register(app: typer.Typer) -> None:
@@ -61,18 +64,22 @@ def _list(built_in: dict[str, "Task"], json: bool) -> None:
 
 def _label(task: "Task", cohort: Path, json: bool) -> None:
     from polyclinic.cohort import Cohort
-    from polyclinic.tasks import count_answers, label
+    from polyclinic.tasks import count_answers, hints, label, leak_remarks
 
     opened = Cohort.open(cohort)
     labels = label(opened, task)
     folder = labels.write(opened)
     splits = count_answers(labels, opened.splits)
+    advice, remarks = hints(task, labels.values), leak_remarks(opened, task)
     counts = {
         "task": task.name,
         "labelled": labels.frame.height,
         "splits": {name: split._asdict() for name, split in splits.items()},
         "unknown": dict(labels.unknown),
         "excluded": dict(labels.excluded),
+        "values": [value._asdict() for value in labels.values],
+        "hints": list(advice),
+        "remarks": list(remarks),
     }
     if json:
         print_json(counts | {"folder": str(folder)})
@@ -82,6 +89,25 @@ def _label(task: "Task", cohort: Path, json: bool) -> None:
     for kind, reasons in (("unknown", labels.unknown), ("not asked", labels.excluded)):
         for reason, number in reasons.items():
             out.print(f"{kind}: {number:,} × {reason}")
+    for line in _read_as(labels.values):
+        out.print(line)
+    for title, texts in (("hint", advice), ("check", remarks)):
+        for text in texts:
+            out.print(f"{title}: {text}")
+
+
+def _read_as(values: Sequence["ReadValue"]) -> Iterator[str]:
+    """Yield a line per answer with the values that were read as it; values that are no answer come last."""
+    answers = sorted(
+        {value.answer for value in values if value.answer is not None}, key=lambda name: (name == "no", name)
+    )
+    for answer in (*answers, None):
+        own = [value for value in values if value.answer == answer]
+        named = [f"{value.samples:,} × {value.value}" for value in own[:MOST_VALUES]]
+        if len(own) > MOST_VALUES:
+            named.append(f"{len(own) - MOST_VALUES:,} more")
+        if named:
+            yield f"{f'read as {answer}' if answer else 'read as no answer'}: {', '.join(named)}"
 
 
 def _answers(splits: Mapping[str, "Answers"]) -> Table:

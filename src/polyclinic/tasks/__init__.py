@@ -5,6 +5,7 @@ from polyclinic.tasks.code_patterns import Inputs
 from polyclinic.tasks.definition import Exclusion, Kind, Prediction, Target
 from polyclinic.tasks.errors import TaskError
 from polyclinic.tasks.labels import Labels, label
+from polyclinic.tasks.leak_remarks import leak_remarks
 from polyclinic.tasks.prediction_times import prediction_times
 from polyclinic.tasks.targets import (
     Answers,
@@ -17,6 +18,7 @@ from polyclinic.tasks.targets import (
     samples,
 )
 from polyclinic.tasks.task import Task
+from polyclinic.tasks.values_read import ReadValue, hints
 
 __all__ = [
     "BUILT_IN",
@@ -26,6 +28,7 @@ __all__ = [
     "Kind",
     "Labels",
     "Prediction",
+    "ReadValue",
     "Samples",
     "Target",
     "Targets",
@@ -33,7 +36,9 @@ __all__ = [
     "TaskError",
     "as_targets",
     "count_answers",
+    "hints",
     "label",
+    "leak_remarks",
     "number_samples",
     "prediction_times",
     "renumber_samples",

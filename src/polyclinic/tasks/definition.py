@@ -113,7 +113,7 @@ class Target(BaseModel, frozen=True, extra="forbid"):
     pick: Pick = "first"  # among several events; default: see `PICKS`
     when: Literal["after", "any"] = "after"
     positive: Patterns = ()  # categories that mean yes
-    negative: Patterns = ()  # categories that mean no; default: all others
+    negative: Patterns = ()  # categories that mean no, or none of the classes; "*": all others
     above: float | None = None  # a number above this means yes
     below: float | None = None
     classes: Mapping[str, Patterns] = {}

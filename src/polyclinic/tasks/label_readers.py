@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import polars as pl
 
+from polyclinic.tasks.categories import YES, answers_of
 from polyclinic.tasks.code_patterns import matches
 from polyclinic.tasks.definition import Kind, LabelReader, Target
 from polyclinic.tasks.durations import UNITS
@@ -25,11 +26,8 @@ def _binary_value(target_events: TargetEvents, target: Target) -> pl.DataFrame:
 def _binary_category(target_events: TargetEvents, target: Target) -> pl.DataFrame:
     events = target_events.having(target.codes)
     texts = events["text_value"].unique().drop_nulls().to_list()
-    yes = [text for text in texts if _matches_category(text, target.positive)]
-    no = [
-        text for text in texts if text not in yes and (not target.negative or _matches_category(text, target.negative))
-    ]
-    label = pl.when(pl.col("text_value").is_in(yes)).then(True).when(pl.col("text_value").is_in(no)).then(False)
+    answers = {text: answer == (YES,) for text, answer in answers_of(texts, "binary", target).items()}
+    label = pl.col("text_value").replace_strict(answers, default=None, return_dtype=pl.Boolean)
     return _picked(events, label, target).rename({"label": "boolean_value"})
 
 
@@ -40,26 +38,27 @@ def _binary_presence(target_events: TargetEvents, target: Target) -> pl.DataFram
 def _multiclass_category(target_events: TargetEvents, target: Target) -> pl.DataFrame:
     events = target_events.having(target.codes)
     texts = events["text_value"].unique().drop_nulls().to_list()
-    classes = {text: name for text in texts if (name := _class_of(text, target.classes, _matches_category))}
+    classes = {text: answer[0] for text, answer in answers_of(texts, "multiclass", target).items()}
     label = pl.col("text_value").replace_strict(classes, default=None, return_dtype=pl.String)
     return _picked(events, label, target).rename({"label": "categorical_value"})
 
 
 def _multiclass_presence(target_events: TargetEvents, target: Target) -> pl.DataFrame:
     events = target_events.having((*target.codes, *target.class_codes))
-    codes = {code: name for code in target_events.record.codes if (name := _class_of(code, target.classes, matches))}
+    codes = {code: name for code in target_events.record.codes if (name := _class_of(code, target.classes))}
     label = pl.col("code").replace_strict(codes, default=None, return_dtype=pl.String)
     return _picked(events, label, target).rename({"label": "categorical_value"})
 
 
 def _multilabel_category(target_events: TargetEvents, target: Target) -> pl.DataFrame:
+    """Read the classes from all texts of a sample; one that is neither a class nor `negative` may hide a class."""
     events = target_events.having(target.codes).drop_nulls("text_value")
-    texts = events["text_value"].unique().to_list()
-    hits = {
-        name: [text for text in texts if _matches_category(text, patterns)] for name, patterns in target.classes.items()
-    }
-    every = [pl.col("text_value").is_in(chosen).any().alias(name) for name, chosen in hits.items()]
-    return _named(events.group_by("sample").agg(every), target)
+    answers = answers_of(events["text_value"].unique(), "multilabel", target)
+    text = pl.col("text_value")
+    hits = {name: [found for found, answer in answers.items() if name in answer] for name in target.classes}
+    every = [text.is_in(chosen).any().alias(name) for name, chosen in hits.items()]
+    grouped = events.group_by("sample").agg(*every, is_read=text.is_in(list(answers)).all())
+    return _named(grouped.filter("is_read"), target)
 
 
 def _multilabel_value(target_events: TargetEvents, target: Target) -> pl.DataFrame:
@@ -181,15 +180,8 @@ def _positive(duration: pl.Expr) -> pl.Expr:
     return pl.when(duration > 0).then(duration)
 
 
-def _matches_category(text: str, patterns: Iterable[str]) -> bool:
-    """Match categories, ignoring case."""
-    return matches(text.casefold(), (pattern.casefold() for pattern in patterns))
-
-
-def _class_of(
-    text: str, classes: Mapping[str, tuple[str, ...]], test: Callable[[str, Iterable[str]], bool]
-) -> str | None:
-    return next((name for name, patterns in classes.items() if test(text, patterns)), None)
+def _class_of(code: str, classes: Mapping[str, tuple[str, ...]]) -> str | None:
+    return next((name for name, patterns in classes.items() if matches(code, patterns)), None)
 
 
 _READERS: Mapping[tuple[Kind, LabelReader], Callable[[TargetEvents, Target], pl.DataFrame]] = {

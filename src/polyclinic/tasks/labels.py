@@ -20,6 +20,7 @@ from polyclinic.tasks.prediction_times import Record, find_prediction_times
 from polyclinic.tasks.target_events import TargetEvents
 from polyclinic.tasks.task import Task
 from polyclinic.tasks.validation import check_target_not_input
+from polyclinic.tasks.values_read import ReadValue, values_read
 
 TOO_EARLY = "outcome recorded only at or before the prediction time"
 TOO_LATE = "outcome recorded only after the horizon"
@@ -46,13 +47,15 @@ class Labels:
     """The labels of one task.
 
     `frame` holds `subject_id`, `prediction_time` and the columns of `VALUES`, sorted, without nulls. `unknown`
-    counts the samples without a label by reason, `excluded` the excluded subjects (or times).
+    counts the samples without a label by reason, `excluded` the excluded subjects (or times). `values` are the texts
+    of the target with what each was read as, or the numbers and texts that are no answer.
     """
 
     task: Task
     frame: pl.DataFrame
     unknown: Mapping[str, int] = field(default_factory=dict)
     excluded: Mapping[str, int] = field(default_factory=dict)
+    values: tuple[ReadValue, ...] = ()
 
     def write(self, cohort: Cohort) -> Path:
         """Write the labels and the task to the cohort's `labels/<task>/`, and return that folder.
@@ -70,7 +73,7 @@ class Labels:
 
     @classmethod
     def read(cls, cohort: Cohort, task: Task) -> Labels:
-        """Read labels written by `write`; `unknown` and `excluded` are not stored.
+        """Read labels written by `write`; `unknown`, `excluded` and `values` are not stored.
 
         Raises:
             TaskError: the cohort has no labels of this task, or those of another task of the same name.
@@ -113,7 +116,7 @@ def label_events(events: pl.LazyFrame, task: Task) -> Labels:
     values = [pl.col(name).cast(dtype) for name, dtype in VALUES[task.kind].items()]
     labels = read_labels(target_events).select("sample", *values)
     frame = target_events.samples.join(labels, on="sample").sort("sample").drop("sample", "anchor")
-    return Labels(task, frame, _reasons(target_events, labels), times.excluded)
+    return Labels(task, frame, _reasons(target_events, labels), times.excluded, values_read(target_events))
 
 
 def _check_codes(record: Record, task: Task) -> None:

@@ -8,9 +8,14 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import SPLITS, Cohort
+from polyclinic.tasks.code_patterns import in_words
+from polyclinic.tasks.errors import TaskError
 from polyclinic.tasks.labels import Labels, label
 from polyclinic.tasks.task import Task
 from polyclinic.tasks.validation import CLASS_SEPARATOR
+
+MOST_NAMED = 5
+"""Texts that an error names."""
 
 
 class Targets(NamedTuple):
@@ -46,11 +51,26 @@ def samples(cohort: Cohort, tasks: Sequence[Task]) -> Samples:
     """Label a cohort for several tasks; samples without a label of a task are unobserved for it.
 
     Raises:
-        TaskError: see `label`.
+        TaskError: see `label`; or every answer is yes, and no text is named that means no.
     """
     labels = {task.name: label(cohort, task) for task in tasks}
+    for labelled in labels.values():
+        _check_has_no(labelled)
     frame = number_samples(pl.concat([labelled.frame.select(KEY) for labelled in labels.values()]))
     return Samples(frame, {name: as_targets(labelled, frame) for name, labelled in labels.items()}, labels)
+
+
+def _check_has_no(labels: Labels) -> None:
+    """Check that a task which names only what means yes has found what means no."""
+    task, frame = labels.task, labels.frame
+    unread = [value.value for value in labels.values if value.answer is None]
+    if task.kind != "binary" or task.target.read != "category" or task.target.negative or not unread:
+        return
+    if frame.height and frame["boolean_value"].all():
+        raise TaskError(
+            f"every answer of {task.name} is yes, and the other texts ({in_words(unread[:MOST_NAMED])}) are none: name "
+            'those that mean no in target.negative ("*" stands for all other texts)'
+        )
 
 
 KEY = ("subject_id", "prediction_time")

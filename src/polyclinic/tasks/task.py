@@ -16,6 +16,7 @@ from polyclinic.tasks.definition import LABEL_READERS, PICKS, Exclusion, Kind, P
 from polyclinic.tasks.durations import Duration, duration_in_words
 from polyclinic.tasks.errors import TaskError
 from polyclinic.tasks.validation import check_no_leaks, check_target
+from polyclinic.yaml_errors import describe, line_of, parse
 
 _PACKAGED = files("polyclinic.tasks") / "builtin"
 
@@ -87,15 +88,17 @@ Target: the value of OUTCOME//died.'
         """Read a task from YAML; `where` names the source in errors.
 
         Raises:
-            TaskError: it is invalid; the message names the fields.
+            TaskError: it is invalid; the message names line, field and choices.
         """
+        value, lines = parse(text, where, TaskError)
+        if not isinstance(value, dict):
+            raise TaskError(f"{where} line 1: a task is keys with values: name, kind, target")
         try:
-            return cls.model_validate(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise TaskError(f"{where}: not YAML: {error}") from error
+            return cls.model_validate(value)
         except ValidationError as error:
-            faults = (f"{'.'.join(map(str, fault['loc'])) or 'task'}: {fault['msg']}" for fault in error.errors())
-            raise TaskError(f"{where}: {'; '.join(faults)}") from error
+            raise TaskError(describe(error, Task, lines, where)) from None
+        except TaskError as error:
+            raise TaskError(f"{where} line {line_of(error.key, lines)}: {error}") from None
 
     def to_yaml(self) -> str:
         """Format the task as YAML, without unset fields; `from_yaml` is the inverse."""

@@ -22,7 +22,7 @@ from polyclinic.cohort import BIRTH
 from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.missing import Missing
 from polyclinic.ingest.table.datetimes import check_format
-from polyclinic.ingest.table.yaml_errors import describe, parse
+from polyclinic.yaml_errors import describe, parse
 
 KINDS = (
     "DEMOGRAPHIC", "LAB", "VITAL", "SCORE", "DIAGNOSIS", "PROCEDURE", "MEDICATION", "FINDING", "DICOM",
@@ -251,7 +251,7 @@ def load_mapping(path: Path) -> TableMapping:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise IngestError(f"mapping {path.name} cannot be read: give a YAML file in UTF-8") from None
-    value, lines = parse(text, path.name)
+    value, lines = parse(text, path.name, IngestError)
     if not isinstance(value, dict):
         raise IngestError(f"{path.name} line 1: a mapping is keys with values: subject, time, columns")
     try:
