@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 
 import polars as pl
 import pytest
@@ -126,7 +127,6 @@ def test_help_imports_nothing_heavy(words):
         IngestError("nothing readable in x"),
         StudyError("unknown split"),
         TaskError("no task 'x': choose from [these]"),
-        FileNotFoundError(2, "No such file or directory", "x.yaml"),
     ],
     ids=lambda problem: type(problem).__name__,
 )
@@ -136,6 +136,19 @@ def test_own_errors_are_printed_unchanged(problem, polyclinic, monkeypatch):
 
     monkeypatch.setattr(Cohort, "open", fail)
     assert polyclinic("summary", "x").refusal == str(problem)
+
+
+def test_failures_of_the_file_system_are_told_in_words(polyclinic, monkeypatch):
+    def fail(path):
+        raise FileNotFoundError(2, "No such file or directory", "x.yaml")
+
+    monkeypatch.setattr(Cohort, "open", fail)
+    assert polyclinic("summary", "x").refusal == "x.yaml does not exist: check the path"
+
+
+def test_the_version_is_printed(polyclinic):
+    done = polyclinic("--version")
+    assert (done.code, done.out) == (0, f"polyclinic {version('polyclinic')}\n")
 
 
 def test_pydantic_errors_name_the_field_and_the_choices(polyclinic):

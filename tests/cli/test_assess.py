@@ -1,9 +1,11 @@
 """`polyclinic assess`: text, page, JSON and refusals."""
 
+import polars as pl
 import pytest
 
 from polyclinic import Bundle
 from polyclinic.assess import Assessment, assess
+from polyclinic.cohort import Cohort, CohortWriter
 from polyclinic.training.fit import fit_study
 from tests.hospital import SIMPLE, rewritten
 
@@ -60,8 +62,6 @@ def test_the_prediction_time_can_be_given(simple, hospital, subject, polyclinic)
 
 
 def test_abstention_is_a_result(simple, hospital, subject, polyclinic, tmp_path):
-    import polars as pl
-
     mine = pl.col("subject_id") == subject
     blind = rewritten(
         hospital,
@@ -75,6 +75,19 @@ def test_abstention_is_a_result(simple, hospital, subject, polyclinic, tmp_path)
     assert "ABSTAINS: Nothing that the model reads (structured, note) was recorded by then." in done.out
     assert "recorded: nothing; missing: structured, note" in done.out
     assert "not known from training, not read: " in done.out
+
+
+def test_a_patient_is_asked_for_by_the_hospitals_own_id(simple, hospital, subject, polyclinic, tmp_path):
+    """And the number stays accepted."""
+    with CohortWriter(tmp_path / "c", source="table") as writer:
+        theirs = hospital.subject(subject).drop("subject_id", "blob")
+        writer.add(theirs.with_columns(pl.col("code").cast(pl.String), source_id=pl.lit("P-07")))
+    number = Cohort.open(tmp_path / "c").find_subject("P-07")
+    for verb, options in (("assess", ("--no-explain",)), ("explain", ("--modality", "structured"))):
+        by_name = polyclinic(verb, simple, tmp_path / "c", "P-07", *options)
+        assert by_name.code == 0
+        assert f"patient P-07 ({number}), " in by_name.out
+        assert polyclinic(verb, simple, tmp_path / "c", number, *options).out == by_name.out
 
 
 def test_refusals(simple, hospital, subject, polyclinic, tmp_path):

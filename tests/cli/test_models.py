@@ -113,8 +113,18 @@ def test_train_does_not_overwrite_other_folders(simple, hospital, polyclinic, tm
     file = tmp_path / "mine" / "thesis.txt"
     for out in (file, file / "bundle"):
         refused = polyclinic("train", hospital.path, "--config", simple, "--out", out).refusal
-        assert refused == f"{file} is a file, not a folder: name a new folder with --out"
+        assert refused == f"{file} is a file, not a folder: name another folder"
     assert file.read_text() == "years of work"
+
+
+def test_train_overwrites_no_folder_that_looks_like_a_bundle(simple, hospital, polyclinic, tmp_path):
+    """A file of a bundle's name, or a folder of checkpoints, does not make it one."""
+    for number, file in enumerate(("bundle.json", ".work/mine.txt", ".work/mine/notes.txt")):
+        folder = tmp_path / str(number)
+        write_text(folder / file, '{"of": "something else"}')
+        refused = polyclinic("train", hospital.path, "--config", simple, "--out", folder).refusal
+        assert "holds something other than a bundle" in refused
+        assert (folder / file).read_text() == '{"of": "something else"}'
 
 
 @pytest.mark.parametrize("folds", [(), ("--folds", 2)])
@@ -160,7 +170,21 @@ def test_predict_writes_a_prediction_per_subject(trained, hospital, polyclinic, 
     out = tmp_path / "new" / "predictions.parquet"
     done = polyclinic("predict", trained.folder, hospital.path, "--out", out)
     assert (done.code, done.out) == (0, f"72 predictions for 72 subjects → {out}\n")
-    assert pl.read_parquet(out).equals(trained.bundle().predict(hospital).frame)
+    written = pl.read_parquet(out)
+    assert written.drop("source_id").equals(trained.bundle().predict(hospital).frame)
+    assert written.columns[:2] == ["subject_id", "source_id"]
+    assert dict(written.select("subject_id", "source_id").rows()) == dict(
+        hospital.subjects.select("subject_id", "source_id").rows()
+    )
+
+
+def test_predictions_replace_nothing_but_predictions(polyclinic, tmp_path):
+    table, other = tmp_path / "labs.csv", tmp_path / "other.parquet"
+    table.write_text("id,value")
+    pl.DataFrame({"id": [1]}).write_parquet(other)
+    for file, reason in ((table, "of another kind"), (other, "something other than predictions")):
+        assert reason in polyclinic("predict", "nowhere", "nowhere", "--out", file).refusal
+    assert table.read_text() == "id,value"
 
 
 def test_predict_as_json_for_a_split(trained, hospital, polyclinic, tmp_path):

@@ -136,3 +136,23 @@ def test_opening_something_else_is_an_error(tmp_path: Path, folder: Path) -> Non
     information.write_text("{")
     with pytest.raises(CohortError, match="not that of a cohort"):
         Cohort.open(folder)
+
+
+def test_a_patient_is_found_by_the_sources_id_and_by_the_number(folder: Path) -> None:
+    cohort = Cohort.open(folder)
+    ids = dict(cohort.subjects.select("source_id", "subject_id").iter_rows())
+    for name, number in ids.items():
+        assert cohort.find_subject(f" {name} ") == cohort.find_subject(str(number)) == number
+        assert cohort.source_id(number) == name
+    for unknown in ("", "4", "03", "-3", "²", "9" * 30):
+        with pytest.raises(CohortError, match="no such subject"):
+            cohort.find_subject(unknown)
+
+
+def test_an_id_that_may_mean_two_patients_is_refused(folder: Path) -> None:
+    number = Cohort.open(folder).find_subject("a")
+    with CohortWriter(folder, source="table") as writer:
+        writer.add(pl.DataFrame({"source_id": [str(number)], "code": ["LAB//x"]}))
+    with pytest.raises(CohortError, match="one patient in the source and the number of another"):
+        Cohort.open(folder).find_subject(str(number))
+    assert Cohort.open(folder).find_subject("a") == number

@@ -6,7 +6,7 @@ the message says what to change. 130: interrupted by Ctrl-C. With 2 and 130 stan
 
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -26,6 +26,7 @@ from polyclinic.cli import (
 )
 from polyclinic.cli.console import err
 from polyclinic.cli.explain import command as explain
+from polyclinic.files import in_words
 
 app = typer.Typer(
     name="polyclinic",
@@ -36,6 +37,25 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"polyclinic {version('polyclinic')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
 for module in (demo, ingest, summary, tasks, train, evaluate, predict, assess, explain, compare, explain_audit, verify):
     module.register(app)
 
@@ -66,7 +86,7 @@ def main() -> None:
     # Spinning threads slow a busy machine down; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        code = app(standalone_mode=False) or 0
+        code = app(prog_name="polyclinic", standalone_mode=False) or 0
     except USAGE as problem:
         problem.show()
         code = 2
@@ -88,7 +108,9 @@ def _message(problem: Exception) -> str:
 
     if isinstance(problem, ValidationError):
         return "; ".join(_field_error(error["loc"], error["msg"], error["input"]) for error in problem.errors())
-    if isinstance(problem, OSError | MemoryError) or _is_ours(problem):
+    if isinstance(problem, OSError):
+        return in_words(problem)
+    if isinstance(problem, MemoryError) or _is_ours(problem):
         return str(problem) or type(problem).__name__
     return f"unexpected {type(problem).__name__}: set POLYCLINIC_DEBUG=1 to see where, and report it"
 

@@ -1,6 +1,6 @@
 """`polyclinic assess`: a bundle's predictions for one patient, with intervals, cautions and explanations."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from polyclinic.cli.console import out
-from polyclinic.cli.options import BundlePath, CohortPath, Json, time_of
+from polyclinic.cli.options import BundlePath, CohortPath, Json, Subject, output_page, patient, time_of
 
 if TYPE_CHECKING:
     from polyclinic.assess import (
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 def assess(
     bundle: BundlePath,
     cohort: CohortPath,
-    subject: Annotated[int, typer.Argument(metavar="SUBJECT", help="Id of a patient.", show_default=False)],
+    subject: Subject,
     at: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Prediction time, as 2024-03-05T08:15; by default each task's own."),
@@ -56,7 +56,8 @@ def assess(
         bool, typer.Option("--no-explain", help="Leave out the explanations, which take the most time.")
     ] = False,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write an HTML page, for screen and print.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write an HTML page, for screen and print.", callback=output_page),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -65,14 +66,12 @@ def assess(
     The model may abstain, with the reason; that is a result, and the exit code is 0.
     """
     time = time_of(at)
-    if html is not None and html.is_dir():
-        raise ValueError(f"{html} is a folder: name a file")
     from polyclinic.assess import assess_with_evidence
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
-    evidenced = assess_with_evidence(loaded, opened, subject, time, explain=not no_explain)
+    evidenced = assess_with_evidence(loaded, opened, opened.find_subject(subject), time, explain=not no_explain)
     found = evidenced.assessment
     if html is not None:
         from polyclinic.exchange.html import evidence_of, write_assessment_page
@@ -81,15 +80,16 @@ def assess(
     if json:
         typer.echo(found.to_json())
         return
-    _print(found)
+    _print(found, opened.source_id)
     if html is not None:
         out.print(f"→ {html}")
 
 
-def _print(assessment: "Assessment") -> None:
+def _print(assessment: "Assessment", source_id: Callable[[int], str]) -> None:
     for record in assessment.records:
-        out.print(f"patient {assessment.subject_id}, {record.prediction_time:%Y-%m-%d %H:%M}", style="bold")
-        for line in _record_lines(record):
+        name = patient(assessment.subject_id, source_id(assessment.subject_id))
+        out.print(f"patient {name}, {record.prediction_time:%Y-%m-%d %H:%M}", style="bold")
+        for line in _record_lines(record, source_id):
             out.print(line)
     for answer in assessment.answers:
         out.print()
@@ -102,7 +102,7 @@ def _print(assessment: "Assessment") -> None:
     out.print(f"\nbundle {prints.bundle[:12]}, cohort {prints.cohort[:12]}, Polyclinic {prints.polyclinic}")
 
 
-def _record_lines(record: "Record") -> Iterator[str]:
+def _record_lines(record: "Record", source_id: Callable[[int], str]) -> Iterator[str]:
     missing = (f"{name} (not usable)" if name in record.unusable else name for name in record.missing)
     yield f"recorded: {', '.join(record.present) or 'nothing'}; missing: {', '.join(missing) or 'nothing'}"
     if record.usually_there:
@@ -115,7 +115,9 @@ def _record_lines(record: "Record") -> Iterator[str]:
     if typicality is not None:
         yield f"at least as unusual as {typicality.quantile:.0%} of {typicality.samples:,} development samples"
     if record.similar:
-        yield "most similar: " + ", ".join(f"{found.subject_id} ({found.likeness:.2f})" for found in record.similar)
+        yield "most similar: " + ", ".join(
+            f"{source_id(found.subject_id)} ({found.likeness:.2f})" for found in record.similar
+        )
 
 
 def _more(number: int) -> str:

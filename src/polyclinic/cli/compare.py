@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from polyclinic.cli.console import TerminalProgress, out, print_json
-from polyclinic.cli.options import CohortPath, Inputs, Json, Seed, Tasks
+from polyclinic.cli.options import CohortPath, Inputs, Json, Seed, Tasks, output_folder
 from polyclinic.cli.tables import print_report, report_as_json
 from polyclinic.cli.train import chosen_study
 
@@ -28,9 +28,9 @@ def compare_classical(
     task: Tasks = None,
     inputs: Inputs = None,
     rules: Annotated[bool, typer.Option("--rules", help="Print the decision tree's rules.")] = False,
-    out_folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the bundle.")] = Path(
-        "runs/classical"
-    ),
+    out_folder: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder of the bundle.", callback=output_folder)
+    ] = Path("runs/classical"),
     seed: Seed = 0,
     json: Json = False,
 ) -> None:

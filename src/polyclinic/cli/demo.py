@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import Json, Seed
+from polyclinic.cli.options import Json, Seed, output_folder
 from polyclinic.cli.tables import print_report, report_as_json
 
 TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
@@ -22,7 +22,10 @@ def demo(
     patients: Annotated[int, typer.Option(metavar="N", min=1, help="How many synthetic patients.")] = 800,
     seed: Seed = 0,
     into: Annotated[
-        Path, typer.Option("--into", "--out", metavar="FOLDER", help="Folder for sources, truth and cohort.")
+        Path,
+        typer.Option(
+            "--into", "--out", metavar="FOLDER", help="Folder for sources, truth and cohort.", callback=output_folder
+        ),
     ] = Path("runs/demo"),
     source_only: Annotated[bool, typer.Option("--source-only", help="Write the source files, and stop.")] = False,
     radiographs: Annotated[bool, typer.Option(help="Include radiographs.")] = True,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import BundlePath, CohortPath, Json, TasksOfBundle
+from polyclinic.cli.options import BundlePath, CohortPath, Json, TasksOfBundle, output_page
 from polyclinic.cli.tables import print_report, report_as_json
 
 
@@ -28,7 +28,9 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="CODE", help="Also evaluate by groups of this code; may be given several times."),
     ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a self-contained HTML page.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a self-contained HTML page.", callback=output_page)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Evaluate a bundle, with intervals, by subgroup and for each subset of its inputs."""

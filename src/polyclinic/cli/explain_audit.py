@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import BundlePath, CohortPath, Json, Seed, TasksOfBundle
+from polyclinic.cli.options import BundlePath, CohortPath, Json, Seed, TasksOfBundle, output_folder, output_page
 
 if TYPE_CHECKING:
     from polyclinic.evaluation.report.document import Table as DocumentTable
@@ -38,7 +38,9 @@ def explain_audit(
     seed: Seed = 0,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="File of the page; explain_audit.html in the bundle by default."),
+        typer.Option(
+            metavar="FILE", help="File of the page; explain_audit.html in the bundle by default.", callback=output_page
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -51,6 +53,7 @@ def explain_audit(
     from polyclinic.files import write_text
     from polyclinic.models.bundle.bundle import Bundle
 
+    output_folder(bundle)
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
     result = audit(
         loaded,

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import Json
+from polyclinic.cli.options import Json, output_folder
 
 if TYPE_CHECKING:
     from polyclinic.ingest import IngestReport
@@ -28,7 +28,12 @@ def ingest(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The source's file or folder.", show_default=False)],
     into: Annotated[
         Path | None,
-        typer.Option(metavar="COHORT", help="Folder of the cohort, created or extended.", show_default=False),
+        typer.Option(
+            metavar="COHORT",
+            help="Folder of the cohort, created or extended.",
+            show_default=False,
+            callback=lambda into: into and output_folder(into),
+        ),
     ] = None,
     mapping: Annotated[
         Path | None, typer.Option(metavar="FILE", help="table: YAML that describes its columns.")

@@ -6,10 +6,38 @@ from typing import Annotated
 
 import typer
 
+from polyclinic.files import check_file, check_folder
 from polyclinic.modalities import MODALITIES
+
+
+def output_file(path: Path | None) -> Path | None:
+    """Check, before any work, that a file can be written."""
+    if path is not None:
+        check_file(path)
+    return path
+
+
+def output_page(path: Path | None) -> Path | None:
+    """Check, before any work, that an HTML page can be written, and that none but a page is replaced."""
+    if path is not None:
+        check_file(path, (b"<!doctype html", b"<html"))
+    return path
+
+
+def output_folder(path: Path) -> Path:
+    """Check, before any work, that a folder can be written."""
+    check_folder(path)
+    return path
+
 
 CohortPath = Annotated[Path, typer.Argument(metavar="COHORT", help="Folder of a cohort.", show_default=False)]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle.", show_default=False)]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="SUBJECT", help="A patient: the source's own id, or the number in the cohort.", show_default=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same result.")]
 Logger = Annotated[
@@ -36,6 +64,11 @@ Inputs = Annotated[
     str | None,
     typer.Option(metavar="LIST", help=f"Inputs among {', '.join(MODALITIES)}; by default those the cohort has."),
 ]
+
+
+def patient(subject_id: int, source_id: str) -> str:
+    """Name a patient by the source's own id, with the number in the cohort where it is another."""
+    return source_id if source_id == str(subject_id) else f"{source_id} ({subject_id})"
 
 
 def comma_separated(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json, TasksOfBundle
+from polyclinic.files import OutputError, check_file
 
 
 def register(app: typer.Typer) -> None:
@@ -16,10 +17,24 @@ def register(app: typer.Typer) -> None:
     )(predict)
 
 
+def output_predictions(path: Path) -> Path:
+    """Check, before any work, that predictions can be written, and that nothing but predictions is replaced."""
+    check_file(path, (b"par1",))
+    if path.exists() and path.stat().st_size:
+        import pyarrow.parquet as pq
+
+        if "prediction_time" not in pq.read_schema(path).names:
+            raise OutputError(f"{path} exists and holds something other than predictions: name another file")
+    return path
+
+
 def predict(
     bundle: BundlePath,
     cohort: CohortPath,
-    out_file: Annotated[Path, typer.Option("--out", metavar="FILE", help="Parquet file of the predictions.")],
+    out_file: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="Parquet file of the predictions.", callback=output_predictions),
+    ],
     split: Annotated[
         str | None, typer.Option(metavar="SPLIT", help="Only the subjects of this split; all by default.")
     ] = None,
@@ -31,11 +46,9 @@ def predict(
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
-    if out_file.is_dir():
-        raise ValueError(f"{out_file} is a folder: name a file")
     subjects = None if split in (None, "all") else opened.subjects_in(split)
     predictions = loaded.predict(opened, subjects=subjects, tasks=task, progress=TerminalProgress())
-    predictions.write(out_file)
+    predictions.write(out_file, opened.subjects)
     rows, people = predictions.frame.height, predictions.frame["subject_id"].n_unique()
     if predictions.without_input:
         err.print(

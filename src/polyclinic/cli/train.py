@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import CohortPath, Inputs, Json, Logger, Tasks, comma_separated
+from polyclinic.cli.options import CohortPath, Inputs, Json, Logger, Tasks, comma_separated, output_folder
 from polyclinic.cli.tables import print_report, report_as_json
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def train(
     cohort: CohortPath,
     task: Tasks = None,
     inputs: Inputs = None,
-    out_folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the bundle.")] = Path(
-        "runs/bundle"
-    ),
+    out_folder: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder of the bundle.", callback=output_folder)
+    ] = Path("runs/bundle"),
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A study's YAML; --task, --inputs, --everyone and --seed override it."),

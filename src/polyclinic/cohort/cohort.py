@@ -54,6 +54,30 @@ class Cohort:
         shard = self.version / "data" / self._shards.get_column("file")[max(position, 0)]
         return pl.scan_parquet(shard).filter(pl.col("subject_id") == subject_id).collect()
 
+    def find_subject(self, asked: str) -> int:
+        """Return the subject id of a patient asked for by the source's own id, or by the subject id.
+
+        Raises:
+            CohortError: there is no such patient, or the text is the source's id of one and the subject id of another.
+        """
+        text = asked.strip()
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 and str(int(text)) == text else None
+        named = (pl.col("source_id") == text) | (pl.col("subject_id") == pl.lit(number, pl.UInt64))
+        found = self.subjects.filter(named).get_column("subject_id").to_list()
+        if not found:
+            raise CohortError(f"no such subject in {self.path}: the ids are in its metadata/subjects.parquet")
+        if len(found) > 1:
+            raise CohortError(
+                "the id is that of one patient in the source and the number of another in the cohort: give the "
+                "patient's own subject_id, from metadata/subjects.parquet"
+            )
+        return int(found[0])
+
+    def source_id(self, subject_id: int) -> str:
+        """Return the source's own id of a subject; the subject id as text if the cohort does not have it."""
+        row = self.subjects.filter(pl.col("subject_id") == subject_id)
+        return str(row["source_id"][0]) if row.height else str(subject_id)
+
     def as_of(self, time: datetime) -> pl.LazyFrame:
         """Return the events known at `time`: static facts, and events at or before it."""
         return self.events().filter(pl.col("time").is_null() | (pl.col("time") <= time))

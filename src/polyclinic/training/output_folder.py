@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from polyclinic.cohort import Cohort
 from polyclinic.evaluation.report.card import model_card
 from polyclinic.evaluation.report.card_plots import save_plots
 from polyclinic.evaluation.report.page import write_page
-from polyclinic.files import sha256, write_json, write_text
+from polyclinic.files import OutputError, check_folder, sha256, write_json, write_text
 from polyclinic.models.bundle.bundle import INDEX, Bundle
 from polyclinic.models.bundle.predictions import Predictions, in_order, rows_of
 from polyclinic.progress import SILENT, Progress
@@ -20,6 +22,8 @@ from polyclinic.training.network.trainer import LOG
 
 MEASURED = ("metrics.json", "comparison.json", "repeats.json", "card.md", "report.html", "predictions.parquet")
 """Files of results, written beside a bundle."""
+_CHECKPOINTS = re.compile("[0-9a-f]{16}")
+"""Names of the folders in `.work/`."""
 
 
 def write_report(report: Report, out: Path, lead: str, progress: Progress = SILENT) -> None:
@@ -65,11 +69,27 @@ def prepare_output(study: Study, cohort: Cohort, out: Path, scheme: str, logger:
 
 def _check_folder(out: Path) -> None:
     """Raise `StudyError` for a file, or a folder that holds neither a bundle nor an unfinished fit."""
-    existing = next((place for place in (out, *out.parents) if place.exists()), None)
-    if existing is not None and not existing.is_dir():
-        raise StudyError(f"{existing} is a file, not a folder: name a new folder with --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / INDEX).is_file() and not (out / WORK).is_dir():
+    try:
+        check_folder(out)
+    except OutputError as error:
+        raise StudyError(str(error)) from error
+    if out.is_dir() and any(out.iterdir()) and not is_bundle(out) and not _is_unfinished(out):
         raise StudyError(f"{out} holds something other than a bundle: name a new folder with --out")
+
+
+def is_bundle(folder: Path) -> bool:
+    """Return whether `folder` holds a bundle, of whatever format."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(index, dict) and "format" in index
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Return whether `folder` holds the checkpoints of an unfinished fit."""
+    work = folder / WORK
+    return work.is_dir() and all(_CHECKPOINTS.fullmatch(place.name) for place in work.iterdir())
 
 
 def _checkpoint_folder(study: Study, cohort: Cohort, out: Path, scheme: str) -> Path:

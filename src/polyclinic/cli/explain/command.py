@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polyclinic.cli.console import out, print_json
-from polyclinic.cli.options import BundlePath, CohortPath, Json, time_of
+from polyclinic.cli.options import BundlePath, CohortPath, Json, Subject, output_file, patient, time_of
 from polyclinic.modalities import MODALITIES, noun
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def explain(
     bundle: BundlePath,
     cohort: CohortPath,
-    subject: Annotated[int, typer.Argument(metavar="SUBJECT", help="Id of a patient.", show_default=False)],
+    subject: Subject,
     modality: Annotated[
         str,
         typer.Option(metavar="|".join(METHODS), help="Kind of input to explain; all: the contribution of each."),
@@ -72,7 +72,8 @@ def explain(
         ),
     ] = None,
     out_file: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Also save a plot: .png, .svg or .pdf.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Also save a plot: .png, .svg or .pdf.", callback=output_file),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -89,9 +90,10 @@ def explain(
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
-    target = target_of(loaded, opened, subject, time, task, output)
+    number = opened.find_subject(subject)
+    target, source_id = target_of(loaded, opened, number, time, task, output), opened.source_id(number)
     if isinstance(target, InapplicableTask):
-        _print_inapplicable(subject, target, json)
+        _print_inapplicable(number, source_id, target, json)
         return
     request = ExplanationRequest(modality, method, baseline, sensitivity)
     view = explain_target(loaded, opened, target, request)
@@ -99,7 +101,7 @@ def explain(
     if json:
         print_json(_as_json(target) | view.to_dict())
         return
-    for line in (*_headings(target, modality), *view.lines()):
+    for line in (*_headings(target, modality, source_id), *view.lines()):
         out.print(line)
     if drawn:
         out.print(f"→ {out_file}")
@@ -133,21 +135,21 @@ def _wrong(option: str, message: str) -> typer.BadParameter:
     return typer.BadParameter(message, param_hint=option)
 
 
-def _print_inapplicable(subject: int, target: "InapplicableTask", json: bool) -> None:
+def _print_inapplicable(subject: int, source_id: str, target: "InapplicableTask", json: bool) -> None:
     reason = f"the task does not apply to this patient: {target.reason}"
     if json:
         print_json({"subject_id": subject, "task": target.task, "prediction_time": None, "absent": reason})
         return
-    out.print(f"patient {subject}, {target.task}", style="bold")
+    out.print(f"patient {patient(subject, source_id)}, {target.task}", style="bold")
     out.print(reason)
 
 
-def _headings(target: "ExplanationTarget", modality: str) -> list[Any]:
+def _headings(target: "ExplanationTarget", modality: str, source_id: str) -> list[Any]:
     from rich.text import Text
 
     sample, (question, mark, _) = target.sample, target.task.describe().partition("?")
     return [
-        Text(f"patient {sample.subject_id}, {sample.prediction_time:%Y-%m-%d %H:%M}", style="bold"),
+        Text(f"patient {patient(sample.subject_id, source_id)}, {sample.prediction_time:%Y-%m-%d %H:%M}", style="bold"),
         Text(f"{target.task.name}: {question}{mark}"),
         Text(f"{target.output.name}: {target.format_answer(target.answer)}; {_contributions(modality)}", style="bold"),
     ]

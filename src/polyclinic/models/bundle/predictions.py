@@ -56,10 +56,24 @@ class Predictions:
     def _samples(self) -> pl.DataFrame:
         return self.frame.select("subject_id", "prediction_time", "inputs").unique()
 
-    def write(self, path: Path | str) -> None:
-        """Write the table as Parquet, atomically."""
+    def write(self, path: Path | str, subjects: pl.DataFrame | None = None) -> None:
+        """Write the table as Parquet, atomically.
+
+        Args:
+            path: of the file.
+            subjects: columns `subject_id` and `source_id` of a cohort (`Cohort.subjects`), to add the source's own id
+                of each patient after `subject_id`; MEDS allows further columns. None: none is added.
+        """
+        frame = self.frame if subjects is None else with_source_ids(self.frame, subjects)
         with replacing(Path(path)) as temporary:
-            self.frame.write_parquet(temporary)
+            frame.write_parquet(temporary)
+
+
+def with_source_ids(frame: pl.DataFrame, subjects: pl.DataFrame) -> pl.DataFrame:
+    """Add the column `source_id` of `subjects` after `subject_id`."""
+    known = subjects.select("subject_id", "source_id")
+    named = frame.join(known, on="subject_id", how="left", maintain_order="left")
+    return named.select("subject_id", "source_id", pl.exclude("subject_id", "source_id"))
 
 
 def with_inputs(samples: pl.DataFrame, arrays: Mapping[str, Arrays]) -> pl.DataFrame:
