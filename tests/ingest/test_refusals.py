@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from polyclinic.ingest import READERS, IngestError, RejectsError, ingest
+from tests.images import film
 
 TABLE = "id,age\n1,70\n2,old\n"
 MAPPING = "subject: id\ncolumns:\n  age: {code: DEMOGRAPHIC//age//years, type: numeric}\n"
@@ -69,7 +70,7 @@ def write(folder: Path, files: Mapping[str, str | None], grey: int = 7) -> None:
     folder.mkdir()
     for name, content in files.items():
         if content is None:
-            Image.new("L", (4, 4), grey).save(folder / name)
+            Image.fromarray(film(grey)).save(folder / name)
         else:
             (folder / name).write_text(content)
 
@@ -96,7 +97,7 @@ def everything(folder: Path) -> dict[str, tuple]:
 def cohort(tmp_path) -> Path:
     """Return a cohort with an image."""
     files = {"t.csv": "id,image\n1,x.png\n", "x.png": None, "m.yaml": IMAGES}
-    write(tmp_path / "earlier", files, grey=200)
+    write(tmp_path / "earlier", files, grey=20)
     ingest("table", tmp_path / "earlier", tmp_path / "cohort", mapping=tmp_path / "earlier" / "m.yaml")
     return tmp_path / "cohort"
 

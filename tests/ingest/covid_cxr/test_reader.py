@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
@@ -11,6 +10,7 @@ from PIL import Image
 from polyclinic.cohort import NOMINAL_ORIGIN
 from polyclinic.ingest import IngestError, ingest
 from polyclinic.ingest.formats.images import read_grey
+from tests.images import film
 
 COLUMNS = (
     *("patientid", "offset", "sex", "age", "finding", "survival", "went_icu", "temperature", "pO2_saturation"),
@@ -26,7 +26,7 @@ def collection(folder: Path, *rows: dict[str, str]) -> Path:
     """Write a collection of `rows` with three images."""
     (folder / "images").mkdir(parents=True)
     for name, grey in (("a", 10), ("b", 20), ("c", 30)):
-        Image.fromarray(np.full((4, 5), grey, np.uint8)).save(folder / "images" / f"{name}.png")
+        Image.fromarray(film(grey)).save(folder / "images" / f"{name}.png")
     table = pl.DataFrame([{column: cells.get(column, "") for column in COLUMNS} for cells in rows])
     table.write_csv(folder / "metadata.csv")
     return folder
@@ -54,7 +54,7 @@ def test_events_of_one_row(tmp_path, ingested):
     answers = done.events.filter(pl.col("code").str.starts_with("OUTCOME//")).select("code", "numeric_value")
     assert answers.drop_nulls().rows() == [("OUTCOME//survival", 1.0), ("OUTCOME//went_icu", 0.0)]
     assert done.of("17", "IMAGE//CR//PA")[0][0] == day(3)
-    assert done.pixels("17", "IMAGE//CR//PA") == [np.full((4, 5), 10).tolist()]
+    assert done.pixels("17", "IMAGE//CR//PA") == [film(10).tolist()]
 
 
 def test_numeric_patient_ids_are_kept(tmp_path, ingested):
@@ -105,7 +105,7 @@ def test_unclear_outcomes_are_not_events(tmp_path, ingested):
 def test_folder_and_filename_replace_a_missing_image_column(tmp_path, ingested):
     source = collection(tmp_path / "source", row(patientid="1"))
     (source / "metadata.csv").write_text("patientid,finding,view,modality,folder,filename\n1,ARDS,AP,CT,images,b.png\n")
-    assert ingested("covid-cxr", source / "metadata.csv").pixels("1", "IMAGE//CT//AP") == [np.full((4, 5), 20).tolist()]
+    assert ingested("covid-cxr", source / "metadata.csv").pixels("1", "IMAGE//CT//AP") == [film(20).tolist()]
 
 
 REJECTED = {

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from polyclinic.ingest import IngestError, ingest
+from tests.images import film
 
 AT, READ, INDEXED, LABELLED = (datetime(2000, 1, 1, hour) for hour in range(4))
 TEXT = {"COMPARISON": "None.", "INDICATION": "Cough", "FINDINGS": "Clear\n  lungs.", "IMPRESSION": "Normal chest."}
@@ -67,9 +68,9 @@ def test_normal_is_unknown_without_indexing(major, tmp_path, ingested):
 def test_images_in_the_folder_of_the_reports(tmp_path, ingested):
     source = folder_of(tmp_path / "source", a=report(images=("CXR1_1_IM-1", "CXR1_1_IM-2")))
     (source / "png").mkdir()
-    Image.fromarray(np.full((2, 3), 9, np.uint8)).save(source / "png" / "CXR1_1_IM-2.png")
+    Image.fromarray(film(9)).save(source / "png" / "CXR1_1_IM-2.png")
     done = ingested("indiana", source)
-    assert done.pixels("CXR1", "IMAGE//CR//UNKNOWN") == [[[9, 9, 9], [9, 9, 9]]]
+    assert done.pixels("CXR1", "IMAGE//CR//UNKNOWN") == [film(9).tolist()]
     assert done.of("CXR1", "IMAGE//CR//UNKNOWN")[0][0] == AT
     assert done.rejects == []
 
@@ -78,10 +79,10 @@ def test_missing_and_broken_images_are_rejected_if_images_were_given(tmp_path, i
     source = folder_of(tmp_path / "source", a=report(images=("here", "broken", "nowhere")))
     images = tmp_path / "images"
     images.mkdir()
-    Image.fromarray(np.full((1, 1), 9, np.uint8)).save(images / "here.png")
+    Image.fromarray(film(9)).save(images / "here.png")
     (images / "broken.png").write_text("text")
     done = ingested("indiana", source, images=images)
-    assert done.pixels("CXR1", "IMAGE//CR//UNKNOWN") == [[[9]]]
+    assert done.pixels("CXR1", "IMAGE//CR//UNKNOWN") == [film(9).tolist()]
     assert done.rejects == [("a.xml", None, "missing file"), ("a.xml", None, "not a readable image")]
 
 

@@ -17,6 +17,7 @@ from polyclinic.ingest.table.reader import read
 from polyclinic.progress import SILENT
 from polyclinic.tasks import Task, prediction_times
 from polyclinic.training.evaluation.subgroups import ages_at
+from tests.images import film
 from tests.ingest.sinks import read_table
 
 TEN = datetime(2023, 2, 3, 10)
@@ -265,7 +266,7 @@ def bomb(width: int, height: int) -> bytes:
 def test_images_of_a_table(tmp_path):
     source, secret = tmp_path / "source", tmp_path / "secret.png"
     source.mkdir()
-    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    pixels = film()
     Image.fromarray(pixels).save(secret)
     Image.fromarray(pixels).save(source / "good.png")
     (source / "bomb.png").write_bytes(bomb(60_000, 60_000))

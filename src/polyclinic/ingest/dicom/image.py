@@ -9,16 +9,16 @@ from typing import TypeVar
 
 import pydicom
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from pydicom.pixels.decoders.base import get_decoder
+from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from polyclinic.ingest.dicom import header as header_of
 from polyclinic.ingest.dicom.header import Fact, UnreadableDicom
 from polyclinic.ingest.dicom.intensity import grey_image
 from polyclinic.ingest.dicom.orientation import canonical, directions, plane
+from polyclinic.ingest.dicom.stored_pixels import add_missing_syntax, check_decodable
 from polyclinic.ingest.errors import UnreadableRecord
+from polyclinic.ingest.formats.dicom_signature import HEAD_BYTES, looks_like_dicom
 from polyclinic.ingest.formats.images import png
 
 _Value = TypeVar("_Value")
@@ -42,18 +42,16 @@ def read_image(path: Path) -> DicomImage | UnreadableRecord:
     """Read one object; return the reason if it cannot be used."""
     try:
         syntax = _transfer_syntax(path)
-        header = pydicom.dcmread(path, stop_before_pixels=True)
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         header_of.check_is_image(header)
         patient, time = header_of.patient_id_of(header), header_of.taken_at(header)
-        _check_decodable(syntax)
-        pixels = grey_image(pydicom.dcmread(path))
+        check_decodable(syntax)
+        dataset = pydicom.dcmread(path, force=True)
+        add_missing_syntax(dataset)
+        pixels = grey_image(dataset)
         return _dicom_image(header, patient, time, png(canonical(pixels, directions(header))))
     except UnreadableRecord as error:
         return error
-    except InvalidDicomError:
-        return UnreadableDicom(
-            "not a DICOM file", "leave it out, or export it as DICOM with its preamble and file meta information"
-        )
     except Exception:  # the parser raises nearly any exception on damaged files
         return UnreadableDicom("damaged DICOM file", "fetch the file again: it is cut off or damaged")
 
@@ -91,19 +89,17 @@ def _capitals(stated: str | None) -> str | None:
 
 
 def _transfer_syntax(path: Path) -> UID:
-    """Return the transfer syntax without reading further, because a deflated object could inflate without limit."""
-    meta = read_file_meta_info(path)
+    """Return the transfer syntax, empty if not stated.
+
+    Nothing further is read, because a deflated object could inflate without limit.
+    """
+    with path.open("rb") as file:
+        if not looks_like_dicom(file.read(HEAD_BYTES)):
+            raise UnreadableDicom("not a DICOM file", "leave it out, or export it as DICOM")
+        file.seek(0)
+        read_preamble(file, force=True)
+        meta = _read_file_meta_info(file)
     syntax = UID(str(meta.get("TransferSyntaxUID", "")))
     if syntax == DeflatedExplicitVRLittleEndian:
         raise UnreadableDicom("unsupported compression", "convert the object to Explicit VR Little Endian")
     return syntax
-
-
-def _check_decodable(syntax: UID) -> None:
-    remedy = "decompress the object (for example with gdcmconv --raw or dcmdjpeg), or install pylibjpeg's decoders"
-    try:
-        available = not syntax.is_encapsulated or get_decoder(syntax).is_available
-    except (NotImplementedError, ValueError):
-        available = False
-    if not available:
-        raise UnreadableDicom("unsupported compression", remedy)

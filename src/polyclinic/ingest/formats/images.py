@@ -4,39 +4,45 @@ import io
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from PIL import Image, ImageOps
 
-from polyclinic.ingest.errors import UnreadableRecord
+from polyclinic.ingest.formats.dicom_signature import HEAD_BYTES, looks_like_dicom
+from polyclinic.ingest.formats.image_checks import (
+    REMEDY_SIZE,
+    Pixels,
+    UnreadableImage,
+    check_size,
+    check_usable,
+)
+from polyclinic.ingest.formats.value_range import histogram, likely_range
 
-MAX_PIXELS = 64_000_000  # 8,000 x 8,000, about twice the largest radiograph detectors; 128 MB at 16 bits
-_REMEDY_SIZE = f"export the image with at most {MAX_PIXELS // 1_000_000} million pixels"
+__all__ = ["FORMATS", "UnreadableImage", "check_size", "decode_grey", "png", "read_grey"]
+
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")  # no format whose decoder runs another program
-_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
-
-Pixels = Shaped[np.ndarray, "height width"]  # uint8 or uint16, 0 = black
-
-
-class UnreadableImage(UnreadableRecord):
-    """An image cannot be used."""
-
-
-def check_size(width: int, height: int) -> None:
-    """Check the size stated in an image's header, before decoding.
-
-    Raises:
-        UnreadableImage: more than `MAX_PIXELS`, or none.
-    """
-    if width <= 0 or height <= 0:
-        raise UnreadableImage("image without pixels", "export the image again")
-    if width * height > MAX_PIXELS:
-        raise UnreadableImage("image too large", _REMEDY_SIZE)
+BIT_DEPTHS = (8, 10, 12, 14, 16)
+"""Of detectors and exports, any of which may be found in files of 16 bits."""
+_WHITE = 65535
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a tag of TIFF
+_REMEDY_VALUES = "export the image with 8 or 16 bits per pixel, or as fractions of white from 0 to 1"
 
 
 def read_grey(source: Path | bytes) -> Pixels:
+    """Decode an image file as `decode_grey` does, and check that it can be used.
+
+    Raises:
+        UnreadableImage: as `decode_grey` and `check_usable`.
+    """
+    pixels = decode_grey(source)
+    check_usable(pixels)
+    return pixels
+
+
+def decode_grey(source: Path | bytes) -> Pixels:
     """Decode an image file to grey, upright, with 8 or 16 bits.
 
-    Colour becomes luminance (ITU-R 601) and transparency black; EXIF orientation is applied.
+    Colour becomes luminance (ITU-R 601) and transparency black; transparency that is the same everywhere is ignored.
+    Values of fewer bits in a container of more are scaled to white. EXIF orientation is applied.
 
     Raises:
         UnreadableImage: not an image in one of `FORMATS`, too large, truncated, or of several frames.
@@ -48,31 +54,76 @@ def read_grey(source: Path | bytes) -> Pixels:
             if getattr(image, "n_frames", 1) > 1:
                 raise UnreadableImage("image of several frames", "export each frame as a separate image")
             image.load()
-            return _grey(ImageOps.exif_transpose(image))
+            return _grey(ImageOps.exif_transpose(image), _is_white_zero(image))
     except UnreadableImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UnreadableImage("image too large", _REMEDY_SIZE) from None
+        raise UnreadableImage("image too large", REMEDY_SIZE) from None
     except Exception:  # decoders raise nearly any exception on damaged files
-        raise UnreadableImage("not a readable image", f"export the image as one of {', '.join(FORMATS)}") from None
+        raise _unreadable(source) from None
 
 
-def _grey(image: Image.Image) -> Pixels:
-    if image.mode in _SIXTEEN_BIT:
-        return np.asarray(image, dtype=np.uint16)
-    if image.mode in ("I", "F"):
-        return _within_sixteen_bits(np.asarray(image))
-    if image.has_transparency_data:
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image.convert("RGBA"))
-    return np.asarray(image.convert("L"), dtype=np.uint8)
+def _unreadable(source: Path | bytes) -> UnreadableImage:
+    if looks_like_dicom(_head(source)):
+        remedy = "read DICOM files with `polyclinic ingest dicom`, or export this one as PNG"
+        return UnreadableImage("a DICOM file", remedy)
+    return UnreadableImage("not a readable image", f"export the image as one of {', '.join(FORMATS)}")
 
 
-def _within_sixteen_bits(pixels: Float[np.ndarray, "height width"]) -> Pixels:
-    rounded = np.rint(pixels)
-    if not np.array_equal(rounded, pixels) or rounded.min() < 0 or rounded.max() > np.iinfo(np.uint16).max:
-        raise UnreadableImage("unsupported image values", "export the image with 8 or 16 bits per pixel")
-    return np.asarray(rounded, dtype=np.uint16)
+def _head(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:HEAD_BYTES]
+    try:
+        with source.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:  # the caller rejects the file
+        return b""
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    """Return whether white is stored as 0; the decoder inverts images of up to 8 bits itself."""
+    return getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _grey(image: Image.Image, white_is_zero: bool) -> Pixels:
+    if image.mode.startswith(("I", "F")):
+        pixels = _from_numbers(np.asarray(image))
+        return np.iinfo(pixels.dtype).max - pixels if white_is_zero else pixels
+    if image.mode == "LAB":
+        return np.asarray(image.getchannel("L"), dtype=np.uint8)
+    return np.asarray(_opaque(image).convert("L"), dtype=np.uint8)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Put an image on black; transparency of one degree, as of failed exports, says nothing and is ignored."""
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    least, most = image.getchannel("A").getextrema()
+    if least == most:
+        return image.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+
+
+def _from_numbers(numbers: Shaped[np.ndarray, "height width"]) -> Pixels:
+    """Convert numbers of one channel: fractions of white from 0 to 1, or values of up to 16 bits."""
+    if not (numbers.min() >= 0 and numbers.max() <= _WHITE):  # or NaN
+        raise UnreadableImage("unsupported image values", _REMEDY_VALUES)
+    if np.issubdtype(numbers.dtype, np.floating) and numbers.max() <= 1:
+        return np.rint(numbers.astype(np.float64) * _WHITE).astype(np.uint16)
+    return _scaled_to_white(np.rint(numbers).astype(np.uint16))
+
+
+def _scaled_to_white(pixels: Shaped[np.ndarray, "height width"]) -> Pixels:
+    """Scale 16-bit values of fewer bits, by the smallest of `BIT_DEPTHS` that holds all but outliers."""
+    _, high = likely_range(histogram(pixels, 0, _WHITE + 1))
+    white = next(2**bits - 1 for bits in BIT_DEPTHS if high < 2**bits)
+    if white == _WHITE:
+        return pixels
+    if white == np.iinfo(np.uint8).max:
+        return pixels.clip(max=white).astype(np.uint8)
+    scaled = np.rint(np.arange(_WHITE + 1).clip(max=white) * (_WHITE / white)).astype(np.uint16)
+    return np.asarray(scaled[pixels])
 
 
 def png(pixels: Pixels) -> bytes:
