@@ -4,12 +4,12 @@ import doctest
 
 import pytest
 
-from polyclinic.ingest import missing
+from polyclinic.ingest import missing, subject_ids
 from polyclinic.ingest.covid_cxr import diagnosis_mask
 from polyclinic.ingest.table import numbers
 
 
-@pytest.mark.parametrize("module", [diagnosis_mask, missing, numbers])
+@pytest.mark.parametrize("module", [diagnosis_mask, missing, numbers, subject_ids])
 def test_examples(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

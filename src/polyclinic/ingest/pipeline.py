@@ -8,10 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from polyclinic.cohort import CohortWriter, Reject
+from polyclinic.cohort import Cohort, CohortWriter, Reject
 from polyclinic.ingest.errors import IngestError, RejectsError
 from polyclinic.ingest.readers import Sink, options_for, source_named
 from polyclinic.ingest.report import IngestReport
+from polyclinic.ingest.subject_ids import ALIKE, count_alike
 from polyclinic.progress import SILENT, Progress
 
 
@@ -58,6 +59,10 @@ class CountingSink:
         """Count the records to which a warning applies."""
         if records:
             self.warnings[warning] += records
+
+    def source_ids(self) -> set[str]:
+        """Return the subjects that readers named by text."""
+        return {subject for subject in self._subjects if isinstance(subject, str)}
 
     def report(self, source: str, seconds: float) -> IngestReport:
         """Return the counts as a report."""
@@ -115,6 +120,7 @@ def ingest(
             read(path, counter, chosen, progress)
         _check_readable(counter, path.name, strict)
         writer.commit()
+    counter.warn(ALIKE, count_alike(counter.source_ids(), Cohort.open(into).subjects.get_column("source_id")))
     return counter.report(source, perf_counter() - started)
 
 

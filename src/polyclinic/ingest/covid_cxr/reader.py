@@ -32,6 +32,7 @@ from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
 from polyclinic.ingest.readers import Options, Sink
 from polyclinic.ingest.row_filter import RowFilter
+from polyclinic.ingest.subject_ids import subject_id
 from polyclinic.progress import Progress
 
 METADATA = "metadata.csv"
@@ -118,12 +119,15 @@ def _rows(metadata: Path, row_filter: RowFilter) -> Iterator[Row]:
 
 def _checked_row(line: int, cells: Mapping[str, str], row_filter: RowFilter) -> Iterator[Row]:
     day = _number(cells.get("offset", ""))
-    if not cells["patientid"]:
-        row_filter.reject_file("no subject", "fill in column 'patientid'", line)
-    elif day is not None and not abs(day) <= _LONGEST_OFFSET:  # NaN stands for text that is not a number
+    try:
+        patient = subject_id(cells["patientid"])
+    except UnreadableRecord as error:
+        row_filter.reject_file(error.reason, f"column 'patientid': {error.remedy}", line)
+        return
+    if day is not None and not abs(day) <= _LONGEST_OFFSET:  # NaN stands for text that is not a number
         row_filter.reject_file("impossible date", "write column 'offset' as days since the first symptoms", line)
     else:
-        yield Row(line, cells["patientid"], day, cells)
+        yield Row(line, patient, day, cells)
 
 
 def _number(text: str) -> float | None:

@@ -17,6 +17,7 @@ from pydicom.valuerep import DA, DT, TM
 from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.formats.images import check_size
 from polyclinic.ingest.missing import known
+from polyclinic.ingest.subject_ids import subject_id
 
 #: Header values kept as text: about the image and its acquisition, never people or places.
 TEXT_FACTS = {
@@ -121,14 +122,17 @@ def patient_id_of(header: Dataset) -> str:
     """Return the patient id.
 
     Raises:
-        UnreadableDicom: PatientID is missing.
+        UnreadableDicom: PatientID is missing, or has lost its form.
     """
     patient = text(header, "PatientID")
     if patient is None:
         raise UnreadableDicom(
             "missing PatientID", "give the object the pseudonym of its patient in PatientID (0010,0020)"
         )
-    return patient
+    try:
+        return subject_id(patient)
+    except UnreadableRecord as error:
+        raise UnreadableDicom(error.reason, error.remedy) from None
 
 
 def taken_at(header: Dataset) -> datetime | None:

@@ -34,6 +34,7 @@ from polyclinic.ingest.missing import known
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import Options, Sink
+from polyclinic.ingest.subject_ids import subject_id
 from polyclinic.progress import Progress
 
 _READ, _INDEXED, _LABELLED = (NOMINAL_ORIGIN + timedelta(hours=hours) for hours in (1, 2, 3))
@@ -113,7 +114,7 @@ def parse(file: str, content: bytes) -> Report:
     images = tuple(part.get("id", "").strip() for part in root.findall("parentImage"))
     if not sections and not images:
         raise UnreadableRecord("empty report", "leave the report out: it has neither text nor images")
-    return Report(file, subject, sections, _terms(root, "major"), _terms(root, "automatic"), images)
+    return Report(file, subject_id(subject), sections, _terms(root, "major"), _terms(root, "automatic"), images)
 
 
 def _root(content: bytes) -> Element:

@@ -10,6 +10,7 @@ from polyclinic.ingest.formats.delimited import read_delimited
 from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.physionet2012.codes import OUTCOMES
 from polyclinic.ingest.row_filter import RowFilter
+from polyclinic.ingest.subject_ids import restored_ids
 
 _MISSING = -1.0
 _ORIGIN = pl.lit(NOMINAL_ORIGIN, dtype=pl.Datetime("us"))
@@ -32,7 +33,8 @@ def read_outcomes(path: Path, row_filter: RowFilter, stays: set[str]) -> Iterato
             missing = sorted({"RecordID", *OUTCOMES} - set(rows.cells.columns))
             if missing:
                 raise UnreadableText("not an outcomes file", f"its header lacks {', '.join(missing)}", 1)
-            frame = rows.cells.with_columns(line=rows.line, source_id=pl.col("RecordID").str.strip_chars())
+            ids = restored_ids(rows.cells.get_column("RecordID"))
+            frame = rows.cells.with_columns(line=rows.line, source_id=ids)
             yield from _events(_of_known_stays(frame, row_filter, stays, seen), row_filter)
 
 

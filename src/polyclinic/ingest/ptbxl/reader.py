@@ -31,6 +31,7 @@ from polyclinic.ingest.paths import UnreadablePath, inside
 from polyclinic.ingest.ptbxl.statements import FILE, StatementTable, parse_statements
 from polyclinic.ingest.readers import Options, Sink
 from polyclinic.ingest.row_filter import RowFilter
+from polyclinic.ingest.subject_ids import subject_id
 from polyclinic.ingest.wfdb.reader import by_kind
 from polyclinic.progress import Progress
 
@@ -107,9 +108,7 @@ def _rows(database: Path, row_filter: RowFilter) -> Iterator[Row]:
 
 
 def _row(line: int, cells: Mapping[str, str], seen: set[str]) -> Row:
-    patient = cells["patient_id"].removesuffix(".0")
-    if not patient:
-        raise UnreadableRecord("no subject", "fill in column 'patient_id', or leave the row out")
+    patient = subject_id(cells["patient_id"])
     if cells["ecg_id"] in seen:
         raise UnreadableRecord("duplicate record", "keep one row of each 'ecg_id'")
     try:

@@ -18,6 +18,7 @@ from polyclinic.ingest.missing import Missing, stripped
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import CountsRows, Options, Sink
 from polyclinic.ingest.row_filter import RowFilter
+from polyclinic.ingest.subject_ids import LOST, REMEDY, RESTORED, restored_ids
 from polyclinic.ingest.table import alike
 from polyclinic.ingest.table.cells import Cells
 from polyclinic.ingest.table.datetimes import in_century_before, parse_dates, since_origin
@@ -105,7 +106,16 @@ class Table:
         self._count(frame.get_column("line"))
         known = ~self.mapping.words()._replace(fillers=True).among(pl.col("source_id"))
         frame = self.row_filter.keep(frame, known, "no subject", f"fill in column {self.mapping.subject!r}")
+        frame = self._restored(frame)
         return self._without_repeats(frame) if self.mapping.one_row_per_subject else frame
+
+    def _restored(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows with the ids that their texts state, rejecting those that have lost it."""
+        written = frame.get_column("source_id")
+        frame = frame.with_columns(source_id=restored_ids(written))
+        self.row_filter.warn(RESTORED, int((frame.get_column("source_id") != written).sum()))
+        remedy = f"column {self.mapping.subject!r}: {REMEDY}"
+        return self.row_filter.keep(frame, pl.col("source_id").is_not_null(), LOST, remedy)
 
     def _count(self, lines: pl.Series) -> None:
         """Count the rows read, including those of which the file's reader rejected a cell."""
