@@ -40,6 +40,10 @@ def ingest(
     ] = None,
     outcomes: Annotated[Path | None, typer.Option(metavar="FILE", help="physionet2012: the outcomes file.")] = None,
     images: Annotated[Path | None, typer.Option(metavar="FOLDER", help="indiana: the folder of images.")] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Zone of times without an offset from UTC, such as Europe/Berlin."),
+    ] = None,
     guess: Annotated[bool, typer.Option("--guess", help="table: write a mapping to edit, and stop.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the source if anything is rejected.")] = False,
     seed: Annotated[
@@ -57,7 +61,7 @@ def ingest(
     Reading the same files again changes nothing. Exit code 1: a strict ingest had rejects.
     """
     if guess:
-        _refuse_with_guess(outcomes=outcomes, images=images, strict=strict or None, seed=seed)
+        _refuse_with_guess(outcomes=outcomes, images=images, zone=zone, strict=strict or None, seed=seed)
         _guess(source, path, mapping, into, json)
         return
     if into is None:
@@ -75,6 +79,7 @@ def ingest(
             outcomes=outcomes,
             images=images,
             seed=seed,
+            zone=zone,
             progress=TerminalProgress(),
         )
     except RejectsError as refusal:

@@ -16,7 +16,7 @@ from polyclinic.cohort.codes import (
 from polyclinic.cohort.cohort import Cohort
 from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.rejects import Reject
-from polyclinic.cohort.schema import EVENTS, NOMINAL_ORIGIN, POLARS_EVENTS
+from polyclinic.cohort.schema import EVENTS, LOCAL, NOMINAL_ORIGIN, POLARS_EVENTS, UTC
 from polyclinic.cohort.splits import SPLITS
 from polyclinic.cohort.storage.writer import CohortWriter, Commit
 from polyclinic.cohort.summary import ModalityCount, Summary
@@ -24,6 +24,7 @@ from polyclinic.cohort.summary import ModalityCount, Summary
 __all__ = [
     "BIRTH",
     "EVENTS",
+    "LOCAL",
     "MODALITIES",
     "MODALITY_OF_KIND",
     "NOMINAL_ORIGIN",
@@ -32,6 +33,7 @@ __all__ = [
     "SAMPLES",
     "SERIES_KINDS",
     "SPLITS",
+    "UTC",
     "Cohort",
     "CohortError",
     "CohortWriter",

@@ -44,6 +44,11 @@ class Cohort:
             raise CohortError(f"no cohort at {root}: make one with `polyclinic ingest` or `polyclinic demo`")
         return cls(root, version, tables.information(version)["fingerprint"])
 
+    @property
+    def clock(self) -> str | None:
+        """The clock of the times: `UTC`, or `local` (of one unstated zone); None if there are no times of day."""
+        return tables.clock_of(self.version)
+
     def events(self) -> pl.LazyFrame:
         """Return all events lazily (columns `POLARS_EVENTS`), sorted by subject and time, static facts first."""
         return pl.scan_parquet([self.version / "data" / file for file in self._shards["file"].to_list()])

@@ -12,6 +12,9 @@ import pyarrow as pa
 #: Origin of time for sources without dates.
 NOMINAL_ORIGIN = datetime(2000, 1, 1)
 
+#: The clocks of a cohort's times: UTC, or local time of one unstated zone.
+UTC, LOCAL = "UTC", "local"
+
 #: One event per row, columns in file order; a null time means a static fact.
 EVENTS: pa.Schema = pa.schema(
     [

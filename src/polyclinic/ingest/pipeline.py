@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from polyclinic.cohort import Cohort, CohortWriter, Reject
+from polyclinic.ingest.clock import MixedClocks
 from polyclinic.ingest.errors import IngestError, RejectsError
 from polyclinic.ingest.readers import Sink, options_for, source_named
 from polyclinic.ingest.report import IngestReport
@@ -88,6 +90,7 @@ def ingest(
     strict: bool = False,
     progress: Progress = SILENT,
     seed: int | None = None,
+    zone: str | None = None,
     **options: Any,
 ) -> IngestReport:
     """Read the source at `path` into the cohort at `into`, creating it or merging without duplicates.
@@ -100,26 +103,38 @@ def ingest(
         strict: refuse the whole source when anything in it is rejected.
         progress: shows the progress.
         seed: of the split by subject; None means that of the cohort, or 0 for a new one.
+        zone: of times without an offset from UTC, such as `Europe/Berlin`; a table's mapping may name another.
         options: other options of the reader, see `Options`.
 
     Raises:
-        IngestError: nothing was readable, or the cohort is inside the source's folder.
+        IngestError: nothing was readable, the times have another clock than the cohort's, or the cohort is inside the
+            source's folder.
         RejectsError: `strict`, and something was rejected. In all cases the cohort is unchanged.
     """
     path, started = Path(path), perf_counter()
-    chosen = options_for(source, mapping=mapping, **options)
+    chosen = options_for(source, mapping=mapping, zone=zone, **options)
     if not path.exists():
         raise IngestError(f"{path.name} does not exist: give the file or folder of the source")
     for folder in filter(None, (path, chosen.images)):
         _check_outside(folder, Path(into))
-    read = source_named(source).load()
-    with CohortWriter(Path(into), source=source, progress=progress, seed=seed) as writer:
-        counter = CountingSink(writer)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # decoders' warnings contain values
-            read(path, counter, chosen, progress)
-        _check_readable(counter, path.name, strict)
-        writer.commit()
+
+    def read(of_cohort: str | None = None) -> CountingSink:
+        with CohortWriter(Path(into), source=source, progress=progress, seed=seed) as writer:
+            clock = chosen.clock.of(of_cohort or writer.clock)
+            counter = CountingSink(writer)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # decoders' warnings contain values
+                source_named(source).load()(path, counter, replace(chosen, clock=clock), progress)
+            clock.check(path.name)
+            _check_readable(counter, path.name, strict)
+            writer.clock = clock.found
+            writer.commit()
+        return counter
+
+    try:
+        counter = read()
+    except MixedClocks as mixed:  # most times have the other clock than the first
+        counter = read(mixed.clock)
     counter.warn(ALIKE, count_alike(counter.source_ids(), Cohort.open(into).subjects.get_column("source_id")))
     return counter.report(source, perf_counter() - started)
 

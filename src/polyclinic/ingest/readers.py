@@ -1,7 +1,7 @@
 """The interface of readers, and the table of sources."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 import polars as pl
 
 from polyclinic.cohort import Reject
+from polyclinic.ingest.clock import Clock, check_zone
 from polyclinic.ingest.errors import IngestError
 from polyclinic.progress import Progress
 
@@ -60,6 +61,7 @@ class Options:
     mapping: Path | None = None  # YAML file that maps the columns of a table
     outcomes: Path | None = None  # file of the outcomes, if not in the folder of the records
     images: Path | None = None  # folder of the images, if not that of the reports
+    clock: Clock = field(default_factory=Clock, compare=False)  # converts times to the cohort's clock
 
 
 class Reader(Protocol):
@@ -114,11 +116,11 @@ def source_named(name: str) -> Source:
     return READERS[name]
 
 
-def options_for(name: str, **values: Any) -> Options:
+def options_for(name: str, *, zone: str | None = None, **values: Any) -> Options:
     """Return the options for source `name`, checking that it supports them (None: not given).
 
     Raises:
-        IngestError: the source is unknown, or does not support an option.
+        IngestError: the source is unknown or does not support an option, or the zone is unknown.
     """
     given = {key: Path(value) for key, value in values.items() if value is not None}
     supported = source_named(name).options
@@ -126,4 +128,7 @@ def options_for(name: str, **values: Any) -> Options:
     if unknown:
         choices = ", ".join(sorted(supported)) or "none"
         raise IngestError(f"source {name!r} has no option {', '.join(unknown)}: its options are: {choices}")
-    return Options(**given)
+    try:
+        return Options(**given, clock=Clock(zone=None if zone is None else check_zone(zone)))
+    except ValueError as error:
+        raise IngestError(str(error)) from None

@@ -301,7 +301,11 @@ def test_events_of_one_object(tmp_path, ingested):
 @pytest.mark.parametrize(
     ("elements", "at"),
     [
-        ({"AcquisitionDateTime": "20200102030405.5+0100"}, datetime(2020, 1, 2, 3, 4, 5, 500_000)),
+        ({"AcquisitionDateTime": "20200102030405.5"}, datetime(2020, 1, 2, 3, 4, 5, 500_000)),
+        ({"AcquisitionDateTime": "20200102030405.5+0100"}, datetime(2020, 1, 2, 2, 4, 5, 500_000)),
+        ({"StudyDate": "2020.01.02", "TimezoneOffsetFromUTC": "-0330"}, datetime(2020, 1, 2, 8, 36, 7)),
+        ({"StudyDate": "2020-01-02"}, datetime(2020, 1, 2, 5, 6, 7)),
+        ({"StudyDate": "2020/01/02", "StudyTime": "03:04:05.25"}, datetime(2020, 1, 2, 3, 4, 5, 250_000)),
         ({"AcquisitionDate": "20200102", "AcquisitionTime": "0304"}, datetime(2020, 1, 2, 3, 4)),
         ({"ContentDate": "20200102", "ContentTime": "030405"}, datetime(2020, 1, 2, 3, 4, 5)),
         ({"StudyTime": None}, datetime(2021, 3, 4)),
@@ -472,7 +476,7 @@ def test_no_patient_data_is_logged_or_warned(tmp_path, ingested, caplog, recwarn
 
 @pytest.mark.real_data
 def test_real_objects(real_data, ingested):
-    done = ingested("dicom", real_data("dicom"))
+    done = ingested("dicom", real_data("dicom"), zone="America/New_York")  # one object states an offset
     assert done.report.rejects == {"conflicting sex": 17, "not an image": 12, "duplicate instance": 1}
     codes = done.events.group_by("code").len()
     images = dict(codes.filter(codes["code"].str.starts_with("IMAGE//")).rows())

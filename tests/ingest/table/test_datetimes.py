@@ -1,6 +1,7 @@
 """Dates are parsed by format or ISO 8601; invalid ones become null."""
 
-from datetime import date, datetime, timedelta
+import re
+from datetime import date, datetime, timedelta, timezone
 
 import polars as pl
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyclinic.cohort import NOMINAL_ORIGIN
-from polyclinic.ingest.table.datetimes import check_format, in_century_before, parse_dates, since_origin
+from polyclinic.ingest.table.datetimes import check_format, in_century_before, parse_dates, read_dates, since_origin
 
 MOMENTS = st.datetimes(datetime(1800, 1, 1), datetime(2299, 12, 31))
 FORMATS = ["%Y-%m-%d %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%Y%m%d", "%d-%b-%Y %I:%M %p", "%Y-%j"]
@@ -43,6 +44,91 @@ def test_invalid_dates_become_null(text):
     assert parse_dates(pl.Series([text]))[0] is None
 
 
+#: A day or hour written with one digit, as is allowed between signs.
+ONE_DIGIT = re.compile(r"(^|\D)\d($|\D)")
+WHOLE = [*FORMATS, "%Y%m%d%H%M", "%y%m%d", "%d/%m/%y %I:%M %p", "%Y-%m-%d %H:%M %z", None]
+
+
+def written(moment, form):
+    return moment.strftime(form.replace("%z", "+01:00")) if form else moment.isoformat(" ", "seconds")
+
+
+@pytest.mark.parametrize("form", WHOLE)
+@given(
+    moment=MOMENTS,
+    more=st.text(min_size=1, max_size=8).filter(lambda text: text.strip(" ") and not text.strip(" ").startswith("Z")),
+    first=st.booleans(),
+)
+def test_a_text_with_more_than_its_form_is_no_date(form, moment, more, first):
+    text = written(moment, form)
+    continued = re.match(r"[.+-]?\d", more.strip(" ")) and form in (
+        None,
+        FORMATS[0],
+        WHOLE[-2],
+    )  # a fraction, an offset
+    if first or not continued:
+        assert parse_dates(pl.Series([more + text if first else text + more]), form)[0] is None
+
+
+@pytest.mark.parametrize("form", WHOLE)
+@given(moment=MOMENTS, data=st.data())
+def test_a_text_with_less_than_its_form_is_no_other_date(form, moment, data):
+    text = written(moment, form)
+    part = text[: data.draw(st.integers(0, len(text) - 1))] if data.draw(st.booleans()) else text[1:]
+    [clock], [whole] = (read_dates(pl.Series([each]), form).clock for each in (part, text))
+    assert clock is None or clock.date() == whole.date() or ONE_DIGIT.search(part)
+
+
+@pytest.mark.parametrize("form", WHOLE)
+@given(moment=MOMENTS)
+def test_a_date_of_a_format_without_time_has_no_time(form, moment):
+    days = [known for known in ("%Y-%m-%d", "%d.%m.%Y", "%Y%m%d", "%Y-%j") if known != form]
+    for day in days:
+        assert parse_dates(pl.Series([f"{moment.strftime(day)} {moment:%H:%M}"]), day)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("2024115", "%Y%m%d"),
+        ("2024035", "%Y%m%d"),
+        ("05.03.2024", "%d.%m.%y"),
+        ("5/3/24", "%d/%m/%Y"),
+        ("2024-03-05", "%Y-%m-%d %H:%M:%S"),
+        ("2024-03-05 08:10:60", "%Y-%m-%d %H:%M:%S"),
+        ("2024-03-05 8:5", "%Y-%m-%d %H:%M"),
+        ("2024-03-05 08:10:60", None),
+        ("2024-03-05 8:5", None),
+        ("2024-03-05Z", None),
+        ("+2024-03-05", None),
+        ("2024-03-0512:00:00", None),
+        ("2024- 3-05", None),
+        ("2024-03-05 08:10+25:00", None),
+        ("2024-03-05 08:10+01:75", None),
+    ],
+)
+def test_texts_of_another_form_are_no_dates(text, form):
+    assert parse_dates(pl.Series([text]), form)[0] is None
+
+
+@given(MOMENTS, st.sampled_from(["Z", "z", " UTC", " GMT", "+00", "+0000", "-00:00", " +00:00"]))
+def test_utc_is_written_in_many_ways(moment, offset):
+    read = read_dates(pl.Series([moment.isoformat() + offset]))
+    assert (read.clock[0], read.offset[0]) == (moment, timedelta(0))
+
+
+@given(MOMENTS, st.integers(-14 * 4, 14 * 4))
+def test_offsets_are_read_beside_the_clock(moment, quarters):
+    offset = timedelta(minutes=15 * quarters)
+    text = moment.replace(tzinfo=timezone(offset)).isoformat()
+    read = read_dates(pl.Series([text, text.replace("T", " ")]))
+    assert read.clock.to_list() == [moment] * 2
+    assert read.offset.to_list() == [offset] * 2
+    formatted = moment.replace(tzinfo=timezone(offset)).strftime("%d.%m.%Y %H:%M%z")
+    read = read_dates(pl.Series([formatted]), "%d.%m.%Y %H:%M%z")
+    assert (read.clock[0], read.offset[0]) == (moment.replace(second=0, microsecond=0), offset)
+
+
 @given(st.text(max_size=25))
 def test_arbitrary_text_never_crashes(text):
     for form in (None, *FORMATS):
@@ -53,6 +139,20 @@ def test_arbitrary_text_never_crashes(text):
 def test_formats_without_a_complete_date_are_rejected(form):
     with pytest.raises(ValueError, match=r"not a date format|is not understood: use %Y, %m, %d"):
         check_format(form)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [("%Y-%m-%d %I:%M", "need each other"), ("%Y-%m-%d %H:%M %p", "need each other"), ("%Y-%m-%d %H:%M:%S,%f", "%f")],
+)
+def test_formats_that_lose_half_a_day_or_a_fraction_are_rejected(form, message):
+    with pytest.raises(ValueError, match=message):
+        check_format(form)
+
+
+def test_29_february_is_not_moved_to_a_century_without_it():
+    times = in_century_before(parse_dates(pl.Series(["29/02/00"]), "%d/%m/%y"), date(1999, 1, 1))
+    assert times.to_list() == [None]
 
 
 def test_two_digit_years_are_resolved_by_the_latest_date():

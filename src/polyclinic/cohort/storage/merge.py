@@ -86,7 +86,9 @@ def write_events(folder: Path | None, version: Path, staging: Staging, source: s
     tables.write(version, "codes", statistics.add_codes(codes))
 
 
-def write_splits_and_rejects(before: Path | None, version: Path, rejected: pl.DataFrame, seed: int) -> None:
+def write_splits_and_rejects(
+    before: Path | None, version: Path, rejected: pl.DataFrame, seed: int, clock: str | None = None
+) -> None:
     """Write the splits and rejects of `version`, and `dataset.json`, after its events."""
     subjects = tables.read(version, "subjects").get_column("subject_id")
     assigned = splits.assign(subjects, _subject_blobs(version), seed, tables.read(before, "subject_splits"))
@@ -101,7 +103,12 @@ def write_splits_and_rejects(before: Path | None, version: Path, rejected: pl.Da
         "meds_version": version_of("meds"),
         "created_at": datetime.now(UTC).isoformat(),
         "additional_value_modality_columns": ["blob"],
-        "polyclinic": {"layout": versions.LAYOUT, "seed": seed, "fingerprint": _fingerprint(version, assigned)},
+        "polyclinic": {
+            "layout": versions.LAYOUT,
+            "seed": seed,
+            "clock": tables.clock_of(before, clock),
+            "fingerprint": _fingerprint(version, assigned),
+        },
     }
     tables.write_information(version, information)
 

@@ -11,6 +11,7 @@ from meds.schema import CodeMetadataSchema, DatasetMetadataSchema, SubjectSplitS
 
 from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.rejects import REJECTS
+from polyclinic.cohort.schema import LOCAL
 from polyclinic.cohort.storage.statistics import CODE_COUNTS, SUBJECT_COUNTS
 from polyclinic.cohort.storage.versions import LAYOUT
 from polyclinic.files import write_json
@@ -86,6 +87,20 @@ def seed_for(version: Path | None, requested: int | None) -> int:
     if requested not in (None, seed):
         raise CohortError(f"this cohort was split with seed {seed}: use it, or ingest into another folder")
     return seed
+
+
+def clock_of(version: Path | None, found: str | None = None) -> str | None:
+    """Return the clock of a version's times and of added ones, with the clock `found`; None if there are no times.
+
+    Versions written before clocks were stated have local times.
+
+    Raises:
+        CohortError: the two have different clocks.
+    """
+    known = None if version is None else information(version).get("clock", LOCAL)
+    if None not in (known, found) and known != found:
+        raise CohortError(f"the cohort's clock is {known}, and that of the added times {found}: ingest them again")
+    return known or found
 
 
 def _plain(dtype: pa.DataType) -> pa.DataType:

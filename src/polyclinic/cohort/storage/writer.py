@@ -54,12 +54,17 @@ class CohortWriter:
         source: name of the source of the events, stored with its subjects and rejects.
         progress: shows the progress of the commit.
         seed: of the splits; None means that of the cohort, or 0 for a new one.
+
+    Attributes:
+        clock: of the cohort and of the added times, `UTC` or `LOCAL`; None if neither has times of day. Set it before
+            the commit.
     """
 
     def __init__(self, path: Path | str, *, source: str, progress: Progress = SILENT, seed: int | None = None) -> None:
         self.path = Path(path)
         self.source = source
         self.committed: Commit | None = None
+        self.clock: str | None = None
         self._progress = progress
         self._seed = seed
         self._rejects = Rejects(source)
@@ -74,6 +79,7 @@ class CohortWriter:
         """
         created = versions.prepare(self.path)
         tables.seed_for(versions.current(self.path), self._seed)
+        self.clock = tables.clock_of(versions.current(self.path))
         folder = self._resources.enter_context(versions.staging(self.path, created))
         self._opened = Staging(folder), BlobStore(self.path / "blobs", folder)
         return self
@@ -119,8 +125,8 @@ class CohortWriter:
         """Merge the added events into a new version, without exact duplicates, and make it current.
 
         Raises:
-            CohortError: an event names a blob that was not added, two source ids map to one subject, or another
-                writer does not finish its own commit.
+            CohortError: an event names a blob that was not added, two source ids map to one subject, the cohort has
+                another clock, or another writer does not finish its own commit.
         """
         staging, blobs = self._require_open()
         staging.flush()
@@ -135,7 +141,7 @@ class CohortWriter:
             earlier = merge.totals(before)
             with versions.new_version(self.path) as version:
                 merge.write_events(before, version, staging, self.source, self._progress)
-                merge.write_splits_and_rejects(before, version, self._rejects.table(), seed)
+                merge.write_splits_and_rejects(before, version, self._rejects.table(), seed, self.clock)
             new_blobs = blobs.publish()
             versions.publish(self.path, version)
         now = merge.totals(version)

@@ -7,16 +7,17 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
-from pydicom.valuerep import DA, DT, TM
 
+from polyclinic.ingest.dicom.dates import date_and_time, date_of, date_time, utc_offset
 from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.formats.images import check_size
 from polyclinic.ingest.missing import known
+from polyclinic.ingest.plausible import DAYS_PER_YEAR, OLDEST_YEARS, PLACEHOLDERS
 from polyclinic.ingest.subject_ids import subject_id
 
 #: Header values kept as text: about the image and its acquisition, never people or places.
@@ -55,7 +56,6 @@ _MOMENTS = (
 )
 _FIRST_RADIOGRAPH, _LAST_YEAR = 1895, 2300  # de-identified collections shift dates far ahead (MIMIC: to 2200)
 _YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25, "": 1.0}
-_OLDEST_YEARS = 130
 
 #: SOP classes with pixels that are not patient images: segmentations, parametric maps and the like, dose.
 _NOT_IMAGES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.481.2")
@@ -136,35 +136,39 @@ def patient_id_of(header: Dataset) -> str:
 
 
 def taken_at(header: Dataset) -> datetime | None:
-    """Return the local time of acquisition; None if the object has no date.
+    """Return the time of acquisition as written, with its offset from UTC if it has one; None without any date.
 
-    A date without a time means midnight. A UTC offset is dropped: all times of a cohort are local.
+    A date without a time means midnight. The offset is that of the time itself, or TimezoneOffsetFromUTC.
 
     Raises:
-        UnreadableDicom: the date or time is invalid, or before the discovery of X-rays.
+        UnreadableDicom: the date, time or offset is invalid, or before the discovery of X-rays.
     """
     for date_keyword, time_keyword in _MOMENTS:
-        if (date := text(header, date_keyword)) is not None:
-            time = text(header, time_keyword) if time_keyword else None
-            moment = _moment(date, time)
+        if (date := _only_text(header, date_keyword)) is not None:
+            time = _only_text(header, time_keyword) if time_keyword else None
+            moment = date_and_time(date, time) if time_keyword else date_time(date)
             if moment is None or not _FIRST_RADIOGRAPH <= moment.year <= _LAST_YEAR:
-                raise UnreadableDicom(
-                    "impossible date", "correct or remove AcquisitionDateTime, ContentDate or StudyDate"
-                )
-            return moment
+                written = f"write {date_keyword} as YYYYMMDD and {time_keyword} as HHMMSS"
+                if not time_keyword:
+                    written = f"write {date_keyword} as YYYYMMDDHHMMSS"
+                raise UnreadableDicom("impossible date", f"{written}, or remove it")
+            return moment if moment.tzinfo else moment.replace(tzinfo=_offset_of(header))
     return None
 
 
-def _moment(date: str, time: str | None) -> datetime | None:
-    try:
-        day = DT(date).replace(tzinfo=None) if len(date) >= len("YYYYMMDD") else None
-        hour = TM(time.replace(":", "")) if time else None
-    except (TypeError, ValueError, OverflowError):
+def _only_text(header: Dataset, keyword: str) -> str | None:
+    """Return the text of an element; that of several values is none of a date or a time."""
+    found = values(header, keyword)
+    return "\\".join(map(str, found)).strip(" \0") or None
+
+
+def _offset_of(header: Dataset) -> timezone | None:
+    stated = _only_text(header, "TimezoneOffsetFromUTC")
+    if stated is None:
         return None
-    if day is None:
-        return None
-    start = datetime(day.year, day.month, day.day, day.hour, day.minute, day.second, day.microsecond)
-    return datetime.combine(start, hour.replace(tzinfo=None)) if hour else start
+    if (offset := utc_offset(stated)) is None:
+        raise UnreadableDicom("impossible date", "write TimezoneOffsetFromUTC as +0100, or remove it")
+    return offset
 
 
 def age_years(header: Dataset, at: datetime | None) -> float | None:
@@ -173,14 +177,14 @@ def age_years(header: Dataset, at: datetime | None) -> float | None:
     Raises:
         UnreadableDicom: the age is invalid or implausible.
     """
-    stated, born = text(header, "PatientAge"), text(header, "PatientBirthDate")
+    stated, born = text(header, "PatientAge"), _only_text(header, "PatientBirthDate")
     if stated is not None:
         age = _stated_years(stated)
     elif born is not None and at is not None:
         age = _years_between(born, at)
     else:
         return None
-    if age is None or not 0 <= age <= _OLDEST_YEARS:
+    if age is None or not 0 <= age <= OLDEST_YEARS:
         raise UnreadableDicom(
             "impossible age", "correct PatientAge (like 045Y or 018M) or PatientBirthDate, or remove it"
         )
@@ -193,11 +197,8 @@ def _stated_years(stated: str) -> float | None:
 
 
 def _years_between(born: str, at: datetime) -> float | None:
-    try:
-        date = DA(born)
-    except (TypeError, ValueError):
-        return None
-    return (at.date() - date).days / 365.25 if date else None
+    date = date_of(born)
+    return (at.date() - date).days / DAYS_PER_YEAR if date and date not in PLACEHOLDERS else None
 
 
 def sex_of(header: Dataset) -> str | None:

@@ -30,7 +30,7 @@ class DicomImage:
 
     instance: str
     patient: str
-    time: datetime | None
+    time: datetime | None  # as written, with its offset from UTC if it has one
     code: str
     content: bytes
     sex: str | None

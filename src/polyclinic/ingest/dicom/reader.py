@@ -17,12 +17,14 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from pydicom import config
 
 from polyclinic.cohort import Reject
 from polyclinic.files import sha256
+from polyclinic.ingest.clock import Clock
 from polyclinic.ingest.dicom.image import DicomImage, read_image
 from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.event_buffer import EventBuffer
@@ -35,11 +37,11 @@ _SUFFIXES = {"", ".dcm", ".dicom", ".dic", ".ima"}
 _MAGIC = slice(128, 132)
 
 
-def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:  # noqa: ARG001
+def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
     """Read every DICOM object under the folder `path`, or the one object in the file `path`."""
     root = path if path.is_dir() else path.parent
     files = [file for file in files_under(path, sink) if _may_be_dicom(file)] if path.is_dir() else [path]
-    collector = _DicomCollector(sink)
+    collector = _DicomCollector(sink, options.clock)
     with _quiet(), collector.events, progress.task("Reading DICOM", len(files)) as advance:
         for file, result in zip(files, in_order(read_image, files), strict=True):
             collector.add(name_within(root, file), result)
@@ -49,8 +51,9 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None: 
 class _DicomCollector:
     """Sends images to the sink, checking that an instance has one image and a patient one sex."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, clock: Clock) -> None:
         self.events = EventBuffer(sink)
+        self._clock = clock
         self._sink = sink
         self._instances: dict[str, str] = {}
         self._sexes: dict[str, str] = {}
@@ -63,15 +66,20 @@ class _DicomCollector:
         if result.instance and self._instances.setdefault(result.instance, content) != content:
             self._sink.reject(Reject(name, None, "duplicate instance", "give different images a SOPInstanceUID each"))
             return
-        for error in result.rejected:
+        try:
+            time = None if result.time is None else self._clock.moment(result.time)
+        except UnreadableRecord as error:
             self._sink.reject(Reject(name, None, error.reason, error.remedy))
-        self._add_image(name, result)
+            return
+        for fault in result.rejected:
+            self._sink.reject(Reject(name, None, fault.reason, fault.remedy))
+        self._add_image(name, result, time)
 
-    def _add_image(self, name: str, image: DicomImage) -> None:
+    def _add_image(self, name: str, image: DicomImage, time: datetime | None) -> None:
         blob = self._sink.add_blob(image.content, ".png")
-        self.events.add(image.patient, image.time, image.code, blob=blob)
+        self.events.add(image.patient, time, image.code, blob=blob)
         for fact in image.facts:
-            self.events.add(image.patient, image.time, fact.code, number=fact.number, text=fact.text)
+            self.events.add(image.patient, time, fact.code, number=fact.number, text=fact.text)
         if image.sex is None:
             return
         known = self._sexes.setdefault(image.patient, image.sex)

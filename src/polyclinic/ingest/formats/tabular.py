@@ -152,5 +152,5 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
             pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
         )
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-        return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.String)
+        return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.String) + "Z"
     return column.cast(pl.String)

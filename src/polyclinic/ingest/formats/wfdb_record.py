@@ -37,11 +37,22 @@ def read_record(path: Path, root: Path | None = None) -> Waveform:
 
 def segments(header: Path) -> list[str]:
     """Return the names of the segments of a record; empty for a record of a single segment."""
-    with header.open("rb") as file:
-        lines = [line.split() for line in file.read(_HEADER_BYTES).splitlines() if line.split() and line[:1] != b"#"]
-    if not lines or b"/" not in lines[0][0]:
+    lines = _lines(header)
+    if not lines or "/" not in lines[0][0]:
         return []
-    return [line[0].decode("ascii", "replace") for line in lines[1:]]
+    return [line[0] for line in lines[1:]]
+
+
+def base_time(header: Path) -> tuple[str, ...]:
+    """Return the words of the record line from the base time on: the time and date, if stated."""
+    return tuple(next(iter(_lines(header)), [])[4:])
+
+
+def _lines(header: Path) -> list[list[str]]:
+    """Return the words of each line of a header, without comments."""
+    with header.open("rb") as file:
+        texts = [line.decode("ascii", "replace") for line in file.read(_HEADER_BYTES).splitlines() if line[:1] != b"#"]
+    return [text.split() for text in texts if text.strip()]
 
 
 def _stem(path: Path) -> str:

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from polyclinic.ingest.clock import REMEDIES, Clock
 from polyclinic.ingest.errors import IngestError, UnreadableRecord
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.formats.delimited import read_delimited
@@ -28,10 +29,12 @@ from polyclinic.ingest.formats.wfdb_record import read_record
 from polyclinic.ingest.missing import known_cells
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import UnreadablePath, inside
+from polyclinic.ingest.plausible import OLDEST_YEARS
 from polyclinic.ingest.ptbxl.statements import FILE, StatementTable, parse_statements
 from polyclinic.ingest.readers import Options, Sink
 from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.subject_ids import subject_id
+from polyclinic.ingest.table.datetimes import read_dates
 from polyclinic.ingest.wfdb.reader import by_kind
 from polyclinic.progress import Progress
 
@@ -51,7 +54,7 @@ class Measured(NamedTuple):
 
 
 MEASURED: Mapping[str, Measured] = {
-    "age": Measured("DEMOGRAPHIC//age//years", 0, 130),
+    "age": Measured("DEMOGRAPHIC//age//years", 0, OLDEST_YEARS),
     "height": Measured("DEMOGRAPHIC//height//cm", 50, 250),
     "weight": Measured("DEMOGRAPHIC//weight//kg", 2, 350),
 }
@@ -71,7 +74,7 @@ class Row:
         return self.cells.get(column, "")
 
 
-def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:  # noqa: ARG001
+def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
     """Read the collection in the folder `path`, or with the database file `path`.
 
     Raises:
@@ -82,7 +85,7 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None: 
         raise IngestError(f"no {DATABASE} in {path.name}: give the folder that holds it")
     table = StatementTable.read(database.with_name(FILE), RowFilter(FILE, sink))
     row_filter = RowFilter(database.name, sink)
-    rows = list(_rows(database, row_filter))
+    rows = list(_rows(database, row_filter, options.clock))
     with EventBuffer(sink) as events:
         _add_static(rows, row_filter, events)
         for row in rows:
@@ -91,35 +94,36 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None: 
         _add_waveforms(rows, database.parent, row_filter, events, progress)
 
 
-def _rows(database: Path, row_filter: RowFilter) -> Iterator[Row]:
+def _rows(database: Path, row_filter: RowFilter, clock: Clock) -> Iterator[Row]:
     seen: set[str] = set()
     try:
         with database.open("rb") as raw:
             for rows in read_delimited(raw, row_filter, ","):
                 if missing := [name for name in COLUMNS if name not in rows.cells.columns]:
                     raise IngestError(f"{database.name} has no column {missing[0]!r}: give PTB-XL's own database")
-                for line, cells in zip(rows.line, rows.cells.iter_rows(named=True), strict=True):
+                moments = clock.convert(*read_dates(rows.cells["recording_date"].str.strip_chars()))
+                times = zip(moments.time, moments.problem, strict=True)
+                for line, cells, time in zip(rows.line, rows.cells.iter_rows(named=True), times, strict=True):
                     try:
-                        yield _row(line, known_cells(cells), seen)
+                        yield _row(line, known_cells(cells), time, seen)
                     except UnreadableRecord as error:
                         row_filter.reject_file(error.reason, error.remedy, line)
     except UnreadableRecord as error:
         row_filter.reject_file(error.reason, error.remedy, error.line)
 
 
-def _row(line: int, cells: Mapping[str, str], seen: set[str]) -> Row:
-    patient = subject_id(cells["patient_id"])
+def _row(line: int, cells: Mapping[str, str], time: tuple[datetime | None, str | None], seen: set[str]) -> Row:
+    patient, (moment, problem) = subject_id(cells["patient_id"]), time
     if cells["ecg_id"] in seen:
         raise UnreadableRecord("duplicate record", "keep one row of each 'ecg_id'")
-    try:
-        time = datetime.fromisoformat(cells["recording_date"]).replace(tzinfo=None)
-        time + READ_AFTER
-    except (ValueError, OverflowError):
+    if problem is not None:
+        raise UnreadableRecord(problem, f"column 'recording_date': {REMEDIES[problem]}")
+    if moment is None or moment > datetime.max - READ_AFTER:
         raise UnreadableRecord(
             "impossible time", "write column 'recording_date' as 1984-11-09 09:17:34, or leave the row out"
-        ) from None
+        )
     seen.add(cells["ecg_id"])
-    return Row(line, patient, time, cells)
+    return Row(line, patient, moment, cells)
 
 
 def _add_static(rows: list[Row], row_filter: RowFilter, events: EventBuffer) -> None:

@@ -16,9 +16,19 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from polyclinic.cohort import BIRTH
+from polyclinic.ingest.clock import check_zone
 from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.missing import Missing
 from polyclinic.ingest.table.datetimes import check_format
@@ -40,6 +50,9 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
+Zone = Annotated[str, AfterValidator(check_zone)]
+
+
 class Time(Strict):
     """When the facts of a row were recorded."""
 
@@ -47,6 +60,7 @@ class Time(Strict):
     format: str | None = None  # as in strptime; None: ISO 8601
     #: For numbers of this unit since the nominal origin.
     unit: Literal["seconds", "minutes", "hours", "days", "years"] | None = None
+    zone: Zone | None = None  # of times without an offset; None: the table's
     earliest: date = EARLIEST
     latest: date = LATEST
 
@@ -64,6 +78,8 @@ class Time(Strict):
     def _one_meaning(self) -> Self:
         if self.format and self.unit:
             raise ValueError("give either a format (dates) or a unit (numbers), not both")
+        if self.zone and self.unit:
+            raise ValueError("numbers since the nominal origin have no zone: give either a unit or a zone")
         if self.short_years and "latest" not in self.model_fields_set:
             raise ValueError("45 may be 1945 or 2045: give latest, the last possible date, with years of two digits")
         if self.earliest >= self.latest:
@@ -182,6 +198,7 @@ class TableMapping(Strict):
     subject: str
     time: TimeOrColumn = None  # null: every fact is static
     birth: TimeOrColumn = None  # of the patient: a date, not the time of a fact
+    zone: Zone | None = None  # of times without an offset; None: that of the ingest
     columns: dict[str, Column] = {}
     long: Long | None = None
     missing: Texts = ()  # texts that mean missing, besides the words for nothing

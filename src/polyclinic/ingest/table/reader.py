@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from polyclinic.cohort import BIRTH
+from polyclinic.ingest.clock import Clock
 from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.formats.delimited import Rows
 from polyclinic.ingest.formats.tabular import SUFFIXES, Layout, holds_values, is_table, read_rows
@@ -21,10 +22,10 @@ from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.subject_ids import LOST, REMEDY, RESTORED, restored_ids
 from polyclinic.ingest.table import alike
 from polyclinic.ingest.table.cells import Cells
-from polyclinic.ingest.table.datetimes import in_century_before, parse_dates, since_origin
 from polyclinic.ingest.table.guess import guess_mapping
 from polyclinic.ingest.table.mapping import Column, Long, TableMapping, Time, load_mapping
 from polyclinic.ingest.table.numbers import Numbers
+from polyclinic.ingest.table.times import Times
 from polyclinic.progress import Progress
 
 __all__ = ["Table", "guess_mapping", "read"]
@@ -45,7 +46,7 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
     for table in tables:
         row_filter = RowFilter(name_within(path, table), sink)
         try:
-            Table(table, mapping, row_filter).read(progress)
+            Table(table, mapping, row_filter, options.clock).read(progress)
         except UnreadableText as error:
             row_filter.reject_file(error.reason, error.remedy, error.line)
 
@@ -53,9 +54,10 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
 class Table:
     """Reads one file. Internally, the file's columns are named with a leading equals sign."""
 
-    def __init__(self, path: Path, mapping: TableMapping, row_filter: RowFilter) -> None:
+    def __init__(self, path: Path, mapping: TableMapping, row_filter: RowFilter, clock: Clock | None = None) -> None:
         self.path, self.mapping, self.row_filter = path, mapping, row_filter
         self._numbers = Numbers(mapping.decimal, holds_values(path), mapping.thousands)
+        self._times = Times(mapping.zone, self._numbers, clock or Clock(), row_filter)
         self._reading, self._rows = RowFilter(row_filter.file, row_filter.sink), 0
         self._seen: set[str] = set()
         self._born: dict[str, datetime] = {}
@@ -135,9 +137,10 @@ class Table:
         return not seen
 
     def _births(self, frame: pl.DataFrame, birth: Time, dated: frozenset[str]) -> pl.DataFrame:
-        """Return one birth event per subject, rejecting conflicting dates."""
+        """Return one birth event per subject, rejecting conflicting dates: a calendar date, which has no clock."""
         known = ~self.mapping.words()._replace(fillers=True).among(pl.col(f"={birth.column}"))
-        timed = self._timed(frame.filter(known), birth, dated).select("line", "source_id", "time")
+        timed = self._times.read(frame.filter(known), birth, birth.column in dated)
+        timed = timed.select("line", "source_id", pl.col("time").dt.truncate("1d"))
         agrees = [self._born.setdefault(subject, time) == time for _, subject, time in timed.iter_rows()]
         remedy = f"column {birth.column!r}: give all rows of the patient the same date"
         timed = self.row_filter.keep(timed, pl.lit(pl.Series(agrees, dtype=pl.Boolean)), "two dates of birth", remedy)
@@ -209,26 +212,10 @@ class Table:
         """Return the rows with a valid time, as column `time`; null for static facts."""
         if time is None:
             return frame.with_columns(time=pl.lit(None, dtype=pl.Datetime("us")))
-        name, location = f"={time.column}", f"column {time.column!r}"
-        remedy = f"{location}: fill in the time, or map the fact as static with time: null"
-        frame = self.row_filter.keep(frame, ~Missing(fillers=True).among(pl.col(name)), "no time", remedy)
-        frame = frame.with_columns(time=self._read_times(frame.select(name), time, time.column in dated))
-        expected = time.format or (f"a number of {time.unit}" if time.unit else "ISO 8601 (2023-01-31 13:45)")
-        frame = self.row_filter.keep(
-            frame, pl.col("time").is_not_null(), "impossible date", f"{location}: write it as {expected}"
-        )
-        remedy = f"{location}: correct it, or widen earliest ({time.earliest}) and latest ({time.latest}) of the time"
-        return self.row_filter.keep(
-            frame, pl.col("time").is_between(time.earliest, time.latest), "implausible date", remedy
-        )
-
-    def _read_times(self, texts: pl.DataFrame, time: Time, dated: bool) -> pl.Series:
-        if time.unit:
-            return since_origin(texts.select(self._numbers.read(pl.all())).to_series(), time.unit)
-        times = parse_dates(texts.to_series(), time.format)
-        if time.short_years:
-            times = in_century_before(times, time.latest)
-        return times.fill_null(parse_dates(texts.to_series())) if dated and time.format else times
+        remedy = f"column {time.column!r}: fill in the time, or map the fact as static with time: null"
+        given = ~Missing(fillers=True).among(pl.col(f"={time.column}"))
+        frame = self._times.read(self.row_filter.keep(frame, given, "no time", remedy), time, time.column in dated)
+        return frame.drop("offset") if time.unit else self._times.convert(frame, time)
 
 
 def _by_time(columns: Mapping[str, Column], row: Time | None) -> dict[Time | None, dict[str, Column]]:

@@ -18,29 +18,34 @@ from typing import Any
 import numpy as np
 
 from polyclinic.cohort import Reject
+from polyclinic.ingest.clock import Clock
+from polyclinic.ingest.errors import UnreadableRecord
 from polyclinic.ingest.event_buffer import EventBuffer
 from polyclinic.ingest.formats.waveform import MILLIVOLTS, Waveform
-from polyclinic.ingest.formats.wfdb_record import UnreadableWaveform, header_of, read_record, segments
+from polyclinic.ingest.formats.wfdb_record import base_time, header_of, read_record, segments
 from polyclinic.ingest.paths import files_under, name_within
+from polyclinic.ingest.plausible import OLDEST_YEARS
 from polyclinic.ingest.readers import Options, Sink
 from polyclinic.progress import Progress
 
 _NOT_ECG = re.compile(
     r"^(resp|imp|pleth|spo2|abp|art|pap|cvp|icp|bp|eeg|eog|emg|co2|flow|fp\d|[cfopt][34z]-)", re.IGNORECASE
 )
-_AGE = re.compile(r"^\s*age\s*[:=]\s*(\d{1,3})\b|^\s*(\d{1,3})\s+[MF]\b", re.IGNORECASE)
+_AGE = re.compile(r"^\s*age\s*[:=]\s*(.*?)\s*(?:[,;].*|\b(?:sex|gender)\b.*)?$|^\s*(\d{1,3})\s+[MF]\b", re.IGNORECASE)
+_YEARS = re.compile(r"(\d{1,3})\s*(?:y|yrs?|years?)?", re.IGNORECASE)
 _SEX = re.compile(r"^\s*(?:sex|gender)\s*[:=]\s*([mf])(?:ale|emale)?\b|^\s*\d{1,3}\s+([MF])\b", re.IGNORECASE)
-_OLDEST = 130
+_UNSTATED = ("?", "-", "-1", "n/a", "na", "nan", "none", "null", "unknown", "0")
+_BASE_TIME = (r"\d{1,2}(?::\d{2}){0,2}(?:\.\d{1,6})?", r"\d{1,2}/\d{1,2}/\d{4}")
 
 
-def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:  # noqa: ARG001
+def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
     """Read all records under the folder `path`, or the single record `path` (with or without `.hea`)."""
     root, headers = _headers(path, sink)
     with EventBuffer(sink) as events, progress.task("Reading waveforms", len(headers)) as advance:
         for header in headers:
             try:
-                _add_record(header, root, sink, events)
-            except UnreadableWaveform as error:
+                _add_record(header, root, sink, events, options.clock)
+            except UnreadableRecord as error:
                 sink.reject(Reject(name_within(root, header), None, error.reason, error.remedy))
             advance(1)
 
@@ -72,25 +77,41 @@ def _is_ecg(lead: str, unit: str) -> bool:
     return unit.lower() in MILLIVOLTS and not _NOT_ECG.match(lead)
 
 
-def _add_record(path: Path, root: Path, sink: Sink, events: EventBuffer) -> None:
+def _add_record(path: Path, root: Path, sink: Sink, events: EventBuffer, clock: Clock) -> None:
     waveform, header = read_record(path, root), header_of(path)
-    subject, time = name_within(root, path).removesuffix(".hea"), _start(header)
+    subject, start = name_within(root, path).removesuffix(".hea"), _start(path, header)
+    time = None if start is None else clock.moment(start)
     for code, part in by_kind(waveform):
         events.add(subject, time, code, blob=sink.add_blob(*part.to_blob()))
     events.add(subject, time, "WFDB//duration//s", number=waveform.duration_s)
     events.add(subject, time, "WFDB//sampling_rate//Hz", number=waveform.sampling_hz)
     events.add(subject, time, "WFDB//leads", number=len(waveform.leads))
-    _add_person(subject, time, header.comments or [], events)
+    for remedy in _add_person(subject, time, header.comments or [], events):
+        sink.reject(Reject(name_within(root, path), None, "implausible value", remedy))
 
 
-def _start(header: Any) -> datetime | None:
-    return datetime.combine(header.base_date, header.base_time) if header.base_date and header.base_time else None
+def _start(path: Path, header: Any) -> datetime | None:
+    """Return the base time of a record; None if it states no date.
+
+    Raises:
+        UnreadableRecord: the record line holds more than a time and a date, of which the library reads the beginning.
+    """
+    if not (header.base_date and header.base_time):
+        return None
+    words = base_time(path if path.suffix == ".hea" else path.with_name(f"{path.name}.hea"))
+    if len(words) != 2 or not all(map(re.fullmatch, _BASE_TIME, words)):
+        raise UnreadableRecord("impossible date", "write the record line's base time as HH:MM:SS DD/MM/YYYY")
+    return datetime.combine(header.base_date, header.base_time)
 
 
-def _add_person(subject: str, time: datetime | None, comments: list[str], events: EventBuffer) -> None:
+def _add_person(subject: str, time: datetime | None, comments: list[str], events: EventBuffer) -> Iterator[str]:
+    """Add the age and sex of the comments, and yield the remedy of an unusable age."""
     age, sex = _first(_AGE, comments), _first(_SEX, comments)
-    if age and 0 < int(age) <= _OLDEST:
-        events.add(subject, time, "DEMOGRAPHIC//age//years", number=int(age))
+    years = _YEARS.fullmatch(age or "")
+    if years and 0 < int(years[1]) <= OLDEST_YEARS:
+        events.add(subject, time, "DEMOGRAPHIC//age//years", number=int(years[1]))
+    elif age and age.lower() not in _UNSTATED:
+        yield f"state the age as a number of years up to {OLDEST_YEARS}, or leave it out"
     if sex:
         events.add(subject, None, "DEMOGRAPHIC//sex", text={"m": "male", "f": "female"}[sex.lower()])
 
