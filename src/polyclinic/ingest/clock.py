@@ -9,7 +9,7 @@ since a nominal origin have no clock.
 import re
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -157,14 +157,14 @@ class Clock:
 
 def _in_zone(clock: pl.Series, naive: pl.Series, zone: str) -> tuple[pl.Series, pl.Series]:
     """Convert times of a zone to UTC; a midnight that the clocks skipped is the first moment of its day."""
-    first, last = (_as_utc(clock, zone, ambiguous) for ambiguous in ("earliest", "latest"))
+    first, last = _as_utc(clock, zone, "earliest"), _as_utc(clock, zone, "latest")
     midnight = _as_utc(clock.dt.offset_by("1h"), zone, "earliest")
     first = first.zip_with(first.is_not_null() | (clock.dt.time() != time(0)), midnight)
     problem = _where(naive & first.is_null(), _SKIPPED, _nulls(len(clock)))
     return first, _where((naive & (first != last)).fill_null(False), _REPEATED, problem)
 
 
-def _as_utc(clock: pl.Series, zone: str, ambiguous: str) -> pl.Series:
+def _as_utc(clock: pl.Series, zone: str, ambiguous: Literal["earliest", "latest"]) -> pl.Series:
     zoned = clock.dt.replace_time_zone(zone, ambiguous=ambiguous, non_existent="null")
     return zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
 
