@@ -125,6 +125,8 @@ def _more(number: int) -> str:
 
 
 def _print_answer(answer: "Answer") -> None:
+    from polyclinic.exchange.html.formatting import output_name
+
     for abstention in answer.abstentions:
         out.print(f"ABSTAINS: {abstention.text}", style="yellow")
     if not answer.outputs:
@@ -135,7 +137,9 @@ def _print_answer(answer: "Answer") -> None:
     table = Table("answer", quantity, "interval", *columns)
     for estimate in answer.outputs:
         threshold = _threshold_cells(estimate.operating) if has_threshold else []
-        table.add_row(estimate.output, _number(answer, estimate.value), _interval(answer, estimate), *threshold)
+        table.add_row(
+            output_name(estimate.output), _number(answer, estimate.value), _interval(answer, estimate), *threshold
+        )
     out.print(table)
     for line in _answer_lines(answer):
         out.print(line)
@@ -176,20 +180,25 @@ def _threshold_cells(operating: "Operating | None") -> list[str]:
 
 
 def _conformal_set(answer: "Answer", found: "ConformalSet") -> str:
+    from polyclinic.exchange.html.formatting import output_name
+
     if answer.kind == "regression":
         known = found.low is not None and found.high is not None
         answers = f"{found.low:.3g} to {found.high:.3g}" if known else "any number"
     else:
         answers = "any answer" if found.everything else " or ".join(found.answers) or "no answer fits"
-    output = f" ({found.output})" if found.output else ""
+    output = f" ({output_name(found.output)})" if found.output else ""
     patients = f"{found.subjects:,} {'calibration patients' if found.split else 'development patients, approximate'}"
     return f"{found.level:.0%} set{output}: {answers} ({patients})"
 
 
 def _explanation_lines(answer: "Answer", explanation: "Explanation") -> Iterator[str]:
+    from polyclinic.exchange.html.formatting import output_name
+
     shares = sorted(explanation.modalities, key=lambda share: -abs(share.share))
     modalities = ", ".join(f"{share.modality} {_signed(answer, share.share)}" for share in shares)
-    yield f"{explanation.output}: {_number(answer, explanation.without_inputs)} without any input; {modalities}"
+    alone = _number(answer, explanation.without_inputs)
+    yield f"{output_name(explanation.output)}: {alone} without any input; {modalities}"
     features = [f"{row.name} {row.score:+.2f}" for row in explanation.features[:LISTED]]
     measurements = [
         f"{row.code} {row.hours:.0f} h before {row.score:+.2f}" for row in explanation.measurements[:LISTED]

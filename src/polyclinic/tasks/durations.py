@@ -13,7 +13,7 @@ UNITS: dict[str, timedelta] = {
     "w": timedelta(weeks=1),
     "y": timedelta(days=365.25),
 }
-_WORDS = {"min": "minute", "h": "hour", "d": "day", "w": "week", "y": "year"}
+UNIT_WORDS = {"min": "minute", "h": "hour", "d": "day", "w": "week", "y": "year"}
 _DURATION = re.compile(r"(?P<number>[+-]?\d+(\.\d+)?)\s*(?P<unit>[a-z]+)")
 
 
@@ -59,7 +59,7 @@ def duration_in_words(duration: timedelta) -> str:
     """
     unit = "d" if duration > timedelta(days=3) else "h" if duration >= timedelta(hours=1) else "min"
     number = duration / UNITS[unit]
-    return f"{number:g} {_WORDS[unit]}{'' if number == 1 else 's'}"
+    return f"{number:g} {UNIT_WORDS[unit]}{'' if number == 1 else 's'}"
 
 
 Duration = Annotated[

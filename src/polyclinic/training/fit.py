@@ -17,6 +17,7 @@ from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.known_record import known_record
 from polyclinic.models.bundle.bundle import Bundle
+from polyclinic.models.bundle.subject_digest import SubjectDigest
 from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
@@ -245,6 +246,7 @@ def _origin(study: Study, cohort: Cohort, examples: Examples) -> dict[str, Any]:
         "seed": study.seed,
         "development": list(study.fitting_splits),
         "development_subjects": len(np.unique(examples.subjects)),
+        "subject_digest": SubjectDigest.of(np.unique(examples.subjects)).text(),
         "development_samples": len(examples),
         "answered": {name: int(target.observed.sum()) for name, target in examples.targets.items()},
         "present": {modality: int(np.asarray(arrays["present"]).sum()) for modality, arrays in examples.arrays.items()},

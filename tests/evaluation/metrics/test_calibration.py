@@ -144,12 +144,17 @@ def test_the_interval_of_ece_covers_though_noise_only_raises_it(slope):
         return generator.random(n) < expit(slope * x), expit(x)
 
     truth = float(ece(*cohort(400_000, 1)))
-    covered, trials = 0, 120
+    covered, trials, values = 0, 120, []
     for seed in range(trials):
         y, p = cohort(500, seed)
         draws = Bootstrap(200, seed).draws(lambda w, y=y, p=p: ece(y, p, w), 500)
-        covered += ece_figure(y, p, None, draws).contains(truth)
+        figure = ece_figure(y, p, None, draws)
+        covered += figure.contains(truth)
+        values.append(figure.value)
+        assert figure.low < figure.value < figure.high or figure.low == figure.value == 0
     assert covered / trials >= 0.85
+    raw = [float(ece(*cohort(500, seed))) for seed in range(trials)]
+    assert abs(np.mean(values) - truth) < max(0.005, 0.6 * abs(np.mean(raw) - truth))
 
 
 def test_no_samples_have_no_reliability():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -88,13 +90,14 @@ def rivals(first, second, reference):
     evaluation = evaluate_binary(y, models[first], resamples=200)
     chosen = {name: models[name] for name in (first, second)}
     compared = compare(Binary(), y, chosen, reference, bootstrap=Bootstrap(200))
-    return [caveat for caveat in caveats(evaluation, compared, model=first) if " in AUROC (paired" in caveat]
+    return [caveat for caveat in caveats(evaluation, compared, model=first) if " in AUROC (" in caveat]
 
 
 @pytest.mark.parametrize("reference", ["good", "poor"])
 def test_a_better_rival_is_reported_whichever_is_the_reference(reference):
     (caveat,) = rivals("poor", "good", reference)
-    assert caveat.startswith("Worse than good in AUROC (paired difference −")
+    sign, other = ("−", "poor minus good") if reference == "good" else ("+", "good minus poor")
+    assert caveat.startswith(f"Worse than good in AUROC ({other}: {sign}")
     assert rivals("good", "poor", reference) == []
 
 
@@ -104,6 +107,20 @@ def test_an_equal_rival_is_reported():
     compared = compare(Binary(), y, {"net": p, "tree": other}, "tree", bootstrap=Bootstrap(200))
     found = caveats(evaluate_binary(y, p, resamples=200), compared, model="net")
     assert any(caveat.startswith("Not shown to be better than tree") for caveat in found)
+
+
+def test_a_rival_is_not_beaten_while_the_adjusted_p_value_is_large():
+    """An interval that excludes zero does not suffice where the table's p value says otherwise."""
+    y, p = binary(800, seed=6)
+    poor = expit(logit(p) + np.random.default_rng(0).normal(0, 2, 800))
+    compared = compare(Binary(), y, {"good": p, "poor": poor}, "good", bootstrap=Bootstrap(200))
+    evaluation = evaluate_binary(y, p, resamples=200)
+    assert not any("better than poor" in caveat for caveat in caveats(evaluation, compared, model="good"))
+    good, rival = compared.contenders
+    differences = rival.differences | {"auroc": rival.differences["auroc"].adjusted(0.184)}
+    doubtful = replace(compared, contenders=(good, replace(rival, differences=differences)))
+    (caveat,) = [text for text in caveats(evaluation, doubtful, model="good") if "better than poor" in text]
+    assert "p (Holm) = .184" in caveat
 
 
 def test_useless_and_superior_subsets_are_reported():

@@ -244,7 +244,7 @@ def test_an_abstention_precedes_the_number_and_removes_the_call():
     [
         ("multiclass", {"sepsis": 0.2, "pneumonia": 0.7}, "pneumonia 70 %"),
         ("multilabel", {"effusion": 0.2, "nodule": 0.0004}, "nodule < 0.1 %"),
-        ("time_to_event", {"by 7 days": 0.03, "by 30 days": 0.2}, "by 7 days 3.0 %"),
+        ("time_to_event", {"by 7 days": 0.03, "by 30 days": 0.2}, "within 7 days 3.0 %"),
         ("regression", {"value": 8.41}, "8.41 days"),
     ],
 )

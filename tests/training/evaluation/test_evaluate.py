@@ -113,6 +113,23 @@ def test_training_subjects_are_counted(every_kind, bundle, hospital, other_cohor
     assert evaluate(bundle, other_cohort, "tuning", every_subset=False, resamples=100).training_subjects == 0
 
 
+def test_training_subjects_are_counted_in_another_cohort_that_has_them(bundle, hospital, tmp_path):
+    extended = rewritten(hospital, tmp_path, lambda events: events.filter(pl.col("code") != "VITAL//heart_rate//bpm"))
+    assert extended.fingerprint != bundle.origin["cohort"]
+    report = evaluate(bundle, extended, "tuning", every_subset=False, resamples=100)
+    assert report.training_subjects == len(extended.subjects_in("tuning"))
+    assert all("with the id of a subject used in training" in card.data["measured on"] for card in report.cards)
+
+
+def test_the_splits_of_another_cohort_are_not_those_of_development(bundle, hospital, other_cohort):
+    inside, outside = (
+        evaluate(bundle, cohort, "held_out", every_subset=False, resamples=100).cards[0]
+        for cohort in (hospital, other_cohort)
+    )
+    assert inside.splits
+    assert not outside.splits
+
+
 def test_an_unknown_split_is_refused(bundle, hospital):
     with pytest.raises(StudyError, match="unknown split 'test': choose from train, tuning, held_out"):
         evaluate(bundle, hospital, "test")

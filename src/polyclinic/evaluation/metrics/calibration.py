@@ -76,23 +76,27 @@ def ece(
 
 
 def ece_figure(y: Truth, p: Scores, subjects: Labels | None, draws: Float[Array, " resample"]) -> Estimate:
-    """Return the ECE with an interval corrected for its upward bias, which resampling adds once more.
+    """Return the ECE less most of its upward bias, with its interval.
 
-    The bootstrap interval is reflected about the estimate (Davison & Hinkley 1997, section 5.2), and reaches down to
-    zero where calibrated predictions would exceed the estimate in 1 of 20 samples.
+    Its square is reduced by that of the mean ECE of calibrated predictions, as Kumar, Liang & Ma (2019, section 4)
+    reduce the squared gap of each bin by its variance. The bootstrap interval is reflected about the uncorrected value
+    (Davison & Hinkley 1997, section 5.2), and reaches down to zero where calibrated predictions would exceed it in 1 of
+    20 samples.
     """
     if not len(y):
         return Estimate.missing("ece", 0, "no samples")
-    value = float(ece(y, p))
+    raw = float(ece(y, p))
+    usual, most = _of_calibrated(y, p, subjects)
+    value = np.sqrt(max(0.0, raw**2 - usual**2))
     lowest, highest, reason = percentiles(draws)
     if reason:
         return Estimate.of("ece", value, (np.nan, np.nan), len(y), REFLECTED, reason)
-    low = 0.0 if value <= _noise(y, p, subjects) else max(0.0, min(value, 2 * value - highest))
-    return Estimate.of("ece", value, (low, max(value, 2 * value - lowest)), len(y), REFLECTED)
+    low = 0.0 if raw <= most else max(0.0, min(value, 2 * raw - highest))
+    return Estimate.of("ece", value, (low, max(raw, 2 * raw - lowest)), len(y), REFLECTED)
 
 
-def _noise(y: Truth, p: Scores, subjects: Labels | None) -> float:
-    """Return the 95 % quantile of the ECE of calibrated predictions: a sum of folded normals."""
+def _of_calibrated(y: Truth, p: Scores, subjects: Labels | None) -> tuple[float, float]:
+    """Return the mean and the 95 % quantile of the ECE of calibrated predictions: a sum of folded normals."""
     codes, count = subject_codes(subjects, len(y))
     order = np.argsort(p, kind="stable")
     bin_of = np.empty(len(p), dtype=int)
@@ -101,7 +105,7 @@ def _noise(y: Truth, p: Scores, subjects: Labels | None) -> float:
     parts = np.bincount(codes * BINS + bin_of, y - p - gaps[bin_of], count * BINS).reshape(count, BINS)
     variance = (parts**2).sum(axis=0)
     mean, error = np.sqrt(2 * variance / np.pi).sum(), np.sqrt((1 - 2 / np.pi) * variance.sum())
-    return float(mean + ONE_SIDED * error) / len(y)
+    return float(mean) / len(y), float(mean + ONE_SIDED * error) / len(y)
 
 
 def equal_mass_bins(ascending: Scores, weights: Weights, bins: int) -> Int[Array, "*resample sample"]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from polyclinic.evaluation.estimate import Estimate, decimal, percent, places
+from polyclinic.evaluation.estimate import Estimate, decimal, percent
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
 
 ADVISED = 100  # samples with and without the outcome, to validate a model (Collins, Ogundimu & Altman 2016)
 WIDE = 0.1
+SIGNIFICANT = 0.05
 MANY_UNKNOWN = 0.1
 UNADJUSTED = " (not adjusted for the number of groups)"
 CHANCE = {"auroc": 0.5, "macro_auroc": 0.5, "harrell_c": 0.5, "uno_c": 0.5}
@@ -110,26 +111,25 @@ def _rivals(comparison: Comparison, model: str) -> Iterator[str]:
         rival = comparison.reference if ours else contender.name
         verdict = _verdict(contender, name, ours)
         if verdict:
-            yield f"{verdict} {rival} in {term(name).label} (paired difference {_gap(contender, name, ours)})."
+            yield f"{verdict} {rival} in {term(name).label} ({_gap(contender, name, comparison.reference)})."
 
 
 def _verdict(contender: Contender, name: str, ours: bool) -> str:
-    figure = contender.differences[name].figure
+    """Return what the interval and the adjusted p value, which may differ in method, both allow to say."""
+    difference = contender.differences[name]
+    figure = difference.figure
     if figure.low is None:
         return ""
-    sign = (1 if ours else -1) * (-1 if term(name).better == "lower" else 1)
-    if figure.contains(0):
+    p = difference.p if difference.p_adjusted is None else difference.p_adjusted
+    if figure.contains(0) or (p is not None and p >= SIGNIFICANT):
         return "Not shown to be better than"
+    sign = (1 if ours else -1) * (-1 if term(name).better == "lower" else 1)
     return "Worse than" if _below(figure, 0) == (sign > 0) else ""
 
 
-def _gap(contender: Contender, name: str, ours: bool) -> str:
-    figure = contender.differences[name].figure
-    if figure.value is None or figure.low is None or figure.high is None:
-        return str(figure)
-    ends = (figure.value, figure.low, figure.high) if ours else (-figure.value, -figure.high, -figure.low)
-    value, low, high = (decimal(end, places(*ends), sign=True) for end in ends)
-    return f"{value} [{low}, {high}]"
+def _gap(contender: Contender, name: str, reference: str) -> str:
+    """Describe the difference as the table has it: of the contender from the reference."""
+    return f"{contender.name} minus {reference}: {contender.differences[name]}"
 
 
 def _groups(evaluation: Evaluation) -> Iterator[str]:

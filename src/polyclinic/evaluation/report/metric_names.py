@@ -23,7 +23,7 @@ TERMS: Mapping[str, Term] = {
     "log_loss": Term("Log loss", "lower", "mean negative log likelihood"),
     "calibration_slope": Term("Calibration slope", "near one", "below 1: predictions too extreme"),
     "calibration_intercept": Term("Calibration intercept", "near zero", "above 0: risks underestimated overall"),
-    "ece": Term("ECE", "lower", "mean difference of predicted and observed rates in ten bins"),
+    "ece": Term("ECE", "lower", "mean gap of predicted and observed rates in ten bins, less its upward bias"),
     "sensitivity": Term("Sensitivity", "higher", "of those with the outcome, share called positive"),
     "specificity": Term("Specificity", "higher", "of those without, share called negative"),
     "ppv": Term("PPV", "higher", "of those called positive, share with the outcome"),

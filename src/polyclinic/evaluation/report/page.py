@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure as Canvas
 
-from polyclinic.evaluation.estimate import percent
+from polyclinic.evaluation.estimate import decimal, percent, places
 from polyclinic.evaluation.report.card import Card, data_blocks, how_measured, provenance_blocks, use_blocks
 from polyclinic.evaluation.report.card_plots import draw_plots
 from polyclinic.evaluation.report.html_blocks import Spans, Tile, cell_spans, to_html
@@ -66,8 +66,11 @@ def report_page(
 
 
 def _headline(card: Card) -> str:
-    first = next((card.evaluation.figures[name] for name in card.evaluation.headline), None)
-    return "" if first is None or first.value is None else str(first).partition(" ")[0]
+    name = next(iter(card.evaluation.headline), None)
+    figure = card.evaluation.figures[name] if name else None
+    if name is None or figure is None or figure.value is None:
+        return ""
+    return f"{term(name).label} {decimal(figure.value, places(figure.value))}"
 
 
 def _sections(cards: Sequence[Card], progress: Progress) -> Iterator[Markup]:

@@ -8,6 +8,7 @@ import re
 from math import floor, log10
 
 from polyclinic.explain.display.labels import signed
+from polyclinic.tasks.durations import UNIT_WORDS
 
 
 def position(share: float) -> str:
@@ -46,10 +47,15 @@ def probability(value: float) -> str:
 def output_name(output: str) -> str:
     """Format the name of an output: a class, a label, or the time by which an event happens.
 
-    >>> output_name("heart_failure"), output_name("by 376.445 d")
-    ('heart failure', 'by 376.4 d')
+    >>> output_name("heart_failure"), output_name("by 376.445 d"), output_name("by 1 d")
+    ('heart failure', 'within 376 days', 'within 1 day')
     """
-    return re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.4g}", output.replace("_", " "))
+    horizon = re.fullmatch(r"by (\S+) (\S+)", output)
+    if horizon is None:
+        return output.replace("_", " ")
+    number, unit = float(horizon[1]), UNIT_WORDS.get(horizon[2], horizon[2])
+    shown = f"{number:.0f}" if number >= 99.5 else f"{number:.3g}"
+    return f"within {shown} {unit}" + ("" if shown == "1" or unit.endswith("s") else "s")
 
 
 def ticks(low: float, high: float, most: int = 7) -> tuple[float, ...]:

@@ -30,6 +30,7 @@ from polyclinic.features import Arrays
 from polyclinic.models import subsets
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.predictions import with_inputs
+from polyclinic.models.bundle.subject_digest import SubjectDigest
 from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.study import StudyError
@@ -132,12 +133,7 @@ def evaluate(
         groups=subgroups(cohort, frame, arrays, by),
         inputs=bundle.inputs,
         origin=bundle.origin,
-        where=(split or "all subjects given")
-        + (
-            f" ({training_subjects} of them used in training, so the figures are optimistic)"
-            if training_subjects
-            else ""
-        ),
+        where=(split or "all subjects given") + _optimism(bundle, cohort, training_subjects),
         rule=bundle.study.operating_rule,
         bootstrap=Bootstrap(resamples),
     )
@@ -230,7 +226,7 @@ class EvaluationContext:
                 "developed on": f"{origin['development_subjects']} subjects",
                 "measured on": f"{self.where}, {evaluation.subjects} subjects",
             },
-            splits=dict(summary.splits),
+            splits=dict(summary.splits) if self.cohort.fingerprint == origin["cohort"] else {},
             comparison=comparison,
             subsets=subsets_compared,
             provenance={
@@ -308,9 +304,19 @@ def _subjects(cohort: Cohort, split: str | None, subjects: Sequence[int] | None,
     return cohort.subjects_in(split)
 
 
+def _optimism(bundle: Bundle, cohort: Cohort, training_subjects: int) -> str:
+    if not training_subjects:
+        return ""
+    same = cohort.fingerprint == bundle.origin["cohort"]
+    known = (
+        "used in training, so" if same else "with the id of a subject used in training; if they are the same people,"
+    )
+    return f" ({training_subjects} of them {known} the figures are optimistic)"
+
+
 def _training_subjects(bundle: Bundle, cohort: Cohort, evaluated: pl.Series) -> int:
-    """Count the evaluated subjects that the bundle was fitted to; 0 on another cohort."""
+    """Count the evaluated subjects that the bundle was fitted to; on another cohort, those with the id of one."""
     if cohort.fingerprint != bundle.origin["cohort"]:
-        return 0
+        return SubjectDigest.from_text(bundle.origin["subject_digest"]).count(evaluated.unique())
     development = {subject for split in bundle.origin["development"] for subject in cohort.subjects_in(split)}
     return len(development & set(evaluated.to_list()))
