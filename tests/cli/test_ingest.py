@@ -134,9 +134,30 @@ def test_a_guessed_mapping_is_never_overwritten(polyclinic, table):
     assert done.code == 0
     assert done.out == f"polyclinic ingest table {table} --mapping {guessed} --into COHORT\n"
     assert "lactate" in guessed.read_text()
-    assert "exists: name another file" in polyclinic("ingest", "table", table, "--guess").refusal
-    done = polyclinic("ingest", "table", table, "--guess", "--mapping", table.parent / "other.yaml", "--json")
-    assert done.json == {"mapping": str(table.parent / "other.yaml")}
+    assert "exists: name another file with --to" in polyclinic("ingest", "table", table, "--guess").refusal
+    for option in ("--to", "--mapping"):
+        other = table.parent / "mappings" / f"{option}.yaml"
+        done = polyclinic("ingest", "table", table, "--guess", option, other, "--json")
+        assert done.json == {"mapping": str(other)}
+        assert other.read_text() == guessed.read_text()
+
+
+def test_where_a_guess_is_written_is_checked_first(polyclinic, table):
+    words = ("ingest", "table", table, "--guess", "--to")
+    assert "name the mapping to write once" in polyclinic(*words, "a.yaml", "--mapping", "b.yaml").usage
+    assert polyclinic(*words, table / "x.yaml").refusal.endswith("; --to names the file to write")
+    assert "add --guess" in polyclinic("ingest", "table", table, "--to", "a.yaml", "--into", "c").usage
+
+
+def test_questions_of_a_guess_are_counted_and_stop_the_ingest(polyclinic, table):
+    table.write_text("taken_at,lactate\n5. März 2024,1.5\n6. März 2024,2.5\n", encoding="utf-8")
+    done = polyclinic("ingest", "table", table, "--guess")
+    assert '2 of its lines ask for what could not be known: replace each "?" first' in done.err
+    mapping = table.with_suffix(".mapping.yaml")
+    refusal = polyclinic("ingest", "table", table, "--mapping", mapping, "--into", table.parent / "c").refusal
+    assert "line 2: subject: ? is a question" in refusal
+    assert "line 3: time.format: ? is a question" in refusal
+    assert not (table.parent / "c").exists()
 
 
 def test_a_mapping_guessed_from_a_folder_reads_it(polyclinic, table, monkeypatch):

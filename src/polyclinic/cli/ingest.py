@@ -8,6 +8,7 @@ from rich.table import Table
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import Json, output_folder
+from polyclinic.files import OutputError, check_file
 
 if TYPE_CHECKING:
     from polyclinic.ingest import IngestReport
@@ -45,6 +46,10 @@ def ingest(
         typer.Option(metavar="ZONE", help="Zone of times without an offset from UTC, such as Europe/Berlin."),
     ] = None,
     guess: Annotated[bool, typer.Option("--guess", help="table: write a mapping to edit, and stop.")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --guess: the mapping to write, instead of beside the table."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the source if anything is rejected.")] = False,
     seed: Annotated[
         int | None,
@@ -62,8 +67,12 @@ def ingest(
     """
     if guess:
         _refuse_with_guess(outcomes=outcomes, images=images, zone=zone, strict=strict or None, seed=seed)
-        _guess(source, path, mapping, into, json)
+        if to is not None and mapping is not None:
+            raise typer.BadParameter("name the mapping to write once, with --to", param_hint="--mapping")
+        _guess(source, path, to or mapping, into, json)
         return
+    if to is not None:
+        raise typer.BadParameter("names the mapping that --guess writes: add --guess, or omit it", param_hint="--to")
     if into is None:
         raise typer.BadParameter("give the folder of the cohort", param_hint="--into")
     from polyclinic.ingest import RejectsError
@@ -124,17 +133,29 @@ def _refuse_with_guess(**options: object) -> None:
         raise typer.BadParameter(f"ingests nothing: omit {' and '.join(ignored)}", param_hint="--guess")
 
 
-def _guess(source: str, path: Path, mapping: Path | None, into: Path | None, json: bool) -> None:
+def _guess(source: str, path: Path, to: Path | None, into: Path | None, json: bool) -> None:
     if source != "table":
         raise typer.BadParameter("guesses the mapping of a table only", param_hint="--guess")
-    from polyclinic.ingest.table.reader import guess_mapping
+    from polyclinic.ingest.table.guess import guess_mapping
+    from polyclinic.ingest.table.questions import count_questions
 
-    target = mapping or (path / "mapping.yaml" if path.is_dir() else path.with_suffix(".mapping.yaml"))
+    target = to or (path / "mapping.yaml" if path.is_dir() else path.with_suffix(".mapping.yaml"))
     if target.exists():
-        raise ValueError(f"{target} exists: name another file with --mapping, or remove it")
-    target.write_text(guess_mapping(path), encoding="utf-8")
+        raise ValueError(f"{target} exists: name another file with --to, or remove it")
+    try:
+        check_file(target)
+    except OutputError as error:
+        raise ValueError(f"{error}; --to names the file to write") from None
+    mapping = guess_mapping(path, TerminalProgress())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(mapping, encoding="utf-8")
     if json:
         print_json({"mapping": str(target)})
         return
     err.print(f"wrote {target}: check and edit it, then run")
+    questions = count_questions(mapping)
+    if questions:
+        err.print(
+            f'{questions} of its lines ask for what could not be known: replace each "?" first', style="bold yellow"
+        )
     out.print(f"polyclinic ingest table {path} --mapping {target} --into {into or 'COHORT'}")

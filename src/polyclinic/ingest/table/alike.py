@@ -1,7 +1,7 @@
 """Convert columns that differ in name and code only at once, so that a table of thousands of columns is read quickly.
 
 The result is the same as column by column: a column of which a cell is rejected is converted again alone, so that its
-rejects name it.
+rejects name it; so are all of them if there are warnings.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,15 +45,29 @@ def convert(
     cells = long.filter(~missing).with_columns(pl.col("name").str.slice(1), unit=pl.lit(None, dtype=pl.String))
     rejected = _RejectedNames()
     converted = events(cells, rejected)
+    if rejected.unnamed:
+        return converted.clear(), list(names)
     return converted.filter(~pl.col("name").is_in(list(rejected.names))), sorted(rejected.names)
 
 
 class _RejectedNames(RowFilter):
-    """Collects the names of columns with rejects instead of the rejects."""
+    """Collects the names of columns with rejects instead of the rejects.
+
+    `unnamed` is set by anything that does not say its column: then all are converted alone.
+    """
 
     def __init__(self) -> None:
         self.names: set[str] = set()
+        self.unnamed = False
 
     def reject(self, frame: pl.DataFrame, reason: str, remedy: str) -> None:  # noqa: ARG002
         """Collect the names of the rejected cells' columns."""
         self.names.update(frame.get_column("name"))
+
+    def warn(self, warning: str, records: int) -> None:  # noqa: ARG002
+        """Note that records are warned of."""
+        self.unnamed |= records > 0
+
+    def reject_file(self, reason: str, remedy: str, line: int | None = None) -> None:  # noqa: ARG002
+        """Note that a line is rejected."""
+        self.unnamed = True

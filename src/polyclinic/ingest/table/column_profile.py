@@ -1,99 +1,117 @@
 """Profiles of a table's columns, from their names and a sample of their cells."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import polars as pl
 
-from polyclinic.ingest.missing import MISSING, stripped
-from polyclinic.ingest.table.datetimes import parse_dates
+from polyclinic.ingest.missing import WORDS, stripped
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
-DATE_FORMATS: tuple[str | None, ...] = (
-    None,  # ISO 8601
-    "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
-    "%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S",
-    "%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S",
-    "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S",
-    "%Y%m%d", "%Y%m%d%H%M%S", "%d-%b-%Y", "%B %d, %Y", "%b %d, %Y",
-)  # fmt: skip
-_MOST = 0.8  # share of cells that must match; the ingest rejects the others
+MOST = 0.8  # share of cells that must match; the ingest rejects the others
 _SENTENCE = 30  # least mean length of notes, in characters
 _CATEGORIES = 60
+_SENTENCES = 12  # fewer distinct long texts, repeated, are categories
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_BOUND = re.compile(
+    r"(?:[<>≤≥]=?|=[<>]|(?:less|lower|more|greater|higher) than|below|above)\s*(?=[\d.])", re.IGNORECASE
+)
+_MISSING = frozenset(WORDS)
+_DIGITS = tuple("0123456789")  # no word for nothing ends in one
+_YES_NO = {"0", "1", "yes", "no", "true", "false"}
 
 
 def matches(name: str, *words: str) -> bool:
     """Return whether a column's name contains one of the `words` (regular expressions) as a word."""
     parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    return any(re.search(rf"(^|[^a-z])({word})([^a-z]|$)", parts) for word in words)
+    return re.search(rf"(?:^|[^a-z])(?:{'|'.join(words)})(?:[^a-z]|$)", parts) is not None
+
+
+def without_bound(text: str) -> str:
+    """Return a number without the sign of a limit of detection before it.
+
+    >>> without_bound("< 0.01"), without_bound("5")
+    ('0.01', '5')
+    """
+    return _BOUND.sub("", text, count=1) if _BOUND.match(text) else text
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One column: its name, and a sample of its non-missing cells as text."""
+    """One column: its name, and the texts of a sample of its non-missing cells with their number."""
 
     name: str
-    texts: pl.Series
+    counts: Counter[str]
 
     @classmethod
     def of(cls, cells: pl.Series) -> "Profile":
         """Profile a column, excluding missing cells."""
-        texts = cells.to_frame().select(stripped(pl.all())).filter(~MISSING.among(pl.all()))
-        return cls(cells.name, texts.to_series())
+        return profiles(cells.to_frame())[cells.name]
 
     @property
     def empty(self) -> bool:
         """Whether the sample is empty."""
-        return self.texts.is_empty()
+        return not self.counts
 
-    @cached_property
+    @property
     def distinct(self) -> int:
         """Number of distinct texts."""
-        return self.texts.n_unique()
+        return len(self.counts)
+
+    @cached_property
+    def total(self) -> int:
+        """Number of cells that are not missing."""
+        return self.counts.total()
 
     @property
     def repeats(self) -> bool:
         """Whether a text is repeated."""
-        return self.distinct < len(self.texts)
+        return self.distinct < self.total
+
+    @property
+    def unique(self) -> bool:
+        """Whether no text is repeated."""
+        return not self.repeats
 
     @cached_property
     def numeric(self) -> bool:
-        """Whether nearly all cells are numbers."""
-        return self._most(self.texts.cast(pl.Float64, strict=False).is_finite().fill_null(False))
+        """Whether nearly all cells are numbers, some perhaps with the sign of a limit: `<0.01`."""
+        return self.most(lambda text: _NUMBER.fullmatch(without_bound(text)) is not None)
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all cells are whole numbers."""
+        return not self.empty and all(text.lstrip("+-").isdecimal() for text in self.counts)
+
+    @cached_property
+    def bounded(self) -> int:
+        """Number of cells that are below or above a limit."""
+        return sum(count for text, count in self.counts.items() if _BOUND.match(text))
 
     @cached_property
     def binary(self) -> bool:
         """Whether the cells are 0 and 1, or yes and no."""
-        return self.distinct <= 2 and set(self.texts.str.to_lowercase()) <= {"0", "1", "yes", "no", "true", "false"}
-
-    @cached_property
-    def date_formats(self) -> Sequence[str | None]:
-        """The formats that parse nearly all cells; None is ISO 8601."""
-        if self.empty:
-            return []
-        return [form for form in DATE_FORMATS if self._most(self._dates(form).is_not_null())]
-
-    def _dates(self, form: str | None) -> pl.Series:
-        dates = parse_dates(self.texts, form)
-        return dates.set(~dates.dt.year().is_between(1800, 2299), None)
+        return self.distinct <= 2 and {text.lower() for text in self.counts} <= _YES_NO
 
     @cached_property
     def image(self) -> bool:
         """Whether nearly all cells name an image file."""
-        return self._ends_with(*IMAGE_SUFFIXES)
+        return self.most(lambda text: text.lower().endswith(IMAGE_SUFFIXES))
 
     @cached_property
     def waveform(self) -> bool:
         """Whether nearly all cells name a WFDB record's header."""
-        return self._ends_with(".hea")
+        return self.most(lambda text: text.lower().endswith(".hea"))
 
     @cached_property
     def prose(self) -> bool:
-        """Whether the cells are sentences."""
-        mean = self.texts.str.len_chars().mean()
-        return isinstance(mean, float) and mean >= _SENTENCE
+        """Whether the cells are sentences, not a few long categories."""
+        if self.empty or (self.distinct <= _SENTENCES and 3 * self.distinct <= self.total):
+            return False
+        return sum(len(text) * count for text, count in self.counts.items()) >= _SENTENCE * self.total
 
     @cached_property
     def categorical(self) -> bool:
@@ -102,12 +120,26 @@ class Profile:
 
     def most_common(self) -> list[str]:
         """Return the distinct texts, the most common first."""
-        counts = self.texts.value_counts(sort=True).sort("count", self.name, descending=[True, False])
-        return counts.get_column(self.name).to_list()
+        return sorted(self.counts, key=lambda text: (-self.counts[text], text))
 
-    def _ends_with(self, *suffixes: str) -> bool:
-        lower = self.texts.str.to_lowercase()
-        return self._most(lower.str.contains(rf"({'|'.join(re.escape(suffix) for suffix in suffixes)})$"))
+    def share(self, right: Callable[[str], bool]) -> float:
+        """Return the share of cells of which `right` is true; 0 if there are none."""
+        return sum(count for text, count in self.counts.items() if right(text)) / self.total if self.counts else 0.0
 
-    def _most(self, right: pl.Series) -> bool:
-        return not self.empty and float(right.sum()) >= _MOST * len(right)
+    def most(self, right: Callable[[str], bool]) -> bool:
+        """Return whether `right` is true of nearly all cells."""
+        return not self.empty and self.share(right) >= MOST
+
+
+def profiles(cells: pl.DataFrame) -> dict[str, Profile]:
+    """Profile every column of a sample, excluding missing cells."""
+    texts = cells.select(stripped(pl.all()))
+    return {name: Profile(name, _counts(texts.get_column(name))) for name in texts.columns}
+
+
+def _counts(texts: pl.Series) -> Counter[str]:
+    counts: Counter[str] = Counter(texts.to_list())
+    missing = [text for text in counts if text is None or (text[-1:] not in _DIGITS and text.casefold() in _MISSING)]
+    for text in missing:
+        del counts[text]
+    return counts

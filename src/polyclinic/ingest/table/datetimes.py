@@ -1,13 +1,14 @@
 """Parse columns of dates and times: a text matches a form as a whole, or becomes null."""
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import NamedTuple
 
 import polars as pl
 
 from polyclinic.cohort import NOMINAL_ORIGIN
+from polyclinic.ingest.table.numbered_dates import NUMBERED, numbered_dates
 
 ISO_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 DIRECTIVES = "YmdHMSfyjbBIpz"
@@ -50,6 +51,8 @@ def check_format(text: str) -> str:
         ValueError: the format lacks year, month or day, has a directive not in `DIRECTIVES`, or hours whose half of the
             day it does not state.
     """
+    if text in NUMBERED:
+        return text
     unknown = sorted(set(re.findall("%(.)", text)) - set(DIRECTIVES))
     if unknown:
         raise ValueError(f"%{unknown[0]} is not understood: use %{', %'.join(DIRECTIVES)}")
@@ -83,6 +86,8 @@ def read_dates(texts: pl.Series, form: str | None = None) -> Written:
     """
     if form is None:
         return _read_iso(texts)
+    if form in NUMBERED:
+        return Written(numbered_dates(texts, form), _zero(texts) if NUMBERED[form].utc else no_offset(texts))
     before, zone, after = form.partition("%z")
     whole = _only(texts, f"^{_pattern(form)}$")
     if not zone:
@@ -135,6 +140,11 @@ def _only(texts: pl.Series, pattern: str) -> pl.Series:
 def no_offset(texts: pl.Series) -> pl.Series:
     """Return a null offset for each text."""
     return pl.repeat(None, len(texts), dtype=pl.Duration("us"), eager=True)
+
+
+def _zero(texts: pl.Series) -> pl.Series:
+    """Return an offset of nothing for each text, of times that are in UTC."""
+    return pl.repeat(timedelta(), len(texts), dtype=pl.Duration("us"), eager=True)
 
 
 def _minutes(offsets: pl.Series) -> pl.Series:

@@ -12,6 +12,7 @@ missing: ["-1"]                                       # besides the words for no
 ```
 """
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -30,8 +31,10 @@ from pydantic import (
 from polyclinic.cohort import BIRTH
 from polyclinic.ingest.clock import check_zone
 from polyclinic.ingest.errors import IngestError
+from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.missing import Missing
 from polyclinic.ingest.table.datetimes import check_format
+from polyclinic.ingest.table.questions import check_answered
 from polyclinic.yaml_errors import describe, parse
 
 KINDS = (
@@ -192,10 +195,14 @@ class Long(Strict):
     ignore: tuple[str, ...] = ()  # parameters to leave out
 
 
+#: Begins the name of the subject's column if each file is one patient; the pattern of the file's name follows.
+_IN_NAME = "id in the file's name, "
+
+
 class TableMapping(Strict):
     """The mapping of a table."""
 
-    subject: str
+    subject: str  # column, or {file: PATTERN} with the id in the file's name in parentheses, as in p(\\d+)
     time: TimeOrColumn = None  # null: every fact is static
     birth: TimeOrColumn = None  # of the patient: a date, not the time of a fact
     zone: Zone | None = None  # of times without an offset; None: that of the ingest
@@ -219,6 +226,18 @@ class TableMapping(Strict):
             except LookupError:
                 raise ValueError("unknown encoding; utf-8, latin-1, cp1252 and utf-16 are usual ones") from None
         return name
+
+    @field_validator("subject", mode="before")
+    @classmethod
+    def _subject_of_file(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        pattern = value.get("file")
+        if set(value) != {"file"} or not isinstance(pattern, str) or not _has_one_group(pattern):
+            raise ValueError(
+                "give a column, or {file: PATTERN}: a regular expression with the id in parentheses, as in p(\\d+)"
+            )
+        return _IN_NAME + pattern
 
     @model_validator(mode="after")
     def _maps_something(self) -> Self:
@@ -247,6 +266,19 @@ class TableMapping(Strict):
         """Whether a second row of a subject is rejected."""
         return self.unique if self.unique is not None else self.long is None and self.time is None
 
+    def id_in_name(self, path: Path) -> str | None:
+        """Return the subject's id in a file's name, or None if a column has it.
+
+        Raises:
+            UnreadableText: the name does not have the pattern of the mapping.
+        """
+        if not self.subject.startswith(_IN_NAME):
+            return None
+        found = re.search(self.subject.removeprefix(_IN_NAME), path.name)
+        if found is None or not found[1]:
+            raise UnreadableText("no subject", "rename the file, or correct the mapping's subject: file to find its id")
+        return found[1]
+
     def names(self) -> set[str]:
         """Return the columns of the table used by the mapping."""
         facts = [*self.columns.values(), *(self.long.codes.values() if self.long else ())]
@@ -256,6 +288,13 @@ class TableMapping(Strict):
         if self.long:
             used |= {self.long.code, self.long.value, *([self.long.unit] if self.long.unit else [])}
         return used
+
+
+def _has_one_group(pattern: str) -> bool:
+    try:
+        return re.compile(pattern).groups == 1
+    except re.error:
+        return False
 
 
 def load_mapping(path: Path) -> TableMapping:
@@ -271,6 +310,7 @@ def load_mapping(path: Path) -> TableMapping:
     value, lines = parse(text, path.name, IngestError)
     if not isinstance(value, dict):
         raise IngestError(f"{path.name} line 1: a mapping is keys with values: subject, time, columns")
+    check_answered(value, lines, path.name)
     try:
         return TableMapping.model_validate(value)
     except ValidationError as error:

@@ -69,8 +69,12 @@ class Table:
             UnreadableText: the file cannot be read at all.
         """
         mapping = self.mapping
-        layout = Layout(mapping.separator, mapping.encoding, mapping.sheet, frozenset(mapping.names()))
+        identity = mapping.id_in_name(self.path)
+        columns = mapping.names() if identity is None else mapping.names() - {mapping.subject}
+        layout = Layout(mapping.separator, mapping.encoding, mapping.sheet, frozenset(columns))
         for rows in read_rows(self.path, layout, self._reading, progress):
+            if identity is not None:
+                rows = rows._replace(cells=rows.cells.with_columns(pl.lit(identity).alias(mapping.subject)))
             self._check_columns(rows.cells.columns)
             if rows.cells.is_empty():
                 continue

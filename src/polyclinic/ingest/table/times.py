@@ -15,6 +15,7 @@ from polyclinic.ingest.table.datetimes import (
     since_origin,
 )
 from polyclinic.ingest.table.mapping import Time
+from polyclinic.ingest.table.numbered_dates import NUMBERED
 from polyclinic.ingest.table.numbers import Numbers
 
 #: Days that workbooks give to a time of day without a date.
@@ -87,5 +88,7 @@ def _remedy(time: Time) -> str:
         return f"write it as a number of {time.unit}"
     if time.format is None:
         return "write it as ISO 8601 (2023-01-31 13:45, midnight as 00:00), or name its format in the mapping"
+    if time.format in NUMBERED:
+        return f"write it as a number, of the format {time.format}"
     only_dates = "" if has_clock(time.format) else ", or add the time (%H:%M) to the format if the column has times"
     return f"write it as {time.format}{only_dates}"

@@ -76,7 +76,7 @@ def test_a_long_table(tmp_path):
 
 def test_ambiguous_date_formats_are_remarked(tmp_path):
     _, text = guessed(tmp_path, "id,date,x\n1,02/03/2023,5\n2,04/05/2023,6\n")
-    assert 'format: "%d/%m/%Y"}  # or %m/%d/%Y?' in text
+    assert 'format: "%d/%m/%Y"}  # or %m/%d/%Y? no cell decides' in text
 
 
 def test_several_rows_without_a_time_are_remarked(tmp_path):
@@ -113,9 +113,9 @@ def test_decimal_commas_are_numbers(tmp_path):
         ["1;12,4;5.5", "2;1,5;6.5", "3;7,25;7.5"],  # also points: ambiguous
     ],
 )
-def test_ambiguous_commas_are_not_decimal(tmp_path, rows):
-    mapping, _ = guessed(tmp_path, "\n".join(["id;platelets;crp", *rows, ""]))
-    assert mapping.decimal == "."
+def test_ambiguous_commas_are_asked_for(tmp_path, rows):
+    with pytest.raises(IngestError, match=r"^guess\.yaml line 2: decimal: \? is a question"):
+        guessed(tmp_path, "\n".join(["id;platelets;crp", *rows, ""]))
 
 
 @pytest.mark.parametrize("text", ["", "id,x\n", "id\n1\n", "\x89PNG\0\0\0\0"])

@@ -1,0 +1,155 @@
+"""Recognise the long form: one row per parameter and value, with numbers or names of the parameters."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from polyclinic.ingest.table.column_profile import Profile, matches
+from polyclinic.ingest.table.guess.dictionary import distinct_names, names_beside, names_in_folder
+from polyclinic.ingest.table.guess.lines import Guess, code, quoted
+from polyclinic.ingest.table.guess.names import PARAMETERS, UNIT_COLUMNS, VALUES
+from polyclinic.ingest.table.guess.values import Context, guess
+
+_PARAMETERS = 300  # most common parameters that are mapped
+_NO_PARAMETER = (
+    "unit",
+    "type",
+    "operator",
+    "value",
+    "source",
+    "range",
+    "category",
+    "modifier",
+    "visit",
+    "time",
+    "result",
+)
+_NO_VALUE = (
+    "concept",
+    "source",
+    "text",
+    "interface",
+    "id",
+    "range",
+    "ref",
+    "lower",
+    "upper",
+    "time",
+    "unit",
+    "type",
+    "flag",
+    "offset",
+)
+
+
+class Parts(NamedTuple):
+    """The columns of a long table."""
+
+    parameter: str
+    value: str
+    unit: str | None
+    texts: str | None  # another column of the values, which also has those that are no numbers
+
+
+def parts_of(profiles: Mapping[str, Profile]) -> Parts | None:
+    """Return the columns of a long table, or None if the table is not long."""
+    usable = {name: profile for name, profile in profiles.items() if not profile.empty}
+    values = [
+        name for name in usable if matches(name, *VALUES, r"\w*valuenum", r"value_as_\w*") and not _is(name, _NO_VALUE)
+    ]
+    parameters = [
+        name
+        for name, profile in usable.items()
+        if matches(name, *PARAMETERS) and not _is(name, _NO_PARAMETER) and profile.repeats and _is_parameter(profile)
+    ]
+    parameters = [name for name in parameters if name not in values]
+    if not parameters or not values:
+        return None
+    parameter = min(parameters, key=lambda name: ("concept" not in name.lower(), 0))
+    value = min(values, key=lambda name: (not usable[name].numeric, "num" not in name.lower()))
+    texts = [name for name in values if name != value and not usable[name].numeric]
+    units = [name for name in usable if matches(name, *UNIT_COLUMNS) and name not in (parameter, value)]
+    unit = min(units, key=lambda name: ("interface" in name.lower(), usable[name].numeric), default=None)
+    return Parts(parameter, value, unit, texts[0] if texts else None)
+
+
+def long_lines(table: Path, cells: pl.DataFrame, profiles: Mapping[str, Profile], parts: Parts) -> list[str]:
+    """Return the mapping's lines of a long table; `cells` may have more rows than the sample of the profiles."""
+    parameter, value, unit = parts.parameter, parts.value, parts.unit
+    rows = cells.with_columns(pl.col(parameter).str.strip_chars())
+    names = _names(rows, parts)
+    labels, source = names_beside(cells, parameter, set(profiles) - {value, unit, parameter})
+    if not labels:
+        labels, source = names_in_folder(table, parameter, names)
+    numbered = profiles[parameter].numeric
+    remark = f"  # named by {quoted(source)}" if labels else _without_names(numbered)
+    lines = [
+        "long:",
+        f"  code: {quoted(parameter)}{remark}",
+        f"  value: {quoted(value)}{_texts_remark(profiles, parts)}",
+    ]
+    lines += [f"  unit: {quoted(unit)}"] if unit else []
+    called = distinct_names(labels, names)
+    units = _unit_names(table, unit, rows)
+    grouped = {str(name): frame for (name,), frame in rows.partition_by(parameter, as_dict=True).items()}
+    guesses = [_parameter(grouped[name], name, called.get(name, name), parts, units) for name in names]
+    used = {parameter, value, unit, source}
+    others = [quoted(name) for name in profiles if name not in used]
+    left_out = [f"# left out, as each row is one value: {', '.join(others)}"] if others else []
+    return [*lines, "  codes:", *(guess.line("    ") for guess in guesses), *left_out]
+
+
+def _names(rows: pl.DataFrame, parts: Parts) -> list[str]:
+    """Return the most common parameters; NA may be sodium: words for nothing are kept where they have a value."""
+    valued = rows.filter(pl.col(parts.parameter) != "", pl.col(parts.value).str.strip_chars() != "")
+    counts = valued.get_column(parts.parameter).value_counts()
+    return (
+        counts.sort("count", parts.parameter, descending=[True, False])
+        .get_column(parts.parameter)
+        .to_list()[:_PARAMETERS]
+    )
+
+
+def _is(name: str, words: tuple[str, ...]) -> bool:
+    return matches(name, *words)
+
+
+def _is_parameter(profile: Profile) -> bool:
+    """Return whether a column of numbers is one of parameters, which are few and whole numbers."""
+    return not profile.numeric or (profile.whole and 2 * profile.distinct <= profile.total)
+
+
+def _without_names(numbered: bool) -> str:
+    if not numbered:
+        return ""
+    return "  # numbers: to name them, put their dictionary (d_labitems, concept, …) into the folder and guess again"
+
+
+def _texts_remark(profiles: Mapping[str, Profile], parts: Parts) -> str:
+    if parts.texts is None or profiles[parts.texts].total <= profiles[parts.value].total:
+        return ""
+    more = profiles[parts.texts].total - profiles[parts.value].total
+    return f"  # {quoted(parts.texts)} has {more:,} more in the sample, as texts: name it instead to keep them"
+
+
+def _unit_names(table: Path, unit: str | None, rows: pl.DataFrame) -> dict[str, str]:
+    """Return the names of units that are ids, from the dictionary."""
+    if unit is None or not unit.lower().endswith("concept_id"):
+        return {}
+    return names_in_folder(table, unit, Profile.of(rows.get_column(unit)).counts)[0]
+
+
+def _parameter(rows: pl.DataFrame, name: str, called: str, parts: Parts, unit_names: Mapping[str, str]) -> Guess:
+    units = Profile.of(rows.get_column(parts.unit)) if parts.unit else None
+    profile = Profile.of(rows.get_column(parts.value))
+    found = guess(Profile(called, profile.counts), Context(unit_names=unit_names), units)
+    if not found.fields and not profile.empty and not profile.prose and profile.numeric:
+        found = Guess(called, {"code": code("LAB", called), "type": "numeric"})
+    if not found.fields:
+        return Guess(name, {"code": code("FINDING", called), "type": "text"}, found.remark)
+    fields = dict(found.fields)
+    if "units" in fields:
+        fields["units"] = fields["units"].replace(f"column: {quoted(parts.unit or '')}, ", "")
+    return Guess(name, fields, found.remark)

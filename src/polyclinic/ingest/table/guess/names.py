@@ -1,0 +1,114 @@
+"""Words in the names of columns, and what they say."""
+
+import re
+from collections.abc import Mapping
+
+from polyclinic.ingest.table.column_profile import matches
+
+IDS = ("id", "ids", "identifier", "uuid", "guid", "barcode", "accession(no|number)?")
+BIRTHS = ("dob", "birth(day|date)?", "born", "geb(urtsdatum|urtstag)?")
+NAMES_OF_TIMES = (
+    r"\w*time", r"\w*date", r"\w*datetime", r"\w*timestamp", "taken", "recorded", "measured", "day", "when", "at", "ts",
+    "dt", "dttm", "dtm", r"\w*datum", "zeit", r"\w*zeitpunkt", "abnahme", "entnahme", "aufnahme", "collected",
+    "observed", "effective", "performed",
+)  # fmt: skip
+OUTCOMES = (
+    "outcomes?", "died", "dead", r"\w*death\w*", "mortality", "mort", r"surv\w*", r"deceased?", r"readm\w*", "labels?",
+    "hospdead", "s?los", "stay", "cens(or|ored)?", "futime", "follow", "expired?", "dod", r"length_?of_?stay",
+)  # fmt: skip
+#: Names that say an outcome only as a whole, perhaps after one letter: `d.time`, but not prothrombin_time.
+_WHOLE_OUTCOMES = r"(?:[a-z][._ ])?(?:target|status\d?|event|time|days|(?:vital|survival|discharge)[._ ]?status)"
+_AT_DISCHARGE = r"disch(?:arge|t|_)|death|deceas|mortal|readmi|lengthofstay|surviv|expire_"
+_OTHER_DISCHARGE = r"nasal|vagin|ear_|eye_|ocular|urethral|nipple|wound|purulent|family|fh_|mother|father|parent"
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "LAB": (
+        "protein", "albumin", "creatinine", "creat", "glucose", "sodium", "potassium", "lactate", "bilirubin",
+        "ketones?", "nitrite", "leu[ck]o\\w*", "crp", "calcium", "chloride", "phosphate", "urea", "triglycerides?",
+    ),
+    "DEMOGRAPHIC": ("age", "sex", "gender", "race", "ethnicity", "height", "edu", "education", "income", "bmi"),
+    "VITAL": (
+        "hr", "hrt", "heart", "pulse", "rate", "temp", "temperature", "bp", "sbp", "dbp", "map", "meanbp", "abp",
+        "resp", "rr", "spo2", "saturation", "weight", "wtkg", "gcs", "urine",
+    ),
+    "DIAGNOSIS": ("diagnos[ie]s", "icd", "icd9", "icd10", "comorbidity", "dx", "diabetes", "cancer", "dementia"),
+    "PROCEDURE": ("procedures?", "surgery", "ventilat(ed|ion|or)", "intubated", "operation"),
+    "MEDICATION": ("drugs?", "medications?", "treat(ment)?", "dose", "arms?"),
+    "SCORE": ("score", "saps", "sofa", "apache", "aps", "sps"),
+}  # fmt: skip
+NOTES = ("notes?", "report", "findings", "impression", "indication", "history", "comments?", "text", "description")
+UNITS = {"age": "years", "weight": "kg", "height": "cm", "heart_rate": "bpm", "hr": "bpm", "temperature": "C"}
+PARAMETERS = (
+    "parameter", "item", "itemid", "code", "test", "variable", "analyte", "concept", "observation", "lab", "labname",
+    "analyt", "untersuchung", "bezeichnung", "messgroesse", "messgröße", "component", "loinc",
+    "nursingchartcelltypevalname",
+)  # fmt: skip
+VALUES = (
+    "value", "result", "valuenum", "reading", "measurement", "labresult", "wert", "messwert", "ergebnis", "numeric",
+)  # fmt: skip
+UNIT_COLUMNS = ("units?", "uom", "valueuom", "labmeasurename\\w*", "einheit", "value_?units?")
+
+_PERSON = (
+    "usubjid|subjid|subject|patient(?:en|in)?|person|participant|proband|member|patid|pat|pidnum|upid|pid|mrn|"
+    "pseudonym|pt_?id"
+)
+_STAY = "icustay|stay|hadm|admission|encounter|visit|case|record|episode|aufenthalt|fall_?(?:nummer|nr|id)|study_?id"
+_PLAIN = (
+    "identifier|nummer|number|index|unique|uuid|guid|sno|num|id|nr|no|key|code|unit|icu|anon|hospital|health|system|"
+    "hash|the"
+)
+_PARTS = re.compile(rf"{_PERSON}|{_STAY}|{_PLAIN}")
+_ONLY_PARTS = re.compile(rf"(?:{_PERSON}|{_STAY}|{_PLAIN}|[\W\d_])+")
+_ROW = {"id", "sno", "nr", "no", "num", "number", "nummer", "index", "key", "uuid", "guid", "identifier"}
+_COMPOUND_ID = re.compile(
+    r"(?:item|lab|hadm|stay|icustay|subject|patient|specimen|order|encounter|visit|person|provider|care|site|hospital|"
+    r"ward|caregiver|record|sample|test|row|type|labtype|event|poe|study|physicalexam|diagnosis|treatment|note|device|"
+    r"micro|transfer|pharmacy|emar|case|episode|location|institution|department|user|staff)(?:unit)?(?:stay)?id"
+)
+
+
+def tier_of_subject(name: str) -> int | None:
+    """Return what a column's name says of the subject: 0 a person, 1 a stay, 2 an id of anything; None: neither.
+
+    >>> [tier_of_subject(name) for name in ("SubjectID", "patientunitstayid", "id", "labid", "patient_age")]
+    [0, 1, 2, None, None]
+    """
+    lower = name.lower()
+    parts = set(_PARTS.findall(lower)) if _ONLY_PARTS.fullmatch(lower) else set()
+    persons, stays = ({part for part in parts if re.fullmatch(kind, part)} for kind in (_PERSON, _STAY))
+    if persons and not stays:
+        return 0
+    if stays:
+        return 1
+    return 2 if parts and parts <= _ROW else None
+
+
+def is_id(name: str) -> bool:
+    """Return whether a column's name says that it is an identifier, not a measurement."""
+    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().strip("_ ")
+    if re.search(r"(^|[^a-z])concept[_ ]?id$", parts):
+        return False
+    ends = re.search(r"(^|[^a-z])(id|ids|uuid|guid|mrn|nr|no|number|nummer|barcode|accession)$", parts)
+    return ends is not None or _COMPOUND_ID.fullmatch(parts.replace("_", "")) is not None
+
+
+def is_outcome(name: str) -> bool:
+    """Return whether a column's name says that it is an outcome."""
+    whole = re.fullmatch(_WHOLE_OUTCOMES, name.lower()) is not None
+    if matches(name, "family", "fh", "history", "mother", "father"):
+        return False
+    return whole or at_discharge(name) or matches(name.replace("-", "_"), *OUTCOMES)
+
+
+def at_discharge(name: str) -> bool:
+    """Return whether a column's name says that it is known only at discharge or after death."""
+    lower = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    if re.search(_OTHER_DISCHARGE, lower):
+        return False
+    return re.search(_AT_DISCHARGE, lower) is not None or matches(
+        name, "dod", "s?los", "expired?", "dispo\\w*", "disch"
+    )
+
+
+def kind_of(name: str, otherwise: str) -> str:
+    """Return the kind of code that a name suggests."""
+    return next((kind for kind, words in KINDS.items() if matches(name, *words)), otherwise)

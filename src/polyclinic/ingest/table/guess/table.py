@@ -1,0 +1,156 @@
+"""Guess the mapping of a table, as YAML with comments, for the user to edit.
+
+The guess uses names and a sample of the cells. It contains names, units and date formats, but no patients' values.
+What it cannot know it asks for: a question mark in the mapping, which stops the ingest until it is answered.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from polyclinic.ingest.errors import IngestError
+from polyclinic.ingest.formats.tabular import SUFFIXES, Layout, holds_values, is_table, read_rows
+from polyclinic.ingest.formats.text import UnreadableText
+from polyclinic.ingest.paths import files_under
+from polyclinic.ingest.row_filter import RowFilter
+from polyclinic.ingest.table.column_profile import Profile, profiles
+from polyclinic.ingest.table.guess import roles
+from polyclinic.ingest.table.guess.dates import dates_of
+from polyclinic.ingest.table.guess.discard import NullSink
+from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields
+from polyclinic.ingest.table.guess.long_form import long_lines, parts_of
+from polyclinic.ingest.table.guess.names import at_discharge
+from polyclinic.ingest.table.guess.numerals import numerals_of
+from polyclinic.ingest.table.guess.values import Context, guess
+from polyclinic.progress import SILENT, Progress
+
+_CELLS, _LEAST, _MOST = 1_000_000, 200, 5_000  # of a sample: cells; rows, at least and at most
+
+
+class _Source(NamedTuple):
+    """The table that is looked at, its description, and the pattern of file names that are ids, if it may be needed."""
+
+    path: Path
+    description: str
+    files: str = ""
+
+
+def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
+    """Return a mapping of the table at `path`, valid for `load_mapping` but for its questions, with comments.
+
+    Of a folder, the first table by name is used.
+
+    Raises:
+        IngestError: the file is not a readable table, or has no rows; or the folder has no table.
+    """
+    source = _table_to_guess(Path(path))
+    cells = _first_rows(source, progress)
+    numerals, signed = numerals_of(cells.head(_rows(cells)), holds_values(source.path))
+    cells = numerals.plain(cells, signed)
+    sample = cells.head(_rows(cells))
+    known = profiles(sample)
+    dates = {name: found for name, profile in known.items() if (found := dates_of(profile))}
+    columns, today = roles.Columns(known, dates), date.today()
+    subject = roles.subject(columns, source.files)
+    birth = roles.birth(columns, today)
+    rest = {name: profile for name, profile in known.items() if name not in (subject.name, birth.name)}
+    time = roles.time(roles.Columns(rest, dates), sample, subject.name, today)
+    rest = {name: profile for name, profile in rest.items() if name != time.name}
+    lines = [f"# A guess from {source.description}: check every line, above all codes, units, and what is an outcome."]
+    lines += [*numerals.lines(), *subject.lines, *time.lines, *birth.lines]
+    parts = parts_of(rest)
+    if parts is not None:
+        return _text([*lines, *long_lines(source.path, cells, rest, parts)])
+    context = Context(dates, _discharge(columns, time, today), source.path.parent)
+    return _text([*lines, *_unique(known.get(subject.name or ""), time), *_wide(rest, context, birth.name is None)])
+
+
+def _text(lines: Sequence[str]) -> str:
+    remark = '# NA, NULL, None and the like mean not recorded; add further texts as missing: ["-1", …]'
+    return "\n".join([*lines, remark, ""])
+
+
+def _table_to_guess(path: Path) -> _Source:
+    """Return the table to use and its description, without file names of a folder, as they may identify patients."""
+    if path.is_file():
+        return _Source(path, path.name)
+    if not path.is_dir():
+        raise IngestError(f"{path.name} is not there: give the file of a table, or a folder of tables")
+    tables = [table for table in files_under(path, NullSink()) if is_table(table)]
+    folder = path.resolve().name
+    if not tables:
+        raise IngestError(f"no table in {folder}: its name must end in one of {', '.join(SUFFIXES)}")
+    if len(tables) == 1:
+        return _Source(tables[0], tables[0].name)
+    return _Source(tables[0], f"the first by name of {len(tables):,} tables in {folder}", _ids_in_names(tables))
+
+
+def _ids_in_names(tables: Sequence[Path]) -> str:
+    """Return the pattern of the ids in file names, such as (\\d+) for p0001.psv; empty if the names have none.
+
+    The pattern holds nothing of the names themselves.
+    """
+    stems = [table.name.split(".")[0] for table in tables]
+    numbers = [re.findall(r"\d+", stem) for stem in stems]
+    if all(len(found) == 1 for found in numbers) and len({found[0] for found in numbers}) == len(stems):
+        return r"(\d+)"
+    return r"^([^.]+)" if all(numbers) and len(set(stems)) == len(stems) else ""
+
+
+def _first_rows(source: _Source, progress: Progress) -> pl.DataFrame:
+    row_filter = RowFilter(source.path.name, NullSink())
+    try:
+        found = (rows.cells for rows in read_rows(source.path, Layout(), row_filter, progress))
+        return next(cells for cells in found if not cells.is_empty())
+    except StopIteration:
+        raise IngestError(f"{source.description} has no rows: export the table again") from None
+    except (UnreadableText, OSError) as error:
+        raise IngestError(f"{source.description} cannot be read as a table ({error})") from None
+
+
+def _rows(cells: pl.DataFrame) -> int:
+    """Return the number of rows of the sample, fewer of a wide table."""
+    return min(_MOST, max(_LEAST, _CELLS // max(1, cells.width)))
+
+
+def _unique(subject: Profile | None, time: Choice) -> list[str]:
+    if time.name is None and subject is not None and subject.repeats:
+        return ["unique: false  # a patient has several rows: is there no time?"]
+    return []
+
+
+def _discharge(columns: roles.Columns, time: Choice, today: date) -> str:
+    """Return the mapping of the time of discharge, if it is known and not the rows' own."""
+    for name, dates in columns.dates.items():
+        if dates.known and name != time.name and at_discharge(name) and "disch" in name.lower():
+            return quoted(name) if dates.format is None else time_fields(name, dates, today.isoformat())
+    return ""
+
+
+def _wide(columns: Mapping[str, Profile], context: Context, required: bool) -> list[str]:
+    """Return the mapping's lines of a wide table; if `required`, at least one column must be mapped."""
+    units = _unit_columns(columns)
+    used = set(units.values())
+    guesses = [
+        guess(profile, context, columns.get(units.get(name, "")))
+        for name, profile in columns.items()
+        if name not in used
+    ]
+    mapped = any(guess.fields for guess in guesses)
+    if required and not mapped:
+        raise IngestError("no column could be mapped: the table needs columns besides the patient's id and the time")
+    return ["columns:" if mapped else "columns: {}", *(guess.line("  ") for guess in guesses)]
+
+
+def _unit_columns(columns: Mapping[str, Profile]) -> dict[str, str]:
+    """Return the column with the units of each column that has one, such as `lactate_unit` for `lactate`."""
+    found = {}
+    for unit in columns:
+        match = re.fullmatch(r"(.*?)[ _.-]?(?:units?|uom)", unit, re.IGNORECASE)
+        if match:
+            found[match[1].lower()] = unit
+    return {name: found[name.lower()] for name in columns if name.lower() in found}

@@ -1,0 +1,152 @@
+"""Guess what the columns of values are: numbers with units, categories, notes, files, outcomes, or identifiers."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from polyclinic.ingest.paths import UnreadablePath, inside
+from polyclinic.ingest.table.column_profile import Profile, matches
+from polyclinic.ingest.table.guess.dates import Dates, is_time_of_day
+from polyclinic.ingest.table.guess.lines import Guess, code, quoted
+from polyclinic.ingest.table.guess.names import (
+    NOTES,
+    UNITS,
+    at_discharge,
+    is_id,
+    is_outcome,
+    kind_of,
+)
+from polyclinic.ingest.table.guess.roles import unit_since_start
+
+_SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+_CONSECUTIVE = 10  # rows from which numbers without a gap are those of the rows
+_LARGE, _SEVERAL = 1_000_000, 20  # different whole numbers from this size are identifiers, if they are several
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_GRADE = re.compile(r"neg(?:ative|ativ)?|pos(?:itive|itiv)?|tr(?:ace)?|spuren?|[1-4]?\+{1,4}|\+/-|[+-]", re.IGNORECASE)
+_WITH_TEXT = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*[^\d\s.,:/+-][^\d]*")  # 120 mg/dL, 7.2 H
+_LIMITS = "some are below or above a limit (<0.01): the limit is kept as value, with its sign"
+_AT_DISCHARGE = "known only at discharge or death: an answer, never an input"
+
+
+class Context(NamedTuple):
+    """What the guess of a column needs to know of its table.
+
+    Attributes:
+        dates: the columns of dates.
+        discharge: mapping of the time of discharge, if there is a column of it.
+        folder: of image and waveform files.
+        unit_names: names of units that are ids.
+    """
+
+    dates: Mapping[str, Dates] = {}
+    discharge: str = ""
+    folder: Path | None = None
+    unit_names: Mapping[str, str] = {}
+
+
+def guess(profile: Profile, context: Context, units: Profile | None = None) -> Guess:
+    """Guess the mapping of a column; `units` is the column of its units, if it has one."""
+    name = profile.name
+    if profile.empty:
+        return Guess(name, {}, "the sample has no value")
+    if profile.image or profile.waveform:
+        return _file(profile, context.folder)
+    left_out = _no_value(profile, context.dates)
+    if left_out:
+        return Guess(name, {}, left_out)
+    if is_outcome(name):
+        return _outcome(name, context.discharge)
+    if profile.numeric and not matches(name, "sex", "gender"):
+        return _number(profile, units, context.unit_names)
+    return _text(profile)
+
+
+def _file(profile: Profile, folder: Path | None) -> Guess:
+    kind, type_ = ("IMAGE", "image") if profile.image else ("WAVEFORM", "waveform")
+    if folder is None or not any(_exists(folder, text) for text in list(profile.counts)[:20]):
+        return Guess(profile.name, {}, "files that are not in the table's folder")
+    fields = {"code": code(kind, profile.name), "type": type_}
+    return Guess(profile.name, fields, "name the view or the signal in the code")
+
+
+def _exists(folder: Path, name: str) -> bool:
+    try:
+        return inside(folder, name).is_file()
+    except UnreadablePath:
+        return False
+
+
+def _no_value(profile: Profile, dates: Mapping[str, Dates]) -> str:
+    """Return why a column has no values of its own, or an empty text."""
+    name = profile.name
+    if name in dates:
+        if at_discharge(name):
+            return f"a date {_AT_DISCHARGE.removesuffix(': an answer, never an input')}: never an input at admission"
+        return f"a date: use it as the time of a fact (time: {quoted(name)}) where it fits"
+    if is_time_of_day(profile):
+        return "a time of day: write it and the date in one column to keep it"
+    if profile.numeric and name.lower().endswith("offset") and unit_since_start(name):
+        return f"counted from a start: use it as the time of a fact (time: {{column: {quoted(name)}, unit: minutes}})"
+    return _identifier(profile)
+
+
+def _identifier(profile: Profile) -> str:
+    if is_id(profile.name) or profile.most(lambda text: _UUID.fullmatch(text) is not None):
+        return "an identifier, not a measurement; map it as categorical if it means something"
+    if not (profile.whole and profile.unique):
+        return ""
+    numbers = sorted(map(int, profile.counts))
+    if len(numbers) >= _CONSECUTIVE and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return "the numbers of the rows"
+    return "different whole numbers: an identifier?" if len(numbers) >= _SEVERAL and numbers[0] >= _LARGE else ""
+
+
+def _outcome(name: str, discharge: str) -> Guess:
+    fields = {"code": code("OUTCOME", name), "type": "label"}
+    if not at_discharge(name):
+        return Guess(name, fields, "an answer, never an input: is it?")
+    return Guess(name, fields | ({"time": discharge} if discharge else {}), _AT_DISCHARGE)
+
+
+def _number(profile: Profile, units: Profile | None, unit_names: Mapping[str, str]) -> Guess:
+    name, kind = profile.name, kind_of(profile.name, "FINDING" if profile.binary else "LAB")
+    found = units.most_common() if units else []
+    assumed = next((unit for word, unit in UNITS.items() if matches(profile.name, word)), "")
+    unit = unit_names.get(found[0], found[0]) if found else assumed
+    fields = {"code": code(kind, name, unit), "type": "numeric"}
+    if units is not None and found:
+        fields["units"] = f"{{column: {quoted(units.name)}, {quoted(found[0])}: 1}}"
+    others = ", ".join(found[1:6])
+    remarks = [f"other units need their factors: {others}"] if others else []
+    if not found and not profile.binary:
+        remarks.append(f"is it in {unit}?" if unit else "unit?")
+    remarks += [_LIMITS] if profile.bounded else []
+    return Guess(name, fields, "; ".join(remarks))
+
+
+def _text(profile: Profile) -> Guess:
+    name = profile.name
+    graded = profile.share(lambda text: _GRADE.fullmatch(text) is not None)
+    if profile.prose or (matches(name, *NOTES) and not profile.categorical and not matches(name, "id")):
+        return Guess(name, {"code": code("NOTE", name), "type": "text"})
+    if profile.most(lambda text: _WITH_TEXT.fullmatch(text) is not None) and not profile.categorical:
+        return Guess(name, {}, "numbers with a unit or a flag in the cell: give these a column of their own")
+    if not profile.categorical:
+        return Guess(name, {}, "many different texts: an identifier?")
+    fields = {"code": code(kind_of(name, "FINDING"), name), "type": "categorical"}
+    if matches(name, "sex", "gender"):
+        return _sex(profile, fields)
+    if graded >= 0.5:
+        remark = "grades: for their order, write type: numeric, values: {neg: 0, trace: 0.5, 1+: 1, …}"
+        return Guess(name, fields, remark)
+    return Guess(name, fields)
+
+
+def _sex(profile: Profile, fields: Mapping[str, str]) -> Guess:
+    texts = profile.most_common()
+    known = {text: _SEXES[text.lower()] for text in sorted(texts) if text.lower() in _SEXES}
+    if len(known) < len(texts):
+        return Guess(profile.name, fields, "add values: {...: female, ...: male}")
+    pairs = ", ".join(f"{quoted(text)}: {sex}" for text, sex in known.items())
+    return Guess(profile.name, {"code": "DEMOGRAPHIC//sex", "type": "categorical", "values": f"{{{pairs}}}"})

@@ -1,0 +1,114 @@
+"""Outcomes are never inputs, identifiers never measurements, and limits and grades are said."""
+
+import uuid
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from polyclinic.ingest.table.guess.names import at_discharge, is_id, is_outcome
+from tests.ingest.sinks import read_table
+from tests.ingest.table.guess.tables import guess_of, line_of, mapping_of
+
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+OUTCOMES = [
+    "hospital_expire_flag", "discharge_location", "los", "icu_los", "length_of_stay", "readmission", "readmitted_30d",
+    "died", "in_hospital_mortality", "In-hospital_death", "hospital_death", "hospdead", "unitdischargestatus",
+    "hospitaldischargelocation", "dischargeDisposition", "deceased", "mort_28d", "survival_days", "status", "d.time",
+    "days", "vital_status", "Outcome", "expired",
+]  # fmt: skip
+INPUTS = [
+    "smoking_status", "marital_status", "prothrombin_time", "nasal_discharge", "family_history_sudden_death", "crp",
+    "bleeding_time", "admission_type", "steroid", "uric_acid", "fluid", "covid", "visit_count", "lipid",
+]  # fmt: skip
+IDS = [
+    "hadm_id",
+    "specimen_id",
+    "order_provider_id",
+    "labevent_id",
+    "itemid",
+    "ENCOUNTER_ID",
+    "AuftragNr",
+    "caseId",
+    "accession",
+]
+DATES = ["dischtime", "deathtime", "dod", "discharge_date", "date_of_death"]
+NUMBERS = st.lists(st.integers(0, 10**7), min_size=8, max_size=8)
+
+
+@relaxed
+@given(
+    outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=4, unique=True),
+    inputs=st.lists(st.sampled_from(INPUTS), max_size=4, unique=True),
+    dates=st.lists(st.sampled_from(DATES), max_size=2, unique=True),
+    texts=st.sampled_from([("0", "1"), ("yes", "no"), ("DIED", "HOME"), ("1.5", "2.25")]),
+)
+def test_an_outcome_is_never_an_input(tmp_path, outcomes, inputs, dates, texts):
+    header = ["subject_id", "admittime", *dates, *outcomes, *inputs]
+    rows = [
+        [f"P{n}", "2024-03-05 08:15", *["2024-03-09 10:00"] * len(dates), *[texts[n % 2]] * len(outcomes)]
+        + [str(n + 0.5)] * len(inputs)
+        for n in range(6)
+    ]
+    guess = guess_of(tmp_path, "\n".join(map(",".join, [header, *rows])) + "\n")
+    mapping = mapping_of(tmp_path, guess)
+    assert mapping.time.column == "admittime"
+    for name in outcomes:
+        assert mapping.columns[name].code.startswith("OUTCOME//")
+        discharged = at_discharge(name) and any("disch" in date for date in dates)
+        assert mapping.columns[name].has_own_time == discharged
+    assert {name for name in mapping.columns if mapping.columns[name].code.startswith("OUTCOME//")} == set(outcomes)
+    assert not set(dates) & set(mapping.columns)
+    for name in dates:
+        assert "known only at discharge or death: never an input at admission" in line_of(guess, f"# {name}:")
+    assert read_table(tmp_path / "t.csv", guess).rejects == []
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_other_names_are_no_outcomes(name):
+    assert not is_outcome(name)
+    assert not is_id(name)
+
+
+@relaxed
+@given(names=st.lists(st.sampled_from(IDS), min_size=1, max_size=4, unique=True), numbers=NUMBERS)
+def test_an_identifier_is_no_measurement(tmp_path, names, numbers):
+    rows = [",".join([f"P{n}", *[str(number + n)] * len(names), "5.5"]) for n, number in enumerate(numbers)]
+    guess = guess_of(tmp_path, "\n".join([",".join(["patient", *names, "crp"]), *rows, ""]))
+    assert list(mapping_of(tmp_path, guess).columns) == ["crp"]
+    for name in names:
+        assert "left out, an identifier, not a measurement" in line_of(guess, f"# {name}:")
+
+
+def test_rows_are_numbered_without_a_name(tmp_path):
+    rows = [f"{n},{8_000_000 + 37 * n},P{n},{uuid.UUID(int=n)},{n}.5\n" for n in range(1, 31)]
+    guess = guess_of(tmp_path, "row,chart,patient,key,crp\n" + "".join(rows))
+    assert list(mapping_of(tmp_path, guess).columns) == ["crp"]
+    assert "the numbers of the rows" in line_of(guess, "# row:")
+    assert "different whole numbers: an identifier?" in line_of(guess, "# chart:")
+
+
+def test_limits_are_numbers_and_said(tmp_path):
+    cells = ["<0.01", "< 0.01", "0.04", ">100", "≤0.01", "0.2", "less than 0.01"]
+    guess = guess_of(tmp_path, "patient,troponin\n" + "".join(f"P{n},{text}\n" for n, text in enumerate(cells)))
+    assert mapping_of(tmp_path, guess).columns["troponin"].type == "numeric"
+    assert "some are below or above a limit" in line_of(guess, "troponin")
+
+
+def test_grades_are_categories_and_their_order_is_offered(tmp_path):
+    cells = ["neg", "trace", "1+", "2+", "NEG", "TR", "500", "+", "100 mg/dL", "neg"]
+    guess = guess_of(tmp_path, "patient,urine_protein\n" + "".join(f"P{n},{text}\n" for n, text in enumerate(cells)))
+    assert mapping_of(tmp_path, guess).columns["urine_protein"].type == "categorical"
+    assert "for their order, write type: numeric, values:" in line_of(guess, "urine_protein")
+
+
+def test_numbers_with_a_unit_or_a_flag_in_the_cell_are_said(tmp_path):
+    rows = "".join(f"P{n},{100 + n} mg/dL,{n}.2 H,5.5\n" for n in range(70))
+    guess = guess_of(tmp_path, f"patient,glucose,x,crp\n{rows}")
+    for name in ("glucose", "x"):
+        assert "numbers with a unit or a flag in the cell" in line_of(guess, f"# {name}:")
+
+
+def test_a_time_of_day_beside_a_date_is_said(tmp_path):
+    guess = guess_of(tmp_path, "patient,day,clock,crp\n1,2024-03-05,08:15,5.5\n2,2024-03-06,09:15,6.5\n")
+    assert "a time of day: write it and the date in one column" in line_of(guess, "# clock:")
