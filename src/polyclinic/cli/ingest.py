@@ -136,9 +136,11 @@ def _refuse_with_guess(**options: object) -> None:
 def _guess(source: str, path: Path, to: Path | None, into: Path | None, json: bool) -> None:
     if source != "table":
         raise typer.BadParameter("guesses the mapping of a table only", param_hint="--guess")
+    from polyclinic.ingest.pipeline import refuse_meds
     from polyclinic.ingest.table.guess import guess_mapping
     from polyclinic.ingest.table.questions import count_questions
 
+    refuse_meds(path)
     target = to or (path / "mapping.yaml" if path.is_dir() else path.with_suffix(".mapping.yaml"))
     if target.exists():
         raise ValueError(f"{target} exists: name another file with --to, or remove it")

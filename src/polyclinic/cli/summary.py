@@ -30,7 +30,8 @@ def summary(
     """Count a cohort's subjects, events, modalities, codes and missing data."""
     from polyclinic.cohort import Cohort
 
-    counted = Cohort.open(cohort).summary()
+    opened = Cohort.open(cohort)
+    counted = opened.summary()
     if json:
         values = counted.to_dict()
         print_json(values | {"per_code": values["per_code"][:codes]})
@@ -50,5 +51,7 @@ def summary(
         for row in counted.per_code.head(codes).iter_rows(named=True):
             table.add_row(row["code"], f"{row['events']:,}", f"{row['subjects']:,}", f"{row['missing']:.1%}")
         out.print(table)
+    if opened.ignored_columns:
+        out.print(f"columns of other tools, not read: {', '.join(opened.ignored_columns)}")
     for reason, records in counted.rejects.items():
         out.print(f"rejected: {records:,} × {reason}")

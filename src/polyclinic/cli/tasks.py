@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from polyclinic.cli.console import out, print_json
+from polyclinic.cli.console import err, out, print_json
 from polyclinic.cli.options import Json
 
 if TYPE_CHECKING:
-    from polyclinic.tasks import Answers, ReadValue, Task
+    from polyclinic.cohort import Cohort
+    from polyclinic.tasks import Answers, Labels, ReadValue, Task
 
 MOST_VALUES = 20
 """Values of the target that are listed of each answer."""
@@ -68,7 +69,9 @@ def _label(task: "Task", cohort: Path, json: bool) -> None:
 
     opened = Cohort.open(cohort)
     labels = label(opened, task)
-    folder = labels.write(opened)
+    folder, unsaved = _save(labels, opened)
+    if unsaved:
+        err.print(f"caution: {unsaved}")
     splits = count_answers(labels, opened.splits)
     advice, remarks = hints(task, labels.values), leak_remarks(opened, task)
     counts = {
@@ -82,9 +85,9 @@ def _label(task: "Task", cohort: Path, json: bool) -> None:
         "remarks": list(remarks),
     }
     if json:
-        print_json(counts | {"folder": str(folder)})
+        print_json(counts | {"folder": folder and str(folder)})
         return
-    out.print(f"{task.name}: {labels.frame.height:,} labelled → {folder}")
+    out.print(f"{task.name}: {labels.frame.height:,} labelled{f' → {folder}' if folder else ''}")
     out.print(_answers(splits))
     for kind, reasons in (("unknown", labels.unknown), ("not asked", labels.excluded)):
         for reason, number in reasons.items():
@@ -94,6 +97,17 @@ def _label(task: "Task", cohort: Path, json: bool) -> None:
     for title, texts in (("hint", advice), ("check", remarks)):
         for text in texts:
             out.print(f"{title}: {text}")
+
+
+def _save(labels: "Labels", cohort: "Cohort") -> tuple[Path | None, str]:
+    """Save labels in the cohort; None and the reason if its folder cannot be written, as of shared data sets."""
+    from polyclinic.files import OutputError, check_folder
+
+    try:
+        check_folder(cohort.path / "labels" / labels.task.name)
+    except OutputError as error:
+        return None, f"labels were counted and not saved in the cohort: {error}"
+    return labels.write(cohort), ""
 
 
 def _read_as(values: Sequence["ReadValue"]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Read a cohort from disk: a MEDS data set, with images and waveforms stored as blobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,9 @@ import polars as pl
 
 from polyclinic.cohort import summary
 from polyclinic.cohort.errors import CohortError
+from polyclinic.cohort.foreign.index import Index
+from polyclinic.cohort.foreign.layout import is_meds, meds_root
+from polyclinic.cohort.schema import LOCAL
 from polyclinic.cohort.splits import SPLITS
 from polyclinic.cohort.storage import tables, versions
 from polyclinic.cohort.storage.blobs import BlobStore
@@ -25,36 +28,50 @@ class Cohort:
         path: folder of the cohort.
         version: folder of the version that was current at opening.
         fingerprint: hash of the version's events and splits, independent of how they were ingested.
+        index: tables of a MEDS data set of another tool; None for our own.
     """
 
     path: Path
     version: Path
     fingerprint: str
+    index: Index | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
         """Open the current version of the cohort at `path`, without reading events.
 
+        A MEDS data set of another tool is opened as it is; its shards are read once, to count and to hash them.
+
         Raises:
-            CohortError: there is no cohort at `path`, or a newer Polyclinic wrote it.
+            CohortError: there is no cohort at `path`, a newer Polyclinic wrote it, or a MEDS data set is not as MEDS
+                defines it.
         """
         root = Path(path)
-        version = versions.current(root)
-        if version is None:
-            raise CohortError(f"no cohort at {root}: make one with `polyclinic ingest` or `polyclinic demo`")
-        return cls(root, version, tables.information(version)["fingerprint"])
+        version = versions.current(root) or tables.copied_version(root)
+        if version is not None:
+            return cls(root, version, tables.information(version)["fingerprint"])
+        if is_meds(root):
+            index = Index.of(root)
+            return cls(root, root, index.fingerprint, index)
+        whole = meds_root(root)
+        make = "make one with `polyclinic ingest` or `polyclinic demo`"
+        raise CohortError(f"no cohort at {root}: {f'it is part of a MEDS data set; name {whole}' if whole else make}")
 
     @property
     def clock(self) -> str | None:
         """The clock of the times: `UTC`, or `local` (of one unstated zone); None if there are no times of day."""
-        return tables.clock_of(self.version)
+        return LOCAL if self.index else tables.clock_of(self.version)
 
     def events(self) -> pl.LazyFrame:
         """Return all events lazily (columns `POLARS_EVENTS`), sorted by subject and time, static facts first."""
+        if self.index is not None:
+            return self.index.events(self.path)
         return pl.scan_parquet([self.version / "data" / file for file in self._shards["file"].to_list()])
 
     def subject(self, subject_id: int) -> pl.DataFrame:
         """Return the events of one subject, sorted by time; empty if the subject is not in the cohort."""
+        if self.index is not None:
+            return self.index.subject(self.path, subject_id)
         position = int(self._shards.get_column("start").search_sorted(subject_id, side="right")) - 1
         shard = self.version / "data" / self._shards.get_column("file")[max(position, 0)]
         return pl.scan_parquet(shard).filter(pl.col("subject_id") == subject_id).collect()
@@ -90,12 +107,12 @@ class Cohort:
     @cached_property
     def subjects(self) -> pl.DataFrame:
         """One row per subject, sorted by id: `subject_id`, its first `source`, `source_id`, and event counts."""
-        return tables.read(self.version, "subjects")
+        return self.index.subjects if self.index else tables.read(self.version, "subjects")
 
     @cached_property
     def splits(self) -> pl.DataFrame:
         """One row per subject, sorted by id: `subject_id` and `split` (train, tuning or held_out)."""
-        return tables.read(self.version, "subject_splits")
+        return self.index.subject_splits if self.index else tables.read(self.version, "subject_splits")
 
     def subjects_in(self, split: str) -> list[int]:
         """Return the sorted ids of the subjects in a split.
@@ -118,11 +135,16 @@ class Cohort:
     @cached_property
     def rejects(self) -> pl.DataFrame:
         """The rejected records: source, file, line, reason, remedy, and the number of records per row."""
-        return tables.read(self.version, "rejects")
+        return self.index.rejects if self.index else tables.read(self.version, "rejects")
+
+    @property
+    def ignored_columns(self) -> tuple[str, ...]:
+        """The columns of a MEDS data set of another tool that are not read, such as modifiers of codes."""
+        return self.index.ignored if self.index else ()
 
     def summary(self) -> summary.Summary:
         """Return counts of the cohort from its metadata tables, without reading events."""
-        codes = tables.read(self.version, "codes")
+        codes = self.index.codes if self.index else tables.read(self.version, "codes")
         return summary.summarise(self.subjects, self.splits, codes, self.rejects)
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from polyclinic.cohort import Cohort, CohortWriter, Reject
+from polyclinic.cohort.foreign.layout import meds_root
 from polyclinic.ingest.clock import MixedClocks
 from polyclinic.ingest.errors import IngestError, RejectsError
 from polyclinic.ingest.readers import Sink, options_for, source_named
@@ -115,6 +116,8 @@ def ingest(
     chosen = options_for(source, mapping=mapping, zone=zone, **options)
     if not path.exists():
         raise IngestError(f"{path.name} does not exist: give the file or folder of the source")
+    if source == "table":
+        refuse_meds(path)
     for folder in filter(None, (path, chosen.images)):
         _check_outside(folder, Path(into))
 
@@ -137,6 +140,19 @@ def ingest(
         counter = read(mixed.clock)
     counter.warn(ALIKE, count_alike(counter.source_ids(), Cohort.open(into).subjects.get_column("source_id")))
     return counter.report(source, perf_counter() - started)
+
+
+def refuse_meds(path: Path) -> None:
+    """Refuse a MEDS data set as the source of a table, since it opens as it is.
+
+    Raises:
+        IngestError: `path` is a MEDS data set, its data folder, or one of its shards.
+    """
+    if (root := meds_root(path)) is not None:
+        raise IngestError(
+            f"{path} is a MEDS data set, or part of one, and opens as it is: give {root} where a command takes a "
+            f"COHORT, for example `polyclinic summary {root}`"
+        )
 
 
 def _check_outside(folder: Path, into: Path) -> None:

@@ -1,6 +1,5 @@
 """Write the next version of a cohort: shards with added events are rewritten, the others hard-linked."""
 
-import hashlib
 import os
 import shutil
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import polars as pl
 from polyclinic.cohort import rejects, splits
 from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.storage import digest, shards, statistics, tables, versions
+from polyclinic.cohort.storage.fingerprint import fingerprint
 from polyclinic.cohort.storage.staging import Staging
 from polyclinic.progress import Progress
 
@@ -157,8 +157,5 @@ def _subject_blobs(version: Path) -> pl.DataFrame:
 
 
 def _fingerprint(version: Path, assigned: pl.DataFrame) -> str:
-    """Return a hash of a version's events and splits, independent of how they were ingested."""
-    events = digest.add([int(text, 16) for text in tables.read(version, "shards").get_column("digest").to_list()])
-    hasher = hashlib.sha256(f"{versions.LAYOUT} {events:032x} ".encode())
-    hasher.update(",".join(assigned.get_column("split").to_list()).encode())
-    return hasher.hexdigest()
+    digests = tables.read(version, "shards").get_column("digest").to_list()
+    return fingerprint([int(text, 16) for text in digests], assigned)

@@ -42,6 +42,18 @@ def read(version: Path | None, name: str) -> pl.DataFrame:
     return pl.read_parquet(version / "metadata" / f"{name}.parquet")
 
 
+def copied_version(root: Path) -> Path | None:
+    """Return `root` if it holds one version of a cohort as plain folders, as a copy without links does; else None."""
+    files = (root / "data").glob("**/*.parquet")
+    try:
+        listed = read(root, "shards")
+        information(root)
+        sizes = {file.name: pq.read_metadata(file).num_rows for file in files}
+    except (OSError, CohortError, pl.exceptions.PolarsError, pa.ArrowException):
+        return None
+    return root if sizes == dict(listed.select("file", "events").iter_rows()) else None
+
+
 def write(version: Path, name: str, frame: pl.DataFrame) -> None:
     """Write a table of a version, with text as Arrow `string`, as MEDS' schemas require."""
     missing = [pl.lit(None, dtype).alias(column) for column, dtype in TABLES[name].items() if column not in frame]

@@ -54,7 +54,10 @@ def prepare(root: Path) -> list[Path]:
         raise CohortError(f"{root} is a file: choose a folder for the cohort") from error
     for name in ("current", *_LINKS):
         if (root / name).exists() and not (root / name).is_symlink():
-            raise CohortError(f"{root} holds {name!r} of something else: choose another folder for the cohort")
+            raise CohortError(
+                f"{root} holds {name!r} of something else, perhaps a MEDS data set of another tool, which opens as it "
+                "is: choose another folder for the cohort"
+            )
     return created
 
 
