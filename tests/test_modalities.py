@@ -38,7 +38,7 @@ def lacking(given: type, protocol: type) -> list[str]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_every_reference_names_what_the_row_says(row, tmp_path):
+def test_every_reference_fits_its_protocol(row, tmp_path):
     featurizer, sizes, columns = load(row.featurizer), load(row.sizes), load(row.columns)
     assert featurizer.modality == row.name
     assert not lacking(featurizer, Featurizer)

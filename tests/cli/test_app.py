@@ -138,7 +138,7 @@ def test_own_errors_are_printed_unchanged(problem, polyclinic, monkeypatch):
     assert polyclinic("summary", "x").refusal == str(problem)
 
 
-def test_failures_of_the_file_system_are_told_in_words(polyclinic, monkeypatch):
+def test_failures_of_the_file_system_are_described(polyclinic, monkeypatch):
     def fail(path):
         raise FileNotFoundError(2, "No such file or directory", "x.yaml")
 

@@ -51,7 +51,7 @@ def test_not_run(block):
 
 
 @pytest.mark.parametrize("page", BLOCKS, ids=_name)
-def test_every_block_says_its_language(page):
+def test_every_block_names_its_language(page):
     known = {*RUN, *CHECKED, *SHOWN}
     assert [block.place for block in BLOCKS[page] if block.language not in known and not block.title] == []
 

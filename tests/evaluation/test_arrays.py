@@ -40,6 +40,6 @@ def test_subjects_are_numbered_in_order():
         subject_codes(["a"], 2)
 
 
-def test_zero_over_zero_is_unknown_and_silent():
+def test_zero_over_zero_is_unknown_without_a_warning():
     with np.errstate(all="raise"):
         np.testing.assert_array_equal(ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])), [0.5, np.nan])

@@ -18,7 +18,7 @@ def test_examples_in_docstrings():
     assert found.failed == 0
 
 
-def test_nobody_is_dropped_and_the_unknown_are_a_group():
+def test_no_sample_is_dropped_and_the_unknown_are_a_group():
     y, p = binary(300)
     sex = ["f", "m", None] * 99 + [float("nan")] * 3
     rows = rows_of(y, p, sex=sex)
@@ -53,7 +53,7 @@ def test_levels_come_in_their_natural_order():
     assert [row.level for row in rows if row.table == "year"] == ["9", "10", "11", "12", "13"]
 
 
-def test_a_group_of_one_class_says_so():
+def test_a_group_of_one_class_has_a_caution():
     y, p = binary(200)
     rows = rows_of(y, p, outcome=np.where(y, "yes", "no"))
     assert "no positives" in rows[0].figures["auroc"].reason

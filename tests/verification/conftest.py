@@ -58,7 +58,7 @@ def other_backbone(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def darker_pictures(monkeypatch):
+def darker_images(monkeypatch):
     """Pictures in another range of intensities: white is at a half."""
     usual = image_pixels._grey
     monkeypatch.setattr(image_pixels, "_grey", lambda picture: (usual(picture)[0], 2 * usual(picture)[1]))

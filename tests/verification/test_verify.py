@@ -42,13 +42,13 @@ def test_other_weights_of_a_backbone_are_detected(trained, other_backbone):
     assert "MiniLM, of two sentences" not in differing(found)
 
 
-def test_another_range_of_intensities_is_detected(trained, darker_pictures):
+def test_another_range_of_intensities_is_detected(trained, darker_images):
     found = verify(trained.folder)
     assert {"EfficientNet-lite0, of a picture", "latent, mean of the networks"} <= differing(found)
     assert "EfficientNet-lite0, of a wave" not in differing(found)
 
 
-def test_without_a_bundle_only_the_encoders_are_verified(darker_pictures):
+def test_without_a_bundle_only_the_encoders_are_verified(darker_images):
     found = verify()
     assert differing(found) == {"EfficientNet-lite0, of a picture"}
     assert len(found.checks) == 5

@@ -7,7 +7,7 @@ from polyclinic.evaluation.kinds.binary import thinned
 from tests.evaluation.samples import binary
 
 
-def test_without_a_threshold_nobody_is_called():
+def test_without_a_threshold_no_sample_is_called():
     y, p = binary(200)
     without = evaluate_binary(y, p, resamples=200)
     with_one = evaluate_binary(y, p, 0.3, resamples=200)

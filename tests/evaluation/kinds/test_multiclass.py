@@ -56,7 +56,7 @@ def test_names_are_as_good_as_numbers(sample):
     assert named == evaluate_multiclass(y, p, NAMES, resamples=200)
 
 
-def test_a_class_that_never_occurs_is_left_out_and_said_so(sample):
+def test_a_class_that_never_occurs_is_left_out_with_the_reason(sample):
     y, p = sample
     kept = y < 2
     found = evaluate_multiclass(y[kept], p[kept], NAMES, resamples=200)

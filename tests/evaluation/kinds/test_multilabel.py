@@ -61,7 +61,7 @@ def test_unknown_is_not_negative(sample):
     assert masked["macro_auroc"].value > negative["macro_auroc"].value
 
 
-def test_a_label_that_nobody_has_is_named_and_left_out(sample):
+def test_a_label_that_no_sample_has_is_named_and_left_out(sample):
     y, p, _ = sample
     y = y.copy()
     y[:, 2] = False

@@ -164,7 +164,7 @@ def test_no_samples_have_no_reliability():
     assert np.isnan(brier(empty.astype(bool), empty))
 
 
-def test_newton_says_when_it_fails():
+def test_newton_raises_when_it_fails():
     y = np.array([False, False, True, True])
     with pytest.raises(ArithmeticError, match="converge"):
         calibration.recalibration(y, np.column_stack([np.ones(4), np.array([-2.0, -1, 1, 2])]), np.zeros(4))

@@ -81,7 +81,7 @@ def test_turning_the_question_round_swaps_the_figures(sample, threshold):
         ([0, 1], [0.8, 0.9], "npv", "everyone is called positive"),
     ],
 )
-def test_rates_among_nobody_are_not_estimable(y, p, name, reason):
+def test_rates_among_no_samples_are_not_estimable(y, p, name, reason):
     figure = threshold_figures(np.array(y, dtype=bool), np.array(p), 0.5)[name]
     assert (figure.value, figure.reason) == (None, reason)
 

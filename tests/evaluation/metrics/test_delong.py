@@ -95,7 +95,7 @@ def test_a_perfect_score_still_has_an_honest_interval():
 
 @quick
 @given(truths_and_scores())
-def test_the_interval_holds_its_figure_or_says_why_there_is_none(sample):
+def test_the_interval_contains_its_figure_or_has_a_reason(sample):
     figure = auroc_figure(*sample)
     if figure.low is None:
         assert figure.reason
@@ -116,7 +116,7 @@ def test_one_class_is_not_estimable(y, p, reason):
     assert auroc_figure(y, p).reason == delong_test(y, p, p).figure.reason == reason
 
 
-def test_what_has_no_interval_says_so():
+def test_a_figure_without_interval_has_a_reason():
     constant = auroc_figure([0, 1, 0, 1], [0.3] * 4)
     assert (constant.value, constant.low) == (0.5, None)
     assert "same score" in constant.reason

@@ -154,7 +154,7 @@ def test_calibration_at_a_horizon_sees_risks_that_are_half_of_the_truth():
     np.testing.assert_allclose(observed_over_expected(time, event, halved, 0.5), 2, atol=0.1)
 
 
-def test_bins_where_nobody_had_the_event_are_shown():
+def test_bins_without_an_event_are_shown():
     time, event = np.full(40, 2.0), np.zeros(40, dtype=bool)
     event[20:] = True
     time[20:] = 0.5

@@ -175,7 +175,7 @@ def test_every_unreadable_recording_is_named(store):
         arrays_of(store, [(1, 1, missing), (2, 1, damaged), (3, 1, damaged)])
 
 
-def test_use_before_fit_says_so():
+def test_use_before_fit_is_refused():
     with pytest.raises(NotFittedError, match=r"call fit\(\)"):
         WaveformFeaturizer().state()
 

@@ -88,7 +88,7 @@ def test_rows_are_numbered_without_a_name(tmp_path):
     assert "different whole numbers: an identifier?" in line_of(guess, "# chart:")
 
 
-def test_limits_are_numbers_and_said(tmp_path):
+def test_limits_are_numbers_with_a_remark(tmp_path):
     cells = ["<0.01", "< 0.01", "0.04", ">100", "≤0.01", "0.2", "less than 0.01"]
     guess = guess_of(tmp_path, "patient,troponin\n" + "".join(f"P{n},{text}\n" for n, text in enumerate(cells)))
     assert mapping_of(tmp_path, guess).columns["troponin"].type == "numeric"
@@ -102,13 +102,13 @@ def test_grades_are_categories_and_their_order_is_offered(tmp_path):
     assert "for their order, write type: numeric, values:" in line_of(guess, "urine_protein")
 
 
-def test_numbers_with_a_unit_or_a_flag_in_the_cell_are_said(tmp_path):
+def test_numbers_with_a_unit_or_a_flag_in_the_cell_get_a_remark(tmp_path):
     rows = "".join(f"P{n},{100 + n} mg/dL,{n}.2 H,5.5\n" for n in range(70))
     guess = guess_of(tmp_path, f"patient,glucose,x,crp\n{rows}")
     for name in ("glucose", "x"):
         assert "numbers with a unit or a flag in the cell" in line_of(guess, f"# {name}:")
 
 
-def test_a_time_of_day_beside_a_date_is_said(tmp_path):
+def test_a_time_of_day_beside_a_date_gets_a_remark(tmp_path):
     guess = guess_of(tmp_path, "patient,day,clock,crp\n1,2024-03-05,08:15,5.5\n2,2024-03-06,09:15,6.5\n")
     assert "a time of day: write it and the date in one column" in line_of(guess, "# clock:")
