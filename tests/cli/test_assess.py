@@ -34,7 +34,7 @@ def test_output_has_answer_interval_threshold_inputs_and_cautions(simple, hospit
     assert f"{estimate.value:.1%}" in done.out
     assert f"{estimate.low:.1%} to {estimate.high:.1%}" in done.out
     assert str(estimate.operating.ppv) in done.out
-    assert "90% set: " in done.out
+    assert "cannot be excluded at 90% confidence: " in done.out
     assert "without any input; " in done.out
     assert "caution: The bundle was not measured on held-out subjects" in done.out
     assert found.fingerprints.bundle[:12] in done.out

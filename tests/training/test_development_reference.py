@@ -40,12 +40,10 @@ def test_conformal_scores_are_those_of_the_reserved_subjects(reserving, hospital
     truth = dict(zip(sampled.frame["subject_id"], sampled.targets[TASK].values[:, 0], strict=True))
     predicted = reserving.bundle.predict(hospital, subjects=hospital.subjects_in("tuning")).frame
     rows = [row for row in predicted.iter_rows(named=True) if row["subject_id"] in truth and row["inputs"] != "none"]
-    expected = [
-        1 - row["predicted_boolean_probability"] if truth[row["subject_id"]] else row["predicted_boolean_probability"]
-        for row in rows
-    ]
+    p = [(row["predicted_boolean_probability"], truth[row["subject_id"]]) for row in rows]
     assert conformity.split == "tuning"
-    assert conformity.scores[0] == pytest.approx(sorted(expected))
+    assert conformity.scores[0][0] == pytest.approx(sorted(value for value, happened in p if not happened))
+    assert conformity.scores[0][1] == pytest.approx(sorted(1 - value for value, happened in p if happened))
 
 
 def test_without_a_reserved_split_conformal_scores_are_out_of_fold(hospital, cache):
@@ -54,10 +52,11 @@ def test_without_a_reserved_split_conformal_scores_are_out_of_fold(hospital, cac
     present = presence_of(fitted.examples.arrays)
     p = task.combine(fitted.member_predictions[TASK], present)[:, 0]
     able = np.logical_or.reduce(list(present.values()))
-    expected = np.sort(np.where(target.values[:, 0] == 1, 1 - p, p)[able & target.observed])
+    used, positive = able & target.observed, target.values[:, 0] == 1
     conformity = fitted.bundle.reference.conformity[TASK]
     assert conformity.split is None
-    assert conformity.scores[0] == pytest.approx(expected)
+    assert conformity.scores[0][0] == pytest.approx(np.sort(p[used & ~positive]))
+    assert conformity.scores[0][1] == pytest.approx(np.sort(1 - p[used & positive]))
 
 
 def test_a_reserved_split_without_labels_is_refused(hospital, cache):
@@ -83,6 +82,8 @@ def test_the_reference_is_saved_in_the_bundle(every_kind):
     single = ("demo_deterioration", "demo_diagnosis", "demo_stay")
     assert [len(again.conformity[name].scores) for name in single] == [1, 1, 1]
     assert len(again.conformity["demo_findings"].scores) == len(bundle.task("demo_findings").classes)
+    assert {len(own) for own in again.conformity["demo_findings"].scores} == {2}
+    assert len(again.conformity["demo_diagnosis"].scores[0]) == len(bundle.task("demo_diagnosis").classes)
     assert "demo_survival" not in again.conformity
     assert again.calibrators["demo_survival"] == again.calibrators["demo_stay"] == ()
     assert len(again.calibrators["demo_findings"]) == 100
@@ -121,7 +122,7 @@ def test_the_digest_does_not_depend_on_the_folder(trained, tmp_path):
 
 @pytest.mark.slow
 def test_conformal_sets_have_the_stated_coverage_of_new_patients(tmp_path, cache):
-    """A cohort of 300: scores of 150 held-out subjects, half of them for q̂, over 20 seeds."""
+    """A cohort of 300: scores of 150 held-out subjects, half of those of a class for its q̂, over 20 seeds."""
     cohort = build_hospital(tmp_path, 300, seed=3, radiographs=False)
     everyone = cohort.subjects["subject_id"].sort().to_list()
     bundle = fit_study(SIMPLE, cohort, subjects=everyone[::2], cache=cache).bundle
@@ -130,19 +131,20 @@ def test_conformal_sets_have_the_stated_coverage_of_new_patients(tmp_path, cache
     arrays = bundle.arrays(cohort, unseen.frame)
     answers = {name: prediction.answers for name, prediction in bundle.ensemble.answer(arrays).items()}
     able = np.ones(unseen.frame.height, dtype=bool)
-    scores = conformity_of(
+    by_class = conformity_of(
         bundle.tasks[0],
         OutOfFoldPredictions(unseen.frame["subject_id"].to_numpy(), unseen.targets, answers, able),
         "tuning",
     ).scores[0]
-    n = len(scores) // 2
-    covered = []
-    for seed in range(20):
-        drawn = np.random.default_rng(seed).permutation(scores)
-        covered.append(float((drawn[n:] <= conformal_quantile(drawn[:n], 0.2)).mean()))
-    above = left_out(n, 0.2)
-    spread = beta(n + 1 - above, above).std() + math.sqrt(0.2 * 0.8 / (len(scores) - n))
-    assert np.mean(covered) == pytest.approx(1 - above / (n + 1), abs=4 * spread / math.sqrt(20))
+    for scores in by_class:
+        n = len(scores) // 2
+        covered = []
+        for seed in range(20):
+            drawn = np.random.default_rng(seed).permutation(scores)
+            covered.append(float((drawn[n:] <= conformal_quantile(drawn[:n], 0.2)).mean()))
+        above = left_out(n, 0.2)
+        spread = beta(n + 1 - above, above).std() + math.sqrt(0.2 * 0.8 / (len(scores) - n))
+        assert np.mean(covered) == pytest.approx(1 - above / (n + 1), abs=4 * spread / math.sqrt(20))
 
 
 def test_the_usual_picture_is_the_mean_of_the_development_feature_maps(trained, hospital):

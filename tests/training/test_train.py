@@ -17,6 +17,7 @@ from lifelines.utils import concordance_index
 
 from polyclinic import Bundle, Study
 from polyclinic.evaluation.estimate import decimal
+from polyclinic.evaluation.prediction_sets import prediction_sets
 from polyclinic.tasks import renumber_samples, samples
 from polyclinic.training import cross_validation
 from polyclinic.training import fit as fit_module
@@ -290,6 +291,21 @@ def test_samples_are_classified_at_the_thresholds_of_their_fold(crossed_kinds, h
     assert called == written.filter(pl.col("task").is_in(THRESHOLDED)).height
     thresholds = [one.bundle.ensemble.tasks[TASK].thresholds for one in fitted[:2]]
     assert thresholds[0] != thresholds[1]
+
+
+def test_conformal_sets_are_those_of_the_fold_that_left_the_sample_out(crossed_kinds):
+    report, fitted, *_ = crossed_kinds
+    ids = report.samples["subject_id"]
+    for name in ("demo_deterioration", "demo_diagnosis", "demo_stay"):
+        pooled = report[name].predictions.sets
+        for one in fitted[:2]:
+            rows = np.flatnonzero(~ids.is_in(one.samples["subject_id"].unique().implode()).to_numpy())
+            scores = one.bundle.reference.conformity[name].scores
+            thresholds = one.bundle.ensemble.tasks[name].thresholds
+            kind = one.bundle.task(name).kind
+            expected = prediction_sets(kind, report[name].answers[rows], scores, thresholds)
+            assert all(np.array_equal(mask[rows], own) for mask, own in zip(pooled.sets, expected, strict=True))
+    assert report["demo_survival"].predictions.sets is None
 
 
 def test_threshold_metrics_follow_from_the_written_predictions(crossed_kinds, hospital):

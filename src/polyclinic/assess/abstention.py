@@ -11,17 +11,21 @@ from polyclinic.models.bundle.outliers import OUTLIER_QUANTILE
 
 
 def abstentions_of(
-    record: Record, cost: Cost | None, no_better_than_chance: bool, sets: Sequence[ConformalSet]
+    record: Record, cost: Cost | None, no_better_than_chance: bool, sets: Sequence[ConformalSet], called: bool
 ) -> tuple[Abstention, ...]:
-    """Return every reason to abstain from an answer, the most serious first."""
+    """Return every reason to abstain from an answer, the most serious first.
+
+    `called` tells whether the outputs are called positive or negative at a threshold: a set that holds both answers is
+    then no reason, since it follows from the probability alone.
+    """
     if not record.present:
         nothing = f"Nothing that the model reads ({', '.join(record.missing)}) was recorded by then."
         return (Abstention(reason="nothing_recorded", text=nothing),)
-    return tuple(_reasons(record, cost, no_better_than_chance, sets))
+    return tuple(_reasons(record, cost, no_better_than_chance, sets, called))
 
 
 def _reasons(
-    record: Record, cost: Cost | None, no_better_than_chance: bool, sets: Sequence[ConformalSet]
+    record: Record, cost: Cost | None, no_better_than_chance: bool, sets: Sequence[ConformalSet], called: bool
 ) -> Iterator[Abstention]:
     typicality = record.typicality
     if typicality is not None and typicality.far:
@@ -34,15 +38,8 @@ def _reasons(
             f"than chance ({term(cost.figure).label} {cost.given})."
         )
         yield Abstention(reason="too_little", text=text)
-    if sets and all(set_.everything for set_ in sets):
-        level = percent(sets[0].level)
-        few = " (too few calibration subjects to exclude any)" if sets[0].low is None and _too_few(sets) else ""
-        yield Abstention(reason="undecided", text=f"At {level} confidence no answer can be ruled out{few}.")
-    elif sets and all(not set_.answers and set_.low is None and not set_.everything for set_ in sets):
-        text = f"No answer fits as well as the truth fits {percent(sets[0].level)} of patients."
-        yield Abstention(reason="nothing_fits", text=text)
-
-
-def _too_few(sets: Sequence[ConformalSet]) -> bool:
-    """Return whether there are fewer calibration subjects than the level of the sets needs."""
-    return all((set_.subjects + 1) * (1 - set_.level) < 1 for set_ in sets)
+    if sets and not called and all(one.everything for one in sets):
+        few = all(set(one.never_excluded) >= set(one.answers) for one in sets)
+        why = " (too few calibration subjects to exclude any)" if few else ""
+        text = f"At {percent(sets[0].level)} confidence no answer can be excluded{why}."
+        yield Abstention(reason="undecided", text=text)

@@ -57,20 +57,22 @@ class OutputEstimate(Part):
 
 
 class ConformalSet(Part):
-    """The answers that conform at least as well as the truth did in 90 % of the calibration subjects.
+    """The answers that cannot be excluded, with the one that the model gives: the call, or the most probable class.
 
-    Coverage is marginal: over all subjects exchangeable with those, not for this one. With `split` it is exact, and
-    lies with 95 % confidence between `coverage_low` and `coverage_high`. Without, it is approximate: the scores are
-    from out-of-fold predictions.
+    Of the subjects of whom an answer is true, at least 90 % have it in their set: those with the outcome, and those
+    without. This holds over subjects exchangeable with those of the calibration, not for this one. With `split` it is
+    exact, and the coverage of each answer lies with 95 % confidence between `coverage_low` and `coverage_high` (if the
+    given answer does not add to it). Without, it is approximate: the scores are from out-of-fold predictions.
     """
 
     output: str | None  # the label, for a task with several
     level: float
-    answers: tuple[str, ...]  # empty: no answer conforms, or the answer is a number
+    answers: tuple[str, ...]  # empty: the answer is a number
     low: float | None = None  # of a regression
     high: float | None = None
     everything: bool  # no answer is excluded
     subjects: int  # in the calibration
+    never_excluded: tuple[str, ...] = ()  # answers of which too few such subjects are known to exclude them
     split: str | None  # reserved for calibration; None: approximate
     coverage_low: float | None = None
     coverage_high: float | None = None

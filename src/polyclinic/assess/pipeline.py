@@ -112,14 +112,20 @@ def _answer(
     # Without any input the model predicts the prior, which is no answer about this patient.
     ensemble, reference = bundle.ensemble, bundle.reference
     outputs = output_estimates(ensemble, reference, task, predictions, measurements) if record.present else ()
-    sets = sets_of(reference, task, outputs) if outputs else ()
+    sets = sets_of(ensemble.tasks[task.name], reference, task, outputs) if outputs else ()
     return Answer(
         **about,
         prediction_time=scheduled.time,
         outputs=outputs,
         sets=sets,
         cost=cost,
-        abstentions=abstentions_of(record, cost, measurements.no_better_than_chance(cost), sets),
+        abstentions=abstentions_of(
+            record,
+            cost,
+            measurements.no_better_than_chance(cost),
+            sets,
+            called=bool(ensemble.tasks[task.name].thresholds),
+        ),
     )
 
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from polyclinic.assess.assessment import Basis, ConformalSet, OutputEstimate
 from polyclinic.assess.bundle_performance import Measurements
 from polyclinic.evaluation.arrays import CONFIDENCE
-from polyclinic.evaluation.metrics.conformal import (
-    binary_probabilities,
-    class_set,
-    conformal_quantile,
-    coverage_interval,
-)
+from polyclinic.evaluation.metrics.conformal import coverage_interval, left_out
+from polyclinic.evaluation.prediction_sets import ALPHA, NO_YES, prediction_sets
 from polyclinic.models.bundle.development_reference import Conformity, Reference
 from polyclinic.models.ensemble.calibration import Calibrator, calibrate_with_each
 from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, EnsemblePredictions, TaskEnsemble
 from polyclinic.models.ensemble.members import MemberPrediction
 from polyclinic.tasks import Task
 
-ALPHA = 0.1
-"""Miscoverage of the conformal sets."""
 TAIL = (1 - CONFIDENCE) / 2
 SAME = 1e-9
 """Tolerance below which networks count as equal."""
@@ -95,56 +89,62 @@ def _mixed(ensemble: TaskEnsemble, task: Task, predictions: EnsemblePredictions)
     return ensemble.mix(repeated | {NETWORK: MemberPrediction(each, repeated[NETWORK].able)}, present)
 
 
-def sets_of(reference: Reference | None, task: Task, outputs: tuple[OutputEstimate, ...]) -> tuple[ConformalSet, ...]:
+def sets_of(
+    ensemble: TaskEnsemble, reference: Reference | None, task: Task, outputs: tuple[OutputEstimate, ...]
+) -> tuple[ConformalSet, ...]:
     """Return the conformal sets of an answer; none for time to event, nor without conformity scores."""
     conformity = reference.conformity.get(task.name) if reference else None
     if conformity is None:
         return ()
-    values = np.array([output.value for output in outputs])
+    values = np.array([[output.value for output in outputs]])
+    sets = [one[0] for one in prediction_sets(task.kind, values, conformity.scores, ensemble.thresholds)]
     if task.kind == "regression":
-        return (_of_number(conformity, 0, float(values[0])),)
+        return (_of_number(conformity, sets[0]),)
     if task.kind == "multiclass":
-        return (_of_classes(conformity, 0, values, task.outputs, None),)
+        return (_of_classes(conformity, 0, sets[0], task.outputs, None),)
     labels = task.classes if task.kind == "multilabel" else (None,)
     return tuple(
-        _of_classes(conformity, place, binary_probabilities(values[place]), ("no", "yes"), label)
-        for place, label in enumerate(labels)
+        _of_classes(conformity, place, included, NO_YES, label)
+        for place, (included, label) in enumerate(zip(sets, labels, strict=True))
     )
 
 
 def _of_classes(
-    conformity: Conformity, place: int, p: Float[np.ndarray, " answer"], names: tuple[str, ...], label: str | None
+    conformity: Conformity,
+    place: int,
+    included: Bool[np.ndarray, " answer"],
+    names: tuple[str, ...],
+    label: str | None,
 ) -> ConformalSet:
-    included = class_set(p, conformal_quantile(conformity.scores[place], ALPHA))
+    counts = [len(scores) for scores in conformity.scores[place]]
     return ConformalSet(
         output=label,
-        answers=tuple(name for name, kept in zip(names, included.tolist(), strict=True) if kept),
+        answers=tuple(compress(names, included.tolist())),
         everything=bool(included.all()),
-        **_coverage(conformity, place),
+        never_excluded=tuple(name for name, count in zip(names, counts, strict=True) if not left_out(count, ALPHA)),
+        **_coverage(conformity, counts),
     )
 
 
-def _of_number(conformity: Conformity, place: int, value: float) -> ConformalSet:
-    reach = conformal_quantile(conformity.scores[place], ALPHA)
-    unbounded = math.isinf(reach)
+def _of_number(conformity: Conformity, ends: Float[np.ndarray, "2"]) -> ConformalSet:
+    unbounded = not np.isfinite(ends).all()
     return ConformalSet(
         output=None,
         answers=(),
-        low=None if unbounded else value - reach,
-        high=None if unbounded else value + reach,
+        low=None if unbounded else float(ends[0]),
+        high=None if unbounded else float(ends[1]),
         everything=unbounded,
-        **_coverage(conformity, place),
+        **_coverage(conformity, [len(conformity.scores[0][0])]),
     )
 
 
-def _coverage(conformity: Conformity, place: int) -> dict[str, Any]:
-    """Return the coverage of such sets and the subjects that it is based on."""
-    subjects = len(conformity.scores[place])
-    low, high = coverage_interval(subjects, ALPHA) if conformity.split else (None, None)
+def _coverage(conformity: Conformity, counts: Sequence[int]) -> dict[str, Any]:
+    """Return the coverage of such sets, from the lowest to the highest of the answers, and the subjects behind it."""
+    ends = [coverage_interval(count, ALPHA) for count in counts] if conformity.split else []
     return {
         "level": 1 - ALPHA,
-        "subjects": subjects,
+        "subjects": sum(counts),
         "split": conformity.split,
-        "coverage_low": low,
-        "coverage_high": high,
+        "coverage_low": min((low for low, _ in ends), default=None),
+        "coverage_high": max((high for _, high in ends), default=None),
     }

@@ -186,10 +186,12 @@ def _conformal_set(answer: "Answer", found: "ConformalSet") -> str:
         known = found.low is not None and found.high is not None
         answers = f"{found.low:.3g} to {found.high:.3g}" if known else "any number"
     else:
-        answers = "any answer" if found.everything else " or ".join(found.answers) or "no answer fits"
-    output = f" ({output_name(found.output)})" if found.output else ""
+        answers = " or ".join(map(output_name, found.answers)) + (", undecided" if len(found.answers) > 1 else "")
+    output = f"{output_name(found.output)}: " if found.output else ""
     patients = f"{found.subjects:,} {'calibration patients' if found.split else 'development patients, approximate'}"
-    return f"{found.level:.0%} set{output}: {answers} ({patients})"
+    few = [output_name(name) for name in found.never_excluded if name in found.answers]
+    note = f"; too few patients with {' or '.join(few)} to exclude it" if few else ""
+    return f"{output}cannot be excluded at {found.level:.0%} confidence: {answers} ({patients}{note})"
 
 
 def _explanation_lines(answer: "Answer", explanation: "Explanation") -> Iterator[str]:

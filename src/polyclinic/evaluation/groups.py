@@ -33,12 +33,17 @@ def by_group(
     bootstrap = bootstrap or Bootstrap()
     rows = []
     for table, values in groups.items():
-        levels = np.array([_level(value) for value in values], dtype=object)
-        if levels.shape != (len(y),):
-            raise ValueError(f"group {table}: {len(levels)} values for {len(y)} samples")
-        for level in sorted(set(levels.tolist()), key=_natural):
-            rows.append(_row(kind, y, p, (table, level), levels == level, subjects, bootstrap, small))
+        if len(values) != len(y):
+            raise ValueError(f"group {table}: {len(values)} values for {len(y)} samples")
+        for level, members in levels_of(values):
+            rows.append(_row(kind, y, p, (table, level), members, subjects, bootstrap, small))
     return tuple(rows)
+
+
+def levels_of(values: Labels) -> list[tuple[str, Bool[Array, " sample"]]]:
+    """Return each level of a grouping, in order, with the mask of its samples."""
+    levels = np.array([_level(value) for value in values], dtype=object)
+    return [(level, levels == level) for level in sorted(set(levels.tolist()), key=_natural)]
 
 
 def _row(

@@ -75,6 +75,7 @@ class Evaluation(Record):
     pictures: PlotData = field(default_factory=PlotData)
     classes: tuple[Row, ...] = ()
     groups: tuple[Row, ...] = ()
+    sets: tuple[Row, ...] = ()  # coverage of the conformal sets, see `prediction_sets.set_coverage`
 
     def __getitem__(self, name: str) -> Estimate:
         """Return a figure by name; raise `KeyError` with the available names."""

@@ -14,8 +14,8 @@ import polars as pl
 from jaxtyping import Bool, Float, Int
 
 from polyclinic.evaluation import Bootstrap
-from polyclinic.evaluation.metrics.conformal import binary_probabilities, class_scores, residual_scores
 from polyclinic.evaluation.metrics.confusion import threshold_figures
+from polyclinic.evaluation.prediction_sets import set_scores
 from polyclinic.features import Arrays
 from polyclinic.models import NoteSizes
 from polyclinic.models.bundle.development_reference import Conformity, Reference
@@ -218,18 +218,7 @@ def conformity_of(task: Task, predictions: OutOfFoldPredictions, split: str | No
     _, last = np.unique(predictions.subjects[usable][::-1], return_index=True)
     rows = usable[::-1][last]
     p, values = predictions.answers[task.name][rows], target.values[rows]
-    return Conformity(tuple(np.sort(scores) for scores in _scores(task, p, values)), split)
-
-
-def _scores(task: Task, p: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
-    if task.kind == "regression":
-        return [residual_scores(p[:, 0], values[:, 0])]
-    if task.kind == "multiclass":
-        return [class_scores(p, values.argmax(axis=1))]
-    return [
-        class_scores(binary_probabilities(column), (truth > 0.5).astype(np.int64))
-        for column, truth in zip(p.T, values.T, strict=True)
-    ]
+    return Conformity(set_scores(task.kind, p, values), split)
 
 
 def _operating(ensemble: TaskEnsemble, predictions: OutOfFoldPredictions, task: str) -> tuple[dict[str, Any], ...]:

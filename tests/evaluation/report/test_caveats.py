@@ -13,6 +13,7 @@ from polyclinic.evaluation import (
     evaluate_regression,
     evaluate_time_to_event,
 )
+from polyclinic.evaluation.prediction_sets import PredictionSets, set_coverage
 from polyclinic.evaluation.report.caveats import caveats
 from tests.evaluation.samples import binary, survival
 
@@ -152,3 +153,26 @@ def test_other_kinds_of_task_have_caveats():
 def test_synthetic_subjects_are_reported_first():
     y, p = binary(300)
     assert "synthetic" in caveats(evaluate_binary(y, p, resamples=200), synthetic=True)[0]
+
+
+def sets_evaluation(held, truth, **groups):
+    """Return an evaluation whose sets hold the truth as `held` says, and nothing else."""
+    evaluation = evaluate_binary(truth, np.where(truth, 0.8, 0.2), resamples=100)
+    mask = np.stack([np.where(truth, ~held, held), np.where(truth, held, ~held)], axis=1)
+    everyone = np.ones(len(truth), dtype=bool)
+    rows = set_coverage("binary", PredictionSets((mask,), everyone), truth, (), everyone, groups)
+    return replace(evaluation, sets=rows)
+
+
+def test_sets_that_hold_the_truth_too_seldom_are_named_with_their_class_and_group():
+    truth = np.arange(2000) % 4 == 0
+    sex = np.where(np.arange(2000) % 3 == 0, "f", "m")
+    few = np.random.default_rng(0).random(2000)
+    short = [c for c in caveats(sets_evaluation(np.where(truth, few < 0.5, few < 0.95), truth)) if "sets hold" in c]
+    assert len(short) == 2, "of everyone, and of those with the outcome; not of those without"
+    assert "of everyone with the outcome, instead of 90 %." in short[1]
+    by_sex = caveats(sets_evaluation(np.where(sex == "f", few < 0.7, few < 0.98), truth, sex=sex))
+    named = [c for c in by_sex if "of sex" in c]
+    assert named
+    assert all("of sex f" in c and "not adjusted for the number of groups" in c for c in named)
+    assert not any("sets hold" in c for c in caveats(sets_evaluation(few < 0.92, truth, sex=sex)))

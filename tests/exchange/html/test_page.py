@@ -96,7 +96,7 @@ def test_the_answer_comes_first_with_interval_and_threshold(whole):
     assert "58 to 81 %" in text
     assert "At or above the threshold of 31 %: positive." in text
     assert "Sensitivity .860 [.780, .920]" in text
-    assert "At 90 % confidence: yes" in text
+    assert "Cannot be excluded at 90 % confidence: yes" in text
     assert "Probability 70 %, interval 58 % to 81 %, threshold 31 %" in values(whole, "aria-label")
 
 

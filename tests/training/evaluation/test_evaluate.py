@@ -8,6 +8,7 @@ import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
 
+from polyclinic.evaluation.prediction_sets import prediction_sets
 from polyclinic.modalities import MODALITIES
 from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.study import Study, StudyError
@@ -183,3 +184,35 @@ def test_the_card_states_the_rule_of_the_threshold(trained, hospital):
     ]
     assert rules[0].endswith("the highest threshold of at least 80% sensitivity in development.")
     assert rules[1].endswith("at a harm-to-benefit ratio of 0.25.")
+
+
+def test_the_coverage_of_the_conformal_sets_is_measured(every_kind):
+    report = every_kind.report
+    tables = {name: {row.table for row in found.evaluation.sets} for name, found in report.tasks.items()}
+    assert tables["demo_survival"] == set(), "there are no sets of time to event"
+    assert {"everyone", "sex", "age"} <= tables["demo_deterioration"]
+    assert {"everyone", "class", "sex"} <= tables["demo_diagnosis"]
+    assert "label" in tables["demo_findings"]
+    assert "everyone" in tables["demo_stay"]
+    (everyone,) = [row for row in report["demo_deterioration"].evaluation.sets if row.table == "everyone"]
+    p = report["demo_deterioration"].answers[:, 0]
+    bundle = every_kind.bundle()
+    (mask,) = prediction_sets(
+        "binary",
+        p[:, None],
+        bundle.reference.conformity["demo_deterioration"].scores,
+        bundle.ensemble.tasks["demo_deterioration"].thresholds,
+    )
+    assert mask[np.arange(len(p)), (p >= bundle.ensemble.tasks["demo_deterioration"].thresholds[0]).astype(int)].all()
+    assert 0 < everyone.n <= len(p)
+    if everyone.n == len(p):
+        assert everyone.figures["set_undecided"].value == pytest.approx(mask.all(axis=1).mean())
+    again = type(report["demo_findings"].evaluation).from_dict(report["demo_findings"].evaluation.to_dict())
+    assert again == report["demo_findings"].evaluation
+
+
+def test_sets_are_left_out_without_conformity_scores(trained, hospital):
+    bundle = trained.bundle()
+    bundle.reference = None
+    found = evaluate(bundle, hospital, "held_out", tasks=["demo_deterioration"], every_subset=False, resamples=100)
+    assert found["demo_deterioration"].evaluation.sets == ()

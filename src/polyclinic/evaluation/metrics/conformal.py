@@ -4,14 +4,19 @@ A score measures how badly an answer fits the truth. Among n subjects not used i
 ⌈(n + 1)(1 − α)⌉-th smallest score; the set of a new subject contains every answer with a score of at most q̂. If the new
 subject is exchangeable with those n, the set contains the truth with probability at least 1 − α; given the n, the
 coverage is distributed as Beta(n + 1 − l, l) with l = ⌊(n + 1) α⌋ (Vovk 2012; Angelopoulos & Bates 2023, arXiv
-2107.07511), exactly so without ties. Coverage is marginal: it holds neither for one subject nor for those with the
-outcome.
+2107.07511), exactly so without ties.
+
+Sets of classes are class-conditional (Mondrian; Vovk, Gammerman & Shafer 2005, section 4.5): each class has its own q̂,
+from the subjects who truly have it, so that the coverage holds among those with the outcome and among those without. A
+class with fewer than 1/α − 1 such subjects has an infinite q̂: it is in every set, and cannot be excluded. Coverage
+holds neither for one subject nor within a subgroup.
 
 Scores of classes are one minus the probability of the true class (Sadinle 2019, arXiv 1609.00451), those of numbers the
-absolute residual.
+absolute residual; numbers have one q̂.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -56,15 +61,31 @@ def coverage_interval(n: int, alpha: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def answer_quantiles(scores: Sequence[Scores], alpha: float) -> Float[Array, " answer"]:
+    """Return q̂ of each answer, from the scores of the subjects of whom it is the truth."""
+    return np.array([conformal_quantile(own, alpha) for own in scores])
+
+
+def by_answer(scores: Scores, truth: Int[Array, " sample"], answers: int) -> tuple[Scores, ...]:
+    """Group scores by the true answer, each group ascending.
+
+    >>> by_answer(np.array([0.3, 0.1, 0.2]), np.array([1, 0, 1]), 2)
+    (array([0.1]), array([0.2, 0.3]))
+    """
+    return tuple(np.sort(np.asarray(scores)[np.asarray(truth) == answer]) for answer in range(answers))
+
+
 def class_scores(p: Float[Array, "sample answer"], truth: Int[Array, " sample"]) -> Scores:
     """Return one minus the probability of each sample's true answer."""
     scores: Scores = 1 - np.take_along_axis(p, np.asarray(truth)[:, None], axis=1)[:, 0]
     return scores
 
 
-def class_set(p: Float[Array, "*sample answer"], quantile: float) -> Bool[Array, "*sample answer"]:
-    """Return the mask of answers with a score of at most q̂: all where it is infinite, possibly none."""
-    held: Array = 1 - p <= quantile
+def class_set(
+    p: Float[Array, "*sample answer"], quantiles: Float[Array, " answer"] | float
+) -> Bool[Array, "*sample answer"]:
+    """Return the mask of answers with a score of at most their q̂ (those with an infinite one always), possibly none."""
+    held: Array = 1 - p <= quantiles
     return held
 
 

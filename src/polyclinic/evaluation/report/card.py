@@ -17,13 +17,18 @@ from polyclinic.evaluation.report.document import (
     to_markdown,
 )
 from polyclinic.evaluation.report.metric_names import term
-from polyclinic.evaluation.report.tables import comparison_table, figures_table, rows_table, subsets_table
+from polyclinic.evaluation.report.tables import comparison_table, figures_table, rows_table, sets_table, subsets_table
 from polyclinic.evaluation.results import Comparison, Evaluation
 
 RESEARCH = "Research, and the comparison of models on cohorts like the one described here."
 NOT_FOR = (
     "Decisions about patients without clinical judgement.",
     "Other hospitals, devices or populations before validation there.",
+)
+
+SETS = (
+    "A set holds the answer that the model gives and every answer that cannot be excluded at 90 % confidence. It "
+    "should hold the truth in at least 90 % of the subjects of each true answer; in groups this is only measured."
 )
 
 
@@ -131,6 +136,10 @@ def _tables(card: Card) -> Iterator[Block]:
     if card.evaluation.groups:
         yield Heading("Groups")
         yield rows_table(card.evaluation.groups)
+    if card.evaluation.sets:
+        yield Heading("Sets of answers")
+        yield Paragraph(SETS)
+        yield sets_table(card.evaluation.sets)
     if card.subsets is not None:
         yield Heading("When modalities are missing")
         yield Paragraph(

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from polyclinic.evaluation.estimate import Estimate, decimal, percent
+from polyclinic.evaluation.kinds.base import SMALL
+from polyclinic.evaluation.prediction_sets import ALPHA
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
 
@@ -34,6 +36,7 @@ def caveats(
     if comparison is not None:
         found += _rivals(comparison, model)
     found += _groups(evaluation)
+    found += _sets(evaluation)
     if subsets is not None:
         found += _subsets(subsets)
     return tuple(found)
@@ -155,6 +158,22 @@ def _gaps(row: Row, evaluation: Evaluation) -> Iterator[str]:
         if theirs.high < everyone.value:
             both = f"{theirs}, against {everyone} in everyone{UNADJUSTED}"
             yield f"{term(name).label} is lower in {row.table} {row.level}: {both}."
+
+
+def _sets(evaluation: Evaluation) -> Iterator[str]:
+    """Name the classes and groups whose conformal sets hold the truth less often than stated."""
+    for row in evaluation.sets:
+        of_group = row.table not in ("everyone", "class", "label")
+        for name in ("set_coverage", "set_coverage_with", "set_coverage_without"):
+            figure = row.figures.get(name)
+            if row.small or figure is None or figure.n < SMALL or not _below(figure, 1 - ALPHA):
+                continue
+            those = {"set_coverage_with": " with the outcome", "set_coverage_without": " without the outcome"}
+            where = "everyone" if row.table == "everyone" else f"{row.table} {row.level}"
+            yield (
+                f"Conformal sets hold the truth in only {figure} of {where}{those.get(name, '')}, instead of "
+                f"{percent(1 - ALPHA)}{UNADJUSTED if of_group else ''}."
+            )
 
 
 def _subsets(subsets: Comparison) -> Iterator[str]:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from matplotlib.figure import Figure as Canvas
 
 from polyclinic.evaluation.estimate import decimal, percent, places
-from polyclinic.evaluation.report.card import Card, data_blocks, how_measured, provenance_blocks, use_blocks
+from polyclinic.evaluation.report.card import SETS, Card, data_blocks, how_measured, provenance_blocks, use_blocks
 from polyclinic.evaluation.report.card_plots import draw_plots
 from polyclinic.evaluation.report.html_blocks import Spans, Tile, cell_spans, to_html
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.plot_style import svg
-from polyclinic.evaluation.report.tables import comparison_table, figures_table, rows_table, subsets_table
+from polyclinic.evaluation.report.tables import comparison_table, figures_table, rows_table, sets_table, subsets_table
 from polyclinic.files import write_text
 from polyclinic.html import Markup, render, render_page
 from polyclinic.progress import SILENT, Progress
@@ -98,6 +98,8 @@ def _section(card: Card, number: int) -> Markup:
         level_name=evaluation.classes[0].table if evaluation.classes else "horizon",
         classes=to_html([rows_table(evaluation.classes)]) if evaluation.classes else "",
         subsets=to_html([subsets_table(card.subsets)]) if card.subsets else "",
+        sets=to_html([sets_table(evaluation.sets)]) if evaluation.sets else "",
+        sets_note=SETS,
         groups=to_html([rows_table(evaluation.groups)]) if evaluation.groups else "",
         figures=to_html([figures_table(evaluation)]),
         how_measured=how_measured(card),

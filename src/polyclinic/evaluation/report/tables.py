@@ -13,6 +13,7 @@ BY_GROUP = (  # metrics of groups and classes: the first set whose first metric 
     ("macro_auroc", "macro_auprc", "accuracy", "log_loss", "macro_brier"),
     ("harrell_c", "uno_c", "integrated_brier"),
     ("mae", "rmse", "bias", "r2"),
+    ("set_coverage", "set_coverage_with", "set_coverage_without", "set_undecided"),
 )
 
 
@@ -58,6 +59,12 @@ def subsets_table(subsets: Comparison) -> Table:
     ranked = sorted(subsets.contenders, key=lambda c: -len(c.members))
     table = comparison_table(Comparison(**{**vars(subsets), "contenders": tuple(ranked)}), subsets.reference)
     return Table(("Modalities", *table.header[1:]), table.rows, strong=table.strong)
+
+
+def sets_table(rows: Sequence[Row]) -> Table:
+    """List the coverage of the conformal sets; of a task with labels, without the groups of each."""
+    labelled = any(row.table == "label" for row in rows)
+    return rows_table([row for row in rows if row.table == "label" or not labelled])
 
 
 def rows_table(rows: Sequence[Row]) -> Table:

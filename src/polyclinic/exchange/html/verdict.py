@@ -96,14 +96,16 @@ def _scale_label(estimate: OutputEstimate) -> str:
 
 
 def _conformal_set(found: ConformalSet, unit: str) -> dict[str, str]:
-    if found.everything:
-        answers = "no answer can be ruled out"
-    elif found.low is not None and found.high is not None:
+    if found.low is not None and found.high is not None:
         answers = f"between {number(found.low)} and {number(found.high)} {unit}"
+    elif not found.answers:
+        answers = "any number"
     else:
-        answers = " or ".join(found.answers) or "no answer fits"
+        answers = " or ".join(map(output_name, found.answers)) + (" (undecided)" if len(found.answers) > 1 else "")
+    few = [output_name(name) for name in found.never_excluded if name in found.answers]
     level = percent(found.level) + " confidence" + ("" if found.split else ", approximately")
-    return {"output": found.output or "", "level": level, "answers": answers}
+    output = output_name(found.output) if found.output else ""
+    return {"output": output, "level": level, "answers": answers, "few": " or ".join(few)}
 
 
 def _cost(answer: Answer) -> Iterator[str]:

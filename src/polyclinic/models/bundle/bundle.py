@@ -56,7 +56,7 @@ from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Task, number_samples, prediction_times
 
-FORMAT = 4
+FORMAT = 5
 INDEX = "bundle.json"
 CHECKSUMMED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
 _INVALID = (AttributeError, LookupError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)

@@ -25,9 +25,13 @@ USUAL = ("usual_picture", "usual_words")
 
 @dataclass(frozen=True, eq=False)
 class Conformity:
-    """Nonconformity scores of the true labels of some subjects (see `evaluation.conformal`)."""
+    """Nonconformity scores of the true labels of some subjects (see `evaluation.metrics.conformal`).
 
-    scores: tuple[Float[np.ndarray, " subject"], ...]  # of each output with its own set; ascending
+    Of each output with its own set, and of each answer, those of the subjects of whom it is the truth, ascending. A
+    number has one such row.
+    """
+
+    scores: tuple[tuple[Float[np.ndarray, " subject"], ...], ...]
     split: str | None  # reserved for them; None: out-of-fold predictions of development subjects
 
 
@@ -52,13 +56,17 @@ class Reference:
             "samples": self.samples,
             "codes": dict(self.codes),
             "calibrators": {task: [one.state() for one in own] for task, own in self.calibrators.items()},
-            "conformity": {task: {"split": c.split, "sets": len(c.scores)} for task, c in self.conformity.items()},
+            "conformity": {
+                task: {"split": one.split, "answers": [len(own) for own in one.scores]}
+                for task, one in self.conformity.items()
+            },
             "operating": {task: list(map(dict, figures)) for task, figures in self.operating.items()},
         }
         arrays = {
-            f"conformity/{task}/{number}": scores
+            f"conformity/{task}/{number}/{answer}": scores
             for task, of_task in self.conformity.items()
-            for number, scores in enumerate(of_task.scores)
+            for number, own in enumerate(of_task.scores)
+            for answer, scores in enumerate(own)
         }
         if self.novelty is not None:
             arrays |= {f"novelty/{name}": array for name, array in self.novelty.arrays().items()}
@@ -84,7 +92,11 @@ class Reference:
             },
             conformity={
                 task: Conformity(
-                    tuple(arrays[f"conformity/{task}/{number}"] for number in range(one["sets"])), one["split"]
+                    tuple(
+                        tuple(arrays[f"conformity/{task}/{number}/{answer}"] for answer in range(answers))
+                        for number, answers in enumerate(one["answers"])
+                    ),
+                    one["split"],
                 )
                 for task, one in index["conformity"].items()
             },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,14 @@ from polyclinic.evaluation import (
 )
 from polyclinic.evaluation import evaluate as measure
 from polyclinic.evaluation.estimate import decimal
+from polyclinic.evaluation.prediction_sets import PredictionSets, prediction_sets, set_coverage
 from polyclinic.evaluation.report.card import Card
 from polyclinic.features import Arrays
 from polyclinic.models import subsets
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.predictions import with_inputs
 from polyclinic.models.bundle.subject_digest import SubjectDigest
+from polyclinic.models.ensemble.members import presence_of
 from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.study import StudyError
@@ -52,6 +54,7 @@ class TaskPredictions:
     given: Mapping[tuple[str, ...], np.ndarray]  # by the inputs that were given
     thresholds: tuple[float | np.ndarray, ...] = ()  # of each output: one for all samples, or one per sample
     bins: tuple[float, ...] = ()  # ends of the bins of time to event
+    sets: PredictionSets | None = None  # None: the bundle has no conformity scores, or the task no sets
 
     @property
     def models(self) -> int:
@@ -144,6 +147,7 @@ def evaluate(
             {subset: by_task[task.name] for subset, by_task in partial.items()},
             bundle.ensemble.tasks[task.name].thresholds,
             bundle.ensemble.bins(task.name),
+            sets_of(bundle, task, answers[task.name].answers, arrays),
         )
         for task in wanted
     }
@@ -189,6 +193,10 @@ class EvaluationContext:
         }
         combined = as_measured(task, predictions, predictions.answers)
         evaluation = measure(kind, truth, combined, groups=self.groups, **common)
+        if predictions.sets is not None:
+            names, units = task.classes, common["subjects"]
+            rows = set_coverage(task.kind, predictions.sets, truth, names, target.observed, self.groups, units)
+            evaluation = replace(evaluation, sets=rows)
         advance(1)
         joint = {
             name: as_measured(task, predictions, answers)
@@ -278,6 +286,16 @@ def called_at(predictions: TaskPredictions, rule: str) -> str:
     where = " in the models that had not seen them" if own else ""
     value = "" if several else f" ({low} to {high})" if own else f" ({low})"
     return f"Everyone at or above {threshold}{where}{value} was called positive: {rule}."
+
+
+def sets_of(bundle: Bundle, task: Task, answers: np.ndarray, arrays: Mapping[str, Arrays]) -> PredictionSets | None:
+    """Return the conformal sets of a task's predictions; None for time to event, or without conformity scores."""
+    conformity = bundle.reference.conformity.get(task.name) if bundle.reference else None
+    if conformity is None:
+        return None
+    thresholds = bundle.ensemble.tasks[task.name].thresholds
+    answered = np.logical_or.reduce(list(presence_of(arrays).values()))
+    return PredictionSets(prediction_sets(task.kind, answers, conformity.scores, thresholds), answered)
 
 
 def answers_by_subset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,12 @@ from jaxtyping import Int
 
 from polyclinic.cohort import Cohort
 from polyclinic.evaluation.metrics.survival import risks_at
+from polyclinic.evaluation.prediction_sets import PredictionSets
 from polyclinic.features import Arrays
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.progress import Progress
 from polyclinic.tasks import Samples, Targets, Task
-from polyclinic.training.evaluation.evaluate import TaskPredictions, answers_by_subset
+from polyclinic.training.evaluation.evaluate import TaskPredictions, answers_by_subset, sets_of
 from polyclinic.training.model_setup import head_config
 
 Bins = Mapping[str, tuple[float, ...]]
@@ -53,6 +54,7 @@ def predict_fold(
             {subset: _at_bins(by_task[name], ends, bins[name]) for subset, by_task in by_subset.items()},
             tuple(np.full(len(rows), threshold) for threshold in bundle.ensemble.tasks[name].thresholds),
             bins[name],
+            sets_of(bundle, bundle.task(name), found.answers, arrays),
         )
     present = {modality: {"present": np.asarray(of_modality["present"])} for modality, of_modality in arrays.items()}
     return FoldPredictions(rows, tasks, present, bundle.origin["development_subjects"])
@@ -87,8 +89,20 @@ def pooled_predictions(folds: Sequence[FoldPredictions]) -> dict[str, TaskPredic
                 join(np.asarray(part) for part in column) for column in zip(*(p.thresholds for p in parts), strict=True)
             ),
             first.bins,
+            _pooled_sets([part.sets for part in parts], join),
         )
     return pooled
+
+
+def _pooled_sets(
+    parts: Sequence[PredictionSets | None], join: Callable[[Iterable[np.ndarray]], np.ndarray]
+) -> PredictionSets | None:
+    """Join the sets of all folds; None if some fold has none."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    sets = zip(*(part.sets for part in known), strict=True)
+    return PredictionSets(tuple(join(of_output) for of_output in sets), join(part.answered for part in known))
 
 
 def pooled_presence(folds: Sequence[FoldPredictions]) -> dict[str, Any]:
