@@ -2,27 +2,32 @@
 
 Blocks without quotes are split by column. Blocks with quotes are parsed by Python's strict CSV parser, which handles
 cells of several lines and refuses malformed quotes: as a whole if every line is one valid record, else record by
-record.
+record (see `records`).
 """
 
 import csv
 import io
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import NamedTuple, Self, TextIO
+from typing import NamedTuple, TextIO
 
 import polars as pl
 
+from polyclinic.ingest.formats.record_shapes import SAMPLE
+from polyclinic.ingest.formats.records import BAD_QUOTES, WRONG_COUNT, PushedBackLines, Records
 from polyclinic.ingest.formats.text import DAMAGE, NOT_TEXT, WRONG_ENCODING, UnreadableText, open_text
 from polyclinic.ingest.row_filter import RowFilter
 
 SEPARATORS = (",", "\t", ";", "|")
-WRONG_COUNT = "wrong number of columns"
-BAD_QUOTES = "quotes out of balance"
 _BLOCK = 8_000_000  # characters split at once
 _LONGEST_LINE = 16_000_000
 _RECORDS = 50_000  # records parsed at once
+_SAMPLE = 1000  # lines that show whether rows end with a separator
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's way to state it, above the header
+_MOST_PADDING, _MOST_ROWS = 20, 0.9  # empty cells at the end of at least this share of rows
+_REMEDY_PADDING = "empty the cells after the header's columns, as in the first lines, or name their columns"
 _REMEDY_ENCODING = "save the file as UTF-8, or name its encoding in the mapping"
 
 
@@ -52,25 +57,36 @@ def read_delimited(
         UnreadableText: the file is empty or binary, or its header cannot be read.
     """
     text = open_text(raw, encoding)
-    columns, separator, line = _header(text, separator)
-    return _Body(text, columns, separator, row_filter, line).rows()
+    return _Body(text, _header(text, separator), row_filter).rows()
 
 
-def _header(text: TextIO, separator: str | None) -> tuple[list[str], str, int]:
-    first, blank = "\n", -1
+class _Header(NamedTuple):
+    """The header: columns, how many of the last have no name, the separator, and the lines up to the header's last."""
+
+    columns: list[str]
+    unnamed: int
+    separator: str
+    lines: int
+
+
+def _header(text: TextIO, separator: str | None) -> _Header:
+    first, line = "\n", 0
     while first == "\n":
-        first, blank = _rest_of_line(text), blank + 1
+        first, line = _rest_of_line(text), line + 1
+        if stated := _SEPARATOR_LINE.fullmatch(first):
+            separator, first = separator or stated[1], "\n"
     if not first.strip():
         raise UnreadableText("empty file", "export the table again, with its header")
     if DAMAGE in first:
-        raise UnreadableText(WRONG_ENCODING, _REMEDY_ENCODING, blank + 1)
+        raise UnreadableText(WRONG_ENCODING, _REMEDY_ENCODING, line)
     chosen = separator or max(SEPARATORS, key=first.count)
     parser = csv.reader(chain([first], text), delimiter=chosen, strict=True)
     try:
-        columns = column_names(next(parser), blank + 1)
+        cells = next(parser)
     except csv.Error:
-        raise UnreadableText(BAD_QUOTES, "correct the quotes in the header", blank + 1) from None
-    return columns, chosen, blank + parser.line_num + 1
+        raise UnreadableText(BAD_QUOTES, "correct the quotes in the header", line) from None
+    unnamed = len(cells) - max((number for number, cell in enumerate(cells, 1) if cell.strip()), default=0)
+    return _Header(column_names(cells, line), unnamed, chosen, line + parser.line_num - 1)
 
 
 def column_names(header: Sequence[str | None], line: int) -> list[str]:
@@ -98,22 +114,45 @@ def _rest_of_line(text: TextIO) -> str:
 class _Body:
     """The lines after the header, starting at line `line`."""
 
-    def __init__(self, text: TextIO, columns: Sequence[str], separator: str, row_filter: RowFilter, line: int) -> None:
-        self.text, self.columns, self.separator, self.row_filter, self.line = text, columns, separator, row_filter, line
+    def __init__(self, text: TextIO, header: "_Header", row_filter: RowFilter) -> None:
+        self.text, self.row_filter, self.line = text, row_filter, header.lines + 1
+        self.separator, self._read_ahead = header.separator, "".join(_lines_of(text, _SAMPLE))
+        self.columns, self._padding = _fitted(header, self._read_ahead)
+        width = len(self.columns) + self._padding
+        self._remedy_count = f"give the line {width} cells, as many as the header; quote cells that hold the separator"
+        self.records = Records(width, self.separator, row_filter, (self._remedy_count, _REMEDY_ENCODING))
 
     def rows(self) -> Iterator[Rows]:
         """Yield the rows, block by block."""
         yield self._unquoted("")
-        while block := self.text.read(_BLOCK):
-            block += _rest_of_line(self.text)
-            if '"' not in block:
-                yield self._unquoted(block)
+        while block := self._next_block():
+            if self.records.after_fault:
+                yield from self._one_by_one(block)
+            elif '"' not in block:
+                yield self._learnt(self._unquoted(block))
+                self.line += block.count("\n")
             elif records := self._one_per_line(block):
-                yield self._rows(range(self.line, self.line + len(records)), records)
+                yield self._learnt(self._rows(range(self.line, self.line + len(records)), records))
+                self.line += block.count("\n")
             else:
                 yield from self._one_by_one(block)
-                continue
-            self.line += block.count("\n")
+
+    def _next_block(self) -> str:
+        """Return whole lines of about `_BLOCK` characters; empty at the end."""
+        block = self._read_ahead
+        if len(block) > _BLOCK:
+            end = block.find("\n", _BLOCK) + 1 or len(block)
+            self._read_ahead = block[end:]
+            return block[:end]
+        block, self._read_ahead = block + self.text.read(_BLOCK - len(block)), ""
+        return block if block.endswith("\n") else block + _rest_of_line(self.text)
+
+    def _learnt(self, rows: Rows) -> Rows:
+        if not self.records.sample.full:
+            padding = [""] * self._padding
+            cells = ([cell or "" for cell in row] + padding for row in rows.cells.head(SAMPLE).iter_rows())
+            self.records.sample.add(cells)
+        return rows
 
     def _unquoted(self, block: str) -> Rows:
         lines = pl.DataFrame({"text": pl.Series(block.removesuffix("\n").split("\n"), dtype=pl.String)})
@@ -123,10 +162,10 @@ class _Body:
         if DAMAGE in block:
             undamaged = ~text.str.contains(DAMAGE, literal=True)
             lines = self.row_filter.keep(lines, undamaged, WRONG_ENCODING, _REMEDY_ENCODING)
-        right = text.str.count_matches(self.separator, literal=True) == len(self.columns) - 1
+        right = text.str.count_matches(self.separator, literal=True) == self.records.width - 1
         lines = self.row_filter.keep(lines, right, WRONG_COUNT, self._remedy_count)
-        cells = lines.get_column("text").str.split_exact(self.separator, len(self.columns) - 1)
-        return Rows(lines.get_column("line"), cells.struct.rename_fields(self.columns).struct.unnest())
+        cells = lines.get_column("text").str.split_exact(self.separator, self.records.width - 1)
+        return self._unpadded(lines.get_column("line"), cells.struct.rename_fields(self._names).struct.unnest())
 
     def _one_per_line(self, block: str) -> list[list[str]] | None:
         """Parse the block if every line is a valid record; otherwise return None."""
@@ -135,62 +174,68 @@ class _Body:
             records = list(csv.reader(lines, delimiter=self.separator, strict=True))
         except csv.Error:
             return None
-        right = len(records) == len(lines) and set(map(len, records)) == {len(self.columns)}
+        right = len(records) == len(lines) and set(map(len, records)) == {self.records.width}
         return records if right and DAMAGE not in block else None
 
     def _one_by_one(self, block: str) -> Iterator[Rows]:
         """Parse the block record by record, reading on to the end of its last record."""
-        lines = _CountedLines(chain(io.StringIO(block), iter(self.text.readline, "")), self.line - 1)
-        records = self._records(lines, self.line + block.removesuffix("\n").count("\n"))
+        ahead, further = io.StringIO(self._read_ahead), iter(self.text.readline, "")
+        lines = PushedBackLines(chain(io.StringIO(block), ahead, further), self.line - 1)
+        records = self.records.read(lines, self.line + block.removesuffix("\n").count("\n"))
         while batch := list(islice(records, _RECORDS)):
             yield self._rows(*zip(*batch, strict=True))
-        self.line = lines.passed + 1
-
-    def _records(self, lines: "_CountedLines", last: int) -> Iterator[tuple[int, list[str]]]:
-        """Yield the valid records that begin up to line `last`, each with its first line number."""
-        parser = csv.reader(lines, delimiter=self.separator, strict=True)
-        while (start := lines.passed + 1) <= last:
-            lines.damaged = False
-            try:
-                record = next(parser)
-            except StopIteration:
-                return
-            except csv.Error:
-                self.row_filter.reject_file(BAD_QUOTES, _remedy_quotes(start, lines.passed), start)
-                continue
-            if lines.damaged:
-                self.row_filter.reject_file(WRONG_ENCODING, _REMEDY_ENCODING, start)
-            elif len(record) == len(self.columns) and (len(record) > 1 or record[0].strip(" ")):
-                yield start, record
-            elif "".join(record).strip(" ") or len(record) > 1:
-                self.row_filter.reject_file(WRONG_COUNT, self._remedy_count, start)
+        self.line, self._read_ahead = lines.passed + 1, lines.rest() + ahead.read()
 
     def _rows(self, numbers: Sequence[int], records: Sequence[Sequence[str]]) -> Rows:
-        by_column = zip(self.columns, zip(*records, strict=True), strict=True)
+        by_column = zip(self._names, zip(*records, strict=True), strict=True)
         frame = pl.DataFrame([pl.Series(name, texts, dtype=pl.String) for name, texts in by_column])
-        return Rows(pl.Series("line", numbers, dtype=pl.Int64), frame)
+        return self._unpadded(pl.Series("line", numbers, dtype=pl.Int64), frame)
 
     @property
-    def _remedy_count(self) -> str:
-        return f"give the line {len(self.columns)} cells, as many as the header; quote cells that hold the separator"
+    def _names(self) -> list[str]:
+        return [*self.columns, *(f"{DAMAGE}{number}" for number in range(self._padding))]
+
+    def _unpadded(self, line: pl.Series, cells: pl.DataFrame) -> Rows:
+        """Return rows without the cells after those of the header, rejecting rows where such a cell is not empty."""
+        if self._padding:
+            padding = pl.all_horizontal(
+                pl.col(name).str.strip_chars() == "" for name in self._names[len(self.columns) :]
+            )
+            frame = self.row_filter.keep(cells.with_columns(line), padding, WRONG_COUNT, _REMEDY_PADDING)
+            line, cells = frame.get_column("line"), frame.select(self.columns)
+        return Rows(line, cells)
 
 
-class _CountedLines:
-    """Lines passed to the parser, counted and checked for damage."""
-
-    def __init__(self, lines: Iterator[str], passed: int) -> None:
-        self._lines, self.passed, self.damaged = lines, passed, False
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self.passed += 1
-        self.damaged |= DAMAGE in line
-        return line
+def _lines_of(text: TextIO, count: int) -> list[str]:
+    return [line for line in (_rest_of_line(text) for _ in range(count)) if line]
 
 
-def _remedy_quotes(start: int, end: int) -> str:
-    longest = f"{csv.field_size_limit():,} characters"
-    return f"correct the quotes of lines {start} to {end}, or shorten a cell of more than {longest}"
+def _fitted(header: "_Header", head: str) -> tuple[list[str], int]:
+    """Return the columns, and the number of cells after them, from the first lines.
+
+    Some programs end every row with a separator, or the header only: then there is an empty cell, or a column without a
+    name and cells.
+    """
+    found = _records(io.StringIO(head), header.separator)
+    alone = [record for line in io.StringIO(head) for record in _records([line], header.separator)]
+    for more in range(1, _MOST_PADDING + 1):
+        width = len(header.columns) + more
+        if any(_share(len(record) == width and not any(record[-more:]) for record in rows) for rows in (found, alone)):
+            return header.columns, more
+        width = len(header.columns) - more
+        if more <= header.unnamed and any(_share(len(record) == width for record in rows) for rows in (found, alone)):
+            return header.columns[:width], 0
+    return header.columns, 0
+
+
+def _records(lines: Iterable[str], separator: str) -> list[list[str]]:
+    try:
+        return [record for record in csv.reader(lines, delimiter=separator) if record]
+    except csv.Error:
+        return []
+
+
+def _share(holds: Iterable[bool]) -> bool:
+    """Return whether something holds for nearly all records, so that faults of a few are rejected as such."""
+    answers = list(holds)
+    return bool(answers) and sum(answers) >= _MOST_ROWS * len(answers)
