@@ -5,6 +5,7 @@ as "no" and `NA` as sodium: a mapping can keep a word as a value.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -66,6 +67,11 @@ class Missing(NamedTuple):
 
 #: The words for nothing where nothing is added or kept.
 MISSING = Missing()
+
+
+def composed(text: str) -> str:
+    """Return a name with its letters composed (NFC): file systems and keyboards write ö as one sign or as two."""
+    return unicodedata.normalize("NFC", text)
 
 
 def stripped(cells: pl.Expr) -> pl.Expr:

@@ -11,13 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import polars as pl
 
 from polyclinic.ingest.formats.record_shapes import SAMPLE
 from polyclinic.ingest.formats.records import BAD_QUOTES, WRONG_COUNT, PushedBackLines, Records
-from polyclinic.ingest.formats.text import DAMAGE, NOT_TEXT, WRONG_ENCODING, UnreadableText, open_text
+from polyclinic.ingest.formats.text import DAMAGE, NOT_TEXT, WRONG_ENCODING, Text, UnreadableText, open_text
+from polyclinic.ingest.missing import PADDING, composed
 from polyclinic.ingest.row_filter import RowFilter
 
 SEPARATORS = (",", "\t", ";", "|")
@@ -28,7 +29,6 @@ _SAMPLE = 1000  # lines that show whether rows end with a separator
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's way to state it, above the header
 _MOST_PADDING, _MOST_ROWS = 20, 0.9  # empty cells at the end of at least this share of rows
 _REMEDY_PADDING = "empty the cells after the header's columns, as in the first lines, or name their columns"
-_REMEDY_ENCODING = "save the file as UTF-8, or name its encoding in the mapping"
 
 
 class Rows(NamedTuple):
@@ -69,7 +69,7 @@ class _Header(NamedTuple):
     lines: int
 
 
-def _header(text: TextIO, separator: str | None) -> _Header:
+def _header(text: Text, separator: str | None) -> _Header:
     first, line = "\n", 0
     while first == "\n":
         first, line = _rest_of_line(text), line + 1
@@ -78,7 +78,7 @@ def _header(text: TextIO, separator: str | None) -> _Header:
     if not first.strip():
         raise UnreadableText("empty file", "export the table again, with its header")
     if DAMAGE in first:
-        raise UnreadableText(WRONG_ENCODING, _REMEDY_ENCODING, line)
+        raise UnreadableText(WRONG_ENCODING, text.remedy, line)
     chosen = separator or max(SEPARATORS, key=first.count)
     parser = csv.reader(chain([first], text), delimiter=chosen, strict=True)
     try:
@@ -95,7 +95,7 @@ def column_names(header: Sequence[str | None], line: int) -> list[str]:
     Raises:
         UnreadableText: two columns have the same name.
     """
-    names = [(name or "").strip() or f"column_{number}" for number, name in enumerate(header, 1)]
+    names = [composed((name or "").strip(PADDING)) or f"column_{number}" for number, name in enumerate(header, 1)]
     times = Counter(names)
     repeated = [str(number) for number, name in enumerate(names, 1) if times[name] > 1]
     if repeated:  # names are not quoted: the line may be data
@@ -104,7 +104,7 @@ def column_names(header: Sequence[str | None], line: int) -> list[str]:
     return names
 
 
-def _rest_of_line(text: TextIO) -> str:
+def _rest_of_line(text: Text) -> str:
     rest = text.readline(_LONGEST_LINE)
     if len(rest) == _LONGEST_LINE:
         raise UnreadableText(NOT_TEXT, "check that the file is a table of text: it has a line of 16 million characters")
@@ -114,13 +114,13 @@ def _rest_of_line(text: TextIO) -> str:
 class _Body:
     """The lines after the header, starting at line `line`."""
 
-    def __init__(self, text: TextIO, header: "_Header", row_filter: RowFilter) -> None:
+    def __init__(self, text: Text, header: "_Header", row_filter: RowFilter) -> None:
         self.text, self.row_filter, self.line = text, row_filter, header.lines + 1
         self.separator, self._read_ahead = header.separator, "".join(_lines_of(text, _SAMPLE))
         self.columns, self._padding = _fitted(header, self._read_ahead)
         width = len(self.columns) + self._padding
         self._remedy_count = f"give the line {width} cells, as many as the header; quote cells that hold the separator"
-        self.records = Records(width, self.separator, row_filter, (self._remedy_count, _REMEDY_ENCODING))
+        self.records = Records(width, self.separator, row_filter, (self._remedy_count, text.remedy))
 
     def rows(self) -> Iterator[Rows]:
         """Yield the rows, block by block."""
@@ -161,7 +161,7 @@ class _Body:
         lines = lines.filter(text.str.strip_chars(" ") != "")
         if DAMAGE in block:
             undamaged = ~text.str.contains(DAMAGE, literal=True)
-            lines = self.row_filter.keep(lines, undamaged, WRONG_ENCODING, _REMEDY_ENCODING)
+            lines = self.row_filter.keep(lines, undamaged, WRONG_ENCODING, self.text.remedy)
         right = text.str.count_matches(self.separator, literal=True) == self.records.width - 1
         lines = self.row_filter.keep(lines, right, WRONG_COUNT, self._remedy_count)
         cells = lines.get_column("text").str.split_exact(self.separator, self.records.width - 1)
@@ -206,7 +206,7 @@ class _Body:
         return Rows(line, cells)
 
 
-def _lines_of(text: TextIO, count: int) -> list[str]:
+def _lines_of(text: Text, count: int) -> list[str]:
     return [line for line in (_rest_of_line(text) for _ in range(count)) if line]
 
 

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyclinic.ingest.formats.delimited import Rows, read_delimited
+from polyclinic.ingest.formats.signatures import LENGTH, PACKED, recognised, remedy_for_text
 from polyclinic.ingest.formats.text import DAMAGE, UnreadableText
 from polyclinic.ingest.formats.workbook import read_workbook
+from polyclinic.ingest.missing import composed
 from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.progress import SILENT, Progress
 
@@ -23,17 +25,20 @@ if TYPE_CHECKING:
 DELIMITED = (".csv", ".tsv", ".tab", ".txt", ".psv")
 PARQUET = (".parquet", ".pq")
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+_PACKED = (".zip", ".bz2", ".xz", ".zst", ".7z", ".gz.gz")  # tables that are refused with what to do
 SUFFIXES = (*DELIMITED, *(f"{suffix}.gz" for suffix in DELIMITED), *PARQUET, *WORKBOOKS)
 _UNSUPPORTED_TYPES = (
     pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary,
     pa.types.is_binary_view, pa.types.is_duration,
 )  # fmt: skip
+_GZIP, _PARQUET, _NOT_GZIP = b"\x1f\x8b", b"PAR1", "not a gzip file"
 _BATCH = 65_536  # rows of Parquet per batch
 
 
 def is_table(path: Path) -> bool:
-    """Return whether the file has the suffix of a supported table format."""
-    return path.name.lower().endswith(SUFFIXES)
+    """Return whether the file has the suffix of a table, also of one in an archive, which is refused."""
+    name = path.name.lower()
+    return name.endswith((*SUFFIXES, *(f"{suffix}{packed}" for suffix in DELIMITED for packed in _PACKED)))
 
 
 def holds_values(path: Path) -> bool:
@@ -70,6 +75,7 @@ def read_rows(path: Path, layout: Layout, row_filter: RowFilter, progress: Progr
 
 def _text(path: Path, layout: Layout, row_filter: RowFilter, progress: Progress) -> Iterator[Rows]:
     with path.open("rb") as stored, progress.task(f"Reading {path.name}", path.stat().st_size) as advance:
+        _check_packing(path, stored)
         unpacked = _Unpacked(stored) if path.suffix.lower() == ".gz" else None
         done = 0
         try:
@@ -86,6 +92,28 @@ def _text(path: Path, layout: Layout, row_filter: RowFilter, progress: Progress)
                 raise
         if unpacked and unpacked.truncated:
             row_filter.reject_file("truncated file", "copy the file again: it is cut off")
+
+
+def _check_packing(path: Path, stored: IO[bytes]) -> None:
+    """Check that a file is packed as its name says.
+
+    Raises:
+        UnreadableText: it is not, or it is packed twice.
+    """
+    head = stored.read(LENGTH)
+    stored.seek(0)
+    if path.suffix.lower() != ".gz":
+        return
+    if head.startswith(_GZIP):
+        try:
+            inner = gzip.GzipFile(fileobj=stored).read(LENGTH)
+        except (OSError, EOFError, zlib.error):
+            inner = b""
+        stored.seek(0)
+        if inner.startswith(_GZIP):
+            raise UnreadableText(PACKED, "it is packed twice: unpack it with gunzip once")
+    elif head:
+        raise UnreadableText(*(recognised(head) or (_NOT_GZIP, "it is not packed: take .gz off its name")))
 
 
 class _Unpacked(io.RawIOBase):
@@ -121,13 +149,23 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
                 )
                 line = pl.Series("line", range(first, first + frame.height), dtype=pl.Int64)
                 dated = frozenset(name for name, dtype in frame.schema.items() if dtype.is_temporal())
-                yield Rows(line, frame.select(_as_text(name, dtype) for name, dtype in frame.schema.items()), dated)
+                texts = frame.select(_as_text(name, dtype) for name, dtype in frame.schema.items())
+                yield Rows(line, texts.rename(composed), frozenset(map(composed, dated)))
                 first += frame.height
                 advance(frame.height)
     except (pa.ArrowException, OSError, UnicodeDecodeError):
-        raise UnreadableText(
-            "not a readable Parquet file", "write the file again: it is truncated or damaged"
-        ) from None
+        remedy = _other_format(path) or "write the file again: it is truncated or damaged"
+        raise UnreadableText("not a readable Parquet file", remedy) from None
+
+
+def _other_format(path: Path) -> str | None:
+    """Return what to do with a file whose name is that of another format; None if it is not recognised."""
+    with path.open("rb") as file:
+        head = file.read(LENGTH)
+    if head.startswith(_PARQUET):
+        return None
+    known = recognised(head)
+    return known[1] if known else remedy_for_text(head)
 
 
 def _columns_to_read(schema: pa.Schema, layout: Layout) -> list[str]:
@@ -135,9 +173,12 @@ def _columns_to_read(schema: pa.Schema, layout: Layout) -> list[str]:
     supported = [
         field.name for field in schema if not any(is_unsupported(field.type) for is_unsupported in _UNSUPPORTED_TYPES)
     ]
-    requested = layout.columns
-    if requested is None or not requested <= set(schema.names):
+    if layout.columns is None:
         return supported
+    names = {composed(name): name for name in schema.names}
+    if not layout.columns <= set(names):
+        return supported
+    requested = {names[name] for name in layout.columns}
     if not requested <= set(supported):
         unsupported = ", ".join(sorted(requested - set(supported)))
         raise UnreadableText("column of lists, bytes or durations", f"write {unsupported} as texts or numbers")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from polyclinic.ingest.formats.delimited import Rows, column_names
+from polyclinic.ingest.formats.signatures import LENGTH, remedy_for_text
 from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.row_filter import RowFilter
 
@@ -56,7 +57,9 @@ def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int,
     except fastexcel.SheetNotFoundError:
         raise UnreadableText("no such sheet", f"name one of: {', '.join(book.sheet_names)}") from None
     except Exception:  # a damaged archive raises nearly any exception
-        raise UnreadableText("not a readable workbook", "save the workbook again, or export the sheet as CSV") from None
+        with path.open("rb") as file:
+            remedy = remedy_for_text(file.read(LENGTH)) or "save the workbook again, or export the sheet as CSV"
+        raise UnreadableText("not a readable workbook", remedy) from None
 
 
 def _positions(errors: "fastexcel.CellErrors | None") -> list[tuple[int, int]]:

@@ -19,6 +19,7 @@ from polyclinic.ingest.table.numbers import Numbers
 LONGEST_CATEGORY = 200  # characters
 _YES_NO = {"yes": 1.0, "true": 1.0, "y": 1.0, "no": 0.0, "false": 0.0, "n": 0.0}
 _CELL = pl.col("cell")
+_COMPOSED = _CELL.str.normalize("NFC")  # as names and categories in the mapping
 
 
 class Cells:
@@ -81,7 +82,7 @@ class Cells:
         return self._keep(cells, pl.col("factor").is_not_null(), "unknown unit", remedy)
 
     def _categorical(self, cells: pl.DataFrame) -> pl.DataFrame:
-        text = _CELL if self.column.values is None else _mapped(self.column.values)
+        text = _COMPOSED if self.column.values is None else _mapped(self.column.values)
         cells = cells.with_columns(text_value=text)
         remedy = "correct the cell, or add its text to the column's values"
         cells = self._keep(cells, pl.col("text_value").is_not_null(), "unknown category", remedy)
@@ -144,7 +145,7 @@ class Cells:
 
 
 def _mapped(values: Mapping[str, str]) -> pl.Expr:
-    return _CELL.replace_strict(dict(values), default=None, return_dtype=pl.String)
+    return _COMPOSED.replace_strict(dict(values), default=None, return_dtype=pl.String)
 
 
 _BY_TYPE: Mapping[str, Callable[[Cells, pl.DataFrame], pl.DataFrame]] = {

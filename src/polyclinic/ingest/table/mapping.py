@@ -31,8 +31,9 @@ from pydantic import (
 from polyclinic.cohort import BIRTH
 from polyclinic.ingest.clock import check_zone
 from polyclinic.ingest.errors import IngestError
+from polyclinic.ingest.formats.encodings import likely_encoding
 from polyclinic.ingest.formats.text import UnreadableText
-from polyclinic.ingest.missing import Missing
+from polyclinic.ingest.missing import Missing, composed
 from polyclinic.ingest.table.datetimes import check_format
 from polyclinic.ingest.table.questions import check_answered
 from polyclinic.yaml_errors import describe, parse
@@ -305,8 +306,13 @@ def load_mapping(path: Path) -> TableMapping:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         raise IngestError(f"mapping {path.name} cannot be read: give a YAML file in UTF-8") from None
+    except UnicodeDecodeError as error:
+        likely = likely_encoding(error.object)
+        looks = f": it looks like {likely}" if likely else ""
+        raise IngestError(f"mapping {path.name} is not UTF-8 text{looks}: save it as UTF-8") from None
+    text = composed(text)  # as the names of columns
     value, lines = parse(text, path.name, IngestError)
     if not isinstance(value, dict):
         raise IngestError(f"{path.name} line 1: a mapping is keys with values: subject, time, columns")
