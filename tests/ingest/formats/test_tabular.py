@@ -199,6 +199,59 @@ def test_rows_of_a_workbook_have_their_sheet_numbers(tmp_path):
         assert kept.reasons == [(above + 4, "not a number"), (above + 5, "impossible date")]
 
 
+@pytest.mark.parametrize("result", [0, ""])
+@pytest.mark.parametrize("above", [0, 3])
+def test_formulas_that_were_never_computed_are_rejected(tmp_path, result, above):
+    """XlsxWriter stores the result that it is given, by default 0, and asks for the computation on opening."""
+    with xlsxwriter.Workbook(tmp_path / "t.xlsx") as book:
+        sheet = book.add_worksheet()
+        for column, name in enumerate(["id", "at", "lactate", "note", "other"]):
+            sheet.write(above, column, name)
+        for row, lactate in ((1, "=1+1"), (2, 1.5), (3, "=C2*2")):
+            sheet.write(above + row, 0, str(row))
+            sheet.write(above + row, 1, "2023-02-03 10:30")
+            if row == 2:
+                sheet.write(above + row, 2, lactate)
+            else:
+                sheet.write_formula(above + row, 2, lactate, None, result if row == 1 else 3)
+            sheet.write_formula(above + row, 4, "=1+1", None, result)
+    if result == "":
+        emptied(tmp_path / "t.xlsx")
+    kept = read_table(tmp_path / "t.xlsx", MAPPING)
+    assert kept.events == [("2", AT, "LAB//lactate//mmol/L", 1.5), ("3", AT, "LAB//lactate//mmol/L", 3.0)]
+    assert kept.reasons == [(above + 2, "formula without a result")]
+    assert "column 'lactate': open the workbook in a spreadsheet program" in kept.rejects[0].remedy
+
+
+def emptied(path):
+    """Remove the results that are empty texts, as openpyxl writes a formula."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    parts[sheet] = parts[sheet].replace(b' t="str"', b"").replace(b"<v></v>", b"<v />")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+@given(
+    st.datetimes(datetime(1904, 1, 2), datetime(2150, 1, 1)).map(lambda at: at.replace(microsecond=0)), st.booleans()
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
+def test_dates_of_both_systems_are_read_and_numbers_are_not(tmp_path, at, since_1904):
+    with xlsxwriter.Workbook(tmp_path / "t.xlsx", {"date_1904": since_1904}) as book:
+        sheet, dated = book.add_worksheet(), book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        sheet.write_row(0, 0, ["id", "at", "lactate", "note"])
+        for row in (1, 2, 3):
+            sheet.write_row(row, 0, [str(row), None, 1.5])
+        sheet.write_datetime(1, 1, at, dated)
+        sheet.write_number(2, 1, 45356.34375)
+        sheet.write_number(3, 1, 0.34375, dated)
+    kept = read_table(tmp_path / "t.xlsx", MAPPING)
+    assert kept.events == [("1", at, "LAB//lactate//mmol/L", 1.5)]
+    assert kept.reasons == [(3, "impossible date"), (4, "impossible date")]
+
+
 def test_formula_errors_are_rejected_and_not_available_is_missing(tmp_path):
     rows = [
         ["id", "at", "lactate", "note", "other"],

@@ -1,13 +1,14 @@
 """Read a sheet of a workbook as rows of text cells, with row numbers of the sheet."""
 
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from polyclinic.ingest.formats.delimited import Rows, column_names
+from polyclinic.ingest.formats.formulas import without_result
 from polyclinic.ingest.formats.signatures import LENGTH, remedy_for_text
 from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.row_filter import RowFilter
@@ -16,29 +17,45 @@ if TYPE_CHECKING:
     import fastexcel
 
 _WORKBOOK_BYTES = 1 << 30  # unpacked; a workbook is read into memory
+_CORRECT = "correct the formula, or empty the cell"
+_SAVE = "open the workbook in a spreadsheet program and save it, so that results are stored"
 _NOT_AVAILABLE = "Error(NA)"  # #N/A: no value
 
 
 def read_workbook(path: Path, sheet: str | None, mapped: Collection[str] | None, row_filter: RowFilter) -> Rows:
     """Read a sheet (None: the first); its first non-empty row is the header.
 
-    Formula errors become null; in `mapped` columns (None: no column) they are rejected.
+    Formula errors, and formulas that no program has computed, become null; in `mapped` columns (None: no column) they
+    are rejected.
 
     Raises:
         UnreadableText: the workbook or its header cannot be read, or the sheet does not exist.
     """
     cells, errors = _cells(path, sheet)
+    uncomputed = [place for place in without_result(path, sheet) if place[1] < cells.width]
     cells = cells.with_row_index("row", 1).filter(~pl.all_horizontal(pl.exclude("row").is_null()))
     if cells.is_empty():
         raise UnreadableText("empty file", "export the table again, with its header")
     line, table = cells["row"].cast(pl.Int64).alias("line"), cells.drop("row")
     names = column_names(table.row(0), int(line[0]))
-    for row, column in errors:
-        if row > line[0] and names[column] in (mapped or ()):
-            remedy = f"column {names[column]!r}: correct the formula, or empty the cell"
-            row_filter.reject_file("formula error", remedy, row)
+    for places, reason, remedy in (
+        (errors, "formula error", _CORRECT),
+        (uncomputed, "formula without a result", _SAVE),
+    ):
+        for row, column in places:
+            if row > line[0] and names[column] in (mapped or ()):
+                row_filter.reject_file(reason, f"column {names[column]!r}: {remedy}", row)
     table.columns = names
-    return Rows(line[1:], table[1:], frozenset(names))
+    return Rows(line[1:], _emptied(table, line, uncomputed)[1:], frozenset(names))
+
+
+def _emptied(table: pl.DataFrame, line: pl.Series, places: Iterable[tuple[int, int]]) -> pl.DataFrame:
+    """Return the table without the cells at rows and columns."""
+    rows: dict[str, list[int]] = {}
+    for row, column in places:
+        rows.setdefault(table.columns[column], []).append(row)
+    kept = (pl.when(~pl.lit(line.is_in(found))).then(pl.col(name)).alias(name) for name, found in rows.items())
+    return table.with_columns(kept)
 
 
 def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int, int]]]:
