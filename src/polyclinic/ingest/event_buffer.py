@@ -15,8 +15,10 @@ _SCHEMA: dict[str, pl.DataType] = {
     "numeric_value": pl.Float32(),
     "text_value": pl.String(),
     "blob": pl.String(),
+    "file": pl.String(),
+    "line": pl.Int64(),
 }
-_Row = tuple[str, datetime | None, str, float | None, str | None, str | None]
+_Row = tuple[str, datetime | None, str, float | None, str | None, str | None, str | None, int | None]
 
 
 class EventBuffer:
@@ -38,9 +40,11 @@ class EventBuffer:
         number: float | None = None,
         text: str | None = None,
         blob: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
     ) -> None:
-        """Add one event; a null `time` means a static fact."""
-        self._rows.append((source_id, time, code, number, text, blob))
+        """Add one event; a null `time` means a static fact. `file` and `line` say where a fact about the person is."""
+        self._rows.append((source_id, time, code, number, text, blob, file, line))
         if len(self._rows) >= self._limit:
             self._flush()
 

@@ -13,6 +13,7 @@ from polyclinic.cohort import Cohort, CohortWriter, Reject
 from polyclinic.cohort.foreign.layout import meds_root
 from polyclinic.ingest.clock import MixedClocks
 from polyclinic.ingest.errors import IngestError, RejectsError
+from polyclinic.ingest.patients import CheckedPatients
 from polyclinic.ingest.readers import Sink, options_for, source_named
 from polyclinic.ingest.report import IngestReport
 from polyclinic.ingest.subject_ids import ALIKE, count_alike
@@ -125,10 +126,12 @@ def ingest(
         with CohortWriter(Path(into), source=source, progress=progress, seed=seed) as writer:
             clock = chosen.clock.of(of_cohort or writer.clock)
             counter = CountingSink(writer)
+            patients = CheckedPatients(counter, writer, clock, path.name)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # decoders' warnings contain values
-                source_named(source).load()(path, counter, replace(chosen, clock=clock), progress)
+                source_named(source).load()(path, patients, replace(chosen, clock=clock), progress)
             clock.check(path.name)
+            patients.finish()
             _check_readable(counter, path.name, strict)
             writer.clock = clock.found
             writer.commit()

@@ -20,7 +20,8 @@ class Sink(Protocol):
     def add(self, frame: pl.DataFrame) -> None:
         """Add events: `source_id` or `subject_id`, `time`, `code`, `numeric_value`, `text_value`, `blob`.
 
-        Columns other than the subject (text or int64) and the code are optional; a null time means a static fact.
+        Columns other than the subject (text or int64) and the code are optional; a null time means a static fact. More
+        columns, `file` and `line`, say where an event was stated, for rejects.
         """
         ...
 

@@ -235,7 +235,7 @@ def emptied(path):
 
 
 @given(
-    st.datetimes(datetime(1904, 1, 2), datetime(2150, 1, 1)).map(lambda at: at.replace(microsecond=0)), st.booleans()
+    st.datetimes(datetime(1910, 1, 2), datetime(2150, 1, 1)).map(lambda at: at.replace(microsecond=0)), st.booleans()
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
 def test_dates_of_both_systems_are_read_and_numbers_are_not(tmp_path, at, since_1904):

@@ -101,9 +101,9 @@ def test_invalid_lines_are_rejected_by_file_and_line(folder, line, reason):
         ("2.txt", "\n", None, "empty file"),
         ("readme.txt", "About the challenge\n", 1, "not a record of the challenge"),
         ("2.txt", "Time,Parameter,Value\n00:01,HR,80\n", None, "no record id"),
-        ("2.txt", record(2, "00:00,RecordID,3"), None, "no record id"),
-        ("2.txt", record(3, "00:01,HR,80"), None, "record id is not the file's"),
-        ("again/1.txt", record(1, "00:01,HR,80"), None, "duplicate record"),
+        ("2.txt", record(2, "00:00,RecordID,3"), 2, "no record id"),
+        ("2.txt", record(3, "00:01,HR,80"), 2, "record id is not the file's"),
+        ("again/1.txt", record(1, "00:01,HR,80"), 2, "duplicate record"),
         ("2.txt", record(2) + "00:01,HR,8", 3, "truncated file"),
     ],
 )
@@ -119,7 +119,7 @@ def test_files_that_are_not_records_are_rejected(folder, name, content, line, re
 def test_outcomes_are_timed_after_the_record(folder):
     for stay in (1, 2, 3):
         (folder / f"{stay}.txt").write_text(record(stay, "00:01,HR,80"))
-    rows = ["1,6,1,10,5,1", "2,-1,-1,2,-1,0", "3,6,1,10,x,2", "3,6,1,10,-1,0", "9,6,1,10,5,1"]
+    rows = ["1,6,1,10,5,1", "2,-1,-1,2,-1,0", "3,6,1,10,x,2", "3,6,1,10,x,2", "9,6,1,10,5,1"]
     (folder / "Outcomes-a.txt").write_text(OUTCOMES + "".join(f"{row}\n" for row in rows))
     kept = kept_from(folder)
     end = hour(48) + timedelta(minutes=1)
@@ -144,6 +144,39 @@ def test_outcomes_are_timed_after_the_record(folder):
         (5, "duplicate record"),
         (6, "outcome without a record"),
     ]
+
+
+def outcomes_of(folder, rows):
+    (folder / "1.txt").write_text(record(1, "00:01,HR,80"))
+    (folder / "Outcomes-a.txt").write_text(OUTCOMES + "".join(f"{row}\n" for row in rows))
+    kept = kept_from(folder)
+    return [event[2:] for event in kept.events if event[2].startswith("OUTCOME//")], kept.reasons
+
+
+@given(
+    stay=st.sampled_from([-1, 0, 2, 5, 10]),
+    survival=st.sampled_from([-1, 0, 2, 5, 6, 30]),
+    death=st.sampled_from([-1, 0, 1]),
+)
+def test_no_outcome_of_a_contradictory_line_is_used(tmp_path_factory, stay, survival, death):
+    events, reasons = outcomes_of(tmp_path_factory.mktemp("stays"), [f"1,6,1,{stay},{survival},{death}"])
+    died_in_stay = 0 <= survival <= stay
+    contradictory = stay >= 0 and survival >= 0 and death >= 0 and died_in_stay != bool(death)
+    assert reasons == ([(2, "contradictory outcomes")] if contradictory else [])
+    stated = {"length_of_stay//days": stay, "survival//days": survival, "in_hospital_death": death}
+    expected = {} if contradictory else {code: value for code, value in stated.items() if value != -1}
+    assert dict(events) == {f"OUTCOME//{code}": value for code, value in (expected | {"SAPS-I": 6, "SOFA": 1}).items()}
+
+
+@given(st.lists(st.sampled_from(["1,6,1,10,-1,0", "1,6,1,10,5,1", "1,7,1,10,-1,0"]), min_size=2, max_size=4))
+def test_of_lines_that_contradict_each_other_none_is_used(tmp_path_factory, lines):
+    events, reasons = outcomes_of(tmp_path_factory.mktemp("stays"), lines)
+    if len(set(lines)) > 1:
+        assert events == []
+        assert reasons == [(line, "contradictory outcomes") for line in range(2, len(lines) + 2)]
+    else:
+        assert len(events) > 3
+        assert reasons == [(line, "duplicate record") for line in range(3, len(lines) + 2)]
 
 
 def test_another_table_as_outcomes_is_rejected(folder):
@@ -256,6 +289,7 @@ def test_set_a_matches_independent_counts(real_data, tmp_path):
         "implausible value": 454,
         "repeated static fact": 468,
         "outcome without a record": 4,
+        "contradictory outcomes": 1,  # stay 136022 survives, of 10 days, none
     }
     measured = missing = 0
     with tarfile.open(source / "set-a.tar.gz") as tar:
@@ -267,4 +301,4 @@ def test_set_a_matches_independent_counts(real_data, tmp_path):
     records = events.filter(~pl.col("code").str.starts_with("OUTCOME//"))
     assert records.height == measured - missing - 454 - 468
     assert records.get_column("source_id").n_unique() == 3996
-    assert events.filter(pl.col("code") == "OUTCOME//in_hospital_death").height == 3996
+    assert events.filter(pl.col("code") == "OUTCOME//in_hospital_death").height == 3995

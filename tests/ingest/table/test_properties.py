@@ -38,7 +38,7 @@ LINES = st.lists(TEXT, min_size=1, max_size=3).map("\n".join)
 ROWS = st.fixed_dictionaries(
     {
         "id": TEXT.filter(lambda text: not MISSING._replace(fillers=True).holds(text)),
-        "at": st.datetimes(datetime(1900, 1, 1), datetime(2199, 1, 1)).map(lambda at: at.replace(fold=0)),
+        "at": st.datetimes(datetime(1910, 1, 1), datetime(2199, 1, 1)).map(lambda at: at.replace(fold=0)),
         "number": st.none() | st.floats(width=32, allow_nan=False, allow_infinity=False),
         "kind": st.none() | TEXT.filter(lambda text: not MISSING.holds(text)),
         "text": st.none() | LINES.filter(lambda text: not MISSING._replace(fillers=True).holds(text)),

@@ -1,6 +1,6 @@
 """Add events to a cohort: streamed, in bounded memory, committed atomically."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,10 @@ from typing import Self
 
 import polars as pl
 
+from polyclinic.cohort.codes import BIRTH
 from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.rejects import Reject, Rejects
+from polyclinic.cohort.schema import POLARS_EVENTS
 from polyclinic.cohort.storage import merge, tables, versions
 from polyclinic.cohort.storage.blobs import BlobStore
 from polyclinic.cohort.storage.staging import Staging
@@ -121,6 +123,32 @@ class CohortWriter:
         for reject in rejects:
             self._rejects.add(reject)
 
+    def recorded(self, codes: Sequence[str]) -> pl.DataFrame:
+        """Return the events of some codes in the version that was current when this is called."""
+        version = versions.current(self.path)
+        if version is None or not tables.read(version, "codes").get_column("code").is_in(codes).any():
+            return pl.DataFrame(schema=dict(POLARS_EVENTS))
+        return _scan(version).filter(pl.col("code").is_in(codes)).collect()
+
+    def earliest(self) -> pl.DataFrame:
+        """Return the earliest time, births aside, of each subject with added events, in them and in the cohort.
+
+        Columns are `subject_id` and `first`.
+        """
+        staging, _ = self._require_open()
+        staging.flush()
+        version = versions.current(self.path)
+        events = [
+            pl.scan_parquet(run).select("subject_id", "time", pl.col("code").cast(pl.String)) for run in staging.runs
+        ]
+        if version is not None:
+            added = staging.subjects().lazy().select("subject_id")
+            events.append(_scan(version).select("subject_id", "time", "code").join(added, on="subject_id", how="semi"))
+        if not events:
+            return pl.DataFrame(schema={"subject_id": pl.Int64, "first": pl.Datetime("us")})
+        timed = pl.concat(events).filter(pl.col("time").is_not_null(), pl.col("code") != BIRTH)
+        return timed.group_by("subject_id").agg(first=pl.col("time").min()).collect()
+
     def commit(self) -> Commit:
         """Merge the added events into a new version, without exact duplicates, and make it current.
 
@@ -161,3 +189,8 @@ class CohortWriter:
         if self._opened is None or self.committed is not None:
             raise CohortError("the writer is closed: open another in a with block")
         return self._opened
+
+
+def _scan(version: Path) -> pl.LazyFrame:
+    files = tables.read(version, "shards").get_column("file")
+    return pl.scan_parquet([version / "data" / file for file in files])

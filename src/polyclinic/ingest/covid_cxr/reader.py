@@ -14,8 +14,7 @@ The provenance columns (`date`, `location`, `folder`, `filename`, `doi`, `url`, 
 `other_notes` do not become events, because they leak the label: a site published one disease.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,8 +29,11 @@ from polyclinic.ingest.formats.images import png, read_grey
 from polyclinic.ingest.missing import known_cells
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
+from polyclinic.ingest.plain_number import plain_number
+from polyclinic.ingest.plausible import OLDEST_YEARS
 from polyclinic.ingest.readers import Options, Sink
 from polyclinic.ingest.row_filter import RowFilter
+from polyclinic.ingest.sexes import meaning
 from polyclinic.ingest.subject_ids import subject_id
 from polyclinic.progress import Progress
 
@@ -48,7 +50,7 @@ OUTCOMES = (
 )
 _YES_NO = {"Y": 1.0, "N": 0.0}
 _UNSTATED = {"", "Unclear"}
-_SEX = {"M": "male", "F": "female"}
+_SEXES = ("female", "male")
 _MODALITY = {"X-ray": "CR", "CT": "CT"}
 _OUTCOMES_AFTER, _OUTCOMES_APART = timedelta(days=1), timedelta(minutes=1)
 _LONGEST_OFFSET = 36_500  # days
@@ -62,7 +64,7 @@ class Measured(NamedTuple):
     highest: float
 
 
-AGE = Measured("DEMOGRAPHIC//age//years", 0, 130)
+AGE = Measured("DEMOGRAPHIC//age//years", 0, OLDEST_YEARS)
 MEASURED: Mapping[str, Measured] = {
     "temperature": Measured("VITAL//temperature//Cel", 25, 45),
     "pO2_saturation": Measured("VITAL//pO2_saturation", 0, 760),
@@ -118,7 +120,7 @@ def _rows(metadata: Path, row_filter: RowFilter) -> Iterator[Row]:
 
 
 def _checked_row(line: int, cells: Mapping[str, str], row_filter: RowFilter) -> Iterator[Row]:
-    day = _number(cells.get("offset", ""))
+    day = plain_number(cells.get("offset", ""))
     try:
         patient = subject_id(cells["patientid"])
     except UnreadableRecord as error:
@@ -128,14 +130,6 @@ def _checked_row(line: int, cells: Mapping[str, str], row_filter: RowFilter) -> 
         row_filter.reject_file("impossible date", "write column 'offset' as days since the first symptoms", line)
     else:
         yield Row(line, patient, day, cells)
-
-
-def _number(text: str) -> float | None:
-    """Parse a cell: None if empty, NaN if not a number."""
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return math.nan
 
 
 Timed = tuple[datetime, Row]
@@ -189,8 +183,8 @@ def _read_image(root: Path, name: str) -> bytes | UnreadableRecord:
 
 
 def _add_facts(rows: Sequence[Timed], mask: DiagnosisMask, row_filter: RowFilter, events: EventBuffer) -> None:
-    for sex in dict.fromkeys(sex for _, row in rows if (sex := _sex(row, row_filter))):
-        events.add(rows[0][1].patient, None, "DEMOGRAPHIC//sex", text=sex)
+    for line, sex in _distinct((row.line, _sex(row, row_filter)) for _, row in rows):
+        events.add(rows[0][1].patient, None, "DEMOGRAPHIC//sex", text=sex, file=row_filter.file, line=line)
     for age in dict.fromkeys(age for _, row in rows if (age := _measured(row, "age", AGE, row_filter)) is not None):
         events.add(rows[0][1].patient, None, AGE.code, number=age)
     for time, row in rows:
@@ -201,14 +195,24 @@ def _add_facts(rows: Sequence[Timed], mask: DiagnosisMask, row_filter: RowFilter
             events.add(row.patient, time, "NOTE//clinical", text=note)
 
 
+def _distinct(stated: Iterable[tuple[int, str | None]]) -> Iterator[tuple[int, str]]:
+    """Yield the first line of each text."""
+    seen: set[str] = set()
+    for line, text in stated:
+        if text is not None and text not in seen:
+            seen.add(text)
+            yield line, text
+
+
 def _sex(row: Row, row_filter: RowFilter) -> str | None:
-    if row.cell("sex") and row.cell("sex") not in _SEX:
-        row_filter.reject_file("unknown category", f"write column 'sex' as one of {', '.join(_SEX)}", row.line)
-    return _SEX.get(row.cell("sex"))
+    sex = meaning(row.cell("sex"))
+    if sex and sex not in _SEXES:
+        row_filter.reject_file("unknown category", "write column 'sex' as F or M", row.line)
+    return sex if sex in _SEXES else None
 
 
 def _measured(row: Row, column: str, measured: Measured, row_filter: RowFilter) -> float | None:
-    value = _number(row.cell(column))
+    value = plain_number(row.cell(column))
     if value is None or measured.lowest <= value <= measured.highest:
         return value
     remedy = f"column {column!r}: write a number from {measured.lowest:g} to {measured.highest:g}"

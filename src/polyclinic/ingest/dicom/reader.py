@@ -49,14 +49,13 @@ def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
 
 
 class _DicomCollector:
-    """Sends images to the sink, checking that an instance has one image and a patient one sex."""
+    """Sends images to the sink, checking that an instance has one image."""
 
     def __init__(self, sink: Sink, clock: Clock) -> None:
         self.events = EventBuffer(sink)
         self._clock = clock
         self._sink = sink
         self._instances: dict[str, str] = {}
-        self._sexes: dict[str, str] = {}
 
     def add(self, name: str, result: DicomImage | UnreadableRecord) -> None:
         if not isinstance(result, DicomImage):
@@ -80,13 +79,8 @@ class _DicomCollector:
         self.events.add(image.patient, time, image.code, blob=blob)
         for fact in image.facts:
             self.events.add(image.patient, time, fact.code, number=fact.number, text=fact.text)
-        if image.sex is None:
-            return
-        known = self._sexes.setdefault(image.patient, image.sex)
-        if known == image.sex:
-            self.events.add(image.patient, None, "DEMOGRAPHIC//sex", text=known)
-        else:
-            self._sink.reject(Reject(name, None, "conflicting sex", "give one patient one PatientSex in all objects"))
+        if image.sex is not None:
+            self.events.add(image.patient, None, "DEMOGRAPHIC//sex", text=image.sex, file=name)
 
 
 def _may_be_dicom(file: Path) -> bool:

@@ -37,13 +37,13 @@ _NAMES = pl.DataFrame(
 
 def read(path: Path, sink: Sink, options: Options, progress: Progress) -> None:
     """Read the records in the folder or archive `path`, and the outcomes found there or given in `options`."""
-    sources, stays = find(path, options.outcomes, sink), set[str]()
+    sources, stays, answered = find(path, options.outcomes, sink), set[str](), set[str]()
     for chunk in _chunks(records(sources, path, sink, progress)):
         sink.add(_events(chunk, sink, stays))
     for outcomes in sources.outcomes:
         row_filter = RowFilter(name_within(path, outcomes), sink)
         try:
-            for events in read_outcomes(outcomes, row_filter, stays):
+            for events in read_outcomes(outcomes, row_filter, stays, answered):
                 sink.add(events)
         except UnreadableText as error:
             row_filter.reject_file(error.reason, error.remedy, error.line)
@@ -140,14 +140,17 @@ def _with_numbers(rows: pl.DataFrame, row_filter: RowFilter) -> pl.DataFrame:
 
 def _with_stays(rows: pl.DataFrame, chunk: list[Record], row_filter: RowFilter, stays: set[str]) -> pl.DataFrame:
     """Return the rows of records with a valid new stay, with its id as `source_id`."""
-    values = rows.filter(pl.col("parameter") == "RecordID").group_by("record").agg(pl.col("value").unique())
-    stated = dict(values.iter_rows())
+    values = rows.filter(pl.col("parameter") == "RecordID").group_by("record")
+    stated = {
+        record: found for record, *found in values.agg(pl.col("value").unique(), pl.col("line").min()).iter_rows()
+    }
     names: list[str | None] = []
     for number, record in enumerate(chunk):
-        ids = {f"{value:.0f}" for value in stated.get(number, [])}
+        found, line = stated.get(number, ([], None))
+        ids = {f"{value:.0f}" for value in found}
         problem = _problem(ids, record.name, stays)
         if problem:
-            row_filter.sink.reject(Reject(record.name, None, *problem))
+            row_filter.sink.reject(Reject(record.name, line, *problem))
         else:
             stays |= ids
         names.append(None if problem else ids.pop())

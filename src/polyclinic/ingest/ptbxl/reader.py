@@ -13,7 +13,6 @@ Axis, stage of infarction, quality, device, site and staff are not read, because
 where and by whom it was made.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +28,7 @@ from polyclinic.ingest.formats.wfdb_record import read_record
 from polyclinic.ingest.missing import known_cells
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import UnreadablePath, inside
+from polyclinic.ingest.plain_number import plain_number
 from polyclinic.ingest.plausible import OLDEST_YEARS
 from polyclinic.ingest.ptbxl.statements import FILE, StatementTable, parse_statements
 from polyclinic.ingest.readers import Options, Sink
@@ -128,23 +128,23 @@ def _row(line: int, cells: Mapping[str, str], time: tuple[datetime | None, str |
 
 def _add_static(rows: list[Row], row_filter: RowFilter, events: EventBuffer) -> None:
     """Add each patient's distinct values of sex and recommended fold."""
-    sexes, folds = dict[tuple[str, str], None](), dict[tuple[str, float], None]()
+    sexes, folds = dict[tuple[str, str], int](), dict[tuple[str, float], None]()
     for row in rows:
         if row.cell("sex") in _SEX:
-            sexes[row.patient, _SEX[row.cell("sex")]] = None
+            sexes.setdefault((row.patient, _SEX[row.cell("sex")]), row.line)
         elif row.cell("sex"):
             row_filter.reject_file("unknown category", "write column 'sex' as 0 (male) or 1 (female)", row.line)
         if row.cell("strat_fold").isdigit():
             folds[row.patient, float(row.cell("strat_fold"))] = None
-    for patient, sex in sexes:
-        events.add(patient, None, "DEMOGRAPHIC//sex", text=sex)
+    for (patient, sex), line in sexes.items():
+        events.add(patient, None, "DEMOGRAPHIC//sex", text=sex, file=row_filter.file, line=line)
     for patient, fold in folds:
         events.add(patient, None, "OUTCOME//recommended_fold", number=fold)
 
 
 def _add_measurements(row: Row, row_filter: RowFilter, events: EventBuffer) -> None:
     for column, measured in MEASURED.items():
-        value = _number(row.cell(column))
+        value = plain_number(row.cell(column))
         if column == "age" and value == _ABOVE_89:
             value = _AGE_ABOVE_89
         if value is None:
@@ -154,14 +154,6 @@ def _add_measurements(row: Row, row_filter: RowFilter, events: EventBuffer) -> N
         else:
             remedy = f"column {column!r}: write a number from {measured.lowest:g} to {measured.highest:g}"
             row_filter.reject_file("implausible value", remedy, row.line)
-
-
-def _number(text: str) -> float | None:
-    """Parse a cell: None if empty, NaN if not a number."""
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return math.nan
 
 
 def _add_statements(row: Row, table: StatementTable, row_filter: RowFilter, events: EventBuffer) -> None:

@@ -4,7 +4,6 @@ Every cell of a mapped column is either missing, an event, or rejected (alone or
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -60,7 +59,6 @@ class Table:
         self._times = Times(mapping.zone, self._numbers, clock or Clock(), row_filter)
         self._reading, self._rows = RowFilter(row_filter.file, row_filter.sink), 0
         self._seen: set[str] = set()
-        self._born: dict[str, datetime] = {}
 
     def read(self, progress: Progress) -> None:
         """Send the table's events to the sink and its rejects to the row filter.
@@ -79,7 +77,7 @@ class Table:
             if rows.cells.is_empty():
                 continue
             for events in self._events(rows):
-                self.row_filter.sink.add(events.drop("line"))
+                self.row_filter.sink.add(events.with_columns(file=pl.lit(self.row_filter.file)))
         if isinstance(self.row_filter.sink, CountsRows):
             unread = len(self._reading.lines)
             self.row_filter.sink.count_rows(self._rows + unread, len(self.row_filter.lines) + unread)
@@ -141,14 +139,11 @@ class Table:
         return not seen
 
     def _births(self, frame: pl.DataFrame, birth: Time, dated: frozenset[str]) -> pl.DataFrame:
-        """Return one birth event per subject, rejecting conflicting dates: a calendar date, which has no clock."""
+        """Return one birth event per subject and date: a calendar date, which has no clock."""
         known = ~self.mapping.words()._replace(fillers=True).among(pl.col(f"={birth.column}"))
         timed = self._times.read(frame.filter(known), birth, birth.column in dated)
-        timed = timed.select("line", "source_id", pl.col("time").dt.truncate("1d"))
-        agrees = [self._born.setdefault(subject, time) == time for _, subject, time in timed.iter_rows()]
-        remedy = f"column {birth.column!r}: give all rows of the patient the same date"
-        timed = self.row_filter.keep(timed, pl.lit(pl.Series(agrees, dtype=pl.Boolean)), "two dates of birth", remedy)
-        return timed.unique("source_id", keep="first", maintain_order=True).with_columns(code=pl.lit(BIRTH))
+        born = timed.select("line", "source_id", pl.col("time").dt.truncate("1d"))
+        return born.unique(["source_id", "time"], keep="first", maintain_order=True).with_columns(code=pl.lit(BIRTH))
 
     def _wide(self, frame: pl.DataFrame, dated: frozenset[str]) -> Iterator[pl.DataFrame]:
         for time, facts in _by_time(self.mapping.columns, self.mapping.time).items():

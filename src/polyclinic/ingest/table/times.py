@@ -1,10 +1,11 @@
 """Read the columns of times of a table, and convert them to the clock of the cohort."""
 
-from datetime import date
+from datetime import date, datetime
 
 import polars as pl
 
 from polyclinic.ingest.clock import Clock
+from polyclinic.ingest.plausible import PLACEHOLDERS
 from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.datetimes import (
     Written,
@@ -51,7 +52,10 @@ class Times:
         return self._row_filter.keep(frame, plausible, "implausible date", remedy)
 
     def convert(self, frame: pl.DataFrame, time: Time) -> pl.DataFrame:
-        """Return the rows of `read` with `time` on the cohort's clock, and no `offset`."""
+        """Return the rows of `read` with `time` on the cohort's clock, and no `offset`; placeholders are rejected."""
+        remedy = f"column {time.column!r}: leave it empty: programs store this day where the date is unknown"
+        stored = pl.col("time").is_in([datetime(day.year, day.month, day.day) for day in PLACEHOLDERS])
+        frame = self._row_filter.keep(frame, ~stored, "placeholder date", remedy)
         moments = self._clock.convert(frame.get_column("time"), frame.get_column("offset"), time.zone or self._zone)
         frame = frame.with_columns(time=moments.time, problem=moments.problem)
         for reason, remedy in moments.remedies().items():

@@ -1,0 +1,62 @@
+"""Compare what sources say of a patient's sex."""
+
+import polars as pl
+
+#: Codes of a patient's sex.
+CODES = ("DEMOGRAPHIC//sex", "DEMOGRAPHIC//gender")
+_MEANINGS = {
+    "female": "f female w woman women girl weiblich frau femme feminin féminin mujer femenino femminile feminino vrouw",
+    "male": "m male man men boy männlich maennlich mann herr homme masculin hombre masculino maschile mannelijk",
+    "other": "o other x d divers diverse intersex",
+    "": "u unknown unk unbekannt undetermined indeterminate unspecified ? not_stated",  # states none
+}
+_MEANING = {word.replace("_", " "): meaning for meaning, words in _MEANINGS.items() for word in words.split()}
+
+
+def meaning(text: str) -> str:
+    """Return `female`, `male` or `other`; empty for words that state none, and the text itself if it is not known.
+
+    >>> meaning("F"), meaning("männlich"), meaning("unknown"), meaning("2")
+    ('female', 'male', '', '2')
+    """
+    word = text.strip().casefold()
+    return _MEANING.get(word, word)
+
+
+class Sexes:
+    """The first sex stated of each patient.
+
+    Args:
+        recorded: events of the cohort: `subject_id`, `numeric_value`, `text_value`.
+    """
+
+    def __init__(self, recorded: pl.DataFrame) -> None:
+        self._first: dict[tuple[int, bool], set[str]] = {}
+        for subject, sex in _stated(recorded).unique(maintain_order=True).iter_rows():
+            self._first.setdefault((subject, sex in _MEANINGS), set()).add(sex)
+
+    def agree(self, frame: pl.DataFrame) -> pl.Series:
+        """Return whether each event of a frame contradicts no earlier one; events of other codes do not.
+
+        Texts are compared with texts of the same kind only: `2` may be `female`.
+        """
+        stated, is_sex = _stated(frame), frame.get_column("code").cast(pl.String).is_in(CODES)
+        distinct = stated.filter(is_sex).unique(maintain_order=True)
+        conflicts = [pair for pair in distinct.iter_rows() if not self._is_first(*pair)]
+        listed = pl.DataFrame(conflicts, schema=stated.schema, orient="row").with_columns(conflict=True)
+        joined = stated.join(listed, on=stated.columns, how="left", maintain_order="left", nulls_equal=True)
+        return joined.get_column("conflict").is_null() | ~is_sex
+
+    def _is_first(self, subject: int, sex: str | None) -> bool:
+        if not sex:
+            return True
+        return sex in self._first.setdefault((subject, sex in _MEANINGS), {sex})
+
+
+def _stated(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return `subject_id` and the meaning of each event, which is null for events without a value."""
+    values = [pl.col(name).cast(pl.String) for name in ("text_value", "numeric_value") if name in frame.columns]
+    texts = frame.select(pl.coalesce(values) if values else pl.lit(None, pl.String)).to_series()
+    meanings = {text: meaning(text) for text in texts.drop_nulls().unique()}
+    sex = texts.replace_strict(meanings, default=None, return_dtype=pl.String)
+    return pl.DataFrame({"subject_id": frame.get_column("subject_id"), "sex": sex})
