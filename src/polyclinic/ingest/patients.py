@@ -27,7 +27,8 @@ _LATER = (
     "date of birth of the cohort that is after the patient's first event now, or more than "
     f"{OLDEST_YEARS} years before it: correct the date of birth, or the times of the events"
 )
-_PLACE = {"file": pl.String(), "line": pl.Int64()}
+_PLACE: dict[str, pl.DataType] = {"file": pl.String(), "line": pl.Int64()}
+_EVENT: dict[str, pl.DataType] = {"subject_id": pl.Int64(), "time": pl.Datetime("us"), "code": pl.String()}
 
 
 class CheckedPatients:
@@ -138,7 +139,7 @@ class CheckedPatients:
         return self._ids.of(frame.get_column("source_id").cast(pl.String)).alias("subject_id")
 
     def _none(self) -> pl.DataFrame:
-        return pl.DataFrame(schema={"subject_id": pl.Int64, "time": pl.Datetime("us"), "code": pl.String} | _PLACE)
+        return pl.DataFrame(schema=_EVENT | _PLACE)
 
     def _warn_of(self, known: pl.DataFrame) -> None:
         birth, first = pl.col("known"), pl.col("first")

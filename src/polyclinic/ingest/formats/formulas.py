@@ -47,7 +47,7 @@ def _part(archive: zipfile.ZipFile, book: Element, sheet: str | None) -> str:
     found = next(each for each in _named(book, "sheet") if sheet is None or each.get("name") == sheet)
     identity = next(value for key, value in found.items() if key.endswith("}id"))
     links = fromstring(archive.read("xl/_rels/workbook.xml.rels"))
-    target = next(each.get("Target") for each in _named(links, "Relationship") if each.get("Id") == identity)
+    target = next(each.attrib["Target"] for each in _named(links, "Relationship") if each.get("Id") == identity)
     return normpath(join("xl", target)).lstrip("/")
 
 
