@@ -1,16 +1,16 @@
 """Content of an assessment: predictions, times, intervals, completeness and fingerprints."""
 
 from datetime import UTC, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from polyclinic.assess import Assessment, AssessmentError, assess
+from polyclinic.cohort import Cohort
 from polyclinic.cohort.storage.digest import digest
 from polyclinic.features.cache.encoder_cache import EncoderCache
-from polyclinic.features.image.preprocessing import ImageError
-from polyclinic.features.waveform.featurizer import WaveformError
 from polyclinic.files import sha256
 from polyclinic.ingest.formats.waveform import Waveform
 from polyclinic.models.bundle.bundle import Bundle
@@ -132,28 +132,51 @@ def test_a_cohort_with_other_codes_is_rejected(simple, hospital, held_out, tmp_p
         assess(simple, foreign, held_out[0])
 
 
-def test_a_damaged_image_is_rejected_and_named(trained, hospital, held_out, tmp_path):
+def with_a_damaged(copy: Cohort, held_out, suffix: str) -> tuple[int, list[str]]:
+    """Damage the blobs of one held-out subject, and return the subject and their names."""
+    of_kind = pl.col("blob").str.ends_with(suffix)
+    subject = next(one for one in held_out if copy.subject(one).filter(of_kind).height)
+    names = copy.subject(subject).filter(of_kind)["blob"].unique().to_list()
+    for name in names:
+        copy.blob(name).write_bytes(b"damaged")
+    return subject, names
+
+
+def without(cohort: Cohort, folder: Path, names: list[str]) -> Cohort:
+    return rewritten(cohort, folder, lambda events: events.filter(~pl.col("blob").is_in(names).fill_null(False)))
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("suffix", ["png", "arrow"])
+def test_a_damaged_blob_is_as_if_not_recorded(suffix, cached, every_kind, hospital, held_out, tmp_path):
     copy = rewritten(hospital, tmp_path / "copy", lambda events: events)
-    bundle = Bundle.load(trained.folder, EncoderCache(tmp_path / "empty cache"))
-    subject = next(one for one in held_out if copy.subject(one)["blob"].drop_nulls().str.ends_with("png").any())
-    for name in copy.subject(subject)["blob"].drop_nulls():
-        copy.blob(name).write_bytes(b"no picture")
-    with pytest.raises(ImageError, match="damaged: its content does not match its name; ingest it again"):
-        assess(bundle, copy, subject, explain=False)
+    bundle = every_kind.bundle() if cached else Bundle.load(every_kind.folder, EncoderCache(tmp_path / "empty cache"))
+    if cached:
+        bundle.predict(copy, subjects=held_out)
+    subject, names = with_a_damaged(copy, held_out, suffix)
+    clean = without(hospital, tmp_path / "without", names)
+    kind = {"png": "image", "arrow": "waveform"}[suffix]
+    found, expected = (assess(bundle, one, subject, explain=False) for one in (copy, clean))
+    record = found.records[0]
+    assert kind in record.missing
+    assert kind in record.unusable
+    assert any(reason.startswith(f"{kind} {names[0]} is damaged") for reason in record.unusable_blobs)
+    assert [answer.outputs for answer in found.answers] == [answer.outputs for answer in expected.answers]
+    if not cached or kind == "waveform":
+        predicted, same = bundle.predict(copy, subjects=held_out), bundle.predict(clean, subjects=held_out)
+        assert predicted.frame.equals(same.frame)
+        assert all(any(name in reason for reason in predicted.unusable) for name in names)
+        assert not same.unusable
 
 
-def test_a_damaged_waveform_is_rejected_and_named(every_kind, hospital, held_out, tmp_path):
-    copy, bundle = rewritten(hospital, tmp_path / "copy", lambda events: events), every_kind.bundle()
-    blobs = copy.events().filter(pl.col("blob").str.ends_with("arrow")).collect()
-    subject, name = blobs.filter(pl.col("subject_id").is_in(held_out))["subject_id", "blob"].row(0)
-    copy.blob(name).write_bytes(b"no waveform")
-    with pytest.raises(WaveformError, match=f"waveform {name} is damaged: ingest its source again"):
-        assess(bundle, copy, subject, explain=False)
-    with pytest.raises(WaveformError, match=f"waveform {name} is damaged"):
-        bundle.predict(copy, subjects=[subject])
-    copy.blob(name).unlink()
-    with pytest.raises(WaveformError, match=f"waveform {name} cannot be read: ingest its source again"):
-        bundle.predict(copy, subjects=[subject])
+def test_a_damaged_image_is_explained_as_absent(every_kind, hospital, held_out, tmp_path):
+    copy = rewritten(hospital, tmp_path / "copy", lambda events: events)
+    bundle = Bundle.load(every_kind.folder, EncoderCache(tmp_path / "empty cache"))
+    subject, names = with_a_damaged(copy, held_out, "png")
+    explained = assess(bundle, copy, subject)
+    assert {answer.task for answer in explained.answers} == {task.name for task in bundle.tasks}
+    assert any(names[0] in reason for reason in explained.records[0].unusable_blobs)
+    assert Assessment.from_json(explained.to_json()) == explained
 
 
 def test_a_waveform_without_a_usable_lead_is_absent(every_kind, hospital, held_out, tmp_path):

@@ -200,6 +200,7 @@ def test_predict_as_json_for_a_split(trained, hospital, polyclinic, tmp_path):
         "without_input": 0,
         "file": str(out),
         "ignored_events": {},
+        "unusable_blobs": [],
     }
     assert "caution" not in done.err
 
@@ -259,14 +260,17 @@ def test_a_damaged_bundle_is_refused(trained, hospital, polyclinic, tmp_path):
     assert refused.endswith("features.json was modified after it was saved: copy the bundle again, or train it again")
 
 
-def test_a_damaged_image_is_named(trained, copy, polyclinic, tmp_path, monkeypatch):
+def test_a_damaged_image_is_named_and_counts_as_absent(trained, copy, polyclinic, tmp_path, monkeypatch):
     monkeypatch.setenv("POLYCLINIC_CACHE", str(tmp_path / "empty"))
     someone = copy.events().filter(pl.col("code").str.starts_with("IMAGE//")).collect()["subject_id"][0]
     one = rewritten(copy, tmp_path / "one", lambda events: events.filter(pl.col("subject_id") == someone))
     name = one.events().filter(pl.col("code").str.starts_with("IMAGE//")).collect()["blob"][0]
     Cohort.open(one.path).blob(name).write_bytes(b"not the picture")
-    refused = polyclinic("predict", trained.folder, one.path, "--out", tmp_path / "p.parquet").refusal
-    assert refused.startswith(f"image {name} is damaged")
+    done = polyclinic("predict", trained.folder, one.path, "--out", tmp_path / "p.parquet", "--json")
+    assert done.code == 0
+    assert done.json["unusable_blobs"][0].startswith(f"image {name} is damaged")
+    caution = "caution: 1 image or waveform cannot be used and counts as absent: image"
+    assert f"{caution} {name} is damaged" in " ".join(done.err.split())
 
 
 def test_compare_classical_fits_four_methods_and_prints_the_tree(hospital, polyclinic, tmp_path):

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from polyclinic import Study
+from polyclinic.features.blobs import UNUSABLE
+from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.models.ensemble.members import presence_of
+from polyclinic.progress import Silent
 from polyclinic.study import StudyError
 from polyclinic.tasks import TaskError
 from polyclinic.training.fit import fit, fit_study
@@ -73,6 +76,46 @@ def test_an_input_without_data_is_refused(hospital, cache, tmp_path):
     none = keeping(hospital, tmp_path, ~pl.col("code").str.starts_with("NOTE//"))
     with pytest.raises(StudyError, match="no development subject has note: leave it out of the inputs"):
         fit_study(SIMPLE, none, cache=cache)
+
+
+class Messages(Silent):
+    def __init__(self):
+        self.texts = []
+
+    def message(self, text):
+        self.texts.append(text)
+
+
+def test_unusable_blobs_are_as_if_not_recorded(hospital, tmp_path):
+    """Training goes on without them, with a caution that counts and names them."""
+    copy = keeping(hospital, tmp_path / "copy", pl.lit(True))
+    blobs = copy.events().filter(pl.col("blob").is_not_null()).collect()
+    names = blobs.filter(pl.col("subject_id").is_in(hospital.subjects_in("train")))["blob"].unique(maintain_order=True)
+    bad = [names.filter(names.str.ends_with(suffix))[place] for suffix in ("png", "arrow") for place in (0, 5)]
+    copy.blob(bad[0]).write_bytes(b"damaged")
+    copy.blob(bad[1]).unlink()
+    copy.blob(bad[2]).write_bytes(b"damaged")
+    copy.blob(bad[3]).unlink()
+    without = keeping(hospital, tmp_path / "without", ~pl.col("blob").is_in(bad).fill_null(False))
+    study = SIMPLE.model_copy(update={"inputs": ("image", "waveform")})
+    messages = Messages()
+    fitted = fit_study(study, copy, cache=EncoderCache(tmp_path / "cache"), progress=messages)
+    expected = fit_study(study, without, cache=EncoderCache(tmp_path / "cache"))
+    for modality, arrays in expected.examples.arrays.items():
+        for name in set(arrays) - {UNUSABLE}:
+            np.testing.assert_array_equal(fitted.examples.arrays[modality][name], arrays[name], err_msg=name)
+    assert fitted.bundle.predict(copy).frame["predicted_boolean_probability"].is_between(0, 1).all()
+    (caution,) = [text for text in messages.texts if text.startswith("caution")]
+    assert "4 images or waveforms cannot be used and count as absent" in caution
+    assert all(name in caution for name in bad)
+
+
+def test_an_input_of_unusable_blobs_alone_is_refused(hospital, tmp_path):
+    copy = keeping(hospital, tmp_path / "copy", pl.lit(True))
+    for name in copy.events().filter(pl.col("blob").str.ends_with("arrow")).collect()["blob"].unique():
+        copy.blob(name).write_bytes(b"damaged")
+    with pytest.raises(StudyError, match="no development subject has usable waveform: leave it out of the inputs"):
+        fit_study(SIMPLE.model_copy(update={"inputs": ("structured", "waveform")}), copy)
 
 
 OUTCOME = pl.col("code") == "OUTCOME//deterioration"

@@ -161,6 +161,7 @@ class Record(Part):
     unknown: tuple[CodeCount, ...]  # codes absent or too rare in training: not read
     typicality: Typicality | None  # None: nothing is recorded, or the bundle has no reference
     unusable: tuple[str, ...] = ()  # missing inputs of which something was recorded that cannot be used
+    unusable_blobs: tuple[str, ...] = ()  # why images and waveforms cannot be used, with what to do
     similar: tuple[Similar, ...] = ()  # training patients, if the cohort is that of the training
 
 

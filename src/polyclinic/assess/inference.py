@@ -29,7 +29,7 @@ class InferenceInput:
 
     @classmethod
     def of(cls, bundle: Bundle, cohort: Cohort, events: pl.DataFrame, subject: int, time: datetime) -> Self:
-        """Read what was known of the subject of `events` at a time; raises ImageError as `Sample.of` does."""
+        """Read what was known of the subject of `events` at a time."""
         sample = Sample.of(bundle, events, subject, time, cohort.blob)
         return cls(sample, bundle.ensemble.predict(sample.arrays))
 
@@ -47,6 +47,7 @@ class InferenceInput:
             present=present,
             missing=tuple(name for name in in_order(sample.arrays) if name not in present),
             unusable=sample.unusable,
+            unusable_blobs=sample.unusable_blobs,
             usually_there=tuple(CodeShare(code=code, share=usual[code]) for code in lacking),
             unknown=tuple(CodeCount(code=code, events=number) for code, number in sorted(unknown.items())),
             typicality=self._typicality(reference.novelty) if reference and reference.novelty and present else None,

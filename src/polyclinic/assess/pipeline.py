@@ -50,7 +50,6 @@ def assess(
     Raises:
         AssessmentError: the cohort has no such subject, or no code that the bundle reads; `at` is before the first
             event.
-        ImageError, WaveformError: an image or waveform is missing or damaged.
     """
     return assess_with_evidence(bundle, cohort, subject, at, explain).assessment
 

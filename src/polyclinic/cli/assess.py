@@ -105,6 +105,7 @@ def _print(assessment: "Assessment", source_id: Callable[[int], str]) -> None:
 def _record_lines(record: "Record", source_id: Callable[[int], str]) -> Iterator[str]:
     missing = (f"{name} (not usable)" if name in record.unusable else name for name in record.missing)
     yield f"recorded: {', '.join(record.present) or 'nothing'}; missing: {', '.join(missing) or 'nothing'}"
+    yield from (f"not used: {reason}" for reason in record.unusable_blobs)
     if record.usually_there:
         codes = [f"{code.code} ({code.share:.0%})" for code in record.usually_there[:LISTED]]
         yield f"usually recorded, missing here: {', '.join(codes)}{_more(len(record.usually_there))}"

@@ -64,6 +64,7 @@ def predict(
                 "without_input": predictions.without_input,
                 "file": str(out_file),
                 "ignored_events": predictions.ignored,
+                "unusable_blobs": predictions.unusable,
             }
         )
         return

@@ -14,6 +14,7 @@ import polars as pl
 from polyclinic.cohort.as_of import SAMPLES, known_at
 from polyclinic.cohort.codes import kind
 from polyclinic.features import Arrays, NoteFeaturizer
+from polyclinic.features.blobs import damaged_blobs, unusable_blobs
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.featurizer import Blobs
 from polyclinic.features.known_record import known_record
@@ -43,21 +44,20 @@ class Sample:
     features: FeatureSet  # that made the arrays
     blobs: Blobs  # paths of the images
     taken: pl.DataFrame | None = None  # see `taken_of`; None: read the acquisition from `known`
+    unusable_blobs: tuple[str, ...] = ()  # why images and waveforms cannot be used
 
     @classmethod
     def of(cls, bundle: Bundle, events: pl.DataFrame, subject_id: int, prediction_time: datetime, blobs: Blobs) -> Self:
         """Cut and transform a subject's events (`cohort.subject(id)`); `blobs` is a cohort's `blob`.
 
-        Events after the prediction time are not read.
-
-        Raises:
-            ImageError, WaveformError: an image or waveform is missing or damaged.
+        Events after the prediction time are not read. Images and waveforms whose files are damaged or missing now are
+        absent, even if their encodings are cached, because nothing could be shown of them.
         """
         frame = samples_of(subject_id, prediction_time)
         known = known_record(events.lazy(), frame, bundle.tasks)
         features = bundle.features.set_blobs(blobs)
-        arrays = features.transform(known, frame)
-        return cls(subject_id, prediction_time, known, arrays, features, blobs, taken_of(events, frame))
+        arrays, unusable = _intact(features, known, frame, blobs)
+        return cls(subject_id, prediction_time, known, arrays, features, blobs, taken_of(events, frame), unusable)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -91,6 +91,19 @@ class Sample:
                 f"nothing is known by the prediction time of {', '.join(self.arrays)}: the answer is what is usual "
                 "for such patients, and there is nothing to explain"
             )
+
+
+def _intact(
+    features: FeatureSet, known: pl.DataFrame, frame: pl.DataFrame, blobs: Blobs
+) -> tuple[dict[str, Arrays], tuple[str, ...]]:
+    """Transform the record without blobs that are damaged now; return also why blobs cannot be used."""
+    damaged: dict[str, str] = {}
+    while True:
+        arrays = features.transform(known.filter(~pl.col("blob").is_in([*damaged]).fill_null(False)), frame)
+        newly = damaged_blobs(arrays, blobs)
+        if not newly:
+            return arrays, tuple(dict.fromkeys((*damaged.values(), *unusable_blobs(arrays))))
+        damaged |= newly
 
 
 class Output(NamedTuple):

@@ -13,6 +13,7 @@ import polars as pl
 
 from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
+from polyclinic.features.blobs import caution_of, unusable_blobs
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.known_record import known_record
@@ -189,7 +190,13 @@ def _features(
     features.fit(known, frame)
     features.prepare(known, frame, progress)
     arrays = features.transform(known, frame, classical=bool(study.classical))
-    missing = [modality for modality in study.modalities if not np.any(arrays[modality]["present"])]
+    if unusable := unusable_blobs(arrays):
+        progress.message(caution_of(unusable))
+    missing = [
+        f"usable {modality}" if unusable_blobs({modality: arrays[modality]}) else modality
+        for modality in study.modalities
+        if not np.any(arrays[modality]["present"])
+    ]
     if missing:
         raise StudyError(f"no development subject has {' or '.join(missing)}: leave it out of the inputs")
     return study, features, usual_codes(known, frame.height), arrays

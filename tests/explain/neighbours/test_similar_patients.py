@@ -9,9 +9,11 @@ import pytest
 from polyclinic.explain.neighbours.latents import latents_of
 from polyclinic.explain.neighbours.similar_patients import Neighbourhood
 from polyclinic.explain.sample import ExplanationError, Sample
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.feature_set import FeatureSet
 from polyclinic.tasks import label, number_samples
 from tests.explain.conftest import empty
-from tests.hospital import times_of
+from tests.hospital import rewritten, times_of
 
 TASK = "demo_deterioration"
 
@@ -44,6 +46,22 @@ def test_neighbours_are_the_nearest_by_exhaustive_search(bundle, hospital, neigh
     assert [one.subject_id for one in found] == neighbourhood.frame["subject_id"].gather(order).to_list()
     np.testing.assert_allclose([one.likeness for one in found], np.array(scores)[order], atol=1e-5)
     assert all(-1 <= one.likeness <= 1 for one in found)
+
+
+def test_a_damaged_image_of_another_patient_is_absent(bundle, hospital, stranger, neighbourhood, tmp_path):
+    copy = rewritten(hospital, tmp_path / "copy", lambda events: events)
+    nearest = neighbourhood.nearest(bundle, stranger)[0].subject_id
+    for name in copy.subject(nearest)["blob"].drop_nulls().unique():
+        copy.blob(name).write_bytes(b"damaged")
+    fresh = replace(bundle, features=FeatureSet.from_state(_states(bundle), EncoderCache(tmp_path / "cache")))
+    same = Sample.of(fresh, copy.subject(stranger.subject_id), stranger.subject_id, stranger.prediction_time, copy.blob)
+    found = Neighbourhood.of(fresh, copy).nearest(fresh, same, most=1000)
+    (theirs,) = [one for one in found if one.subject_id == nearest]
+    assert not {"image", "waveform"} & set(theirs.modalities)
+
+
+def _states(bundle):
+    return {name: featurizer.state() for name, featurizer in bundle.features.featurizers.items()}
 
 
 def test_neighbours_are_development_subjects(hospital, bundle, neighbourhood, stranger):

@@ -12,10 +12,10 @@ from PIL import Image
 
 from polyclinic.cohort import POLARS_EVENTS, Cohort, CohortWriter, known_at
 from polyclinic.features.backbones import efficientnet_lite0
+from polyclinic.features.blobs import UNUSABLE, unusable_blobs
 from polyclinic.features.cache.encoder_cache import EncoderCache, MissingEntryError
 from polyclinic.features.featurizer import NotFittedError
 from polyclinic.features.image.featurizer import ImageFeaturizer, ImageOptions
-from polyclinic.features.image.preprocessing import ImageError
 from polyclinic.files import sha256
 
 START = datetime(2020, 1, 1)
@@ -257,42 +257,73 @@ class TestCache:
         assert_same(featurizer.transform(known, SAMPLES), expected)
 
 
+def missing(blobs) -> str:
+    name = blobs(png(3))
+    (blobs.folder / name).unlink()
+    return name
+
+
+def changed(blobs) -> str:
+    name = blobs(png(4))
+    (blobs.folder / name).write_bytes(png(5))
+    return name
+
+
+UNUSABLE_KINDS = {
+    "is damaged, or not PNG": lambda blobs: blobs(b"not an image"),
+    "nearly the same grey": lambda blobs: blobs(png(0, white=1)),
+    "cannot be read": missing,
+    "content does not match its name": changed,
+    "is not named by its content hash": lambda _: "scan.png",
+}
+
+
 class TestUnusableImages:
-    """Errors name all unusable blobs at once, and no patients."""
+    """They are absent, with reasons that name blobs and no patients."""
 
-    def test_unusable_images_are_named_and_others_encoded(self, blobs, cache):
-        good, text, flat = blobs(png(1)), blobs(b"not an image"), blobs(png(0, white=1))
-        missing = blobs(png(3))
-        (blobs.folder / missing).unlink()
-        known = events(*((4711, hour, "IMAGE//CR//PA", name) for hour, name in enumerate((text, good, flat, missing))))
-        batch = samples((4711, 9))
+    @pytest.mark.parametrize("outputs", [("tokens", "pooled"), ("pixels",), ("tokens", "pixels")])
+    @pytest.mark.parametrize("message", UNUSABLE_KINDS)
+    def test_an_unusable_image_is_as_if_not_recorded(self, message, outputs, record, blobs, cache):
+        name = UNUSABLE_KINDS[message](blobs)
+        added = events((1, 1.5, "IMAGE//CR//PA", name), (3, 1.5, "IMAGE//CR//PA", name), (1, 3, "IMAGE//CR//PA", name))
+        with_it = known_at(pl.concat([record, added]), SAMPLES)
+        for most in (1, 2, 4):
+            options = ImageOptions(side=64, outputs=outputs, max_views=most)
+            featurizer = fitted(record, blobs, cache, options)
+            arrays = featurizer.transform(with_it, SAMPLES)
+            reasons = arrays.pop(UNUSABLE)
+            expected = featurizer.transform(known_at(record, SAMPLES), SAMPLES)
+            assert not any(expected.pop(UNUSABLE))
+            assert_same(arrays, expected)
+            newest_is_usable = most == 1  # of the fourth sample
+            assert [bool(reason) for reason in reasons] == [True, False, True, not newest_is_usable]
+            assert all(name in reason and message in reason for reason in reasons if reason)
+
+    def test_every_reason_is_given_once_without_patients(self, blobs, cache):
+        good, names = blobs(png(1)), [make(blobs) for make in UNUSABLE_KINDS.values()]
+        known = events(*((4711, hour, "IMAGE//CR//PA", name) for hour, name in enumerate((*names, good))))
+        batch = samples((4711, 9), (4711, 10))
         featurizer = fitted(known, blobs, cache, ImageOptions(side=64), batch)
-        with pytest.raises(ImageError) as error:
-            featurizer.transform(known_at(known, batch), batch)
-        message = str(error.value)
-        assert f"{text} is damaged" in message
-        assert f"{flat}: all pixels are nearly the same grey" in message
-        assert f"{missing} cannot be read" in message
-        assert good not in message
-        assert "4711" not in message.replace(text, "").replace(flat, "").replace(missing, "")
-        only_good = known.filter(blob=good)
-        assert featurizer.prepare(known_at(only_good, batch), batch) == 0
+        arrays = featurizer.transform(known_at(known, batch), batch)
+        assert arrays["present"].tolist() == [True, True]
+        assert [sorted(name for name in row if name) for row in arrays["blob"]] == [[good], [good]]
+        reasons = unusable_blobs({"image": arrays})
+        assert len(reasons) == len(names)
+        for name, message in zip(names, UNUSABLE_KINDS, strict=True):
+            (reason,) = [reason for reason in reasons if name in reason]
+            assert message in reason
+            assert "4711" not in reason.replace(name, "")
 
-    def test_content_that_does_not_match_its_name_raises(self, blobs, cache):
-        name = blobs(png(1))
-        (blobs.folder / name).write_bytes(png(2))
-        known = events((1, 0, "IMAGE//CR//PA", name))
-        with pytest.raises(ImageError, match="does not match its name"):
-            fitted(known, blobs, cache).transform(known_at(known, SAMPLES), SAMPLES)
-
-    def test_blob_not_named_by_its_content_hash_raises(self, blobs, cache):
-        known = events((1, 0, "IMAGE//CR//PA", "scan.png"))
-        with pytest.raises(ImageError, match=r"scan\.png is not named by its content"):
-            fitted(known, blobs, cache).transform(known_at(known, SAMPLES), SAMPLES)
+    def test_a_sample_of_unusable_images_is_absent(self, blobs, cache):
+        known = events((1, 0, "IMAGE//CR//PA", blobs(b"not an image")), (2, 0, "IMAGE//CR//PA", blobs(png(1))))
+        batch = samples((1, 2), (2, 2))
+        featurizer = fitted(known, blobs, cache, batch=batch)
+        assert featurizer.prepare(known_at(known, batch), batch) == 2  # one image, as tokens and pixels
+        assert featurizer.transform(known_at(known, batch), batch)["present"].tolist() == [False, True]
 
     def test_missing_blobs_raise(self, record, cache):
         featurizer = ImageFeaturizer(cache=cache).fit(known_at(record, SAMPLES), SAMPLES)
-        with pytest.raises(ImageError, match=r"set its blobs to cohort\.blob"):
+        with pytest.raises(ValueError, match=r"set its blobs to cohort\.blob"):
             featurizer.transform(known_at(record, SAMPLES), SAMPLES)
 
 
@@ -321,9 +352,10 @@ def test_images_of_a_cohort(tmp_path, cache):
     known = known_at(cohort.events(), batch).collect()
     featurizer = ImageFeaturizer(cohort.blob, SMALL, cache=cache).fit(known, batch)
     assert featurizer.transform(known, batch)["present"].tolist() == [True]
-    missing = known.with_columns(blob=pl.lit("0" * 64 + ".png"))
-    with pytest.raises(ImageError, match="ingest its source again"):
-        featurizer.transform(missing, batch)
+    missing = known.with_columns(blob=pl.lit("0" * 64 + ".png"))  # in no folder
+    arrays = featurizer.transform(missing, batch)
+    assert arrays["present"].tolist() == [False]
+    assert "ingest its source again" in arrays[UNUSABLE][0]
 
 
 @pytest.mark.real_data

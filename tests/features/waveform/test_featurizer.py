@@ -7,7 +7,8 @@ import pytest
 
 from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS, known_at
 from polyclinic.features import NotFittedError
-from polyclinic.features.waveform.featurizer import WaveformError, WaveformFeaturizer, WaveformOptions
+from polyclinic.features.blobs import UNUSABLE, unusable_blobs
+from polyclinic.features.waveform.featurizer import WaveformFeaturizer, WaveformOptions
 from polyclinic.features.waveform.leads import LEADS
 from polyclinic.files import sha256
 from polyclinic.ingest.formats.waveform import Waveform
@@ -71,7 +72,7 @@ def test_the_latest_recordings_are_read_newest_first(store):
     assert arrays["age_known"].tolist() == [[True, True], [False, False], [False, False]]
     assert arrays["signal"].shape == arrays["valid"].shape == (3, 2, 12, 1000)
     assert (arrays["signal"].dtype, arrays["valid"].dtype) == (np.float16, bool)
-    assert all(np.isfinite(array).all() for name, array in arrays.items() if name != "blob")
+    assert all(np.isfinite(array).all() for name, array in arrays.items() if array.dtype.kind != "U")
 
 
 def test_a_lead_that_is_missing_is_masked_and_zero(store):
@@ -153,26 +154,59 @@ def test_a_cohort_without_recordings(store):
     assert len(featurizer.transform(known_of([], none), none)["present"]) == 0
 
 
-def test_what_cannot_be_read_is_named(store):
-    blob = store(1)
-    for content, message in ((b"other", "is damaged"), (None, "cannot be read")):
-        store.blobs(blob).write_bytes(content) if content else store.blobs(blob).unlink()
-        with pytest.raises(WaveformError, match=message):
-            arrays_of(store, [(1, 1, blob)])
-    text = sha256(b"text") + ".arrow"
-    store.blobs(text).write_bytes(b"text")
-    with pytest.raises(WaveformError, match="is no waveform"):
-        arrays_of(store, [(1, 1, text)])
-    with pytest.raises(WaveformError, match="set its blobs"):
-        arrays_of(type("NoBlobs", (), {"blobs": None}), [(1, 1, blob)])
+def damaged(store) -> str:
+    name = store(7)
+    store.blobs(name).write_bytes(b"other")
+    return name
 
 
-def test_every_unreadable_recording_is_named(store):
-    missing, damaged = store(1), store(2)
-    store.blobs(missing).unlink()
-    store.blobs(damaged).write_bytes(b"other")
-    with pytest.raises(WaveformError, match=f"{missing} cannot be read.*; waveform {damaged} is damaged"):
-        arrays_of(store, [(1, 1, missing), (2, 1, damaged), (3, 1, damaged)])
+def missing(store) -> str:
+    name = store(8)
+    store.blobs(name).unlink()
+    return name
+
+
+def text(store) -> str:
+    name = sha256(b"text") + ".arrow"
+    store.blobs(name).write_bytes(b"text")
+    return name
+
+
+UNUSABLE_KINDS = {
+    "is damaged": damaged,
+    "cannot be read": missing,
+    "is no waveform": text,
+    "has no usable standard lead": lambda store: store(9, leads=("vx",)),
+    "is not named by its content hash": lambda _: "ecg.arrow",
+}
+
+
+@pytest.mark.parametrize("message", UNUSABLE_KINDS)
+def test_an_unusable_recording_is_as_if_not_recorded(message, store):
+    name = UNUSABLE_KINDS[message](store)
+    rows = [(1, 1, store(1)), (1, 5, store(2)), (2, 5, store(3))]
+    samples = samples_of([1, 2, 3])
+    for most in (1, 2, 4):
+        featurizer, expected = arrays_of(store, rows, recordings=most)
+        arrays = featurizer.transform(known_of([*rows, (1, 9, name), (3, 9, name)], samples), samples)
+        reasons = arrays.pop(UNUSABLE)
+        assert not any(expected.pop(UNUSABLE))
+        assert_same_bits(arrays, expected)
+        assert [message in reason and name in reason for reason in reasons] == [True, False, True]
+
+
+def test_every_unusable_recording_is_named_once(store):
+    names = [make(store) for make in UNUSABLE_KINDS.values()]
+    _, arrays = arrays_of(store, [(subject, 1, name) for name in names for subject in (1, 2)])
+    reasons = unusable_blobs({"waveform": arrays})
+    assert len(reasons) == len(names)
+    assert all(any(name in reason for reason in reasons) for name in names)
+    assert not arrays["present"].any()
+
+
+def test_blobs_of_no_cohort_are_an_error(store):
+    with pytest.raises(ValueError, match="set its blobs"):
+        arrays_of(type("NoBlobs", (), {"blobs": None}), [(1, 1, store(1))])
 
 
 def test_use_before_fit_is_refused():

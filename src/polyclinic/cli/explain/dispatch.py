@@ -78,7 +78,6 @@ def explain_target(
 
     Raises:
         ExplanationError: the bundle does not read this input, or the method does not suit it or the model.
-        ImageError, WaveformError: an image or waveform is missing or damaged.
     """
     if request.modality not in (ALL, *bundle.inputs):
         raise ExplanationError(
@@ -89,7 +88,8 @@ def explain_target(
         what = f"no {'usable ' if request.modality in target.sample.unusable else ''}{request.modality}"
         missing = "nothing that the bundle reads" if request.modality == ALL else what
         there = f"; there are {', '.join(present)}" if present else ""
-        return ExplanationView(target, request.modality, absent=f"{missing} was recorded by then{there}")
+        reasons = "".join(f"; {reason}" for reason in target.sample.unusable_blobs)
+        return ExplanationView(target, request.modality, absent=f"{missing} was recorded by then{there}{reasons}")
     method = request.method or _default_method(bundle, request)
     if method == SHAPLEY:
         return _modalities(bundle, target) if request.modality == ALL else _members(bundle, target)

@@ -69,7 +69,6 @@ def target_of(
             event.
         BundleError: the bundle does not answer the task.
         ExplanationError: the task has no such output.
-        ImageError, WaveformError: an image or waveform is missing or damaged.
     """
     tasks = bundle.tasks if task is None else (bundle.task(task),)
     at = naive(at)

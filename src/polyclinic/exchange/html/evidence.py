@@ -43,7 +43,6 @@ def evidence_of(
 
     Raises:
         ValueError: bundle or cohort are not those of the assessment.
-        ImageError, WaveformError: an image or waveform is missing or damaged.
     """
     prints = assessment.fingerprints
     if (bundle.digest, cohort.fingerprint) != (prints.bundle, prints.cohort):

@@ -65,6 +65,7 @@ def completeness(record: Record) -> Markup:
                 "Recorded, but unknown to the model",
                 [f"{label_of(code.code)} ({code.events:,} ×)" for code in record.unknown],
             ),
+            ("Recorded, but not usable", record.unusable_blobs),
         ),
         listed=LISTED,
     )

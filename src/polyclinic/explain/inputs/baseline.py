@@ -11,6 +11,7 @@ values of modalities.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from torch.nn import functional
 from polyclinic.cohort import Cohort
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.features import Arrays, ImageFeaturizer, NoteFeaturizer
-from polyclinic.features.image.embeddings import content_hash
+from polyclinic.features.blobs import ImageError, content_hash, image_content
 from polyclinic.features.image.preprocessing import canonical, read_image
 from polyclinic.features.known_record import known_record
 from polyclinic.features.note.embeddings import frozen_network
@@ -178,12 +179,13 @@ def _mean_piece(featurizer: NoteFeaturizer, known: pl.DataFrame, samples: pl.Dat
 def _mean_picture(featurizer: ImageFeaturizer, arrays: Arrays) -> Tensor:
     side, blobs = featurizer.options.side, featurizer.blobs
     names = sorted(set(arrays["blob"][arrays["blob"] != ""]), key=content_hash)
-    total = np.zeros((side, side))
-    chosen = _spread(names, MOST_PICTURES)
-    for name in chosen:
-        assert blobs is not None  # the arrays were made with them
-        total += canonical(read_image(blobs(name).read_bytes(), name, side, featurizer.options.fit))
-    return torch.from_numpy(total / max(len(chosen), 1)).float()
+    assert blobs is not None  # the arrays were made with them
+    total, read = np.zeros((side, side)), 0
+    for name in _spread(names, MOST_PICTURES):
+        with suppress(ImageError):  # damaged since it was encoded
+            total += canonical(read_image(image_content(blobs, name), name, side, featurizer.options.fit))
+            read += 1
+    return torch.from_numpy(total / max(read, 1)).float()
 
 
 def _spread(items: Sequence[str], most: int) -> list[str]:

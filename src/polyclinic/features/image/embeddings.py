@@ -3,19 +3,18 @@
 Both are computed once per image, for all studies, and stay in the cache's memory-mapped files.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache as once
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from polyclinic.features.backbones import backbone
+from polyclinic.features.blobs import ImageError, content_hash, image_content
 from polyclinic.features.cache.encoder_cache import MISSING, EncoderCache, Encoding, Gathered, Shelf
 from polyclinic.features.featurizer import Blobs
-from polyclinic.features.image.preprocessing import PREPARATION, Fit, ImageError, canonical, read_image
-from polyclinic.files import sha256
+from polyclinic.features.image.preprocessing import PREPARATION, Fit, canonical, read_image
 from polyclinic.progress import SILENT, Progress
 
 """Name of a blob → its file; a cohort's `blob` is one."""
@@ -24,8 +23,13 @@ Kind = Literal["tokens", "pixels"]
 
 STRIDE = 16
 """Pixels of the canvas per cell: `FINE_STRIDE` of EfficientNet-lite0, whose module brings torch in."""
-_HASH = re.compile(r"[0-9a-f]{64}")
-_MAX_NAMED = 5  # images named in one error
+
+
+class Prepared(NamedTuple):
+    """What `ImageEncodings.prepare` did."""
+
+    encoded: int  # images that were missing from the cache
+    unusable: dict[str, str]  # reasons, by name of the blob
 
 
 @dataclass(frozen=True)
@@ -51,21 +55,18 @@ class ImageEncodings:
         self._cache = cache
         self._device = device
 
-    def prepare(self, kind: Kind, names: Iterable[str], progress: Progress = SILENT) -> int:
-        """Encode images missing from the cache, and return their number.
-
-        Raises:
-            ImageError: some images are unusable; raised after all others are encoded, so that it names every one.
-        """
-        errors: list[str] = []
+    def prepare(self, kind: Kind, names: Iterable[str], progress: Progress = SILENT) -> Prepared:
+        """Encode the images missing from the cache; those that cannot be used are returned with their reasons."""
+        unusable: dict[str, str] = {}
+        pending: dict[str, str] = {}
+        for name in names:
+            try:
+                pending[content_hash(name, ImageError, "image")] = name
+            except ImageError as error:
+                unusable[name] = str(error)
         encode = self._pixels if kind == "pixels" else self._tokens
-        encoded = self.shelf(kind).encode_pending(
-            {content_hash(name): name for name in names}, lambda items: encode(items, errors), progress=progress
-        )
-        if errors:
-            more = f"; and {len(errors) - _MAX_NAMED} more" if len(errors) > _MAX_NAMED else ""
-            raise ImageError("; ".join(errors[:_MAX_NAMED]) + more)
-        return encoded
+        encoded = self.shelf(kind).encode_pending(pending, lambda items: encode(items, unusable), progress=progress)
+        return Prepared(encoded, unusable)
 
     def gather(self, kind: Kind, names: np.ndarray) -> Gathered:
         """Return the arrays of images `[sample, view]`, zeros where a name is empty; float32 pixels get a channel axis.
@@ -91,17 +92,17 @@ class ImageEncodings:
             Encoding(self._backbone.name, fingerprint, f"{preparation}.{self._backbone.revision}", shape)
         )
 
-    def _pixels(self, items: Mapping[str, str], errors: list[str]) -> dict[str, np.ndarray]:
+    def _pixels(self, items: Mapping[str, str], unusable: dict[str, str]) -> dict[str, np.ndarray]:
         read: dict[str, np.ndarray] = {}
         for key, name in items.items():
             try:
-                read[key] = read_image(self._content(key, name), name, self._size.side, self._size.fit)
+                read[key] = read_image(image_content(self._blobs, name), name, self._size.side, self._size.fit)
             except ImageError as error:
-                errors.append(str(error))
+                unusable[name] = str(error)
         return read
 
-    def _tokens(self, items: Mapping[str, str], errors: list[str]) -> dict[str, np.ndarray]:
-        images = self._pixels(items, errors)
+    def _tokens(self, items: Mapping[str, str], unusable: dict[str, str]) -> dict[str, np.ndarray]:
+        images = self._pixels(items, unusable)
         # On a CPU single images are nearly as fast, and their maps do not depend on the batch.
         batch = 1 if self._device == "cpu" else len(images)
         keys = list(images)
@@ -111,24 +112,6 @@ class ImageEncodings:
             maps = frozen_maps(self._backbone.name, self._device, np.stack([images[key] for key in batch_keys]))
             tokens.update(zip(batch_keys, maps, strict=True))
         return tokens
-
-    def _content(self, key: str, name: str) -> bytes:
-        try:
-            content = self._blobs(name).read_bytes()
-        except OSError as error:
-            raise ImageError(f"image {name} cannot be read ({error.strerror}); ingest its source again") from error
-        except ValueError as error:
-            raise ImageError(f"image {name} is missing; ingest its source again") from error
-        if sha256(content) != key:
-            raise ImageError(f"image {name} is damaged: its content does not match its name; ingest it again")
-        return content
-
-
-def content_hash(name: str) -> str:
-    """Return the content hash at the start of a blob's name; raises ImageError if there is none."""
-    if not _HASH.match(name):
-        raise ImageError(f"image {name} is not named by its content hash; ingest its source into a cohort")
-    return name[:64]
 
 
 def frozen_maps(name: str, device: str, stored: np.ndarray) -> np.ndarray:

@@ -1,17 +1,18 @@
 """Image features of each sample: views, pixels, and feature maps of a frozen network."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float32, Shaped
 
 from polyclinic.features.backbones import backbone
+from polyclinic.features.blobs import UNUSABLE, unusable_lines
 from polyclinic.features.cache.encoder_cache import EncoderCache, Gathered
 from polyclinic.features.featurizer import Arrays, Blobs, Featurizer, NotFittedError, Request, sample_rows
 from polyclinic.features.image.embeddings import CanvasSize, ImageEncodings, Kind
-from polyclinic.features.image.preprocessing import FITS, Fit, ImageError
+from polyclinic.features.image.preprocessing import FITS, Fit
 from polyclinic.features.measurements import hours_before
 from polyclinic.progress import SILENT, Progress
 
@@ -49,6 +50,14 @@ class ImageOptions:
         backbone(self.backbone)
 
 
+class UsableImages(NamedTuple):
+    """The images of samples that can be used, and why others cannot."""
+
+    chosen: list[list[ViewedImage]]  # of each sample, oldest first
+    reasons: list[list[str]]  # of each sample
+    encoded: int  # images that were missing from the cache
+
+
 class ImageFeaturizer(Featurizer):
     """Select the newest images of each sample, oldest first.
 
@@ -56,7 +65,8 @@ class ImageFeaturizer(Featurizer):
     `views` (0 = none, 1 = unknown); `blob` text `[sample, view]`; and, by `options.outputs`: `tokens` float16
     `[sample, view, cell, 112]`, `pooled` float32 `[sample, view, 224]` (see `pooled`), `pixels` float32
     `[sample, view, 1, side, side]` from 0 (black) to 1 (white). Rows of `tokens` and `pixels` are read lazily from
-    the cache's memory-mapped files; images missing from it are encoded first.
+    the cache's memory-mapped files; images missing from it are encoded first. An image that cannot be used is absent,
+    as if it had not been recorded; `unusable` says why.
     """
 
     modality: ClassVar[str] = "image"
@@ -108,24 +118,18 @@ class ImageFeaturizer(Featurizer):
 
     def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> Self:
         """Fit the set of views and the maximum number of images per sample."""
-        chosen = self._chosen(known, samples)
+        chosen = [images[-self.options.max_views :] for images in self._found(known, samples)]
         views = sorted({view for images in chosen for view, _ in images})
         self._views = {view: code for code, view in enumerate(views, UNKNOWN + 1)}
         self._width = max((len(images) for images in chosen), default=1) or 1
         return self
 
     def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
-        """Return the arrays of `samples`, in their order; with `classical` also `pooled`, if there are `tokens`.
-
-        Raises:
-            ImageError: some images are unusable.
-        """
-        arrays = self._layout(self._chosen(known, samples))
-        names, encodings = arrays["blob"], self._encodings()
-        encoded: dict[str, Gathered] = {}
-        for kind in self._kinds():
-            encodings.prepare(kind, names[names != ""])
-            encoded[kind] = encodings.gather(kind, names)
+        """Return the arrays of `samples`, in their order; with `classical` also `pooled`, if there are `tokens`."""
+        usable = self._usable(self._found(known, samples))
+        arrays = self._layout(usable.chosen) | {UNUSABLE: unusable_lines(usable.reasons)}
+        encodings = self._encodings()
+        encoded = {kind: encodings.gather(kind, arrays["blob"]) for kind in self._kinds()}
         for output in self.options.outputs:
             if output != "pooled":
                 arrays[output] = cast(np.ndarray, encoded[output])  # behaves as an array
@@ -135,9 +139,7 @@ class ImageFeaturizer(Featurizer):
 
     def prepare(self, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT) -> int:
         """Encode in advance the images that `transform` needs, and return the number newly encoded."""
-        names = self._layout(self._chosen(known, samples))["blob"]
-        encodings = self._encodings()
-        return sum(encodings.prepare(kind, names[names != ""], progress) for kind in self._kinds())
+        return self._usable(self._found(known, samples), progress).encoded
 
     def state(self) -> dict[str, Any]:
         """Return options, views and the number of columns as JSON values."""
@@ -160,28 +162,46 @@ class ImageFeaturizer(Featurizer):
         featurizer._width = int(state["width"])
         return featurizer
 
-    def _chosen(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[list[ViewedImage]]:
-        """Return the newest images of each sample, oldest first, without duplicates."""
+    def _found(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[list[ViewedImage]]:
+        """Return the images of each sample, oldest first, without duplicates."""
         events = known.filter(pl.col("code").str.starts_with(KIND) & pl.col("blob").is_not_null())
         rows = sample_rows(events, samples)
         if (rows < 0).any():
             events, rows = events.filter(rows >= 0), rows[rows >= 0]
         hours = hours_before(events["time"].to_numpy(), samples, rows)
         hours = np.nan_to_num(hours, nan=np.inf)  # images without a time count as oldest
-        chosen: list[dict[str, ViewedImage]] = [{} for _ in range(len(samples))]
+        found: list[dict[str, ViewedImage]] = [{} for _ in range(len(samples))]
         for row, _, code, blob in sorted(zip(rows.tolist(), -hours, events["code"], events["blob"], strict=True)):
-            chosen[row].pop(blob, None)
-            chosen[row][blob] = (code.removeprefix(KIND), blob)
-        return [list(images.values())[-self.options.max_views :] for images in chosen]
+            found[row].pop(blob, None)
+            found[row][blob] = (code.removeprefix(KIND), blob)
+        return [list(images.values()) for images in found]
+
+    def _usable(self, found: list[list[ViewedImage]], progress: Progress = SILENT) -> UsableImages:
+        """Choose and encode the newest usable images of each sample, as many as fitted."""
+        self._fitted()
+        encodings, encoded, unusable = self._encodings(), 0, dict[str, str]()
+        tried: list[dict[str, None]] = [{} for _ in found]
+        while True:
+            chosen = [[image for image in images if image[1] not in unusable][-self._width :] for images in found]
+            for images, names in zip(chosen, tried, strict=True):
+                names.update(dict.fromkeys(name for _, name in images))
+            every = list(dict.fromkeys(name for images in chosen for _, name in images))
+            done = [encodings.prepare(kind, every, progress) for kind in self._kinds()]
+            encoded += sum(prepared.encoded for prepared in done)
+            newly = {name: reason for prepared in done for name, reason in prepared.unusable.items()}
+            if not newly:
+                reasons = [[unusable[name] for name in names if name in unusable] for names in tried]
+                return UsableImages(chosen, reasons, encoded)
+            unusable |= newly  # older images take their places
 
     def _layout(self, chosen: list[list[ViewedImage]]) -> Arrays:
-        """Lay out the images of each sample in columns, as many as fitted."""
+        """Lay out the images of each sample in columns."""
         views = self._fitted()
         shape = (len(chosen), self._width)
         codes = np.full(shape, PADDING, dtype=np.int64)
         names = np.full(shape, "", dtype="<U80")
         for row, images in enumerate(chosen):
-            for column, (view, blob) in enumerate(images[-self._width :]):
+            for column, (view, blob) in enumerate(images):
                 codes[row, column] = views.get(view, UNKNOWN)
                 names[row, column] = blob
         mask = codes != PADDING
@@ -193,7 +213,7 @@ class ImageFeaturizer(Featurizer):
 
     def _encodings(self) -> ImageEncodings:
         if self.blobs is None:
-            raise ImageError("the image featurizer has no source of images: set its blobs to cohort.blob")
+            raise ValueError("the image featurizer has no source of images: set its blobs to cohort.blob")
         return ImageEncodings(self.blobs, self.size, self.options.backbone, self.cache, self.device)
 
     def _fitted(self) -> dict[str, int]:

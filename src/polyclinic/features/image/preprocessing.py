@@ -10,6 +10,9 @@ import numpy as np
 from jaxtyping import Float, UInt16
 from PIL import Image
 
+from polyclinic.features.blobs import ImageError
+from polyclinic.ingest.formats.image_checks import LEAST_SPREAD, LEAST_WHITE, MAX_PIXELS
+
 Fit = Literal["letterbox", "stretch"]
 FITS: tuple[Fit, ...] = ("letterbox", "stretch")
 
@@ -17,16 +20,6 @@ PREPARATION = 1
 """Version of `read_image`; increase it with every change to the pixels it returns."""
 
 FORMATS = ("PNG", "JPEG", "TIFF")
-
-MAX_PIXELS = 64_000_000
-"""Per file; 8,000 × 8,000 is twice the largest radiograph."""
-
-LEAST_WHITE = 1 / 8
-LEAST_SPREAD = 1 / 64
-
-
-class ImageError(ValueError):
-    """An image is unusable; the message names its blob and the remedy."""
 
 
 class Placement(NamedTuple):

@@ -10,23 +10,18 @@ import polars as pl
 from jaxtyping import Float32
 from pydantic import BaseModel, Field
 
+from polyclinic.features.blobs import UNUSABLE, WaveformError, content_of, unusable_lines
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.featurizer import Arrays, Blobs, Featurizer, NotFittedError, sample_rows
 from polyclinic.features.measurements import hours_before
 from polyclinic.features.waveform.leads import LEADS
 from polyclinic.features.waveform.preprocessing import Ecg, read_ecg
 from polyclinic.features.waveform.summaries import NAMES, summary
-from polyclinic.files import sha256
 from polyclinic.ingest.formats.waveform import Waveform
 
 ECG = "WAVEFORM//ECG"
 CLIP = 30.0
 """Largest normalised value kept."""
-_MAX_NAMED = 5  # recordings named in one error
-
-
-class WaveformError(ValueError):
-    """A waveform cannot be read; names its blob and says what to do."""
 
 
 class WaveformOptions(BaseModel, frozen=True, extra="forbid"):
@@ -59,8 +54,8 @@ class WaveformFeaturizer(Featurizer):
     `[sample, record, lead, time]`, normalised, 0 where not valid; `valid` Boolean of the same shape; `log_scale`
     float32 `[sample, record, lead]`, the natural logarithm of that scale in mV, 0 where the lead is absent;
     `age_hours` float32 `[sample, record]`, before the prediction; `age_known` Boolean; and `blob`, text. A recording
-    without usable leads is skipped. For classical models, `summary` float32 `[sample, column]` of the latest recording:
-    what `column_names` names, NaN where it is not known.
+    that cannot be read or has no usable lead is absent; `unusable` says why. For classical models, `summary` float32
+    `[sample, column]` of the latest recording: what `column_names` names, NaN where it is not known.
     """
 
     modality: ClassVar[str] = "waveform"
@@ -107,11 +102,7 @@ class WaveformFeaturizer(Featurizer):
         return self
 
     def transform(self, known: pl.DataFrame, samples: pl.DataFrame, classical: bool = False) -> Arrays:
-        """Return the arrays of `samples`, in their order; with `classical` also `summary`.
-
-        Raises:
-            WaveformError: recordings cannot be read; raised after all others are read, so that it names them.
-        """
+        """Return the arrays of `samples`, in their order; with `classical` also `summary`."""
         shape = (samples.height, self.recordings, len(LEADS), self.options.samples)
         arrays: Arrays = {
             "present": np.zeros(shape[0], dtype=bool),
@@ -124,13 +115,10 @@ class WaveformFeaturizer(Featurizer):
         }
         if classical:
             arrays["summary"] = np.full((shape[0], len(NAMES)), np.nan, dtype=np.float32)
-        errors: dict[str, None] = {}
+        reasons: list[list[str]] = []
         for row, found in enumerate(self.found(known, samples)):
-            try:
-                read = self.usable(found)
-            except WaveformError as error:
-                errors[str(error)] = None
-                continue
+            read, unusable = self.usable(found)
+            reasons.append(unusable)
             for place, (recording, ecg) in enumerate(read):
                 scale = scales(ecg)
                 arrays["present"][row] = True
@@ -142,10 +130,7 @@ class WaveformFeaturizer(Featurizer):
                 arrays["age_hours"][row, place] = np.nan_to_num(recording.hours)
                 if classical and place == 0:
                     arrays["summary"][row] = summary(ecg, self.options.sampling_hz)
-        if errors:
-            more = f"; and {len(errors) - _MAX_NAMED} more" if len(errors) > _MAX_NAMED else ""
-            raise WaveformError("; ".join([*errors][:_MAX_NAMED]) + more)
-        return arrays
+        return arrays | {UNUSABLE: unusable_lines(reasons)}
 
     def found(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[list[Recording]]:
         """List the recordings of each sample, the newest first; one recorded twice counts once, at its latest time."""
@@ -161,17 +146,29 @@ class WaveformFeaturizer(Featurizer):
         return [sorted(each.values(), key=lambda one: (math.inf if math.isnan(one.hours) else one.hours, one.blob))
                 for each in latest]  # fmt: skip
 
-    def usable(self, found: list[Recording]) -> list[tuple[Recording, Ecg]]:
-        """Read the newest recordings with a usable lead, as many as fit the arrays."""
+    def usable(self, found: list[Recording]) -> tuple[list[tuple[Recording, Ecg]], list[str]]:
+        """Read the newest usable recordings, as many as fit the arrays; return also why others cannot be used."""
         read: list[tuple[Recording, Ecg]] = []
+        unusable: list[str] = []
         for recording in found:
-            known_s = math.inf if math.isnan(recording.hours) else recording.hours * 3600
-            ecg = read_ecg(self._waveform(recording.blob), self.options.sampling_hz, self.options.samples, known_s)
-            if ecg.valid.any():
-                read.append((recording, ecg))
+            try:
+                read.append((recording, self._ecg(recording)))
+            except WaveformError as error:
+                unusable.append(str(error))
             if len(read) == self.recordings:
                 break
-        return read
+        return read, unusable
+
+    def _ecg(self, recording: Recording) -> Ecg:
+        known_s = math.inf if math.isnan(recording.hours) else recording.hours * 3600
+        waveform = self._waveform(recording.blob)
+        ecg = read_ecg(waveform, self.options.sampling_hz, self.options.samples, known_s)
+        if not ecg.valid.any():
+            raise WaveformError(
+                f"waveform {recording.blob} has no usable standard lead: check the names, units, sampling rate and "
+                "signals of its source"
+            )
+        return ecg
 
     def state(self) -> dict[str, Any]:
         """Return the options and the number of recordings as JSON values."""
@@ -192,13 +189,8 @@ class WaveformFeaturizer(Featurizer):
 
     def _waveform(self, name: str) -> Waveform:
         if self.blobs is None:
-            raise WaveformError("the waveform featurizer does not know where blobs lie: set its blobs to cohort.blob")
-        try:
-            content = self.blobs(name).read_bytes()
-        except (OSError, ValueError) as problem:
-            raise WaveformError(f"waveform {name} cannot be read: ingest its source again") from problem
-        if sha256(content) != name[:64]:
-            raise WaveformError(f"waveform {name} is damaged: ingest its source again")
+            raise ValueError("the waveform featurizer does not know where blobs lie: set its blobs to cohort.blob")
+        content = content_of(self.blobs, name, WaveformError, "waveform")
         try:
             return Waveform.from_blob(content)
         except ValueError as problem:

@@ -34,6 +34,7 @@ from safetensors.torch import load_file, save_file
 from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
 from polyclinic.features.backbones.weights import WeightsError
+from polyclinic.features.blobs import caution_of, unusable_blobs
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.featurizer import Blobs
@@ -156,7 +157,7 @@ class Bundle:
                 times[task.name], on=["subject_id", "prediction_time"], how="semi", maintain_order="left"
             )
             rows.append(self.rows(task, own, answers[task.name].answers[own["sample"].to_numpy()]))
-        return Predictions(in_order(rows), self.features.ignored(known))
+        return Predictions(in_order(rows), self.features.ignored(known), unusable_blobs(arrays))
 
     def _transform(
         self, blobs: Blobs, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT
@@ -164,7 +165,10 @@ class Bundle:
         features = self.features.set_blobs(blobs)
         if progress is not SILENT:
             features.prepare(known, samples, progress)
-        return features.transform(known, samples)
+        arrays = features.transform(known, samples)
+        if unusable := unusable_blobs(arrays):
+            progress.message(caution_of(unusable))
+        return arrays
 
     def rows(self, task: Task, samples: pl.DataFrame, answers: np.ndarray) -> pl.DataFrame:
         """Return predictions `[sample, output]` of a task as table rows; the samples have `inputs`."""

@@ -36,11 +36,12 @@ class Predictions:
     class or label, or the time by which an event is predicted. A probability comes with the decision at the operating
     threshold, if there is one; regression has `predicted_float_value` and no probability. `inputs` names the modalities
     present, such as `structured + note`, or `none`. `ignored` counts events of structured and series codes absent in
-    training, by code.
+    training, by code. `unusable` gives the reasons of images and waveforms that count as absent.
     """
 
     frame: pl.DataFrame
     ignored: Mapping[str, int] = field(default_factory=dict)
+    unusable: tuple[str, ...] = ()
 
     @property
     def samples(self) -> int:
