@@ -81,6 +81,12 @@ def test_a_rare_contradiction_is_an_error_that_is_rejected():
     assert "< 1 % of the cells are written otherwise, and will be rejected" in found.remark
 
 
+def test_offsets_in_some_cells_need_a_zone():
+    assert "need their zone" in dates_of(profile("2024-03-05T08:15:00Z", "2024-03-05T08:15:00")).remark
+    for texts in (("2024-03-05T08:15:00+01:00", "2024-03-05 08:15Z"), ("2024-03-05", "2024-03-05 08:15")):
+        assert "zone" not in dates_of(profile(*texts)).remark
+
+
 def test_an_order_that_no_cell_decides_is_asked_about():
     assert "or %m/%d/%Y? no cell decides" in dates_of(profile("03/04/2024", "05/06/2024")).remark
     assert dates_of(profile("24-03-05", "24-03-06")).format == QUESTION  # which of the parts is the year?

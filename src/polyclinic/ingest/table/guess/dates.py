@@ -1,5 +1,6 @@
 """Recognise a column of dates, and say how they are written, or what cannot be known of it."""
 
+import re
 from collections import Counter
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from polyclinic.ingest.table.questions import QUESTION
 _FIRST = 20  # distinct texts that decide whether a column may be of dates
 _FEW = 0.01  # of the cells that decide: those that contradict the others are errors
 _EPOCH = (631_152_000, 4_102_444_800)  # seconds: 1990 to 2099
+_OFFSET = re.compile(r":\d\d(?:\.\d+)? ?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)$")
 _EPOCHS = (("epoch-s", "seconds", 1), ("epoch-ms", "milliseconds", 1_000))
 _SERIALS = (18_000, 75_000)  # days of spreadsheets: 1949 to 2105
 
@@ -90,6 +92,9 @@ def _checked(profile: Profile, form: str, alternatives: list[str], fitting: floa
     remarks = [f"or {', '.join(alternatives)}? no cell decides"] if alternatives else []
     if min(share, fitting) < 1:
         remarks.append(f"{_percent(1 - share)} of the cells are written otherwise, and will be rejected")
+    zoned = profile.share(lambda text: _OFFSET.search(text) is not None)
+    if 0 < zoned < 1:
+        remarks.append("some have an offset from UTC: those without one need their zone, such as zone: Europe/Berlin")
     clock = has_clock(form) or (form == ISO and profile.share(lambda text: ":" in text) > 0)
     return Dates(None if form == ISO else form, "; ".join(remarks), clock)
 
