@@ -19,6 +19,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _BOUND = re.compile(
     r"(?:[<>≤≥]=?|=[<>]|(?:less|lower|more|greater|higher) than|below|above)\s*(?=[\d.])", re.IGNORECASE
 )
+_WORD = re.compile(r"[!-~]+")  # such as an identifier of many characters
 _MISSING = frozenset(WORDS)
 _DIGITS = tuple("0123456789")  # no word for nothing ends in one
 _YES_NO = {"0", "1", "yes", "no", "true", "false"}
@@ -87,6 +88,13 @@ class Profile:
         return not self.empty and all(text.lstrip("+-").isdecimal() for text in self.counts)
 
     @cached_property
+    def zero_padded(self) -> bool:
+        """Whether the cells are whole numbers of one length, some with leading zeros: codes."""
+        return (
+            self.whole and len(set(map(len, self.counts))) == 1 and any(re.match(r"0\d", text) for text in self.counts)
+        )
+
+    @cached_property
     def bounded(self) -> int:
         """Number of cells that are below or above a limit."""
         return sum(count for text, count in self.counts.items() if _BOUND.match(text))
@@ -111,7 +119,8 @@ class Profile:
         """Whether the cells are sentences, not a few long categories."""
         if self.empty or (self.distinct <= _SENTENCES and 3 * self.distinct <= self.total):
             return False
-        return sum(len(text) * count for text, count in self.counts.items()) >= _SENTENCE * self.total
+        long = sum(len(text) * count for text, count in self.counts.items()) >= _SENTENCE * self.total
+        return long and not self.most(lambda text: _WORD.fullmatch(text) is not None)
 
     @cached_property
     def categorical(self) -> bool:

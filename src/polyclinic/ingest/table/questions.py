@@ -7,8 +7,8 @@ from polyclinic.ingest.errors import IngestError
 
 QUESTION = "?"
 _ANSWERS: Mapping[str, str] = {
-    "subject": "name the column of the patient's id, or where each file is one patient {file: PATTERN}, of which the"
-    " part in parentheses, as in p(\\d+), is the id in the file's name",
+    "subject": "name the column of the patient's id (add one to the table if there is none), or where each file is one"
+    " patient {file: PATTERN}, of which the part in parentheses, as in p(\\d+), is the id in the file's name",
     "time": "name the column of the time, or write null if every fact holds from the start",
     "birth": "name the column of the date of birth, or remove the line",
     "column": "name the column",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from polyclinic.ingest.table.column_profile import Profile
 from polyclinic.ingest.table.datetimes import check_format, parse_dates
 from polyclinic.ingest.table.guess.dates import dates_of, is_time_of_day
-from polyclinic.ingest.table.guess.written_dates import forms, resembles_date
+from polyclinic.ingest.table.guess.resembling import resembles_date
+from polyclinic.ingest.table.guess.written_dates import forms
 from polyclinic.ingest.table.questions import QUESTION
 
 DAYS = (
@@ -136,6 +137,8 @@ def test_dates_stored_as_numbers(name, texts, form):
         ("version", ("1.2.3", "1.2.4")),
         ("phone", ("555-123-4567", "555-987-6543")),
         ("hadm_id", ("20240305", "20240306")),
+        ("first", ("Jane0", "Marta12", "April7")),
+        ("code", ("2023-001", "2024-017")),
         ("note", ("seen in March", "may be better")),
     ],
 )

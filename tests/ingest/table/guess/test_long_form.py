@@ -27,6 +27,7 @@ EXPORTS = {
     "observations": (
         ("PATIENT", "DATE", "CODE", "VALUE", "UNITS"), ("ENCOUNTER", "CATEGORY", "DESCRIPTION", "TYPE"),
     ),
+    "lb": (("USUBJID", "LBDTC", "LBTESTCD", "LBSTRESN", "LBSTRESU"), ("VISIT", "LBORRES", "LBORRESU")),
     "labor": (("PatientenID", "Abnahme", "Untersuchung", "Ergebnis", "Einheit"), ("Auftrag_Nr", "Station")),
 }  # fmt: skip
 NAMES = {"101": "creatinine", "102": "sodium", "103": "potassium"}
@@ -43,19 +44,19 @@ def _cell(column: str, row: int, parameter: str) -> str:
         "subject": str(7000 + row % 4),
         "id": str(900_000 + row),
     }
-    if lower in ("subject_id", "person_id", "patientunitstayid", "patient", "patientenid"):
+    if lower in ("subject_id", "person_id", "patientunitstayid", "patient", "patientenid", "usubjid"):
         return cells["subject"]
     if "offset" in lower:
         return str(60 * row)
-    if lower.endswith(("time", "date", "abnahme")):
+    if lower.endswith(("time", "date", "abnahme", "dtc")):
         return f"2024-03-{1 + row % 28:02}" + ("" if lower.endswith("_date") else " 08:15:00")
-    if lower in ("valueuom", "unit_concept_id", "units", "einheit") or "measurename" in lower:
+    if lower in ("valueuom", "unit_concept_id", "units", "einheit", "lbstresu", "lborresu") or "measurename" in lower:
         return cells["unit"]
     if lower in ("itemid", "measurement_concept_id", "code"):
         return parameter
-    if lower in ("labname", "description", "untersuchung"):
+    if lower in ("labname", "description", "untersuchung", "lbtestcd"):
         return cells["named"]
-    if lower in ("category", "priority", "type", "station"):
+    if lower in ("category", "priority", "type", "station", "visit"):
         return "routine"
     if "concept" in lower or lower == "labtypeid":
         return "32856"
@@ -126,15 +127,19 @@ def test_columns_that_are_left_out_are_named(tmp_path):
     )
 
 
-def test_a_column_with_more_values_as_texts_is_named(tmp_path):
-    rows = "".join(f"{n},2024-03-05,{101 + n % 2},{text},{number}\n" for n, (text, number) in enumerate(
-        [("5.5", "5.5"), ("NEG", ""), ("6", "6"), ("TRACE", ""), ("7", "7"), ("see note", "")]
-    ))  # fmt: skip
-    guess = guess_of(tmp_path, f"subject_id,charttime,itemid,value,valuenum\n{rows}")
-    assert (
-        line_of(guess, "value:")
-        == "  value: valuenum  # value has 3 more in the sample, as texts: name it instead to keep them"
+@pytest.mark.parametrize(("last", "value"), [("101", "valuenum"), ("102", "value")])
+def test_no_parameter_is_lost_because_its_values_are_texts(tmp_path, last, value):
+    cells = [("5.5", "5.5"), ("6", "6"), ("NEG", ""), ("TRACE", "")]
+    rows = "".join(
+        f"{n},2024-03-05,{last if text.isalpha() else '101'},{text},{number}\n"
+        for n, (text, number) in enumerate(cells)
     )
+    guess = guess_of(tmp_path, f"subject_id,charttime,itemid,value,valuenum\n{rows}")
+    assert mapping_of(tmp_path, guess).long.value == value
+    if value == "valuenum":
+        assert "# value has 2 more in the sample, as texts: name it instead to keep them" in line_of(guess, "value:")
+    else:
+        assert len(read_table(tmp_path / "t.csv", guess).events) == 4
 
 
 def test_a_parameter_called_like_a_word_for_nothing_is_kept(tmp_path):

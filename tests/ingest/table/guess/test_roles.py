@@ -51,10 +51,10 @@ def test_a_column_called_like_a_patients_id_is_the_subject(tmp_path, names, pers
 @pytest.mark.parametrize("name", STAYS)
 def test_a_stay_is_remarked(tmp_path, name):
     guess = guess_of(tmp_path, f"{name},specimen_id,crp\n1,7,5.5\n2,8,6.5\n")
-    assert f"subject: {name}  # a stay: is there no column of the patient?" in guess
+    assert f"subject: {name}  # a stay or record: is there no column of the patient?" in guess
 
 
-@pytest.mark.parametrize("name", ["labid", "patient_age", "pt", "fluid", "covid", "status", "unit", "age"])
+@pytest.mark.parametrize("name", ["labid", "patient_age", "VISIT", "pt", "fluid", "covid", "status", "unit", "age"])
 def test_other_names_are_no_ids_of_subjects(name):
     assert tier_of_subject(name) is None
 
@@ -112,6 +112,11 @@ def test_the_earlier_and_the_finer_time_is_chosen(tmp_path):
 def test_a_time_after_all_else_is_remarked(tmp_path):
     guess = guess_of(tmp_path, "patient,dischtime,crp\n1,2024-03-09 10:00,5\n2,2024-03-09 11:00,6\n")
     assert "dischtime}  # known only at discharge or death: is there no earlier time?" in guess
+
+
+def test_a_date_of_death_is_never_the_time(tmp_path):
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, "subject_id,dod,age\n1,2150-03-05,50\n2,,61\n"))
+    assert (mapping.time, list(mapping.columns)) == (None, ["age"])
 
 
 def test_years_of_two_digits_have_a_last_date(tmp_path):

@@ -15,7 +15,7 @@ OUTCOMES = [
     "hospital_expire_flag", "discharge_location", "los", "icu_los", "length_of_stay", "readmission", "readmitted_30d",
     "died", "in_hospital_mortality", "In-hospital_death", "hospital_death", "hospdead", "unitdischargestatus",
     "hospitaldischargelocation", "dischargeDisposition", "deceased", "mort_28d", "survival_days", "status", "d.time",
-    "days", "vital_status", "Outcome", "expired",
+    "days", "vital_status", "Outcome", "expired", "last_careunit", "Entlassart", "verstorben",
 ]  # fmt: skip
 INPUTS = [
     "smoking_status", "marital_status", "prothrombin_time", "nasal_discharge", "family_history_sudden_death", "crp",
@@ -78,6 +78,20 @@ def test_an_identifier_is_no_measurement(tmp_path, names, numbers):
     assert list(mapping_of(tmp_path, guess).columns) == ["crp"]
     for name in names:
         assert "left out, an identifier, not a measurement" in line_of(guess, f"# {name}:")
+
+
+@pytest.mark.parametrize("name", ["condition_concept_id", "icd_code", "drug_cd"])
+@pytest.mark.parametrize("texts", [("320128", "201826"), ("0012", "0417")])
+def test_codes_are_no_amounts(tmp_path, name, texts):
+    rows = "".join(f"P{n},2024-03-05,{texts[n % 2]}\n" for n in range(10))
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, f"patient,at,{name}\n{rows}"))
+    assert mapping.columns[name].type == "categorical"
+
+
+def test_codes_of_a_stay_without_a_time_are_said(tmp_path):
+    guess = guess_of(tmp_path, "subject_id,hadm_id,seq_num,icd_code\n1,7,1,I10\n1,7,2,E11\n2,8,1,I10\n")
+    assert "codes of a stay are given at its end" in line_of(guess, "icd_code")
+    assert list(mapping_of(tmp_path, guess).columns) == ["icd_code"]
 
 
 def test_rows_are_numbered_without_a_name(tmp_path):

@@ -9,7 +9,8 @@ import polars as pl
 from polyclinic.ingest.table.column_profile import MOST, Profile, matches
 from polyclinic.ingest.table.datetimes import parse_dates
 from polyclinic.ingest.table.guess.names import IDS, NAMES_OF_TIMES
-from polyclinic.ingest.table.guess.written_dates import ISO, TIME_OF_DAY, forms, has_clock, resembles_date, swapped
+from polyclinic.ingest.table.guess.resembling import resembles_date
+from polyclinic.ingest.table.guess.written_dates import ISO, TIME_OF_DAY, forms, has_clock, swapped
 from polyclinic.ingest.table.questions import QUESTION
 
 _FIRST = 20  # distinct texts that decide whether a column may be of dates
@@ -48,7 +49,7 @@ def dates_of(profile: Profile) -> Dates | None:
     first = [text for text, _ in profile.counts.most_common(_FIRST)]
     if sum(bool(forms(text)) for text in first) * 2 >= len(first):
         return _as_texts(profile)
-    if profile.most(resembles_date):
+    if profile.most(resembles_date) and not is_time_of_day(profile):
         return Dates(QUESTION, "looks like a time, but in a writing that is not known: give its format, or rewrite it")
     return None
 

@@ -1,5 +1,6 @@
 """Recognise the long form: one row per parameter and value, with numbers or names of the parameters."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -68,17 +69,20 @@ def parts_of(profiles: Mapping[str, Profile]) -> Parts | None:
     if not parameters or not values:
         return None
     parameter = min(parameters, key=lambda name: ("concept" not in name.lower(), 0))
-    value = min(values, key=lambda name: (not usable[name].numeric, "num" not in name.lower()))
-    texts = [name for name in values if name != value and not usable[name].numeric]
+    value = min(values, key=lambda name: (not usable[name].numeric, not re.search("num|stresn", name.lower())))
+    texts = next((name for name in values if usable[name].total > usable[value].total), None)
     units = [name for name in usable if matches(name, *UNIT_COLUMNS) and name not in (parameter, value)]
-    unit = min(units, key=lambda name: ("interface" in name.lower(), usable[name].numeric), default=None)
-    return Parts(parameter, value, unit, texts[0] if texts else None)
+    unit = min(
+        units, key=lambda name: (_far(name, value), "interface" in name.lower(), usable[name].numeric), default=None
+    )
+    return Parts(parameter, value, unit, texts)
 
 
 def long_lines(table: Path, cells: pl.DataFrame, profiles: Mapping[str, Profile], parts: Parts) -> list[str]:
     """Return the mapping's lines of a long table; `cells` may have more rows than the sample of the profiles."""
+    rows = cells.with_columns(pl.col(parts.parameter).str.strip_chars())
+    parts = _with_all_parameters(rows, parts)
     parameter, value, unit = parts.parameter, parts.value, parts.unit
-    rows = cells.with_columns(pl.col(parameter).str.strip_chars())
     names = _names(rows, parts)
     labels, source = names_beside(cells, parameter, set(profiles) - {value, unit, parameter})
     if not labels:
@@ -101,6 +105,13 @@ def long_lines(table: Path, cells: pl.DataFrame, profiles: Mapping[str, Profile]
     return [*lines, "  codes:", *(guess.line("    ") for guess in guesses), *left_out]
 
 
+def _with_all_parameters(rows: pl.DataFrame, parts: Parts) -> Parts:
+    """Return the parts with the column that also holds texts, if some parameters have nothing but texts."""
+    if parts.texts is None or set(_names(rows, parts)) >= set(_names(rows, parts._replace(value=parts.texts))):
+        return parts
+    return parts._replace(value=parts.texts, texts=None)
+
+
 def _names(rows: pl.DataFrame, parts: Parts) -> list[str]:
     """Return the most common parameters; NA may be sodium: words for nothing are kept where they have a value."""
     valued = rows.filter(pl.col(parts.parameter) != "", pl.col(parts.value).str.strip_chars() != "")
@@ -110,6 +121,11 @@ def _names(rows: pl.DataFrame, parts: Parts) -> list[str]:
         .get_column(parts.parameter)
         .to_list()[:_PARAMETERS]
     )
+
+
+def _far(unit: str, value: str) -> bool:
+    """Return whether a unit is not called like its value, as LBSTRESU is like LBSTRESN."""
+    return unit.lower()[:-1] not in (value.lower(), value.lower()[:-1])
 
 
 def _is(name: str, words: tuple[str, ...]) -> bool:

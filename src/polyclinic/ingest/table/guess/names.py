@@ -10,7 +10,7 @@ BIRTHS = ("dob", "birth(day|date)?", "born", "geb(urtsdatum|urtstag)?")
 NAMES_OF_TIMES = (
     r"\w*time", r"\w*date", r"\w*datetime", r"\w*timestamp", "taken", "recorded", "measured", "day", "when", "at", "ts",
     "dt", "dttm", "dtm", r"\w*datum", "zeit", r"\w*zeitpunkt", "abnahme", "entnahme", "aufnahme", "collected",
-    "observed", "effective", "performed",
+    "observed", "effective", "performed", r"\w{2}dtc",
 )  # fmt: skip
 OUTCOMES = (
     "outcomes?", "died", "dead", r"\w*death\w*", "mortality", "mort", r"surv\w*", r"deceased?", r"readm\w*", "labels?",
@@ -18,7 +18,9 @@ OUTCOMES = (
 )  # fmt: skip
 #: Names that say an outcome only as a whole, perhaps after one letter: `d.time`, but not prothrombin_time.
 _WHOLE_OUTCOMES = r"(?:[a-z][._ ])?(?:target|status\d?|event|time|days|(?:vital|survival|discharge)[._ ]?status)"
-_AT_DISCHARGE = r"disch(?:arge|t|_)|death|deceas|mortal|readmi|lengthofstay|surviv|expire_"
+_DEATH = r"death|deceas|verstorben|sterbe|todes"
+_DISCHARGE = r"disch(?:arge|t|_)|entlass|outtime|visit_end"
+_AT_DISCHARGE = rf"{_DEATH}|{_DISCHARGE}|mortal|readmi|lengthofstay|surviv|expire_|last_careunit"
 _OTHER_DISCHARGE = r"nasal|vagin|ear_|eye_|ocular|urethral|nipple|wound|purulent|family|fh_|mother|father|parent"
 KINDS: Mapping[str, tuple[str, ...]] = {
     "LAB": (
@@ -30,7 +32,9 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "hr", "hrt", "heart", "pulse", "rate", "temp", "temperature", "bp", "sbp", "dbp", "map", "meanbp", "abp",
         "resp", "rr", "spo2", "saturation", "weight", "wtkg", "gcs", "urine",
     ),
-    "DIAGNOSIS": ("diagnos[ie]s", "icd", "icd9", "icd10", "comorbidity", "dx", "diabetes", "cancer", "dementia"),
+    "DIAGNOSIS": (
+        "diagnos[ie]s", "condition", "icd", "icd9", "icd10", "comorbidity", "dx", "diabetes", "cancer", "dementia",
+    ),
     "PROCEDURE": ("procedures?", "surgery", "ventilat(ed|ion|or)", "intubated", "operation"),
     "MEDICATION": ("drugs?", "medications?", "treat(ment)?", "dose", "arms?"),
     "SCORE": ("score", "saps", "sofa", "apache", "aps", "sps"),
@@ -40,12 +44,21 @@ UNITS = {"age": "years", "weight": "kg", "height": "cm", "heart_rate": "bpm", "h
 PARAMETERS = (
     "parameter", "item", "itemid", "code", "test", "variable", "analyte", "concept", "observation", "lab", "labname",
     "analyt", "untersuchung", "bezeichnung", "messgroesse", "messgröße", "component", "loinc",
-    "nursingchartcelltypevalname",
+    "nursingchartcelltypevalname", r"[a-z]{2}test(?:cd)?",
 )  # fmt: skip
 VALUES = (
     "value", "result", "valuenum", "reading", "measurement", "labresult", "wert", "messwert", "ergebnis", "numeric",
+    r"[a-z]{2}(?:orres|stresn|stresc)",
 )  # fmt: skip
-UNIT_COLUMNS = ("units?", "uom", "valueuom", "labmeasurename\\w*", "einheit", "value_?units?")
+UNIT_COLUMNS = (
+    "units?",
+    "uom",
+    "valueuom",
+    "labmeasurename\\w*",
+    "einheit",
+    "value_?units?",
+    "[a-z]{2}(?:orres|stres)u",
+)
 
 _PERSON = (
     "usubjid|subjid|subject|patient(?:en|in)?|person|participant|proband|member|patid|pat|pidnum|upid|pid|mrn|"
@@ -58,6 +71,9 @@ _PLAIN = (
 )
 _PARTS = re.compile(rf"{_PERSON}|{_STAY}|{_PLAIN}")
 _ONLY_PARTS = re.compile(rf"(?:{_PERSON}|{_STAY}|{_PLAIN}|[\W\d_])+")
+_NUMBERS = {"id", "nr", "no", "number", "nummer", "num", "key", "identifier", "uuid", "guid"}
+_BARE_STAYS = {"encounter", "stay", "hadm", "icustay", "record", "case"}
+_BARE_OR_EVENT = _BARE_STAYS | {"admission", "visit", "episode", "aufenthalt"}  # the latter may be texts: baseline
 _ROW = {"id", "sno", "nr", "no", "num", "number", "nummer", "index", "key", "uuid", "guid", "identifier"}
 _COMPOUND_ID = re.compile(
     r"(?:item|lab|hadm|stay|icustay|subject|patient|specimen|order|encounter|visit|person|provider|care|site|hospital|"
@@ -77,7 +93,7 @@ def tier_of_subject(name: str) -> int | None:
     persons, stays = ({part for part in parts if re.fullmatch(kind, part)} for kind in (_PERSON, _STAY))
     if persons and not stays:
         return 0
-    if stays:
+    if stays and (parts & _NUMBERS or stays & _BARE_STAYS or not stays <= _BARE_OR_EVENT):
         return 1
     return 2 if parts and parts <= _ROW else None
 
@@ -88,6 +104,8 @@ def is_id(name: str) -> bool:
     if re.search(r"(^|[^a-z])concept[_ ]?id$", parts):
         return False
     ends = re.search(r"(^|[^a-z])(id|ids|uuid|guid|mrn|nr|no|number|nummer|barcode|accession)$", parts)
+    if re.fullmatch(r"seq(?:_?num(?:ber)?)?", parts) or tier_of_subject(name) in (0, 1):
+        return True
     return ends is not None or _COMPOUND_ID.fullmatch(parts.replace("_", "")) is not None
 
 
@@ -107,6 +125,26 @@ def at_discharge(name: str) -> bool:
     return re.search(_AT_DISCHARGE, lower) is not None or matches(
         name, "dod", "s?los", "expired?", "dispo\\w*", "disch"
     )
+
+
+def is_death(name: str) -> bool:
+    """Return whether a column's name says that it is about death."""
+    return re.search(_DEATH, name.lower()) is not None or matches(name, "dod", "died", "dead")
+
+
+def is_time_of_discharge(name: str) -> bool:
+    """Return whether a column of dates, by its name, holds the end of the stay."""
+    return re.search(_DISCHARGE, name.lower()) is not None and not is_death(name)
+
+
+def is_code(name: str) -> bool:
+    """Return whether a column's name says that its numbers are codes of something, and not amounts."""
+    return re.search(r"(?:^|[^a-z])(?:concept[_ ]?id|code|cd)$", name.lower()) is not None
+
+
+def is_coded_at_the_end(name: str) -> bool:
+    """Return whether a column's name says that it has the codes by which a stay is billed."""
+    return matches(name, "icd(9|10)?", "drg", "dx", r"diagnos\w*", "ops", "cpt", "hcpcs", "condition", r"procedures?")
 
 
 def kind_of(name: str, otherwise: str) -> str:

@@ -14,6 +14,7 @@ from polyclinic.ingest.table.guess.names import (
     BIRTHS,
     NAMES_OF_TIMES,
     at_discharge,
+    is_death,
     is_id,
     is_outcome,
     tier_of_subject,
@@ -22,7 +23,7 @@ from polyclinic.ingest.table.questions import QUESTION
 
 _REMARKS = (
     "the patient",
-    "a stay: is there no column of the patient? patients with several stays would be several subjects",
+    "a stay or record: is there no column of the patient? a patient with several would be several subjects",
     "the patient? or the number of the row",
 )
 _LATE = ("end", "stop", "store", "stored", "revised", "update", "updated", "out", "entered", "verified", "resolved")
@@ -87,7 +88,7 @@ def time(columns: Columns, cells: pl.DataFrame, subject_column: str | None, late
 
     Only where none does is every fact static.
     """
-    dated = {name: dates for name, dates in columns.dates.items() if not is_birth(name)}
+    dated = {name: dates for name, dates in columns.dates.items() if not is_birth(name) and not is_death(name)}
     known = [name for name, dates in dated.items() if dates.known]
     if known:
         return _of_dates(_best(known, dated), dated, latest)
@@ -123,7 +124,8 @@ def _is_number(text: str) -> bool:
 
 def _like_ids(profile: Profile, dates: Mapping[str, Dates]) -> bool:
     """Return whether a column might be asked for as the subject: many different texts or whole numbers."""
-    return _may_be_ids(profile, dates) and not profile.binary and (is_id(profile.name) or not profile.categorical)
+    texts = not profile.numeric and not profile.categorical
+    return _may_be_ids(profile, dates) and (texts or is_id(profile.name) or (profile.numeric and profile.unique))
 
 
 def _best(known: Sequence[str], dated: Mapping[str, Dates]) -> str:

@@ -23,7 +23,7 @@ from polyclinic.ingest.table.guess.dates import dates_of
 from polyclinic.ingest.table.guess.discard import NullSink
 from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields
 from polyclinic.ingest.table.guess.long_form import long_lines, parts_of
-from polyclinic.ingest.table.guess.names import at_discharge
+from polyclinic.ingest.table.guess.names import is_time_of_discharge
 from polyclinic.ingest.table.guess.numerals import numerals_of
 from polyclinic.ingest.table.guess.values import Context, guess
 from polyclinic.progress import SILENT, Progress
@@ -65,7 +65,7 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     parts = parts_of(rest)
     if parts is not None:
         return _text([*lines, *long_lines(source.path, cells, rest, parts)])
-    context = Context(dates, _discharge(columns, time, today), source.path.parent)
+    context = Context(dates, _discharge(columns, time, today), source.path.parent, timed=time.name is not None)
     return _text([*lines, *_unique(known.get(subject.name or ""), time), *_wide(rest, context, birth.name is None)])
 
 
@@ -125,8 +125,8 @@ def _unique(subject: Profile | None, time: Choice) -> list[str]:
 
 def _discharge(columns: roles.Columns, time: Choice, today: date) -> str:
     """Return the mapping of the time of discharge, if it is known and not the rows' own."""
-    for name, dates in columns.dates.items():
-        if dates.known and name != time.name and at_discharge(name) and "disch" in name.lower():
+    for name, dates in sorted(columns.dates.items(), key=lambda item: not item[1].clock):
+        if dates.known and name != time.name and is_time_of_discharge(name):
             return quoted(name) if dates.format is None else time_fields(name, dates, today.isoformat())
     return ""
 

@@ -13,6 +13,8 @@ from polyclinic.ingest.table.guess.names import (
     NOTES,
     UNITS,
     at_discharge,
+    is_code,
+    is_coded_at_the_end,
     is_id,
     is_outcome,
     kind_of,
@@ -26,6 +28,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE
 _GRADE = re.compile(r"neg(?:ative|ativ)?|pos(?:itive|itiv)?|tr(?:ace)?|spuren?|[1-4]?\+{1,4}|\+/-|[+-]", re.IGNORECASE)
 _WITH_TEXT = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*[^\d\s.,:/+-][^\d]*")  # 120 mg/dL, 7.2 H
 _LIMITS = "some are below or above a limit (<0.01): the limit is kept as value, with its sign"
+_CODED = "codes of a stay are given at its end: static, they are known from the start, and may tell the outcome"
 _AT_DISCHARGE = "known only at discharge or death: an answer, never an input"
 
 
@@ -37,12 +40,14 @@ class Context(NamedTuple):
         discharge: mapping of the time of discharge, if there is a column of it.
         folder: of image and waveform files.
         unit_names: names of units that are ids.
+        timed: whether the rows have a time.
     """
 
     dates: Mapping[str, Dates] = {}
     discharge: str = ""
     folder: Path | None = None
     unit_names: Mapping[str, str] = {}
+    timed: bool = True
 
 
 def guess(profile: Profile, context: Context, units: Profile | None = None) -> Guess:
@@ -57,9 +62,10 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
         return Guess(name, {}, left_out)
     if is_outcome(name):
         return _outcome(name, context.discharge)
-    if profile.numeric and not matches(name, "sex", "gender"):
+    if profile.numeric and not profile.zero_padded and not is_code(name) and not matches(name, "sex", "gender"):
         return _number(profile, units, context.unit_names)
-    return _text(profile)
+    found = _text(profile)
+    return found._replace(remark=_CODED) if not context.timed and is_coded_at_the_end(name) and found.fields else found
 
 
 def _file(profile: Profile, folder: Path | None) -> Guess:
@@ -96,10 +102,10 @@ def _identifier(profile: Profile) -> str:
         return "an identifier, not a measurement; map it as categorical if it means something"
     if not (profile.whole and profile.unique):
         return ""
-    numbers = sorted(map(int, profile.counts))
-    if len(numbers) >= _CONSECUTIVE and numbers[-1] - numbers[0] == len(numbers) - 1:
+    numbers = list(map(int, profile.counts))
+    if len(numbers) >= _CONSECUTIVE and numbers[0] in (0, 1) and numbers == [*range(numbers[0], numbers[-1] + 1)]:
         return "the numbers of the rows"
-    return "different whole numbers: an identifier?" if len(numbers) >= _SEVERAL and numbers[0] >= _LARGE else ""
+    return "different whole numbers: an identifier?" if len(numbers) >= _SEVERAL and min(numbers) >= _LARGE else ""
 
 
 def _outcome(name: str, discharge: str) -> Guess:
@@ -132,7 +138,8 @@ def _text(profile: Profile) -> Guess:
         return Guess(name, {"code": code("NOTE", name), "type": "text"})
     if profile.most(lambda text: _WITH_TEXT.fullmatch(text) is not None) and not profile.categorical:
         return Guess(name, {}, "numbers with a unit or a flag in the cell: give these a column of their own")
-    if not profile.categorical:
+    coded = profile.repeats and kind_of(name, "") in ("DIAGNOSIS", "PROCEDURE", "MEDICATION")
+    if not profile.categorical and not coded:
         return Guess(name, {}, "many different texts: an identifier?")
     fields = {"code": code(kind_of(name, "FINDING"), name), "type": "categorical"}
     if matches(name, "sex", "gender"):

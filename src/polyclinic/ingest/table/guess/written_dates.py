@@ -7,10 +7,10 @@ from functools import cache
 
 ISO = "ISO 8601"
 _EARLIEST, _LATEST = 1800, 2299  # years; de-identified dates are shifted far
-_SHORT = (
+SHORT_MONTHS = (
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 )  # fmt: skip
-_LONG = (
+LONG_MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
@@ -35,19 +35,6 @@ _CLOCK = re.compile(
     r"(?P<H2>\d\d)(?P<M2>[0-5]\d)(?P<S2>[0-5]\d)?(?P<f2>\.\d{1,9})?)"
     r"(?P<half>(?P<h> ?)[AaPp][Mm])?(?P<zone>(?P<z> ?)(?:Z|[+-]\d\d:?\d\d))?(?P<uhr> Uhr)?"
 )
-_MONTH_WORD = (
-    r"jan|feb|f[ée]v|mar|mär|maa|apr|avr|abr|may|mai|mag|mei|maj|jun|juin|giu|jul|juil|lug|aug|aoû|aou|ago|sep|set|okt|oct|"
-    r"ott|out|nov|dec|déc|dez|dic"
-)
-_LIKE_DATE = re.compile(
-    rf"\b(?:1[89]|2[012])\d\d\b.*\d|\d.*\b(?:1[89]|2[012])\d\d\b|(?<![a-z])(?:{_MONTH_WORD})[a-zéûäç]*\.?(?![a-z])|"
-    r"\b\d{1,2}:[0-5]\d:[0-5]\d\b|\b[aApP]\.?[mM]\b"
-)
-_WORDS_OF_DATES = re.compile(
-    rf"(?:{_MONTH_WORD})[a-zéûäç]*|mon|tue|wed|thu|fri|sat|sun|(?:mon|tues|wednes|thurs|fri|satur|sun)day|am|pm|a|p|m|"
-    r"th|st|nd|rd|of|at|de|le|del|den|um|uhr|h|w|q|t|z|gmt|utc|[cm]es?t|e[sd]t|at|年|月|日|時|分",
-    re.IGNORECASE,
-)
 TIME_OF_DAY = re.compile(r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?|\d{1,2}[.:]\d\d Uhr")
 
 
@@ -55,9 +42,9 @@ TIME_OF_DAY = re.compile(r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?: ?[AaPp]\.?[
 def _month(word: str) -> tuple[int, str] | None:
     """Return the number of an English month and the directive of its writing."""
     lower = word.lower()
-    if lower in _SHORT:
-        return _SHORT.index(lower) + 1, "%b"
-    return (_LONG.index(lower) + 1, "%B") if lower in _LONG else None
+    if lower in SHORT_MONTHS:
+        return SHORT_MONTHS.index(lower) + 1, "%b"
+    return (LONG_MONTHS.index(lower) + 1, "%B") if lower in LONG_MONTHS else None
 
 
 def forms(text: str) -> list[str]:
@@ -88,20 +75,6 @@ def swapped(form: str) -> str | None:
     """Return the format with day and month in the other order, if both are numbers and come before the year."""
     match = re.match(r"%([dm])([./-])%([dm])(\2%[Yy])", form)
     return f"%{match[3]}{match[2]}%{match[1]}{match[4]}{form[match.end() :]}" if match else None
-
-
-def resembles_date(text: str) -> bool:
-    """Return whether a text seems to be a date or time, in whatever writing.
-
-    >>> resembles_date("5. März 2024"), resembles_date("Tue 5th of March, 8 am"), resembles_date("grade 2")
-    (True, True, False)
-    """
-    digits = re.findall(r"\d+", text)
-    words = re.findall(r"[^\W\d_]+", text)
-    if len(text) > 40 or not digits or sum(map(len, digits)) + 3 * bool(words) < 4:
-        return False
-    dated = _LIKE_DATE.search(text.lower()) is not None or re.search("[年月日]", text) is not None
-    return dated and len(digits) + 2 * bool(words) >= 3 and all(_WORDS_OF_DATES.fullmatch(word) for word in words)
 
 
 def _orders(date: Mapping[str, str | None]) -> Iterator[str]:
