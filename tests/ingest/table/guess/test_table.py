@@ -167,3 +167,12 @@ def test_missing_and_empty_tables_are_an_error(tmp_path):
     (tmp_path / "later.csv").write_text("patient,lactate\n1,2\n")
     with pytest.raises(IngestError, match=r"^the first by name of 2 tables in .* has no rows"):
         guess_mapping(tmp_path)
+
+
+def test_rows_that_cannot_be_read_are_said(tmp_path):
+    (tmp_path / "t.csv").write_bytes("id,x\n1,5.5\n2,m\u00fcde\n3,6,7\n".encode("latin-1"))
+    guess = guess_mapping(tmp_path / "t.csv")
+    assert "# some rows cannot be read (not UTF-8 text: 1, wrong number of columns: 1), and will be rejected" in guess
+    (tmp_path / "t.csv").write_bytes("id,x\n1,m\u00fcde\n".encode("latin-1"))
+    with pytest.raises(IngestError, match=r"t\.csv has no rows \(not UTF-8 text: 1\)"):
+        guess_mapping(tmp_path / "t.csv")

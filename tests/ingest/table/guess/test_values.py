@@ -15,7 +15,7 @@ OUTCOMES = [
     "hospital_expire_flag", "discharge_location", "los", "icu_los", "length_of_stay", "readmission", "readmitted_30d",
     "died", "in_hospital_mortality", "In-hospital_death", "hospital_death", "hospdead", "unitdischargestatus",
     "hospitaldischargelocation", "dischargeDisposition", "deceased", "mort_28d", "survival_days", "status", "d.time",
-    "days", "vital_status", "Outcome", "expired", "last_careunit", "Entlassart", "verstorben",
+    "days", "years", "vital_status", "Outcome", "expired", "last_careunit", "Entlassart", "verstorben",
 ]  # fmt: skip
 INPUTS = [
     "smoking_status", "marital_status", "prothrombin_time", "nasal_discharge", "family_history_sudden_death", "crp",

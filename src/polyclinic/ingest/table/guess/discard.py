@@ -1,5 +1,7 @@
 """A sink that discards everything, to read a table for a guess."""
 
+from collections import Counter
+
 import polars as pl
 
 from polyclinic.cohort import Reject
@@ -7,7 +9,10 @@ from polyclinic.files import sha256
 
 
 class NullSink:
-    """A sink that discards everything."""
+    """A sink that discards everything, and counts the rejects."""
+
+    def __init__(self) -> None:
+        self.rejects: Counter[str] = Counter()
 
     def add(self, frame: pl.DataFrame) -> None:
         """Discard the events."""
@@ -17,4 +22,5 @@ class NullSink:
         return sha256(content) + suffix
 
     def reject(self, *rejects: Reject) -> None:
-        """Discard the rejects."""
+        """Count the rejects by reason."""
+        self.rejects.update(reject.reason for reject in rejects)

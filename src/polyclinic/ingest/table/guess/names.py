@@ -17,7 +17,9 @@ OUTCOMES = (
     "hospdead", "s?los", "stay", "cens(or|ored)?", "futime", "follow", "expired?", "dod", r"length_?of_?stay",
 )  # fmt: skip
 #: Names that say an outcome only as a whole, perhaps after one letter: `d.time`, but not prothrombin_time.
-_WHOLE_OUTCOMES = r"(?:[a-z][._ ])?(?:target|status\d?|event|time|days|(?:vital|survival|discharge)[._ ]?status)"
+_WHOLE_OUTCOMES = (
+    r"(?:[a-z][._ ])?(?:target|status\d?|event|time|days|weeks|months|years|(?:vital|survival|discharge)[._ ]?status)"
+)
 _DEATH = r"death|deceas|verstorben|sterbe|todes"
 _DISCHARGE = r"disch(?:arge|t|_)|entlass|outtime|visit_end"
 _AT_DISCHARGE = rf"{_DEATH}|{_DISCHARGE}|mortal|readmi|lengthofstay|surviv|expire_|last_careunit"

@@ -48,7 +48,7 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
         IngestError: the file is not a readable table, or has no rows; or the folder has no table.
     """
     source = _table_to_guess(Path(path))
-    cells = _first_rows(source, progress)
+    cells, unread = _first_rows(source, progress)
     numerals, signed = numerals_of(cells.head(_rows(cells)), holds_values(source.path))
     cells = numerals.plain(cells, signed)
     sample = cells.head(_rows(cells))
@@ -61,7 +61,7 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     time = roles.time(roles.Columns(rest, dates), sample, subject.name, today)
     rest = {name: profile for name, profile in rest.items() if name != time.name}
     lines = [f"# A guess from {source.description}: check every line, above all codes, units, and what is an outcome."]
-    lines += [*numerals.lines(), *subject.lines, *time.lines, *birth.lines]
+    lines += [*unread, *numerals.lines(), *subject.lines, *time.lines, *birth.lines]
     parts = parts_of(rest)
     if parts is not None:
         return _text([*lines, *long_lines(source.path, cells, rest, parts)])
@@ -101,15 +101,22 @@ def _ids_in_names(tables: Sequence[Path]) -> str:
     return r"^([^.]+)" if all(numbers) and len(set(stems)) == len(stems) else ""
 
 
-def _first_rows(source: _Source, progress: Progress) -> pl.DataFrame:
-    row_filter = RowFilter(source.path.name, NullSink())
+def _first_rows(source: _Source, progress: Progress) -> tuple[pl.DataFrame, list[str]]:
+    """Return the first rows of a table, and a comment on those that cannot be read."""
+    sink = NullSink()
     try:
-        found = (rows.cells for rows in read_rows(source.path, Layout(), row_filter, progress))
-        return next(cells for cells in found if not cells.is_empty())
+        read = read_rows(source.path, Layout(), RowFilter(source.path.name, sink), progress)
+        cells = next(rows.cells for rows in read if not rows.cells.is_empty())
     except StopIteration:
-        raise IngestError(f"{source.description} has no rows: export the table again") from None
+        raise IngestError(f"{source.description} has no rows{_reasons(sink)}: export the table again") from None
     except (UnreadableText, OSError) as error:
         raise IngestError(f"{source.description} cannot be read as a table ({error})") from None
+    return cells, [f"# some rows cannot be read{_reasons(sink)}, and will be rejected"] if sink.rejects else []
+
+
+def _reasons(sink: NullSink) -> str:
+    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in sink.rejects.most_common())
+    return f" ({reasons})" if reasons else ""
 
 
 def _rows(cells: pl.DataFrame) -> int:
