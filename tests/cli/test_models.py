@@ -1,6 +1,7 @@
 """The verbs that train, measure and answer."""
 
 import json
+import re
 import shutil
 
 import polars as pl
@@ -87,7 +88,7 @@ def test_train_with_folds_as_json(simple, hospital, polyclinic, tmp_path):
     assert done.json["bundle"] == str(tmp_path / "bundle")
     assert done.json["learnt_from"]["splits"] == ["train", "tuning", "held_out"]
     measured = done.json["measured"][TASK]
-    assert measured.keys() == {"evaluation", "comparison", "subsets"}
+    assert measured.keys() == {"evaluation", "comparison", "subsets", "cautions", "inputs"}
     assert measured["evaluation"] == json.loads((tmp_path / "bundle" / "metrics.json").read_text())[TASK]
     assert (tmp_path / "bundle" / "repeats.json").is_file()
 
@@ -199,6 +200,9 @@ def test_predict_as_json_for_a_split(trained, hospital, polyclinic, tmp_path):
         "asked": number,
         "without_input": 0,
         "file": str(out),
+        "with_input": number,
+        "unlike_development": 0,
+        "unusual_codes": [],
         "ignored_events": {},
         "unusable_blobs": [],
     }
@@ -242,6 +246,31 @@ def test_predict_counts_codes_unknown_from_training(trained, copy, polyclinic, t
     done = polyclinic("predict", trained.folder, strange.path, "--out", tmp_path / "p.parquet")
     number = strange.events().filter(pl.col("code") == "VITAL//[spo2]//%").collect().height
     assert f"not known from training: {number:,} × VITAL//[spo2]//%" in done.out
+    done = polyclinic("evaluate", trained.folder, strange.path, "--split", "all", "--html", tmp_path / "page.html")
+    assert "× VITAL//[spo2]//%" in done.out
+    assert "VITAL//[spo2]//% (" in (tmp_path / "page.html").read_text()
+
+
+def test_values_in_another_unit_are_named(trained, copy, polyclinic, tmp_path):
+    """Temperatures in °F under the code of °C."""
+    code, number = "VITAL//temperature//degC", pl.col("numeric_value")
+    assert code in copy.summary().per_code["code"].to_list()
+    fahrenheit = rewritten(
+        copy,
+        tmp_path / "fahrenheit",
+        lambda events: events.with_columns(
+            numeric_value=pl.when(pl.col("code") == code).then(number * 1.8 + 32).otherwise(number)
+        ),
+    )
+    done = polyclinic("predict", trained.folder, fahrenheit.path, "--out", tmp_path / "p.parquet")
+    assert re.search(rf"caution: {code}: .* are outside the range of training .*; looks like °F: ×0.5556", done.err)
+    done = polyclinic("predict", trained.folder, fahrenheit.path, "--out", tmp_path / "p.parquet", "--json")
+    (unusual,) = done.json["unusual_codes"]
+    assert (unusual["code"], unusual["conversion"]["of"]) == (code, "°F")
+    done = polyclinic("evaluate", trained.folder, fahrenheit.path, "--split", "all", "--json")
+    assert "looks like °F" in done.err
+    assert done.json[TASK]["inputs"]["unusual_codes"] == [unusual]
+    assert any("looks like °F" in caution for caution in done.json[TASK]["cautions"])
 
 
 def test_predict_refuses_invalid_input(trained, hospital, polyclinic, tmp_path):

@@ -7,7 +7,7 @@ import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json, TasksOfBundle, output_page
-from polyclinic.cli.tables import print_report, report_as_json
+from polyclinic.cli.tables import print_cautions, print_ignored, print_report, report_as_json
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +44,7 @@ def evaluate(
     if report.training_subjects:
         trained_on = report.training_subjects
         err.print(f"caution: {trained_on} of these subjects were used in training, so the figures are optimistic")
+    print_cautions(report.shift)
     if html is not None:
         from polyclinic.evaluation.report.page import write_page
 
@@ -52,5 +53,6 @@ def evaluate(
         print_json(report_as_json(report))
         return
     print_report(report, "all subjects" if whole is None else f"{split} subjects", subsets=True)
+    print_ignored(report.shift)
     if html is not None:
         out.print(f"→ {html}")

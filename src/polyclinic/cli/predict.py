@@ -7,6 +7,7 @@ import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Json, TasksOfBundle
+from polyclinic.cli.tables import print_cautions, print_ignored
 from polyclinic.files import OutputError, check_file
 
 
@@ -55,6 +56,7 @@ def predict(
             f"caution: {predictions.without_input:,} of {predictions.samples:,} samples have no input; "
             "the training prior is predicted for them, and their `inputs` are none"
         )
+    print_cautions(predictions.shift)
     if json:
         print_json(
             {
@@ -63,11 +65,10 @@ def predict(
                 "asked": predictions.samples,
                 "without_input": predictions.without_input,
                 "file": str(out_file),
-                "ignored_events": predictions.ignored,
+                **predictions.shift.to_dict(),
                 "unusable_blobs": predictions.unusable,
             }
         )
         return
     out.print(f"{rows:,} predictions for {people:,} subjects → {out_file}")
-    for code, number in predictions.ignored.items():
-        out.print(f"not known from training: {number:,} × {code}")
+    print_ignored(predictions.shift)

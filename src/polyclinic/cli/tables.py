@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from polyclinic.cli.console import out
+from polyclinic.cli.console import err, out
 
 if TYPE_CHECKING:
     from polyclinic.evaluation import Comparison
+    from polyclinic.models.bundle.shift import Shift
     from polyclinic.training.evaluation.evaluate import Measured, Report
 
 FIGURES = 5
@@ -26,6 +27,18 @@ def print_report(report: "Report", title: str, subsets: bool = False) -> None:
             out.print(comparison_table(measured.subsets, "given only"))
 
 
+def print_cautions(shift: "Shift") -> None:
+    """Print how the samples differ from those of development, on standard error."""
+    for caution in shift.cautions:
+        err.print(f"caution: {caution}")
+
+
+def print_ignored(shift: "Shift") -> None:
+    """Print the codes that training did not have, with their number of events."""
+    for code, number in shift.ignored.items():
+        out.print(f"not known from training: {number:,} × {code}")
+
+
 def comparison_table(comparison: "Comparison", first: str) -> Table:
     """Return a table with a row per model and a column per headline metric."""
     table = Table(first, *(figure.replace("_", " ") for figure in comparison.headline[:FIGURES]))
@@ -35,14 +48,16 @@ def comparison_table(comparison: "Comparison", first: str) -> Table:
 
 
 def report_as_json(report: "Report") -> dict[str, Any]:
-    """Return all results by task."""
-    return {name: measured_as_json(measured) for name, measured in report.tasks.items()}
+    """Return all results by task, and how the inputs differ from those of development."""
+    inputs = report.shift.to_dict()
+    return {name: measured_as_json(measured) | {"inputs": inputs} for name, measured in report.tasks.items()}
 
 
 def measured_as_json(measured: "Measured") -> dict[str, Any]:
-    """Return the evaluation, the comparison of models and that of input subsets."""
+    """Return the evaluation, the comparison of models and that of input subsets, and the cautions."""
     return {
         "evaluation": measured.evaluation.to_dict(),
         "comparison": measured.comparison.to_dict(),
         "subsets": None if measured.subsets is None else measured.subsets.to_dict(),
+        "cautions": list(measured.card.caveats),
     }

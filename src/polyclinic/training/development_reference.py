@@ -20,6 +20,7 @@ from polyclinic.features import Arrays
 from polyclinic.models import NoteSizes
 from polyclinic.models.bundle.development_reference import Conformity, Reference
 from polyclinic.models.bundle.outliers import Gaussian, Novelty, out_of_fold
+from polyclinic.models.bundle.value_ranges import ValueRange
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import Ensemble, TaskEnsemble
 from polyclinic.models.ensemble.members import presence_of
@@ -66,6 +67,7 @@ class Development:
 
     study: Study
     codes: Mapping[str, float]  # that are usually recorded
+    ranges: Mapping[str, ValueRange]  # of their values
     examples: Examples
     read: Examples | None  # with the arrays that networks read; None without a network
     folds: Sequence[Fold]
@@ -89,6 +91,7 @@ class Development:
             subjects=len(np.unique(self.examples.subjects)),
             samples=len(self.examples),
             codes=self.codes,
+            ranges=self.ranges,
             calibrators=calibrators,
             conformity={name: found for name, found in conformity.items() if found is not None},
             operating={name: found for name, found in operating.items() if found},

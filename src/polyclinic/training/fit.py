@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,7 @@ from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.known_record import known_record
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.subject_digest import SubjectDigest
+from polyclinic.models.bundle.value_ranges import ValueRange, value_ranges
 from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
@@ -45,6 +46,13 @@ class FittedStudy:
     samples: pl.DataFrame
     examples: Examples
     member_predictions: MemberPredictions
+
+
+class _Recorded(NamedTuple):
+    """What the development samples usually have."""
+
+    codes: dict[str, float]
+    ranges: dict[str, ValueRange]
 
 
 def fit(study: Study, cohort: Cohort, **options: Any) -> Bundle:
@@ -116,7 +124,7 @@ def fit_checked_study(
     development = sampled.take(sampled.rows(development_subjects))
     if not development.frame.height:
         raise StudyError("no development subject has a label for any of the tasks")
-    study, features, codes, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
+    study, features, recorded, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
     examples = Examples(arrays, development.targets, development.frame["subject_id"].to_numpy())
     _check_labels(study, examples)
     with TemporaryDirectory() as temporary:
@@ -129,7 +137,7 @@ def fit_checked_study(
     reserved = None
     if study.conformal:
         reserved = _reserved(study, bundle, cohort, sampled.take(sampled.rows(reserved_subjects)), progress)
-    fitted = Development(study, codes, examples, read, chosen, ensemble, member_predictions)
+    fitted = Development(study, *recorded, examples, read, chosen, ensemble, member_predictions)
     bundle.reference = fitted.reference(reserved, progress)
     bundle.golden = golden_of(bundle) if golden else None
     return FittedStudy(bundle, development.frame, examples, member_predictions)
@@ -182,8 +190,8 @@ def _reserved(
 
 def _features(
     study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress
-) -> tuple[Study, FeatureSet, dict[str, float], dict[str, Arrays]]:
-    """Fit the features; return them, the study with its inputs named, the usual codes, and the arrays."""
+) -> tuple[Study, FeatureSet, _Recorded, dict[str, Arrays]]:
+    """Fit the features; return them, the study with its inputs named, what is usually recorded, and the arrays."""
     known = known_record(cohort.events(), frame, study.tasks)
     study = resolve_inputs(study, known, frame, progress)
     features = FeatureSet.of(study.modalities, feature_options(study), cache).set_blobs(cohort.blob)
@@ -199,7 +207,7 @@ def _features(
     ]
     if missing:
         raise StudyError(f"no development subject has {' or '.join(missing)}: leave it out of the inputs")
-    return study, features, usual_codes(known, frame.height), arrays
+    return study, features, _Recorded(usual_codes(known, frame.height), value_ranges(known, features)), arrays
 
 
 def _crossfitter(

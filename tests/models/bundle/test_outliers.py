@@ -100,3 +100,14 @@ def test_no_samples_give_no_gaussian():
     )
     assert gaussian is None
     assert np.isnan(out_of_fold_distances).all()
+
+
+def test_many_samples_are_judged_as_one_by_one(cloud, novelty):
+    rows = np.concatenate([cloud[:40], cloud[:40] * 3 + 50, np.full((1, 5), 3.0)])
+    latents, has, present = np.stack([rows, rows]), np.arange(len(rows)) % 3 > 0, np.arange(len(rows)) % 7 > 0
+    found = novelty.outliers(latents, (rows, has), present)
+    for place, row in enumerate(rows):
+        score = novelty.score(np.stack([row, row]), row if has[place] else None) if present[place] else None
+        assert found[place] == (score is not None and score.is_outlier)
+    assert 0 < found.sum() < len(rows)
+    assert not novelty.outliers(None, None, present).any()

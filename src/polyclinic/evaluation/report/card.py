@@ -52,11 +52,12 @@ class Card(Record):
     provenance: dict[str, str] = field(default_factory=dict)  # versions, seed, fingerprints
     calibration_plot: str | None = None  # path relative to the card
     synthetic: bool = False
+    found: tuple[str, ...] = ()  # cautions that other checks found: of inputs that tell the outcome, of unusual values
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """Cautions derived from the figures."""
-        return caveats(self.evaluation, self.comparison, self.subsets, self.model, self.synthetic)
+        """Cautions of other checks, and those derived from the figures."""
+        return caveats(self.evaluation, self.comparison, self.subsets, self.model, self.synthetic, self.found)
 
 
 def model_card(card: Card) -> str:

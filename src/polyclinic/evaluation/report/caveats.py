@@ -1,6 +1,6 @@
 """Cautions about an evaluation, derived from its figures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from polyclinic.evaluation.estimate import Estimate, decimal, percent
 from polyclinic.evaluation.kinds.base import SMALL
@@ -23,11 +23,16 @@ def caveats(
     subsets: Comparison | None = None,
     model: str = "",
     synthetic: bool = False,
+    others: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return what limits the figures, the most serious first; empty if no check found anything."""
+    """Return what limits the figures, the most serious first; empty if no check found anything.
+
+    `others` are cautions that do not follow from the figures.
+    """
     found: list[str] = []
     if synthetic:
         found.append("The subjects are synthetic: performance on patients is unknown.")
+    found += others
     found += _numbers(evaluation)
     found += _chance(evaluation)
     found += _width(evaluation)

@@ -45,10 +45,12 @@ from polyclinic.models.bundle.development_reference import Reference
 from polyclinic.models.bundle.golden import FILES as GOLDEN
 from polyclinic.models.bundle.golden import Golden
 from polyclinic.models.bundle.predictions import Predictions, in_order, rows_of, with_inputs
+from polyclinic.models.bundle.shift import Shift
+from polyclinic.models.bundle.value_ranges import unusual_codes
 from polyclinic.models.classical import ClassicalModel, Design
 from polyclinic.models.classical.persistence import UntrustedModelError
 from polyclinic.models.ensemble.calibration import Calibrator
-from polyclinic.models.ensemble.ensemble import Answers, Ensemble, TaskEnsemble
+from polyclinic.models.ensemble.ensemble import Answers, Ensemble, EnsemblePredictions, TaskEnsemble
 from polyclinic.models.ensemble.members import Member
 from polyclinic.models.ensemble.stacker_by_subset import Combination
 from polyclinic.models.network.config import ModelConfig
@@ -109,9 +111,19 @@ class Bundle:
                 return task
         raise BundleError(f"the bundle has no task {name!r}: choose from {', '.join(t.name for t in self.tasks)}")
 
-    def arrays(self, cohort: Cohort, samples: pl.DataFrame, progress: Progress = SILENT) -> dict[str, Arrays]:
-        """Return the features of samples (`sample`, `subject_id`, `prediction_time`) at their prediction times."""
-        known = known_record(cohort.events(), samples, self.tasks)
+    def arrays(
+        self,
+        cohort: Cohort,
+        samples: pl.DataFrame,
+        progress: Progress = SILENT,
+        known: pl.DataFrame | None = None,
+    ) -> dict[str, Arrays]:
+        """Return the features of samples (`sample`, `subject_id`, `prediction_time`) at their prediction times.
+
+        `known` is their record, if it was read before.
+        """
+        if known is None:
+            known = known_record(cohort.events(), samples, self.tasks)
         return self._transform(cohort.blob, known, samples, progress)
 
     def answer(self, events: pl.DataFrame, samples: pl.DataFrame, blobs: Blobs) -> dict[str, Answers]:
@@ -150,14 +162,28 @@ class Bundle:
             raise BundleError(f"no such subject is eligible for {names}: see the task's prediction time and exclusions")
         known = known_record(cohort.events(), samples, self.tasks)
         arrays = self._transform(cohort.blob, known, samples, progress)
-        samples, answers = with_inputs(samples, arrays), self.ensemble.answer(arrays)
+        predicted = self.ensemble.predict(arrays)
+        samples, answers = with_inputs(samples, arrays), self.ensemble.combine(predicted)
         rows = []
         for task in selected:
             own = samples.join(
                 times[task.name], on=["subject_id", "prediction_time"], how="semi", maintain_order="left"
             )
             rows.append(self.rows(task, own, answers[task.name].answers[own["sample"].to_numpy()]))
-        return Predictions(in_order(rows), self.features.ignored(known), unusable_blobs(arrays))
+        return Predictions(in_order(rows), self.shift(known, arrays, predicted), unusable_blobs(arrays))
+
+    def shift(self, known: pl.DataFrame, arrays: Mapping[str, Arrays], predicted: EnsemblePredictions) -> Shift:
+        """Compare samples with those of development, given their record, arrays and predictions."""
+        present = np.logical_or.reduce(list(predicted.present.values()))
+        novelty = self.reference.novelty if self.reference else None
+        networks, unlike = predicted.network_predictions, None
+        if novelty is not None:
+            table = arrays.get("structured")
+            structured = None if table is None else (np.asarray(table["values"]), np.asarray(table["present"], bool))
+            latents = None if networks is None else networks.latents
+            unlike = int(novelty.outliers(latents, structured, present).sum())
+        codes = unusual_codes(known, self.reference.ranges) if self.reference else ()
+        return Shift(int(present.sum()), unlike, codes, self.features.ignored(known))
 
     def _transform(
         self, blobs: Blobs, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT

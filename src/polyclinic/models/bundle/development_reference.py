@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from polyclinic.files import replacing, write_json
 from polyclinic.models.bundle.outliers import Novelty
+from polyclinic.models.bundle.value_ranges import ValueRange
 from polyclinic.models.ensemble.calibration import Calibrator
 
 FILES = ("reference.json", "reference.safetensors")
@@ -46,6 +47,7 @@ class Reference:
     conformity: Mapping[str, Conformity]  # by task
     operating: Mapping[str, tuple[Mapping[str, Any], ...]]  # by task, of each output: metrics at the threshold
     novelty: Novelty | None
+    ranges: Mapping[str, ValueRange] = field(default_factory=dict)  # by code: usual values
     usual_picture: Float[np.ndarray, "cell channel"] | None = None  # mean feature map of images
     usual_words: Float[np.ndarray, "2 word"] | None = None  # share of the notes with each word, affirmed and negated
 
@@ -55,6 +57,7 @@ class Reference:
             "subjects": self.subjects,
             "samples": self.samples,
             "codes": dict(self.codes),
+            "ranges": {code: own._asdict() for code, own in self.ranges.items()},
             "calibrators": {task: [one.state() for one in own] for task, own in self.calibrators.items()},
             "conformity": {
                 task: {"split": one.split, "answers": [len(own) for own in one.scores]}
@@ -86,6 +89,10 @@ class Reference:
             subjects=index["subjects"],
             samples=index["samples"],
             codes=index["codes"],
+            ranges={
+                code: ValueRange(**own | {"texts": tuple(own["texts"])})
+                for code, own in index.get("ranges", {}).items()
+            },
             calibrators={
                 task: tuple(Calibrator.from_state(one) for one in states)
                 for task, states in index["calibrators"].items()

@@ -107,6 +107,29 @@ class Novelty:
         share = float((self._overall <= overall).mean())
         return NoveltyScore(share, parts[0], parts[1], overall > float(np.quantile(self._overall, OUTLIER_QUANTILE)))
 
+    def outliers(
+        self,
+        latents: Float[np.ndarray, "network sample column"] | None,
+        structured: tuple[Float[np.ndarray, "sample column"], Bool[np.ndarray, " sample"]] | None,
+        present: Bool[np.ndarray, " sample"],
+    ) -> Bool[np.ndarray, " sample"]:
+        """Return which of many samples `score` calls outliers.
+
+        `structured` comes with the mask of samples that have it; only samples with any input, `present`, are measured.
+        """
+        distances = np.full((len(present), 2), np.nan)
+        if latents is not None and self.latents:
+            by_network = [gaussian(latent) for gaussian, latent in zip(self.latents, latents, strict=True)]
+            distances[:, 0] = np.mean(by_network, axis=0)
+        if structured is not None and self.structured:
+            values, has = structured
+            distances[has, 1] = np.mean([gaussian(values[has]) for gaussian in self.structured], axis=0)
+        measured = present & ~np.isnan(distances).all(axis=1)
+        found = np.zeros(len(present), dtype=bool)
+        overall = np.nanmax(self._ranks(distances[measured]), axis=1) if measured.any() else np.zeros(0)
+        found[measured] = overall > float(np.quantile(self._overall, OUTLIER_QUANTILE))
+        return found
+
     def _ranks(self, distances: Float[np.ndarray, "sample 2"]) -> Float[np.ndarray, "sample 2"]:
         """Return the share of development samples that are no farther; beyond the farthest, the ratio of distances."""
         ranks = np.full(distances.shape, np.nan)

@@ -13,6 +13,7 @@ import polars as pl
 from polyclinic.features import Arrays
 from polyclinic.files import replacing
 from polyclinic.modalities import in_order as ordered
+from polyclinic.models.bundle.shift import Shift
 from polyclinic.tasks import Task
 
 COLUMNS = {
@@ -35,13 +36,18 @@ class Predictions:
     `frame` has the columns of `COLUMNS`, named as in MEDS' evaluation tools. `output` is `yes` for a binary task, the
     class or label, or the time by which an event is predicted. A probability comes with the decision at the operating
     threshold, if there is one; regression has `predicted_float_value` and no probability. `inputs` names the modalities
-    present, such as `structured + note`, or `none`. `ignored` counts events of structured and series codes absent in
-    training, by code. `unusable` gives the reasons of images and waveforms that count as absent.
+    present, such as `structured + note`, or `none`. `shift` says how the samples differ from those of
+    development, `unusable` gives the reasons of images and waveforms that count as absent.
     """
 
     frame: pl.DataFrame
-    ignored: Mapping[str, int] = field(default_factory=dict)
+    shift: Shift = field(default_factory=Shift)
     unusable: tuple[str, ...] = ()
+
+    @property
+    def ignored(self) -> Mapping[str, int]:
+        """Number of events of structured and series codes absent in training, by code."""
+        return self.shift.ignored
 
     @property
     def samples(self) -> int:

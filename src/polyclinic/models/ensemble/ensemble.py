@@ -80,7 +80,10 @@ class Ensemble:
 
     def answer(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> dict[str, Answers]:
         """Predict every task for every sample; zero-weight members predict only if `every_member`."""
-        predictions = self.predict(arrays, every_member)
+        return self.combine(self.predict(arrays, every_member))
+
+    def combine(self, predictions: EnsemblePredictions) -> dict[str, Answers]:
+        """Combine the members' predictions of every task, and calibrate."""
         return {
             name: Answers(
                 task.combine(predictions.member_predictions[name], predictions.present),

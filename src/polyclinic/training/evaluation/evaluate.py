@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,11 @@ from polyclinic.evaluation.estimate import decimal
 from polyclinic.evaluation.prediction_sets import PredictionSets, prediction_sets, set_coverage
 from polyclinic.evaluation.report.card import Card
 from polyclinic.features import Arrays
+from polyclinic.features.known_record import known_record
 from polyclinic.models import subsets
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.predictions import with_inputs
+from polyclinic.models.bundle.shift import MOST_CODES, Shift
 from polyclinic.models.bundle.subject_digest import SubjectDigest
 from polyclinic.models.ensemble.members import presence_of
 from polyclinic.models.network.modality_dropout import keeping
@@ -86,6 +88,7 @@ class Report:
     samples: pl.DataFrame  # with the recorded `inputs` of each
     tasks: dict[str, Measured]
     training_subjects: int = 0  # evaluated subjects that the bundle was fitted to: the figures are optimistic
+    shift: Shift = field(default_factory=Shift)  # of the samples from those of development
 
     def __getitem__(self, task: str) -> Measured:
         """Return the results of a task."""
@@ -127,8 +130,11 @@ def evaluate(
             f"no subject in {split or 'the cohort'} has a label for {', '.join(unlabelled)}: choose another split"
         )
     training_subjects = _training_subjects(bundle, cohort, frame["subject_id"])
-    arrays = bundle.arrays(cohort, frame, progress)
-    answers = bundle.ensemble.answer(arrays, every_member=True)
+    known = known_record(cohort.events(), frame, bundle.tasks)
+    arrays = bundle.arrays(cohort, frame, progress, known)
+    predicted = bundle.ensemble.predict(arrays, every_member=True)
+    answers, shift = bundle.ensemble.combine(predicted), bundle.shift(known, arrays, predicted)
+    del known
     partial = answers_by_subset(bundle, arrays, progress) if every_subset and len(bundle.inputs) > 1 else {}
     context = EvaluationContext(
         cohort=cohort,
@@ -139,6 +145,7 @@ def evaluate(
         where=(split or "all subjects given") + _optimism(bundle, cohort, training_subjects),
         rule=bundle.study.operating_rule,
         bootstrap=Bootstrap(resamples),
+        shift=shift,
     )
     predictions = {
         task.name: TaskPredictions(
@@ -152,7 +159,7 @@ def evaluate(
         for task in wanted
     }
     results = context.measure(wanted, targets, predictions, progress)
-    return Report(with_inputs(frame, arrays), results, training_subjects)
+    return Report(with_inputs(frame, arrays), results, training_subjects, shift)
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,7 @@ class EvaluationContext:
     where: str
     rule: str  # by which the operating threshold was chosen
     bootstrap: Bootstrap
+    shift: Shift = field(default_factory=Shift)
 
     def measure(
         self,
@@ -222,18 +230,19 @@ class EvaluationContext:
         subsets_compared: Comparison | None,
     ) -> Card:
         summary, origin = self.cohort.summary(), self.origin
+        data: dict[str, str | int] = {
+            "subjects in the cohort": summary.subjects,
+            "events": summary.events,
+            "developed on": f"{origin['development_subjects']} subjects",
+            "measured on": f"{self.where}, {evaluation.subjects} subjects",
+        }
         return Card(
             model=UNIFIED,
             task=task.name,
             question=task.describe(),
             evaluation=evaluation,
             inputs=self.inputs,
-            data={
-                "subjects in the cohort": summary.subjects,
-                "events": summary.events,
-                "developed on": f"{origin['development_subjects']} subjects",
-                "measured on": f"{self.where}, {evaluation.subjects} subjects",
-            },
+            data=data | self._ignored(),
             splits=dict(summary.splits) if self.cohort.fingerprint == origin["cohort"] else {},
             comparison=comparison,
             subsets=subsets_compared,
@@ -245,7 +254,15 @@ class EvaluationContext:
             },
             operating=called_at(predictions, self.rule),
             synthetic=task.name.startswith(SYNTHETIC),
+            found=(*origin.get("leaks", {}).get(task.name, ()), *self.shift.cautions),
         )
+
+    def _ignored(self) -> dict[str, str | int]:
+        """Return the codes that training did not have, as a row of the card's data."""
+        counts = self.shift.ignored
+        named = ", ".join(f"{code} ({number:,})" for code, number in list(counts.items())[:MOST_CODES])
+        more = f" and {len(counts) - MOST_CODES:,} more" if len(counts) > MOST_CODES else ""
+        return {"codes not known from training, and ignored (events)": named + more} if counts else {}
 
 
 def as_measured(task: Task, predictions: TaskPredictions, answers: np.ndarray) -> np.ndarray:

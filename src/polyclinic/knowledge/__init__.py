@@ -1,0 +1,1 @@
+"""Medical knowledge as tables: conversions of units."""
