@@ -29,6 +29,7 @@ ROLES: Mapping[str, str] = {
     "study": "configuration: tasks, inputs, model, seed",
     "features": "events → arrays, one folder per modality",
     "tasks": "clinical questions → labels at prediction times",
+    "knowledge": "conversions of units",
     "ingest": "source files → events and rejects",
     "demo": "synthetic cohort with known truth",
     "modalities": "the table of modalities",

@@ -269,7 +269,8 @@ def test_values_in_another_unit_are_named(trained, copy, polyclinic, tmp_path):
     assert (unusual["code"], unusual["conversion"]["of"]) == (code, "°F")
     done = polyclinic("evaluate", trained.folder, fahrenheit.path, "--split", "all", "--json")
     assert "looks like °F" in done.err
-    assert done.json[TASK]["inputs"]["unusual_codes"] == [unusual]
+    (measured,) = done.json[TASK]["inputs"]["unusual_codes"]
+    assert (measured["code"], measured["conversion"]) == (code, unusual["conversion"])
     assert any("looks like °F" in caution for caution in done.json[TASK]["cautions"])
 
 
