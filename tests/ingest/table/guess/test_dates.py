@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from polyclinic.ingest.table.column_profile import Profile
 from polyclinic.ingest.table.datetimes import check_format, parse_dates
-from polyclinic.ingest.table.guess.dates import dates_of, is_time_of_day
+from polyclinic.ingest.table.guess.dates import dates_of, in_one_order, is_time_of_day
 from polyclinic.ingest.table.guess.resembling import resembles_date
 from polyclinic.ingest.table.guess.written_dates import forms
 from polyclinic.ingest.table.questions import QUESTION
@@ -80,6 +80,21 @@ def test_a_rare_contradiction_is_an_error_that_is_rejected():
     found = dates_of(Profile("taken_at", texts))
     assert found.format == "%d/%m/%Y"
     assert "< 1 % of the cells are written otherwise, and will be rejected" in found.remark
+
+
+@pytest.mark.parametrize(("sure", "first"), [("03/14/2024", "%m"), ("14/03/2024", "%d")])
+def test_an_order_that_no_cell_decides_follows_the_other_columns(sure, first):
+    columns = {"taken_at": profile(sure), "dob": profile("03/04/1950"), "seen": profile("2024-03-05")}
+    found = in_one_order({name: dates_of(column) for name, column in columns.items()})
+    assert found["dob"].format.startswith(first)
+    assert "first, as in taken_at: no cell decides" in found["dob"].remark
+    assert found["seen"] == dates_of(columns["seen"])
+
+
+def test_columns_of_both_orders_decide_nothing():
+    columns = {"a": profile("03/14/2024"), "b": profile("14/03/2024"), "c": profile("03/04/2024")}
+    found = {name: dates_of(column) for name, column in columns.items()}
+    assert in_one_order(found) == found
 
 
 def test_offsets_in_some_cells_need_a_zone():

@@ -16,7 +16,7 @@ relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], 
 MEASUREMENTS = ["crp", "age", "platelets", "patient_age", "weight_kg", "PT", "fluid", "uric_acid", "num.co", "bmi", "x"]
 PERSONS = [
     "subject_id", "SubjectID", "patientid", "PATIENT", "patient", "person_id", "mrn", "MRN", "PatientenID", "pid",
-    "pidnum", "USUBJID", "participant_id", "pt_id", "Patienten-Nr", "uniquepid",
+    "pidnum", "USUBJID", "participant_id", "pt_id", "Patienten-Nr", "uniquepid", "eid", "nhs_number", "hospital_no",
 ]  # fmt: skip
 STAYS = ["patientunitstayid", "icustay_id", "hadm_id", "RecordID", "encounter", "Fallnummer", "visit_id", "stay"]
 
@@ -91,6 +91,7 @@ def test_a_pattern_has_one_group(tmp_path, subject):
         ("date", ["736024.25", "736025.25", "736026.5"], 'format: "?"'),
         ("time", ["0", "37", "120"], 'unit: "?"'),
         ("offset", ["0", "37", "120"], 'unit: "?"'),
+        ("measuredat", ["0", "37000", "120000"], 'unit: "?"'),
         ("observationoffset", ["-5", "37", "120"], "unit: minutes"),
         ("hours_since_admission", ["0.5", "3", "12"], "unit: hours"),
     ],

@@ -20,6 +20,7 @@ OUTCOMES = [
 INPUTS = [
     "smoking_status", "marital_status", "prothrombin_time", "nasal_discharge", "family_history_sudden_death", "crp",
     "bleeding_time", "admission_type", "steroid", "uric_acid", "fluid", "covid", "visit_count", "lipid",
+    "survey_score", "surveillance",
 ]  # fmt: skip
 IDS = [
     "hadm_id",
@@ -62,6 +63,14 @@ def test_an_outcome_is_never_an_input(tmp_path, outcomes, inputs, dates, texts):
     for name in dates:
         assert "known only at discharge or death: never an input at admission" in line_of(guess, f"# {name}:")
     assert read_table(tmp_path / "t.csv", guess).rejects == []
+
+
+def test_a_text_of_the_discharge_is_a_note_of_then(tmp_path):
+    text = "The patient went home in a good state. To be seen in a week."
+    header, row = "subject_id,admittime,dischtime,discharge_summary", "2024-03-05 08:15,2024-03-09 10:00"
+    guess = guess_of(tmp_path, f"{header}\n1,{row},{text}\n2,{row},{text} No drugs.\n")
+    column = mapping_of(tmp_path, guess).columns["discharge_summary"]
+    assert (column.code, column.time.column) == ("NOTE//discharge_summary", "dischtime")
 
 
 @pytest.mark.parametrize("name", INPUTS)

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -28,11 +29,13 @@ class Dates(NamedTuple):
         format: of the mapping; None is ISO 8601, `QUESTION` if the user has to say.
         remark: what to check.
         clock: whether they hold a time of day.
+        other: the format with day and month in the other order, if it fits as well.
     """
 
     format: str | None
     remark: str = ""
     clock: bool = False
+    other: str | None = None
 
     @property
     def known(self) -> bool:
@@ -52,6 +55,28 @@ def dates_of(profile: Profile) -> Dates | None:
     if profile.most(resembles_date) and not is_time_of_day(profile):
         return Dates(QUESTION, "looks like a time, but in a writing that is not known: give its format, or rewrite it")
     return None
+
+
+def in_one_order(dates: Mapping[str, Dates]) -> dict[str, Dates]:
+    """Return the dates of a table, where those of no sure order of day and month follow those that are sure."""
+    sure = {name: found.format[:2] for name, found in dates.items() if _is_sure(found) and found.format}
+    if len(set(sure.values())) != 1:
+        return dict(dates)
+    name, first = next(iter(sure.items()))
+    return {other: _as_first(found, first, name) for other, found in dates.items()}
+
+
+def _is_sure(found: Dates) -> bool:
+    return found.format is not None and swapped(found.format) is not None and found.other is None
+
+
+def _as_first(found: Dates, first: str, column: str) -> Dates:
+    """Return dates that begin with day or month, as column `column` does."""
+    if found.other is None or not found.known:
+        return found
+    form = found.format if found.format and found.format.startswith(first) else found.other
+    remark = f"{'day' if first == '%d' else 'month'} first, as in {column}: no cell decides"
+    return Dates(form, "; ".join([remark, *found.remark.split("; ")[1:]]), found.clock)
 
 
 def is_time_of_day(profile: Profile) -> bool:
@@ -97,7 +122,7 @@ def _checked(profile: Profile, form: str, alternatives: list[str], fitting: floa
     if 0 < zoned < 1:
         remarks.append("some have an offset from UTC: those without one need their zone, such as zone: Europe/Berlin")
     clock = has_clock(form) or (form == ISO and profile.share(lambda text: ":" in text) > 0)
-    return Dates(None if form == ISO else form, "; ".join(remarks), clock)
+    return Dates(None if form == ISO else form, "; ".join(remarks), clock, swapped(form) if alternatives else None)
 
 
 def _order(profile: Profile, of_text: dict[str, list[str]], form: str, other: str) -> Dates | None:

@@ -16,7 +16,7 @@ from polyclinic.ingest.table.guess.discard import NullSink
 
 _LABELS = (
     "label", "concept_name", "long_common_name", "display", "description", "name", "bezeichnung", "long_name", "title",
-    "measurement_source_value", "component",
+    "measurement_source_value", "component", "item", "variablename", "test_name",
 )  # fmt: skip
 _FILES = 50  # of the folder that are looked at
 

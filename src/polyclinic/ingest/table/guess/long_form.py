@@ -63,7 +63,9 @@ def parts_of(profiles: Mapping[str, Profile]) -> Parts | None:
     parameters = [
         name
         for name, profile in usable.items()
-        if matches(name, *PARAMETERS) and not _is(name, _NO_PARAMETER) and profile.repeats and _is_parameter(profile)
+        if (matches(name, "result_?name") or (matches(name, *PARAMETERS) and not _is(name, _NO_PARAMETER)))
+        and profile.repeats
+        and _is_parameter(profile)
     ]
     parameters = [name for name in parameters if name not in values]
     if not parameters or not values:

@@ -10,11 +10,12 @@ BIRTHS = ("dob", "birth(day|date)?", "born", "geb(urtsdatum|urtstag)?")
 NAMES_OF_TIMES = (
     r"\w*time", r"\w*date", r"\w*datetime", r"\w*timestamp", "taken", "recorded", "measured", "day", "when", "at", "ts",
     "dt", "dttm", "dtm", r"\w*datum", "zeit", r"\w*zeitpunkt", "abnahme", "entnahme", "aufnahme", "collected",
-    "observed", "effective", "performed", r"\w{2}dtc",
+    "observed", "effective", "performed", r"\w{2}dtc", r"\w+edat",
 )  # fmt: skip
 OUTCOMES = (
-    "outcomes?", "died", "dead", r"\w*death\w*", "mortality", "mort", r"surv\w*", r"deceased?", r"readm\w*", "labels?",
-    "hospdead", "s?los", "stay", "cens(or|ored)?", "futime", "follow", "expired?", "dod", r"length_?of_?stay",
+    "outcomes?", "died", "dead", r"\w*death\w*", "mortality", "mort", r"surv(?!ey|eil)\w*", r"deceased?", r"readm\w*",
+    "labels?", "hospdead", "s?los", "stay",
+    "cens(or|ored)?", "futime", "follow", "expired?", "dod", r"length_?of_?stay",
 )  # fmt: skip
 #: Names that say an outcome only as a whole, perhaps after one letter: `d.time`, but not prothrombin_time.
 _WHOLE_OUTCOMES = (
@@ -46,11 +47,12 @@ UNITS = {"age": "years", "weight": "kg", "height": "cm", "heart_rate": "bpm", "h
 PARAMETERS = (
     "parameter", "item", "itemid", "code", "test", "variable", "analyte", "concept", "observation", "lab", "labname",
     "analyt", "untersuchung", "bezeichnung", "messgroesse", "messgröße", "component", "loinc",
-    "nursingchartcelltypevalname", r"[a-z]{2}test(?:cd)?",
+    "nursingchartcelltypevalname", "respchartvaluelabel", "celllabel", r"variable_?id", "result_?name",
+    r"[a-z]{2}test(?:cd)?",
 )  # fmt: skip
 VALUES = (
     "value", "result", "valuenum", "reading", "measurement", "labresult", "wert", "messwert", "ergebnis", "numeric",
-    r"[a-z]{2}(?:orres|stresn|stresc)",
+    "nursingchartvalue", "respchartvalue", "cellvaluenumeric", "amount", r"[a-z]{2}(?:orres|stresn|stresc)",
 )  # fmt: skip
 UNIT_COLUMNS = (
     "units?",
@@ -64,7 +66,7 @@ UNIT_COLUMNS = (
 
 _PERSON = (
     "usubjid|subjid|subject|patient(?:en|in)?|person|participant|proband|member|patid|pat|pidnum|upid|pid|mrn|"
-    "pseudonym|pt_?id"
+    "pseudonym|pt_?id|eid|empi|nhs|paciente|paziente|hosp(?:ital)?[ _.-]?(?:no|number|nr)"
 )
 _STAY = "icustay|stay|hadm|admission|encounter|visit|case|record|episode|aufenthalt|fall_?(?:nummer|nr|id)|study_?id"
 _PLAIN = (

@@ -34,7 +34,7 @@ _SHORT_UNITS = {
     "days": {"days", "day", "d", "tag", "tage"},
     "years": {"years", "year"},
 }  # fmt: skip
-_SINCE = {"time", "t", "offset", "elapsed", "zeit", "timepoint", "since"}
+_SINCE = {"time", "t", "offset", "elapsed", "zeit", "timepoint", "since", "measuredat", "registeredat"}
 _NEUTRAL = _SINCE | {
     "from", "of", "in", "after", "the", "admission", "admit", "icu", "start", "baseline", "hospital", "enrolment",
     "enrollment", "randomisation", "randomization", "rel", "relative", "chart", "study", "visit", "observation",

@@ -19,7 +19,7 @@ from polyclinic.ingest.paths import files_under
 from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.column_profile import Profile, profiles
 from polyclinic.ingest.table.guess import roles
-from polyclinic.ingest.table.guess.dates import dates_of
+from polyclinic.ingest.table.guess.dates import dates_of, in_one_order
 from polyclinic.ingest.table.guess.discard import NullSink
 from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields
 from polyclinic.ingest.table.guess.long_form import long_lines, parts_of
@@ -53,7 +53,7 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     cells = numerals.plain(cells, signed)
     sample = cells.head(_rows(cells))
     known = profiles(sample)
-    dates = {name: found for name, profile in known.items() if (found := dates_of(profile))}
+    dates = in_one_order({name: found for name, profile in known.items() if (found := dates_of(profile))})
     columns, today = roles.Columns(known, dates), date.today()
     subject = roles.subject(columns, source.files)
     birth = roles.birth(columns, today)

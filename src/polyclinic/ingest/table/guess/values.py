@@ -61,7 +61,7 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
     if left_out:
         return Guess(name, {}, left_out)
     if is_outcome(name):
-        return _outcome(name, context.discharge)
+        return _outcome(profile, context.discharge)
     if profile.numeric and not profile.zero_padded and not is_code(name) and not matches(name, "sex", "gender"):
         return _number(profile, units, context.unit_names)
     found = _text(profile)
@@ -87,6 +87,8 @@ def _no_value(profile: Profile, dates: Mapping[str, Dates]) -> str:
     """Return why a column has no values of its own, or an empty text."""
     name = profile.name
     if name in dates:
+        if not dates[name].known:
+            return dates[name].remark
         if at_discharge(name):
             return f"a date {_AT_DISCHARGE.removesuffix(': an answer, never an input')}: never an input at admission"
         return f"a date: use it as the time of a fact (time: {quoted(name)}) where it fits"
@@ -108,11 +110,19 @@ def _identifier(profile: Profile) -> str:
     return "different whole numbers: an identifier?" if len(numbers) >= _SEVERAL and min(numbers) >= _LARGE else ""
 
 
-def _outcome(name: str, discharge: str) -> Guess:
+def _outcome(profile: Profile, discharge: str) -> Guess:
+    name = profile.name
+    time = {"time": discharge} if discharge else {}
+    if profile.prose:
+        return Guess(
+            name,
+            {"code": code("NOTE", name), "type": "text"} | time,
+            "written at discharge or after: never an input at admission",
+        )
     fields = {"code": code("OUTCOME", name), "type": "label"}
     if not at_discharge(name):
         return Guess(name, fields, "an answer, never an input: is it?")
-    return Guess(name, fields | ({"time": discharge} if discharge else {}), _AT_DISCHARGE)
+    return Guess(name, fields | time, _AT_DISCHARGE)
 
 
 def _number(profile: Profile, units: Profile | None, unit_names: Mapping[str, str]) -> Guess:
