@@ -54,8 +54,9 @@ class RecordingSink:
 def _event(row: dict) -> tuple:
     row = EVENT | row
     values = [row[key] for key in ("numeric_value", "text_value", "blob") if row[key] is not None]
-    assert len(values) == 1, "an event has one value"
-    return row["source_id"], row["time"], row["code"], values[0]
+    bounded = len(values) == 2 and values[1] in ("<", "<=", ">", ">=")
+    assert len(values) == 1 or bounded, "an event has one value, or a number with its bound"
+    return row["source_id"], row["time"], row["code"], tuple(reversed(values)) if bounded else values[0]
 
 
 def read_table(table: Path, mapping: str) -> RecordingSink:

@@ -10,13 +10,29 @@ from pathlib import Path
 import polars as pl
 
 from polyclinic.ingest.errors import UnreadableRecord
+from polyclinic.ingest.missing import MISSING, stripped
 from polyclinic.ingest.parallel import in_order
 from polyclinic.ingest.paths import inside
 from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.mapping import Column
 from polyclinic.ingest.table.numbers import Numbers
+from polyclinic.ingest.table.quantities import (
+    BOUNDED,
+    FLAGGED,
+    GRADE,
+    Quantities,
+    flipped,
+    is_formula_error,
+    is_grade,
+)
+from polyclinic.ingest.table.units import spellings
 
 LONGEST_CATEGORY = 200  # characters
+OTHER_UNIT = "unit other than the code's, and not converted: give the units with their factors, or correct the code"
+_IS_NUMBER = pl.col("numeric_value").is_finite()
+_REMEDY_GRADE = (
+    "give grades numbers in the column's values, such as {neg: 0, trace: 0.5, 1+: 1}, or type the column categorical"
+)
 _YES_NO = {"yes": 1.0, "true": 1.0, "y": 1.0, "no": 0.0, "false": 0.0, "n": 0.0}
 _CELL = pl.col("cell")
 _COMPOSED = _CELL.str.normalize("NFC")  # as names and categories in the mapping
@@ -44,17 +60,38 @@ class Cells:
         return events.drop("cell", "unit").with_columns(code=pl.lit(self.column.code))
 
     def _numeric(self, cells: pl.DataFrame) -> pl.DataFrame:
-        cells = self._in_known_units(cells)
-        cells = cells.with_columns(numeric_value=self._number())
-        cells = self._keep(cells, pl.col("numeric_value").is_finite(), "not a number", self._remedy_number())
-        cells = cells.with_columns(pl.col("numeric_value") * pl.col("factor") + pl.col("offset")).drop(
-            "factor", "offset"
-        )
+        cells = self._in_known_units(self._quantities(cells))
+        cells = self._converted(cells)
         if self.column.range:
             plausible = pl.col("numeric_value").is_between(*self.column.range)
             cells = self._keep(cells, plausible, "implausible value", "correct the value, or widen the column's range")
         single = pl.col("numeric_value").cast(pl.Float32)
-        return self._keep(cells, single.is_finite(), "number too large", "correct the value").with_columns(single)
+        cells = self._keep(cells, single.is_finite(), "number too large", "correct the value").with_columns(single)
+        self.row_filter.warn(f"{self._location}: {BOUNDED}", int(cells.get_column("text_value").count()))
+        self.row_filter.warn(f"{self._location}: {FLAGGED}", int(cells.get_column("flagged").sum()))
+        cells = cells.drop("flagged")
+        return cells if cells.get_column("text_value").count() else cells.drop("text_value")
+
+    def _quantities(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Return the cells that are numbers, with `numeric_value`, `text_value` (a bound), `own_unit` and `flagged`."""
+        cells = cells.with_columns(numeric_value=self._number())
+        if not cells.get_column("numeric_value").null_count():
+            nothing = {"text_value": pl.lit(None, pl.String), "own_unit": pl.lit(""), "flagged": pl.lit(False)}
+            return self._keep(cells.with_columns(**nothing), _IS_NUMBER, "not a number", self._remedy_number())
+        read = Quantities(self.numbers, self._factors()).read(cells.get_column("cell"))
+        plain = pl.col("numeric_value").is_not_null()
+        other = cells.select("numeric_value").hstack(read.rename({"numeric_value": "other"}))
+        other = other.select(
+            numeric_value=pl.coalesce("numeric_value", "other"),
+            text_value=pl.when(~plain).then("bound"),
+            own_unit=pl.when(plain).then(pl.lit("")).otherwise("own_unit").fill_null(""),
+            flagged=~plain & pl.col("flagged"),
+        )
+        cells = cells.drop("numeric_value").hstack(other)
+        errors, grades = is_formula_error(_CELL), pl.col("numeric_value").is_null() & is_grade(_CELL)
+        cells = self._keep(cells, ~errors, "formula error", "correct the formula, or empty the cell")
+        cells = self._keep(cells, ~grades, GRADE, _REMEDY_GRADE)
+        return self._keep(cells, _IS_NUMBER, "not a number", self._remedy_number())
 
     def _number(self) -> pl.Expr:
         number = self.numbers.read(_CELL)
@@ -63,23 +100,42 @@ class Cells:
             pl.coalesce(_CELL.replace_strict(known, default=None, return_dtype=pl.Float64), number) if known else number
         )
 
-    def _in_known_units(self, cells: pl.DataFrame) -> pl.DataFrame:
-        units = self.column.units
-        if units is None:
-            return cells.with_columns(factor=1.0, offset=0.0)
+    def _factors(self) -> dict[str, tuple[float, float]]:
+        """Return factor and offset of each known unit."""
         factors = {self.column.unit: (1.0, 0.0)} if self.column.unit else {}
-        factors |= {unit: (how.factor, how.offset) for unit, how in units.factors.items()}
-        table = pl.DataFrame(
-            [(unit, *how) for unit, how in factors.items()],
-            schema={"unit": pl.String, "factor": pl.Float64, "offset": pl.Float64},
-            orient="row",
-        )
-        cells = cells.with_columns(pl.col("unit").fill_null("").str.strip_chars())
-        cells = cells.join(table, on="unit", how="left", maintain_order="left")
+        units = self.column.units.factors if self.column.units else {}
+        return factors | {unit: (how.factor, how.offset) for unit, how in units.items()}
+
+    def _in_known_units(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Return the cells whose unit is known, as `unit`: that of the unit's column, or within the cell."""
+        stated = pl.when(~MISSING.among(stripped(pl.col("unit")))).then(stripped(pl.col("unit"))).otherwise(pl.lit(""))
+        cells, factors = cells.with_columns(unit=stated), self._factors()
+        known = spellings(cells.get_column("unit").unique(), factors)
+        if self.column.units is None:
+            if self.column.unit:
+                other = ~pl.col("unit").is_in(["", *known])
+                self.row_filter.warn(f"{self._location}: {OTHER_UNIT}", int(cells.select(other).to_series().sum()))
+            return cells.with_columns(unit=pl.col("own_unit"))
+        meant = pl.col("unit").replace_strict(known, default=None, return_dtype=pl.String)
+        own = pl.col("own_unit")
+        unit = pl.when(own == "").then(meant).when((pl.col("unit") == "") | (meant == own)).then(own)
+        cells = cells.with_columns(unit=unit)
         remedy = (
             f"known units are {', '.join(sorted(factors))}: correct the unit, or add it with its factor to the units"
         )
-        return self._keep(cells, pl.col("factor").is_not_null(), "unknown unit", remedy)
+        return self._keep(cells, pl.col("unit").is_not_null(), "unknown unit", remedy)
+
+    def _converted(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Return the cells with numbers in the code's unit."""
+        factors = self._factors()
+        if not {unit for unit, how in factors.items() if how != (1, 0)} & set(cells.get_column("unit").unique()):
+            return cells.drop("own_unit")
+        factor, offset = (
+            pl.col("unit").replace_strict({unit: how[part] for unit, how in factors.items()}, default=float(not part))
+            for part in (0, 1)
+        )
+        bound = pl.when(factor < 0).then(flipped(pl.col("text_value"))).otherwise("text_value")
+        return cells.with_columns(pl.col("numeric_value") * factor + offset, text_value=bound).drop("own_unit")
 
     def _categorical(self, cells: pl.DataFrame) -> pl.DataFrame:
         text = _COMPOSED if self.column.values is None else _mapped(self.column.values)
@@ -141,7 +197,10 @@ class Cells:
 
     def _remedy_number(self) -> str:
         sign = "" if self.numbers.decimal == "." else f" with {self.numbers.decimal!r} as the only separator"
-        return f"correct the cell{sign}, add its text to missing, or give it a number in the column's values"
+        return (
+            f"correct the cell{sign}, add its text to missing, give it a number in the column's values, or state the "
+            "mapping's decimal and thousands signs"
+        )
 
 
 def _mapped(values: Mapping[str, str]) -> pl.Expr:
