@@ -9,8 +9,8 @@ import pytest
 
 from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS, Cohort, CohortWriter
 
-Row = tuple[int, float | None, str, float | str | None]
-"""Subject, hours after the origin (None: static), code, value."""
+Row = tuple[int, float | None, str, float | str | tuple[float, str] | None]
+"""Subject, hours after the origin (None: static), code, value (a number with the sign of a limit: both)."""
 
 
 def events(rows: list[Row]) -> pl.DataFrame:
@@ -20,12 +20,18 @@ def events(rows: list[Row]) -> pl.DataFrame:
             "subject_id": [subject for subject, *_ in rows],
             "time": [None if hours is None else NOMINAL_ORIGIN + timedelta(hours=hours) for _, hours, _, _ in rows],
             "code": [code for _, _, code, _ in rows],
-            "numeric_value": [value if isinstance(value, int | float) else None for *_, value in rows],
-            "text_value": [value if isinstance(value, str) else None for *_, value in rows],
+            "numeric_value": [_part(value, int | float) for *_, value in rows],
+            "text_value": [_part(value, str) for *_, value in rows],
             "blob": [None] * len(rows),
         },
         schema=POLARS_EVENTS,
     )
+
+
+def _part(value, kind):
+    """Return the number or the text of a value."""
+    parts = value if isinstance(value, tuple) else (value,)
+    return next((part for part in parts if isinstance(part, kind)), None)
 
 
 @pytest.fixture

@@ -1,3 +1,6 @@
+import operator
+
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
@@ -5,6 +8,8 @@ from hypothesis import strategies as st
 from meds.schema import LabelSchema
 
 from polyclinic.tasks import Labels, Task, TaskError, label
+from polyclinic.tasks.definition import Target
+from polyclinic.tasks.label_readers import _yes_or_no
 from polyclinic.tasks.labels import NOT_FOLLOWED, TOO_EARLY, TOO_LATE, UNRECORDED, UNUSABLE, label_events
 from tests.tasks.conftest import events
 
@@ -63,6 +68,32 @@ def test_binary_bounds(cohort_of):
     actual, unknown = labels_of(cohort_of, definition, rows=rows)
     assert actual == {1: True, 2: True, 3: False}
     assert unknown == {TOO_EARLY: 1, UNRECORDED: 2}
+
+
+@given(
+    number=st.integers(0, 9), sign=st.sampled_from(["<", "<=", ">", ">="]), above=st.none() | st.integers(0, 9),
+    below=st.none() | st.integers(0, 9),
+)  # fmt: skip
+def test_a_limit_is_an_answer_only_if_every_value_beyond_it_has_it(number, sign, above, below):
+    assume(above is not None or below is not None)
+    target = Target(codes="LAB//k", above=above, below=below)
+    event = pl.DataFrame({"numeric_value": [float(number)], "text_value": [sign]})
+    compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[sign]
+    values = [half / 2 for half in range(-4, 24) if compare(half / 2, number)]
+    answers = {(above is not None and value > above) or (below is not None and value < below) for value in values}
+    answer = event.select(_yes_or_no(target)).item()
+    assert answer is None or answers == {answer}
+    if below is None or above is None:
+        assert (answer is None) == (len(answers) > 1)
+    plain = pl.DataFrame({"numeric_value": [float(number)], "text_value": pl.Series([None], dtype=pl.String)})
+    expected = (above is not None and number > above) or (below is not None and number < below)
+    assert plain.select(_yes_or_no(target)).item() == expected
+
+
+def test_a_limit_is_no_label_of_a_regression_and_no_yes_or_no(cohort_of):
+    rows = [(1, 12, "LAB//k", (7.0, "<")), (2, 12, "LAB//k", 7.0), (3, 12, "LAB//k", (1.0, ">="))]
+    history = {"history_of_target": True}
+    assert labels_of(cohort_of, task("regression", {"codes": "LAB//k"}, inputs=history), rows=rows)[0] == {2: 7.0}
 
 
 def test_binary_categories(cohort_of):

@@ -12,6 +12,8 @@ from polyclinic.tasks.durations import UNITS
 from polyclinic.tasks.target_events import TargetEvents, horizon_end
 from polyclinic.tasks.validation import CLASS_SEPARATOR
 
+_LIMITS = ("<", "<=", ">", ">=")  # texts of numbers that are limits of a value
+
 
 def read_labels(target_events: TargetEvents) -> pl.DataFrame:
     """Return `sample` and the columns of MEDS' label schema for this kind of task; labelled samples only."""
@@ -70,7 +72,8 @@ def _multilabel_presence(target_events: TargetEvents, target: Target) -> pl.Data
 
 
 def _regression_value(target_events: TargetEvents, target: Target) -> pl.DataFrame:
-    value = pl.when(pl.col("numeric_value").is_finite()).then(pl.col("numeric_value"))
+    known = pl.col("numeric_value").is_finite() & ~_is_limit()
+    value = pl.when(known).then(pl.col("numeric_value"))
     return _picked(target_events.having(target.codes), value, target).rename({"label": "float_value"})
 
 
@@ -156,13 +159,39 @@ def _named(labels: pl.DataFrame, target: Target) -> pl.DataFrame:
 
 
 def _yes_or_no(target: Target) -> pl.Expr:
-    """Convert a number to a Boolean: whether it is beyond the target's bounds, or else 1 for yes and 0 for no."""
+    """Convert a number to a Boolean: whether it is beyond the target's bounds, or else 1 for yes and 0 for no.
+
+    A value of which only a limit is known (`<5`) is an answer if the limit decides it, and otherwise unknown.
+    """
     number = pl.col("numeric_value")
     if target.above is None and target.below is None:
-        return _as_boolean(number)
-    above = number > target.above if target.above is not None else pl.lit(False)
-    below = number < target.below if target.below is not None else pl.lit(False)
+        return pl.when(~_is_limit()).then(_as_boolean(number))
+    above = _beyond(number, target.above, (">", ">="), ("<", "<="))
+    below = _beyond(-number, None if target.below is None else -target.below, ("<", "<="), (">", ">="))
     return pl.when(number.is_not_nan()).then(above | below)
+
+
+def _beyond(number: pl.Expr, bound: float | None, more: tuple[str, str], less: tuple[str, str]) -> pl.Expr:
+    """Return whether a number is above a bound; null if only a limit is known that does not decide it.
+
+    `more` and `less` are the signs of values above and below the limit; the first of them excludes the limit.
+    """
+    if bound is None:
+        return pl.lit(False)
+    sign = pl.col("text_value").fill_null("")
+    from_limit_up = (number > bound) | ((number == bound) & (sign == more[0]))
+    return (
+        pl.when(sign.is_in(more))
+        .then(pl.when(from_limit_up).then(True))
+        .when(sign.is_in(less) & (number > bound))
+        .then(None)
+        .otherwise(number > bound)
+    )
+
+
+def _is_limit() -> pl.Expr:
+    """Return whether a number is only the limit of a value; the text of an event with a number is then its sign."""
+    return pl.col("text_value").is_in(_LIMITS).fill_null(False)
 
 
 def _as_boolean(number: pl.Expr) -> pl.Expr:
