@@ -120,6 +120,18 @@ def test_numbers_without_a_dictionary_are_remarked(tmp_path):
     assert "# numbers: to name them, put their dictionary (d_labitems, concept, …)" in line_of(guess, "code:")
 
 
+def test_a_parameter_with_several_values_at_once_is_remarked(tmp_path):
+    rows = "".join(f"{n // 2},2024-03-05,BLOOD CULTURE,{['A', 'B'][n % 2]},{n + 1}\n" for n in range(8))
+    guess = guess_of(tmp_path, f"subject_id,charttime,test_name,ab_name,dilution_value\n{rows}")
+    assert "# test_name has several values at once: is it the whole name" in guess
+
+
+def test_the_unit_of_the_value_is_taken(tmp_path):
+    rows = "".join(f"{n},2024-03-05,{101 + n % 2},0.5,ml/h,{n + 1.5},ml\n" for n in range(8))
+    guess = guess_of(tmp_path, f"subject_id,starttime,itemid,rate,rateuom,amount,amountuom\n{rows}")
+    assert (mapping_of(tmp_path, guess).long.value, mapping_of(tmp_path, guess).long.unit) == ("amount", "amountuom")
+
+
 def test_columns_that_are_left_out_are_named(tmp_path):
     main, others = EXPORTS["labevents"]
     assert line_of(guess_of(tmp_path, _table([*main, *others])), "# left out, as each row") == (

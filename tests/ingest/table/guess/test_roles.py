@@ -91,6 +91,7 @@ def test_a_pattern_has_one_group(tmp_path, subject):
         ("date", ["736024.25", "736025.25", "736026.5"], 'format: "?"'),
         ("time", ["0", "37", "120"], 'unit: "?"'),
         ("offset", ["0", "37", "120"], 'unit: "?"'),
+        ("year", ["2017", "2018", "2020"], 'format: "?"'),
         ("measuredat", ["0", "37000", "120000"], 'unit: "?"'),
         ("observationoffset", ["-5", "37", "120"], "unit: minutes"),
         ("hours_since_admission", ["0.5", "3", "12"], "unit: hours"),

@@ -16,6 +16,7 @@ OUTCOMES = [
     "died", "in_hospital_mortality", "In-hospital_death", "hospital_death", "hospdead", "unitdischargestatus",
     "hospitaldischargelocation", "dischargeDisposition", "deceased", "mort_28d", "survival_days", "status", "d.time",
     "days", "years", "vital_status", "Outcome", "expired", "last_careunit", "Entlassart", "verstorben",
+    "time_in_hospital",
 ]  # fmt: skip
 INPUTS = [
     "smoking_status", "marital_status", "prothrombin_time", "nasal_discharge", "family_history_sudden_death", "crp",
@@ -135,3 +136,25 @@ def test_numbers_with_a_unit_or_a_flag_in_the_cell_get_a_remark(tmp_path):
 def test_a_time_of_day_beside_a_date_gets_a_remark(tmp_path):
     guess = guess_of(tmp_path, "patient,day,clock,crp\n1,2024-03-05,08:15,5.5\n2,2024-03-06,09:15,6.5\n")
     assert "a time of day: write it and the date in one column" in line_of(guess, "# clock:")
+
+
+@pytest.mark.parametrize("names", [("visit{}_date", "crp{}"), ("date_{}", "crp_{}"), ("v{}_date", "v{}_crp")])
+def test_a_value_of_a_later_visit_is_not_at_the_first(tmp_path, names):
+    header = ",".join(["patient", *(name.format(n) for n in (1, 2) for name in names)])
+    guess = guess_of(tmp_path, f"{header}\n1,2024-03-05,5.5,2024-04-05,7.5\n2,2024-03-06,6.5,2024-04-07,8.5\n")
+    mapping = mapping_of(tmp_path, guess)
+    assert mapping.time.column == names[0].format(1)
+    assert mapping.columns[names[1].format(2)].time.column == names[0].format(2)
+    assert not mapping.columns[names[1].format(1)].has_own_time
+
+
+def test_texts_without_a_word_are_not_recorded(tmp_path):
+    guess = guess_of(tmp_path, "patient,race\n1,Asian\n2,?\n3,Asian\n4,?\n")
+    assert mapping_of(tmp_path, guess).columns["race"].missing == ("?",)
+    assert "do ? mean not recorded?" in line_of(guess, "race")
+
+
+@pytest.mark.parametrize(("text", "other"), [("F", "M"), ("male", "female"), ("Female", "Male")])
+def test_a_sample_of_one_sex_has_the_other_in_the_mapping(tmp_path, text, other):
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, f"patient,sex\n1,{text}\n2,{text}\n"))
+    assert set(mapping.columns["sex"].values) == {text, other}

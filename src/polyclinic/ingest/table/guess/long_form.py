@@ -14,6 +14,7 @@ from polyclinic.ingest.table.guess.names import PARAMETERS, UNIT_COLUMNS, VALUES
 from polyclinic.ingest.table.guess.values import Context, guess
 
 _PARAMETERS = 300  # most common parameters that are mapped
+_OFTEN = 0.2  # of the times
 _NO_PARAMETER = (
     "unit",
     "type",
@@ -28,6 +29,7 @@ _NO_PARAMETER = (
     "result",
 )
 _NO_VALUE = (
+    "name",
     "concept",
     "source",
     "text",
@@ -97,6 +99,7 @@ def long_lines(table: Path, cells: pl.DataFrame, profiles: Mapping[str, Profile]
         f"  value: {quoted(value)}{_texts_remark(profiles, parts)}",
     ]
     lines += [f"  unit: {quoted(unit)}"] if unit else []
+    lines += _several_at_once(rows, parts, list(profiles))
     called = distinct_names(labels, names)
     units = _unit_names(table, unit, rows)
     grouped = {str(name): frame for (name,), frame in rows.partition_by(parameter, as_dict=True).items()}
@@ -105,6 +108,19 @@ def long_lines(table: Path, cells: pl.DataFrame, profiles: Mapping[str, Profile]
     others = [quoted(name) for name in profiles if name not in used]
     left_out = [f"# left out, as each row is one value: {', '.join(others)}"] if others else []
     return [*lines, "  codes:", *(guess.line("    ") for guess in guesses), *left_out]
+
+
+def _several_at_once(rows: pl.DataFrame, parts: Parts, columns: list[str]) -> list[str]:
+    """Return a comment if a parameter often has several values at one time: it is not the whole name then."""
+    by = [name for name in rows.columns if name not in (*columns, parts.parameter)]  # the subject and the time
+    if not by:
+        return []
+    values = (
+        rows.group_by(*by, parts.parameter).agg(pl.col(parts.value).drop_nulls().n_unique() > 1).get_column(parts.value)
+    )
+    if float(values.sum()) < _OFTEN * max(1, len(values)):
+        return []
+    return [f"  # {quoted(parts.parameter)} has several values at once: is it the whole name of what was measured?"]
 
 
 def _with_all_parameters(rows: pl.DataFrame, parts: Parts) -> Parts:
@@ -126,8 +142,8 @@ def _names(rows: pl.DataFrame, parts: Parts) -> list[str]:
 
 
 def _far(unit: str, value: str) -> bool:
-    """Return whether a unit is not called like its value, as LBSTRESU is like LBSTRESN."""
-    return unit.lower()[:-1] not in (value.lower(), value.lower()[:-1])
+    """Return whether a unit is not called like its value, as `amountuom` is like `amount`."""
+    return not unit.lower().startswith((value.lower(), value.lower().removesuffix("n")))
 
 
 def _is(name: str, words: tuple[str, ...]) -> bool:

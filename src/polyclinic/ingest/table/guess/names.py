@@ -23,7 +23,8 @@ _WHOLE_OUTCOMES = (
 )
 _DEATH = r"death|deceas|verstorben|sterbe|todes"
 _DISCHARGE = r"disch(?:arge|t|_)|entlass|outtime|visit_end"
-_AT_DISCHARGE = rf"{_DEATH}|{_DISCHARGE}|mortal|readmi|lengthofstay|surviv|expire_|last_careunit"
+_STAYED = r"lengthofstay|(?:time|days?|hours?)_?in_?(?:hospital|icu|unit)"
+_AT_DISCHARGE = rf"{_DEATH}|{_DISCHARGE}|{_STAYED}|mortal|readmi|surviv|expire_|last_careunit"
 _OTHER_DISCHARGE = r"nasal|vagin|ear_|eye_|ocular|urethral|nipple|wound|purulent|family|fh_|mother|father|parent"
 KINDS: Mapping[str, tuple[str, ...]] = {
     "LAB": (
@@ -56,8 +57,7 @@ VALUES = (
 )  # fmt: skip
 UNIT_COLUMNS = (
     "units?",
-    "uom",
-    "valueuom",
+    r"\w*uom",
     "labmeasurename\\w*",
     "einheit",
     "value_?units?",
@@ -70,12 +70,12 @@ _PERSON = (
 )
 _STAY = "icustay|stay|hadm|admission|encounter|visit|case|record|episode|aufenthalt|fall_?(?:nummer|nr|id)|study_?id"
 _PLAIN = (
-    "identifier|nummer|number|index|unique|uuid|guid|sno|num|id|nr|no|key|code|unit|icu|anon|hospital|health|system|"
+    "identifier|nummer|number|nbr|index|unique|uuid|guid|sno|num|id|nr|no|key|code|unit|icu|anon|hospital|health|system|"
     "hash|the"
 )
 _PARTS = re.compile(rf"{_PERSON}|{_STAY}|{_PLAIN}")
 _ONLY_PARTS = re.compile(rf"(?:{_PERSON}|{_STAY}|{_PLAIN}|[\W\d_])+")
-_NUMBERS = {"id", "nr", "no", "number", "nummer", "num", "key", "identifier", "uuid", "guid"}
+_NUMBERS = {"id", "nbr", "nr", "no", "number", "nummer", "num", "key", "identifier", "uuid", "guid"}
 _BARE_STAYS = {"encounter", "stay", "hadm", "icustay", "record", "case"}
 _BARE_OR_EVENT = _BARE_STAYS | {"admission", "visit", "episode", "aufenthalt"}  # the latter may be texts: baseline
 _ROW = {"id", "sno", "nr", "no", "num", "number", "nummer", "index", "key", "uuid", "guid", "identifier"}
@@ -107,7 +107,7 @@ def is_id(name: str) -> bool:
     parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().strip("_ ")
     if re.search(r"(^|[^a-z])concept[_ ]?id$", parts):
         return False
-    ends = re.search(r"(^|[^a-z])(id|ids|uuid|guid|mrn|nr|no|number|nummer|barcode|accession)$", parts)
+    ends = re.search(r"(^|[^a-z])(id|ids|uuid|guid|mrn|nr|nbr|no|number|nummer|barcode|accession)$", parts)
     if re.fullmatch(r"seq(?:_?num(?:ber)?)?", parts) or tier_of_subject(name) in (0, 1):
         return True
     return ends is not None or _COMPOUND_ID.fullmatch(parts.replace("_", "")) is not None

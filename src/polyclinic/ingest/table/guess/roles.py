@@ -39,6 +39,7 @@ _NEUTRAL = _SINCE | {
     "from", "of", "in", "after", "the", "admission", "admit", "icu", "start", "baseline", "hospital", "enrolment",
     "enrollment", "randomisation", "randomization", "rel", "relative", "chart", "study", "visit", "observation",
 }  # fmt: skip
+_YEARS = (1900, 2299)
 _LIKE_IDS = 5  # columns that are named in a question
 
 
@@ -158,6 +159,9 @@ def _since_start(columns: Columns, cells: pl.DataFrame, subject_column: str | No
     for unit in (*_SHORT_UNITS, QUESTION):
         for name, profile in sorted(columns.profiles.items(), key=lambda item: _is_late(item[0])):
             if unit_since_start(name) == unit and profile.numeric and _varies(cells, subject_column, name):
+                if unit == "years" and _are_calendar_years(profile):
+                    remark = "years without month and day: write dates, such as the last day of the year"
+                    return Choice(name, [f'time: {{column: {quoted(name)}, format: "{QUESTION}"}}  # {remark}'])
                 remark = "counted from each patient's own start: is this so?"
                 if unit == QUESTION:
                     remark = f"in which unit? {remark}"
@@ -166,6 +170,10 @@ def _since_start(columns: Columns, cells: pl.DataFrame, subject_column: str | No
                 shown = f'"{QUESTION}"' if unit == QUESTION else unit
                 return Choice(name, [f"time: {{column: {quoted(name)}, unit: {shown}}}  # {remark}"])
     return None
+
+
+def _are_calendar_years(profile: Profile) -> bool:
+    return profile.whole and profile.most(lambda text: _YEARS[0] <= int(text) <= _YEARS[1])
 
 
 def unit_since_start(name: str) -> str | None:

@@ -18,7 +18,7 @@ from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.paths import files_under
 from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.column_profile import Profile, profiles
-from polyclinic.ingest.table.guess import roles
+from polyclinic.ingest.table.guess import roles, visits
 from polyclinic.ingest.table.guess.dates import dates_of, in_one_order
 from polyclinic.ingest.table.guess.discard import NullSink
 from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields
@@ -66,7 +66,9 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     if parts is not None:
         return _text([*lines, *long_lines(source.path, cells, rest, parts)])
     context = Context(dates, _discharge(columns, time, today), source.path.parent, timed=time.name is not None)
-    return _text([*lines, *_unique(known.get(subject.name or ""), time), *_wide(rest, context, birth.name is None)])
+    own_times = visits.own_times(dates, time.name, today)
+    wide = _wide(rest, context, birth.name is None, own_times)
+    return _text([*lines, *_unique(known.get(subject.name or ""), time), *wide])
 
 
 def _text(lines: Sequence[str]) -> str:
@@ -138,12 +140,12 @@ def _discharge(columns: roles.Columns, time: Choice, today: date) -> str:
     return ""
 
 
-def _wide(columns: Mapping[str, Profile], context: Context, required: bool) -> list[str]:
+def _wide(columns: Mapping[str, Profile], context: Context, required: bool, own_times: Mapping[str, str]) -> list[str]:
     """Return the mapping's lines of a wide table; if `required`, at least one column must be mapped."""
     units = _unit_columns(columns)
     used = set(units.values())
     guesses = [
-        guess(profile, context, columns.get(units.get(name, "")))
+        visits.at_own_time(guess(profile, context, columns.get(units.get(name, ""))), own_times)
         for name, profile in columns.items()
         if name not in used
     ]

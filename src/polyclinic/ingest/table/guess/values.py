@@ -1,5 +1,6 @@
 """Guess what the columns of values are: numbers with units, categories, notes, files, outcomes, or identifiers."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ from polyclinic.ingest.table.guess.names import (
 from polyclinic.ingest.table.guess.roles import unit_since_start
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+_OTHER_SEX = {"f": "m", "female": "male", "m": "f", "male": "female"}
+_NOTHING = re.compile(r"[?.*_/\s]+|-{2,}|\u2014")  # a text without a word; a single - may mean negative
 _CONSECUTIVE = 10  # rows from which numbers without a gap are those of the rows
 _LARGE, _SEVERAL = 1_000_000, 20  # different whole numbers from this size are identifiers, if they are several
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -152,18 +155,28 @@ def _text(profile: Profile) -> Guess:
     if not profile.categorical and not coded:
         return Guess(name, {}, "many different texts: an identifier?")
     fields = {"code": code(kind_of(name, "FINDING"), name), "type": "categorical"}
+    nothing = sorted(text for text in profile.counts if _NOTHING.fullmatch(text))
+    if nothing:
+        fields["missing"] = f"[{', '.join(map(json.dumps, nothing))}]"
     if matches(name, "sex", "gender"):
         return _sex(profile, fields)
     if graded >= 0.5:
         remark = "grades: for their order, write type: numeric, values: {neg: 0, trace: 0.5, 1+: 1, …}"
         return Guess(name, fields, remark)
-    return Guess(name, fields)
+    return Guess(name, fields, f"do {', '.join(nothing)} mean not recorded?" if nothing else "")
 
 
 def _sex(profile: Profile, fields: Mapping[str, str]) -> Guess:
-    texts = profile.most_common()
+    texts = [text for text in profile.most_common() if not _NOTHING.fullmatch(text)]
     known = {text: _SEXES[text.lower()] for text in sorted(texts) if text.lower() in _SEXES}
-    if len(known) < len(texts):
+    if len(known) < len(texts) or not texts:
         return Guess(profile.name, fields, "add values: {...: female, ...: male}")
+    known |= {other: _SEXES[other.lower()] for text in texts if len(texts) == 1 and (other := _other_sex(text))}
     pairs = ", ".join(f"{quoted(text)}: {sex}" for text, sex in known.items())
-    return Guess(profile.name, {"code": "DEMOGRAPHIC//sex", "type": "categorical", "values": f"{{{pairs}}}"})
+    return Guess(profile.name, {**fields, "code": "DEMOGRAPHIC//sex", "values": f"{{{pairs}}}"})
+
+
+def _other_sex(text: str) -> str:
+    """Return the word for the other sex, written alike, for a sample of one sex only."""
+    other = _OTHER_SEX[text.lower()]
+    return other.upper() if text.isupper() else other.capitalize() if text.istitle() else other
