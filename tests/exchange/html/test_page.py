@@ -229,6 +229,15 @@ def test_an_assessment_without_evidence_has_a_page(tmp_path):
     assert "Sensitivity 0" not in text
 
 
+def test_an_input_that_is_not_usable_has_its_reason():
+    reason = "image 0a.png is damaged: ingest its source again"
+    record = patients.record(present=("structured",), missing=("image",), unusable=("image",), unusable_blobs=(reason,))
+    text = read(assessment_page(patients.assessment(records=(record,))))
+    assert "images: not usable" in text
+    assert f"Recorded, but not usable: {reason}." in text
+    assert "not usable:" not in read(assessment_page(patients.assessment()))
+
+
 def test_an_abstention_precedes_the_number_and_removes_the_call():
     html = assessment_page(patients.abstaining())
     text = read(html)

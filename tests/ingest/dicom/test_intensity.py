@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from polyclinic.ingest.dicom import stored_pixels
 from polyclinic.ingest.dicom.header import UnreadableDicom
@@ -165,6 +165,15 @@ def test_a_syntax_without_decoder_is_named(syntax, tmp_path, monkeypatch):
     assert refused.reason == "unsupported compression"
     assert syntax.name in refused.remedy
     assert syntax in refused.remedy
+
+
+def test_extended_jpeg_of_more_than_eight_bits_is_named(tmp_path):
+    made = dataset(film(4095).astype(np.uint16), BitsStored=12, PixelData=encapsulate([b"\xff\xd8"]))
+    made.file_meta.TransferSyntaxUID = JPEGExtended12Bit
+    refused = read_image(write(tmp_path / "a.dcm", made))
+    assert isinstance(refused, UnreadableDicom)
+    assert refused.reason == "unsupported compression"
+    assert refused.remedy.startswith("with more than 8 bits, its pixels are compressed as JPEG Extended")
 
 
 @pytest.mark.parametrize("syntax", ["JPEGLosslessProcess14_1", "JPEGLosslessProcess14", "JPEGLSLossless"])

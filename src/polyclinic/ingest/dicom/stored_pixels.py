@@ -8,7 +8,7 @@ from jaxtyping import Integer, Shaped
 from pydicom import Dataset, FileDataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
 
 from polyclinic.ingest.dicom.header import UnreadableDicom, number
 
@@ -17,6 +17,7 @@ _REMEDY_PIXELS = (
     "in a way that is not read here"
 )
 _PREFERRED = "pillow"  # before other decoders, so that an object gives the same pixels whatever is installed
+_DECODED_EXTENDED = 8  # bits of JPEG Extended that the decoders read
 _EVERY_BIT: Any = {"correct_unused_bits": False}  # an option of decoding
 _EVERY = 4  # rows of an image compared
 _NATIVE = {  # transfer syntax of pixels without compression by (implicit, little endian)
@@ -37,12 +38,15 @@ def check_decodable(syntax: UID) -> None:
     except (NotImplementedError, ValueError):
         available = False
     if not available:
-        name = "an unknown transfer syntax" if syntax.name == syntax else f"{syntax.name} ({syntax})"
-        raise UnreadableDicom(
-            "unsupported compression",
-            f"its pixels are compressed as {name}: decompress the object, for example with `gdcmconv --raw` or "
-            "`dcmdjpeg`, or install the decoders with `pip install python-gdcm`",
-        )
+        more = ", or install the decoders with `pip install python-gdcm`"
+        raise UnreadableDicom("unsupported compression", f"{_decompress(syntax)}{more}")
+
+
+def _decompress(syntax: UID) -> str:
+    name = "an unknown transfer syntax" if syntax.name == syntax else f"{syntax.name} ({syntax})"
+    return (
+        f"its pixels are compressed as {name}: decompress the object, for example with `gdcmconv --raw` or `dcmdjpeg`"
+    )
 
 
 def add_missing_syntax(dataset: FileDataset) -> None:
@@ -78,6 +82,9 @@ def stored_pixels(dataset: Dataset) -> Shaped[np.ndarray, "height width *colour"
 
 
 def _decoded(dataset: Dataset) -> Shaped[np.ndarray, "height width *colour"]:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax == JPEGExtended12Bit and number(dataset, "BitsStored") != _DECODED_EXTENDED:
+        raise UnreadableDicom("unsupported compression", f"with more than 8 bits, {_decompress(syntax)}")
     try:
         pixels = _by_any_decoder(dataset)
     except Exception as error:  # decoders raise nearly any exception on damaged pixels
