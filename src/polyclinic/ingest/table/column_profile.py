@@ -17,7 +17,9 @@ _CATEGORIES = 60
 _SENTENCES = 12  # fewer distinct long texts, repeated, are categories
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _BOUND = re.compile(
-    r"(?:[<>≤≥]=?|=[<>]|(?:less|lower|more|greater|higher) than|below|above)\s*(?=[\d.])", re.IGNORECASE
+    r"(?:[<>≤≥]=?|=[<>]|(?:less|lower|smaller|more|greater|higher|larger) than|below|under|above|over|at most|at least|"
+    r"up to)\s*(?=[\d.,])",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[!-~]+")  # such as an identifier of many characters
 _MISSING = frozenset(WORDS)

@@ -126,11 +126,38 @@ def test_grades_are_categories_and_their_order_is_offered(tmp_path):
     assert "for their order, write type: numeric, values:" in line_of(guess, "urine_protein")
 
 
-def test_numbers_with_a_unit_or_a_flag_in_the_cell_get_a_remark(tmp_path):
-    rows = "".join(f"P{n},{100 + n} mg/dL,{n}.2 H,5.5\n" for n in range(70))
-    guess = guess_of(tmp_path, f"patient,glucose,x,crp\n{rows}")
-    for name in ("glucose", "x"):
-        assert "numbers with a unit or a flag in the cell" in line_of(guess, f"# {name}:")
+@pytest.mark.parametrize("rows", [12, 70])
+def test_numbers_with_a_unit_or_a_flag_in_the_cell_are_numbers(tmp_path, rows):
+    lines = "".join(f"P{n},{100 + n} mg/dL,{n}.2{' H' if n % 2 else ' L'},{n % 2} weeks\n" for n in range(rows))
+    guess = guess_of(tmp_path, f"patient,glucose,potassium,duration\n{lines}")
+    columns = mapping_of(tmp_path, guess).columns
+    assert (columns["glucose"].code, columns["potassium"].code) == ("LAB//glucose//mg/dL", "LAB//potassium")
+    assert "the unit is in the cells" in line_of(guess, "glucose")
+    assert "flags in the cells (7.2 H) are left out" in line_of(guess, "potassium")
+    assert columns["duration"].type == "categorical"
+    kept = read_table(tmp_path / "t.csv", guess)
+    assert kept.rejects == []
+    assert sorted(event[3] for event in kept.events if "glucose" in event[2]) == [100 + n for n in range(rows)]
+
+
+def test_spellings_of_one_unit_are_not_other_units(tmp_path):
+    rows = "".join(f"P{n},{n}.5,{unit}\n" for n, unit in enumerate(["mg/dL", "mg/dL", "MG/DL", "mmol/L"]))
+    guess = guess_of(tmp_path, f"patient,glucose,glucose_unit\n{rows}")
+    assert line_of(guess, "glucose").endswith("# other units need their factors: mmol/L")
+    assert [reject.line for reject in read_table(tmp_path / "t.csv", guess).rejects] == [5]
+
+
+def test_litres_are_no_flag_of_low_values(tmp_path):
+    guess = guess_of(tmp_path, "patient,urine\n" + "".join(f"P{n},{n}.5 L\n" for n in range(9)))
+    assert mapping_of(tmp_path, guess).columns["urine"].code == "VITAL//urine//L"
+
+
+def test_other_units_in_the_cells_are_named_and_rejected(tmp_path):
+    lines = "".join(f"P{n},{100 + n} {'mg/dL' if n % 5 else 'mmol/L'}\n" for n in range(20))
+    guess = guess_of(tmp_path, f"patient,glucose\n{lines}")
+    assert "other units need their factors: mmol/L" in line_of(guess, "glucose")
+    kept = read_table(tmp_path / "t.csv", guess)
+    assert (len(kept.events), len(kept.rejects)) == (16, 4)
 
 
 def test_a_time_of_day_beside_a_date_gets_a_remark(tmp_path):

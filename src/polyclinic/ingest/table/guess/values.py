@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from polyclinic.ingest.paths import UnreadablePath, inside
-from polyclinic.ingest.table.column_profile import Profile, matches
+from polyclinic.ingest.table.column_profile import MOST, Profile, matches, without_bound
 from polyclinic.ingest.table.guess.dates import Dates, is_time_of_day
 from polyclinic.ingest.table.guess.lines import Guess, code, quoted
 from polyclinic.ingest.table.guess.names import (
@@ -21,15 +22,21 @@ from polyclinic.ingest.table.guess.names import (
     kind_of,
 )
 from polyclinic.ingest.table.guess.roles import unit_since_start
+from polyclinic.ingest.table.units import same_unit
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 _OTHER_SEX = {"f": "m", "female": "male", "m": "f", "male": "female"}
+_PLAIN = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 _NOTHING = re.compile(r"[?.*_/\s]+|-{2,}|\u2014")  # a text without a word; a single - may mean negative
 _CONSECUTIVE = 10  # rows from which numbers without a gap are those of the rows
 _LARGE, _SEVERAL = 1_000_000, 20  # different whole numbers from this size are identifiers, if they are several
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _GRADE = re.compile(r"neg(?:ative|ativ)?|pos(?:itive|itiv)?|tr(?:ace)?|spuren?|[1-4]?\+{1,4}|\+/-|[+-]", re.IGNORECASE)
-_WITH_TEXT = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*[^\d\s.,:/+-][^\d]*")  # 120 mg/dL, 7.2 H
+#: A number with its unit or flag in the cell: 120 mg/dL, 7.2 H.
+_WITH_TEXT = re.compile(r"(?P<number>[+-]?\d+(?:[.,]\d+)?)\s*(?P<text>[A-Za-zµμ%°*(][\w/%µμ.^*·() -]{0,15})")
+_FLAG = re.compile(r"\s*(?:\*+|\((?:HH?|LL?|A|N)\))$|(?:^|\s)(?:HH?|LL?|HIGH|LOW|A|N)$")
+_OTHERS = 5  # units that are named
+_TEXTS, _NUMBERS = 3, 5  # distinct: at most, and at least, in a column of numbers with units
 _LIMITS = "some are below or above a limit (<0.01): the limit is kept as value, with its sign"
 _CODED = "codes of a stay are given at its end: static, they are known from the start, and may tell the outcome"
 _AT_DISCHARGE = "known only at discharge or death: an answer, never an input"
@@ -136,8 +143,8 @@ def _number(profile: Profile, units: Profile | None, unit_names: Mapping[str, st
     fields = {"code": code(kind, name, unit), "type": "numeric"}
     if units is not None and found:
         fields["units"] = f"{{column: {quoted(units.name)}, {quoted(found[0])}: 1}}"
-    others = ", ".join(found[1:6])
-    remarks = [f"other units need their factors: {others}"] if others else []
+    others = [other for other in found[1:] if same_unit(other) != same_unit(found[0])]
+    remarks = [f"other units need their factors: {', '.join(others[:_OTHERS])}"] if others else []
     if not found and not profile.binary:
         remarks.append(f"is it in {unit}?" if unit else "unit?")
     remarks += [_LIMITS] if profile.bounded else []
@@ -149,8 +156,9 @@ def _text(profile: Profile) -> Guess:
     graded = profile.share(lambda text: _GRADE.fullmatch(text) is not None)
     if profile.prose or (matches(name, *NOTES) and not profile.categorical and not matches(name, "id")):
         return Guess(name, {"code": code("NOTE", name), "type": "text"})
-    if profile.most(lambda text: _WITH_TEXT.fullmatch(text) is not None) and not profile.categorical:
-        return Guess(name, {}, "numbers with a unit or a flag in the cell: give these a column of their own")
+    with_units = _with_units(profile)
+    if with_units:
+        return with_units
     coded = profile.repeats and kind_of(name, "") in ("DIAGNOSIS", "PROCEDURE", "MEDICATION")
     if not profile.categorical and not coded:
         return Guess(name, {}, "many different texts: an identifier?")
@@ -164,6 +172,24 @@ def _text(profile: Profile) -> Guess:
         remark = "grades: for their order, write type: numeric, values: {neg: 0, trace: 0.5, 1+: 1, …}"
         return Guess(name, fields, remark)
     return Guess(name, fields, f"do {', '.join(nothing)} mean not recorded?" if nothing else "")
+
+
+def _with_units(profile: Profile) -> Guess | None:
+    """Return the guess of a column of numbers with their units or flags in the cells."""
+    found = {text: match for text in profile.counts if (match := _WITH_TEXT.fullmatch(without_bound(text)))}
+    litres = {match["text"] for match in found.values()} == {"L"}  # and no flag, as there is no H
+    units = Counter[str]()
+    for text, match in found.items():
+        units["L" if litres else _FLAG.sub("", match["text"]).strip()] += profile.counts[text]
+    numbers = {match["number"] for match in found.values()}
+    plain = profile.share(lambda text: text in found or _PLAIN.fullmatch(without_bound(text)) is not None)
+    if plain < MOST or 2 * units.total() < profile.total or len(units) > _TEXTS or len(numbers) < _NUMBERS:
+        return None
+    unit, *others = [unit for unit, _ in units.most_common() if unit] or [""]
+    fields = {"code": code(kind_of(profile.name, "LAB"), profile.name, unit), "type": "numeric"}
+    remarks = ["the unit is in the cells" if unit else "flags in the cells (7.2 H) are left out; unit?"]
+    remarks += [f"other units need their factors: {', '.join(others)}"] if others else []
+    return Guess(profile.name, fields, "; ".join(remarks))
 
 
 def _sex(profile: Profile, fields: Mapping[str, str]) -> Guess:
