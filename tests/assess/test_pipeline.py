@@ -97,12 +97,15 @@ def test_an_unknown_task_lists_the_choices(simple, hospital, held_out):
         assess(simple, hospital, held_out[0])["demo_stay"]
 
 
-def test_prediction_time_may_be_given_in_any_zone(simple, hospital, held_out, times):
+def test_prediction_time_may_be_given_in_any_zone_where_times_are_utc(simple, hospital, held_out, times, monkeypatch):
     subject = held_out[0]
     found, at = assess(simple, hospital, subject), times[subject]
     named = assess(simple, hospital, subject, at)
     assert named.model_copy(update={"at": None}) == found
     elsewhere = at.replace(tzinfo=UTC).astimezone(timezone(timedelta(hours=-5)))
+    with pytest.raises(AssessmentError, match="local times, of an unstated zone: give the time without offset"):
+        assess(simple, hospital, subject, elsewhere)
+    monkeypatch.setattr(type(hospital), "clock", "UTC")
     assert assess(simple, hospital, subject, elsewhere) == named
 
 

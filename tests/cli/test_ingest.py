@@ -181,7 +181,7 @@ def _empty(folder):
 
 def test_a_guess_names_the_given_cohort_and_refuses_unused_options(polyclinic, table):
     words = ("ingest", "table", table, "--guess")
-    for ignored in (["--strict"], ["--seed", 3], ["--outcomes", "x"], ["--images", "x"]):
+    for ignored in (["--strict"], ["--seed", 3], ["--outcomes", "x"], ["--images", "x"], ["--zone", "x"]):
         assert f"omit {ignored[0]}" in polyclinic(*words, *ignored).usage
     assert not table.with_suffix(".mapping.yaml").exists()
     assert polyclinic(*words, "--into", "cohorts/labs").out.endswith(" --into cohorts/labs\n")

@@ -205,3 +205,40 @@ def test_an_unknown_zone_is_refused(tmp_path):
         read(tmp_path, "local", LOCAL_TIMES, zone="Berlin")
     with pytest.raises(IngestError, match=r"local.yaml line 2.*unknown zone"):
         read(tmp_path, "local", LOCAL_TIMES, MAPPING.replace("time: at", "time: {column: at, zone: Berlin}"))
+
+
+def test_parquet_and_date_columns_keep_their_zone(tmp_path):
+    at = datetime(2024, 3, 5, 8)
+    frame = pl.DataFrame({"id": ["1"], "at": [at], "v": [1.0]}).with_columns(
+        pl.col("at").dt.replace_time_zone("Europe/Berlin")
+    )
+    frame.write_parquet(tmp_path / "zoned.parquet")
+    (tmp_path / "m.yaml").write_text(MAPPING.replace("time: at", "time: {column: at, zone: America/New_York}"))
+    ingest("table", tmp_path / "zoned.parquet", tmp_path / "cohort", mapping=tmp_path / "m.yaml")
+    assert Cohort.open(tmp_path / "cohort").events().collect()["time"].to_list() == [datetime(2024, 3, 5, 7)]
+
+
+def test_a_date_of_birth_and_a_number_have_no_zone(tmp_path):
+    for time in ("birth: {column: at, zone: Europe/Berlin}", "time: {column: at, unit: hours, zone: Europe/Berlin}"):
+        with pytest.raises(IngestError, match="zone"):
+            read(tmp_path, "local", LOCAL_TIMES, MAPPING.replace("time: at", time))
+
+
+def test_other_sources_have_the_clock_of_the_cohort(tmp_path):
+    """A waveform and an object of DICOM without offset cannot be placed among times in UTC."""
+    import numpy as np
+    import wfdb
+
+    (tmp_path / "ecg").mkdir()
+    signal = np.sin(np.arange(1000) / 10)[:, None]
+    wfdb.wrsamp(
+        "r1", fs=100, units=["mV"], sig_name=["I"], p_signal=signal, fmt=["16"], write_dir=str(tmp_path / "ecg"),
+        base_date=datetime(2024, 3, 5).date(), base_time=datetime(2024, 3, 5, 8, 15).time(),
+    )  # fmt: skip
+    _, before = read(tmp_path, "zoned", ZONED_TIMES)
+    with pytest.raises(IngestError, match="ecg has 1 times of another clock"):
+        ingest("wfdb", tmp_path / "ecg", tmp_path / "cohort")
+    assert Cohort.open(tmp_path / "cohort").fingerprint == before.fingerprint
+    ingest("wfdb", tmp_path / "ecg", tmp_path / "cohort", zone="Europe/Berlin")
+    times = Cohort.open(tmp_path / "cohort").events().filter(pl.col("code") == "WAVEFORM//ECG//mV").collect()["time"]
+    assert times.to_list() == [datetime(2024, 3, 5, 7, 15)]

@@ -11,7 +11,7 @@ from polyclinic.assess.abstention import abstentions_of
 from polyclinic.assess.assessment import Abstention, Answer, Assessment, Fingerprints, Record
 from polyclinic.assess.bundle_performance import Measurements
 from polyclinic.assess.inference import InferenceInput, refuse_foreign
-from polyclinic.assess.prediction_time import ScheduledTask, events_of, naive, scheduled_tasks
+from polyclinic.assess.prediction_time import ScheduledTask, events_of, on_clock, scheduled_tasks
 from polyclinic.assess.uncertainty import output_estimates, sets_of
 from polyclinic.cohort import Cohort
 from polyclinic.models.bundle.bundle import Bundle
@@ -66,7 +66,7 @@ def assess_with_evidence(
     bundle: Bundle, cohort: Cohort, subject: int, at: datetime | None = None, explain: bool = True
 ) -> Evidenced:
     """Assess as `assess` does; return also the samples and attributions, so that a page need not compute them again."""
-    at = naive(at)
+    at = on_clock(cohort, at)
     events = events_of(cohort, subject, at)
     scheduled = scheduled_tasks(events, bundle.tasks, at)
     times = sorted({row.time for row in scheduled if row.time is not None})

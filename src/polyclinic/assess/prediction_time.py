@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from polyclinic.assess.assessment import AssessmentError
-from polyclinic.cohort import BIRTH, Cohort
+from polyclinic.cohort import BIRTH, LOCAL, Cohort
 from polyclinic.tasks import Prediction, Task
 from polyclinic.tasks.code_patterns import OUTCOMES, matching
 from polyclinic.tasks.prediction_times import Record, find_prediction_times
@@ -50,9 +50,19 @@ def events_of(cohort: Cohort, subject: int, at: datetime | None) -> pl.DataFrame
     return events
 
 
-def naive(at: datetime | None) -> datetime | None:
-    """Convert a time with a zone to UTC without one, as the times of a cohort are."""
-    return at.astimezone(UTC).replace(tzinfo=None) if at is not None and at.tzinfo is not None else at
+def on_clock(cohort: Cohort, at: datetime | None) -> datetime | None:
+    """Convert a time with an offset to UTC without one, as the times of a cohort are.
+
+    Raises:
+        AssessmentError: the cohort has local times, of an unstated zone.
+    """
+    if at is None or at.tzinfo is None:
+        return at
+    if cohort.clock == LOCAL:
+        raise AssessmentError(
+            "the cohort has local times, of an unstated zone: give the time without offset, as local time"
+        )
+    return at.astimezone(UTC).replace(tzinfo=None)
 
 
 def _refuse_before_first_event(events: pl.DataFrame, at: datetime) -> None:

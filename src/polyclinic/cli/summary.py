@@ -34,11 +34,12 @@ def summary(
     counted = opened.summary()
     if json:
         values = counted.to_dict()
-        print_json(values | {"per_code": values["per_code"][:codes]})
+        print_json(values | {"clock": opened.clock, "per_code": values["per_code"][:codes]})
         return
     span = f"{counted.first:%Y-%m-%d} to {counted.last:%Y-%m-%d}" if counted.first and counted.last else "no dates"
     splits = ", ".join(f"{name} {n:,}" for name, n in counted.splits.items())
-    out.print(f"{counted.subjects:,} subjects, {counted.events:,} events, {counted.codes:,} codes, {span}")
+    clock = f" ({opened.clock} times)" if opened.clock else ""
+    out.print(f"{counted.subjects:,} subjects, {counted.events:,} events, {counted.codes:,} codes, {span}{clock}")
     out.print(f"splits: {splits}")
     table = Table("modality", "subjects", "events", "lack it")
     for name, count in counted.modalities.items():

@@ -115,12 +115,30 @@ REJECTED = {
     "not a number": ({"age": "old"}, "implausible value"),
     "infinite": ({"temperature": "inf"}, "implausible value"),
     "a fever of 390": ({"temperature": "390"}, "implausible value"),
+    "an offset in part": ({"offset": "60+"}, "impossible date"),
+    "an age in part": ({"age": "65+"}, "implausible value"),
+    "an age below 0": ({"age": "-1"}, "implausible value"),
+    "a number that only Python reads": ({"age": "6_5"}, "implausible value"),
+    "Fahrenheit": ({"temperature": "101.3"}, "implausible value"),
     "an unknown sex": ({"sex": "X"}, "unknown category"),
     "an unknown outcome": ({"survival": "perhaps"}, "unknown category"),
     "a missing image": ({"image": "images/z.png"}, "missing file"),
     "an image outside the source": ({"image": "../outside.png"}, "path outside the source"),
     "a text file as image": ({"image": "images/notes.txt"}, "not a readable image"),
 }
+
+
+@pytest.mark.parametrize(("cell", "sex"), [("f", "female"), ("Male", "male"), ("M", "male"), ("female", "female")])
+def test_sexes_are_read_in_usual_writings(cell, sex, tmp_path, ingested):
+    done = ingested("covid-cxr", collection(tmp_path / "source", row(patientid="2", sex=cell)))
+    assert done.of("2", "DEMOGRAPHIC//sex") == [(None, sex)]
+
+
+def test_a_second_sex_is_rejected_by_line(tmp_path, ingested):
+    rows = [row(patientid="2", sex=sex) for sex in ("M", "", "f", "M")]
+    done = ingested("covid-cxr", collection(tmp_path / "source", *rows))
+    assert done.of("2", "DEMOGRAPHIC//sex") == [(None, "male")]
+    assert done.rejects == [("metadata.csv", 4, "conflicting sex")]
 
 
 @pytest.mark.parametrize("case", REJECTED)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from polyclinic.ingest import IngestError
+from polyclinic.ingest import IngestError, ingest
 from polyclinic.ingest.formats.waveform import Waveform
 from polyclinic.ingest.formats.wfdb_record import MAX_SAMPLES, UnreadableWaveform, read_record
 from polyclinic.ingest.wfdb.reader import by_kind
@@ -194,3 +194,38 @@ def test_real_records(real_data, ingested):
     ecg = Waveform.from_blob(done.content(blob))
     assert ecg.signals.shape == (38400, 15)
     assert ecg.signals[0, :3].tolist() == pytest.approx([-489 / 2000, -458 / 2000, 31 / 2000])  # header's first values
+
+
+# Ages, and the base time
+
+
+@pytest.mark.parametrize("age", ["65+", "300", "-5", "18 months", "sixty", "124"])
+def test_ages_that_are_no_number_of_years_are_rejected(age, tmp_path, ingested):
+    write(tmp_path / "ecg", comments=[f"age: {age}", "sex: F"])
+    done = ingested("wfdb", tmp_path / "ecg")
+    assert done.of("r1", "DEMOGRAPHIC//age//years") == []
+    assert done.of("r1", "DEMOGRAPHIC//sex") == [(None, "female")]
+    assert done.rejects == [("r1.hea", None, "implausible value")]
+
+
+@pytest.mark.parametrize("age", ["61", "61 years", "61y", "61, smoker", "61 sex: F"])
+def test_ages_are_read_in_usual_writings(age, tmp_path, ingested):
+    write(tmp_path / "ecg", comments=[f"age: {age}"])
+    assert ingested("wfdb", tmp_path / "ecg").of("r1", "DEMOGRAPHIC//age//years") == [(None, "61.0")]
+
+
+@pytest.mark.parametrize("age", ["", "unknown", "n/a", "?", "NaN"])
+def test_ages_that_are_not_stated_are_missing(age, tmp_path, ingested):
+    write(tmp_path / "ecg", comments=[f"age: {age}"])
+    done = ingested("wfdb", tmp_path / "ecg")
+    assert done.of("r1", "DEMOGRAPHIC//age//years") == []
+    assert done.rejects == []
+
+
+@pytest.mark.parametrize("base", ["05:06:07 04/03/20215", "05:06:07 04/03/2021 +0100", "05:06:07+01:00 04/03/2021"])
+def test_a_base_time_that_is_read_in_part_is_rejected(base, tmp_path):
+    write(tmp_path / "ecg", base_date=date(2021, 3, 4), base_time=time(5, 6, 7))
+    file = tmp_path / "ecg" / "r1.hea"
+    file.write_text(file.read_text().replace("05:06:07 04/03/2021", base))
+    with pytest.raises(IngestError, match=r"impossible date: 1|damaged WFDB header: 1"):
+        ingest("wfdb", tmp_path / "ecg", tmp_path / "cohort")

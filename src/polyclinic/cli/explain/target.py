@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from polyclinic.assess.inference import refuse_foreign
-from polyclinic.assess.prediction_time import events_of, naive, scheduled_tasks
+from polyclinic.assess.prediction_time import events_of, on_clock, scheduled_tasks
 from polyclinic.cohort import Cohort
 from polyclinic.evaluation.estimate import percent
 from polyclinic.explain.display.labels import UNITS, number
@@ -71,7 +71,7 @@ def target_of(
         ExplanationError: the task has no such output.
     """
     tasks = bundle.tasks if task is None else (bundle.task(task),)
-    at = naive(at)
+    at = on_clock(cohort, at)
     events = events_of(cohort, subject, at)
     scheduled = scheduled_tasks(events, tasks, at)
     first = next((found for found in scheduled if found.time is not None), scheduled[0])

@@ -244,6 +244,8 @@ class TableMapping(Strict):
     def _maps_something(self) -> Self:
         if not self.columns and self.long is None and self.birth is None:
             raise ValueError("nothing is mapped: give columns (wide form), long or birth")
+        if self.birth is not None and self.birth.zone is not None:
+            raise ValueError("a date of birth is a calendar date and has no zone: leave out birth's zone")
         return self
 
     @model_validator(mode="after")

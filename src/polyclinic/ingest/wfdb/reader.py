@@ -96,12 +96,10 @@ def _start(path: Path, header: Any) -> datetime | None:
     Raises:
         UnreadableRecord: the record line holds more than a time and a date, of which the library reads the beginning.
     """
-    if not (header.base_date and header.base_time):
-        return None
     words = base_time(path if path.suffix == ".hea" else path.with_name(f"{path.name}.hea"))
-    if len(words) != 2 or not all(map(re.fullmatch, _BASE_TIME, words)):
+    if len(words) > len(_BASE_TIME) or not all(map(re.fullmatch, _BASE_TIME, words)):
         raise UnreadableRecord("impossible date", "write the record line's base time as HH:MM:SS DD/MM/YYYY")
-    return datetime.combine(header.base_date, header.base_time)
+    return datetime.combine(header.base_date, header.base_time) if header.base_date and header.base_time else None
 
 
 def _add_person(subject: str, time: datetime | None, comments: list[str], events: EventBuffer) -> Iterator[str]:
