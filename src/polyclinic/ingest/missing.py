@@ -7,6 +7,7 @@ as "no" and `NA` as sodium: a mapping can keep a word as a value.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import polars as pl
@@ -59,10 +60,15 @@ class Missing(NamedTuple):
 
     def among(self, cells: pl.Expr) -> pl.Expr:
         """Return whether each cell of a column of stripped texts means that there is no value."""
-        listed = "|".join(re.escape(word) for word in self.words if word)
-        added = "|".join(["", *map(re.escape, self.added)])
-        filler = f"|{_FILLER}" if self.fillers else ""
-        return cells.is_null() | cells.str.contains(rf"^(?:(?i:{listed}){added}{filler}|)$")
+        return cells.is_null() | cells.str.contains(_pattern(self))
+
+
+@lru_cache(256)
+def _pattern(missing: Missing) -> str:
+    listed = "|".join(re.escape(word) for word in missing.words if word)
+    added = "|".join(["", *map(re.escape, missing.added)])
+    filler = f"|{_FILLER}" if missing.fillers else ""
+    return rf"^(?:(?i:{listed}){added}{filler}|)$"
 
 
 #: The words for nothing where nothing is added or kept.
