@@ -72,6 +72,16 @@ def test_the_share_of_rejected_rows_is_printed(ingest, table):
     assert "1 of 394 rows (< 1 %)" in ingest().out
 
 
+def test_warnings_are_printed_with_their_counts(ingest, table):
+    table.write_text(GOOD + '3.0,2020-01-03,<5,1\n"=""4""",2020-01-03,6,1\n03,2020-01-04,7,1\n')
+    done = " ".join(ingest().out.split())
+    assert 'warning: 2 × id written as 10006.0 or ="10006", and read as 10006' in done
+    assert "warning: 2 × id that differs from another only in leading zeros" in done
+    warnings = ingest("--json").json["warnings"]
+    assert sorted(warnings.values()) == [1, 2, 2]
+    assert "limit" in min(warnings, key=warnings.get)
+
+
 def test_a_strict_ingest_with_rejects_exits_with_1_and_leaves_the_cohort(ingest, table):
     ingest()
     table.write_text(BAD)

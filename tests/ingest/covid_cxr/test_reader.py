@@ -193,3 +193,15 @@ def test_real_collection(real_data, ingested):
 
     expected = read_grey(real_data("covid_cxr") / "images" / "ARDSSevere_png.jpg").tolist()
     assert done.pixels("5", "IMAGE//CR//PA") == [expected]
+
+
+def test_ids_and_words_for_nothing_are_read_as_in_tables(tmp_path, ingested):
+    rows = [
+        row(patientid="17.0", clinical_notes="n/a", finding="None"),
+        row(patientid="<NA>"),
+        row(patientid="1.7E+09"),
+    ]
+    done = ingested("covid-cxr", collection(tmp_path / "source", row(patientid="17", finding="COVID-19"), *rows))
+    assert set(done.events["source_id"]) == {"17"}
+    assert set(done.events["text_value"].drop_nulls()) == {"COVID-19"}
+    assert {reason for *_, reason in done.rejects} >= {"no subject", "id that lost its form"}

@@ -345,6 +345,8 @@ def test_invalid_view_becomes_unknown(tmp_path, ingested):
 INVALID_OBJECTS = {
     "no PatientID": ({"PatientID": None}, "missing PatientID"),
     "blank PatientID": ({"PatientID": "  "}, "missing PatientID"),
+    "word for no PatientID": ({"PatientID": "(null)"}, "missing PatientID"),
+    "rewritten PatientID": ({"PatientID": "1.23E+12"}, "id that lost its form"),
     "a segmentation": ({"SOPClassUID": SegmentationStorage}, "not an image"),
     "a report": ({"Rows": None, "Columns": None, "PixelData": None}, "not an image"),
     "several frames": ({"NumberOfFrames": 2, "PixelData": enlarged(GREY).tobytes() * 2}, "several frames"),

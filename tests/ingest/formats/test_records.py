@@ -157,3 +157,11 @@ def test_examples():
     result = doctest.testmod(record_shapes)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_long_notes_are_read_and_longer_ones_rejected_by_line():
+    long, longer = "x, y\n" * 60_000, "x" * 1_000_001
+    good = [line(f"P{n}", "2024-03-05 08:00", "a, b", "7") for n in range(3)]
+    found, kept = read([*good, line("P3", "2024-03-05 08:00", long, "7"), line("P4", "2024-03-05 08:00", longer, "7")])
+    assert [cells[2] for _, cells in found][3:] == [long]
+    assert kept.reasons == [(60_006, BAD_QUOTES)]

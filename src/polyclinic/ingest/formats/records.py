@@ -21,7 +21,10 @@ BAD_QUOTES = "quotes out of balance"
 SWALLOWED = (
     "cell of several lines, each of which could be a row: if rows are missing after it, correct the record's quotes"
 )
+LONGEST_CELL = 1_000_000  # characters; what an unclosed quote swallows before it is noticed
 _LOOKS_AHEAD = 50  # times that following lines are learnt from
+
+csv.field_size_limit(max(LONGEST_CELL, csv.field_size_limit()))  # of the whole process: notes exceed the usual 131,072
 
 
 class Records:

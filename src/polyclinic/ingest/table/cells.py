@@ -31,7 +31,8 @@ LONGEST_CATEGORY = 200  # characters
 OTHER_UNIT = "unit other than the code's, and not converted: give the units with their factors, or correct the code"
 _IS_NUMBER = pl.col("numeric_value").is_finite()
 _REMEDY_GRADE = (
-    "give grades numbers in the column's values, such as {neg: 0, trace: 0.5, 1+: 1}, or type the column categorical"
+    "give grades numbers in the column's values, such as {neg: 0, trace: 0.5, 1+: 1}, or type the column categorical; "
+    "if the text means nothing, add it to missing"
 )
 _YES_NO = {"yes": 1.0, "true": 1.0, "y": 1.0, "no": 0.0, "false": 0.0, "n": 0.0}
 _CELL = pl.col("cell")
