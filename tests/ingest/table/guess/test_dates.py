@@ -22,7 +22,7 @@ DAYS = (
 )  # fmt: skip
 CLOCKS = (
     "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S", " %H.%M", " %I.%M.%S %p", ":%H:%M:%S",
-    ", %H:%M", " %H:%M Uhr", " %H:%M:%S.%f",
+    ", %H:%M", " - %H:%M", " %H:%M Uhr", " %H:%M:%S.%f",
 )  # fmt: skip
 COMPACT = ("%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%dT%H%M%S", "%Y%m%d %H:%M")
 FORMS = st.sampled_from(
@@ -112,6 +112,7 @@ def test_an_order_that_no_cell_decides_is_asked_about():
     "texts",
     [
         ("5. März 2024", "7. Dezember 2024"),
+        ("Freitag, 1. März 2024", "Samstag, 2. März 2024"),
         ("le 5 mars 2024", "le 7 avr. 2024"),
         ("Tue, 05 Mar 2024", "Wed, 06 Mar 2024"),
         ("March 5th, 2024", "March 6th, 2024"),

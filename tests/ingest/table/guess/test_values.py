@@ -147,6 +147,13 @@ def test_spellings_of_one_unit_are_not_other_units(tmp_path):
     assert [reject.line for reject in read_table(tmp_path / "t.csv", guess).rejects] == [5]
 
 
+@pytest.mark.parametrize("name", ["last_name", "Vorname", "surname", "SSN", "PatientName", "email", "home_address"])
+def test_what_identifies_people_is_left_out(tmp_path, name):
+    guess = guess_of(tmp_path, f"patient_id,{name},crp\n1,Doe,5.5\n2,Roe,6.5\n2,Roe,7.5\n")
+    assert list(mapping_of(tmp_path, guess).columns) == ["crp"]
+    assert line_of(guess, f"# {name}: left out, as it identifies people")
+
+
 def test_litres_are_no_flag_of_low_values(tmp_path):
     guess = guess_of(tmp_path, "patient,urine\n" + "".join(f"P{n},{n}.5 L\n" for n in range(9)))
     assert mapping_of(tmp_path, guess).columns["urine"].code == "VITAL//urine//L"

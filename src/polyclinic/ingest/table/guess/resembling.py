@@ -18,6 +18,11 @@ _OTHER_WORDS = {
     "mon", "tue", "wed", "thu", "fri", "sat", "sun", "monday", "tuesday", "wednesday", "thursday", "friday",
     "saturday", "sunday", "am", "pm", "a", "p", "m", "th", "st", "nd", "rd", "of", "at", "de", "le", "del", "den",
     "um", "uhr", "h", "t", "z", "gmt", "utc", "cet", "cest", "est", "edt", "cst", "pst",
+    # days of the week in German, French, Spanish, Italian and Dutch
+    "montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonnabend", "sonntag", "mo", "di", "mi",
+    "do", "fr", "sa", "so", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche", "lunes", "martes",
+    "miércoles", "jueves", "viernes", "sábado", "domingo", "lunedì", "martedì", "mercoledì", "giovedì", "venerdì",
+    "sabato", "domenica", "maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag",
 }  # fmt: skip
 _MONTHS = _OTHER_MONTHS.union(SHORT_MONTHS, LONG_MONTHS, "年月")
 _WORDS = _OTHER_WORDS | _MONTHS | set("日時分")

@@ -34,11 +34,37 @@ _SHORT_UNITS = {
     "days": {"days", "day", "d", "tag", "tage"},
     "years": {"years", "year"},
 }  # fmt: skip
-_SINCE = {"time", "t", "offset", "elapsed", "zeit", "timepoint", "since", "measuredat", "registeredat"}
+_OTHER_UNITS = {
+    "weeks",
+    "week",
+    "wk",
+    "months",
+    "month",
+    "mo",
+    "wochen",
+    "woche",
+    "monate",
+    "monat",
+}  # not of a mapping
+_SINCE = {
+    "visit",
+    "wave",
+    "followup",
+    "time",
+    "t",
+    "offset",
+    "elapsed",
+    "zeit",
+    "timepoint",
+    "since",
+    "measuredat",
+    "registeredat",
+}
 _NEUTRAL = _SINCE | {
     "from", "of", "in", "after", "the", "admission", "admit", "icu", "start", "baseline", "hospital", "enrolment",
     "enrollment", "randomisation", "randomization", "rel", "relative", "chart", "study", "visit", "observation",
 }  # fmt: skip
+_EPOCH = 1e8  # numbers from this size may be a moment
 _YEARS = (1900, 2299)
 _LIKE_IDS = 5  # columns that are named in a question
 
@@ -164,7 +190,7 @@ def _since_start(columns: Columns, cells: pl.DataFrame, subject_column: str | No
                     return Choice(name, [f'time: {{column: {quoted(name)}, format: "{QUESTION}"}}  # {remark}'])
                 remark = "counted from each patient's own start: is this so?"
                 if unit == QUESTION:
-                    remark = f"in which unit? {remark}"
+                    remark = f"in which unit? (rewrite weeks, months and visits as days) {remark}"
                 elif "offset" in name.lower() and "min" not in name.lower():
                     remark = "minutes from admission, as in eICU? " + remark
                 shown = f'"{QUESTION}"' if unit == QUESTION else unit
@@ -191,7 +217,7 @@ def unit_since_start(name: str) -> str | None:
             return unit
     if lower.endswith("offset") and lower != "offset":
         return "minutes"
-    return QUESTION if words & _SINCE and words <= _SINCE | _NEUTRAL else None
+    return QUESTION if words & (_SINCE | _OTHER_UNITS) and words <= _SINCE | _NEUTRAL | _OTHER_UNITS else None
 
 
 def _varies(cells: pl.DataFrame, subject_column: str | None, name: str) -> bool:
@@ -207,5 +233,7 @@ def _named_like_time(profile: Profile) -> bool:
     if profile.empty or is_outcome(profile.name) or is_id(profile.name) or is_birth(profile.name):
         return False
     if profile.numeric:
-        return matches(profile.name, r"\w*date", r"\w*datetime", r"\w*timestamp", "charttime", "taken", r"\w*datum")
+        named = matches(profile.name, r"\w*date", r"\w*datetime", r"\w*timestamp", "charttime", "taken", r"\w*datum")
+        large = profile.most(lambda text: _is_number(text) and float(text) >= _EPOCH)
+        return named or (large and matches(profile.name, *NAMES_OF_TIMES))
     return matches(profile.name, *NAMES_OF_TIMES) and profile.most(lambda text: any(map(str.isdigit, text)))

@@ -18,6 +18,7 @@ from polyclinic.ingest.table.guess.names import (
     is_code,
     is_coded_at_the_end,
     is_id,
+    is_of_a_person,
     is_outcome,
     kind_of,
 )
@@ -110,6 +111,8 @@ def _no_value(profile: Profile, dates: Mapping[str, Dates]) -> str:
 
 
 def _identifier(profile: Profile) -> str:
+    if is_of_a_person(profile.name):
+        return "as it identifies people"
     if is_id(profile.name) or profile.most(lambda text: _UUID.fullmatch(text) is not None):
         return "an identifier, not a measurement; map it as categorical if it means something"
     if not (profile.whole and profile.unique):
