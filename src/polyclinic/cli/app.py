@@ -19,6 +19,7 @@ from polyclinic.cli import (
     explain_audit,
     ingest,
     predict,
+    remove,
     summary,
     tasks,
     train,
@@ -56,7 +57,21 @@ def _options(
     """Options of the program itself."""
 
 
-for module in (demo, ingest, summary, tasks, train, evaluate, predict, assess, explain, compare, explain_audit, verify):
+for module in (
+    demo,
+    ingest,
+    remove,
+    summary,
+    tasks,
+    train,
+    evaluate,
+    predict,
+    assess,
+    explain,
+    compare,
+    explain_audit,
+    verify,
+):
     module.register(app)
 
 

@@ -50,6 +50,13 @@ def ingest(
         Path | None,
         typer.Option(metavar="FILE", help="With --guess: the mapping to write, instead of beside the table."),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Name of the source in the cohort; by default the end of PATH."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take away what this source said before and does not say now.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the source if anything is rejected.")] = False,
     seed: Annotated[
         int | None,
@@ -63,10 +70,13 @@ def ingest(
 
     Rejects are listed with file, line, reason and remedy in the cohort's metadata/rejects.parquet.
 
-    Reading the same files again changes nothing. Exit code 1: a strict ingest had rejects.
+    Reading the same files again changes nothing; --replace also takes away what they no longer say.
+
+    Exit code 1: a strict ingest had rejects.
     """
     if guess:
         _refuse_with_guess(outcomes=outcomes, images=images, zone=zone, strict=strict or None, seed=seed)
+        _refuse_with_guess(**{"as": name, "replace": replace or None})
         if to is not None and mapping is not None:
             raise typer.BadParameter("name the mapping to write once, with --to", param_hint="--mapping")
         _guess(source, path, to or mapping, into, json)
@@ -89,6 +99,8 @@ def ingest(
             images=images,
             seed=seed,
             zone=zone,
+            name=name,
+            replace=replace,
             progress=TerminalProgress(),
         )
     except RejectsError as refusal:
@@ -107,6 +119,8 @@ def _print(report: "IngestReport", into: Path) -> None:
         f"{report.events:,} events of {report.subjects:,} subjects in {report.seconds:.1f} s "
         f"({report.events_per_second:,.0f} events/s), {report.blobs:,} images and waveforms → {into}"
     )
+    if report.removed:
+        out.print(f"replaced {report.name}: {report.removed:,} events that it no longer says are gone")
     for warning, count in report.warnings.items():
         out.print(f"warning: {count:,} × {warning}", style="yellow")
     if report.rejects:

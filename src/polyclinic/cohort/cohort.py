@@ -14,8 +14,9 @@ from polyclinic.cohort.foreign.index import Index
 from polyclinic.cohort.foreign.layout import is_meds, meds_root
 from polyclinic.cohort.schema import LOCAL
 from polyclinic.cohort.splits import SPLITS
-from polyclinic.cohort.storage import tables, versions
+from polyclinic.cohort.storage import provenance, sources, tables, versions
 from polyclinic.cohort.storage.blobs import BlobStore
+from polyclinic.cohort.storage.sources import UNRECORDED
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,21 @@ class Cohort:
     def rejects(self) -> pl.DataFrame:
         """The rejected records: source, file, line, reason, remedy, and the number of records per row."""
         return self.index.rejects if self.index else tables.read(self.version, "rejects")
+
+    @cached_property
+    def sources(self) -> pl.DataFrame:
+        """One row per source, in order of ingest: `number`, `name`, `reader`, `location`, `events`.
+
+        `events` counts what the source said, also if others said it. Events of versions that did not record sources
+        are of the source `unrecorded`. A MEDS data set of another tool has none.
+        """
+        if self.index is not None:
+            return tables.read(None, "sources").with_columns(events=pl.lit(None, pl.Int64))
+        shards = [self.version / "data" / file for file in self._shards["file"].to_list()]
+        counts = provenance.events_by_source(shards, self._shards["events"].to_list())
+        known = sources.with_unrecorded(tables.read(self.version, "sources"), UNRECORDED in counts)
+        events = pl.col("number").replace_strict(counts, default=0, return_dtype=pl.Int64) if counts else pl.lit(0)
+        return known.with_columns(events=events)
 
     @property
     def ignored_columns(self) -> tuple[str, ...]:

@@ -5,13 +5,15 @@ from dataclasses import astuple, dataclass
 
 import polars as pl
 
-#: Columns of `metadata/rejects.parquet`; `records` is the number of records per row.
+#: Columns of `metadata/rejects.parquet`; `records` is the number of records per row, `origin` the name of the source
+#: (null in versions that did not record it).
 REJECTS = {
     "source": pl.String(),
     "file": pl.String(),
     "line": pl.Int64(),
     "reason": pl.String(),
     "remedy": pl.String(),
+    "origin": pl.String(),
     "records": pl.Int64(),
 }
 #: Rejects kept as objects before they are packed into a table, which is much smaller.
@@ -58,7 +60,7 @@ class Rejects:
         return count_by_reason(self.table())
 
     def _pack(self) -> None:
-        rows = [(self._source, *astuple(reject), records) for reject, records in self._recent.items()]
+        rows = [(self._source, *astuple(reject), None, records) for reject, records in self._recent.items()]
         self._tables.append(pl.DataFrame(rows, schema=_PACKED, orient="row"))
         self._recent.clear()
 
@@ -66,6 +68,18 @@ class Rejects:
 def distinct(table: pl.DataFrame, records: pl.Expr) -> pl.DataFrame:
     """Return the distinct rejects of `table`, with `records` as aggregated by the given expression."""
     return table.group_by([name for name in REJECTS if name != "records"], maintain_order=True).agg(records)
+
+
+def merged(before: pl.DataFrame, added: pl.DataFrame, origin: str) -> pl.DataFrame:
+    """Return the rejects of a cohort with those of an ingest of the source `origin`.
+
+    Those that an earlier ingest without a recorded origin had, too, get this one.
+    """
+    own = added.with_columns(origin=pl.lit(origin, pl.String))
+    same = [name for name in REJECTS if name not in ("records", "origin")]
+    unknown = before.filter(pl.col("origin").is_null()).join(own, on=same, how="anti", nulls_equal=True)
+    known = before.filter(pl.col("origin").is_not_null())
+    return distinct(pl.concat([unknown, known, own]), pl.col("records").max())
 
 
 def count_by_reason(table: pl.DataFrame) -> dict[str, int]:

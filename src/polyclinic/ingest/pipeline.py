@@ -1,15 +1,15 @@
 """Ingest a source: check the arguments, read, count and commit."""
 
+import dataclasses
 import warnings
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import polars as pl
 
-from polyclinic.cohort import Cohort, CohortWriter, Reject
+from polyclinic.cohort import Cohort, CohortWriter, Commit, Reject
 from polyclinic.cohort.foreign.layout import meds_root
 from polyclinic.ingest.clock import MixedClocks
 from polyclinic.ingest.errors import IngestError, RejectsError
@@ -18,6 +18,16 @@ from polyclinic.ingest.readers import Sink, options_for, source_named
 from polyclinic.ingest.report import IngestReport
 from polyclinic.ingest.subject_ids import ALIKE, count_alike
 from polyclinic.progress import SILENT, Progress
+
+CHANGED = (
+    "subject, time and code at which the cohort holds another value: both are kept; if the source was corrected, "
+    "ingest it again with --replace, which takes its former values away (of a file at another place, with --as and "
+    "the source's name, as polyclinic remove COHORT lists it), or remove the other source"
+)
+NOTHING_REPLACED = (
+    "source that the cohort did not hold before, so that nothing was replaced: if it corrects one of another name, "
+    "give that name with --as (polyclinic remove COHORT lists them), and remove this one"
+)
 
 
 class CountingSink:
@@ -32,6 +42,7 @@ class CountingSink:
         self.rejects: Counter[str] = Counter()
         self.warnings: Counter[str] = Counter()
         self.first_reject: Reject | None = None
+        self.name, self.removed = "", 0
 
     def add(self, frame: pl.DataFrame) -> None:
         """Count the events and their subjects, and forward them."""
@@ -68,6 +79,13 @@ class CountingSink:
         """Return the subjects that readers named by text."""
         return {subject for subject in self._subjects if isinstance(subject, str)}
 
+    def count_commit(self, commit: Commit, writer: CohortWriter, replaced: bool) -> None:
+        """Count what the commit replaced, and warn of values that contradict what the cohort holds."""
+        self.name, self.removed = writer.source_name, commit.removed
+        self.warn(CHANGED, commit.changed)
+        if replaced and writer.source_is_new and commit.version > 1:
+            self.warn(NOTHING_REPLACED, 1)
+
     def report(self, source: str, seconds: float) -> IngestReport:
         """Return the counts as a report."""
         return IngestReport(
@@ -80,6 +98,8 @@ class CountingSink:
             seconds=seconds,
             rows=self.rows,
             rejected_rows=self.rejected_rows,
+            name=self.name,
+            removed=self.removed,
         )
 
 
@@ -93,6 +113,8 @@ def ingest(
     progress: Progress = SILENT,
     seed: int | None = None,
     zone: str | None = None,
+    name: str | None = None,
+    replace: bool = False,
     **options: Any,
 ) -> IngestReport:
     """Read the source at `path` into the cohort at `into`, creating it or merging without duplicates.
@@ -106,6 +128,8 @@ def ingest(
         progress: shows the progress.
         seed: of the split by subject; None means that of the cohort, or 0 for a new one.
         zone: of times without an offset from UTC, such as `Europe/Berlin`; a table's mapping may name another.
+        name: of the source, by which it can be replaced or removed; None means the end of `path`.
+        replace: whether what the source says now takes the place of what it said before.
         options: other options of the reader, see `Options`.
 
     Raises:
@@ -123,18 +147,20 @@ def ingest(
         _check_outside(folder, Path(into))
 
     def read(of_cohort: str | None = None) -> CountingSink:
-        with CohortWriter(Path(into), source=source, progress=progress, seed=seed) as writer:
+        with CohortWriter(
+            Path(into), source=source, progress=progress, seed=seed, path_read=path, name=name, replace=replace
+        ) as writer:
             clock = chosen.clock.of(of_cohort or writer.clock)
             counter = CountingSink(writer)
             patients = CheckedPatients(counter, writer, clock, path.name)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # decoders' warnings contain values
-                source_named(source).load()(path, patients, replace(chosen, clock=clock), progress)
+                source_named(source).load()(path, patients, dataclasses.replace(chosen, clock=clock), progress)
             clock.check(path.name)
             patients.finish()
             _check_readable(counter, path.name, strict)
             writer.clock = clock.found
-            writer.commit()
+            counter.count_commit(writer.commit(), writer, replace)
         return counter
 
     try:

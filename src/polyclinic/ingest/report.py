@@ -12,7 +12,8 @@ class IngestReport:
     `events`, `subjects` and `blobs` count what was read, and `rejects` what was rejected, by reason (listed with file
     and line in the cohort's `metadata/rejects.parquet`). `warnings` counts the records that were kept but may not mean
     what the reader took them for, by what to check. `rows` counts rows of tables (0 for other sources), and
-    `rejected_rows` those rejected in whole or in part.
+    `rejected_rows` those rejected in whole or in part. `name` is that of the source in the cohort, and `removed` counts
+    the events that it had said before and no longer says, if it was replaced.
     """
 
     source: str
@@ -24,6 +25,8 @@ class IngestReport:
     rows: int = 0
     rejected_rows: int = 0
     warnings: Mapping[str, int] = field(default_factory=dict)
+    name: str = ""
+    removed: int = 0
 
     @property
     def rejected(self) -> int:

@@ -70,7 +70,7 @@ def splits_of(root: Path, places: pl.DataFrame) -> pl.DataFrame:
     if not path.is_file():
         folders = places.select("subject_id", split=pl.col("file").str.split("/").list.first())
         named = folders.get_column("split").str.to_lowercase().is_in(list(SPLIT_NAMES)).all()
-        return _in_our_words(folders if named else folders.clear(), path)
+        return _in_our_words(folders if named else folders.clear(), root / "data")
     try:
         table = pl.read_parquet(path, columns=["subject_id", "split"])
         typed = table.select(pl.col("subject_id").cast(pl.Int64), pl.col("split").cast(pl.String)).drop_nulls()

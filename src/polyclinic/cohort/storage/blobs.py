@@ -15,7 +15,7 @@ class BlobStore:
     """The folder `blobs/`, which stores equal content once.
 
     A writer passes `staged`, a folder on the same file system that holds added blobs until they are published.
-    Published blobs are never removed, because other writers may refer to them.
+    Published blobs are removed by `remove_unless` only, under the cohort's lock, under which a writer checks its own.
     """
 
     def __init__(self, folder: Path, staged: Path | None = None) -> None:
@@ -32,7 +32,7 @@ class BlobStore:
         name = f"{sha256(content)}.{suffix.lstrip('.').lower()}"
         if not NAME.fullmatch(name):
             raise CohortError("the suffix of a blob has letters and digits only, such as png")
-        if name not in self._added and not _has_size(self.folder / name, len(content)):
+        if name not in self._added and not _holds(self.folder / name, content):
             (self._staged / name).write_bytes(content)
             self._added.add(name)
         return name
@@ -61,6 +61,14 @@ class BlobStore:
         self._added.clear()
         return new
 
+    def remove_unless(self, used: Iterable[str]) -> int:
+        """Remove the published blobs that are not named, and return how many; requires the lock."""
+        unused = {path.name for path in self.folder.glob("*")} - set(used) if self.folder.is_dir() else set()
+        for name in unused:
+            if NAME.fullmatch(name):
+                (self.folder / name).unlink(missing_ok=True)
+        return sum(1 for name in unused if NAME.fullmatch(name))
+
     def path(self, name: str) -> Path:
         """Return the path of a blob.
 
@@ -77,6 +85,6 @@ class BlobStore:
         return path
 
 
-def _has_size(path: Path, size: int) -> bool:
-    """Return whether `path` is a file of `size` bytes; a truncated one is rewritten."""
-    return path.is_file() and path.stat().st_size == size
+def _holds(path: Path, content: bytes) -> bool:
+    """Return whether `path` is a file with this content; a damaged one is replaced."""
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content

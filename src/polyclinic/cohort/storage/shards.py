@@ -1,6 +1,5 @@
 """Shards: Parquet files with all events of a range of subject ids, small enough to sort in memory."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -79,22 +78,17 @@ def weight() -> pl.Expr:
     return pl.len().cast(pl.Int64) * EVENT_BYTES + pl.col("text_value").str.len_bytes().sum().cast(pl.Int64)
 
 
-def merged(runs: Sequence[Path], old: Path | None, piece: Piece) -> pl.DataFrame:
-    """Return the piece's distinct events in `runs` and the `old` shard, sorted, with categorical codes."""
-    sources = [files for files in (list(runs), [old] if old else []) if files]
-    inside = pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
-    coded = pl.col("code").cast(pl.Categorical)
-    found = [pl.scan_parquet(files).filter(inside).with_columns(coded) for files in sources]
-    empty = pl.LazyFrame(schema=dict(POLARS_EVENTS)).with_columns(coded)
-    return distinct(pl.concat([empty, *found]).collect())
-
-
 def distinct(events: pl.DataFrame) -> pl.DataFrame:
     """Sort by subject, time (static facts first) and value, and drop exact duplicates."""
-    keys = [c for c in POLARS_EVENTS if c in ("subject_id", "time", "code") or events[c].null_count() < events.height]
+    keys = ordered_keys(events)
     rows = events.sort(keys, nulls_last=False)
     differs = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
     return rows.filter(differs | (pl.int_range(pl.len()) == 0))
+
+
+def ordered_keys(events: pl.DataFrame) -> list[str]:
+    """Return the columns by which events are sorted and told apart: those of `POLARS_EVENTS` that hold anything."""
+    return [c for c in POLARS_EVENTS if c in ("subject_id", "time", "code") or events[c].null_count() < events.height]
 
 
 def write(path: Path, events: pl.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 
@@ -28,6 +29,11 @@ class Staging:
         left_out: number of rows left out, by reason.
         blobs: the names in the `blob` column of the runs.
     """
+
+    #: Columns of `subjects`.
+    NO_SUBJECTS: ClassVar = pl.DataFrame(
+        schema={"subject_id": pl.Int64(), "bytes": pl.Int64(), "source_id": pl.String()}
+    )
 
     def __init__(self, folder: Path) -> None:
         self.runs: list[Path] = []

@@ -12,6 +12,7 @@ from meds.schema import CodeMetadataSchema, DatasetMetadataSchema, SubjectSplitS
 from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.rejects import REJECTS
 from polyclinic.cohort.schema import LOCAL
+from polyclinic.cohort.storage.sources import SOURCES
 from polyclinic.cohort.storage.statistics import CODE_COUNTS, SUBJECT_COUNTS
 from polyclinic.cohort.storage.versions import LAYOUT
 from polyclinic.files import write_json
@@ -29,6 +30,7 @@ TABLES: dict[str, dict[str, pl.DataType]] = {
         "events": pl.Int64(),
         "digest": pl.String(),
     },
+    "sources": dict(SOURCES),
     "shard_codes": {"start": pl.Int64(), "code": pl.String()} | CODE_COUNTS,
 }
 
@@ -39,7 +41,11 @@ def read(version: Path | None, name: str) -> pl.DataFrame:
     """Return a table of a version; empty if `version` is None."""
     if version is None:
         return pl.DataFrame(schema=TABLES[name])
-    return pl.read_parquet(version / "metadata" / f"{name}.parquet")
+    path = version / "metadata" / f"{name}.parquet"
+    if name == "sources" and not path.is_file():  # written before sources were recorded
+        return pl.DataFrame(schema=TABLES[name])
+    frame = pl.read_parquet(path)
+    return with_missing(frame, name) if name == "rejects" else frame
 
 
 def copied_version(root: Path) -> Path | None:
@@ -56,12 +62,17 @@ def copied_version(root: Path) -> Path | None:
 
 def write(version: Path, name: str, frame: pl.DataFrame) -> None:
     """Write a table of a version, with text as Arrow `string`, as MEDS' schemas require."""
-    missing = [pl.lit(None, dtype).alias(column) for column, dtype in TABLES[name].items() if column not in frame]
-    table = frame.with_columns(missing).select(list(TABLES[name])).to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = with_missing(frame, name).to_arrow(compat_level=pl.CompatLevel.oldest())
     table = table.cast(pa.schema([field.with_type(_plain(field.type)) for field in table.schema]))
     if name in _STANDARD:
         _STANDARD[name].validate(table)
     pq.write_table(table, version / "metadata" / f"{name}.parquet", compression="zstd")
+
+
+def with_missing(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Return the columns of a table, null where `frame` lacks them."""
+    missing = [pl.lit(None, dtype).alias(column) for column, dtype in TABLES[name].items() if column not in frame]
+    return frame.with_columns(missing).select(list(TABLES[name]))
 
 
 def write_information(version: Path, information: dict[str, Any]) -> None:

@@ -30,6 +30,9 @@ LAYOUT = 1
 #: How long a writer waits for another writer's commit.
 LOCK_TIMEOUT_S = 600.0
 
+#: Folder of a version with the sources of its events; see `provenance`.
+PROVENANCE = "provenance"
+
 _LINKS = {"data": Path("current/data"), "metadata": Path("current/metadata")}
 
 
@@ -79,18 +82,19 @@ def make_version_folder(root: Path) -> Path:
     shutil.rmtree(version, ignore_errors=True)
     (version / "data").mkdir(parents=True)
     (version / "metadata").mkdir()
+    (version / PROVENANCE).mkdir()
     return version
 
 
-def publish(root: Path, version: Path) -> None:
-    """Sync `version` to disk, make it current, and remove versions older than its predecessor."""
-    folders = [version / "data", version / "metadata"]
+def publish(root: Path, version: Path, keep_previous: bool = True) -> None:
+    """Sync `version` to disk, make it current, and remove versions older than its predecessor, or all others."""
+    folders = [version / name for name in ("data", "metadata", PROVENANCE)]
     sync(*(file for folder in folders for file in folder.iterdir()), *folders, version, version.parent)
     for name, target in _LINKS.items():
         _link(root / name, target)
     _link(root / "current", Path("versions") / version.name)
     sync(root)
-    kept = {version.name, str(int(version.name) - 1)}
+    kept = {version.name, str(int(version.name) - 1)} if keep_previous else {version.name}
     for folder in (root / "versions").iterdir():
         if folder.name not in kept:
             shutil.rmtree(folder, ignore_errors=True)

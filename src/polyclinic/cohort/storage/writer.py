@@ -9,12 +9,15 @@ from typing import Self
 
 import polars as pl
 
+from polyclinic.cohort import rejects
 from polyclinic.cohort.codes import BIRTH
 from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.rejects import Reject, Rejects
 from polyclinic.cohort.schema import POLARS_EVENTS
-from polyclinic.cohort.storage import merge, tables, versions
+from polyclinic.cohort.storage import labels, merge, provenance, tables, versions
 from polyclinic.cohort.storage.blobs import BlobStore
+from polyclinic.cohort.storage.combine import Drop
+from polyclinic.cohort.storage.sources import Registered, Source
 from polyclinic.cohort.storage.staging import Staging
 from polyclinic.progress import SILENT, Progress
 
@@ -32,6 +35,9 @@ class Commit:
         new_subjects: subjects not in the previous version.
         new_blobs: images and waveforms not stored before.
         rejects: rejected records, by reason.
+        removed: events that the source had said, and no longer says (`replace` only).
+        changed: subjects, times and codes at which the source says another value than the cohort held: of the same
+            source any value that is no longer said, of others a number.
     """
 
     version: int
@@ -42,6 +48,8 @@ class Commit:
     new_subjects: int
     new_blobs: int
     rejects: Mapping[str, int]
+    removed: int = 0
+    changed: int = 0
 
 
 class CohortWriter:
@@ -53,20 +61,39 @@ class CohortWriter:
 
     Args:
         path: folder of the cohort.
-        source: name of the source of the events, stored with its subjects and rejects.
+        source: the reader of the events, stored with its subjects and rejects.
         progress: shows the progress of the commit.
         seed: of the splits; None means that of the cohort, or 0 for a new one.
+        path_read: the file or folder that is read; names the source unless `name` does, see `sources.Source`.
+        name: of the source, to replace or remove it later.
+        replace: whether the added events take the place of what the source said before.
 
     Attributes:
+        source_name: by which the source can be replaced or removed; after the commit.
+        source_is_new: whether the cohort did not have it before; after the commit.
         clock: of the cohort and of the added times, `UTC` or `LOCAL`; None if neither has times of day. Set it before
             the commit.
     """
 
-    def __init__(self, path: Path | str, *, source: str, progress: Progress = SILENT, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        source: str,
+        progress: Progress = SILENT,
+        seed: int | None = None,
+        path_read: Path | None = None,
+        name: str | None = None,
+        replace: bool = False,
+    ) -> None:
         self.path = Path(path)
         self.source = source
         self.committed: Commit | None = None
         self.clock: str | None = None
+        self.source_name = name or source
+        self.source_is_new = True
+        self._read_from = Source(source, path_read, name)
+        self._replace = replace
         self._progress = progress
         self._seed = seed
         self._rejects = Rejects(source)
@@ -128,7 +155,7 @@ class CohortWriter:
         version = versions.current(self.path)
         if version is None or not tables.read(version, "codes").get_column("code").is_in(codes).any():
             return pl.DataFrame(schema=dict(POLARS_EVENTS))
-        return _scan(version).filter(pl.col("code").is_in(codes)).collect()
+        return self._former(version).filter(pl.col("code").is_in(codes)).collect()
 
     def earliest(self) -> pl.DataFrame:
         """Return the earliest time, births aside, of each subject with added events, in them and in the cohort.
@@ -143,7 +170,9 @@ class CohortWriter:
         ]
         if version is not None:
             added = staging.subjects().lazy().select("subject_id")
-            events.append(_scan(version).select("subject_id", "time", "code").join(added, on="subject_id", how="semi"))
+            events.append(
+                self._former(version).select("subject_id", "time", "code").join(added, on="subject_id", how="semi")
+            )
         if not events:
             return pl.DataFrame(schema={"subject_id": pl.Int64, "first": pl.Datetime("us")})
         timed = pl.concat(events).filter(pl.col("time").is_not_null(), pl.col("code") != BIRTH)
@@ -161,36 +190,50 @@ class CohortWriter:
         for reject, records in staging.left_out.items():
             self._rejects.add(reject, records)
         staging.left_out.clear()
-        blobs.check(staging.blobs)
         blobs.sync()
         with versions.locked(self.path / ".lock"):
             before = versions.current(self.path)
             seed = tables.seed_for(before, self._seed)
-            earlier = merge.totals(before)
+            blobs.check(staging.blobs)  # none is removed while the lock is held
+            own = Registered.of(self._read_from, tables.read(before, "sources"))
+            drop = Drop(sources=(own.number,)) if self._replace else Drop()
+            changes = merge.Changes(staging.runs, staging.subjects(), own, self.source, drop)
             with versions.new_version(self.path) as version:
-                merge.write_events(before, version, staging, self.source, self._progress)
-                merge.write_splits_and_rejects(before, version, self._rejects.table(), seed, self.clock)
+                written = merge.write_events(before, version, changes, self._progress)
+                rejected = self._all_rejects(before, own.name)
+                merge.write_splits_and_rejects(before, version, rejected, seed, self.clock)
+            labels.drop_subjects(self.path, written.gone.get_column("subject_id"))
             new_blobs = blobs.publish()
             versions.publish(self.path, version)
-        now = merge.totals(version)
+        now, self.source_name = merge.totals(version), own.name
+        self.source_is_new = own.is_new
         self.committed = Commit(
             version=int(version.name),
             events=now.events,
             subjects=now.subjects,
             received=staging.received,
-            new_events=now.events - earlier.events,
-            new_subjects=now.subjects - earlier.subjects,
+            new_events=written.added,
+            new_subjects=written.new_subjects,
             new_blobs=new_blobs,
             rejects=self._rejects.by_reason(),
+            removed=written.gone.height,
+            changed=written.changed,
         )
         return self.committed
+
+    def _former(self, version: Path) -> pl.LazyFrame:
+        """Return the events of a version, but those that this ingest replaces."""
+        own = Registered.of(self._read_from, tables.read(version, "sources"))
+        replaced = own.number if self._replace and not own.is_new else None
+        shards = [version / "data" / file for file in tables.read(version, "shards").get_column("file")]
+        return pl.scan_parquet(shards) if replaced is None else provenance.said_by_others(shards, replaced)
+
+    def _all_rejects(self, before: Path | None, name: str) -> pl.DataFrame:
+        known = tables.read(before, "rejects")
+        kept = known.filter(pl.col("origin").ne_missing(name)) if self._replace else known
+        return rejects.merged(kept, self._rejects.table(), name)
 
     def _require_open(self) -> tuple[Staging, BlobStore]:
         if self._opened is None or self.committed is not None:
             raise CohortError("the writer is closed: open another in a with block")
         return self._opened
-
-
-def _scan(version: Path) -> pl.LazyFrame:
-    files = tables.read(version, "shards").get_column("file")
-    return pl.scan_parquet([version / "data" / file for file in files])

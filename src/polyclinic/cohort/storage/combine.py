@@ -1,0 +1,144 @@
+"""Combine the events that a shard holds with added ones, and take away those of a source, a subject or a blob."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from polyclinic.cohort.schema import POLARS_EVENTS
+from polyclinic.cohort.storage import provenance
+from polyclinic.cohort.storage.shards import Piece, ordered_keys
+
+EVENT = list(POLARS_EVENTS)
+PLACE = ["subject_id", "time", "code"]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """What to take away: what these sources said and no other did, these subjects, the events of these blobs."""
+
+    sources: tuple[int, ...] = ()
+    subjects: tuple[int, ...] = ()
+    blobs: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.sources or self.subjects or self.blobs)
+
+    @property
+    def rows(self) -> pl.Expr:
+        """Whether to take away a row of `POLARS_EVENTS` and `source`."""
+        said = pl.col("source").is_in(list(self.sources))
+        gone = said | pl.col("subject_id").is_in(list(self.subjects))
+        return (gone | pl.col("blob").is_in(list(self.blobs))).fill_null(value=False)
+
+    def touches(self, shard: Path) -> bool:
+        """Return whether a shard holds such a row."""
+        events = pl.scan_parquet(shard).select("subject_id", "blob")
+        if self.sources:
+            number = int(events.select(pl.len()).collect().item())
+            return bool(provenance.read(shard, number).get_column("source").is_in(list(self.sources)).any())
+        return bool(events.select(self._without_source().any()).collect().item())
+
+    def _without_source(self) -> pl.Expr:
+        by_subject = pl.col("subject_id").is_in(list(self.subjects))
+        return (by_subject | pl.col("blob").is_in(list(self.blobs))).fill_null(value=False)
+
+
+class Added(NamedTuple):
+    """Runs of added events, and the number of the source that says them."""
+
+    runs: Sequence[Path]
+    source: int
+
+
+class Combined(NamedTuple):
+    """The events of a piece, with categorical codes, and what changed.
+
+    Attributes:
+        events: distinct and sorted.
+        provenance: columns `event` (the row) and `source`.
+        gone: events that the piece held before, and no longer does.
+        added: number of events that it did not hold before.
+        changed: number of subjects, times and codes at which a source says another value than the cohort held.
+    """
+
+    events: pl.DataFrame
+    provenance: pl.DataFrame
+    gone: pl.DataFrame
+    added: int
+    changed: int
+
+
+def combined(old: Path | None, piece: Piece, added: Added, drop: Drop) -> Combined:
+    """Return the events of a piece: those in the `old` shard without `drop`, and those added."""
+    held, new = _held(old, piece), _new(piece, added)
+    kept = held.filter(~drop.rows) if drop else held
+    said = _distinct(pl.concat([kept, new]))
+    first = _differs(said, ordered_keys(said))
+    events = said.filter(first).drop("source")
+    rows = said.select("source", event=(first.cast(pl.UInt32).cum_sum() - 1))
+    earlier = held.filter(_differs(held, ordered_keys(held))).drop("source")
+    gone = _without(earlier, events) if drop and kept.height < held.height else earlier.clear()
+    changed = changed_places(held, new, added.source, replaced=added.source in drop.sources)
+    return Combined(events, rows, gone, events.height - (earlier.height - gone.height), changed)
+
+
+def changed_places(held: pl.DataFrame, new: pl.DataFrame, source: int, replaced: bool) -> int:
+    """Return the number of subjects, times and codes at which the new events hold another value than those held.
+
+    Of the same source, that is where a value is no longer said and another is. Of other sources only numbers are
+    compared, since several notes, categories and pictures of one moment are usual.
+    """
+    if held.is_empty() or new.is_empty():
+        return 0
+    appeared = _without(new, held)
+    own, number = pl.col("source") == source, pl.col("numeric_value").is_not_null()
+    groups = [(held.filter(~own & number), appeared.filter(number))]
+    if not replaced:
+        groups.append((held.filter(own), appeared))
+    places = [
+        _without(candidates.join(here.select(PLACE).unique(), on=PLACE, how="semi", nulls_equal=True), new)
+        for candidates, here in groups
+    ]
+    return pl.concat([place.select(PLACE) for place in places]).unique().height
+
+
+def _held(old: Path | None, piece: Piece) -> pl.DataFrame:
+    """Return the rows of a piece in its old shard: an event for each source that said it."""
+    if old is None:
+        empty = pl.DataFrame(schema=dict(POLARS_EVENTS) | {"source": pl.UInt32()})
+        return empty.with_columns(pl.col("code").cast(pl.Categorical))
+    events = pl.read_parquet(old).select(EVENT).with_columns(pl.col("code").cast(pl.Categorical))
+    rows = provenance.read(old, events.height)
+    held = events[rows.get_column("event")].with_columns(rows.get_column("source"))
+    return held.filter(_inside(piece))
+
+
+def _new(piece: Piece, added: Added) -> pl.DataFrame:
+    empty = pl.LazyFrame(schema=dict(POLARS_EVENTS)).with_columns(pl.col("code").cast(pl.Categorical))
+    found = [pl.scan_parquet(list(added.runs)).filter(_inside(piece))] if added.runs else []
+    coded = [frame.select(EVENT).with_columns(pl.col("code").cast(pl.Categorical)) for frame in found]
+    return pl.concat([empty, *coded]).collect().with_columns(source=pl.lit(added.source, pl.UInt32))
+
+
+def _inside(piece: Piece) -> pl.Expr:
+    return pl.col("subject_id").is_between(piece.start, piece.stop, closed="left")
+
+
+def _distinct(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sort by event and source, and drop exact duplicates."""
+    keys = [*ordered_keys(rows), "source"]
+    ordered = rows.sort(keys, nulls_last=False)
+    return ordered.filter(_differs(ordered, keys))
+
+
+def _differs(rows: pl.DataFrame, keys: list[str]) -> pl.Series:
+    """Return whether each row differs from the one before it."""
+    differs = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
+    return rows.select(differs=differs | (pl.int_range(pl.len()) == 0)).to_series()
+
+
+def _without(events: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    return events.join(others, on=EVENT, how="anti", nulls_equal=True)
