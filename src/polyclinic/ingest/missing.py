@@ -80,6 +80,15 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def visible(name: str) -> str:
+    r"""Return a name with its invisible signs as codes, so that a difference can be seen.
+
+    >>> visible("Patient\u00a0ID"), visible("Größe")
+    ('Patient\\xa0ID', 'Größe')
+    """
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in name)
+
+
 def stripped(cells: pl.Expr) -> pl.Expr:
     """Return texts without padding."""
     return cells.str.strip_chars(PADDING)

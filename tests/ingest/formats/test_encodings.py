@@ -88,3 +88,17 @@ def test_a_mapping_in_another_encoding_is_refused_with_its_name(tmp_path):
     (tmp_path / "m.yaml").write_text(MAPPING, encoding="cp1252")
     with pytest.raises(IngestError, match=r"m\.yaml is not UTF-8 text: it looks like cp1252: save it as UTF-8"):
         load_mapping(tmp_path / "m.yaml")
+
+
+def test_parameters_of_the_long_form_are_found_in_decomposed_letters(tmp_path):
+    text = unicodedata.normalize("NFD", "id,what,value\n1,Größe,172\n")
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    mapping = "subject: id\nlong: {code: what, value: value, codes: {Größe: {code: LAB//x, type: numeric}}}\n"
+    assert read_table(tmp_path / "t.csv", mapping).events == [("1", None, "LAB//x", 172.0)]
+
+
+def test_invisible_signs_in_names_are_shown(tmp_path):
+    (tmp_path / "t.csv").write_text("Patient,Body\u00a0weight\n1,2\n", encoding="utf-8")
+    mapping = "subject: Patient\ncolumns:\n  Body weight: {code: LAB//x, type: numeric}\n"
+    [reject] = read_table(tmp_path / "t.csv", mapping).rejects
+    assert reject.remedy == "the mapping names Body weight; the table's columns are Patient, Body\\xa0weight"

@@ -14,7 +14,7 @@ from polyclinic.ingest.errors import IngestError
 from polyclinic.ingest.formats.delimited import Rows
 from polyclinic.ingest.formats.tabular import SUFFIXES, Layout, holds_values, is_table, read_rows
 from polyclinic.ingest.formats.text import UnreadableText
-from polyclinic.ingest.missing import Missing, stripped
+from polyclinic.ingest.missing import Missing, stripped, visible
 from polyclinic.ingest.paths import files_under, name_within
 from polyclinic.ingest.readers import CountsRows, Options, Sink
 from polyclinic.ingest.row_filter import RowFilter
@@ -85,7 +85,8 @@ class Table:
     def _check_columns(self, columns: list[str]) -> None:
         missing = sorted(self.mapping.names() - set(columns))
         if missing:
-            remedy = f"the mapping names {', '.join(missing)}; the table's columns are {', '.join(columns)}"
+            found = ", ".join(map(visible, columns))
+            remedy = f"the mapping names {', '.join(map(visible, missing))}; the table's columns are {found}"
             if not self.mapping.names() & set(columns):  # a line that may not be a header is not quoted
                 remedy = f"the mapping names {', '.join(missing)}: give the table a header with these columns, and see"
                 remedy += f" whether its separator is the mapping's: {len(columns)} columns were found"
@@ -180,6 +181,7 @@ class Table:
 
     def _long(self, frame: pl.DataFrame, long: Long, dated: frozenset[str]) -> Iterator[pl.DataFrame]:
         code = f"={long.code}"
+        frame = frame.with_columns(pl.col(code).str.normalize("NFC"))  # as in the mapping
         frame = frame.filter(~self._is_missing_parameter(long), ~pl.col(code).is_in(long.ignore).fill_null(False))
         remedy = f"column {long.code!r}: add the parameter to the mapping's long.codes, or to long.ignore"
         frame = self.row_filter.keep(frame, pl.col(code).is_in(list(long.codes)), "unknown parameter", remedy)
