@@ -330,6 +330,27 @@ def test_compare_classical_refuses_time_to_event(hospital, polyclinic, tmp_path)
 
 
 @pytest.mark.parametrize("folds", [(), ("--folds", 2)])
+def test_train_names_an_input_that_tells_the_outcome(folds, simple, hospital, polyclinic, tmp_path):
+    """As where a hospital's export has the outcome in another column, dated at admission."""
+    first = hospital.events().group_by("subject_id").agg(pl.col("time").min()).collect()
+
+    def leak(events):
+        answer = events.filter(pl.col("code") == "OUTCOME//deterioration").drop("time").join(first, on="subject_id")
+        copied = answer.with_columns(code=pl.lit("FINDING//flag")).select(events.columns).cast(events.schema)
+        return pl.concat([events, copied])
+
+    leaking = rewritten(hospital, tmp_path / "leaking", leak)
+    done = polyclinic("train", leaking.path, "--config", simple, *folds, "--out", tmp_path / "bundle")
+    assert done.code == 0
+    told = f"inputs predict {TASK} almost perfectly alone, and may tell the outcome: FINDING//flag "
+    assert f"caution: In development, {told}" in done.err
+    assert "may tell the outcome: FINDING//flag " in (tmp_path / "bundle" / "card.md").read_text()
+    assert "almost perfectly alone" in (tmp_path / "bundle" / "report.html").read_text()
+    done = polyclinic("evaluate", tmp_path / "bundle", leaking.path, "--split", "all", "--json")
+    assert any(told in caution for caution in done.json[TASK]["cautions"])
+
+
+@pytest.mark.parametrize("folds", [(), ("--folds", 2)])
 def test_train_takes_the_inputs_that_the_cohort_has(folds, hospital, polyclinic, tmp_path):
     SIMPLE.model_copy(update={"inputs": None}).save(tmp_path / "study.yaml")
     plain = pl.col("code").cast(pl.String).str.contains("^(NOTE|IMAGE)//")

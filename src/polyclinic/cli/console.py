@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from polyclinic.cli.plain_progress import PlainProgress
 from polyclinic.progress import Advance
 
 # No markup: codes, units and paths may hold brackets and colons.
@@ -19,17 +20,18 @@ err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap
 
 
 class TerminalProgress:
-    """One bar per task on standard error, with the time left; plain lines if it is not a terminal."""
+    """One bar per task on standard error, with the time left; lines with it if that is not a terminal."""
 
     def __init__(self) -> None:
         self._bars: Bars | None = None
+        self._lines = PlainProgress(lambda line: err.print(line))
 
     @contextmanager
     def task(self, description: str, total: int | None = None) -> Iterator[Advance]:
         """Show a bar of `total` steps while the block runs."""
         if not err.is_terminal:
-            err.print(f"{description} …")
-            yield lambda steps: None  # noqa: ARG005
+            with self._lines.task(description, total) as advance:
+                yield advance
             return
         bars = self._shown()
         handle = bars.add_task(description, total=total)

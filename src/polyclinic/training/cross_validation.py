@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def cross_validate(
         on_all, cohort, work=work / "everyone", cache=cache, logger=logger, progress=progress
     ).bundle
     save_bundle(bundle, out)
+    reports[0] = _with_leaks(reports[0], bundle.origin.get("leaks", {}))
     lead = f"{folds}-fold cross-validation by subject; the bundle learnt from everyone."
     write_report(reports[0], out, lead, progress)
     write_json(out / "repeats.json", _repeats(reports))
@@ -119,6 +121,15 @@ def _report(
     )
     evaluated = context.measure(study.tasks, sampled.targets, pooled_predictions(predictions), progress)
     return Report(with_inputs(sampled.frame, arrays), evaluated)
+
+
+def _with_leaks(report: Report, leaks: Mapping[str, Sequence[str]]) -> Report:
+    """Add the cautions of the fit to all subjects, which has the most of them, to the cards."""
+    tasks = {
+        name: replace(measured, card=replace(measured.card, found=(*leaks.get(name, ()), *measured.card.found)))
+        for name, measured in report.tasks.items()
+    }
+    return replace(report, tasks=tasks)
 
 
 def _repeats(reports: Sequence[Report]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,7 @@ from polyclinic.training.cross_fitting import Crossfitter, MemberPredictions
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import folds, groups_of, strata_of
 from polyclinic.training.development_reference import Development, OutOfFoldPredictions, usual_codes
+from polyclinic.training.leak_check import leak_cautions
 from polyclinic.training.memory_estimate import MemoryEstimate, classical_bytes, free_bytes, held_bytes, step_bytes
 from polyclinic.training.model_setup import check_network, designs, feature_options, head_config, model_config
 from polyclinic.training.network.trainer import check_logger
@@ -127,12 +129,15 @@ def fit_checked_study(
     study, features, recorded, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
     examples = Examples(arrays, development.targets, development.frame["subject_id"].to_numpy())
     _check_labels(study, examples)
+    leaks = leak_cautions(study.tasks, features, examples)
+    for caution in (text for texts in leaks.values() for text in texts):
+        progress.message(f"caution: {caution}")
     with TemporaryDirectory() as temporary:
         crossfitter = _crossfitter(study, features, examples, work or Path(temporary), logger, progress)
         groups = groups_of(cohort, examples.subjects)
         chosen = list(folds(groups, strata_of(study.tasks, examples.targets), study.folds, study.seed))
         ensemble, member_predictions = crossfitter.fit(chosen)
-    bundle = Bundle(study, features, ensemble, _origin(study, cohort, examples))
+    bundle = Bundle(study, features, ensemble, _origin(study, cohort, examples, leaks))
     read = crossfitter.network_examples if crossfitter.config else None
     reserved = None
     if study.conformal:
@@ -254,8 +259,9 @@ def _check_labels(study: Study, examples: Examples) -> None:
             )
 
 
-def _origin(study: Study, cohort: Cohort, examples: Examples) -> dict[str, Any]:
-    return {
+def _origin(study: Study, cohort: Cohort, examples: Examples, leaks: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    found = {"leaks": {task: list(texts) for task, texts in leaks.items()}} if leaks else {}
+    return found | {
         "polyclinic": version("polyclinic"),
         "cohort": cohort.fingerprint,
         "seed": study.seed,
