@@ -252,6 +252,16 @@ def test_dates_of_both_systems_are_read_and_numbers_are_not(tmp_path, at, since_
     assert kept.reasons == [(3, "impossible date"), (4, "impossible date")]
 
 
+@pytest.mark.parametrize("since_1904", [False, True])
+def test_a_time_of_day_has_no_day(tmp_path, since_1904):
+    with xlsxwriter.Workbook(tmp_path / "t.xlsx", {"date_1904": since_1904}) as book:
+        sheet, clock = book.add_worksheet(), book.add_format({"num_format": "hh:mm"})
+        sheet.write_row(0, 0, ["id", "at", "lactate", "note"])
+        sheet.write_row(1, 0, ["1", "2023-02-03 10:30", None])
+        sheet.write_number(1, 3, 0.34375, clock)
+    assert read_table(tmp_path / "t.xlsx", MAPPING).events == [("1", AT, "NOTE//x", "08:15:00")]
+
+
 def test_formula_errors_are_rejected_and_not_available_is_missing(tmp_path):
     rows = [
         ["id", "at", "lactate", "note", "other"],

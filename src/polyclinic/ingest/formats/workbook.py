@@ -31,12 +31,11 @@ def read_workbook(path: Path, sheet: str | None, mapped: Collection[str] | None,
     Raises:
         UnreadableText: the workbook or its header cannot be read, or the sheet does not exist.
     """
-    cells, errors = _cells(path, sheet)
-    uncomputed = [place for place in without_result(path, sheet) if place[1] < cells.width]
+    cells, errors, uncomputed = _cells(path, sheet)
     cells = cells.with_row_index("row", 1).filter(~pl.all_horizontal(pl.exclude("row").is_null()))
     if cells.is_empty():
         raise UnreadableText("empty file", "export the table again, with its header")
-    line, table = cells["row"].cast(pl.Int64).alias("line"), cells.drop("row")
+    line, table = cells["row"].cast(pl.Int64).alias("line"), cells.drop("row").with_columns(pl.all().pipe(_time_of_day))
     names = column_names(table.row(0), int(line[0]))
     for places, reason, remedy in (
         (errors, "formula error", _CORRECT),
@@ -49,6 +48,12 @@ def read_workbook(path: Path, sheet: str | None, mapped: Collection[str] | None,
     return Rows(line[1:], _emptied(table, line, uncomputed)[1:], frozenset(names))
 
 
+def _time_of_day(cells: pl.Expr) -> pl.Expr:
+    """Return texts with a time of day without the day that stands for none: day 0 of either date system."""
+    clock = cells.str.replace(r"^(?:1899-12-3[01]|1904-01-01) (\d\d:\d\d:\d\d(?:\.\d+)?)$", "$1")
+    return pl.when(cells == "1904-01-01 00:00:00").then(cells).otherwise(clock)  # it may be a day of the other system
+
+
 def _emptied(table: pl.DataFrame, line: pl.Series, places: Iterable[tuple[int, int]]) -> pl.DataFrame:
     """Return the table without the cells at rows and columns."""
     rows: dict[str, list[int]] = {}
@@ -58,8 +63,11 @@ def _emptied(table: pl.DataFrame, line: pl.Series, places: Iterable[tuple[int, i
     return table.with_columns(kept)
 
 
-def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int, int]]]:
-    """Return all cells of the sheet as text, and the row (from 1) and column (from 0) of formula errors."""
+def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return all cells of the sheet as text, and the row (from 1) and column (from 0) of formulas without a result.
+
+    The first list is of formulas with an error, the second of those that no program has computed.
+    """
     import fastexcel
 
     try:
@@ -68,7 +76,8 @@ def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int,
         book = fastexcel.read_excel(path)
         loaded = book.load_sheet(sheet or book.sheet_names[0], header_row=None, skip_rows=0, dtypes="string")
         batch, errors = loaded.to_arrow_with_errors()
-        return pl.DataFrame(loaded.to_polars() if batch.num_rows else None), _positions(errors)
+        cells = pl.DataFrame(loaded.to_polars() if batch.num_rows else None)
+        return cells, _positions(errors), [place for place in without_result(path, sheet) if place[1] < cells.width]
     except UnreadableText:
         raise
     except fastexcel.SheetNotFoundError:
