@@ -78,3 +78,10 @@ def test_limits_have_decimal_commas_too(tmp_path):
     mapping = mapping_of(tmp_path, guess_of(tmp_path, "patient;troponin\nP1;<0,01\nP2;0,04\nP3;>100\n"))
     assert mapping.decimal == ","
     assert mapping.columns["troponin"].type == "numeric"
+
+
+def test_numbers_with_their_unit_in_the_cell_have_decimal_commas_too(tmp_path):
+    lines = "".join(f"P{n};{n},{n + 1} mg/L\n" for n in range(9))
+    mapping = mapping_of(tmp_path, guess := guess_of(tmp_path, f"patient;crp\n{lines}"))
+    assert (mapping.decimal, mapping.columns["crp"].code) == (",", "LAB//crp//mg/L")
+    assert max(event[3] for event in read_table(tmp_path / "t.csv", guess).events) == pytest.approx(8.9)

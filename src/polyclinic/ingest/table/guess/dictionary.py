@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from polyclinic.ingest.formats.tabular import Layout, is_table, read_rows
+from polyclinic.ingest.formats.tabular import WORKBOOKS, Layout, is_table, read_rows
 from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.guess.discard import NullSink
@@ -37,12 +37,16 @@ def names_beside(cells: pl.DataFrame, parameter: str, others: Iterable[str]) -> 
 def names_in_folder(table: Path, parameter: str, wanted: Iterable[str]) -> tuple[dict[str, str], str]:
     """Return the names of the `wanted` parameters from a dictionary, and its file name; empty if none has them."""
     ids = set(wanted)
-    files = sorted(path for path in table.parent.iterdir() if path.is_file() and path != table and is_table(path))
+    files = sorted(path for path in table.parent.iterdir() if path.is_file() and path != table and _may_be_one(path))
     for path in files[:_FILES]:
         found = _names(path, parameter, ids)
         if found:
             return found, path.name
     return {}, ""
+
+
+def _may_be_one(path: Path) -> bool:
+    return is_table(path) and not path.name.lower().endswith(WORKBOOKS)  # which are read as a whole
 
 
 def _names(path: Path, parameter: str, wanted: set[str]) -> dict[str, str]:

@@ -24,6 +24,7 @@ _PATTERNS = {
     "  sure": r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:[.,]\d+)?",
 }
 _KINDS = {kind: re.compile(rf"[+-]?(?:{pattern})") for kind, pattern in _PATTERNS.items()}
+_UNIT = re.compile(r"(?<=\d)\s*[A-Za-zµμ%°][\w/%µμ.^*]{0,9}$")  # in the cell
 _FEW = 3  # cells that may be thousands, in a table without another sign of it
 _IN_REMARKS = 5  # columns that are named
 
@@ -79,7 +80,7 @@ def _kinds(profile: Profile) -> Counter[str] | None:
     """Return how many of the cells are numbers of each kind; None if most are no numbers."""
     kinds: Counter[str] = Counter()
     for text, count in profile.counts.items():
-        bare = without_bound(text)
+        bare = _UNIT.sub("", without_bound(text))
         kind = next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(bare)), None)
         if kind:
             kinds[kind] += count

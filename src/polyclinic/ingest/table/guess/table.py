@@ -65,7 +65,8 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     parts = parts_of(rest)
     if parts is not None:
         return _text([*lines, *long_lines(source.path, cells, rest, parts)])
-    context = Context(dates, _discharge(columns, time, today), source.path.parent, timed=time.name is not None)
+    discharge = _discharge(columns, time, today)
+    context = Context(dates, discharge, source.path.parent, timed=time.name is not None, first=sample.columns[0])
     own_times = visits.own_times(dates, time.name, today)
     wide = _wide(rest, context, birth.name is None, own_times)
     return _text([*lines, *_unique(known.get(subject.name or ""), time), *wide])

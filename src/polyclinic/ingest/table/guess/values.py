@@ -52,6 +52,7 @@ class Context(NamedTuple):
         folder: of image and waveform files.
         unit_names: names of units that are ids.
         timed: whether the rows have a time.
+        first: name of the first column, which may number the rows.
     """
 
     dates: Mapping[str, Dates] = {}
@@ -59,6 +60,7 @@ class Context(NamedTuple):
     folder: Path | None = None
     unit_names: Mapping[str, str] = {}
     timed: bool = True
+    first: str = ""
 
 
 def guess(profile: Profile, context: Context, units: Profile | None = None) -> Guess:
@@ -68,7 +70,7 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
         return Guess(name, {}, "the sample has no value")
     if profile.image or profile.waveform:
         return _file(profile, context.folder)
-    left_out = _no_value(profile, context.dates)
+    left_out = _no_value(profile, context)
     if left_out:
         return Guess(name, {}, left_out)
     if is_outcome(name):
@@ -94,9 +96,9 @@ def _exists(folder: Path, name: str) -> bool:
         return False
 
 
-def _no_value(profile: Profile, dates: Mapping[str, Dates]) -> str:
+def _no_value(profile: Profile, context: Context) -> str:
     """Return why a column has no values of its own, or an empty text."""
-    name = profile.name
+    name, dates = profile.name, context.dates
     if name in dates:
         if not dates[name].known:
             return dates[name].remark
@@ -107,10 +109,10 @@ def _no_value(profile: Profile, dates: Mapping[str, Dates]) -> str:
         return "a time of day: write it and the date in one column to keep it"
     if profile.numeric and name.lower().endswith("offset") and unit_since_start(name):
         return f"counted from a start: use it as the time of a fact (time: {{column: {quoted(name)}, unit: minutes}})"
-    return _identifier(profile)
+    return _identifier(profile, first=name == context.first)
 
 
-def _identifier(profile: Profile) -> str:
+def _identifier(profile: Profile, first: bool) -> str:
     if is_of_a_person(profile.name):
         return "as it identifies people"
     if is_id(profile.name) or profile.most(lambda text: _UUID.fullmatch(text) is not None):
@@ -118,7 +120,12 @@ def _identifier(profile: Profile) -> str:
     if not (profile.whole and profile.unique):
         return ""
     numbers = list(map(int, profile.counts))
-    if len(numbers) >= _CONSECUTIVE and numbers[0] in (0, 1) and numbers == [*range(numbers[0], numbers[-1] + 1)]:
+    if (
+        first
+        and len(numbers) >= _CONSECUTIVE
+        and numbers[0] in (0, 1)
+        and numbers == [*range(numbers[0], numbers[-1] + 1)]
+    ):
         return "the numbers of the rows"
     return "different whole numbers: an identifier?" if len(numbers) >= _SEVERAL and min(numbers) >= _LARGE else ""
 
