@@ -27,6 +27,10 @@ _LATER = (
     "date of birth of the cohort that is after the patient's first event now, or more than "
     f"{OLDEST_YEARS} years before it: correct the date of birth, or the times of the events"
 )
+_EVERYWHERE = (
+    "all rows and sources; two patients may share an id; if the cohort's own is wrong, correct its source and ingest "
+    "that again with --replace"
+)
 _PLACE: dict[str, pl.DataType] = {"file": pl.String(), "line": pl.Int64()}
 _EVENT: dict[str, pl.DataType] = {"subject_id": pl.Int64(), "time": pl.Datetime("us"), "code": pl.String()}
 
@@ -110,8 +114,7 @@ class CheckedPatients:
         old = (time < pl.col("first") - _OLDEST).fill_null(False)
         births = self._keep(births, ~old, f"age above {OLDEST_YEARS} years", remedy)
         one = time == pl.col("known").fill_null(time.first().over("subject_id"))
-        remedy = "give the patient the same date of birth in all rows and sources; two patients may share an id"
-        return self._keep(births, one, "two dates of birth", remedy)
+        return self._keep(births, one, "two dates of birth", f"give the patient one date of birth in {_EVERYWHERE}")
 
     def _with_plausible_ages(self, frame: pl.DataFrame) -> pl.DataFrame:
         code = pl.col("code").cast(pl.String)
@@ -125,8 +128,7 @@ class CheckedPatients:
             self._sexes = Sexes(self._writer.recorded(SEX))
         stated = frame.with_columns(self._subjects(frame))
         agrees = self._sexes.agree(stated)
-        remedy = "give the patient one sex in all rows and sources; two patients may share an id"
-        return self._keep(frame, pl.lit(agrees), "conflicting sex", remedy)
+        return self._keep(frame, pl.lit(agrees), "conflicting sex", f"give the patient one sex in {_EVERYWHERE}")
 
     def _placed(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the events with their subject and, as null if not known, their place."""
