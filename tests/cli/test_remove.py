@@ -161,3 +161,17 @@ def test_corrected_facts_of_the_person_are_not_rejected_for_what_they_correct(tm
     events = cohort.events().collect().join(cohort.subjects.select("subject_id", "source_id"), on="subject_id")
     told = events.select("source_id", pl.coalesce("text_value", pl.col("time").dt.year().cast(pl.String)))
     assert sorted(told.rows()) == [("P1", "1951"), ("P1", "male"), ("P2", "1960"), ("P2", "male")]
+
+
+def test_the_only_source_can_be_replaced_with_another_clock(ward, polyclinic):
+    """A forgotten zone is a mistake that is corrected; other sources keep their clock."""
+    refused = ingest(polyclinic, "labs.csv", "--zone", "Europe/Berlin", "--replace")
+    assert refused.code == 2
+    assert Cohort.open(ward).clock == "local"
+    assert polyclinic("remove", ward, "--source", "more.csv", "--yes").code == 0
+    assert ingest(polyclinic, "labs.csv", "--zone", "Europe/Berlin", "--replace").code == 0
+    cohort = Cohort.open(ward)
+    assert cohort.clock == "UTC"
+    assert cohort.events().collect()["time"].dt.hour().unique().to_list() == [7]
+    assert polyclinic("remove", ward, "--source", "labs.csv", "--yes").code == 0
+    assert Cohort.open(ward).clock is None

@@ -16,6 +16,7 @@ from polyclinic.cohort.codes import (
 from polyclinic.cohort.cohort import Cohort
 from polyclinic.cohort.errors import CohortError
 from polyclinic.cohort.rejects import Reject
+from polyclinic.cohort.removal import Removal, count_removal, remove
 from polyclinic.cohort.schema import EVENTS, LOCAL, NOMINAL_ORIGIN, POLARS_EVENTS, UTC
 from polyclinic.cohort.splits import SPLITS
 from polyclinic.cohort.storage.writer import CohortWriter, Commit
@@ -40,11 +41,14 @@ __all__ = [
     "Commit",
     "ModalityCount",
     "Reject",
+    "Removal",
     "Summary",
+    "count_removal",
     "kind",
     "kinds",
     "known_at",
     "modality",
     "name",
+    "remove",
     "unit",
 ]

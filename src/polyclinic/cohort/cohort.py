@@ -88,7 +88,8 @@ class Cohort:
         named = (pl.col("source_id") == text) | (pl.col("subject_id") == pl.lit(number, pl.UInt64))
         found = self.subjects.filter(named).get_column("subject_id").to_list()
         if not found:
-            raise CohortError(f"no such subject in {self.path}: the ids are in its metadata/subjects.parquet")
+            where = "the subject_id of its events" if self.index else "in its metadata/subjects.parquet"
+            raise CohortError(f"no such subject in {self.path}: the ids are {where}")
         if len(found) > 1:
             raise CohortError(
                 "the id is that of one patient in the source and the number of another in the cohort: give the "

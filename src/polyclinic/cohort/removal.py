@@ -96,7 +96,8 @@ def remove(path: Path | str, kind: Kind, names: Sequence[str], progress: Progres
             _forget_sources(version, drop)
             kept = _kept_rejects(cohort, names if kind == "source" else ())
             seed = tables.seed_for(cohort.version, None)
-            merge.write_splits_and_rejects(cohort.version, version, kept, seed)
+            clock = cohort.clock if merge.totals(version).events else None
+            merge.write_splits_and_rejects(cohort.version, version, kept, seed, clock)
         lost = written.gone.get_column("subject_id").unique()
         dropped = labels.drop_subjects(root, lost)
         versions.publish(root, version, keep_previous=False)

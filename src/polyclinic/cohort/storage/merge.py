@@ -154,9 +154,9 @@ def write_events(folder: Path | None, version: Path, changes: Changes, progress:
 
 
 def write_splits_and_rejects(
-    before: Path | None, version: Path, rejected: pl.DataFrame, seed: int, clock: str | None = None
+    before: Path | None, version: Path, rejected: pl.DataFrame, seed: int, clock: str | None
 ) -> None:
-    """Write the splits of `version`, its rejects (those that are given), and `dataset.json`, after its events."""
+    """Write the splits of `version`, its rejects and clock as given, and `dataset.json`, after its events."""
     subjects = tables.read(version, "subjects").get_column("subject_id")
     assigned = splits.assign(subjects, _subject_blobs(version), seed, tables.read(before, "subject_splits"))
     tables.write(version, "subject_splits", assigned)
@@ -172,7 +172,7 @@ def write_splits_and_rejects(
         "polyclinic": {
             "layout": versions.LAYOUT,
             "seed": seed,
-            "clock": tables.clock_of(before, clock),
+            "clock": clock,
             "fingerprint": _fingerprint(version, assigned),
         },
     }

@@ -108,7 +108,7 @@ class CohortWriter:
         """
         created = versions.prepare(self.path)
         tables.seed_for(versions.current(self.path), self._seed)
-        self.clock = tables.clock_of(versions.current(self.path))
+        self.clock = tables.clock_of(self._clock_of(versions.current(self.path)))
         folder = self._resources.enter_context(versions.staging(self.path, created))
         self._opened = Staging(folder), BlobStore(self.path / "blobs", folder)
         return self
@@ -201,7 +201,8 @@ class CohortWriter:
             with versions.new_version(self.path) as version:
                 written = merge.write_events(before, version, changes, self._progress)
                 rejected = self._all_rejects(before, own.name)
-                merge.write_splits_and_rejects(before, version, rejected, seed, self.clock)
+                clock = tables.clock_of(self._clock_of(before), self.clock)
+                merge.write_splits_and_rejects(before, version, rejected, seed, clock)
             labels.drop_subjects(self.path, written.gone.get_column("subject_id"))
             new_blobs = blobs.publish()
             versions.publish(self.path, version)
@@ -220,6 +221,16 @@ class CohortWriter:
             changed=written.changed,
         )
         return self.committed
+
+    def _clock_of(self, version: Path | None) -> Path | None:
+        """Return the version whose clock the added times must have; None if all of it is replaced."""
+        if version is None or not self._replace:
+            return version
+        own = Registered.of(self._read_from, tables.read(version, "sources"))
+        shards = tables.read(version, "shards")
+        files = [version / "data" / file for file in shards.get_column("file")]
+        said = provenance.events_by_source(files, shards.get_column("events").to_list())
+        return None if set(said) <= {own.number} else version
 
     def _former(self, version: Path) -> pl.LazyFrame:
         """Return the events of a version, but those that this ingest replaces."""
