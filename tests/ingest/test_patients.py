@@ -193,6 +193,31 @@ def test_ages_of_every_unit_are_those_of_people(number, unit):
     assert len(sink.rejects) + len(sink.events) == 1
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["DEMOGRAPHIC//age", "DEMOGRAPHIC//Age//Y", "DEMOGRAPHIC//anchor_age", "DEMOGRAPHIC//age_at_admission//years"],
+)
+def test_ages_have_many_names(code):
+    sink = RecordingSink()
+    frame = pl.DataFrame({"source_id": ["1", "2", "3"], "code": code, "numeric_value": [300.0, -1.0, 65.0]})
+    CheckedPatients(sink, None, Clock(), "people.csv").add(frame)
+    assert sink.events == [("3", None, code, 65.0)]
+
+
+def test_an_age_in_another_unit_is_not_negative():
+    sink = RecordingSink()
+    frame = pl.DataFrame({"source_id": ["1", "2"], "code": "DEMOGRAPHIC//age//hours", "numeric_value": [300.0, -1.0]})
+    CheckedPatients(sink, None, Clock(), "people.csv").add(frame)
+    assert sink.events == [("1", None, "DEMOGRAPHIC//age//hours", 300.0)]
+
+
+def test_sex_and_gender_may_differ(tmp_path):
+    mapping = MAPPING.replace("  sex:", "  age: {code: DEMOGRAPHIC//gender, type: categorical, time: null}\n  sex:")
+    mapping = mapping.replace("  age: {code: DEMOGRAPHIC//age//years, type: numeric}\n", "")
+    report, _ = read(tmp_path, [("P1", "", "F", "male", "2024-03-05 08:00")], mapping)
+    assert report.rejects == {}
+
+
 def test_other_facts_pass_as_they_are():
     sink = RecordingSink()
     frame = pl.DataFrame(

@@ -17,9 +17,15 @@ from polyclinic.ingest.readers import CountsRows, Sink, Warns
 from polyclinic.ingest.sexes import CODES as SEX
 from polyclinic.ingest.sexes import Sexes
 
-_YEARS = {"years": 1.0, "year": 1.0, "yr": 1.0, "a": 1.0, "months": 1 / 12, "mo": 1 / 12, "weeks": 7 / DAYS_PER_YEAR}
-_YEARS |= {"wk": 7 / DAYS_PER_YEAR, "days": 1 / DAYS_PER_YEAR, "d": 1 / DAYS_PER_YEAR}
-_AGE = r"^DEMOGRAPHIC//age(?://|$)"
+#: Units of age, by how many of them make a year.
+_UNITS = {
+    1: ("", "years", "year", "yr", "yrs", "y", "a"),
+    12: ("months", "month", "mo"),
+    DAYS_PER_YEAR / 7: ("weeks", "week", "wk"),
+    DAYS_PER_YEAR: ("days", "day", "d"),
+}
+_YEARS = {unit: 1 / number for number, units in _UNITS.items() for unit in units}
+_AGE = r"(?i)^DEMOGRAPHIC//(?:\w*_)?age(?:_\w*)?(?://|$)"
 #: A date of birth is a calendar date of any zone, and so may be a day after the first event.
 _DAY = timedelta(days=1)
 _OLDEST = timedelta(days=OLDEST_YEARS * DAYS_PER_YEAR)
@@ -118,9 +124,12 @@ class CheckedPatients:
 
     def _with_plausible_ages(self, frame: pl.DataFrame) -> pl.DataFrame:
         code = pl.col("code").cast(pl.String)
-        years = code.str.replace(_AGE, "").replace_strict(_YEARS, default=None, return_dtype=pl.Float64)
-        age = pl.col("numeric_value") * years if "numeric_value" in frame.columns else pl.lit(None, pl.Float64)
-        possible = ~code.str.contains(_AGE) | age.is_between(0, OLDEST_YEARS).fill_null(True)
+        unit = code.str.replace(_AGE, "").str.to_lowercase()
+        years = unit.replace_strict(
+            _YEARS, default=0.0, return_dtype=pl.Float64
+        )  # of another unit only the sign counts
+        age = pl.col("numeric_value") if "numeric_value" in frame.columns else pl.lit(None, pl.Float64)
+        possible = ~code.str.contains(_AGE) | ((age >= 0) & (age * years <= OLDEST_YEARS)).fill_null(True)
         return self._keep(frame, possible, "implausible age", f"write an age from 0 to {OLDEST_YEARS} years")
 
     def _with_one_sex(self, frame: pl.DataFrame) -> pl.DataFrame:

@@ -24,39 +24,41 @@ def meaning(text: str) -> str:
 
 
 class Sexes:
-    """The first sex stated of each patient.
+    """The first sex, and the first gender, stated of each patient.
 
     Args:
         recorded: events of the cohort: `subject_id`, `numeric_value`, `text_value`.
     """
 
     def __init__(self, recorded: pl.DataFrame) -> None:
-        self._first: dict[tuple[int, bool], set[str]] = {}
-        for subject, sex in _stated(recorded).unique(maintain_order=True).iter_rows():
-            self._first.setdefault((subject, sex in _MEANINGS), set()).add(sex)
+        self._first: dict[tuple[int, str, bool], set[str]] = {}
+        for subject, code, sex in _stated(recorded).unique(maintain_order=True).iter_rows():
+            self._first.setdefault((subject, code, sex in _MEANINGS), set()).add(sex)
 
     def agree(self, frame: pl.DataFrame) -> pl.Series:
         """Return whether each event of a frame contradicts no earlier one; events of other codes do not.
 
         Texts are compared with texts of the same kind only: `2` may be `female`.
         """
-        stated, is_sex = _stated(frame), frame.get_column("code").cast(pl.String).is_in(CODES)
+        stated = _stated(frame)
+        is_sex = stated.get_column("code").is_in(CODES)
         distinct = stated.filter(is_sex).unique(maintain_order=True)
         conflicts = [pair for pair in distinct.iter_rows() if not self._is_first(*pair)]
         listed = pl.DataFrame(conflicts, schema=stated.schema, orient="row").with_columns(conflict=True)
         joined = stated.join(listed, on=stated.columns, how="left", maintain_order="left", nulls_equal=True)
         return joined.get_column("conflict").is_null() | ~is_sex
 
-    def _is_first(self, subject: int, sex: str | None) -> bool:
+    def _is_first(self, subject: int, code: str, sex: str | None) -> bool:
         if not sex:
             return True
-        return sex in self._first.setdefault((subject, sex in _MEANINGS), {sex})
+        return sex in self._first.setdefault((subject, code, sex in _MEANINGS), {sex})
 
 
 def _stated(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return `subject_id` and the meaning of each event, which is null for events without a value."""
+    """Return subject, code and meaning of each event; the last is null for events without a value."""
     values = [pl.col(name).cast(pl.String) for name in ("text_value", "numeric_value") if name in frame.columns]
     texts = frame.select(pl.coalesce(values) if values else pl.lit(None, pl.String)).to_series()
     meanings = {text: meaning(text) for text in texts.drop_nulls().unique()}
     sex = texts.replace_strict(meanings, default=None, return_dtype=pl.String)
-    return pl.DataFrame({"subject_id": frame.get_column("subject_id"), "sex": sex})
+    code = frame.get_column("code").cast(pl.String)
+    return pl.DataFrame({"subject_id": frame.get_column("subject_id"), "code": code, "sex": sex})
