@@ -66,6 +66,7 @@ def test_each_contradiction_has_its_reason(tmp_path):
         "two dates of birth": 1,
         "conflicting sex": 1,
     }
+    assert (report.rows, report.rejected_rows) == (6, 4), "a row with several rejects counts once"
     assert of(cohort, BIRTH) == [("P4", "1950-06-01"), ("P5", "2070-06-01")]
     assert of(cohort, "DEMOGRAPHIC//age//years") == [("P1", "34.0"), ("P4", "74.0"), ("P5", "80.0")]
     assert of(cohort, "DEMOGRAPHIC//sex") == [("P1", "F"), ("P2", "M"), ("P3", "F"), ("P4", "F"), ("P5", "M")]
@@ -105,6 +106,14 @@ def test_events_before_the_birth_in_the_cohort_are_warned_of(tmp_path):
     [(warning, patients)] = report.warnings.items()
     assert warning.startswith("date of birth of the cohort that is after the patient's first event")
     assert patients == 1
+
+
+def test_a_row_that_is_rejected_for_other_reasons_counts_once(tmp_path):
+    report, _ = read(
+        tmp_path, [("P1", "1900-01-01", "F", 34, "yesterday"), ("P1", "1950-01-03", "F", 34, "2024-03-05")]
+    )
+    assert report.rejects == {"impossible date": 1, "placeholder date of birth": 1}
+    assert (report.rows, report.rejected_rows) == (2, 1)
 
 
 def test_reading_again_changes_nothing(tmp_path):

@@ -57,6 +57,8 @@ class CheckedPatients:
         self._sink, self._writer, self._clock, self._name = sink, writer, clock, name
         self._ids = SubjectIds()
         self._births: list[pl.DataFrame] = []
+        self._lines: set[tuple[str, int]] = set()
+        self._reasons: set[str] = set()
         self._sexes: Sexes | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -95,7 +97,11 @@ class CheckedPatients:
             self._sink.warn(warning, records)
 
     def finish(self) -> None:
-        """Check the dates of birth against the first events, and forward those that pass."""
+        """Check the dates of birth against the first events, forward those that pass, and count rejected rows."""
+        self._check_births()
+        self._count_lines()
+
+    def _check_births(self) -> None:
         known = self._writer.recorded([BIRTH])
         known = known.group_by("subject_id").agg(known=pl.col("time").min())
         if not self._births and known.is_empty():
@@ -166,5 +172,13 @@ class CheckedPatients:
             *(pl.col(name) if name in bad.columns else pl.lit(None, kind).alias(name) for name, kind in _PLACE.items())
         )
         self._sink.reject(*(Reject(file or self._name, line, reason, remedy) for file, line in places.iter_rows()))
-        self.count_rows(0, places.drop_nulls().n_unique())
+        self._lines.update(places.drop_nulls().iter_rows())
+        self._reasons.add(reason)
         return frame.filter(mask)
+
+    def _count_lines(self) -> None:
+        """Count the rows of which only a fact about the person was rejected."""
+        if self._lines:
+            lines = pl.DataFrame(list(self._lines), schema=_PLACE, orient="row")
+            others = self._writer.rejected().filter(~pl.col("reason").is_in(list(self._reasons)))
+            self.count_rows(0, lines.join(others, on=list(_PLACE), how="anti").height)

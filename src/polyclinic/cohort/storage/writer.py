@@ -150,6 +150,10 @@ class CohortWriter:
         for reject in rejects:
             self._rejects.add(reject)
 
+    def rejected(self) -> pl.DataFrame:
+        """Return the rejects recorded so far (columns `REJECTS`)."""
+        return self._rejects.table()
+
     def recorded(self, codes: Sequence[str]) -> pl.DataFrame:
         """Return the events of some codes in the version that was current when this is called."""
         version = versions.current(self.path)
