@@ -262,6 +262,24 @@ def test_a_time_of_day_has_no_day(tmp_path, since_1904):
     assert read_table(tmp_path / "t.xlsx", MAPPING).events == [("1", AT, "NOTE//x", "08:15:00")]
 
 
+@given(st.integers(2**53 + 1, 10**20))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
+def test_numbers_that_a_workbook_has_rounded_are_no_ids(tmp_path, number):
+    with xlsxwriter.Workbook(tmp_path / "t.xlsx") as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["id", "at", "lactate", "note"])
+        sheet.write_row(1, 0, ["", "2023-02-03 10:30", 1.5])
+        sheet.write_row(2, 0, ["", "2023-02-03 10:30", 1.5])
+        sheet.write_row(3, 0, ["", "2023-02-03 10:30", 1.5])
+        sheet.write_number(1, 0, number)
+        sheet.write_string(2, 0, str(number))
+        sheet.write_number(3, 0, 123456789012345)
+    kept = read_table(tmp_path / "t.xlsx", MAPPING)
+    assert {subject for subject, *_ in kept.events} == {str(number), "123456789012345"}
+    assert sorted(kept.reasons) == [(2, "no subject"), (2, "number that lost its last digits")]
+    assert kept.rows == [(3, 1)]
+
+
 def test_formula_errors_are_rejected_and_not_available_is_missing(tmp_path):
     rows = [
         ["id", "at", "lactate", "note", "other"],

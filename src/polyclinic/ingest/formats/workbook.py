@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from polyclinic.ingest.formats.delimited import Rows, column_names
-from polyclinic.ingest.formats.formulas import without_result
+from polyclinic.ingest.formats.formulas import Doubtful, doubtful_cells
 from polyclinic.ingest.formats.signatures import LENGTH, remedy_for_text
 from polyclinic.ingest.formats.text import UnreadableText
 from polyclinic.ingest.row_filter import RowFilter
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 _WORKBOOK_BYTES = 1 << 30  # unpacked; a workbook is read into memory
 _CORRECT = "correct the formula, or empty the cell"
 _SAVE = "open the workbook in a spreadsheet program and save it, so that results are stored"
+_AS_TEXT = "write it as text: a workbook keeps 15 digits of a number"
 _NOT_AVAILABLE = "Error(NA)"  # #N/A: no value
 
 
 def read_workbook(path: Path, sheet: str | None, mapped: Collection[str] | None, row_filter: RowFilter) -> Rows:
     """Read a sheet (None: the first); its first non-empty row is the header.
 
-    Formula errors, and formulas that no program has computed, become null; in `mapped` columns (None: no column) they
-    are rejected.
+    Formula errors, formulas that no program has computed, and numbers with more digits than a workbook keeps become
+    null; in `mapped` columns (None: no column) they are rejected.
 
     Raises:
         UnreadableText: the workbook or its header cannot be read, or the sheet does not exist.
     """
-    cells, errors, uncomputed = _cells(path, sheet)
+    cells, errors, doubtful = _cells(path, sheet)
     cells = cells.with_row_index("row", 1).filter(~pl.all_horizontal(pl.exclude("row").is_null()))
     if cells.is_empty():
         raise UnreadableText("empty file", "export the table again, with its header")
@@ -39,13 +40,14 @@ def read_workbook(path: Path, sheet: str | None, mapped: Collection[str] | None,
     names = column_names(table.row(0), int(line[0]))
     for places, reason, remedy in (
         (errors, "formula error", _CORRECT),
-        (uncomputed, "formula without a result", _SAVE),
+        (doubtful.uncomputed, "formula without a result", _SAVE),
+        (doubtful.rounded, "number that lost its last digits", _AS_TEXT),
     ):
         for row, column in places:
             if row > line[0] and names[column] in (mapped or ()):
                 row_filter.reject_file(reason, f"column {names[column]!r}: {remedy}", row)
     table.columns = names
-    return Rows(line[1:], _emptied(table, line, uncomputed)[1:], frozenset(names))
+    return Rows(line[1:], _emptied(table, line, [*doubtful.uncomputed, *doubtful.rounded])[1:], frozenset(names))
 
 
 def _time_of_day(cells: pl.Expr) -> pl.Expr:
@@ -63,11 +65,8 @@ def _emptied(table: pl.DataFrame, line: pl.Series, places: Iterable[tuple[int, i
     return table.with_columns(kept)
 
 
-def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int, int]], list[tuple[int, int]]]:
-    """Return all cells of the sheet as text, and the row (from 1) and column (from 0) of formulas without a result.
-
-    The first list is of formulas with an error, the second of those that no program has computed.
-    """
+def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int, int]], Doubtful]:
+    """Return the cells as text, the row (from 1) and column (from 0) of formula errors, and doubtful cells."""
     import fastexcel
 
     try:
@@ -77,7 +76,8 @@ def _cells(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[tuple[int,
         loaded = book.load_sheet(sheet or book.sheet_names[0], header_row=None, skip_rows=0, dtypes="string")
         batch, errors = loaded.to_arrow_with_errors()
         cells = pl.DataFrame(loaded.to_polars() if batch.num_rows else None)
-        return cells, _positions(errors), [place for place in without_result(path, sheet) if place[1] < cells.width]
+        doubtful = Doubtful(*([p for p in places if p[1] < cells.width] for places in doubtful_cells(path, sheet)))
+        return cells, _positions(errors), doubtful
     except UnreadableText:
         raise
     except fastexcel.SheetNotFoundError:
