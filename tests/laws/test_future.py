@@ -75,7 +75,7 @@ def test_later_events_do_not_change_predictions(which, past, other_future, reque
     bundle = request.getfixturevalue(which).bundle()
     before, after = bundle.predict(past), bundle.predict(other_future)
     assert before.frame.equals(after.frame)
-    assert before.ignored == after.ignored
+    assert before.shift == after.shift
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyclinic.tasks import Targets, Task
-from polyclinic.training.leak_check import FEWEST, InputColumns, leaks_of
+from polyclinic.training.leak_check import FEWEST, MOST_SUBJECTS, InputColumns, leaks_of
 
 CLASSES = {"a": "OUTCOME//a", "b": "OUTCOME//b", "c": "OUTCOME//c"}
 TASKS = {
@@ -135,3 +135,8 @@ def test_the_time_of_an_event_is_found():
     target = targets_of("time_to_event", rng)
     values = np.where(target[:, 1] > 0, target[:, 0], rng.exponential(size=N))[:, None]
     assert "with the time of the event" in found("time_to_event", values, target)["LAB//0"].words
+
+
+def test_many_subjects_are_drawn():
+    truth = (np.arange(MOST_SUBJECTS + 5000) % 3 == 0).astype(float)[:, None]
+    assert "LAB//0" in found("binary", truth.copy(), truth)

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from polyclinic.evaluation.estimate import decimal
-from polyclinic.evaluation.metrics.separation import chance_of_one_class, separation, spearman
+from polyclinic.evaluation.metrics.separation import chance_of_one_class, separations, spearman
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.note.featurizer import UNKNOWN, NoteFeaturizer
 from polyclinic.features.structured.columns import COUNT
@@ -42,6 +42,8 @@ NAMED = 5
 """Inputs that a caution names."""
 OPTIONS = DesignOptions(terms=2000)
 MOST_WORDS = 2000
+MOST_SUBJECTS = 10_000
+"""Subjects that are compared, drawn at random if there are more."""
 EMBEDDINGS = ("sentences", "tokens", "pooled")
 """Arrays whose columns have no names, and are not compared."""
 
@@ -82,7 +84,7 @@ def input_columns(features: FeatureSet, examples: Examples) -> InputColumns:
     names = tuple(name for names, _, _ in parts for name in names)
     code_of = _structured_codes(features)
     return InputColumns(
-        np.hstack([np.zeros((len(examples), 0)), *(values for _, values, _ in parts)]),
+        np.hstack([np.zeros((len(examples), 0), np.float32), *(values.astype(np.float32) for _, values, _ in parts)]),
         names,
         tuple(code_of.get(name, name) for name in names),
         np.concatenate([np.zeros(0, dtype=bool), *(is_mark for _, _, is_mark in parts)]),
@@ -141,10 +143,13 @@ def leaks_of(task: Task, columns: InputColumns, target: Targets, subjects: np.nd
 
 
 def _latest(subjects: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Return the last labelled sample of each subject."""
+    """Return the last labelled sample of each subject, of at most `MOST_SUBJECTS`."""
     usable = np.flatnonzero(observed)
     _, last = np.unique(subjects[usable][::-1], return_index=True)
-    return np.sort(usable[::-1][last])
+    rows = usable[::-1][last]
+    if len(rows) > MOST_SUBJECTS:
+        rows = np.random.default_rng(0).choice(rows, MOST_SUBJECTS, replace=False)
+    return np.sort(rows)
 
 
 def _leaks(task: Task, columns: InputColumns, targets: np.ndarray, values: np.ndarray) -> Iterator[Leak]:
@@ -152,28 +157,28 @@ def _leaks(task: Task, columns: InputColumns, targets: np.ndarray, values: np.nd
         yield from _correlated(columns, values, targets[:, 0], task.name)
     elif task.kind == "time_to_event":
         happened = targets[:, 1] > 0.5
-        yield from _separating(columns, values, happened, ("the event", "no event"), 1)
+        yield from _separating(columns, values, happened[:, None], [("the event", "no event")])
         yield from _correlated(columns, values[happened], targets[happened, 0], "the time of the event")
     elif task.kind == "binary":
-        yield from _separating(columns, values, targets[:, 0] > 0.5, ("yes", "no"), 1)
+        yield from _separating(columns, values, targets > 0.5, [("yes", "no")])
     else:
-        several = len(task.outputs)
-        for place, name in enumerate(task.outputs):
-            answers = (name, f"no {name}" if task.kind == "multilabel" else "")
-            yield from _separating(columns, values, targets[:, place] > 0.5, answers, several)
+        others = [f"no {name}" if task.kind == "multilabel" else "" for name in task.outputs]
+        yield from _separating(columns, values, targets > 0.5, list(zip(task.outputs, others, strict=True)))
 
 
 def _separating(
-    columns: InputColumns, values: np.ndarray, truth: np.ndarray, answers: tuple[str, str], outputs: int
+    columns: InputColumns, values: np.ndarray, truths: np.ndarray, answers: Sequence[tuple[str, str]]
 ) -> Iterator[Leak]:
-    tested = max(values.shape[1] * outputs, 1)
-    measured = separation(values, truth)
-    of = "" if outputs == 1 else f" for {answers[0]}"
-    figure = np.maximum(measured.auroc, 1 - measured.auroc)
-    enough = np.minimum(measured.positives, measured.negatives) >= FEWEST
-    for place in np.flatnonzero((figure >= NEAR_PERFECT) & enough & (measured.chance < CHANCE / tested)):
-        yield columns.leak(int(place), f"AUROC {decimal(float(figure[place]))} alone{of}", float(figure[place]))
-    yield from _of_one_class(columns, values, truth, answers, outputs)
+    outputs = len(answers)
+    chance = CHANCE / max(values.shape[1] * outputs, 1)
+    for truth, names, measured in zip(truths.T, answers, separations(values, truths), strict=True):
+        of = "" if outputs == 1 else f" for {names[0]}"
+        figure = np.maximum(measured.auroc, 1 - measured.auroc)
+        enough = np.minimum(measured.positives, measured.negatives) >= FEWEST
+        for place in np.flatnonzero((figure >= NEAR_PERFECT) & enough & (measured.chance < chance)):
+            words = f"AUROC {decimal(float(figure[place]))} alone{of}"
+            yield columns.leak(int(place), words, float(figure[place]))
+        yield from _of_one_class(columns, values, truth, names, outputs)
 
 
 def _of_one_class(

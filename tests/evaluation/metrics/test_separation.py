@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom, mannwhitneyu, spearmanr
 from sklearn.metrics import roc_auc_score
 
-from polyclinic.evaluation.metrics.separation import CHUNK, chance_of_one_class, separation, spearman
+from polyclinic.evaluation.metrics.separation import CHUNK, chance_of_one_class, separation, separations, spearman
 
 
 def drawn(seed, samples, columns):
@@ -42,6 +42,13 @@ def test_several_chunks():
     values, truth, numbers = drawn(1, 30, 2 * CHUNK + 1)
     assert separation(values, truth).auroc[-1] == pytest.approx(separation(values[:, -1:], truth).auroc[0], nan_ok=True)
     assert spearman(values, numbers)[0][-1] == pytest.approx(spearman(values[:, -1:], numbers)[0][0], nan_ok=True)
+
+
+def test_several_outcomes():
+    values, truth, _ = drawn(2, 40, 5)
+    for alone, joint in zip((truth, ~truth), separations(values, np.stack([truth, ~truth], axis=1)), strict=True):
+        for one, other in zip(separation(values, alone), joint, strict=True):
+            np.testing.assert_allclose(one, other)
 
 
 def test_chance_is_that_of_the_rank_test():

@@ -33,21 +33,25 @@ class Separation(NamedTuple):
 
 def separation(columns: Float[np.ndarray, "sample column"], truth: Bool[np.ndarray, " sample"]) -> Separation:
     """Return the AUROC of each column among the samples in which it is known; ties count half."""
-    chunks = [_separation(columns[:, at : at + CHUNK], truth) for at in range(0, columns.shape[1], CHUNK)]
-    empty = np.zeros(0)
-    return Separation(
-        *(np.concatenate([empty, *parts]) for parts in (zip(*chunks, strict=True) if chunks else [()] * 3))
-    )
+    return separations(columns, truth[:, None])[0]
 
 
-def _separation(columns: Float[np.ndarray, "sample column"], truth: Bool[np.ndarray, " sample"]) -> Separation:
-    known, ranks = _ranked(columns)
-    positives = (known & truth[:, None]).sum(axis=0)
-    negatives = known.sum(axis=0) - positives
-    total = np.where(known & truth[:, None], ranks, 0.0).sum(axis=0)
-    pairs = positives * negatives
-    wins = total - positives * (positives + 1) / 2
-    return Separation(np.where(pairs > 0, wins / np.maximum(pairs, 1), np.nan), positives, negatives)
+def separations(
+    columns: Float[np.ndarray, "sample column"], truths: Bool[np.ndarray, "sample outcome"]
+) -> list[Separation]:
+    """Return `separation` for each of several outcomes; the columns are ranked once."""
+    shape = (truths.shape[1], columns.shape[1])
+    auroc, positives, negatives = np.full(shape, np.nan), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    is_true = truths.astype(np.float64).T
+    for at in range(0, columns.shape[1], CHUNK):
+        known, ranks = _ranked(columns[:, at : at + CHUNK])
+        ones = is_true @ known
+        zeros = known.sum(axis=0) - ones
+        wins = is_true @ np.where(known, ranks, 0.0) - ones * (ones + 1) / 2
+        place = slice(at, at + CHUNK)
+        auroc[:, place] = np.where(ones * zeros > 0, wins / np.maximum(ones * zeros, 1), np.nan)
+        positives[:, place], negatives[:, place] = ones, zeros
+    return [Separation(*of_outcome) for of_outcome in zip(auroc, positives, negatives, strict=True)]
 
 
 def spearman(
