@@ -106,6 +106,7 @@ def test_a_corrected_value_is_reported_and_replaced(ward, polyclinic):
     done = ingest(polyclinic, "labs.csv")
     assert done.code == 0
     assert "warning: 1 × subject, time and code at which the cohort holds another value" in done.out
+    assert "warning: 1 × event that this source said before and does not say now" in done.out  # P3
     assert "--replace" in done.out
     assert values(ward) == [("P1", 1.1), ("P1", 11), ("P2", 2.2), ("P3", 3.3), ("P4", 4.4)]
     done = ingest(polyclinic, "labs.csv", "--replace")

@@ -24,6 +24,10 @@ CHANGED = (
     "ingest it again with --replace, which takes its former values away (of a file at another place, with --as and "
     "the source's name, as polyclinic remove COHORT lists it), or remove the other source"
 )
+UNSAID = (
+    "event that this source said before and does not say now: it is kept; if the source was corrected (a time, a "
+    "patient, a row that was deleted), ingest it again with --replace"
+)
 NOTHING_REPLACED = (
     "source that the cohort did not hold before, so that nothing was replaced: if it corrects one of another name, "
     "give that name with --as (polyclinic remove COHORT lists them), and remove this one"
@@ -83,6 +87,7 @@ class CountingSink:
         """Count what the commit replaced, and warn of values that contradict what the cohort holds."""
         self.name, self.removed = writer.source_name, commit.removed
         self.warn(CHANGED, commit.changed)
+        self.warn(UNSAID, commit.unsaid)
         if replaced and writer.source_is_new and commit.version > 1:
             self.warn(NOTHING_REPLACED, 1)
 

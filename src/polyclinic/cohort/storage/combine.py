@@ -61,14 +61,28 @@ class Combined(NamedTuple):
         provenance: columns `event` (the row) and `source`.
         gone: events that the piece held before, and no longer does.
         added: number of events that it did not hold before.
-        changed: number of subjects, times and codes at which a source says another value than the cohort held.
+        changed: what the added events contradict.
+        repeated: number of events that their source had said before.
     """
 
     events: pl.DataFrame
     provenance: pl.DataFrame
     gone: pl.DataFrame
     added: int
-    changed: int
+    changed: "Changed"
+    repeated: int
+
+
+class Changed(NamedTuple):
+    """Where added events hold another value than those held.
+
+    Attributes:
+        places: number of subjects, times and codes.
+        unsaid: number of events there that the same source said before, and does not say now.
+    """
+
+    places: int = 0
+    unsaid: int = 0
 
 
 def combined(old: Path | None, piece: Piece, added: Added, drop: Drop) -> Combined:
@@ -82,17 +96,27 @@ def combined(old: Path | None, piece: Piece, added: Added, drop: Drop) -> Combin
     earlier = held.filter(_differs(held, ordered_keys(held))).drop("source")
     gone = _without(earlier, events) if drop and kept.height < held.height else earlier.clear()
     changed = changed_places(held, new, added.source, replaced=added.source in drop.sources)
-    return Combined(events, rows, gone, events.height - (earlier.height - gone.height), changed)
+    added_events = events.height - (earlier.height - gone.height)
+    return Combined(events, rows, gone, added_events, changed, _repeated(held, new, said, added.source))
 
 
-def changed_places(held: pl.DataFrame, new: pl.DataFrame, source: int, replaced: bool) -> int:
-    """Return the number of subjects, times and codes at which the new events hold another value than those held.
+def _repeated(held: pl.DataFrame, new: pl.DataFrame, said: pl.DataFrame, source: int) -> int:
+    """Return the number of new events that the same source had said."""
+    own = pl.col("source") == source
+    before = held.filter(own).height
+    if not before:
+        return 0
+    return before + new.n_unique() - said.filter(own).height
+
+
+def changed_places(held: pl.DataFrame, new: pl.DataFrame, source: int, replaced: bool) -> Changed:
+    """Return the subjects, times and codes at which the new events hold another value than those held.
 
     Of the same source, that is where a value is no longer said and another is. Of other sources only numbers are
     compared, since several notes, categories and pictures of one moment are usual.
     """
     if held.is_empty() or new.is_empty():
-        return 0
+        return Changed()
     appeared = _without(new, held)
     own, number = pl.col("source") == source, pl.col("numeric_value").is_not_null()
     groups = [(held.filter(~own & number), appeared.filter(number))]
@@ -102,7 +126,8 @@ def changed_places(held: pl.DataFrame, new: pl.DataFrame, source: int, replaced:
         _without(candidates.join(here.select(PLACE).unique(), on=PLACE, how="semi", nulls_equal=True), new)
         for candidates, here in groups
     ]
-    return pl.concat([place.select(PLACE) for place in places]).unique().height
+    unsaid = 0 if replaced else places[-1].height
+    return Changed(pl.concat([place.select(PLACE) for place in places]).unique().height, unsaid)
 
 
 def _held(old: Path | None, piece: Piece) -> pl.DataFrame:

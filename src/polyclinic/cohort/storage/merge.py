@@ -60,7 +60,8 @@ class ShardStatistics(NamedTuple):
     first: pl.DataFrame = pl.DataFrame(schema={"subject_id": pl.Int64(), "source": pl.UInt32()})
     gone: pl.DataFrame = pl.DataFrame(schema={"subject_id": pl.Int64(), "blob": pl.String()})
     added: int = 0
-    changed: int = 0
+    changed: combine.Changed = combine.Changed()
+    repeated: int = 0
 
 
 def totals(version: Path | None) -> Totals:
@@ -96,6 +97,7 @@ class Written(NamedTuple):
         new_subjects: number of subjects.
         gone_subjects: number of subjects.
         changed: see `combine.changed_places`.
+        unsaid: number of events elsewhere that the source said before, and does not say now, and that stay.
     """
 
     added: int
@@ -103,6 +105,7 @@ class Written(NamedTuple):
     new_subjects: int
     gone_subjects: int
     changed: int
+    unsaid: int
 
 
 def plan(before: PreviousVersion, changes: Changes) -> list[shards.Piece]:
@@ -149,7 +152,8 @@ def write_events(folder: Path | None, version: Path, changes: Changes, progress:
         gone=pl.concat([item.gone for item in counted]),
         new_subjects=subjects.join(before.subjects, on="subject_id", how="anti").height,
         gone_subjects=before.subjects.join(subjects, on="subject_id", how="anti").height,
-        changed=sum(item.changed for item in counted),
+        changed=sum(item.changed.places for item in counted),
+        unsaid=max(_said_before(before, changes) - sum(item.repeated + item.changed.unsaid for item in counted), 0),
     )
 
 
@@ -229,7 +233,17 @@ def _write_shard(path: Path, piece: shards.Piece, old: Path | None, changes: Cha
         gone=found.gone.select("subject_id", "blob"),
         added=found.added,
         changed=found.changed,
+        repeated=found.repeated,
     )
+
+
+def _said_before(before: PreviousVersion, changes: Changes) -> int:
+    """Return the number of events that the source said before, if they stay."""
+    if before.folder is None or changes.source is None or changes.source.is_new or changes.drop:
+        return 0
+    shards_before = [before.shard(file) for file in before.listed.get_column("file")]
+    said = provenance.events_by_source(shards_before, before.listed.get_column("events").to_list())
+    return said.get(changes.source.number, 0)
 
 
 def _link_shard(path: Path, piece: shards.Piece, old: Path, before: PreviousVersion) -> ShardStatistics:

@@ -38,6 +38,7 @@ class Commit:
         removed: events that the source had said, and no longer says (`replace` only).
         changed: subjects, times and codes at which the source says another value than the cohort held: of the same
             source any value that is no longer said, of others a number.
+        unsaid: events elsewhere that the source said before, and does not say now; they stay (unless `replace`).
     """
 
     version: int
@@ -50,6 +51,7 @@ class Commit:
     rejects: Mapping[str, int]
     removed: int = 0
     changed: int = 0
+    unsaid: int = 0
 
 
 class CohortWriter:
@@ -223,6 +225,7 @@ class CohortWriter:
             rejects=self._rejects.by_reason(),
             removed=written.gone.height,
             changed=written.changed,
+            unsaid=written.unsaid,
         )
         return self.committed
 
