@@ -63,6 +63,15 @@ def test_categories_are_listed_with_their_answers(cohort_of):
     assert found["unknown"] == ("none of the classes", 1)
 
 
+def test_numbers_are_categories_as_they_are_written(cohort_of):
+    """As of an outcome scale: 1 to 3 are classes, and -1, 9 and 2.1 are not named."""
+    rows = [(n, 12, "OUTCOME//x", value) for n, value in enumerate([1.0, 2.0, 3.0, -1.0, 9.0, 2.1], start=1)]
+    classes = {"codes": "OUTCOME//x", "read": "category", "classes": {"bad": ["1", "2"], "good": "3"}}
+    labels = label(cohort_of([*KNOWN, *rows]), task("multiclass", **classes))
+    assert labels.frame["categorical_value"].to_list() == ["bad", "bad", "good"]
+    assert {value.value for value in labels.values if value.answer is None} == {"-1", "9", "2.1"}
+
+
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_hints_name_the_key_to_extend(kind):
     target = {"positive": "a"} if kind == "binary" else {"classes": {"a": "a", "b": "b"}}

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
+import polars as pl
+
 from polyclinic.tasks.code_patterns import matches
 from polyclinic.tasks.definition import Kind, Target
 
 YES, NO, NONE = "yes", "no", "none of the classes"
+LARGEST = 2.0**53
+"""Numbers of this size and more are not whole for certain."""
 
 OPPOSITES: Sequence[tuple[frozenset[str], frozenset[str]]] = (
     (
@@ -20,6 +24,15 @@ OPPOSITES: Sequence[tuple[frozenset[str], frozenset[str]]] = (
     (frozenset({"present"}), frozenset({"absent"})),
 )
 """Words that mean the contrary of each other: who names one side as positive has named the other as negative."""
+
+
+def category() -> pl.Expr:
+    """Return the category of an event: its text, or else its number as it is written, such as `2` or `-1`."""
+    number = pl.col("numeric_value").cast(pl.Float64)
+    is_whole = number.is_finite() & (number == number.round()) & (number.abs() < LARGEST)
+    whole = pl.when(is_whole).then(number).cast(pl.Int64).cast(pl.String)
+    other = pl.when(number.is_finite()).then(pl.col("numeric_value")).cast(pl.String)
+    return pl.coalesce(pl.col("text_value"), whole, other)
 
 
 def answers_of(texts: Iterable[str], kind: Kind, target: Target) -> dict[str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import polars as pl
 
-from polyclinic.tasks.categories import YES, answers_of
+from polyclinic.tasks.categories import YES, answers_of, category
 from polyclinic.tasks.code_patterns import matches
 from polyclinic.tasks.definition import Kind, LabelReader, Target
 from polyclinic.tasks.durations import UNITS
@@ -26,7 +26,7 @@ def _binary_value(target_events: TargetEvents, target: Target) -> pl.DataFrame:
 
 
 def _binary_category(target_events: TargetEvents, target: Target) -> pl.DataFrame:
-    events = target_events.having(target.codes)
+    events = target_events.having(target.codes).with_columns(text_value=category())
     texts = events["text_value"].unique().drop_nulls().to_list()
     answers = {text: answer == (YES,) for text, answer in answers_of(texts, "binary", target).items()}
     label = pl.col("text_value").replace_strict(answers, default=None, return_dtype=pl.Boolean)
@@ -38,7 +38,7 @@ def _binary_presence(target_events: TargetEvents, target: Target) -> pl.DataFram
 
 
 def _multiclass_category(target_events: TargetEvents, target: Target) -> pl.DataFrame:
-    events = target_events.having(target.codes)
+    events = target_events.having(target.codes).with_columns(text_value=category())
     texts = events["text_value"].unique().drop_nulls().to_list()
     classes = {text: answer[0] for text, answer in answers_of(texts, "multiclass", target).items()}
     label = pl.col("text_value").replace_strict(classes, default=None, return_dtype=pl.String)
@@ -54,7 +54,7 @@ def _multiclass_presence(target_events: TargetEvents, target: Target) -> pl.Data
 
 def _multilabel_category(target_events: TargetEvents, target: Target) -> pl.DataFrame:
     """Read the classes from all texts of a sample; one that is neither a class nor `negative` may hide a class."""
-    events = target_events.having(target.codes).drop_nulls("text_value")
+    events = target_events.having(target.codes).with_columns(text_value=category()).drop_nulls("text_value")
     answers = answers_of(events["text_value"].unique(), "multilabel", target)
     text = pl.col("text_value")
     hits = {name: [found for found, answer in answers.items() if name in answer] for name in target.classes}

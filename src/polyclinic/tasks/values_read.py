@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from polyclinic.tasks.categories import answers_of
+from polyclinic.tasks.categories import answers_of, category
 from polyclinic.tasks.code_patterns import matching
 from polyclinic.tasks.definition import Kind
 from polyclinic.tasks.target_events import TargetEvents
@@ -37,7 +37,7 @@ def values_read(target_events: TargetEvents) -> tuple[ReadValue, ...]:
         return ()
     events = target_events.having((*task.target.codes, *task.target.class_codes, *task.target.observed_by))
     if task.target.read == "category":
-        return _counted(events, task)
+        return _counted(events.with_columns(text_value=category(), numeric_value=None), task)
     return _counted(events.filter(_is_no_answer(target_events)), task)
 
 
@@ -61,8 +61,6 @@ def _hints(task: Task, unread: Sequence[ReadValue]) -> Iterator[str]:
                 "target.above or target.below"
             )
         return
-    if numbers:
-        yield "read: category reads texts only: use read: value for numbers"
     if texts:
         yield f'name them in {_NAMED_IN[task.kind]}; "*" stands for all other texts'
 
