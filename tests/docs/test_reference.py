@@ -1,5 +1,7 @@
 """The hand-written reference pages name every key and every choice that the code knows."""
 
+import re
+
 import pytest
 
 from polyclinic.ingest.table.mapping import Column, Long, TableMapping, Time, Unit, Units
@@ -35,6 +37,17 @@ def test_study_names_every_key_and_every_choice():
 
     encoders = {name for names in ENCODERS.values() for name in names}
     assert _unnamed("study.md", _fields(Study, Network) | encoders | set(FUSIONS)) == []
+
+
+def test_every_kind_of_irregular_input_has_its_property_test():
+    rows = [line for line in _text("irregular-input.md").splitlines() if line.startswith("| ") and "/test_" in line]
+    assert len(rows) >= 20
+    for row in rows:
+        names = re.findall(r"`(\w+/test_\w+)`", row.rsplit("|", 2)[1])
+        found = [file for name in names for file in (ROOT / "tests").rglob(f"{name.rpartition('/')[2]}.py")]
+        found = [file for file in found if any(file.as_posix().endswith(f"/{name}.py") for name in names)]
+        assert len(found) == len(names) > 0, row
+        assert all("@given" in file.read_text(encoding="utf-8") for file in found), row
 
 
 @pytest.mark.parametrize("folder", ["how-to", "explanation", "adr", "reference", "tutorial"])
