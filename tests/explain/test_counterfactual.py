@@ -1,13 +1,21 @@
-"""A counterfactual changes the call when applied to the record, and a smaller change does not."""
+"""A counterfactual changes the call when applied to the record, in values that exist; a smaller change does not."""
 
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polyclinic.cohort import kind
-from polyclinic.explain.counterfactual import HALVINGS, TRIES, changeable_codes, counterfactuals, plausible_ranges
+from polyclinic.explain.counterfactual import (
+    MOST_VALUES,
+    PlausibleRange,
+    changeable_codes,
+    counterfactuals,
+    plausible_ranges,
+)
 from polyclinic.explain.sample import ExplanationError, Sample
 from tests.explain.conftest import empty, without
 
@@ -58,7 +66,8 @@ def test_a_counterfactual_record_changes_the_call(bundle, hospital, sample_of, r
         assert one.answer == pytest.approx(answer)
         assert (one.answer >= one.threshold) == (not above)
         assert (one.changed_answer >= one.threshold) == above
-        assert ranges[one.code].low <= one.changed <= ranges[one.code].high or one.size < 1e-6
+        assert one.changed in ranges[one.code].values
+        assert one.changed != one.recorded
         again = changed(near, hospital, sample, one.code, one.changed)
         assert answer_of(near, again) == pytest.approx(one.changed_answer, abs=1e-5)
         assert one.size == pytest.approx(abs(one.changed - one.recorded) / ranges[one.code].spread)
@@ -68,11 +77,57 @@ def test_a_smaller_change_does_not_change_the_call(bundle, hospital, sample_of, 
     sample = sample_of(bundle, 2)
     near = at_threshold(bundle, answer_of(bundle, sample) + 0.004)
     found = counterfactuals(near, sample, TASK, ranges)
-    step = max(np.diff([0, *TRIES])) / 2**HALVINGS
     for one in found[:4]:
-        end = ranges[one.code].high if one.changed > one.recorded else ranges[one.code].low
-        less = one.changed - 1.5 * step * (end - one.recorded)
-        assert answer_of(near, changed(near, hospital, sample, one.code, less)) < one.threshold
+        values = ranges[one.code].values
+        nearer = [v for v in values if min(one.recorded, one.changed) < v < max(one.recorded, one.changed)]
+        if nearer:
+            less = max(nearer) if one.changed > one.recorded else min(nearer)
+            assert answer_of(near, changed(near, hospital, sample, one.code, less)) < one.threshold
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_every_value_was_measured_in_development(bundle, hospital, sample_of, ranges, number):
+    learnt = {s for split in bundle.origin["development"] for s in hospital.subjects_in(split)}
+    events = hospital.events().filter(pl.col("subject_id").is_in(list(learnt))).collect()
+    measured = {
+        code: set(of_code["numeric_value"].drop_nulls().to_list())
+        for (code,), of_code in events.with_columns(pl.col("code").cast(pl.String)).group_by("code")
+    }
+    sample = sample_of(bundle, number)
+    answer = answer_of(bundle, sample)
+    for threshold in (answer + 0.01, answer - 0.01):
+        for one in counterfactuals(at_threshold(bundle, threshold), sample, TASK, ranges):
+            assert one.changed in measured[one.code]
+
+
+def numbers_of(kind):
+    """Return a strategy of measurements of a code: a score, a category, multiples of a step, or any numbers."""
+    return {
+        "score": st.integers(3, 15).map(float),
+        "category": st.sampled_from([0.0, 1.0, 4.0]),
+        "step": st.integers(0, 4000).map(lambda one: one * 0.25),
+        "any": st.floats(-1e6, 1e6, width=32),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["score", "category", "step", "any"])
+@given(data=st.data())
+def test_a_range_holds_values_that_were_measured(kind, data):
+    measured = np.array(data.draw(st.lists(numbers_of(kind), min_size=1, max_size=600)))
+    found = PlausibleRange.of(measured)
+    if found is None:
+        low, high = np.quantile(measured, [0.01, 0.99], method="nearest")
+        assert high - low < 1e-9 * max(1, abs(high))
+        return
+    assert set(found.values) <= set(measured.tolist())
+    assert list(found.values) == sorted(set(found.values))
+    assert 2 <= len(found.values) <= MOST_VALUES
+    assert found.measurements == len(measured)
+    assert (measured < found.low).mean() <= 0.02
+    assert (measured > found.high).mean() <= 0.02
+    if len(set(measured.tolist())) <= MOST_VALUES:
+        within = measured[(measured >= found.low) & (measured <= found.high)]
+        assert set(found.values) == set(within.tolist())
 
 
 def test_an_unreachable_threshold_has_no_counterfactual(bundle, sample_of, ranges):
@@ -102,7 +157,7 @@ def test_ranges_are_of_changeable_training_measurements(bundle, hospital, ranges
     events = hospital.events().filter(pl.col("code") == code, pl.col("subject_id").is_in(list(learnt))).collect()
     assert 0 < ranges[code].measurements <= events.height
     low, high = events["numeric_value"].min(), events["numeric_value"].max()
-    assert low <= ranges[code].low < ranges[code].high <= high
+    assert low <= ranges[code].values[0] < ranges[code].values[-1] <= high
     assert ranges[code].spread < high - low
 
 

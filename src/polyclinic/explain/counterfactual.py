@@ -1,15 +1,17 @@
 """The smallest change of one measurement that would change the call (after Wachter 2018, arXiv 1711.00399).
 
-For each code whose value can change, the latest value is moved within the central 98 % of training measurements, the
-structured and series features are recomputed, and the bundle predicts again. A counterfactual describes the model's
-prediction for another patient, not the effect of an intervention on this one.
+For each code whose value can change, the latest value is replaced by values that the code took in the central 98 % of
+training measurements, the structured and series features are recomputed, and the bundle predicts again: integers stay
+integers, and scores and categories keep the values that they have. A counterfactual describes the model's prediction
+for another patient, not the effect of an intervention on this one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -29,18 +31,39 @@ from polyclinic.models.ensemble.ensemble import Ensemble
 LOW, HIGH = 0.01, 0.99
 """Quantiles of the training measurements that bound plausible values."""
 TRIES = (1 / 4, 1 / 2, 3 / 4, 1.0)
-"""Fractions of the distance to either end of the range that are tried first."""
-HALVINGS = 6
-"""Number of bisections of the interval in which the call changes."""
+"""Shares of the values up to either end of the range that are tried first."""
+MOST_VALUES = 256
+"""Number of values per code; of more, those at even ranks are tried."""
 
 
 class PlausibleRange(NamedTuple):
     """The plausible range of a code, from training measurements."""
 
-    low: float  # quantile 1 %
-    high: float  # quantile 99 %
+    values: tuple[float, ...]  # that the code took, ascending, from quantile 1 % to quantile 99 %
     spread: float  # standard deviation within that range, the unit of a change's size
     measurements: int
+
+    @property
+    def low(self) -> float:
+        """The lowest value."""
+        return self.values[0]
+
+    @property
+    def high(self) -> float:
+        """The highest value."""
+        return self.values[-1]
+
+    @classmethod
+    def of(cls, measured: Float[np.ndarray, " measurement"]) -> Self | None:
+        """Return the range of the measurements of a code; None if they do not vary."""
+        low, high = np.quantile(measured, [LOW, HIGH], method="nearest")
+        spread = float(np.clip(measured, low, high).std())
+        values = np.unique(measured[(measured >= low) & (measured <= high)])
+        if len(values) < 2 or spread == 0:
+            return None
+        if len(values) > MOST_VALUES:
+            values = values[np.linspace(0, len(values) - 1, MOST_VALUES).round().astype(np.int64)]
+        return cls(tuple(values.tolist()), spread, len(measured))
 
 
 @dataclass(frozen=True)
@@ -51,7 +74,7 @@ class Counterfactual:
     code: str
     hours: float  # before the prediction time; NaN if static
     recorded: float
-    changed: float
+    changed: float  # a value that the code took in development
     size: float  # of the change, in standard deviations of the code's training measurements
     answer: float  # with the recorded value
     changed_answer: float
@@ -71,11 +94,9 @@ def plausible_ranges(bundle: Bundle, cohort: Cohort) -> dict[str, PlausibleRange
     events = measure(known_record(cohort.events(), frame, bundle.tasks), frame, codes)
     found = {}
     for place, of_code in events.by_code():
-        values = events.value[of_code]
-        low, high = (float(end) for end in np.quantile(values, [LOW, HIGH]))
-        spread = float(np.clip(values, low, high).std())
-        if high > low and spread > 0:
-            found[codes[place]] = PlausibleRange(low, high, spread, len(values))
+        plausible = PlausibleRange.of(events.value[of_code])
+        if plausible is not None:
+            found[codes[place]] = plausible
     return found
 
 
@@ -123,14 +144,33 @@ class _Latest(NamedTuple):
 
 
 class _Direction(NamedTuple):
-    """From the recorded value to one end of the range."""
+    """The values of a code on one side of the recorded one, the nearest first."""
 
     code: str
     latest: _Latest
-    end: float
+    values: tuple[float, ...]
 
-    def at(self, share: float) -> float:
-        return self.latest.value + share * (self.end - self.latest.value)
+    @property
+    def tries(self) -> list[int]:
+        """The places of the values that are tried first."""
+        return [math.ceil(share * len(self.values)) - 1 for share in TRIES]
+
+
+class _Crossing(NamedTuple):
+    """Two values of a direction between which the call changes."""
+
+    direction: _Direction
+    kept: int  # place of the value with the same call; -1: the recorded value
+    turned: int  # place of the value with the other call
+    answer: float  # with that value
+
+    @property
+    def open(self) -> bool:
+        return self.turned - self.kept > 1
+
+    @property
+    def middle(self) -> int:
+        return (self.kept + self.turned) // 2
 
 
 class _Search:
@@ -144,33 +184,40 @@ class _Search:
         self.positive = self.answer >= threshold
 
     def smallest(self, ranges: Mapping[str, PlausibleRange]) -> list[Counterfactual]:
-        """Try both directions of each code, then bisect the interval in which the call first changes."""
+        """Try both directions of each code, then bisect between the values where the call first changes."""
         directions = self._directions(ranges)
-        tried = self._answers([(direction, share) for direction in directions for share in TRIES]).reshape(
-            len(directions), len(TRIES)
-        )
-        turned = (tried >= self.threshold) != self.positive
-        crossing = [k for k in range(len(directions)) if turned[k].any()]
-        high = np.array([TRIES[int(turned[k].argmax())] for k in crossing])
-        low = np.array([(0.0, *TRIES)[int(turned[k].argmax())] for k in crossing])
-        answers = np.array([tried[k, int(turned[k].argmax())] for k in crossing])
-        for _ in range(HALVINGS if crossing else 0):
-            middle = (low + high) / 2
-            found = self._answers([(directions[k], share) for k, share in zip(crossing, middle.tolist(), strict=True)])
-            changed = (found >= self.threshold) != self.positive
-            high, low = np.where(changed, middle, high), np.where(changed, low, middle)
-            answers = np.where(changed, found, answers)
+        tried = self._answers([(one, place) for one in directions for place in one.tries])
+        crossing: list[_Crossing] = []
+        for direction, answers in zip(directions, tried.reshape(-1, len(TRIES)), strict=True):
+            turned = (answers >= self.threshold) != self.positive
+            if turned.any():
+                first = int(turned.argmax())
+                crossing.append(
+                    _Crossing(direction, (-1, *direction.tries)[first], direction.tries[first], answers[first])
+                )
+        while any(one.open for one in crossing):
+            crossing = self._halved(crossing)
         best: dict[str, Counterfactual] = {}
-        for k, share, answer in zip(crossing, high.tolist(), answers.tolist(), strict=True):
-            candidate = self._counterfactual(directions[k], share, answer, ranges[directions[k].code])
+        for one in crossing:
+            candidate = self._counterfactual(one, ranges[one.direction.code])
             if candidate.code not in best or candidate.size < best[candidate.code].size:
                 best[candidate.code] = candidate
         return list(best.values())
 
-    def _counterfactual(
-        self, direction: _Direction, share: float, answer: float, range_: PlausibleRange
-    ) -> Counterfactual:
-        changed = float(np.float32(direction.at(share)))
+    def _halved(self, crossing: Sequence[_Crossing]) -> list[_Crossing]:
+        """Halve each interval that still has values between its ends."""
+        found = iter(self._answers([(one.direction, one.middle) for one in crossing if one.open]).tolist())
+        return [self._half(one, next(found)) if one.open else one for one in crossing]
+
+    def _half(self, crossing: _Crossing, answer: float) -> _Crossing:
+        """Return the half in which the call changes, given the answer in the middle."""
+        turned = (answer >= self.threshold) != self.positive
+        middle = crossing.middle
+        return crossing._replace(turned=middle, answer=answer) if turned else crossing._replace(kept=middle)
+
+    def _counterfactual(self, crossing: _Crossing, range_: PlausibleRange) -> Counterfactual:
+        direction = crossing.direction
+        changed = direction.values[crossing.turned]
         return Counterfactual(
             output=self.output,
             code=direction.code,
@@ -179,19 +226,17 @@ class _Search:
             changed=changed,
             size=abs(changed - direction.latest.value) / range_.spread,
             answer=self.answer,
-            changed_answer=answer,
+            changed_answer=float(crossing.answer),
             threshold=self.threshold,
         )
 
     def _directions(self, ranges: Mapping[str, PlausibleRange]) -> list[_Direction]:
-        latest = self._latest(list(ranges))
-        return [
-            _Direction(code, latest[code], end)
-            for code, one in ranges.items()
-            if code in latest
-            for end in (one.low, one.high)
-            if (end < latest[code].value) == (end == one.low) and end != latest[code].value
-        ]
+        directions = []
+        for code, latest in self._latest(list(ranges)).items():
+            below = tuple(value for value in reversed(ranges[code].values) if value < latest.value)
+            above = tuple(value for value in ranges[code].values if value > latest.value)
+            directions += [_Direction(code, latest, values) for values in (below, above) if values]
+        return directions
 
     def _latest(self, codes: Sequence[str]) -> dict[str, _Latest]:
         """Find the latest value of each code, in the order of `measure`: at equal times the highest."""
@@ -212,14 +257,14 @@ class _Search:
             for row in numbered.select("row", "code", "time", "numeric_value").iter_rows(named=True)
         }
 
-    def _answers(self, changes: Sequence[tuple[_Direction, float]]) -> Float[np.ndarray, " change"]:
+    def _answers(self, changes: Sequence[tuple[_Direction, int]]) -> Float[np.ndarray, " change"]:
         """Predict the sample with each of some changes."""
         if not changes:
             return np.zeros(0)
         count, length = len(changes), self.known.height
         values = np.tile(self.known["numeric_value"].to_numpy().astype(np.float32), (count, 1))
-        for place, (direction, share) in enumerate(changes):
-            values[place, direction.latest.row] = direction.at(share)
+        for row, (direction, place) in enumerate(changes):
+            values[row, direction.latest.row] = direction.values[place]
         number = pl.Series(np.repeat(np.arange(count, dtype=np.uint32), length))
         known = pl.concat([self.known] * count).with_columns(
             sample=number, numeric_value=pl.Series(values.ravel()).fill_nan(None)
