@@ -35,6 +35,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "missing_modalities": Benchmark("one model given some inputs, against models trained on these only", 40),
     "covid_cxr": Benchmark("COVID-19 from images, notes and facts: 5 times 5-fold cross-validation", 40),
     "ptbxl": Benchmark("diagnostic superclasses of 500 ECGs of PTB-XL: 5-fold cross-validation", 20),
+    "audit": Benchmark("whether sets, abstention and intervals mean what they say, on PhysioNet 2012's set A", 25),
     "physionet2012": Benchmark("death in hospital from 48 hours of intensive care: 5-fold cross-validation", 75),
 }
 LONG = 15

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import logit
 
 from polyclinic.assess import Assessment, AssessmentError, assess
 from polyclinic.cohort import Cohort
@@ -16,7 +17,8 @@ from polyclinic.ingest.formats.waveform import Waveform
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.ensemble import Ensemble
 from polyclinic.tasks import Exclusion
-from tests.hospital import rewritten
+from polyclinic.training.fit import fit_study
+from tests.hospital import SIMPLE, build_hospital, rewritten
 
 TASK = "demo_deterioration"
 
@@ -300,9 +302,9 @@ def test_a_bundle_without_reference_lists_what_it_lacks(trained, hospital, held_
     assert "Train it again" in found.lacks[0]
 
 
-def test_intervals_span_the_networks(every_kind, hospital, held_out):
-    """Time to event is not calibrated: the interval is the range of the single networks."""
+def test_intervals_without_a_reference_span_the_networks(every_kind, hospital, held_out):
     bundle = every_kind.bundle()
+    bundle.reference = None
     said = assess(bundle, hospital, held_out[0], explain=False)["demo_survival"].outputs
     alone = []
     for network in bundle.ensemble.networks:
@@ -314,16 +316,39 @@ def test_intervals_span_the_networks(every_kind, hospital, held_out):
     assert {one.basis for one in said} == {"networks"}
 
 
-def test_intervals_span_resampled_calibrations(simple, hospital, held_out):
+def test_intervals_hold_the_spread_of_folds_and_of_resampled_calibrations(simple, hospital, held_out):
     (said,) = assess(simple, hospital, held_out[2])[TASK].outputs
-    assert said.basis == "calibration"
-    p = []
-    own = simple.ensemble.tasks[TASK].calibrator
+    assert said.basis == "refits"
+    own, p = simple.ensemble.tasks[TASK].calibrator, []
     for calibrator in simple.reference.calibrators[TASK]:
         simple.ensemble.tasks[TASK].calibrator = calibrator
         p.append(assess(simple, hospital, held_out[2], explain=False)[TASK].outputs[0].value)
     simple.ensemble.tasks[TASK].calibrator = own
-    assert (said.low, said.high) == pytest.approx(tuple(np.quantile(p, [0.025, 0.975])))
+    further = logit(np.array(p)).std()
+    reach = simple.reference.spreads[TASK].reach(np.zeros((1, 1)), np.full((1, 1), further))[0, 0]
+    ends = logit(said.value) - reach, logit(said.value) + reach
+    assert (logit(said.low), logit(said.high)) == pytest.approx(ends, rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folds", [2, 5])
+def test_the_interval_holds_the_answer_of_a_refit(folds, tmp_path, cache):
+    """Refits to bootstrapped subjects; the folds are few, and so are the outcomes."""
+    cohort = build_hospital(tmp_path, 400, seed=5, radiographs=False)
+    everyone = cohort.subjects["subject_id"].sort().to_list()
+    learnt, new = everyone[:300], everyone[300:]
+    study = SIMPLE.model_copy(update={"folds": folds})
+    bundle = fit_study(study, cohort, subjects=learnt, cache=cache, golden=False).bundle
+    said = [output for one in new for output in assess(bundle, cohort, one, explain=False)[TASK].outputs]
+    asked = [one for one in new if assess(bundle, cohort, one, explain=False)[TASK].outputs]
+    low, high = np.array([(one.low, one.high) for one in said]).T
+    held = []
+    for seed in range(8):
+        drawn = np.random.default_rng(seed).choice(learnt, len(learnt)).tolist()
+        refit = fit_study(study, cohort, subjects=drawn, cache=cache, golden=False).bundle
+        p = refit.predict(cohort, subjects=asked).frame.sort("subject_id")["predicted_boolean_probability"].to_numpy()
+        held.append(((p >= low) & (p <= high)).mean())
+    assert np.mean(held) >= 0.9
 
 
 def test_every_interval_contains_its_value(every_kind, hospital, held_out):
@@ -333,4 +358,4 @@ def test_every_interval_contains_its_value(every_kind, hospital, held_out):
         for answer in assess(bundle, hospital, subject, explain=False).answers:
             spans += [(one.low, one.value, one.high, one.basis) for one in answer.outputs if one.basis]
     assert all(low <= value <= high for low, value, high, _ in spans)
-    assert {basis for *_, basis in spans} >= {"calibration_and_networks", "networks"}
+    assert {basis for *_, basis in spans} == {"refits"}

@@ -249,9 +249,7 @@ def operating(positive: bool = True) -> Operating:
 
 
 def answer(**changes) -> Answer:
-    estimate = OutputEstimate(
-        output="yes", value=0.705, low=0.58, high=0.81, basis="calibration_and_networks", operating=operating()
-    )
+    estimate = OutputEstimate(output="yes", value=0.705, low=0.58, high=0.81, basis="refits", operating=operating())
     held = ConformalSet(
         output=None, level=0.9, answers=("yes",), everything=False, subjects=310, split="calibration",
         coverage_low=0.86, coverage_high=0.93,

@@ -12,6 +12,7 @@ from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import Silent
 from polyclinic.study import StudyError
 from polyclinic.tasks import TaskError
+from polyclinic.training.data.folds import folds, groups_of, strata_of
 from polyclinic.training.fit import fit, fit_study
 from tests.hospital import SIMPLE, SMALL, STUDY, files_of, rewritten
 
@@ -235,3 +236,23 @@ def test_golden_outputs_of_an_image_study(hospital, cache):
     _, members, _, attribution = fit_study(study, hospital, cache=cache).bundle.golden.parts
     assert attribution.values["image"] != 0
     assert members.values.keys() == {"network yes"}
+
+
+def test_a_subject_named_twice_counts_twice_and_stays_in_one_fold(hospital, cache):
+    subjects = hospital.subjects_in("train")
+    once = fit_study(SIMPLE, hospital, subjects=subjects, cache=cache, golden=False)
+    twice = fit_study(SIMPLE, hospital, subjects=subjects + subjects[:20], cache=cache, golden=False)
+    counts = twice.samples["subject_id"].value_counts()
+    copied = set(counts.filter(pl.col("count") > 1)["subject_id"])
+    assert copied == set(subjects[:20]) & set(once.samples["subject_id"])
+    assert twice.samples.height == once.samples.height + len(copied)
+    assert twice.bundle.origin["development_subjects"] == once.bundle.origin["development_subjects"]
+    for own in chosen_folds(twice, hospital):
+        assert not set(twice.samples["subject_id"].gather(own.training)) & set(
+            twice.samples["subject_id"].gather(own.validation)
+        )
+
+
+def chosen_folds(fitted, cohort):
+    targets = fitted.examples.targets
+    return folds(groups_of(cohort, fitted.examples.subjects), strata_of(SIMPLE.tasks, targets), SIMPLE.folds, 0)

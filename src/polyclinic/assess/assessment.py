@@ -20,9 +20,12 @@ FORMAT: Final = 1
 
 Measured = Literal["held_out", "cross_validation", "out_of_fold"]
 """What a figure was measured on: held-out subjects, all subjects by cross-validation, or out-of-fold predictions."""
-Basis = Literal["calibration_and_networks", "calibration", "networks"]
-"""Sources of variation in an interval: see `OutputEstimate`."""
-Reason = Literal["not_asked", "nothing_recorded", "too_little", "unlike_development", "undecided", "nothing_fits"]
+Basis = Literal["refits", "networks", "calibration_and_networks", "calibration"]
+"""Sources of variation in an interval: see `OutputEstimate`; the last two are those of earlier versions."""
+Reason = Literal[
+    "not_asked", "nothing_recorded", "too_little", "unlike_development", "uncertain", "undecided", "nothing_fits"
+]
+"""Why an answer abstains; `nothing_fits` is of earlier versions."""
 
 
 class AssessmentError(ValueError):
@@ -34,6 +37,7 @@ class Operating(Part):
 
     threshold: float
     positive: bool  # the probability is at or above the threshold
+    uncertain: bool = False  # the interval reaches from below half to above double the threshold's odds
     sensitivity: Estimate
     ppv: Estimate
     measured: Measured
@@ -42,10 +46,9 @@ class Operating(Part):
 class OutputEstimate(Part):
     """One output: a calibrated probability, a cumulative risk, or an estimate.
 
-    The 95 % interval reflects refitting the calibration on resampled development subjects (`calibration`) and using a
-    single fold's network instead of their mean (`networks`; without calibration, the range over the networks). It does
-    not reflect refitting the features, classical models or member weights, nor whether this patient resembles the
-    development subjects, nor, for an estimate, the prediction error: see the conformal sets.
+    The interval `refits` holds the answer that the same study, fitted to other development subjects, would give, with
+    about 95 % probability. `networks` is only the range over the folds' networks. Neither reflects whether this patient
+    resembles the development subjects, nor, for an estimate, the prediction error: see the conformal sets.
     """
 
     output: str  # yes, a class, a label, value, or `by 30 day` for the risk by that time

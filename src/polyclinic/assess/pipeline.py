@@ -118,13 +118,7 @@ def _answer(
         outputs=outputs,
         sets=sets,
         cost=cost,
-        abstentions=abstentions_of(
-            record,
-            cost,
-            measurements.no_better_than_chance(cost),
-            sets,
-            called=bool(ensemble.tasks[task.name].thresholds),
-        ),
+        abstentions=abstentions_of(record, cost, measurements.no_better_than_chance(cost), outputs, sets),
     )
 
 

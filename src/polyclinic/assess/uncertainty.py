@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from polyclinic.assess.assessment import Basis, ConformalSet, OutputEstimate
+from polyclinic.assess.abstention import uncertain_call
+from polyclinic.assess.assessment import Basis, ConformalSet, Operating, OutputEstimate
 from polyclinic.assess.bundle_performance import Measurements
-from polyclinic.evaluation.arrays import CONFIDENCE
 from polyclinic.evaluation.metrics.conformal import coverage_interval, left_out
 from polyclinic.evaluation.prediction_sets import ALPHA, NO_YES, prediction_sets
 from polyclinic.models.bundle.development_reference import Conformity, Reference
-from polyclinic.models.ensemble.calibration import Calibrator, calibrate_with_each
+from polyclinic.models.ensemble.answer_spread import disagreement, from_scale, to_scale
+from polyclinic.models.ensemble.calibration import calibrate_with_each
 from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, EnsemblePredictions, TaskEnsemble
 from polyclinic.models.ensemble.members import MemberPrediction
 from polyclinic.tasks import Task
 
-TAIL = (1 - CONFIDENCE) / 2
 SAME = 1e-9
 """Tolerance below which networks count as equal."""
 
@@ -36,8 +36,8 @@ def output_estimates(
     combined, bins = ensemble.tasks[task.name], ensemble.bins(task.name)
     names = [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
     answers = combined.combine(predictions.member_predictions[task.name], predictions.present)[0]
-    calibrators = reference.calibrators.get(task.name, ()) if reference else ()
-    low, high, basis = interval_of(combined, calibrators, _mixed(combined, task, predictions), answers)
+    lows, highs, basis = intervals_of(combined, reference, task, predictions, answers[None])
+    low, high = lows[0], highs[0]
     return tuple(
         OutputEstimate(
             output=name,
@@ -45,48 +45,75 @@ def output_estimates(
             low=None if basis is None else float(low[place]),
             high=None if basis is None else float(high[place]),
             basis=basis,
-            operating=measurements.operating(task, combined.thresholds, reference, place, float(answers[place])),
+            operating=_judged(
+                measurements.operating(task, combined.thresholds, reference, place, float(answers[place])),
+                None if basis is None else (float(low[place]), float(high[place])),
+            ),
         )
         for place, name in enumerate(names)
     )
 
 
-def interval_of(
+def _judged(operating: Operating | None, interval: tuple[float, float] | None) -> Operating | None:
+    """Note whether the call is uncertain, given the interval of its probability."""
+    if operating is None or interval is None:
+        return operating
+    return operating.model_copy(update={"uncertain": uncertain_call(*interval, operating.threshold)})
+
+
+def intervals_of(
     ensemble: TaskEnsemble,
-    calibrators: Sequence[Calibrator],
-    mixed: Float[np.ndarray, "network output"],
-    answers: Float[np.ndarray, " output"],
-) -> tuple[Float[np.ndarray, " output"], Float[np.ndarray, " output"], Basis | None]:
-    """Return the ends of each output's interval, which contains the output itself, and its basis.
+    reference: Reference | None,
+    task: Task,
+    predictions: EnsemblePredictions,
+    answers: Float[np.ndarray, "sample output"],
+) -> tuple[Float[np.ndarray, "sample output"], Float[np.ndarray, "sample output"], Basis | None]:
+    """Return the ends of each answer's interval, which contains the answer itself, and its basis.
 
-    The uncalibrated answer with each network alone (`mixed`) is calibrated by each calibrator fitted on resampled
-    subjects; the interval is the central 95 %. Without calibrators it is the range over the networks, if they differ.
+    The interval holds the answer of a refit to other development subjects with about 95 % probability: it adds the
+    spread between the models of cross-fitting to that between calibrations fitted to resampled subjects. Without a
+    reference it is the range over the networks, if they differ.
     """
+    spread = reference.spreads.get(task.name) if reference else None
+    if reference is None or spread is None:
+        return _range_of_networks(ensemble, task, predictions, answers)
+    each, further = _each_network(task, predictions), np.zeros_like(answers)
+    apart = np.zeros_like(answers) if each is None else disagreement(task.kind, each)
+    calibrators = reference.calibrators.get(task.name, ())
     if calibrators:
-        draws = calibrate_with_each(calibrators, mixed).reshape(-1, len(answers))
-        low, high = np.quantile(draws, [TAIL, 1 - TAIL], axis=0)
-        basis: Basis | None = "calibration_and_networks" if len(mixed) > 1 else "calibration"
-    else:
-        own = ensemble.calibrator
-        draws = mixed if own is None else own(mixed)
-        low, high = draws.min(axis=0), draws.max(axis=0)
-        basis = "networks" if np.any(high - low > SAME) else None
-    return np.minimum(low, answers), np.maximum(high, answers), basis
+        mixed = ensemble.mix(predictions.member_predictions[task.name], predictions.present)
+        further = to_scale(task.kind, calibrate_with_each(calibrators, mixed)).std(axis=0)
+    middle, reach = to_scale(task.kind, answers), spread.reach(apart, further)
+    low, high = from_scale(task.kind, middle - reach), from_scale(task.kind, middle + reach)
+    return np.minimum(low, answers), np.maximum(high, answers), "refits"
 
 
-def _mixed(ensemble: TaskEnsemble, task: Task, predictions: EnsemblePredictions) -> Float[np.ndarray, "network output"]:
-    """Combine the members once per network, as if it were the only one; uncalibrated."""
-    member_predictions = predictions.member_predictions[task.name]
-    if predictions.network_predictions is None or NETWORK not in member_predictions:
-        return ensemble.mix(member_predictions, predictions.present)
-    each = predictions.network_predictions.answers[task.name][:, 0]
-    times = len(each)
-    repeated = {
-        name: MemberPrediction(np.repeat(one.answers, times, axis=0), np.repeat(one.able, times))
-        for name, one in member_predictions.items()
-    }
-    present = {modality: np.repeat(there, times) for modality, there in predictions.present.items()}
-    return ensemble.mix(repeated | {NETWORK: MemberPrediction(each, repeated[NETWORK].able)}, present)
+def _range_of_networks(
+    ensemble: TaskEnsemble, task: Task, predictions: EnsemblePredictions, answers: Float[np.ndarray, "sample output"]
+) -> tuple[Float[np.ndarray, "sample output"], Float[np.ndarray, "sample output"], Basis | None]:
+    each = _each_network(task, predictions)
+    draws = (
+        answers[None] if each is None else np.stack([_with_network(ensemble, task, predictions, one) for one in each])
+    )
+    low, high = np.minimum(draws.min(axis=0), answers), np.maximum(draws.max(axis=0), answers)
+    return low, high, "networks" if np.any(high - low > SAME) else None
+
+
+def _each_network(task: Task, predictions: EnsemblePredictions) -> Float[np.ndarray, "network sample output"] | None:
+    """Return the answers of each network; None without one."""
+    if predictions.network_predictions is None or NETWORK not in predictions.member_predictions[task.name]:
+        return None
+    each: np.ndarray = predictions.network_predictions.answers[task.name]
+    return each
+
+
+def _with_network(
+    ensemble: TaskEnsemble, task: Task, predictions: EnsemblePredictions, answers: Float[np.ndarray, "sample output"]
+) -> Float[np.ndarray, "sample output"]:
+    """Combine and calibrate the members as if a network's answers were those of all."""
+    members = dict(predictions.member_predictions[task.name])
+    members[NETWORK] = MemberPrediction(answers, members[NETWORK].able)
+    return ensemble.combine(members, predictions.present)
 
 
 def sets_of(

@@ -176,7 +176,7 @@ def _interval(answer: "Answer", estimate: "OutputEstimate") -> str:
 def _threshold_cells(operating: "Operating | None") -> list[str]:
     if operating is None:
         return [""] * 4
-    side = "above" if operating.positive else "below"
+    side = ("above" if operating.positive else "below") + (", uncertain" if operating.uncertain else "")
     return [f"{operating.threshold:.1%}", side, str(operating.ppv), str(operating.sensitivity)]
 
 

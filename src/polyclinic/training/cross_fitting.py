@@ -43,6 +43,15 @@ class FittedMember(NamedTuple):
 
     member: Member
     predictions: dict[Subset, MemberPrediction]  # by the inputs that were given
+    by_fold: tuple[Member, ...]  # fitted without each fold
+
+
+class CrossFitted(NamedTuple):
+    """The fitted ensemble, and what cross-fitting knows of its members beside it."""
+
+    ensemble: Ensemble
+    predictions: MemberPredictions  # out of fold, from all inputs
+    by_fold: dict[str, dict[str, tuple[Member, ...]]]  # by task and classical member: fitted without each fold
 
 
 @dataclass(frozen=True)
@@ -85,8 +94,8 @@ class Crossfitter:
         timed = all(task.kind == "time_to_event" for task in self.study.tasks)
         return list(subsets(everything)) if combined and not timed else [everything]
 
-    def fit(self, folds: Sequence[Fold]) -> tuple[Ensemble, MemberPredictions]:
-        """Fit the ensemble; return it and each member's out-of-fold predictions from all inputs."""
+    def fit(self, folds: Sequence[Fold]) -> CrossFitted:
+        """Fit the ensemble."""
         networks = [self._fit_network(number, fold) for number, fold in enumerate(folds)] if self.config else []
         of_network = {given: self._predict_out_of_fold(networks, folds, given) for given in self.input_subsets}
         fitted = self._fit_classical_members(folds)
@@ -95,7 +104,8 @@ class Crossfitter:
             for given, by_task in of_network.items()
         }
         ensembles = {task.name: self._combine(task, predictions, fitted[task.name]) for task in self.study.tasks}
-        return Ensemble(networks, ensembles), predictions[self.input_subsets[-1]]
+        by_fold = {task: {name: one.by_fold for name, one in members.items()} for task, members in fitted.items()}
+        return CrossFitted(Ensemble(networks, ensembles), predictions[self.input_subsets[-1]], by_fold)
 
     def _fit_network(self, number: int, fold: Fold) -> UnifiedModel:
         assert self.study.network is not None
@@ -131,10 +141,10 @@ class Crossfitter:
         fitted: dict[str, dict[str, FittedMember]] = {task.name: {} for task in self.study.tasks}
         with self.progress.task("classical models", total=len(jobs) * (len(folds) + 1)) as advance:
             for task, name in jobs:
-                predictions = self._predict_folds(task, name, folds, advance)
+                predictions, by_fold = self._predict_folds(task, name, folds, advance)
                 model = self._fit_model(task, name, np.arange(len(self.examples)))
                 advance(1)
-                fitted[task.name][name] = FittedMember(Member(model, self.designs[name]), predictions)
+                fitted[task.name][name] = FittedMember(Member(model, self.designs[name]), predictions, by_fold)
         return fitted
 
     def _can_fit(self, task: Task, name: str, folds: Sequence[Fold]) -> bool:
@@ -150,11 +160,12 @@ class Crossfitter:
 
     def _predict_folds(
         self, task: Task, name: str, folds: Sequence[Fold], advance: Advance
-    ) -> dict[Subset, MemberPrediction]:
-        """Predict each fold, from each subset of the inputs, with a classical model fitted without it."""
-        design, by_fold = self.designs[name], []
+    ) -> tuple[dict[Subset, MemberPrediction], tuple[Member, ...]]:
+        """Predict each fold, from each subset of the inputs, with a classical model fitted without it; return both."""
+        design, members, by_fold = self.designs[name], [], []
         for fold in folds:
             member = Member(self._fit_model(task, name, fold.training), design)
+            members.append(member)
             rows = self.design_rows[design].select(fold.validation)
             present = {modality: mask[fold.validation] for modality, mask in self.present.items()}
             by_fold.append(
@@ -162,7 +173,8 @@ class Crossfitter:
             )
             advance(1)
         validation = [fold.validation for fold in folds]
-        return {given: _assembled(validation, [fold[given] for fold in by_fold]) for given in self.input_subsets}
+        predictions = {given: _assembled(validation, [fold[given] for fold in by_fold]) for given in self.input_subsets}
+        return predictions, tuple(members)
 
     def _fit_model(self, task: Task, name: str, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
         """Fit one classical model on those of the rows that it can learn from."""

@@ -21,6 +21,7 @@ from polyclinic.models import NoteSizes
 from polyclinic.models.bundle.development_reference import Conformity, Reference
 from polyclinic.models.bundle.outliers import Gaussian, Novelty, out_of_fold
 from polyclinic.models.bundle.value_ranges import ValueRange
+from polyclinic.models.ensemble.answer_spread import AnswerSpread
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import Ensemble, TaskEnsemble
 from polyclinic.models.ensemble.members import presence_of
@@ -73,6 +74,7 @@ class Development:
     folds: Sequence[Fold]
     ensemble: Ensemble
     member_predictions: MemberPredictions
+    spreads: Mapping[str, AnswerSpread]  # by task
 
     def reference(self, reserved: OutOfFoldPredictions | None = None, progress: Progress = SILENT) -> Reference:
         """Compute the reference; conformal scores are those of the reserved subjects, if there are any."""
@@ -93,6 +95,7 @@ class Development:
             codes=self.codes,
             ranges=self.ranges,
             calibrators=calibrators,
+            spreads=self.spreads,
             conformity={name: found for name, found in conformity.items() if found is not None},
             operating={name: found for name, found in operating.items() if found},
             novelty=novelty,

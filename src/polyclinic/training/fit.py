@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from jaxtyping import Int
 
 from polyclinic.cohort import Cohort
 from polyclinic.features import Arrays
@@ -25,6 +27,7 @@ from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Samples, samples
+from polyclinic.training.answer_spreads import FoldModels, answer_spreads
 from polyclinic.training.available_inputs import resolve_inputs
 from polyclinic.training.cross_fitting import Crossfitter, MemberPredictions
 from polyclinic.training.data.dataset import Examples
@@ -83,7 +86,8 @@ def fit_study(
         cohort: Where to fit it.
         work: Folder for checkpoints; called again with the same study and cohort, an interrupted fit is resumed.
         subjects: The subjects to learn from, instead of the splits of `study.development`. Those of the split that
-            `study.conformal` reserves are left out either way.
+            `study.conformal` reserves are left out either way. A subject that is named several times counts as often,
+            as in a bootstrap; its copies stay in one fold.
         cache: Cache of the frozen encoders' outputs.
         logger: Where networks log their losses: csv, mlflow or tensorboard.
         progress: Receives the steps.
@@ -123,7 +127,7 @@ def fit_checked_study(
     """Fit a study that has passed `check_study`; otherwise as `fit_study`."""
     sampled = samples(cohort, study.tasks)
     development_subjects, reserved_subjects = _subjects(study, cohort, subjects)
-    development = sampled.take(sampled.rows(development_subjects))
+    development = sampled.take(_rows(sampled, development_subjects))
     if not development.frame.height:
         raise StudyError("no development subject has a label for any of the tasks")
     study, features, recorded, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
@@ -136,13 +140,14 @@ def fit_checked_study(
         crossfitter = _crossfitter(study, features, examples, work or Path(temporary), logger, progress)
         groups = groups_of(cohort, examples.subjects)
         chosen = list(folds(groups, strata_of(study.tasks, examples.targets), study.folds, study.seed))
-        ensemble, member_predictions = crossfitter.fit(chosen)
+        ensemble, member_predictions, by_fold = crossfitter.fit(chosen)
     bundle = Bundle(study, features, ensemble, _origin(study, cohort, examples, leaks))
     read = crossfitter.network_examples if crossfitter.config else None
     reserved = None
     if study.conformal:
         reserved = _reserved(study, bundle, cohort, sampled.take(sampled.rows(reserved_subjects)), progress)
-    fitted = Development(study, *recorded, examples, read, chosen, ensemble, member_predictions)
+    spreads = answer_spreads(FoldModels(study, examples, read, chosen, ensemble, by_fold, crossfitter.design_rows))
+    fitted = Development(study, *recorded, examples, read, chosen, ensemble, member_predictions, spreads)
     bundle.reference = fitted.reference(reserved, progress)
     bundle.golden = golden_of(bundle) if golden else None
     return FittedStudy(bundle, development.frame, examples, member_predictions)
@@ -176,6 +181,13 @@ def _subjects(study: Study, cohort: Cohort, subjects: list[int] | None) -> tuple
     return [subject for subject in subjects if subject not in reserved], [
         subject for subject in subjects if subject in reserved
     ]
+
+
+def _rows(sampled: Samples, subjects: list[int]) -> Int[np.ndarray, " row"]:
+    """Return the rows of the subjects' samples, each as often as its subject is named."""
+    rows, times = sampled.rows(subjects), Counter(subjects)
+    named = sampled.frame["subject_id"].gather(rows).to_list()
+    return np.repeat(rows, [times[subject] for subject in named])
 
 
 def _reserved(

@@ -11,6 +11,7 @@ from polyclinic.html import Markup, render
 from polyclinic.modalities import noun
 
 BASES = {
+    "refits": "95 % interval of this number, over refits on other patients",
     "calibration_and_networks": "95 % interval, over calibrations and networks",
     "calibration": "95 % interval, over calibrations",
     "networks": "range over the networks",

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from polyclinic.files import replacing, write_json
 from polyclinic.models.bundle.outliers import Novelty
 from polyclinic.models.bundle.value_ranges import ValueRange
+from polyclinic.models.ensemble.answer_spread import AnswerSpread
 from polyclinic.models.ensemble.calibration import Calibrator
 
 FILES = ("reference.json", "reference.safetensors")
@@ -44,6 +45,7 @@ class Reference:
     samples: int
     codes: Mapping[str, float]  # usually recorded: share of the samples that have them
     calibrators: Mapping[str, tuple[Calibrator, ...]]  # by task: fitted on resampled subjects
+    spreads: Mapping[str, AnswerSpread]  # by task: how much an answer would vary over refits
     conformity: Mapping[str, Conformity]  # by task
     operating: Mapping[str, tuple[Mapping[str, Any], ...]]  # by task, of each output: metrics at the threshold
     novelty: Novelty | None
@@ -59,6 +61,7 @@ class Reference:
             "codes": dict(self.codes),
             "ranges": {code: own._asdict() for code, own in self.ranges.items()},
             "calibrators": {task: [one.state() for one in own] for task, own in self.calibrators.items()},
+            "spreads": {task: spread.state() for task, spread in self.spreads.items()},
             "conformity": {
                 task: {"split": one.split, "answers": [len(own) for own in one.scores]}
                 for task, one in self.conformity.items()
@@ -97,6 +100,7 @@ class Reference:
                 task: tuple(Calibrator.from_state(one) for one in states)
                 for task, states in index["calibrators"].items()
             },
+            spreads={task: AnswerSpread.from_state(state) for task, state in index["spreads"].items()},
             conformity={
                 task: Conformity(
                     tuple(

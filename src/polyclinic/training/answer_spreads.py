@@ -1,0 +1,81 @@
+"""Measure how much answers vary between the models of cross-fitting: see `polyclinic.models.ensemble.answer_spread`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from polyclinic.models.ensemble.answer_spread import AnswerSpread
+from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble
+from polyclinic.models.ensemble.members import DesignCache, Member, MemberPrediction, presence_of
+from polyclinic.models.ensemble.network_outputs import NetworkPredictions, predict_each_network
+from polyclinic.study import Study
+from polyclinic.tasks import Targets, Task
+from polyclinic.training.data.dataset import Examples
+from polyclinic.training.data.folds import Fold
+
+MAX_SAMPLES = 2000
+"""Development samples that are predicted by the models of every fold."""
+
+
+@dataclass(frozen=True)
+class FoldModels:
+    """The models of cross-fitting, each fitted without a fold, and what they were fitted to."""
+
+    study: Study
+    examples: Examples
+    read: Examples | None  # with the arrays that networks read; None without a network
+    folds: Sequence[Fold]
+    ensemble: Ensemble
+    by_fold: Mapping[str, Mapping[str, tuple[Member, ...]]]  # by task and classical member
+    design_rows: DesignCache
+
+
+def answer_spreads(models: FoldModels) -> dict[str, AnswerSpread]:
+    """Return how much the answers of each task vary over refits; none of a task without any answer."""
+    rows = _rows(models)
+    networks = predict_each_network(models.ensemble.networks, models.read.arrays, rows=rows) if models.read else None
+    unseen = np.array([np.isin(rows, fold.validation) for fold in models.folds])
+    spreads = {}
+    for task in models.study.tasks:
+        alone = networks.answers[task.name] if networks else None
+        replicates = [_replicate(models, task.name, number, rows, networks) for number in range(len(models.folds))]
+        if len(rows):
+            cases = cases_of(task, models.examples.targets[task.name])
+            spreads[task.name] = AnswerSpread.fit(task.kind, np.stack(replicates), alone, unseen, cases)
+    return spreads
+
+
+def cases_of(task: Task, target: Targets) -> Float[np.ndarray, " output"] | float:
+    """Return the number of samples with the rarer outcome, of each output; of a number, the number of samples."""
+    values = target.values[target.observed]
+    if task.kind == "regression":
+        return float(len(values))
+    if task.kind == "time_to_event":
+        return float(values[:, 1].sum())
+    positive = (values > 0.5).sum(axis=0)
+    return np.asarray(np.minimum(positive, len(values) - positive), dtype=np.float64)
+
+
+def _rows(models: FoldModels) -> Int[np.ndarray, " row"]:
+    """Draw development samples with any input."""
+    present = presence_of(models.examples.arrays)
+    able = np.flatnonzero(np.logical_or.reduce(list(present.values())))
+    return np.sort(np.random.default_rng(models.study.seed).permutation(able)[:MAX_SAMPLES])
+
+
+def _replicate(
+    models: FoldModels, task: str, number: int, rows: Int[np.ndarray, " row"], networks: NetworkPredictions | None
+) -> Float[np.ndarray, "sample output"]:
+    """Predict with the models fitted without a fold, combined and calibrated as the final ones are."""
+    ensemble = models.ensemble.tasks[task]
+    predictions = {}
+    if networks is not None:
+        predictions[NETWORK] = MemberPrediction(networks.answers[task][number], networks.able)
+    for name, members in models.by_fold[task].items():
+        predictions[name] = members[number].predict(models.design_rows[members[number].design].select(rows))
+    present = {modality: mask[rows] for modality, mask in presence_of(models.examples.arrays).items()}
+    return ensemble.combine(predictions, present)
