@@ -199,6 +199,10 @@ def abstention(audited: Audited) -> None:
         _abstained(table, name, rows, truth, wrong, harm)
     met = _abstained(table, "either", uncertain | unusual, truth, wrong, harm)
     table.row("goal: difference above 0", verdict(met))
+    width = log_odds(audited.joined(lambda one: one.high)) - log_odds(audited.joined(lambda one: one.low))
+    like = similar_calls(log_odds(p) - log_odds(thresholds))
+    wide = wider_than_similar(width, like)
+    _abstained(table, "of like probability: wider against narrower", wide, truth, wrong, harm)
     order = np.argsort(-reach, kind="stable")
     table = Table("   Risk and coverage, the most uncertain calls left out first", "left out", "wrong", "harm")
     for share in (0, 0.05, 0.1, 0.2, 0.3, 0.5):
@@ -214,6 +218,19 @@ def reach_beyond(audited: Audited) -> np.ndarray:
     uncertain = [uncertain_call(*call) for call in zip(low, high, audited.thresholds, strict=True)]
     assert ((reach > 0) == uncertain).all(), "the rule of an assessment"
     return reach
+
+
+def similar_calls(distance: np.ndarray) -> np.ndarray:
+    """Return the group of each call: one of 40 of equal size, by the signed distance from the threshold."""
+    groups: np.ndarray = np.argsort(np.argsort(distance, kind="stable")) * 40 // len(distance)
+    return groups
+
+
+def wider_than_similar(width: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return whether each interval is wider than the median of its group, so that the probabilities are alike."""
+    median = np.array([np.median(width[groups == group]) for group in range(groups.max() + 1)])
+    wider: np.ndarray = width > median[groups]
+    return wider
 
 
 def _abstained(
