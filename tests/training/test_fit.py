@@ -4,10 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.special import logit
 
 from polyclinic import Study
 from polyclinic.features.blobs import UNUSABLE
 from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.models.ensemble.group_calibration import GroupCalibration
 from polyclinic.models.ensemble.members import presence_of
 from polyclinic.progress import Silent
 from polyclinic.study import StudyError
@@ -49,6 +51,25 @@ def test_members_are_the_methods_and_a_logistic_regression_per_input(hospital, c
     assert list(fit_study(unstacked, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members) == [
         "logistic_regression"
     ]
+
+
+def test_an_input_alone_is_no_second_member_where_the_joint_model_reads_nothing_else(hospital, cache):
+    """Series have no columns of their own beside structured features."""
+    study = SIMPLE.model_copy(update={"inputs": ("structured", "series")})
+    members = fit_study(study, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members
+    assert list(members) == ["logistic_regression", "logistic_regression:series"]
+
+
+def test_thresholds_are_fitted_after_the_calibration_by_group(hospital, cache, monkeypatch):
+    """An offset that all have moves the threshold with the answers, and `calibration: none` has no offset."""
+    plain = fit_study(SIMPLE, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"]
+    everyone = GroupCalibration("binary", {"sex": {"female": (1.0,), "male": (1.0,)}})
+    monkeypatch.setattr(GroupCalibration, "fit", lambda *_: everyone)
+    moved = fit_study(SIMPLE, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"]
+    assert moved.group_calibration is everyone
+    assert logit(moved.thresholds) == pytest.approx(logit(plain.thresholds) + 1)
+    off = SIMPLE.model_copy(update={"calibration": "none"})
+    assert fit_study(off, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].group_calibration is None
 
 
 def test_a_network_without_classical_models_can_be_fitted(hospital, cache):

@@ -37,7 +37,9 @@ def output_estimates(
     names = [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
     answers = combined.combine(predictions.member_predictions[task.name], predictions.present)[0]
     lows, highs, basis = intervals_of(combined, reference, task, predictions, answers[None])
-    low, high = lows[0], highs[0]
+    answers, low, high = (
+        combined.calibrate_groups(one[None], predictions.groups)[0] for one in (answers, lows[0], highs[0])
+    )
     return tuple(
         OutputEstimate(
             output=name,

@@ -15,7 +15,7 @@ from polyclinic.evaluation.evaluate import (
     evaluate_regression,
     evaluate_time_to_event,
 )
-from polyclinic.evaluation.groups import age_bands, by_group, modality_sets
+from polyclinic.evaluation.groups import by_group, modality_sets
 from polyclinic.evaluation.kinds import KINDS, Binary, Kind, Metric, Multiclass, Multilabel, Regression, TimeToEvent
 from polyclinic.evaluation.metrics.calibration import brier, ece, log_loss, scaled_brier
 from polyclinic.evaluation.metrics.decision_curve import net_benefit
@@ -24,6 +24,7 @@ from polyclinic.evaluation.metrics.discrimination import auroc, average_precisio
 from polyclinic.evaluation.metrics.regression import mae, median_absolute_error, r2, rmse
 from polyclinic.evaluation.metrics.survival import harrell_c, integrated_brier, uno_c
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
+from polyclinic.features.age_bands import age_bands
 
 __all__ = [
     "KINDS",

@@ -1,15 +1,12 @@
 """Figures by group: small groups carry a caution, and unknown values are a group of their own."""
 
 import re
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from math import isfinite
 
 import numpy as np
 from jaxtyping import Bool
 
-from polyclinic.evaluation.arrays import Array, Labels, Scores, subject_codes
+from polyclinic.evaluation.arrays import Array, Labels, subject_codes
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.kinds import Kind
 from polyclinic.evaluation.kinds.base import SMALL, caution
@@ -17,7 +14,8 @@ from polyclinic.evaluation.results import Row
 
 UNKNOWN = "unknown"
 NO_MODALITY = "none"
-AGE_EDGES = (18, 40, 65, 80)
+FEW_OUTCOMES = 50
+"""Samples with (or without) the outcome below which a group carries a caution."""
 
 
 def by_group(
@@ -60,7 +58,7 @@ def _row(
     units = None if subjects is None else np.asarray(subjects)[members]
     figures = kind.figures(truth, predicted, units, kind.resample(truth, predicted, units, bootstrap))
     count, cases = subject_codes(units, len(truth))[1], kind.cases(truth)
-    note = caution(count, len(truth), cases, small, balanced=kind.name == "binary")
+    note = caution(count, len(truth), cases, small, balanced=kind.name == "binary", few=min(small, FEW_OUTCOMES))
     return Row(*title, len(truth), count, cases, figures, note)
 
 
@@ -73,21 +71,6 @@ def _level(value: object) -> str:
 def _natural(level: str) -> tuple[bool, list[tuple[int, str]]]:
     parts = re.split(r"(\d+)", level)
     return level == UNKNOWN, [(int(part), "") if part.isdigit() else (-1, part) for part in parts if part]
-
-
-def age_bands(ages: Scores | Sequence[float | None], edges: Sequence[int] = AGE_EDGES) -> list[str | None]:
-    """Return the band of each age in years; None where the age is unknown.
-
-    >>> age_bands([3, 40, 64.9, 91, None])
-    ['0–17', '40–64', '40–64', '80+', None]
-    """
-    bounds = [0, *edges]
-    names = [f"{low}–{high - 1}" for low, high in pairwise(bounds)] + [f"{bounds[-1]}+"]
-    bands: list[str | None] = []
-    for age in ages:
-        known = age is not None and isfinite(age)
-        bands.append(names[bisect_right(edges, float(age or 0))] if known else None)
-    return bands
 
 
 def modality_sets(present: Bool[Array, "sample modality"], names: Sequence[str]) -> list[str]:

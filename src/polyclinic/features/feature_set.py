@@ -10,6 +10,8 @@ import polars as pl
 
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.featurizer import Arrays, Blobs, Featurizer
+from polyclinic.features.structured.demographics import DemographicFeatures
+from polyclinic.features.structured.featurizer import StructuredFeaturizer
 from polyclinic.files import write_json
 from polyclinic.modalities import MODALITIES, References, in_order
 from polyclinic.progress import SILENT, Progress
@@ -74,6 +76,12 @@ class FeatureSet:
     def codes_read(self) -> frozenset[str]:
         """The codes used by the fitted featurizers; see also `Modality.kinds`."""
         return frozenset[str]().union(*(featurizer.codes_read for featurizer in self.featurizers.values()))
+
+    @property
+    def demographics(self) -> DemographicFeatures | None:
+        """Where the fitted features hold age and sex; None without structured features."""
+        structured = self.featurizers.get(StructuredFeaturizer.modality)
+        return DemographicFeatures.of(structured.layout) if isinstance(structured, StructuredFeaturizer) else None
 
     def names(self) -> dict[str, list[str]]:
         """Return the names of features, codes or terms by modality, for the columns of classical models."""

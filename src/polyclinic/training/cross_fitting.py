@@ -2,8 +2,12 @@
 
 For each fold, a network and the classical models are fitted without the fold and predict it. The combination of the
 members, its calibration and the operating thresholds are fitted to these predictions. The networks of all folds are
-kept and averaged; the classical models are refitted on all samples. Each fold also decides when its network stops
-training, so the network's out-of-fold predictions are slightly optimistic: they are never reported as results.
+kept and averaged; the classical models are refitted on all samples.
+
+The combination is learnt from predictions made as they will be used. A fold also decides when its network stops
+training, so the fold is predicted with the network's weights of the epoch that the other folds chose. One network
+predicts each fold where the mean of all will be used: the noise that the mean lacks is measured, and left out of the
+loss to which the weights are fitted.
 """
 
 from __future__ import annotations
@@ -17,13 +21,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
+from polyclinic.features.structured.demographics import DemographicFeatures, Groups
 from polyclinic.modalities import in_order
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, TaskEnsemble
+from polyclinic.models.ensemble.group_calibration import GroupCalibration
 from polyclinic.models.ensemble.members import DesignCache, Member, MemberPrediction, presence_of
-from polyclinic.models.ensemble.network_outputs import average_network_predictions
+from polyclinic.models.ensemble.network_noise import noise_of_one
+from polyclinic.models.ensemble.network_outputs import average_network_predictions, predict_each_network
 from polyclinic.models.ensemble.stacker_by_subset import Combination, Present, Subset
 from polyclinic.models.ensemble.thresholds import Utility, threshold_for_sensitivity, threshold_for_utility
 from polyclinic.models.network.modality_dropout import keeping, subsets
@@ -32,10 +39,13 @@ from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Targets, Task
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import Fold
-from polyclinic.training.network.trainer import Rows, fit_network
+from polyclinic.training.network.epochs import network_of_other_folds
+from polyclinic.training.network.trainer import EPOCHS, Rows, fit_network
 
 MemberPredictions = dict[str, dict[str, MemberPrediction]]
 """By task, then member."""
+NOISE_ROWS = 200
+"""Samples from which the noise of one network is measured."""
 
 
 class FittedMember(NamedTuple):
@@ -63,6 +73,7 @@ class Crossfitter:
     config: ModelConfig | None
     designs: Mapping[str, Design]  # by member: those of the joint models, and of each modality alone
     folder: Path  # of the networks' checkpoints
+    demographics: DemographicFeatures | None = None  # for calibration by group
     logger: str = "csv"
     progress: Progress = SILENT
 
@@ -87,6 +98,11 @@ class Crossfitter:
         return presence_of(self.examples.arrays)
 
     @cached_property
+    def groups(self) -> Groups:
+        """The groups of all examples, as far as the inputs tell them."""
+        return self.demographics.read(self.examples.arrays["structured"]) if self.demographics else {}
+
+    @cached_property
     def input_subsets(self) -> list[Subset]:
         """The subsets of the inputs to predict from; all of them where members are combined. The last is complete."""
         everything = in_order(self.examples.arrays)
@@ -97,15 +113,21 @@ class Crossfitter:
     def fit(self, folds: Sequence[Fold]) -> CrossFitted:
         """Fit the ensemble."""
         networks = [self._fit_network(number, fold) for number, fold in enumerate(folds)] if self.config else []
-        of_network = {given: self._predict_out_of_fold(networks, folds, given) for given in self.input_subsets}
+        judged = [self._network_of_other_folds(number, network) for number, network in enumerate(networks)]
+        of_network = {
+            given: self._with_noise(self._predict_out_of_fold(judged, folds, given), networks, folds, given)
+            for given in self.input_subsets
+        }
         fitted = self._fit_classical_members(folds)
         predictions = {
             given: {task: by_member | _from_inputs(fitted[task], given) for task, by_member in by_task.items()}
             for given, by_task in of_network.items()
         }
-        ensembles = {task.name: self._combine(task, predictions, fitted[task.name]) for task in self.study.tasks}
+        ensembles = {task.name: self._combine(task, predictions, fitted[task.name], folds) for task in self.study.tasks}
         by_fold = {task: {name: one.by_fold for name, one in members.items()} for task, members in fitted.items()}
-        return CrossFitted(Ensemble(networks, ensembles), predictions[self.input_subsets[-1]], by_fold)
+        return CrossFitted(
+            Ensemble(networks, ensembles, self.demographics), predictions[self.input_subsets[-1]], by_fold
+        )
 
     def _fit_network(self, number: int, fold: Fold) -> UnifiedModel:
         assert self.study.network is not None
@@ -116,11 +138,40 @@ class Crossfitter:
             Rows(fold.training, fold.validation),
             self.study.network,
             seed=self.study.seed * 1000 + number,
-            folder=self.folder / f"fold{number}",
+            folder=self._folder_of(number),
             logger=self.logger,
             progress=self.progress,
             description=f"network, fold {number + 1}",
         )
+
+    def _folder_of(self, number: int) -> Path:
+        return self.folder / f"fold{number}"
+
+    def _network_of_other_folds(self, number: int, network: UnifiedModel) -> UnifiedModel:
+        """Return the network with which a fold is predicted: at the epoch that the other folds chose."""
+        assert self.config is not None
+        folders = [self._folder_of(place) / EPOCHS for place in range(self.study.folds)]
+        return network_of_other_folds(network, self.config, number, folders)
+
+    def _with_noise(
+        self, predictions: MemberPredictions, networks: Sequence[UnifiedModel], folds: Sequence[Fold], given: Subset
+    ) -> MemberPredictions:
+        """Measure the variance of one network's scores that the mean of all lacks, and note it in its predictions."""
+        able = np.flatnonzero(np.any([self.present[modality] for modality in given], axis=0))
+        if len(networks) < 2 or not self.study.stack or not len(able):
+            return predictions
+        rows = np.sort(np.random.default_rng(self.study.seed).permutation(able)[:NOISE_ROWS])
+        own = np.zeros(len(self.examples), dtype=np.int64)
+        for number, fold in enumerate(folds):
+            own[fold.validation] = number
+        answers = predict_each_network(networks, keeping(self.network_examples.arrays, given), rows=rows).answers
+        return {
+            task.name: {
+                name: prediction._replace(noise=noise_of_one(task.kind, answers[task.name], own[rows]))
+                for name, prediction in predictions[task.name].items()
+            }
+            for task in self.study.tasks
+        }
 
     def _predict_out_of_fold(
         self, networks: Sequence[UnifiedModel], folds: Sequence[Fold], given: Subset
@@ -193,9 +244,13 @@ class Crossfitter:
         return model.fit(matrix[rows], target.values[rows], target.observed[rows], self.examples.subjects[rows])
 
     def _combine(
-        self, task: Task, predictions: Mapping[Subset, MemberPredictions], fitted: Mapping[str, FittedMember]
+        self,
+        task: Task,
+        predictions: Mapping[Subset, MemberPredictions],
+        fitted: Mapping[str, FittedMember],
+        folds: Sequence[Fold],
     ) -> TaskEnsemble:
-        """Fit the combination, calibration and thresholds of a task to out-of-fold predictions."""
+        """Fit the combination, calibrations and thresholds of a task to out-of-fold predictions."""
         complete = predictions[self.input_subsets[-1]][task.name]
         if not complete:
             raise StudyError(f"{task.name}: too few labelled development samples have any of the inputs")
@@ -211,9 +266,23 @@ class Crossfitter:
         ensemble.calibrator = Calibrator.fit(
             task.kind, answers=combined, targets=target.values, observed=target.observed, method=self.study.calibration
         )
-        calibrated = ensemble.calibrator(combined)[target.observed]
+        if self.study.calibration != "none":
+            ensemble.group_calibration = self._calibrate_groups(task, ensemble.calibrator(combined), folds)
+        calibrated = ensemble.combine(complete, self.present, self.groups)[target.observed]
         ensemble.thresholds = _thresholds(task, calibrated, target, self.study)
         return ensemble
+
+    def _calibrate_groups(self, task: Task, calibrated: np.ndarray, folds: Sequence[Fold]) -> GroupCalibration | None:
+        target = self.examples.targets[task.name]
+        return GroupCalibration.fit(
+            task.kind,
+            calibrated,
+            self.groups,
+            target.values,
+            target.observed,
+            self.examples.subjects,
+            [fold.validation for fold in folds],
+        )
 
     def _combination(self, task: Task, predictions: Mapping[Subset, MemberPredictions]) -> Combination:
         target = self.examples.targets[task.name]
@@ -224,7 +293,11 @@ class Crossfitter:
             )
             for given, by_task in predictions.items()
         }
-        return Combination.fit(task.kind, by_subset, self.present, target.values, target.observed)
+        noise = {
+            given: {name: prediction.noise for name, prediction in by_task[task.name].items()}
+            for given, by_task in predictions.items()
+        }
+        return Combination.fit(task.kind, by_subset, self.present, target.values, target.observed, noise)
 
 
 def method_of(member: str) -> str:

@@ -114,9 +114,9 @@ class Development:
 
     def out_of_fold(self) -> OutOfFoldPredictions:
         """Return the combined and calibrated out-of-fold predictions."""
-        present = presence_of(self.examples.arrays)
+        present, groups = presence_of(self.examples.arrays), self.ensemble.groups_of(self.examples.arrays)
         answers = {
-            name: self.ensemble.tasks[name].combine(predictions, present)
+            name: self.ensemble.tasks[name].combine(predictions, present, groups)
             for name, predictions in self.member_predictions.items()
         }
         able = np.logical_or.reduce(list(present.values()))

@@ -238,7 +238,14 @@ def _crossfitter(
         }
         config = model_config(study, features, examples.arrays, heads)
     crossfitter = Crossfitter(
-        study, examples, config, designs(study, features, examples.arrays), folder, logger, progress
+        study,
+        examples,
+        config,
+        designs(study, features, examples.arrays),
+        folder,
+        features.demographics,
+        logger,
+        progress,
     )
     needed = estimate(study, examples, crossfitter)
     progress.message(f"memory: {needed}")

@@ -120,6 +120,7 @@ def survival_bins(duration: np.ndarray, event: np.ndarray) -> tuple[float, ...]:
 def designs(study: Study, features: FeatureSet, arrays: Mapping[str, Arrays]) -> dict[str, Design]:
     """Fit the design of each classical member: all inputs for each method, each input alone for `UNIMODAL_METHOD`.
 
+    An input alone is left out where the joint design has no column of another, since both would be the same model.
     Sorted by name, as when a bundle is loaded, so that members are always summed in the same order.
     """
     names = features.names()
@@ -128,5 +129,7 @@ def designs(study: Study, features: FeatureSet, arrays: Mapping[str, Arrays]) ->
     by_member = {str(method): joint[design_options(method)] for method in study.classical}
     if study.stack and UNIMODAL_METHOD in study.classical and len(study.modalities) > 1:
         for modality in study.modalities:
-            by_member[f"{UNIMODAL_METHOD}:{modality}"] = Design.fit({modality: arrays[modality]}, names)
+            alone = Design.fit({modality: arrays[modality]}, names)
+            if alone.columns != by_member[UNIMODAL_METHOD].columns:
+                by_member[f"{UNIMODAL_METHOD}:{modality}"] = alone
     return dict(sorted(by_member.items()))

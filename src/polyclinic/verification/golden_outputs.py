@@ -150,7 +150,7 @@ class BundleOutputs:
 
     def _answers(self, task: Task) -> dict[str, float]:
         answers = self.bundle.ensemble.tasks[task.name].combine(
-            self.predictions.member_predictions[task.name], self.predictions.present
+            self.predictions.member_predictions[task.name], self.predictions.present, self.predictions.groups
         )
         return self._by_output(task, answers)
 

@@ -23,7 +23,8 @@ def test_the_card_reports_every_result():
     for figure in card.evaluation.figures.values():
         assert str(figure) in text
     for row in card.evaluation.groups:
-        assert f"| {row.level} | {row.n:,} | {row.cases:,} |" in text
+        level = f"{row.level} ({row.caution})" if row.small else row.level
+        assert f"| {level} | {row.n:,} | {row.cases:,} |" in text
     for contender in (*card.comparison.contenders, *card.subsets.contenders):
         assert contender.name in text
     assert "![Observed rate over predicted risk](<calibration.png>)" in text

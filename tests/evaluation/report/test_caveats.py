@@ -174,5 +174,41 @@ def test_sets_that_hold_the_truth_too_seldom_are_named_with_their_class_and_grou
     by_sex = caveats(sets_evaluation(np.where(sex == "f", few < 0.7, few < 0.98), truth, sex=sex))
     named = [c for c in by_sex if "of sex" in c]
     assert named
-    assert all("of sex f" in c and "not adjusted for the number of groups" in c for c in named)
+    assert all("of sex f" in c and "(adjusted for 6 comparisons)" in c for c in named)
     assert not any("sets hold" in c for c in caveats(sets_evaluation(few < 0.92, truth, sex=sex)))
+
+
+def grouped(shifts, n=400, seed=0):
+    """Evaluate groups whose risk differs from what is predicted by a shift of the log-odds."""
+    random = np.random.default_rng(seed)
+    groups, scores = np.repeat(np.arange(len(shifts)), n), random.normal(size=n * len(shifts))
+    y = random.random(len(scores)) < expit(scores + np.repeat(shifts, n))
+    return evaluate_binary(y, expit(scores), resamples=100, groups={"ward": [f"w{group}" for group in groups]})
+
+
+def miscalibrated(evaluation):
+    return [c for c in caveats(evaluation) if "in ward" in c and "calibration intercept" in c]
+
+
+def test_cautions_about_groups_are_adjusted_for_their_number():
+    found = miscalibrated(grouped([1.0, *[0.0] * 9]))
+    assert len(found) == 1
+    assert "in ward w0 (calibration intercept" in found[0]
+    assert found[0].endswith("(adjusted for 10 comparisons).")
+    by_chance = sum(bool(miscalibrated(grouped([0.0] * 10, seed=seed))) for seed in range(20))
+    assert by_chance <= 4  # of 20 evaluations; without adjustment 40 % of them have a caution
+
+
+def test_one_group_is_not_adjusted():
+    (found,) = miscalibrated(grouped([1.0]))
+    assert "adjusted" not in found
+
+
+def test_groups_with_fewer_than_fifty_outcomes_are_flagged_and_not_judged():
+    random = np.random.default_rng(0)
+    y = np.concatenate([np.arange(600) < cases for cases in (49, 50)])
+    evaluation = evaluate_binary(y, random.random(1200), resamples=100, groups={"ward": ["a"] * 600 + ["b"] * 600})
+    first, second = evaluation.groups
+    assert first.caution == "only 49 with the outcome"
+    assert second.caution == ""
+    assert any(c.startswith("Too few to judge: ward a (only 49 with the outcome)") for c in caveats(evaluation))

@@ -2,12 +2,15 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from scipy.special import expit, logit, softmax
 from sklearn.metrics import log_loss, roc_auc_score
 
 from polyclinic.models.ensemble.link_functions import ObservedTargets
-from polyclinic.models.ensemble.stacker import Scores, Stacker, objective
+from polyclinic.models.ensemble.network_noise import noise_of_one
+from polyclinic.models.ensemble.stacker import MAX_WEIGHT, NEGLIGIBLE, Scores, Stacker, objective
 
 N = 600
 
@@ -136,14 +139,17 @@ def test_every_kind_can_be_stacked(kind):
 NOISE = (("good", 0.3), ("bad", 2.0))
 
 
-@pytest.mark.parametrize("kind", ["binary", "regression", "multiclass"])
+@pytest.mark.parametrize("kind", ["binary", "regression", "multiclass", "multilabel"])
 def test_gradient_equals_finite_differences(kind):
     """One member abstains for some samples."""
     random = np.random.default_rng(0)
     scores, able = random.normal(size=(3, 40, 2)), random.random((3, 40)) > 0.3
     happened = np.eye(2)[random.integers(0, 2, 40)] * (5.0 if kind == "regression" else 1.0)
     loss = objective(
-        kind, Scores(scores * able[..., None], able), ObservedTargets(happened, np.ones((40, 2), dtype=bool))
+        kind,
+        Scores(scores * able[..., None], able),
+        ObservedTargets(happened, np.ones((40, 2), dtype=bool)),
+        noise=np.array([0.0, 0.5, 0.2]),
     )
     point = np.array([0.2, 0.5, 0.4, -0.3, 0.1])
     numeric = approx_fprime(point, lambda x: loss(x)[0], 1e-7)
@@ -165,3 +171,61 @@ def test_prior_is_the_rate_of_samples_without_predictions():
     assert abs(predictions[~able] - ill[~able].mean()).max() < 0.05
     assert abs(predictions[able] - ill[able].mean()).max() < 0.05
     assert Stacker.from_state(stacker.state()) == stacker
+
+
+def noisy_members(seed: int = 0, n: int = 20_000, noise: float = 0.9):
+    """Two members that each know half of the signal; the first as one noisy network, and as the mean of five."""
+    random = np.random.default_rng(seed)
+    first, second = random.normal(size=(2, n))
+    y = (random.random(n) < expit(1.2 * first + 1.2 * second)).astype(float)[:, None]
+    scores = 1.2 * first + noise * random.normal(size=(5, n))
+    one, mean = expit(scores[0])[:, None], expit(scores.mean(axis=0))[:, None]
+    return {"network": one, "other": expit(1.2 * second)[:, None]}, mean, scores, y
+
+
+def test_weights_of_one_network_become_those_of_the_mean_of_all():
+    one, mean, scores, y = noisy_members()
+    n = len(y)
+    observed, able = np.ones(n, dtype=bool), all_able(one, n)
+    noise = noise_of_one("binary", expit(scores)[..., None], np.full(n, 0))
+    aimed = Stacker.fit("binary", one | {"network": mean}, able, y, observed)
+    plain = Stacker.fit("binary", one, able, y, observed)
+    corrected = Stacker.fit("binary", one, able, y, observed, noise={"network": noise})
+
+    def weight(stacker):
+        return stacker.strength * stacker.weights["network"]
+
+    assert weight(plain) < 0.75 * weight(aimed)
+    assert weight(corrected) == pytest.approx(weight(aimed), rel=0.1)
+    used = one | {"network": mean}
+    losses = [log_loss(y, stacker(used, able)) for stacker in (aimed, corrected, plain)]
+    assert losses == sorted(losses)
+
+
+@given(st.floats(0, 100), st.integers(2, 40), st.integers(0, 99))
+def test_any_noise_gives_finite_weights(noise, n, seed):
+    answers, y = members(seed, n)
+    stacker = Stacker.fit(
+        "binary", answers, all_able(answers, n), y, np.ones(n, dtype=bool), noise=dict.fromkeys(answers, noise)
+    )
+    assert sum(stacker.weights.values()) == pytest.approx(1)
+    assert 0 <= stacker.strength <= 3 * MAX_WEIGHT
+    assert np.isfinite(stacker(answers, all_able(answers, n))).all()
+
+
+@given(st.integers(0, 99), st.integers(1, 3))
+def test_a_repeated_member_counts_once(seed, times):
+    answers, y = members(seed)
+    again = answers | {f"first again {place}": answers["first"] for place in range(times)}
+    observed = np.ones(N, dtype=bool)
+    once = Stacker.fit("binary", answers, all_able(answers), y, observed)
+    several = Stacker.fit("binary", again, all_able(again), y, observed)
+    assert several.strength == pytest.approx(once.strength)
+    assert {name: several.weights[name] for name in answers} == pytest.approx(once.weights)
+    assert all(several.weights[name] == 0 for name in again if name not in answers)
+
+
+def test_no_member_has_a_negligible_weight():
+    for seed in range(5):
+        weights = fitted(seed).weights.values()
+        assert all(weight == 0 or weight >= NEGLIGIBLE for weight in weights)

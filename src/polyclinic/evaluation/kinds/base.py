@@ -14,7 +14,7 @@ from polyclinic.evaluation.estimate import Difference, Estimate
 from polyclinic.evaluation.results import PlotData, Row
 
 SMALL = 50  # subjects below which a group's figures carry a caution
-FEW_CASES = 10  # positives (or negatives) below which they carry one
+FEW_CASES = 10  # positives (or negatives) below which those of a class carry one
 
 Statistic = Callable[[Array, Array, Array], Array]
 Obstacle = Callable[[Array, Array], str]
@@ -123,13 +123,15 @@ class Kind(ABC):
         return {m.name: m.figure(y, p, draws[:, column]) for column, m in enumerate(self.metrics)}
 
 
-def caution(subjects: int, n: int, cases: int | None, small: int = SMALL, balanced: bool = True) -> str:
+def caution(
+    subjects: int, n: int, cases: int | None, small: int = SMALL, balanced: bool = True, few: int = FEW_CASES
+) -> str:
     """Return the reason why a group is too small, or an empty string; `balanced` counts samples without outcome too."""
     if subjects < small:
         return f"only {subjects} subjects"
-    if cases is not None and cases < FEW_CASES:
+    if cases is not None and cases < few:
         return f"only {cases} with the outcome" if cases else "no sample with the outcome"
-    if cases is not None and balanced and n - cases < FEW_CASES:
+    if cases is not None and balanced and n - cases < few:
         return f"only {n - cases} without the outcome" if n > cases else "everybody with the outcome"
     return ""
 

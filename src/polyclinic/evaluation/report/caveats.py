@@ -1,7 +1,11 @@
 """Cautions about an evaluation, derived from its figures."""
 
 from collections.abc import Iterator, Sequence
+from statistics import NormalDist
+from typing import NamedTuple
 
+from polyclinic.evaluation.arrays import Z
+from polyclinic.evaluation.comparison import holm
 from polyclinic.evaluation.estimate import Estimate, decimal, percent
 from polyclinic.evaluation.kinds.base import SMALL
 from polyclinic.evaluation.prediction_sets import ALPHA
@@ -12,7 +16,6 @@ ADVISED = 100  # samples with and without the outcome, to validate a model (Coll
 WIDE = 0.1
 SIGNIFICANT = 0.05
 MANY_UNKNOWN = 0.1
-UNADJUSTED = " (not adjusted for the number of groups)"
 CHANCE = {"auroc": 0.5, "macro_auroc": 0.5, "harrell_c": 0.5, "uno_c": 0.5}
 CONSTANT = {"scaled_brier": "predicting the prevalence", "r2": "predicting the mean"}
 
@@ -140,45 +143,85 @@ def _gap(contender: Contender, name: str, reference: str) -> str:
     return f"{contender.name} minus {reference}: {contender.differences[name]}"
 
 
+class _Suspicion(NamedTuple):
+    """A caution about a group, which is given only if it holds after adjustment for the number of groups."""
+
+    text: str
+    figure: Estimate
+    expected: float
+
+
 def _groups(evaluation: Evaluation) -> Iterator[str]:
     rows = (*evaluation.classes, *evaluation.groups)
     small = [f"{row.table} {row.level} ({row.caution})" for row in rows if row.small]
-    for row in evaluation.groups:
-        if not row.small:
-            yield from _gaps(row, evaluation)
-    for row in (*evaluation.classes, *evaluation.groups):
-        intercept = row.figures.get("calibration_intercept")
-        if not row.small and intercept is not None and _apart(intercept, 0):
-            how = "overestimated" if _below(intercept, 0) else "underestimated"
-            yield f"The risk is {how} in {row.table} {row.level} (calibration intercept {intercept})."
+    judged = [row for row in evaluation.groups if not row.small]
+    yield from _adjusted([gap for row in judged for gap in _gaps(row, evaluation)])
+    yield from _adjusted([found for row in rows if not row.small for found in _miscalibration(row)])
     if small:
         yield f"Too few to judge: {'; '.join(small)}."
 
 
-def _gaps(row: Row, evaluation: Evaluation) -> Iterator[str]:
+def _adjusted(suspicions: Sequence[_Suspicion]) -> Iterator[str]:
+    """Give the cautions of figures that differ from what is expected, after Holm's adjustment."""
+    p_values = holm([_p_value(one.figure, one.expected) for one in suspicions])
+    number = sum(p is not None for p in p_values)
+    for suspicion, p in zip(suspicions, p_values, strict=True):
+        if p is not None and p < SIGNIFICANT:
+            yield f"{suspicion.text}{_adjustment(number)}."
+
+
+def _adjustment(number: int) -> str:
+    return f" (adjusted for {number} comparisons)" if number > 1 else ""
+
+
+def _p_value(figure: Estimate, expected: float) -> float | None:
+    """Return the two-sided p value that corresponds to the figure's interval, by its end nearer to what is expected."""
+    if figure.value is None or figure.low is None or figure.high is None:
+        return None
+    reach = figure.value - figure.low if expected < figure.value else figure.high - figure.value
+    distance = abs(figure.value - expected)
+    if reach <= 0:
+        return 0.0 if distance else 1.0
+    return 2 * NormalDist().cdf(-Z * distance / reach)
+
+
+def _miscalibration(row: Row) -> Iterator[_Suspicion]:
+    intercept = row.figures.get("calibration_intercept")
+    if intercept is not None and intercept.value is not None:
+        how = "overestimated" if intercept.value < 0 else "underestimated"
+        text = f"The risk is {how} in {row.table} {row.level} (calibration intercept {intercept})"
+        yield _Suspicion(text, intercept, 0.0)
+
+
+def _gaps(row: Row, evaluation: Evaluation) -> Iterator[_Suspicion]:
     for name in ("auroc", "macro_auroc", "harrell_c", "sensitivity"):
         theirs, everyone = row.figures.get(name), evaluation.figures.get(name)
-        if theirs is None or everyone is None or everyone.value is None or theirs.high is None:
+        if theirs is None or everyone is None or everyone.value is None or theirs.value is None:
             continue
-        if theirs.high < everyone.value:
-            both = f"{theirs}, against {everyone} in everyone{UNADJUSTED}"
-            yield f"{term(name).label} is lower in {row.table} {row.level}: {both}."
+        both = f"{theirs}, against {everyone} in everyone"
+        expected = max(everyone.value, theirs.value)  # only lower figures are suspicious
+        yield _Suspicion(f"{term(name).label} is lower in {row.table} {row.level}: {both}", theirs, expected)
 
 
 def _sets(evaluation: Evaluation) -> Iterator[str]:
     """Name the classes and groups whose conformal sets hold the truth less often than stated."""
+    of_groups: list[_Suspicion] = []
     for row in evaluation.sets:
-        of_group = row.table not in ("everyone", "class", "label")
         for name in ("set_coverage", "set_coverage_with", "set_coverage_without"):
             figure = row.figures.get(name)
-            if row.small or figure is None or figure.n < SMALL or not _below(figure, 1 - ALPHA):
+            if row.small or figure is None or figure.value is None or figure.n < SMALL:
                 continue
             those = {"set_coverage_with": " with the outcome", "set_coverage_without": " without the outcome"}
             where = "everyone" if row.table == "everyone" else f"{row.table} {row.level}"
-            yield (
+            text = (
                 f"Conformal sets hold the truth in only {figure} of {where}{those.get(name, '')}, instead of "
-                f"{percent(1 - ALPHA)}{UNADJUSTED if of_group else ''}."
+                f"{percent(1 - ALPHA)}"
             )
+            if row.table not in ("everyone", "class", "label"):
+                of_groups.append(_Suspicion(text, figure, max(1 - ALPHA, figure.value)))
+            elif _below(figure, 1 - ALPHA):
+                yield f"{text}."
+    yield from _adjusted(of_groups)
 
 
 def _subsets(subsets: Comparison) -> Iterator[str]:

@@ -51,6 +51,7 @@ from polyclinic.models.classical import ClassicalModel, Design
 from polyclinic.models.classical.persistence import UntrustedModelError
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import Answers, Ensemble, EnsemblePredictions, TaskEnsemble
+from polyclinic.models.ensemble.group_calibration import GroupCalibration
 from polyclinic.models.ensemble.members import Member
 from polyclinic.models.ensemble.stacker_by_subset import Combination
 from polyclinic.models.network.config import ModelConfig
@@ -286,7 +287,7 @@ class Bundle:
         return cls(
             study=study,
             features=features,
-            ensemble=Ensemble(networks, tasks),
+            ensemble=Ensemble(networks, tasks, features.demographics),
             origin=index["origin"],
             reference=reference,
             golden=golden,
@@ -324,6 +325,7 @@ def _combination(ensemble: Ensemble, designs: Sequence[Design]) -> dict[str, Any
             "members": {member: number[id(fitted.design)] for member, fitted in task.members.items()},
             "combination": task.combination.state() if task.combination else None,
             "calibrator": task.calibrator.state() if task.calibrator else None,
+            "groups": task.group_calibration.state() if task.group_calibration else None,
             "thresholds": list(task.thresholds),
         }
         for name, task in ensemble.tasks.items()
@@ -362,6 +364,7 @@ def _task(folder: Path, name: str, state: Mapping[str, Any], designs: Sequence[D
         members,
         Combination.from_state(state["combination"]) if state["combination"] else None,
         Calibrator.from_state(state["calibrator"]) if state["calibrator"] else None,
+        GroupCalibration.from_state(state["groups"]) if state["groups"] else None,
         tuple(state["thresholds"]),
     )
 

@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Float
 
 from polyclinic.features import Arrays
+from polyclinic.features.structured.demographics import DemographicFeatures, Groups
 from polyclinic.models.classical.design_matrix import Design
 from polyclinic.models.ensemble.calibration import Calibrator
+from polyclinic.models.ensemble.group_calibration import GroupCalibration
 from polyclinic.models.ensemble.members import DesignCache, Member, MemberPrediction, presence_of
 from polyclinic.models.ensemble.network_outputs import NetworkPredictions, averaged, predict_each_network
 from polyclinic.models.ensemble.stacked_networks import StackedNetworks
@@ -35,24 +37,35 @@ class EnsemblePredictions(NamedTuple):
     member_predictions: dict[str, dict[str, MemberPrediction]]  # by task, then member
     present: Present
     network_predictions: NetworkPredictions | None  # None without a network
+    groups: Groups | None = None  # band of age and sex of each sample, as far as the inputs tell them
 
 
 @dataclass
 class TaskEnsemble:
-    """The ensemble of one task: classical members, combination with the network, calibration, thresholds."""
+    """The ensemble of one task: classical members, combination with the network, calibrations, thresholds."""
 
     kind: str
     members: dict[str, Member] = field(default_factory=dict)
     combination: Combination | None = None
     calibrator: Calibrator | None = None
+    group_calibration: GroupCalibration | None = None
     thresholds: tuple[float, ...] = ()  # operating point of each output, for binary and multilabel tasks
 
     def combine(
-        self, member_predictions: Mapping[str, MemberPrediction], present: Present
+        self, member_predictions: Mapping[str, MemberPrediction], present: Present, groups: Groups | None = None
     ) -> Float[np.ndarray, "sample output"]:
-        """Combine the members' predictions and calibrate; zero-weight members are ignored."""
+        """Combine the members' predictions and calibrate, also by group if given; zero-weight members are ignored."""
         combined = self.mix(member_predictions, present)
-        return combined if self.calibrator is None else self.calibrator(combined)
+        calibrated = combined if self.calibrator is None else self.calibrator(combined)
+        return self.calibrate_groups(calibrated, groups)
+
+    def calibrate_groups(
+        self, calibrated: Float[np.ndarray, "sample output"], groups: Groups | None
+    ) -> Float[np.ndarray, "sample output"]:
+        """Calibrate by group what is calibrated overall; unchanged where there are no groups."""
+        if self.group_calibration is None or groups is None:
+            return calibrated
+        return self.group_calibration(calibrated, groups)
 
     def mix(
         self, member_predictions: Mapping[str, MemberPrediction], present: Present
@@ -77,6 +90,7 @@ class Ensemble:
 
     networks: list[UnifiedModel]
     tasks: dict[str, TaskEnsemble]
+    demographics: DemographicFeatures | None = None  # where the inputs tell age and sex, for calibration by group
 
     def answer(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> dict[str, Answers]:
         """Predict every task for every sample; zero-weight members predict only if `every_member`."""
@@ -86,7 +100,7 @@ class Ensemble:
         """Combine the members' predictions of every task, and calibrate."""
         return {
             name: Answers(
-                task.combine(predictions.member_predictions[name], predictions.present),
+                task.combine(predictions.member_predictions[name], predictions.present, predictions.groups),
                 predictions.member_predictions[name],
             )
             for name, task in self.tasks.items()
@@ -103,7 +117,13 @@ class Ensemble:
             name: self._member_predictions(task, network.get(name), designs, present, every_member)
             for name, task in self.tasks.items()
         }
-        return EnsemblePredictions(member_predictions, present, network_predictions)
+        return EnsemblePredictions(member_predictions, present, network_predictions, self.groups_of(arrays))
+
+    def groups_of(self, arrays: Mapping[str, Arrays]) -> Groups | None:
+        """Return the groups of the samples; None where no task is calibrated by group."""
+        if self.demographics is None or all(task.group_calibration is None for task in self.tasks.values()):
+            return None
+        return self.demographics.read(arrays["structured"])
 
     def bins(self, task: str) -> tuple[float, ...]:
         """Return the ends of the bins of a time-to-event task."""

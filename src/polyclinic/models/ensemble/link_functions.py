@@ -61,6 +61,20 @@ LINKS: Mapping[TaskKind, Link] = {
 }
 
 
+def curvature(
+    kind: TaskKind, scores: Float[np.ndarray, "sample output"], unit: float = 1.0
+) -> tuple[Float[np.ndarray, "sample output"], Float[np.ndarray, "sample output"]]:
+    """Return the curvature of the log loss by each score, and the gradient of their sum; `unit` is a regression's."""
+    if kind == "regression":
+        return np.full(scores.shape, 1 / unit**2), np.zeros(scores.shape)
+    p = softmax(scores, axis=1) if kind == "multiclass" else expit(scores)
+    curved = p * (1 - p)
+    if kind != "multiclass":
+        return curved, curved * (1 - 2 * p)
+    slope = p * (1 - 2 * p)
+    return curved, slope - p * slope.sum(axis=1, keepdims=True)
+
+
 def observed_targets(
     kind: TaskKind,
     targets: Float[np.ndarray, "sample number"],

@@ -20,6 +20,7 @@ class MemberPrediction(NamedTuple):
 
     answers: Float[np.ndarray, "sample output"]
     able: Bool[np.ndarray, " sample"]
+    noise: float = 0.0  # variance of the scores that they will not have in use (see `network_noise`)
 
 
 class DesignRows(NamedTuple):

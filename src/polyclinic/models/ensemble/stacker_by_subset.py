@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from polyclinic.modalities import in_order
-from polyclinic.models.ensemble.stacker import Able, Answers, Stacker, predict_without_input, rates_without_input
+from polyclinic.models.ensemble.stacker import (
+    Able,
+    Answers,
+    Noise,
+    Stacker,
+    predict_without_input,
+    rates_without_input,
+)
 from polyclinic.models.network.config import TaskKind
 
 MIN_SAMPLES = 50
@@ -46,17 +54,21 @@ class Combination:
         present: Present,
         targets: Float[np.ndarray, "sample number"],
         observed: Bool[np.ndarray, " sample"],
+        noise: Mapping[Subset, Noise] = MappingProxyType({}),
     ) -> Combination:
         """Fit to the members' out-of-fold predictions given each subset of the inputs.
 
-        `predictions` maps each subset to the predictions of every sample as if only the subset had been recorded.
+        `predictions` maps each subset to the predictions of every sample as if only the subset had been recorded;
+        `noise` is the variance of their scores that they will not have in use (see `stacker`).
         """
         stackers, spread = {}, float(targets[observed].std()) if kind == "regression" else None
         for subset, (answers, able) in predictions.items():
             complete = observed & np.all([present[modality] for modality in subset], axis=0)
             partial = observed & np.any([present[modality] for modality in subset], axis=0)
             used = complete if complete.sum() >= MIN_SAMPLES else partial
-            stackers[subset] = Stacker.fit(kind, answers, able, targets, used, spread=spread)
+            stackers[subset] = Stacker.fit(
+                kind, answers, able, targets, used, spread=spread, noise=noise.get(subset, {})
+            )
         without_input = ~np.any(list(present.values()), axis=0)
         return cls(kind, stackers, rates_without_input(kind, targets, observed, without_input))
 

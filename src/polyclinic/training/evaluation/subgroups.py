@@ -12,19 +12,9 @@ import polars as pl
 from polyclinic.cohort import BIRTH, NOMINAL_ORIGIN, Cohort
 from polyclinic.evaluation import age_bands, modality_sets
 from polyclinic.features import Arrays
+from polyclinic.features.structured.demographics import AGES, SEX
 from polyclinic.study import StudyError
 
-UNITS = {
-    1: ("years", "year", "yr", "y", "a"),
-    12: ("months", "month", "mo"),
-    365.25 / 7: ("weeks", "week", "wk"),
-    365.25: ("days", "day", "d"),
-}
-"""Units of age, by how many of them make a year."""
-AGES = {"demographic//age": 1.0} | {
-    f"demographic//age//{unit}": 1 / number for number, units in UNITS.items() for unit in units
-}
-"""Years per unit of each code of an age, in lower case."""
 NEAR = timedelta(days=31)
 """Nominal times (hours since admission, days since the first symptom) begin within this of their origin."""
 
@@ -36,7 +26,7 @@ def subgroups(
     names = list(arrays)
     present = np.stack([np.asarray(arrays[name]["present"]) for name in names], axis=1)
     groups: dict[str, Sequence[object]] = {}
-    sex = _latest(cohort, frame, pl.col("code") == "DEMOGRAPHIC//sex")
+    sex = _latest(cohort, frame, pl.col("code") == SEX)
     if any(sex):
         groups["sex"] = sex
     ages = ages_at(cohort, frame)

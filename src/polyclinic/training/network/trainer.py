@@ -26,6 +26,7 @@ from polyclinic.models.network.heads import RegressionHead, TimeToEventHead
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.study import Network, StudyError
 from polyclinic.training.data.dataset import Batches, Examples
+from polyclinic.training.network.epochs import KeepEpochs
 from polyclinic.training.network.lightning_module import UnifiedModule
 from polyclinic.training.network.unimodal_pretraining import pretrain_unimodal
 
@@ -34,6 +35,7 @@ METRIC = "validation_loss"
 FINISHED = "network.safetensors"
 LOG = "log"
 LAST = "last.ckpt"
+EPOCHS = "epochs"
 CHECKPOINT_INTERVAL_S = 10
 """Least time between checkpoints; at most this much training is lost when the process is killed."""
 
@@ -124,6 +126,7 @@ def _train(
     common: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": False}
     best, latest = _Best(folder, "best", monitor=METRIC, **common), _Latest(folder, "last", **common)
     last = folder / LAST
+    epochs = KeepEpochs(module.model, folder / EPOCHS, options.epochs, METRIC)
     with progress.task(description, total=options.epochs) as advance, _quiet():
         trainer = lightning.Trainer(
             accelerator="auto",
@@ -131,7 +134,7 @@ def _train(
             max_epochs=options.epochs,
             gradient_clip_val=options.gradient_clip,
             deterministic=True,
-            callbacks=[stop, _EpochCounter(training), _ProgressBar(advance), best, latest],
+            callbacks=[stop, _EpochCounter(training), _ProgressBar(advance), epochs, best, latest],
             logger=_logger(logger, folder),
             enable_progress_bar=False,
             enable_model_summary=False,
