@@ -1,8 +1,9 @@
 """Whether the figures that a clinician reads mean what they say, on PhysioNet 2012's set A, by cross-validation.
 
 Every stay is answered by models that have not seen it. Prints, with 95 % intervals: the coverage of the conformal sets
-by class and by group, the errors of the calls from which the model abstains and of those that it keeps, and how often
-the interval of one answer holds that of a refit to bootstrapped stays. Reads the folder POLYCLINIC_DATA.
+by class and by group, the errors of the calls from which the model abstains and of those that it keeps, how often the
+interval of one answer holds that of a refit to bootstrapped stays, how the combination compares with its members, and
+the calibration of each age band and sex, before and after that by group. Reads the folder POLYCLINIC_DATA.
 
     python -m benchmarks audit --folds 5 --refits 4
 """
@@ -19,7 +20,9 @@ from benchmarks.common import RESAMPLES, Interval, Table, ingested, only_some, p
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.assess.abstention import ODDS_FACTOR, uncertain_call
 from polyclinic.assess.uncertainty import intervals_of
-from polyclinic.evaluation import Row
+from polyclinic.evaluation import Row, auroc, auroc_figure, delong_test
+from polyclinic.evaluation.groups import levels_of
+from polyclinic.evaluation.metrics.calibration import calibration_figures
 from polyclinic.evaluation.prediction_sets import PredictionSets, set_coverage
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.models.ensemble.link_functions import log_odds
@@ -33,6 +36,10 @@ TASK = "physionet2012_death"
 INPUTS = ("structured", "series")
 CLASS_COVERAGE = (0.88, 0.92)
 INTERVAL_COVERAGE = 0.9
+NO_WORSE = -0.002
+"""AUROC of the combination less that of its best member."""
+MOST_INTERCEPT, OUTCOMES = 0.2, 100
+"""Calibration intercept of age bands with at least this many outcomes."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Answers:
 
     rows: np.ndarray  # of the stays, among all
     p: np.ndarray
+    overall: np.ndarray  # probability without the calibration by group
     members: dict[str, np.ndarray]  # probability of each member
     threshold: float
     low: np.ndarray
@@ -129,6 +137,7 @@ def answered(bundle: Bundle, cohort: Cohort, unseen: Samples, rows: np.ndarray, 
     return Answers(
         rows=rows,
         p=answers[:, 0],
+        overall=ensemble.combine(members, predictions.present)[:, 0],
         members={name: member.answers[:, 0] for name, member in members.items()},
         threshold=ensemble.thresholds[0],
         low=low[:, 0],
@@ -274,7 +283,52 @@ def intervals(audited: Audited) -> None:
     print(f"   goal {INTERVAL_COVERAGE}: {verdict(coverage.value >= INTERVAL_COVERAGE)}", flush=True)
 
 
-ITEMS: tuple[Callable[[Audited], None], ...] = (conformal_sets, abstention, intervals)
+def combination(audited: Audited) -> None:
+    """Item 4: the AUROC of the combination, and paired with each of its members."""
+    truth, p = audited.truth, audited.p
+    names = [name for name in audited.folds[0].members if all(name in one.members for one in audited.folds)]
+    members = {name: audited.joined(lambda one, name=name: one.members[name]) for name in names}  # type: ignore[misc]
+    table = Table(
+        f"4. AUROC of the combination: {auroc_figure(truth, p)}",
+        *("", "AUROC".rjust(20), "combination less this".rjust(24)),
+        first=34,
+    )
+    for name, answers in members.items():
+        table.row(name, auroc_figure(truth, answers), delong_test(truth, p, answers).figure)
+    best = max(float(auroc(truth, answers)) for answers in members.values())
+    least = float(auroc(truth, p)) - best
+    table.row(f"less the best member {least:+.3f}, goal {NO_WORSE:+.3f}", verdict(least >= NO_WORSE))
+
+
+def calibration_by_group(audited: Audited) -> None:
+    """Item 5: the calibration intercept of each age band and sex, before and after the calibration by group."""
+    before = audited.joined(lambda one: one.overall)
+    table = Table(
+        "5. Calibration intercept, before and after the calibration by group",
+        *("", "n", "died", "before".rjust(20), "after".rjust(20)),
+        first=24,
+    )
+    met = True
+    for grouping in ("age", "sex"):
+        for level, rows in levels_of(audited.groups.get(grouping, ())):
+            truth, died = audited.truth[rows], int(audited.truth[rows].sum())
+            both = [
+                calibration_figures(truth, p[rows], audited.subjects[rows])["calibration_intercept"]
+                for p in (before, audited.p)
+            ]
+            table.row(f"{grouping} {level}", rows.sum(), died, *both)
+            if grouping == "age" and died >= OUTCOMES:
+                met &= both[1].value is not None and abs(both[1].value) <= MOST_INTERCEPT
+    table.row(f"age bands of {OUTCOMES} deaths or more within {MOST_INTERCEPT}", verdict(met))
+
+
+ITEMS: tuple[Callable[[Audited], None], ...] = (
+    conformal_sets,
+    abstention,
+    intervals,
+    combination,
+    calibration_by_group,
+)
 """What is printed, in order; each function reads the answers of all stays."""
 
 

@@ -35,11 +35,10 @@ def output_estimates(
     """Return the outputs of a task for the one sample of `predictions`."""
     combined, bins = ensemble.tasks[task.name], ensemble.bins(task.name)
     names = [f"by {end:g} {task.target.unit}" for end in bins] if bins else list(task.outputs)
-    answers = combined.combine(predictions.member_predictions[task.name], predictions.present)[0]
+    members, groups = predictions.member_predictions[task.name], predictions.groups
+    answers = combined.combine(members, predictions.present, groups)[0]
     lows, highs, basis = intervals_of(combined, reference, task, predictions, answers[None])
-    answers, low, high = (
-        combined.calibrate_groups(one[None], predictions.groups)[0] for one in (answers, lows[0], highs[0])
-    )
+    low, high = lows[0], highs[0]
     return tuple(
         OutputEstimate(
             output=name,
@@ -115,7 +114,7 @@ def _with_network(
     """Combine and calibrate the members as if a network's answers were those of all."""
     members = dict(predictions.member_predictions[task.name])
     members[NETWORK] = MemberPrediction(answers, members[NETWORK].able)
-    return ensemble.combine(members, predictions.present)
+    return ensemble.combine(members, predictions.present, predictions.groups)
 
 
 def sets_of(

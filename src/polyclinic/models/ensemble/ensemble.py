@@ -57,12 +57,6 @@ class TaskEnsemble:
         """Combine the members' predictions and calibrate, also by group if given; zero-weight members are ignored."""
         combined = self.mix(member_predictions, present)
         calibrated = combined if self.calibrator is None else self.calibrator(combined)
-        return self.calibrate_groups(calibrated, groups)
-
-    def calibrate_groups(
-        self, calibrated: Float[np.ndarray, "sample output"], groups: Groups | None
-    ) -> Float[np.ndarray, "sample output"]:
-        """Calibrate by group what is calibrated overall; unchanged where there are no groups."""
         if self.group_calibration is None or groups is None:
             return calibrated
         return self.group_calibration(calibrated, groups)
