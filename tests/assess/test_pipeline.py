@@ -307,6 +307,7 @@ def test_intervals_without_a_reference_span_the_networks(every_kind, hospital, h
     bundle.reference = None
     said = assess(bundle, hospital, held_out[0], explain=False)["demo_survival"].outputs
     alone = []
+    bundle.reference = None  # it is of all networks
     for network in bundle.ensemble.networks:
         bundle.ensemble = Ensemble([network], bundle.ensemble.tasks)
         predicted = bundle.predict(hospital, subjects=held_out[:1], tasks=["demo_survival"]).frame
