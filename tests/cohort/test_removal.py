@@ -88,7 +88,7 @@ def test_replacing_a_source_forgets_what_it_said_and_is_idempotent(
             len(after.keys() - before.keys()),
         )
         again = say(path, "a", *right, replace=True)
-        assert (again.removed, again.new_events, again.changed) == (0, 0, replaced.changed)
+        assert (again.removed, again.new_events, again.changed) == (0, 0, 0)
         assert_equal(Cohort.open(path), Cohort.open(expected))
 
 

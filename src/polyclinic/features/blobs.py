@@ -3,14 +3,19 @@
 Such a blob is absent, and its reason goes with the sample: featurizers that read blobs have the array `UNUSABLE`.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Shaped
 
-from polyclinic.features.featurizer import Arrays, Blobs
 from polyclinic.files import sha256
+
+if TYPE_CHECKING:
+    from polyclinic.features.featurizer import Arrays, Blobs
 
 UNUSABLE = "unusable"
 """Name of the array: text `[sample]`, a line per blob of the sample that cannot be used, with reason and remedy."""
