@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS
-from polyclinic.tasks import Task, prediction_times
+from polyclinic.cohort import NOMINAL_ORIGIN, POLARS_EVENTS, UTC, Cohort, CohortWriter
+from polyclinic.tasks import Task, TaskError, label, prediction_times
 from polyclinic.tasks.prediction_times import NO_ANCHOR, NO_INPUT, Record, find_prediction_times
 from tests.properties import examples
 
@@ -48,6 +48,20 @@ ROWS = [
 )
 def test_anchors(cohort_of, prediction, expected):
     assert hours(cohort_of(ROWS), task(prediction=prediction)) == expected
+
+
+def test_an_anchor_with_an_offset_is_a_time_of_utc_only(cohort_of, tmp_path):
+    zoned = task(prediction={"anchor": "2000-01-01T09:00+02:00"})
+    assert "2000-01-01 09:00 +0200" in zoned.describe()
+    assert type(zoned).model_validate(zoned.model_dump(mode="json")) == zoned
+    local = cohort_of(ROWS)
+    for ask in (prediction_times, label):
+        with pytest.raises(TaskError, match="the anchor has an offset, and the cohort's times are not in UTC"):
+            ask(local, zoned)
+    with CohortWriter(tmp_path / "utc", source="test") as writer:
+        writer.clock = UTC
+        writer.add(local.events().drop("blob").collect())
+    assert hours(Cohort.open(tmp_path / "utc"), zoned) == [(1, 7), (2, 7)]
 
 
 @pytest.mark.parametrize("exclusion", [{"fewer_events_than": 2}, {"shorter_than": "1h"}])

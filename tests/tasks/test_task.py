@@ -1,5 +1,5 @@
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -41,7 +41,7 @@ def test_task_is_loaded_from_yaml(tmp_path):
     ("anchor", "read"),
     [
         ("2020-05-01", datetime(2020, 5, 1)),
-        ("2020-05-01T12:00:00+02:00", datetime(2020, 5, 1, 10)),
+        ("2020-05-01T12:00:00+02:00", datetime(2020, 5, 1, 10, tzinfo=UTC)),
         ("last_event", "last_event"),
         ("PROCEDURE//x", "PROCEDURE//x"),
     ],

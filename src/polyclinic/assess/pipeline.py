@@ -16,6 +16,7 @@ from polyclinic.assess.uncertainty import output_estimates, sets_of
 from polyclinic.cohort import Cohort
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.development_reference import Reference
+from polyclinic.tasks.prediction_times import check_clock
 
 if TYPE_CHECKING:
     from polyclinic.explain.attribution import Attribution
@@ -68,6 +69,8 @@ def assess_with_evidence(
     """Assess as `assess` does; return also the samples and attributions, so that a page need not compute them again."""
     at = on_clock(cohort, at)
     events = events_of(cohort, subject, at)
+    for task in bundle.tasks:
+        check_clock(cohort, task)
     scheduled = scheduled_tasks(events, bundle.tasks, at)
     times = sorted({row.time for row in scheduled if row.time is not None})
     inference_inputs = {time: InferenceInput.of(bundle, cohort, events, subject, time) for time in times}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
@@ -35,14 +35,12 @@ PICKS: Mapping[Kind, tuple[Pick, ...]] = {
 
 
 def _instant(anchor: Any) -> Any:
-    """Parse a date and time, if it is one; convert time zones to UTC, since the times of a cohort have none."""
+    """Parse a date and time, if it is one."""
     if isinstance(anchor, str):
         try:
-            anchor = datetime.fromisoformat(anchor)
+            return datetime.fromisoformat(anchor)
         except ValueError:
             return anchor
-    if isinstance(anchor, datetime) and anchor.tzinfo is not None:
-        return anchor.astimezone(UTC).replace(tzinfo=None)
     return anchor
 
 
@@ -66,7 +64,8 @@ class Prediction(BaseModel, frozen=True, extra="forbid"):
     def in_words(self) -> str:
         """Describe the prediction time, such as `48 hours after admission`."""
         anchors = {"first_event": "the first recorded event", "last_event": "the last input", "origin": "admission"}
-        anchor = f"{self.anchor:%Y-%m-%d %H:%M}" if isinstance(self.anchor, datetime) else anchors.get(self.anchor)
+        fixed = f"{self.anchor:%Y-%m-%d %H:%M %z}".strip() if isinstance(self.anchor, datetime) else None
+        anchor = fixed or (anchors.get(self.anchor) if isinstance(self.anchor, str) else None)
         anchor = anchor or f"the {self.occurrence} {self.anchor}".replace("the every", "every")
         if not self.offset:
             return f"at {anchor}"

@@ -16,7 +16,7 @@ from polyclinic.tasks.code_patterns import OUTCOMES, in_words, matching
 from polyclinic.tasks.definition import Kind
 from polyclinic.tasks.errors import TaskError
 from polyclinic.tasks.label_readers import read_labels
-from polyclinic.tasks.prediction_times import Record, find_prediction_times
+from polyclinic.tasks.prediction_times import Record, check_clock, find_prediction_times
 from polyclinic.tasks.target_events import TargetEvents
 from polyclinic.tasks.task import Task
 from polyclinic.tasks.validation import check_target_not_input
@@ -91,8 +91,9 @@ def label(cohort: Cohort, task: Task) -> Labels:
 
     Raises:
         TaskError: a code of the cohort is both outcome and input, no outcome is recorded, no subject has a prediction
-            time, or every outcome is before it.
+            time, every outcome is before it, or the anchor is not a time of the cohort's clock.
     """
+    check_clock(cohort, task)
     return label_events(cohort.events(), task)
 
 

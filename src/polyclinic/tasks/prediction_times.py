@@ -1,13 +1,15 @@
 """Prediction times and exclusions; they need no outcomes, and so work for new cohorts."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
 from polyclinic.cohort import BIRTH, NOMINAL_ORIGIN, Cohort
+from polyclinic.cohort import UTC as COHORT_UTC
 from polyclinic.tasks.code_patterns import codes_of, matching
 from polyclinic.tasks.definition import Exclusion
+from polyclinic.tasks.errors import TaskError
 from polyclinic.tasks.task import Task
 
 NO_ANCHOR = "no anchor event"
@@ -41,6 +43,20 @@ class Record:
         return pl.col("code").is_in(list(self.inputs))
 
 
+def check_clock(cohort: Cohort, task: Task) -> None:
+    """Check that the anchor is a time of the cohort's clock.
+
+    Raises:
+        TaskError: the anchor has an offset from UTC, and the cohort's times are not in UTC.
+    """
+    anchor = task.prediction.anchor
+    if isinstance(anchor, datetime) and anchor.tzinfo is not None and cohort.clock != COHORT_UTC:
+        remedy = "write it without offset"
+        raise TaskError(
+            f"the anchor has an offset, and the cohort's times are not in UTC: {remedy}", "prediction", "anchor"
+        )
+
+
 @dataclass(frozen=True)
 class PredictionTimes:
     """Prediction times, and the number of excluded subjects or times by reason."""
@@ -55,11 +71,12 @@ def prediction_times(cohort: Cohort, task: Task) -> pl.DataFrame:
     Subjects without the anchor, times without any earlier input, and the task's exclusions are left out. Outcomes are
     not read.
     """
+    check_clock(cohort, task)
     return find_prediction_times(Record.of(cohort.events(), task), task).frame.select("subject_id", "prediction_time")
 
 
 def find_prediction_times(record: Record, task: Task) -> PredictionTimes:
-    """Return the prediction times, and count the exclusions."""
+    """Return the prediction times, and count the exclusions; an anchor with an offset is one in UTC."""
     spans = _spans(record)
     times = _anchored(record, task, spans).with_columns(prediction_time=pl.col("anchor") + task.prediction.offset)
     excluded = {NO_ANCHOR: spans.height - times["subject_id"].n_unique()}
@@ -94,6 +111,7 @@ def _anchored(record: Record, task: Task, spans: pl.DataFrame) -> pl.DataFrame:
         return _occurrences(record.having((pattern,)), task.prediction.occurrence)
     if isinstance(anchor, datetime) or anchor == "origin":
         fixed = anchor if isinstance(anchor, datetime) else NOMINAL_ORIGIN
+        fixed = fixed.astimezone(UTC).replace(tzinfo=None) if fixed.tzinfo else fixed
         anchor_time = pl.lit(fixed, dtype=pl.Datetime("us"))
     else:
         anchor_time = pl.col("first" if anchor == "first_event" else "last")
