@@ -128,6 +128,15 @@ def test_formula_errors_of_exported_sheets_are_rejected(tmp_path_factory):
     assert kept.reasons == [(2, "formula error"), (3, "formula error")]
 
 
+@pytest.mark.parametrize("column", ["FINDING//x, type: categorical", "NOTE//x, type: text", "OUTCOME//x, type: label"])
+def test_formula_errors_are_no_category_note_or_label(column, tmp_path_factory):
+    mapping = MAPPING.replace("LAB//x//mg/dL, type: numeric", column)
+    assert mapping != MAPPING
+    kept = read(tmp_path_factory, ["#REF!", "#NAME?", "#1 of 2", "#VALUE!"], mapping)
+    assert [event[3] for event in kept.events] == ["#1 of 2"]
+    assert kept.reasons == [(line, "formula error") for line in (2, 3, 5)]
+
+
 def test_units_that_nothing_checks_are_warned_of(tmp_path_factory):
     folder = tmp_path_factory.mktemp("t")
     (folder / "t.csv").write_text("id,what,value,unit\n1,x,5,MG/DL\n1,x,6,mmol/L\n1,x,7,\n1,y,8,g\n")

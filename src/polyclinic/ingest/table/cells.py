@@ -30,6 +30,7 @@ from polyclinic.ingest.table.units import spellings
 LONGEST_CATEGORY = 200  # characters
 OTHER_UNIT = "unit other than the code's, and not converted: give the units with their factors, or correct the code"
 _IS_NUMBER = pl.col("numeric_value").is_finite()
+_REMEDY_FORMULA = "correct the formula, or empty the cell"
 _REMEDY_GRADE = (
     "give grades numbers in the column's values, such as {neg: 0, trace: 0.5, 1+: 1}, or type the column categorical; "
     "if the text means nothing, add it to missing"
@@ -90,7 +91,7 @@ class Cells:
         )
         cells = cells.drop("numeric_value").hstack(other)
         errors, grades = is_formula_error(_CELL), pl.col("numeric_value").is_null() & is_grade(_CELL)
-        cells = self._keep(cells, ~errors, "formula error", "correct the formula, or empty the cell")
+        cells = self._keep(cells, ~errors, "formula error", _REMEDY_FORMULA)
         cells = self._keep(cells, ~grades, GRADE, _REMEDY_GRADE)
         return self._keep(cells, _IS_NUMBER, "not a number", self._remedy_number())
 
@@ -139,6 +140,8 @@ class Cells:
         return cells.with_columns(pl.col("numeric_value") * factor + offset, text_value=bound).drop("own_unit")
 
     def _categorical(self, cells: pl.DataFrame) -> pl.DataFrame:
+        if self.column.values is None:
+            cells = self._without_formula_errors(cells)
         text = _COMPOSED if self.column.values is None else _mapped(self.column.values)
         cells = cells.with_columns(text_value=text)
         remedy = "correct the cell, or add its text to the column's values"
@@ -147,7 +150,10 @@ class Cells:
         return self._keep(cells, short, "too long for a category", "give the column the type text")
 
     def _text(self, cells: pl.DataFrame) -> pl.DataFrame:
-        return cells.with_columns(text_value=_CELL)
+        return self._without_formula_errors(cells).with_columns(text_value=_CELL)
+
+    def _without_formula_errors(self, cells: pl.DataFrame) -> pl.DataFrame:
+        return self._keep(cells, ~is_formula_error(_CELL), "formula error", _REMEDY_FORMULA)
 
     def _label(self, cells: pl.DataFrame) -> pl.DataFrame:
         cells = self._categorical(cells)

@@ -114,6 +114,8 @@ def test_an_order_that_no_cell_decides_is_asked_about():
         ("5. März 2024", "7. Dezember 2024"),
         ("Freitag, 1. März 2024", "Samstag, 2. März 2024"),
         ("le 5 mars 2024", "le 7 avr. 2024"),
+        ("1er avril 2024 12:30", "1er août 2024 08:00"),
+        ("1º de mayo de 2024", "1º de maio de 2024"),
         ("Tue, 05 Mar 2024", "Wed, 06 Mar 2024"),
         ("March 5th, 2024", "March 6th, 2024"),
         ("2024年3月5日", "2024年4月6日"),

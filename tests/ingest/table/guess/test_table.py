@@ -3,6 +3,8 @@
 import pytest
 
 from polyclinic.ingest import IngestError, Options, guess_mapping
+from polyclinic.ingest.table.guess.names import is_death
+from polyclinic.ingest.table.guess.roles import is_birth
 from polyclinic.ingest.table.mapping import load_mapping
 from polyclinic.ingest.table.reader import read
 from polyclinic.progress import SILENT
@@ -137,7 +139,14 @@ def test_guesses_of_real_tables_are_usable(real_data, tmp_path, name, subjects):
     assert kept.rejects == []
 
 
-@pytest.mark.parametrize("name", ["dob", "birth_date", "DateOfBirth", "patient_dob", "Geburtsdatum", "geb"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dob", "birth_date", "DateOfBirth", "patient_dob", "Geburtsdatum", "geb", "dateofbirth", "DATEOFBIRTH",
+        "birthdatetime", "BRTHDTC", "geb_datum", "Fecha de nacimiento", "fecha_nac", "date_naissance", "DDN",
+        "Data di nascita", "data_nascimento", "geboortedatum", "Födelsedatum", "fødselsdato", "data urodzenia",
+    ],
+)  # fmt: skip
 def test_a_date_of_birth_is_not_the_time_of_a_fact(name, tmp_path):
     rows = ["1,24.12.1950,03.02.2023,5.1", "1,24.12.1950,28.02.2023,6.2", "2,13.11.1960,04.02.2023,7.3"]
     mapping, text = guessed(tmp_path, f"patient_id,{name},taken_at,crp\n" + "\n".join(rows))
@@ -145,6 +154,19 @@ def test_a_date_of_birth_is_not_the_time_of_a_fact(name, tmp_path):
     assert (mapping.birth.column, mapping.birth.format) == (name, "%d.%m.%Y")
     assert list(mapping.columns) == ["crp"]
     assert read_table(tmp_path / "t.csv", text).rejects == []
+
+
+@pytest.mark.parametrize("name", ["fecha_defuncion", "Fecha de fallecimiento", "date_deces", "Date de décès", "óbito"])
+def test_a_date_of_death_in_another_language_is_not_the_time_of_a_fact(name, tmp_path):
+    mapping, _ = guessed(tmp_path, f"patient_id,{name},prelevement,crp\n1,2023-04-01,2023-03-05,5\n2,,2023-03-06,6\n")
+    assert mapping.time.column == "prelevement"
+    assert "crp" in mapping.columns
+
+
+@pytest.mark.parametrize("name", ["decessation", "predecessor", "habito", "birthweight", "gebaeude"])
+def test_names_that_hold_part_of_such_a_word_are_of_neither(name):
+    assert not is_birth(name)
+    assert not is_death(name)
 
 
 def test_a_table_of_only_births_is_mapped(tmp_path):

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from polyclinic.ingest.table.column_profile import matches
 
 IDS = ("id", "ids", "identifier", "uuid", "guid", "barcode", "accession(no|number)?")
-BIRTHS = ("dob", "birth(day|date)?", "born", "geb(urtsdatum|urtstag)?")
+BIRTHS = (
+    "dob", r"(?:date_?of_?|patient_?)?birth(?:day|date|datetime|time|dt)?", "born", "brthdtc?",
+    "geb(?:urts?)?(?:dat(?:um)?|tag)?", "geboren", "geboorte(?:datum|dag)?", "(?:date)?naissance", "ddn",
+    "(?:fecha)?nacimiento", r"f(?:echa)?[_ .]*nac", "(?:data)?nascimento", "(?:data)?nascita",
+    "f[oö]delse(?:datum|dag)", "f[oø]dsels?(?:dato|dag)", "(?:data)?urodzenia", "narozen[ií]",
+)  # fmt: skip
 NAMES_OF_TIMES = (
     r"\w*time", r"\w*date", r"\w*datetime", r"\w*timestamp", "taken", "recorded", "measured", "day", "when", "at", "ts",
     "dt", "dttm", "dtm", r"\w*datum", "zeit", r"\w*zeitpunkt", "abnahme", "entnahme", "aufnahme", "collected",
@@ -21,7 +26,10 @@ OUTCOMES = (
 _WHOLE_OUTCOMES = (
     r"(?:[a-z][._ ])?(?:target|status\d?|event|time|days|weeks|months|years|(?:vital|survival|discharge)[._ ]?status)"
 )
-_DEATH = r"death|deceas|verstorben|sterbe|todes"
+_DEATH = (
+    r"death|deceas|verstorben|sterbe|todes|d[eé]c[eè]s(?!s)|d[eé]c[eé]d[eé]|(?<![a-z])decesso|defunci|fallec|muerte|exitus|"
+    r"(?<![a-z])[oó]bito|(?<![a-z])morte(?![a-z])|overlijd|overleden"
+)
 _DISCHARGE = r"disch(?:arge|t|_)|entlass|outtime|visit_end"
 _STAYED = r"lengthofstay|(?:time|days?|hours?)_?in_?(?:hospital|icu|unit)"
 _AT_DISCHARGE = rf"{_DEATH}|{_DISCHARGE}|{_STAYED}|mortal|readmi|surviv|expire_|last_careunit"

@@ -16,8 +16,8 @@ _OTHER_MONTHS = {
 }  # fmt: skip
 _OTHER_WORDS = {
     "mon", "tue", "wed", "thu", "fri", "sat", "sun", "monday", "tuesday", "wednesday", "thursday", "friday",
-    "saturday", "sunday", "am", "pm", "a", "p", "m", "th", "st", "nd", "rd", "of", "at", "de", "le", "del", "den",
-    "um", "uhr", "h", "t", "z", "gmt", "utc", "cet", "cest", "est", "edt", "cst", "pst",
+    "saturday", "sunday", "am", "pm", "a", "p", "m", "th", "st", "nd", "rd", "er", "º", "of", "at", "de", "le", "del",
+    "den", "um", "uhr", "h", "t", "z", "gmt", "utc", "cet", "cest", "est", "edt", "cst", "pst",
     # days of the week in German, French, Spanish, Italian and Dutch
     "montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonnabend", "sonntag", "mo", "di", "mi",
     "do", "fr", "sa", "so", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche", "lunes", "martes",
