@@ -169,6 +169,15 @@ def test_names_that_hold_part_of_such_a_word_are_of_neither(name):
     assert not is_death(name)
 
 
+@pytest.mark.parametrize(
+    "name", ["Familienname", "Patientenname", "forename", "Apellidos", "Prénom", "Cognome", "achternaam"]
+)
+def test_names_of_people_in_other_languages_are_left_out(name, tmp_path):
+    rows = "".join(f"{row % 3},{'ABC'[row % 3]},2023-03-0{row},{row}\n" for row in range(1, 9))
+    mapping, _ = guessed(tmp_path, f"patient_id,{name},taken_at,crp\n{rows}")
+    assert list(mapping.columns) == ["crp"]
+
+
 def test_a_table_of_only_births_is_mapped(tmp_path):
     mapping, _ = guessed(tmp_path, "patient_id,birth_date,note\n1,1950-12-24,\n2,1960-11-13,\n")
     assert (mapping.birth.column, mapping.time, mapping.columns) == ("birth_date", None, {})

@@ -125,7 +125,8 @@ def is_of_a_person(name: str) -> bool:
     """Return whether a column's name says that it identifies people: names, addresses, numbers of insurance."""
     return matches(
         name, r"(?:first|last|given|family|middle|maiden|full|patient|sur)[ _.-]?name", "vorname", "nachname", "ssn",
-        "phone", "telephone", "telefon", "e?mail", r"(?:home_?)?address", "street", "stra(?:ss|ß)e",
+        "(?:familien|patienten)name", "fore-?name", "apellidos?", "pr[eé]nom", "cognome", "sobrenome", "achternaam",
+        "voornaam", "phone", "telephone", "telefon", "e?mail", r"(?:home_?)?address", "street", "stra(?:ss|ß)e",
     )  # fmt: skip
 
 
