@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import BundlePath, CohortPath, Json, TasksOfBundle, output_page
+from polyclinic.cli.options import (
+    AboutFile,
+    BundlePath,
+    CohortPath,
+    Json,
+    TasksOfBundle,
+    about_file,
+    output_card,
+    output_page,
+)
 from polyclinic.cli.tables import print_cautions, print_ignored, print_report, report_as_json
 
 
@@ -31,6 +40,10 @@ def evaluate(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a self-contained HTML page.", callback=output_page)
     ] = None,
+    card: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the card as JSON.", callback=output_card)
+    ] = None,
+    about: AboutFile = None,
     json: Json = False,
 ) -> None:
     """Evaluate a bundle, with intervals, by subgroup and for each subset of its inputs."""
@@ -39,8 +52,9 @@ def evaluate(
     from polyclinic.training.evaluation.evaluate import evaluate as measure
 
     progress = TerminalProgress()
-    whole = None if split == "all" else split
-    report = measure(Bundle.load(bundle), Cohort.open(cohort), whole, tasks=task, by=by or (), progress=progress)
+    whole, stated = None if split == "all" else split, about_file(about)
+    opened = Cohort.open(cohort)
+    report = measure(Bundle.load(bundle), opened, whole, tasks=task, by=by or (), about=stated, progress=progress)
     if report.training_subjects:
         trained_on = report.training_subjects
         err.print(f"caution: {trained_on} of these subjects were used in training, so the figures are optimistic")
@@ -49,10 +63,16 @@ def evaluate(
         from polyclinic.evaluation.report.page import write_page
 
         write_page(html, report.cards, f"{bundle.name} on {cohort.name}", progress=progress)
+    if card is not None:
+        from polyclinic.evaluation.report.card_document import card_json
+        from polyclinic.files import write_json
+
+        write_json(card, card_json(report.cards))
     if json:
         print_json(report_as_json(report))
         return
     print_report(report, "all subjects" if whole is None else f"{split} subjects", subsets=True)
     print_ignored(report.shift)
-    if html is not None:
-        out.print(f"→ {html}")
+    for path in (html, card):
+        if path is not None:
+            out.print(f"→ {path}")

@@ -2,12 +2,15 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polyclinic.files import check_file, check_folder
 from polyclinic.modalities import MODALITIES
+
+if TYPE_CHECKING:
+    from polyclinic.evaluation.report.about import About
 
 
 def output_file(path: Path | None) -> Path | None:
@@ -21,6 +24,13 @@ def output_page(path: Path | None) -> Path | None:
     """Check, before any work, that an HTML page can be written, and that none but a page is replaced."""
     if path is not None:
         check_file(path, (b"<!doctype html", b"<html"))
+    return path
+
+
+def output_card(path: Path | None) -> Path | None:
+    """Check, before any work, that a card can be written as JSON, and that none but JSON is replaced."""
+    if path is not None:
+        check_file(path, (b"{",))
     return path
 
 
@@ -64,6 +74,23 @@ Inputs = Annotated[
     str | None,
     typer.Option(metavar="LIST", help=f"Inputs among {', '.join(MODALITIES)}; by default those the cohort has."),
 ]
+
+
+AboutFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--about",
+        metavar="FILE",
+        help="YAML of what only people know about the model, for its card: developer, intended use, setting.",
+    ),
+]
+
+
+def about_file(path: Path | None) -> "About | None":
+    """Read `--about`."""
+    from polyclinic.evaluation.report.about import About
+
+    return None if path is None else About.load(path)
 
 
 def patient(subject_id: int, source_id: str) -> str:

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import CohortPath, Inputs, Json, Logger, Tasks, comma_separated, output_folder
+from polyclinic.cli.options import (
+    AboutFile,
+    CohortPath,
+    Inputs,
+    Json,
+    Logger,
+    Tasks,
+    about_file,
+    comma_separated,
+    output_folder,
+)
 from polyclinic.cli.tables import print_report, report_as_json
 
 if TYPE_CHECKING:
@@ -46,6 +56,7 @@ def train(
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="The same seed gives the same result; 0 by default.")
     ] = None,
+    about: AboutFile = None,
     logger: Logger = "csv",
     json: Json = False,
 ) -> None:
@@ -60,6 +71,7 @@ def train(
     study = chosen_study(config, task, inputs, seed, everyone)
     if study.network is None and logger != "csv":
         raise typer.BadParameter("logs the losses of a network; this study has no network", param_hint="--logger")
+    stated = about_file(about)
     opened, progress = Cohort.open(cohort), TerminalProgress()
     from polyclinic.training.cross_validation import cross_validate
     from polyclinic.training.train import train_and_measure  # slow: after the checks
@@ -67,10 +79,12 @@ def train(
     report: "Report | None"
     if folds:
         times = repeats or 1
-        report = cross_validate(study, opened, out_folder, folds=folds, repeats=times, logger=logger, progress=progress)
+        report = cross_validate(
+            study, opened, out_folder, folds=folds, repeats=times, logger=logger, progress=progress, about=stated
+        )
         title = f"{folds}-fold cross-validation by subject" + (f", {times} times" if times > 1 else "")
     else:
-        report = train_and_measure(study, opened, out_folder, logger=logger, progress=progress)
+        report = train_and_measure(study, opened, out_folder, logger=logger, progress=progress, about=stated)
         title = "held-out subjects"
     learnt_from = _learnt_from(out_folder)
     if json:

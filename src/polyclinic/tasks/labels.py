@@ -48,7 +48,8 @@ class Labels:
 
     `frame` holds `subject_id`, `prediction_time` and the columns of `VALUES`, sorted, without nulls. `unknown`
     counts the samples without a label by reason, `excluded` the excluded subjects (or times). `values` are the texts
-    of the target with what each was read as, or the numbers and texts that are no answer.
+    of the target with what each was read as, or the numbers and texts that are no answer. `eligible` counts the
+    subjects with a prediction time.
     """
 
     task: Task
@@ -56,6 +57,7 @@ class Labels:
     unknown: Mapping[str, int] = field(default_factory=dict)
     excluded: Mapping[str, int] = field(default_factory=dict)
     values: tuple[ReadValue, ...] = ()
+    eligible: int = 0
 
     def write(self, cohort: Cohort) -> Path:
         """Write the labels and the task to the cohort's `labels/<task>/`, and return that folder.
@@ -73,7 +75,7 @@ class Labels:
 
     @classmethod
     def read(cls, cohort: Cohort, task: Task) -> Labels:
-        """Read labels written by `write`; `unknown`, `excluded` and `values` are not stored.
+        """Read labels written by `write`; `unknown`, `excluded`, `values` and `eligible` are not stored.
 
         Raises:
             TaskError: the cohort has no labels of this task, or those of another task of the same name.
@@ -117,7 +119,8 @@ def label_events(events: pl.LazyFrame, task: Task) -> Labels:
     values = [pl.col(name).cast(dtype) for name, dtype in VALUES[task.kind].items()]
     labels = read_labels(target_events).select("sample", *values)
     frame = target_events.samples.join(labels, on="sample").sort("sample").drop("sample", "anchor")
-    return Labels(task, frame, _reasons(target_events, labels), times.excluded, values_read(target_events))
+    unknown, eligible = _reasons(target_events, labels), times.frame["subject_id"].n_unique()
+    return Labels(task, frame, unknown, times.excluded, values_read(target_events), eligible)
 
 
 def _check_codes(record: Record, task: Task) -> None:

@@ -11,10 +11,13 @@ import numpy as np
 
 from polyclinic.cohort import SPLITS, Cohort
 from polyclinic.evaluation import Bootstrap
+from polyclinic.evaluation.report.about import About
+from polyclinic.evaluation.report.description import Description
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.known_record import known_record
 from polyclinic.files import write_json
 from polyclinic.modalities import in_order as modalities_in_order
+from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.predictions import with_inputs
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study
@@ -22,6 +25,8 @@ from polyclinic.tasks import Samples, samples
 from polyclinic.training.available_inputs import resolve_inputs
 from polyclinic.training.data.folds import folds as split_into_folds
 from polyclinic.training.data.folds import groups_of, strata_of
+from polyclinic.training.description.development import about_of, development_facts, state
+from polyclinic.training.description.measured import measured_out_of_fold
 from polyclinic.training.evaluation.evaluate import EvaluationContext, Report
 from polyclinic.training.evaluation.pooling import (
     FoldPredictions,
@@ -51,6 +56,7 @@ def cross_validate(
     logger: str = "csv",
     progress: Progress = SILENT,
     cache: EncoderCache | None = None,
+    about: About | None = None,
 ) -> Report:
     """Evaluate a study on every subject by cross-validation, then fit the bundle to all subjects.
 
@@ -89,8 +95,10 @@ def cross_validate(
     bundle = fit_checked_study(
         on_all, cohort, work=work / "everyone", cache=cache, logger=logger, progress=progress
     ).bundle
+    bundle = state(bundle, about)
     save_bundle(bundle, out)
-    reports[0] = _with_leaks(reports[0], bundle.origin.get("leaks", {}))
+    how = f"{folds}-fold cross-validation"
+    reports[0] = _with_description(_with_leaks(reports[0], bundle.origin.get("leaks", {})), bundle, how)
     lead = f"{folds}-fold cross-validation by subject; the bundle learnt from everyone."
     write_report(reports[0], out, lead, progress)
     write_json(out / "repeats.json", _repeats(reports))
@@ -129,6 +137,16 @@ def _with_leaks(report: Report, leaks: Mapping[str, Sequence[str]]) -> Report:
         name: replace(measured, card=replace(measured.card, found=(*leaks.get(name, ()), *measured.card.found)))
         for name, measured in report.tasks.items()
     }
+    return replace(report, tasks=tasks)
+
+
+def _with_description(report: Report, bundle: Bundle, how: str) -> Report:
+    """Add the facts of the fit to all subjects, who are those measured, to the cards."""
+    tasks = {}
+    for name, measured in report.tasks.items():
+        facts = development_facts(bundle, name)
+        described = Description(facts, measured_out_of_fold(facts, how) if facts else None, about_of(bundle))
+        tasks[name] = replace(measured, card=replace(measured.card, description=described))
     return replace(report, tasks=tasks)
 
 

@@ -32,7 +32,10 @@ from polyclinic.training.available_inputs import resolve_inputs
 from polyclinic.training.cross_fitting import Crossfitter, MemberPredictions
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import folds, groups_of, strata_of
+from polyclinic.training.description.characteristics import Recorded, recorded
+from polyclinic.training.description.development import FittedModel
 from polyclinic.training.development_reference import Development, OutOfFoldPredictions, usual_codes
+from polyclinic.training.evaluation.subgroups import ages_at, sexes_at
 from polyclinic.training.leak_check import leak_cautions
 from polyclinic.training.memory_estimate import MemoryEstimate, classical_bytes, free_bytes, held_bytes, step_bytes
 from polyclinic.training.model_setup import check_network, designs, feature_options, head_config, model_config
@@ -58,6 +61,7 @@ class _Recorded(NamedTuple):
 
     codes: dict[str, float]
     ranges: dict[str, ValueRange]
+    described: Recorded  # for the card
 
 
 def fit(study: Study, cohort: Cohort, **options: Any) -> Bundle:
@@ -91,7 +95,7 @@ def fit_study(
         cache: Cache of the frozen encoders' outputs.
         logger: Where networks log their losses: csv, mlflow or tensorboard.
         progress: Receives the steps.
-        golden: Whether to store golden outputs in the bundle, which verify an installation.
+        golden: Whether to store in the bundle golden outputs, which verify an installation, and facts for its card.
 
     Raises:
         StudyError: the study or the logger is invalid, there is too little to learn from, or too little memory.
@@ -130,7 +134,7 @@ def fit_checked_study(
     development = sampled.take(_rows(sampled, development_subjects))
     if not development.frame.height:
         raise StudyError("no development subject has a label for any of the tasks")
-    study, features, recorded, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
+    study, features, had, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
     examples = Examples(arrays, development.targets, development.frame["subject_id"].to_numpy())
     _check_labels(study, examples)
     leaks = leak_cautions(study.tasks, features, examples)
@@ -143,13 +147,19 @@ def fit_checked_study(
         ensemble, member_predictions, by_fold = crossfitter.fit(chosen)
     bundle = Bundle(study, features, ensemble, _origin(study, cohort, examples, leaks))
     read = crossfitter.network_examples if crossfitter.config else None
-    reserved = None
-    if study.conformal:
-        reserved = _reserved(study, bundle, cohort, sampled.take(sampled.rows(reserved_subjects)), progress)
+    reserved, reserved_samples = None, sampled.take(sampled.rows(reserved_subjects)) if study.conformal else None
+    if reserved_samples is not None:
+        reserved = _reserved(study, bundle, cohort, reserved_samples, progress)
     spreads = answer_spreads(FoldModels(study, examples, read, chosen, ensemble, by_fold, crossfitter.design_rows))
-    fitted = Development(study, *recorded, examples, read, chosen, ensemble, member_predictions, spreads)
+    fitted = Development(study, had.codes, had.ranges, examples, read, chosen, ensemble, member_predictions, spreads)
     bundle.reference = fitted.reference(reserved, progress)
-    bundle.golden = golden_of(bundle) if golden else None
+    if golden:
+        out_of_fold = fitted.out_of_fold().answers
+        described = FittedModel(
+            study, cohort, features, ensemble, development, out_of_fold, had.described, reserved_samples
+        )
+        bundle.description = described.description()
+        bundle.golden = golden_of(bundle)
     return FittedStudy(bundle, development.frame, examples, member_predictions)
 
 
@@ -224,7 +234,9 @@ def _features(
     ]
     if missing:
         raise StudyError(f"no development subject has {' or '.join(missing)}: leave it out of the inputs")
-    return study, features, _Recorded(usual_codes(known, frame.height), value_ranges(known, features)), arrays
+    described = recorded(known, frame, ages_at(cohort, frame), sexes_at(cohort, frame), features.codes_read)
+    had = _Recorded(usual_codes(known, frame.height), value_ranges(known, features), described)
+    return study, features, had, arrays
 
 
 def _crossfitter(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from polyclinic.cohort import Cohort
 from polyclinic.evaluation.report.card import model_card
+from polyclinic.evaluation.report.card_document import card_json
 from polyclinic.evaluation.report.card_plots import save_plots
 from polyclinic.evaluation.report.page import write_page
 from polyclinic.files import OutputError, check_folder, sha256, write_json, write_text
@@ -20,7 +21,15 @@ from polyclinic.training.evaluation.evaluate import Report
 from polyclinic.training.fit import WORK, check_study
 from polyclinic.training.network.trainer import LOG
 
-MEASURED = ("metrics.json", "comparison.json", "repeats.json", "card.md", "report.html", "predictions.parquet")
+MEASURED = (
+    "metrics.json",
+    "comparison.json",
+    "repeats.json",
+    "card.md",
+    "card.json",
+    "report.html",
+    "predictions.parquet",
+)
 """Files of results, written beside a bundle."""
 _CHECKPOINTS = re.compile("[0-9a-f]{16}")
 """Names of the folders in `.work/`."""
@@ -37,6 +46,7 @@ def write_report(report: Report, out: Path, lead: str, progress: Progress = SILE
         },
     )
     write_text(out / "card.md", "\n\n".join(model_card(card) for card in report.cards))
+    write_json(out / "card.json", card_json(report.cards))
     for card in report.cards:
         folder = out / "plots" / card.task
         folder.mkdir(parents=True, exist_ok=True)

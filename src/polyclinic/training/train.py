@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from polyclinic.cohort import Cohort
+from polyclinic.evaluation.report.about import About
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study
+from polyclinic.training.description.development import state
 from polyclinic.training.evaluation.evaluate import Report, evaluate
 from polyclinic.training.fit import fit_checked_study
 from polyclinic.training.output_folder import (
@@ -26,10 +28,11 @@ def train_and_measure(
     logger: str = "csv",
     progress: Progress = SILENT,
     cache: EncoderCache | None = None,
+    about: About | None = None,
 ) -> Report | None:
     """Fit on the development subjects, evaluate on the held-out ones, and write bundle, card, tables, plots and page.
 
-    An interrupted run is resumed if the study and the cohort are the same.
+    An interrupted run is resumed if the study and the cohort are the same. `about` are statements for the card.
 
     Returns:
         The report; None where the study learns from every subject.
@@ -39,6 +42,7 @@ def train_and_measure(
     """
     work = prepare_output(study, cohort, out, "one fit", logger)
     bundle = fit_checked_study(study, cohort, work=work, cache=cache, logger=logger, progress=progress).bundle
+    bundle = state(bundle, about)
     save_bundle(bundle, out)
     report = None
     if "held_out" not in study.development:

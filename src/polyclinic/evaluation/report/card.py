@@ -1,11 +1,10 @@
 """Model card (Mitchell et al. 2019): intended use, performance, and limits of a model."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from polyclinic.evaluation.estimate import decimal, percent
-from polyclinic.evaluation.record import Record
-from polyclinic.evaluation.report.caveats import caveats
+from polyclinic.evaluation.report.contents import NOT_FOR, RESEARCH, Card
+from polyclinic.evaluation.report.description_blocks import description_blocks
 from polyclinic.evaluation.report.document import (
     Block,
     Bullets,
@@ -18,46 +17,13 @@ from polyclinic.evaluation.report.document import (
 )
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.tables import comparison_table, figures_table, rows_table, sets_table, subsets_table
-from polyclinic.evaluation.results import Comparison, Evaluation
 
-RESEARCH = "Research, and the comparison of models on cohorts like the one described here."
-NOT_FOR = (
-    "Decisions about patients without clinical judgement.",
-    "Other hospitals, devices or populations before validation there.",
-)
+__all__ = ["NOT_FOR", "RESEARCH", "Card", "model_card"]
 
 SETS = (
     "A set holds the answer that the model gives and every answer that cannot be excluded at 90 % confidence. It "
     "should hold the truth in at least 90 % of the subjects of each true answer; in groups this is only measured."
 )
-
-
-@dataclass(frozen=True)
-class Card(Record):
-    """Contents of the card, or page, of one model on one task; tables and plots are derived from the evaluation."""
-
-    model: str
-    task: str
-    question: str  # one sentence
-    evaluation: Evaluation
-    inputs: tuple[str, ...] = ()
-    data: dict[str, str | int] = field(default_factory=dict)  # of the cohort, in order
-    splits: dict[str, int] = field(default_factory=dict)  # subjects by split
-    comparison: Comparison | None = None
-    subsets: Comparison | None = None
-    operating: str = ""  # the threshold and how it was chosen, one sentence
-    intended_use: tuple[str, ...] = (RESEARCH,)
-    not_for: tuple[str, ...] = NOT_FOR
-    limits: tuple[str, ...] = ()
-    provenance: dict[str, str] = field(default_factory=dict)  # versions, seed, fingerprints
-    calibration_plot: str | None = None  # path relative to the card
-    synthetic: bool = False
-    found: tuple[str, ...] = ()  # cautions that other checks found: of inputs that tell the outcome, of unusual values
-
-    @property
-    def caveats(self) -> tuple[str, ...]:
-        """Cautions of other checks, and those derived from the figures."""
-        return caveats(self.evaluation, self.comparison, self.subsets, self.model, self.synthetic, self.found)
 
 
 def model_card(card: Card) -> str:
@@ -83,6 +49,7 @@ def card_blocks(card: Card) -> Iterator[Block]:
         yield Heading("Calibration")
         yield Image(card.calibration_plot, "Observed rate over predicted risk")
     yield from _tables(card)
+    yield from description_blocks(card)
     yield from provenance_blocks(card)
 
 

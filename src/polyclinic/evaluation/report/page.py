@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from polyclinic.evaluation.estimate import decimal, percent, places
 from polyclinic.evaluation.report.card import SETS, Card, data_blocks, how_measured, provenance_blocks, use_blocks
 from polyclinic.evaluation.report.card_plots import draw_plots
+from polyclinic.evaluation.report.description_blocks import description_blocks
 from polyclinic.evaluation.report.html_blocks import Spans, Tile, cell_spans, to_html
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.plot_style import svg
@@ -103,7 +104,7 @@ def _section(card: Card, number: int) -> Markup:
         groups=to_html([rows_table(evaluation.groups)]) if evaluation.groups else "",
         figures=to_html([figures_table(evaluation)]),
         how_measured=how_measured(card),
-        details=to_html([*use_blocks(card), *data_blocks(card), *provenance_blocks(card)]),
+        details=to_html([*use_blocks(card), *data_blocks(card), *description_blocks(card), *provenance_blocks(card)]),
     )
 
 

@@ -6,6 +6,7 @@ from itertools import groupby
 from polyclinic.evaluation.estimate import P_ADJUSTED, Difference, decimal
 from polyclinic.evaluation.report.document import Cell, Table
 from polyclinic.evaluation.report.metric_names import term
+from polyclinic.evaluation.report.small_counts import FEW, FEWEST, without_small
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
 
 BY_GROUP = (  # metrics of groups and classes: the first set whose first metric is present
@@ -81,12 +82,24 @@ def rows_table(rows: Sequence[Row]) -> Table:
         for row in members:
             if row.small:
                 faint.add(len(lines))
-            counts = (row.n, *((row.cases,) if counted else ()))
-            level = f"{row.level} ({row.caution})" if row.small else row.level
-            lines.append((level, *counts, *(row.figures.get(name) for name in shown)))
+            counts = (_count(row.n), *((_count(row.cases),) if counted else ()))
+            level = f"{row.level} ({without_small(row.caution)})" if row.small else row.level
+            lines.append((level, *counts, *(_figure(row, name) for name in shown)))
     first = "" if several or not rows else rows[0].table.capitalize()
     header = (first, "n", *(("With outcome",) if counted else ()), *(term(name).label for name in shown))
     return Table(header, tuple(lines), faint=frozenset(faint), spans=frozenset(spans))
+
+
+def _count(count: int | None) -> Cell:
+    return FEW if count is not None and count < FEWEST else count
+
+
+def _figure(row: Row, name: str) -> Cell:
+    """Return a figure; none of so few samples that it would tell their outcomes."""
+    figure = row.figures.get(name)
+    if figure is None or figure.value is None or figure.n >= FEWEST:
+        return figure
+    return f"{FEW} samples"
 
 
 def _shown(rows: Sequence[Row]) -> list[str]:

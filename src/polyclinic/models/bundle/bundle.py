@@ -9,7 +9,8 @@
     calibration.json     members, combination, calibration and thresholds of each task
     reference.json, reference.safetensors    summary of the development samples, to put a prediction in context
     golden.*                   a synthetic patient, and the outputs computed for it
-    metrics.json, predictions.parquet, card.md    evaluation
+    description.json           facts of development, and people's statements about the model, for the card
+    metrics.json, predictions.parquet, card.md, card.json    evaluation
 
 Nothing is ever unpickled.
 """
@@ -62,6 +63,7 @@ from polyclinic.tasks import Task, number_samples, prediction_times
 
 FORMAT = 5
 INDEX = "bundle.json"
+DESCRIPTION = "description.json"
 CHECKSUMMED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
 _INVALID = (AttributeError, LookupError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
@@ -84,6 +86,7 @@ class Bundle:
     origin: dict[str, Any] = field(default_factory=dict)
     reference: Reference | None = field(default=None, repr=False, compare=False)  # optional
     golden: Golden | None = field(default=None, repr=False, compare=False)  # optional
+    description: dict[str, Any] | None = field(default=None, repr=False, compare=False)  # optional; JSON values
     folder: Path | None = field(default=None, compare=False)
     _digest: str = field(default="", repr=False, compare=False)
 
@@ -224,9 +227,12 @@ class Bundle:
         designs = self.ensemble.designs
         write_json(folder / "designs.json", [design.state() for design in designs])
         write_json(folder / "calibration.json", _combination(self.ensemble, designs))
-        for name in (*REFERENCE, *GOLDEN):
+        for name in (*REFERENCE, *GOLDEN, DESCRIPTION):
             (folder / name).unlink(missing_ok=True)
         kept = [name for part in (self.reference, self.golden) if part for name in part.save(folder)]
+        if self.description is not None:
+            write_json(folder / DESCRIPTION, self.description)
+            kept.append(DESCRIPTION)
         checksummed = [*CHECKSUMMED, *kept, *self._save_classical(folder)]
         networks = self.ensemble.networks
         index = {
@@ -274,13 +280,16 @@ class Bundle:
             networks = _networks(folder, index)
         with _reading(folder / "calibration.json") as file:
             tasks = {name: _task(folder, name, state, designs) for name, state in _json(file).items()}
-        reference = golden = None
+        reference = golden = description = None
         if REFERENCE[0] in index["files"]:
             with _reading(folder / REFERENCE[0]):
                 reference = Reference.load(folder)
         if GOLDEN[0] in index["files"]:
             with _reading(folder / GOLDEN[0]):
                 golden = Golden.load(folder, index["files"])
+        if DESCRIPTION in index["files"]:
+            with _reading(folder / DESCRIPTION) as file:
+                description = _json(file)
         study = _study(folder)
         if set(features.modalities) != set(study.modalities):
             raise BundleError(f"{folder}: study.yaml and features.json differ in their inputs: train the bundle again")
@@ -291,6 +300,7 @@ class Bundle:
             origin=index["origin"],
             reference=reference,
             golden=golden,
+            description=description,
             folder=folder,
             _digest=sha256((folder / INDEX).read_bytes()),
         )

@@ -25,6 +25,11 @@ class Shift:
     ignored: Mapping[str, int] = field(default_factory=dict)  # events of codes that training did not have
 
     @property
+    def unlike_share(self) -> float | None:
+        """The share of the samples with any input that are unlike development; None: not measured."""
+        return None if self.unlike is None or not self.samples else self.unlike / self.samples
+
+    @property
     def cautions(self) -> tuple[str, ...]:
         """What limits the answers; empty if the samples are like those of development."""
         return tuple(self._cautions())

@@ -10,23 +10,13 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import SPLITS, Cohort
-from polyclinic.evaluation import (
-    Binary,
-    Bootstrap,
-    Comparison,
-    Evaluation,
-    Kind,
-    Multiclass,
-    Multilabel,
-    Regression,
-    TimeToEvent,
-    by_subset,
-    compare,
-)
+from polyclinic.evaluation import Bootstrap, Comparison, Evaluation, Kind, by_subset, compare
 from polyclinic.evaluation import evaluate as measure
 from polyclinic.evaluation.estimate import decimal
 from polyclinic.evaluation.prediction_sets import PredictionSets, prediction_sets, set_coverage
+from polyclinic.evaluation.report.about import About
 from polyclinic.evaluation.report.card import Card
+from polyclinic.evaluation.report.description import Description
 from polyclinic.features import Arrays
 from polyclinic.features.known_record import known_record
 from polyclinic.models import subsets
@@ -39,7 +29,11 @@ from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.study import StudyError
 from polyclinic.tasks import Targets, Task, samples
-from polyclinic.training.evaluation.subgroups import subgroups
+from polyclinic.training.description.characteristics import recorded
+from polyclinic.training.description.development import about_of, development_facts
+from polyclinic.training.description.measured import MeasuredSamples
+from polyclinic.training.description.performance import kind_with, truth_of
+from polyclinic.training.evaluation.subgroups import ages_at, sexes_at, subgroups
 
 UNIFIED = "unified"
 """Name of the combined model, among its members."""
@@ -110,12 +104,14 @@ def evaluate(
     by: Sequence[str] = (),
     every_subset: bool = True,
     resamples: int = 2000,
+    about: About | None = None,
     progress: Progress = SILENT,
 ) -> Report:
     """Evaluate a bundle on the subjects of a split, on given `subjects`, or on all (both None).
 
     `tasks` selects the tasks to evaluate, for a cohort that has labels for some only. Subgroups are sex, age band,
     recorded inputs, and each code of `by`: its latest text, the tertile of its numbers, or whether it is recorded.
+    `about` are statements for the card, instead of those in the bundle.
 
     Raises:
         StudyError: no subject has a label for a task, or the split or a code of `by` is unknown.
@@ -134,11 +130,20 @@ def evaluate(
     arrays = bundle.arrays(cohort, frame, progress, known)
     predicted = bundle.ensemble.predict(arrays, every_member=True)
     answers, shift = bundle.ensemble.combine(predicted), bundle.shift(known, arrays, predicted)
+    of_bundle = {task.name: development_facts(bundle, task.name) for task in wanted}
+    like = next((own.baseline for own in of_bundle.values() if own is not None), None)
+    had = recorded(known, frame, ages_at(cohort, frame), sexes_at(cohort, frame), bundle.features.codes_read, like)
     del known
     partial = answers_by_subset(bundle, arrays, progress) if every_subset and len(bundle.inputs) > 1 else {}
+    measured = MeasuredSamples(cohort, evaluated, had, split or "all subjects given", shift.unlike_share)
+    stated = about_of(bundle, about)
     context = EvaluationContext(
         cohort=cohort,
         frame=frame,
+        descriptions={
+            task.name: Description(of_bundle[task.name], measured.facts(task, of_bundle[task.name]), stated)
+            for task in wanted
+        },
         groups=subgroups(cohort, frame, arrays, by),
         inputs=bundle.inputs,
         origin=bundle.origin,
@@ -175,6 +180,7 @@ class EvaluationContext:
     rule: str  # by which the operating threshold was chosen
     bootstrap: Bootstrap
     shift: Shift = field(default_factory=Shift)
+    descriptions: Mapping[str, Description] = field(default_factory=dict)  # by task
 
     def measure(
         self,
@@ -192,8 +198,7 @@ class EvaluationContext:
     def _measure(self, task: Task, target: Targets, predictions: TaskPredictions, advance: Advance) -> Measured:
         """Evaluate one task: the combined model, its members, and the combined model from some inputs only."""
         kind = kind_of(task, predictions)
-        truth = target.values[:, 0] if task.kind in ("binary", "regression") else target.values
-        truth = truth.argmax(axis=1) if task.kind == "multiclass" else truth
+        truth = truth_of(task, target)
         common: dict[str, Any] = {
             "subjects": self.frame["subject_id"].to_numpy(),
             "observed": target.observed,
@@ -254,6 +259,7 @@ class EvaluationContext:
             },
             operating=called_at(predictions, self.rule),
             synthetic=task.name.startswith(SYNTHETIC),
+            description=self.descriptions.get(task.name),
             found=(*origin.get("leaks", {}).get(task.name, ()), *self.shift.cautions),
         )
 
@@ -277,19 +283,7 @@ def as_measured(task: Task, predictions: TaskPredictions, answers: np.ndarray) -
 def kind_of(task: Task, predictions: TaskPredictions) -> Kind:
     """Return the metrics of a task, at the operating thresholds; where samples differ, the median is shown."""
     thresholds = tuple(float(np.median(threshold)) for threshold in predictions.thresholds)
-    match task.kind:
-        case "binary":
-            return Binary(thresholds[0] if thresholds else None)
-        case "multiclass":
-            return Multiclass(task.classes)
-        case "multilabel":
-            return Multilabel(task.classes, thresholds or None)
-        case "regression":
-            return Regression()
-        case _:
-            bins = predictions.bins
-            middle = bins[len(bins) // 2 - 1] if len(bins) > 1 else bins[0]
-            return TimeToEvent(bins, (middle,))
+    return kind_with(task, thresholds, predictions.bins)
 
 
 def called_at(predictions: TaskPredictions, rule: str) -> str:

@@ -26,7 +26,7 @@ def subgroups(
     names = list(arrays)
     present = np.stack([np.asarray(arrays[name]["present"]) for name in names], axis=1)
     groups: dict[str, Sequence[object]] = {}
-    sex = _latest(cohort, frame, pl.col("code") == SEX)
+    sex = sexes_at(cohort, frame)
     if any(sex):
         groups["sex"] = sex
     ages = ages_at(cohort, frame)
@@ -35,6 +35,11 @@ def subgroups(
     if len(names) > 1:
         groups["recorded inputs"] = modality_sets(present, names)
     return groups | {code: _levels(cohort, frame, code) for code in codes}
+
+
+def sexes_at(cohort: Cohort, frame: pl.DataFrame) -> list[str | None]:
+    """Return the sex known at each prediction time; None where none is recorded."""
+    return _latest(cohort, frame, pl.col("code") == SEX)
 
 
 def ages_at(cohort: Cohort, frame: pl.DataFrame) -> list[float | None]:
