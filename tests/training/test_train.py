@@ -84,6 +84,8 @@ def test_the_folder_holds_all_files(trained):
         "metrics.json",
         "comparison.json",
         "card.md",
+        "card.json",
+        "description.json",
         "report.html",
         "predictions.parquet",
         *(f"logs/fold{fold}/version_0/metrics.csv" for fold in range(2)),

@@ -47,8 +47,8 @@ class SampleSize(Record):
         verdict = "as advised" if self.shrinkage >= ADVISED else f"less than the advised {decimal(ADVISED, 1)}"
         return (
             f"{counted}. Expected shrinkage {decimal(self.shrinkage)}, {verdict}, at an R² of {decimal(self.r2)}; "
-            f"{decimal(ADVISED, 1)} needs {self.needed:,} samples. The criterion holds for a regression without "
-            "penalty on all columns; penalised and tree models need fewer."
+            f"{decimal(ADVISED, 1)} needs {self.needed:,} samples. The criterion is that of a regression "
+            "without penalty on all columns; for the models combined here it is a guide only."
         )
 
 

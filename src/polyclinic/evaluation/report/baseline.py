@@ -165,7 +165,7 @@ def _category(
 
 
 def _level(count: int, people: int, hidden: bool, total: int) -> Summary:
-    if hidden:
+    if hidden or people < FEWEST:
         return Summary(None, "small" if people < FEWEST else "protects")
     return Summary(count, "", count / total)
 

@@ -13,6 +13,7 @@ from polyclinic.evaluation.report.attribute_texts import source_attributes
 from polyclinic.evaluation.report.card import Card
 from polyclinic.evaluation.report.chai import AppliedModelCard, applied_model_card
 from polyclinic.evaluation.report.description import Description, DevelopmentFacts, MeasuredFacts
+from polyclinic.evaluation.report.development_shift import Difference, development_shift
 from polyclinic.evaluation.report.small_counts import FEWEST, shown_count
 from polyclinic.evaluation.report.source_attributes import SourceAttributes
 from polyclinic.evaluation.results import Row
@@ -48,6 +49,7 @@ class TaskCard(BaseModel, frozen=True, extra="forbid"):
     provenance: dict[str, str]
     development: DevelopmentFacts | None
     measured: MeasuredFacts | None
+    shift: tuple[Difference, ...]
     source_attributes: SourceAttributes
     applied_model_card: AppliedModelCard
 
@@ -99,9 +101,16 @@ def _task(card: Card, described: Description) -> TaskCard:
         provenance=card.provenance,
         development=described.development,
         measured=described.measured,
+        shift=_shift(described),
         source_attributes=source_attributes(card),
         applied_model_card=applied_model_card(card),
     )
+
+
+def _shift(described: Description) -> tuple[Difference, ...]:
+    if described.development is None or described.measured is None:
+        return ()
+    return development_shift(described.development, described.measured)
 
 
 def _group(row: Row) -> GroupFigures:

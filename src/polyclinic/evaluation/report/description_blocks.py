@@ -9,12 +9,15 @@ from polyclinic.evaluation.report.attribute_texts import source_attributes
 from polyclinic.evaluation.report.baseline import baseline_table
 from polyclinic.evaluation.report.contents import Card
 from polyclinic.evaluation.report.description import Description, DevelopmentFacts, MeasuredFacts, in_columns
+from polyclinic.evaluation.report.development_shift import NOTABLE, development_shift, shift_table
 from polyclinic.evaluation.report.document import Block, Bullets, Cell, Heading, Paragraph, Table
 from polyclinic.evaluation.report.flow import CohortFacts, Flow, flow_table, rejects_table, sources_table
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.small_counts import FEW
 from polyclinic.evaluation.report.source_attributes import remedy
 
+MOST_DIFFERENCES = 15
+"""Differences from development that are listed."""
 MOST_CODES = 30
 """Codes of which the recording is listed; all are in card.json."""
 OUT_OF_FOLD = (
@@ -37,6 +40,8 @@ def description_blocks(card: Card) -> Iterator[Block]:
     if development is not None:
         yield from _predictors(development)
         yield from _recorded(development, measured)
+        if measured is not None:
+            yield from _shift(development, measured)
         yield from _model(development)
     yield from _statements(card)
 
@@ -94,6 +99,21 @@ def _recorded(development: DevelopmentFacts, measured: MeasuredFacts | None) -> 
     header = ("Code", "Recorded in development", *(("Recorded in measured",) if measured else ()))
     shares = [development.recorded] + ([measured.recorded] if measured else [])
     yield Table(header, tuple((code, *(_share(own, code) for own in shares)) for code in names[:MOST_CODES]))
+
+
+def _shift(development: DevelopmentFacts, measured: MeasuredFacts) -> Iterator[Block]:
+    differences = development_shift(development, measured)
+    if not differences or measured.baseline == development.baseline:
+        return
+    yield Heading("Shift from development")
+    notable = sum(own.standardised is None or abs(own.standardised) >= NOTABLE for own in differences)
+    unlike = measured.unlike_development
+    novel = "" if unlike is None else f" {percent(unlike, 1)} of the samples with any input are unlike development."
+    yield Paragraph(
+        f"{notable} of {len(differences)} characteristics differ by a standardised difference of {NOTABLE} or more; "
+        f"those of outcome, age and sex, and the {MOST_DIFFERENCES} largest others.{novel}"
+    )
+    yield shift_table(differences, MOST_DIFFERENCES)
 
 
 def _share(shares: Mapping[str, float | None], code: str) -> str:

@@ -116,5 +116,7 @@ def rejects_table(flow: Flow) -> Table:
 
 def sources_table(cohort: CohortFacts) -> Table:
     """List the sources of a cohort."""
-    rows = [(source.name, source.reader, source.subjects, source.events) for source in cohort.sources]
-    return Table(("Source", "Reader", "Subjects first added", "Events"), tuple(rows), words=frozenset({0, 1}))
+    counted = any(source.subjects is not None for source in cohort.sources)
+    rows = tuple((own.name, own.reader, *((own.subjects,) if counted else ()), own.events) for own in cohort.sources)
+    subjects = ("Subjects first added",) if counted else ()
+    return Table(("Source", "Reader", *subjects, "Events"), rows, words=frozenset({0, 1}))

@@ -139,6 +139,10 @@ KEYS = {
 }
 """Keys of `About` to fill, where they have another name than the attribute."""
 COMPUTED_LATER = {
+    "output_value": "polyclinic train",
+    "output_type": "polyclinic train",
+    "inclusion_and_exclusion": "polyclinic train",
+    "demographic_inputs": "polyclinic train",
     "validity_same_source": "polyclinic train",
     "fairness_same_source": "polyclinic train",
     "validity_external": "polyclinic evaluate on another cohort",
@@ -150,6 +154,6 @@ COMPUTED_LATER = {
 def remedy(group: str, name: str) -> str:
     """Return what to do about an attribute that is null."""
     if name in COMPUTED_LATER:
-        return f"not measured (by {COMPUTED_LATER[name]})"
+        return f"not computed (by {COMPUTED_LATER[name]})"
     external = name == "representativeness" and group.startswith("(6)")
     return f"not stated (key: {'external_representativeness' if external else KEYS.get(name, name)})"

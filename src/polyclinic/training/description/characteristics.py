@@ -47,7 +47,7 @@ def recorded(
 
     `codes` are those that the features read; `like` is a baseline whose characteristics to use.
     """
-    read = sorted(codes)
+    read = sorted({*codes, *_unstructured(known)})
     counted = dict(
         known.lazy()
         .select("sample", code=pl.col("code").cast(pl.String))
@@ -70,6 +70,12 @@ def recorded(
         ),
         shares,
     )
+
+
+def _unstructured(known: pl.DataFrame) -> list[str]:
+    """Return the codes of notes, images and waveforms, which features do not list."""
+    codes = known["code"].cast(pl.String).unique().to_list()
+    return [code for code in codes if modality(code) not in ("structured", None)]
 
 
 def _share(samples: int, total: int) -> float | None:

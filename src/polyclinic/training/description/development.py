@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from polyclinic.cohort import Cohort
+from polyclinic.cohort import Cohort, modality
 from polyclinic.evaluation.report.about import About
 from polyclinic.evaluation.report.description import DevelopmentFacts
 from polyclinic.evaluation.report.flow import Part
@@ -54,11 +54,22 @@ class FittedModel:
             flow=flow_of(self.cohort, self.development.labels[task.name], self._parts(task)),
             baseline=self.recorded.baseline(task, target),
             recorded=self.recorded.shares,
-            predictors={name: tuple(sorted(f.codes_read)) for name, f in self.features.featurizers.items()},
+            predictors=self._predictors(),
             members=member_facts(self.study, self.ensemble, task),
             sample_size=sample_size(task.kind, target.values[target.observed], answers[target.observed], columns),
             out_of_fold=out_of_fold_figures(task, kind, target, answers, subjects),
         )
+
+    def _predictors(self) -> dict[str, tuple[str, ...]]:
+        """Return the codes that are read, by input; of notes, images and waveforms those recorded."""
+        recorded = {
+            name: sorted(code for code in self.recorded.shares if modality(code) == name)
+            for name in self.features.modalities
+        }
+        return {
+            name: tuple(sorted(featurizer.codes_read) or recorded[name])
+            for name, featurizer in self.features.featurizers.items()
+        }
 
     def _parts(self, task: Task) -> dict[str, Part]:
         parts = {DEVELOPMENT: self.development} | ({RESERVED: self.reserved} if self.reserved else {})
