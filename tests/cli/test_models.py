@@ -148,6 +148,30 @@ def test_evaluate_on_held_out_subjects(trained, hospital, polyclinic, tmp_path):
     assert measured["evaluation"]["figures"] == written["figures"]
 
 
+def test_evaluate_writes_the_card_with_what_people_state(trained, copy, polyclinic, tmp_path):
+    (tmp_path / "about.yaml").write_text("developer: Clinic X\nfunding: null\n")
+    card = tmp_path / "card.json"
+    options = ("--split", "all", "--card", card, "--about", tmp_path / "about.yaml")
+    assert polyclinic("evaluate", trained.folder, copy.path, *options).code == 0
+    written = json.loads(card.read_text())
+    assert written["about"]["developer"] == "Clinic X"
+    assert written["tasks"][0]["source_attributes"]["details"]["funding"] is None
+    (tmp_path / "data.csv").write_text("a,b\n")
+    options = ("--card", tmp_path / "data.csv")
+    assert "data.csv" in polyclinic("evaluate", trained.folder, copy.path, *options).refusal
+    assert (tmp_path / "data.csv").read_text() == "a,b\n"
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+def test_statements_that_are_not_known_are_refused_before_work(verb, trained, hospital, simple, polyclinic, tmp_path):
+    (tmp_path / "about.yaml").write_text("developer: X\nfundng: Y\n")
+    first = (hospital.path, "--config", simple, "--out", tmp_path / "b")
+    command = first if verb == "train" else (trained.folder, hospital.path)
+    refused = polyclinic(verb, *command, "--about", tmp_path / "about.yaml").refusal
+    assert "about.yaml line 2: fundng: unknown key: choose from availability, " in refused
+    assert not (tmp_path / "b").exists()
+
+
 def test_evaluate_another_cohort_by_a_code(trained, copy, polyclinic):
     done = polyclinic("evaluate", trained.folder, copy.path, "--split", "all", "--by", "DIAGNOSIS//diabetes", "--json")
     tables = {row["table"] for row in done.json[TASK]["evaluation"]["groups"]}

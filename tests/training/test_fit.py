@@ -247,6 +247,7 @@ def test_golden_outputs_do_not_change_the_fit(hospital, cache, tmp_path):
         saved[golden] = files_of(bundle.save(tmp_path / str(golden)))
     assert torch.equal(random_state[True], random_state[False])
     assert saved[True].pop("golden.json")
+    assert saved[True].pop("description.json")
     for files in saved.values():
         del files["bundle.json"]  # which lists the files
     assert saved[True] == saved[False]

@@ -383,6 +383,7 @@ def test_a_study_of_all_splits_has_no_held_out_report(hospital, cache, trained, 
     assert set(files_of(folder)) == {
         "bundle.json",
         "calibration.json",
+        "description.json",
         "designs.json",
         "features.json",
         "golden.json",
