@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from polyclinic.cohort import Cohort
 from polyclinic.ingest import ingest
 from polyclinic.ingest.errors import UnreadableRecord
-from polyclinic.ingest.missing import PADDING
+from polyclinic.ingest.missing import NO_PERSON, PADDING
 from polyclinic.ingest.subject_ids import ALIKE, EXACT, LOST, RESTORED, count_alike, restored_ids, subject_id
 from tests.ingest.sinks import read_table
 from tests.properties import examples
@@ -91,7 +91,7 @@ def test_long_ids_with_all_digits_stay(number):
 
 
 def test_long_ids_of_parquet_are_kept_as_integers_and_rejected_as_floats(tmp_path):
-    mapping = "subject: id\ncolumns:\n  x: {code: LAB//x, type: numeric}\n"
+    mapping = "subject: id\nunique: false\ncolumns:\n  x: {code: LAB//x, type: numeric}\n"
     frame = pl.DataFrame({"id": [2**60 + 1, 2**60 + 3], "x": 1})
     frame.write_parquet(tmp_path / "t.parquet")
     assert [event[0] for event in read_table(tmp_path / "t.parquet", mapping).events] == [
@@ -139,3 +139,18 @@ def test_no_second_patient_in_silence(tmp_path_factory, number, form, same_file)
     else:
         warned = reports[-1].warnings.get(RESTORED, 0)
         assert warned + reports[-1].rejects.get(LOST, 0) == 1 or form(number).strip(PADDING) == number
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(15))
+@given(st.sampled_from(NO_PERSON), st.sampled_from([str.upper, str.title, str]), st.sampled_from(["", " ", "\u00a0"]))
+def test_records_without_a_person_do_not_become_one_patient(tmp_path_factory, word, written, padding):
+    text = f"{padding}{written(word)}{padding}"
+    with pytest.raises(UnreadableRecord, match="no subject"):
+        subject_id(text)
+    folder = tmp_path_factory.mktemp("table")
+    (folder / "t.csv").write_text(f"id,lactate\n{text},1\n{text},2\nP1,3\n", encoding="utf-8")
+    (folder / "m.yaml").write_text(
+        "subject: id\nunique: false\ncolumns:\n  lactate: {code: LAB//lactate//mmol/L, type: numeric}\n"
+    )
+    report = ingest("table", folder / "t.csv", folder / "cohort", mapping=folder / "m.yaml")
+    assert (report.subjects, report.rejects) == (1, {"no subject": 2})

@@ -17,6 +17,11 @@ WORDS = (
     "", "na", "n/a", "n.a.", "n. a.", "none", "nan", "<na>", "nat", "null", "(null)", "<null>", "[null]", r"\n", "#n/a",
     "#n/a n/a", "#na", "-nan", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "undefined",
 )  # fmt: skip
+#: In place of a patient's id: all records that have one of them would become one patient.
+NO_PERSON = (
+    "unknown", "anonymous", "anonymized", "anonymised", "anonym", "unidentified", "not available", "unbekannt",
+    "inconnu", "desconocido", "sconosciuto",
+)  # fmt: skip
 #: Around a cell: white space, including non-breaking, and signs without width, such as a byte-order mark.
 PADDING = (
     " \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
@@ -32,11 +37,13 @@ class Missing(NamedTuple):
         added: further texts, compared as they are written.
         kept: texts that are values, though they are on the list; compared without case.
         fillers: whether texts of dashes, points or question marks are missing, too (as a result, `-` may be negative).
+        persons: whether the column is of patients' ids, where `unknown` is missing, too.
     """
 
     added: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     fillers: bool = False
+    persons: bool = False
 
     def extended(self, added: Iterable[str] = (), kept: Iterable[str] = ()) -> "Missing":
         """Return these words with more."""
@@ -46,7 +53,7 @@ class Missing(NamedTuple):
     def words(self) -> tuple[str, ...]:
         """The words of the list that are missing values here."""
         kept = {text.strip(PADDING).casefold() for text in self.kept} - {""}
-        return tuple(word for word in WORDS if word not in kept)
+        return tuple(word for word in (*WORDS, *(NO_PERSON if self.persons else ())) if word not in kept)
 
     def holds(self, text: str | None) -> bool:
         """Return whether a text means that there is no value.

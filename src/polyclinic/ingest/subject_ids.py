@@ -43,7 +43,7 @@ def subject_id(text: str | None) -> str:
     >>> subject_id(" 10006.0 "), subject_id('="00123"'), subject_id("P-7")
     ('10006', '00123', 'P-7')
     """
-    if MISSING._replace(fillers=True).holds(text):
+    if MISSING._replace(fillers=True, persons=True).holds(text):
         raise UnreadableRecord("no subject", "state the patient's id, or leave the record out")
     restored = _restored(text or "")
     if restored is None:

@@ -109,7 +109,7 @@ class Table:
             ~mapped.select(blank).to_series()
         )
         self._count(frame.get_column("line"))
-        known = ~self.mapping.words()._replace(fillers=True).among(pl.col("source_id"))
+        known = ~self.mapping.words()._replace(fillers=True, persons=True).among(pl.col("source_id"))
         frame = self.row_filter.keep(frame, known, "no subject", f"fill in column {self.mapping.subject!r}")
         frame = self._restored(frame)
         return self._without_repeats(frame) if self.mapping.one_row_per_subject else frame
