@@ -37,14 +37,19 @@ def test_unknown_and_missing_keys_are_refused():
 
 def test_small_groups_have_no_counts():
     card = binary_card()
-    rows = (replace(card.evaluation.groups[0], cases=3), replace(card.evaluation.groups[1], n=4, subjects=4))
+    rows = (
+        replace(card.evaluation.groups[0], cases=3, caution="only 3 with the outcome"),
+        replace(card.evaluation.groups[1], n=4, subjects=4, caution="only 4 subjects"),
+    )
     card = replace(card, evaluation=replace(card.evaluation, groups=rows))
     first, second = card_json([card])["tasks"][0]["groups"]
     assert (first["cases"], first["figures"]) == (None, {})
     assert (second["samples"], second["figures"]) == (None, {})
     text = model_card(card)
-    assert f"| {rows[0].level} | {rows[0].n} | &lt; 5 |" in text
-    assert f"| {rows[1].level} | &lt; 5 |" in text
+    assert f"| {rows[0].level} (fewer than 5 with the outcome) | {rows[0].n} | &lt; 5 |" in text
+    assert f"| {rows[1].level} (fewer than 5 subjects) | &lt; 5 |" in text
+    assert "only 3" not in text
+    assert "only 4" not in text
 
 
 def test_statements_are_in_the_card_and_what_is_missing_names_its_key():

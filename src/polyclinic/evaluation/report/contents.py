@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.report.caveats import caveats
 from polyclinic.evaluation.report.description import Description
+from polyclinic.evaluation.report.small_counts import without_small
 from polyclinic.evaluation.results import Comparison, Evaluation
 
 RESEARCH = "Research, and the comparison of models on cohorts like the one described here."
@@ -40,4 +41,5 @@ class Card(Record):
     @property
     def caveats(self) -> tuple[str, ...]:
         """Cautions of other checks, and those derived from the figures."""
-        return caveats(self.evaluation, self.comparison, self.subsets, self.model, self.synthetic, self.found)
+        found = caveats(self.evaluation, self.comparison, self.subsets, self.model, self.synthetic, self.found)
+        return tuple(without_small(text) for text in found)

@@ -33,8 +33,10 @@ def without_small(text: str) -> str:
 
     >>> without_small("only 3 subjects"), without_small("only 12 with the outcome"), without_small("no sample")
     ('fewer than 5 subjects', 'only 12 with the outcome', 'no sample')
+    >>> without_small("the truth in only 1.00 [.61, 1.00]")
+    'the truth in only 1.00 [.61, 1.00]'
     """
-    return re.sub(r"\bonly ([0-4])\b", f"fewer than {FEWEST}", text)
+    return re.sub(r"\bonly [0-4](?![\d.,])", f"fewer than {FEWEST}", text)
 
 
 def hidden_cells(

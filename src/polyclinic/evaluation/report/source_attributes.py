@@ -154,6 +154,7 @@ COMPUTED_LATER = {
 def remedy(group: str, name: str) -> str:
     """Return what to do about an attribute that is null."""
     if name in COMPUTED_LATER:
-        return f"not computed (by {COMPUTED_LATER[name]})"
+        groups = ", in groups of 5 or more with the outcome" if name.startswith("fairness") else ""
+        return f"not computed (by {COMPUTED_LATER[name]}{groups})"
     external = name == "representativeness" and group.startswith("(6)")
     return f"not stated (key: {'external_representativeness' if external else KEYS.get(name, name)})"
