@@ -234,7 +234,7 @@ def _features(
     ]
     if missing:
         raise StudyError(f"no development subject has {' or '.join(missing)}: leave it out of the inputs")
-    described = recorded(known, frame, ages_at(cohort, frame), sexes_at(cohort, frame), features.codes_read)
+    described = recorded(known, frame, ages_at(cohort, frame), sexes_at(cohort, frame), features)
     had = _Recorded(usual_codes(known, frame.height), value_ranges(known, features), described)
     return study, features, had, arrays
 

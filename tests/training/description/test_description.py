@@ -82,6 +82,7 @@ def test_every_input_has_its_codes(trained):
     facts = development_facts(trained.bundle(), TASK)
     assert set(facts.predictors) == set(trained.bundle().inputs)
     assert all(facts.predictors.values())
+    assert not any(code.startswith("WAVEFORM") for code in facts.recorded), "it is no input"
     assert not any(code.startswith("OUTCOME") for own in facts.predictors.values() for code in own)
 
 
@@ -128,12 +129,13 @@ def test_cross_validation_measures_everyone(hospital, tmp_path, cache):
     assert described.about == About(developer="A")
 
 
-def test_levels_and_shares_without_records(hospital):
+def test_levels_and_shares_without_records(trained, hospital):
     sampled = samples(hospital, SIMPLE.tasks)
     known = known_record(hospital.events(), sampled.frame, SIMPLE.tasks).clear()
     n = sampled.frame.height
-    found = recorded(known, sampled.frame, [None] * n, [None] * n, ["LAB//x"])
-    assert found.shares == {"LAB//x": 0}
+    found = recorded(known, sampled.frame, [None] * n, [None] * n, trained.bundle().features)
+    assert set(found.shares) == trained.bundle().features.codes_read
+    assert set(found.shares.values()) == {0}
     assert found.baseline(SIMPLE.tasks[0], sampled.targets[TASK]).variables == ()
     assert np.array_equal(found.values.subjects, sampled.frame["subject_id"].to_numpy())
 

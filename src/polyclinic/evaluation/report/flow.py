@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.report.document import Cell, Table
-from polyclinic.evaluation.report.small_counts import FEW, count_text
+from polyclinic.evaluation.report.small_counts import FEW
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def _steps(flow: Flow) -> Iterator[tuple[str, list[tuple[Cell, ...]]]]:
     yield "", [("In the cohort", flow.subjects, "", "")]
     if flow.excluded:
         title = "Left out before prediction (subjects, or times where there are several)"
-        yield title, [(reason, count_text(number), "", "") for reason, number in flow.excluded.items()]
+        yield title, [(reason, number, "", "") for reason, number in flow.excluded.items()]
     yield "Remaining", [("With a prediction time", flow.eligible_subjects, flow.eligible_samples, "")]
     if flow.unlabelled:
-        rows: list[tuple[Cell, ...]] = [(why, "", count_text(number), "") for why, number in flow.unlabelled.items()]
+        rows: list[tuple[Cell, ...]] = [(why, "", number, "") for why, number in flow.unlabelled.items()]
         yield "Outcome unknown, and left out (never counted as negative)", rows
     rows = [("With a known outcome", flow.labelled_subjects, flow.labelled_samples, "")]
     yield "Labelled", rows + [(p.name, p.subjects, p.labelled, _cases(p)) for p in flow.parts]

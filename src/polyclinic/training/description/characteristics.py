@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import polars as pl
 from polyclinic.cohort import modality
 from polyclinic.evaluation.report.baseline import Baseline, Characteristics, baseline, outcome_masks
 from polyclinic.evaluation.report.small_counts import FEWEST
+from polyclinic.features.feature_set import FeatureSet
 from polyclinic.tasks import Targets, Task
 
 MOST_NUMBERS = 10
@@ -40,14 +41,14 @@ def recorded(
     frame: pl.DataFrame,
     ages: Sequence[float | None],
     sexes: Sequence[str | None],
-    codes: Iterable[str],
+    features: FeatureSet,
     like: Baseline | None = None,
 ) -> Recorded:
     """Gather what the samples in `frame` have, of their record `known`.
 
-    `codes` are those that the features read; `like` is a baseline whose characteristics to use.
+    `features` say which codes are read; `like` is a baseline whose characteristics to use.
     """
-    read = sorted({*codes, *_unstructured(known)})
+    read = sorted({*features.codes_read, *_unstructured(known, features)})
     counted = dict(
         known.lazy()
         .select("sample", code=pl.col("code").cast(pl.String))
@@ -72,10 +73,10 @@ def recorded(
     )
 
 
-def _unstructured(known: pl.DataFrame) -> list[str]:
-    """Return the codes of notes, images and waveforms, which features do not list."""
-    codes = known["code"].cast(pl.String).unique().to_list()
-    return [code for code in codes if modality(code) not in ("structured", None)]
+def _unstructured(known: pl.DataFrame, features: FeatureSet) -> list[str]:
+    """Return the codes of the notes, images and waveforms that are inputs, which features do not list."""
+    inputs = {name for name, featurizer in features.featurizers.items() if not featurizer.codes_read}
+    return [code for code in known["code"].cast(pl.String).unique().to_list() if modality(code) in inputs]
 
 
 def _share(samples: int, total: int) -> float | None:

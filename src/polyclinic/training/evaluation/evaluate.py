@@ -132,7 +132,7 @@ def evaluate(
     answers, shift = bundle.ensemble.combine(predicted), bundle.shift(known, arrays, predicted)
     of_bundle = {task.name: development_facts(bundle, task.name) for task in wanted}
     like = next((own.baseline for own in of_bundle.values() if own is not None), None)
-    had = recorded(known, frame, ages_at(cohort, frame), sexes_at(cohort, frame), bundle.features.codes_read, like)
+    had = recorded(known, frame, ages_at(cohort, frame), sexes_at(cohort, frame), bundle.features, like)
     del known
     partial = answers_by_subset(bundle, arrays, progress) if every_subset and len(bundle.inputs) > 1 else {}
     measured = MeasuredSamples(cohort, evaluated, had, split or "all subjects given", shift.unlike_share)
