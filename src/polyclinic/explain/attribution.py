@@ -324,6 +324,15 @@ class WaveformAttribution(Frozen):
             yield {f"{segment.lead} {segment.start_ms:.0f} ms": segment.score for segment in one.segments()}
 
 
+class ColumnScore(NamedTuple):
+    """A column of the classical members that stands for a whole input, such as a term or a component of an image."""
+
+    modality: str
+    name: str
+    value: float  # NaN: unknown
+    score: float
+
+
 @dataclass(frozen=True)
 class Completeness:
     """How far the scores sum to F(x) − F(x′) (completeness, axiom 1 of Sundararajan 2017)."""
@@ -364,6 +373,8 @@ class Attribution(Frozen):
     baseline: str | None  # usual, zero, blurred or mean; None: the method has none
     completeness: Completeness | None  # None: not defined for the method
     parts: Mapping[str, ModalityAttribution] = field(default_factory=dict)
+    columns: tuple[ColumnScore, ...] = ()  # of the whole answer: what has no place in the parts, largest scores first
+    members: Mapping[str, float] = field(default_factory=dict)  # of the whole answer: the sum of each member's scores
 
     def __getitem__(self, modality: str) -> Any:
         return self.parts[modality]
@@ -385,7 +396,10 @@ class Attribution(Frozen):
     @property
     def by_modality(self) -> dict[str, float]:
         """The sum of the scores of each modality that is there."""
-        return {name: part.total for name, part in self.parts.items()}
+        sums = {name: part.total for name, part in self.parts.items()}
+        for column in self.columns:
+            sums[column.modality] = sums.get(column.modality, 0.0) + column.score
+        return sums
 
     @property
     def total(self) -> float:

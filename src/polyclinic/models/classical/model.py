@@ -84,6 +84,11 @@ class ClassicalModel:
         """The fitted estimators: one for each output, or one for all classes of a multiclass task."""
         return tuple(self._estimators)
 
+    @property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The functions by which the estimators predict, in their order."""
+        return tuple(self._predictors)
+
     def rules(self) -> str:
         """Return the rules of a decision tree as text, with the names and units of the columns."""
         if self.config.name != "decision_tree":

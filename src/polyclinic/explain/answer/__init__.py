@@ -1,0 +1,1 @@
+"""Attribution of the whole answer: networks, classical members, their combination, and calibration."""

@@ -1,0 +1,64 @@
+"""Shapley values of trees between two rows agree with the definition."""
+
+from itertools import chain, combinations
+from math import factorial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.tree import DecisionTreeClassifier
+
+from polyclinic.explain.shapley.two_rows import shapley_between
+from polyclinic.models.classical.flat_trees import read_trees
+
+COLUMNS = 4
+ESTIMATORS = {
+    "tree": lambda: DecisionTreeClassifier(max_depth=5, random_state=0),
+    "forest": lambda: RandomForestClassifier(6, random_state=0),
+    "regression": lambda: RandomForestRegressor(6, random_state=0),
+    "boosting": lambda: HistGradientBoostingClassifier(max_iter=6, min_samples_leaf=4, random_state=0),
+}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, COLUMNS)).astype(np.float32).astype(np.float64)
+    x[random.random(x.shape) < 0.2] = np.nan
+    y = (np.nan_to_num(x[:, 0]) * np.nan_to_num(x[:, 1], nan=1.0) > 0) + (np.nan_to_num(x[:, 2]) > 0.5)
+    return {name: (make().fit(x, y), x) for name, make in ESTIMATORS.items()}
+
+
+def by_definition(trees, row, baseline, scores):
+    def value(known):
+        x = np.where(np.isin(np.arange(COLUMNS), known), row, baseline)[None]
+        outputs = trees.values(x)[0]
+        return outputs.reshape(-1, scores).sum(axis=0) if scores > 1 else outputs.sum(axis=0)
+
+    found = []
+    for column in range(COLUMNS):
+        others = [other for other in range(COLUMNS) if other != column]
+        subsets = chain.from_iterable(combinations(others, size) for size in range(COLUMNS))
+        found.append(
+            sum(
+                factorial(len(one)) * factorial(COLUMNS - len(one) - 1) / factorial(COLUMNS)
+                * (value([*one, column]) - value(one))
+                for one in map(list, subsets)
+            )
+        )  # fmt: skip
+    return np.array(found)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+@settings(max_examples=25, deadline=None)
+@given(rows=st.tuples(st.integers(0, 199), st.integers(0, 199)))
+def test_values_are_those_of_the_definition(fitted, name, rows):
+    estimator, x = fitted[name]
+    trees, scores = read_trees(estimator, COLUMNS), 3 if name == "boosting" else 1
+    row, baseline = x[rows[0]], x[rows[1]]
+    found = shapley_between(trees, row, baseline, scores)
+    np.testing.assert_allclose(found, by_definition(trees, row, baseline, scores), atol=1e-9)
+    same = (row == baseline) | (np.isnan(row) & np.isnan(baseline))
+    assert (found[same] == 0).all()
