@@ -203,9 +203,24 @@ def test_explanation_does_not_change_answers(explained, trained, hospital):
     assert plain[TASK] == explained[TASK].model_copy(update={"explanation": None})
 
 
-def test_without_a_network_only_modalities_are_explained(simple, hospital, held_out):
+def test_the_whole_answer_is_explained(explained, trained, hospital):
+    found = explained[TASK].explanation
+    members = {one.member for one in found.members}
+    assert members
+    assert members <= {"network", *trained.bundle().ensemble.tasks[TASK].members}
+    _, attributions, _ = assess_with_evidence(trained.bundle(), hospital, explained.subject_id)
+    complete = attributions[TASK].completeness
+    total = sum(one.share for one in found.members)
+    assert total == pytest.approx(complete.total, abs=1e-4)
+    value = explained[TASK].outputs[0].value
+    assert complete.value == pytest.approx(np.log(value / (1 - value)), abs=0.05)
+
+
+def test_without_a_network_classical_members_are_explained(simple, hospital, held_out):
     found = assess(simple, hospital, held_out[0])
-    assert found[TASK].explanation.method is None
+    assert found[TASK].explanation.method == "shapley"
+    assert found[TASK].explanation.members
+    assert found[TASK].explanation.gap < 0.02
     assert found[TASK].explanation.modalities
     assert found.records[0].similar == ()
 

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from polyclinic.assess.assessment import Answer, Record
 from polyclinic.assess.explanation import (
+    ColumnScore,
     Explanation,
     InCommon,
     MapSetting,
+    MemberShare,
     ModalityShare,
     Outcome,
     Similar,
@@ -19,13 +21,14 @@ from polyclinic.assess.explanation import (
 )
 from polyclinic.assess.kept_scores import Displayed, KeptScores
 from polyclinic.cohort import Cohort
+from polyclinic.explain.answer.attribution import attribute_answers
 from polyclinic.explain.attribution import (
     Attribution,
 )
 from polyclinic.explain.audit.record import Verdict, stored_verdicts
 from polyclinic.explain.inputs.baseline import usual_of
 from polyclinic.explain.localisation.operating_point import OperatingPoint, stored_operating_point
-from polyclinic.explain.methods.integrated_gradients import METHOD, integrated_gradients_of_each
+from polyclinic.explain.methods.integrated_gradients import METHOD
 from polyclinic.explain.methods.saliency_maps import displayed_maps
 from polyclinic.explain.neighbours.similar_patients import Neighbourhood, SimilarPatient
 from polyclinic.explain.sample import Sample, output_of
@@ -37,12 +40,14 @@ from polyclinic.models.bundle.bundle import Bundle
 SENSITIVITY = 0.5
 """Default sensitivity of the regions, without an audit: attribution of at least half the maximum."""
 
+MOST_COLUMNS = 12
+
 KEPT_SCORES: Mapping[str, KeptScores] = References({name: row.kept for name, row in MODALITIES.items()})
 _NEIGHBOURHOODS: dict[tuple[str, str], Neighbourhood] = {}
 
 
 class Explained(NamedTuple):
-    """The part of an explanation that an assessment keeps, and the complete one; None without a network."""
+    """The part of an explanation that an assessment keeps, and the complete one."""
 
     explanation: Explanation
     attribution: Attribution | None = None
@@ -88,15 +93,10 @@ def explanations_of(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -
     if not outputs:
         return {}
     shares = [_shares(shapley) for shapley in modality_shapley_of_each(bundle.ensemble, sample, outputs)]
-    if not bundle.ensemble.networks:
-        return {
-            output.task: Explained(Explanation(**share, method=None))
-            for output, share in zip(outputs, shares, strict=True)
-        }
-    attributions = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
+    attributions = attribute_answers(bundle.ensemble, sample, outputs, usual_of(bundle.reference))
     operating_point, verdicts = stored_operating_point(bundle), stored_verdicts(bundle)
     maps = displayed_maps(bundle, sample, attributions, operating_point)
-    trust, setting = _trust(verdicts, METHOD), _setting(verdicts, operating_point)
+    trust, setting = _trust(verdicts, attributions[0].method), _setting(verdicts, operating_point)
     explanations = {}
     for attribution, shown, share in zip(attributions, maps, shares, strict=True):
         parts = _scores(attribution, Displayed(sample, shown, setting))
@@ -166,6 +166,11 @@ def _scores(attribution: Attribution, displayed: Displayed) -> dict[str, Any]:
         "method": attribution.method,
         "baseline": attribution.baseline,
         "gap": gap if math.isfinite(gap) else None,
+        "columns": tuple(
+            ColumnScore(modality=one.modality, name=one.name, score=one.score)
+            for one in attribution.columns[:MOST_COLUMNS]
+        ),
+        "members": tuple(MemberShare(member=name, share=share) for name, share in attribution.members.items()),
     }
     for modality, part in attribution.parts.items():
         found |= KEPT_SCORES[modality].keep(part, displayed)

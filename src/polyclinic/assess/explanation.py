@@ -58,6 +58,21 @@ class WordScore(Part):
     denied: bool = False  # by its sentence, as in `no effusion`
 
 
+class ColumnScore(Part):
+    """A column of the classical members that stands for a whole input, such as a term of the notes, and its score."""
+
+    modality: str
+    name: str
+    score: float
+
+
+class MemberShare(Part):
+    """The sum of the scores of one member of the ensemble."""
+
+    member: str  # `network`, or the name of a classical member
+    share: float
+
+
 class SegmentScore(Part):
     """A window of one lead of an electrocardiogram, in milliseconds from its start, and its score."""
 
@@ -110,12 +125,15 @@ class PictureRegions(Part):
 
 
 class Explanation(Part):
-    """The explanation of one output: modalities in the unit of the answer, all else in units of the mean logit."""
+    """The explanation of one output: modalities in the unit of the answer, all else on its log-odds scale.
+
+    The log-odds are those of the answer as it is shown, of all members; a regression has its own unit.
+    """
 
     output: str
     without_inputs: float  # the answer without any input; plus the shares of the modalities, the answer
     modalities: tuple[ModalityShare, ...]
-    method: str | None  # of the scores; None: no network, and no scores
+    method: str | None  # of the scores; None: no scores
     baseline: str | None = None
     trust: Trust = Trust(verdict="not_audited")
     map: MapSetting | None = None  # None: no images
@@ -125,6 +143,8 @@ class Explanation(Part):
     words: tuple[WordScore, ...] = ()  # all, in reading order
     pictures: tuple[PictureRegions, ...] = ()
     recordings: tuple[RecordingScores, ...] = ()  # newest first
+    columns: tuple[ColumnScore, ...] = ()  # largest scores first
+    members: tuple[MemberShare, ...] = ()  # all members with a weight
 
 
 class Outcome(Part):

@@ -208,9 +208,14 @@ def _explanation_lines(answer: "Answer", explanation: "Explanation") -> Iterator
     ]
     largest = sorted(explanation.words, key=lambda word: -abs(word.score))[:LISTED]
     words = [f"{word.text}{' (negated)' * word.denied} {word.score:+.2f}" for word in largest if word.score]
-    for kind, scored in (("features", features), ("measurements", measurements), ("words", words)):
+    columns = [f"{row.name} {row.score:+.2f}" for row in explanation.columns[:LISTED]]
+    scores = {"features": features, "measurements": measurements, "words": words, "summaries of inputs": columns}
+    for kind, scored in scores.items():
         if scored:
-            yield f"largest contributions of {kind}, in {answer.scale} of the networks: {', '.join(scored)}"
+            yield f"largest contributions of {kind}, in {answer.scale} of the answer: {', '.join(scored)}"
+    if explanation.members:
+        parts = ", ".join(f"{one.member} {one.share:+.2f}" for one in explanation.members)
+        yield f"contributions of the members, in {answer.scale} of the answer: {parts}"
     for image in explanation.pictures:
         count = len(image.regions)
         yield f"image {image.view}: {count} region{'s' * (count != 1)} of positive scores"

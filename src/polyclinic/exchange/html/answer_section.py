@@ -16,7 +16,7 @@ from polyclinic.explain.display.summaries import modality_steps
 from polyclinic.html import Markup, render
 from polyclinic.modalities import noun
 
-METHODS = {"integrated_gradients": "Integrated gradients"}
+METHODS = {"integrated_gradients": "Integrated gradients", "shapley": "Shapley values"}
 BASELINES = {
     "zero": "an empty input",
     "usual": "the usual image and note",
@@ -141,10 +141,29 @@ def _exactness(answer: Answer, explanation: Explanation, evidence: Evidence | No
     if complete is not None:
         write = writer([complete.difference])
         text += (
-            f" The contributions sum to {write(complete.total)}; the networks' output ({answer.scale}) changed by "
+            f" The contributions sum to {write(complete.total)}; the answer ({answer.scale}) changed by "
             f"{write(complete.difference)}, from {write(complete.reference)} to {write(complete.value)}, over "
             f"{complete.steps} gradients."
         )
     if explanation.gap is not None:
         text += f" {100 * explanation.gap:.1f} % is unexplained."
-    return text + " Only the networks are explained; classical models and calibration are not."
+    return text + _members(answer, explanation)
+
+
+def _members(answer: Answer, explanation: Explanation) -> str:
+    """Say what each member adds, and which columns of the classical members have no place elsewhere on the page."""
+    text = ""
+    if explanation.members:
+        write = writer(one.share for one in explanation.members)
+        names = [one.member.replace("_", " ").replace(":", " of ") for one in explanation.members]
+        parts = (f"{name} {write(one.share)}" for name, one in zip(names, explanation.members, strict=True))
+        text += f" All members of the model are explained, with their weights and calibration ({answer.scale}): "
+        text += f"{', '.join(parts)}."
+    if explanation.columns:
+        write = writer(one.score for one in explanation.columns)
+        columns = (f"{one.name} ({noun(one.modality)}) {write(one.score)}" for one in explanation.columns)
+        text += f" Summaries of an input in the classical members, not in the sections above: {', '.join(columns)}."
+    return text + (
+        " The contributions of kinds of input above compare with their absence, those of single inputs with the "
+        "baseline: the two need not agree."
+    )

@@ -9,9 +9,9 @@ from datetime import datetime
 from polyclinic.assess import Answer, Assessment
 from polyclinic.assess.explain_answers import KEPT_SCORES
 from polyclinic.cohort import Cohort
+from polyclinic.explain.answer.attribution import attribute_answers
 from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.inputs.baseline import usual_of
-from polyclinic.explain.methods.integrated_gradients import integrated_gradients_of_each
 from polyclinic.explain.methods.saliency_maps import displayed_maps
 from polyclinic.explain.sample import Sample, output_of
 from polyclinic.features.note.layout import Note
@@ -102,7 +102,7 @@ def _attributed(bundle: Bundle, sample: Sample, answers: Sequence[Answer]) -> di
     if not explained:
         return {}
     outputs = [output_of(bundle, task, explanation.output) for task, explanation in explained]
-    found = integrated_gradients_of_each(bundle.ensemble.networks, sample, outputs, usual_of(bundle.reference))
+    found = attribute_answers(bundle.ensemble, sample, outputs, usual_of(bundle.reference))
     setting = next((explanation.map for _, explanation in explained if explanation.map), None)
     maps = displayed_maps(bundle, sample, found, setting)
     return {

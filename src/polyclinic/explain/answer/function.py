@@ -25,6 +25,7 @@ from polyclinic.explain.inputs.baseline import Baseline
 from polyclinic.explain.inputs.logit_function import LogitFunction, Points
 from polyclinic.explain.inputs.registry import differentiable_inputs
 from polyclinic.explain.sample import Output, Sample
+from polyclinic.features.structured.demographics import Groups
 from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble
 from polyclinic.models.ensemble.link_functions import LINKS, MIN_PROBABILITY, log_odds
 from polyclinic.models.ensemble.members import MemberPrediction, presence_of
@@ -47,7 +48,7 @@ class AnswerFunction(LogitFunction):
         sample.require_input()
         self.ensemble, self.sample, self.output = ensemble, sample, outputs[0]
         self.present = {name: bool(present[0]) for name, present in presence_of(sample.arrays).items()}
-        self.networks = ensemble.networks
+        self.networks, self.groups = ensemble.networks, ensemble.groups_of(sample.arrays)
         self.inputs = differentiable_inputs(self.networks[0], sample, baseline) if self.networks else {}
         if any(input_.hooks for input_ in self.inputs.values()):
             self.networks = deepcopy(self.networks)  # hooks must not affect concurrent predictions
@@ -101,7 +102,7 @@ class AnswerFunction(LogitFunction):
             predictions |= {name: MemberPrediction(np.full((count, outputs), 0.5), never) for name in unable}
             present = {name: np.full(count, there) for name, there in self.present.items()}
             if task.kind in CALIBRATED_TOGETHER:
-                return log_odds(task.combine(predictions, present)[:, output.place])
+                return log_odds(task.combine(predictions, present, self._groups(count))[:, output.place])
             mixed = LINKS[task.kind].scores(task.mix(predictions, present))  # type: ignore[index]
             return np.asarray(mixed[:, output.place])
 
@@ -110,11 +111,18 @@ class AnswerFunction(LogitFunction):
     def calibrated(self, output: Output, mixed: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
         """Return the shown answer's log-odds of values of the function."""
         task = self.ensemble.tasks[output.task]
-        if task.kind in CALIBRATED_TOGETHER or task.calibrator is None:
+        if task.kind in CALIBRATED_TOGETHER:
             return mixed
         link = LINKS[task.kind]  # type: ignore[index]
         answers = np.repeat(link.answers(mixed)[:, None], self._outputs(output.task), axis=1)
-        return np.asarray(link.scores(task.calibrator(answers))[:, output.place])
+        calibrated = answers if task.calibrator is None else task.calibrator(answers)
+        groups, by_group = self._groups(len(mixed)), task.group_calibration
+        shown = calibrated if by_group is None or groups is None else by_group(calibrated, groups)
+        return np.asarray(link.scores(shown)[:, output.place])
+
+    def _groups(self, count: int) -> Groups | None:
+        """Return the groups of the sample, which are fixed, for some points."""
+        return None if self.groups is None else {name: [levels[0]] * count for name, levels in self.groups.items()}
 
     def _network_scores(self, points: Points, tasks: Sequence[str]) -> dict[str, Float[Tensor, "step output"]]:
         """Return the scores of the mean of the networks' answers."""
