@@ -11,12 +11,12 @@ from polyclinic.assess.kept_scores import MOST_FEATURES, MOST_MEASUREMENTS
 from polyclinic.evaluation import Estimate
 from polyclinic.exchange.html import assessment_page, evidence_of
 from polyclinic.explain import sample as sample_module
+from polyclinic.explain.answer import attribution as answer_attribution
 from polyclinic.explain.audit.record import Audit, Verdict
 from polyclinic.explain.inputs.baseline import development_samples
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.operating_point import OperatingPoint
-from polyclinic.explain.methods import integrated_gradients
 from polyclinic.explain.methods.saliency_maps import blurred, saliency_map
 from polyclinic.explain.sample import Sample
 from polyclinic.features import NoteFeaturizer
@@ -129,7 +129,7 @@ def test_a_page_of_an_assessment_computes_no_attribution_again(explained, traine
     def refused(*_):
         raise AssertionError("attributed twice")
 
-    monkeypatch.setattr(integrated_gradients, "integrate_each", refused)
+    monkeypatch.setattr(answer_attribution, "integrate_each", refused)
     evidence = evidence_of(bundle, hospital, assessment, attributions, samples)
     assert evidence[TASK].attribution is attributions[TASK]
     with pytest.raises(AssertionError, match="twice"):

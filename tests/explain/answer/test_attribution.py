@@ -31,10 +31,18 @@ def classical(hospital, cache, tmp_path_factory):
 
 
 def weighted(bundle, task, **weights):
-    """Return the bundle with other weights of the members of a task, in every subset of the inputs."""
+    """Return the bundle with other weights of the members of a task, in every subset of the inputs.
+
+    The strength is 1, so that no score is beyond those of the lowest and highest probability.
+    """
     own = bundle.ensemble.tasks[task]
     stackers = {
-        subset: replace(one, weights={name: weights.get(name, 0.0) for name in one.weights})
+        subset: replace(
+            one,
+            weights={name: weights.get(name, 0.0) for name in one.weights},
+            strength=1.0,
+            shift=(0.0,) * len(one.shift),
+        )
         for subset, one in own.combination.stackers.items()
     }
     other = replace(own, combination=replace(own.combination, stackers=stackers))
