@@ -1,5 +1,6 @@
 """Nothing from the future: events after the prediction time do not affect any prediction."""
 
+import json
 from datetime import timedelta
 
 import numpy as np
@@ -99,5 +100,9 @@ def test_fitting_does_not_depend_on_later_inputs(trained, hospital, times, cache
     fit_study(STUDY, later, cache=cache).bundle.save(tmp_path / "bundle")
     fitted = files_of(tmp_path / "bundle")
     fitted.pop("bundle.json")  # names the cohort
-    assert fitted.items() <= files_of(trained.folder).items()
+    before = files_of(trained.folder)
+    described, known = (json.loads(files.pop("description.json"))["tasks"] for files in (fitted, before))
+    assert fitted.items() <= before.items()
+    for task, facts in described.items():  # of the whole cohort are its sources and counts alone
+        assert {name for name in facts if facts[name] != known[task][name]} <= {"cohort"}
     assert Bundle.load(tmp_path / "bundle").predict(hospital).frame.equals(trained.bundle().predict(hospital).frame)

@@ -11,10 +11,12 @@ from tests.hospital import NOISE, SIMPLE, STUDY, files_of, rewritten, spoiled
 
 
 def saved_files(bundle, folder):
-    """Save the bundle, and return its files without the cohort's fingerprint."""
+    """Save the bundle, and return its files without the cohort's fingerprint and description, which no answer reads."""
     files = files_of(bundle.save(folder))
     index = json.loads(files.pop("bundle.json"))
     index["origin"].pop("cohort")
+    files.pop("description.json", None)
+    index["files"].pop("description.json", None)
     return files | {"index": json.dumps(index, sort_keys=True).encode()}
 
 
