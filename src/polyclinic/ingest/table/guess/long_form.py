@@ -1,7 +1,7 @@
 """Recognise the long form: one row per parameter and value, with numbers or names of the parameters."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +11,12 @@ from polyclinic.ingest.table.column_profile import Profile, matches
 from polyclinic.ingest.table.guess.dictionary import distinct_names, names_beside, names_in_folder
 from polyclinic.ingest.table.guess.lines import Guess, code, quoted
 from polyclinic.ingest.table.guess.names import PARAMETERS, UNIT_COLUMNS, VALUES
+from polyclinic.ingest.table.guess.persons import is_bare_name, is_of_a_person
 from polyclinic.ingest.table.guess.values import Context, guess
 
 _PARAMETERS = 300  # most common parameters that are mapped
 _OFTEN = 0.2  # of the times
+_MOSTLY = 0.5  # of the subjects
 _NO_PARAMETER = (
     "unit",
     "type",
@@ -56,8 +58,11 @@ class Parts(NamedTuple):
     texts: str | None  # another column of the values, which also has those that are no numbers
 
 
-def parts_of(profiles: Mapping[str, Profile]) -> Parts | None:
-    """Return the columns of a long table, or None if the table is not long."""
+def parts_of(profiles: Mapping[str, Profile], named: Container[str] = ()) -> Parts | None:
+    """Return the columns of a long table, or None if the table is not long.
+
+    `named` are columns called name that say what was measured, which are used if no other column does.
+    """
     usable = {name: profile for name, profile in profiles.items() if not profile.empty}
     values = [
         name for name in usable if matches(name, *VALUES, r"\w*valuenum", r"value_as_\w*") and not _is(name, _NO_VALUE)
@@ -70,6 +75,7 @@ def parts_of(profiles: Mapping[str, Profile]) -> Parts | None:
         and _is_parameter(profile)
     ]
     parameters = [name for name in parameters if name not in values]
+    parameters = parameters or [name for name in usable if name in named]
     if not parameters or not values:
         return None
     parameter = min(parameters, key=lambda name: ("concept" not in name.lower(), 0))
@@ -80,6 +86,16 @@ def parts_of(profiles: Mapping[str, Profile]) -> Parts | None:
         units, key=lambda name: (_far(name, value), "interface" in name.lower(), usable[name].numeric), default=None
     )
     return Parts(parameter, value, unit, texts)
+
+
+def names_of_measurements(profiles: Mapping[str, Profile], rows: pl.DataFrame, subject: str | None) -> set[str]:
+    """Return the columns called name that differ within most subjects of several rows: names of people do not."""
+    named = [name for name, profile in profiles.items() if is_bare_name(name) and not profile.numeric]
+    if subject is None or not named:
+        return set()
+    distinct = pl.col(named).replace("", None).drop_nulls().n_unique() > 1
+    several = rows.group_by(subject).agg(pl.len().alias(f"{subject} rows"), distinct).filter(pl.nth(1) > 1)
+    return {name for name in named if float(several.get_column(name).sum()) >= _MOSTLY * max(1, several.height)}
 
 
 def long_lines(table: Path, cells: pl.DataFrame, profiles: Mapping[str, Profile], parts: Parts) -> list[str]:
@@ -103,11 +119,16 @@ def long_lines(table: Path, cells: pl.DataFrame, profiles: Mapping[str, Profile]
     called = distinct_names(labels, names)
     units = _unit_names(table, unit, rows)
     grouped = {str(name): frame for (name,), frame in rows.partition_by(parameter, as_dict=True).items()}
-    guesses = [_parameter(grouped[name], name, called.get(name, name), parts, units) for name in names]
+    people = [name for name in names if is_of_a_person(called.get(name, name))]
+    guesses = [
+        _parameter(grouped[name], name, called.get(name, name), parts, units) for name in names if name not in people
+    ]
     used = {parameter, value, unit, source}
     others = [quoted(name) for name in profiles if name not in used]
     left_out = [f"# left out, as each row is one value: {', '.join(others)}"] if others else []
-    return [*lines, "  codes:", *(guess.line("    ") for guess in guesses), *left_out]
+    ignored = [f"  ignore: [{', '.join(map(quoted, people))}]  # as they identify people"] if people else []
+    codes = "  codes:" if guesses else "  codes: {}"
+    return [*lines, codes, *(guess.line("    ") for guess in guesses), *ignored, *left_out]
 
 
 def _several_at_once(rows: pl.DataFrame, parts: Parts, columns: list[str]) -> list[str]:

@@ -121,15 +121,6 @@ def is_id(name: str) -> bool:
     return ends is not None or _COMPOUND_ID.fullmatch(parts.replace("_", "")) is not None
 
 
-def is_of_a_person(name: str) -> bool:
-    """Return whether a column's name says that it identifies people: names, addresses, numbers of insurance."""
-    return matches(
-        name, r"(?:first|last|given|family|middle|maiden|full|patient|sur)[ _.-]?name", "vorname", "nachname", "ssn",
-        "(?:familien|patienten)name", "fore-?name", "apellidos?", "pr[eé]nom", "cognome", "sobrenome", "achternaam",
-        "voornaam", "phone", "telephone", "telefon", "e?mail", r"(?:home_?)?address", "street", "stra(?:ss|ß)e",
-    )  # fmt: skip
-
-
 def is_outcome(name: str) -> bool:
     """Return whether a column's name says that it is an outcome."""
     whole = re.fullmatch(_WHOLE_OUTCOMES, name.lower()) is not None

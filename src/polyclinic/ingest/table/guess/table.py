@@ -22,7 +22,7 @@ from polyclinic.ingest.table.guess import roles, visits
 from polyclinic.ingest.table.guess.dates import dates_of, in_one_order
 from polyclinic.ingest.table.guess.discard import NullSink
 from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields
-from polyclinic.ingest.table.guess.long_form import long_lines, parts_of
+from polyclinic.ingest.table.guess.long_form import long_lines, names_of_measurements, parts_of
 from polyclinic.ingest.table.guess.names import is_time_of_discharge
 from polyclinic.ingest.table.guess.numerals import numerals_of
 from polyclinic.ingest.table.guess.values import Context, guess
@@ -62,7 +62,7 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     rest = {name: profile for name, profile in rest.items() if name != time.name}
     lines = [f"# A guess from {source.description}: check every line, above all codes, units, and what is an outcome."]
     lines += [*unread, *numerals.lines(), *subject.lines, *time.lines, *birth.lines]
-    parts = parts_of(rest)
+    parts = parts_of(rest, names_of_measurements(rest, sample, subject.name))
     if parts is not None:
         return _text([*lines, *long_lines(source.path, cells, rest, parts)])
     discharge = _discharge(columns, time, today)

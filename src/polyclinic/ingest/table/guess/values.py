@@ -18,10 +18,10 @@ from polyclinic.ingest.table.guess.names import (
     is_code,
     is_coded_at_the_end,
     is_id,
-    is_of_a_person,
     is_outcome,
     kind_of,
 )
+from polyclinic.ingest.table.guess.persons import is_bare_name, is_of_a_person
 from polyclinic.ingest.table.guess.roles import unit_since_start
 from polyclinic.ingest.table.units import same_unit
 
@@ -40,6 +40,7 @@ _OTHERS = 5  # units that are named
 _TEXTS, _NUMBERS = 3, 5  # distinct: at most, and at least, in a column of numbers with units
 _LIMITS = "some are below or above a limit (<0.01): the limit is kept as value, with its sign"
 _CODED = "codes of a stay are given at its end: static, they are known from the start, and may tell the outcome"
+_PEOPLE = "as it identifies people"
 _AT_DISCHARGE = "known only at discharge or death: an answer, never an input"
 
 
@@ -113,8 +114,10 @@ def _no_value(profile: Profile, context: Context) -> str:
 
 
 def _identifier(profile: Profile, first: bool) -> str:
-    if is_of_a_person(profile.name):
-        return "as it identifies people"
+    if is_bare_name(profile.name) and not profile.numeric:
+        return f"{_PEOPLE}; if it names what was measured, write it as code under long"
+    if is_of_a_person(profile.name) and not is_bare_name(profile.name):
+        return _PEOPLE
     if is_id(profile.name) or profile.most(lambda text: _UUID.fullmatch(text) is not None):
         return "an identifier, not a measurement; map it as categorical if it means something"
     if not (profile.whole and profile.unique):
