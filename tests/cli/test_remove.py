@@ -106,11 +106,11 @@ def test_a_corrected_value_is_reported_and_replaced(ward, polyclinic):
     done = ingest(polyclinic, "labs.csv")
     assert done.code == 0
     assert "warning: 1 × subject, time and code at which the cohort holds another value" in done.out
-    assert "warning: 1 × event that this source said before and does not say now" in done.out  # P3
+    assert "warning: 1 × event that this source contained before and no longer contains" in done.out  # P3
     assert "--replace" in done.out
     assert values(ward) == [("P1", 1.1), ("P1", 11), ("P2", 2.2), ("P3", 3.3), ("P4", 4.4)]
     done = ingest(polyclinic, "labs.csv", "--replace")
-    assert "replaced labs.csv: 1 events that it no longer says are gone" in done.out
+    assert "replaced labs.csv: 1 events that it no longer contains are gone" in done.out
     assert "warning" not in done.out
     assert values(ward) == [("P1", 11), ("P2", 2.2), ("P3", 3.3), ("P4", 4.4)]
     fingerprint = Cohort.open(ward).fingerprint

@@ -1,4 +1,4 @@
-"""Removing and replacing a source gives what the other sources alone give, whatever they said in common."""
+"""Removing and replacing a source gives what the other sources alone give, whatever events they share."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ DAY = datetime(2024, 3, 5)
 SOURCE = st.lists(EVENTS, max_size=12)
 
 
-def say(path: Path, source: str, *events: Event, replace: bool = False) -> Commit:
+def add(path: Path, source: str, *events: Event, replace: bool = False) -> Commit:
     """Ingest events as one source."""
     with CohortWriter(path, source="table", name=source, replace=replace) as writer:
         writer.add(frame(events))
@@ -43,16 +43,16 @@ def assert_equal(left: Cohort, right: Cohort) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(SOURCE, SOURCE, SOURCE, st.booleans())
-def test_removing_a_source_leaves_what_the_others_said(
+def test_removing_a_source_leaves_what_the_others_contain(
     a: list[Event], b: list[Event], c: list[Event], last: bool
 ) -> None:
     with small_limits(), TemporaryDirectory() as folder:
         without, path = Path(folder) / "without", Path(folder) / "path"
         for name, events in (("a", a), ("c", c)):
-            say(without, name, *events)
+            add(without, name, *events)
         order = (("a", a), ("c", c), ("b", b)) if last else (("b", b), ("a", a), ("c", c))
         for name, events in order:
-            say(path, name, *events)
+            add(path, name, *events)
         before = Cohort.open(path)
         events, subjects = before.summary().events, before.subjects.height
         planned = count_removal(path, "source", ["b"])
@@ -71,23 +71,23 @@ def test_removing_a_source_leaves_what_the_others_said(
 
 @settings(max_examples=25, deadline=None)
 @given(SOURCE, SOURCE, SOURCE)
-def test_replacing_a_source_forgets_what_it_said_and_is_idempotent(
+def test_replacing_a_source_forgets_what_it_contained_and_is_idempotent(
     wrong: list[Event], right: list[Event], other: list[Event]
 ) -> None:
     with small_limits(), TemporaryDirectory() as folder:
         expected, path = Path(folder) / "expected", Path(folder) / "path"
         for root, events in ((expected, right), (path, wrong)):
-            say(root, "a", *events)
-            say(root, "b", *other)
+            add(root, "a", *events)
+            add(root, "b", *other)
         before = stored(Cohort.open(path))
-        replaced = say(path, "a", *right, replace=True)
+        replaced = add(path, "a", *right, replace=True)
         assert_equal(Cohort.open(path), Cohort.open(expected))
         after = stored(Cohort.open(path))
         assert (replaced.removed, replaced.new_events) == (
             len(before.keys() - after.keys()),
             len(after.keys() - before.keys()),
         )
-        again = say(path, "a", *right, replace=True)
+        again = add(path, "a", *right, replace=True)
         assert (again.removed, again.new_events, again.changed) == (0, 0, 0)
         assert_equal(Cohort.open(path), Cohort.open(expected))
 
@@ -98,8 +98,8 @@ def test_removing_a_subject_leaves_the_others(events: list[Event], data: st.Data
     name = data.draw(st.sampled_from(sorted({event[0] for event in events})))
     with small_limits(), TemporaryDirectory() as folder:
         without, path = Path(folder) / "without", Path(folder) / "path"
-        say(path, "a", *events)
-        say(without, "a", *(event for event in events if event[0] != name))
+        add(path, "a", *events)
+        add(without, "a", *(event for event in events if event[0] != name))
         number = str(Cohort.open(path).find_subject(name))
         removed = remove(path, "subject", [data.draw(st.sampled_from([name, number]))])
         assert (removed.subjects, removed.gone_subjects) == (1, 1)
@@ -109,7 +109,7 @@ def test_removing_a_subject_leaves_the_others(events: list[Event], data: st.Data
 @settings(max_examples=25, deadline=None)
 @given(SOURCE, SOURCE)
 def test_a_source_read_again_is_reported_where_its_values_differ(a: list[Event], b: list[Event]) -> None:
-    """The number of subjects, times and codes where a value is no longer said and another is."""
+    """The number of subjects, times and codes where one value is missing now and another is new."""
 
     def places(events: list[Event]) -> dict[tuple[object, ...], set[tuple[object, ...]]]:
         found: dict[tuple[object, ...], set[tuple[object, ...]]] = {}
@@ -120,12 +120,12 @@ def test_a_source_read_again_is_reported_where_its_values_differ(a: list[Event],
     former, now = places(a), places(b)
     differing = sum(bool(former[key] - now[key]) and bool(now[key] - former[key]) for key in former.keys() & now.keys())
     with small_limits(), TemporaryDirectory() as folder:
-        say(Path(folder), "a", *a)
-        assert say(Path(folder), "a", *a).changed == 0
-        again = say(Path(folder), "a", *b)
+        add(Path(folder), "a", *a)
+        assert add(Path(folder), "a", *a).changed == 0
+        again = add(Path(folder), "a", *b)
         assert again.changed == differing
         gone = sum(len(former[key] - now.get(key, set())) for key in former if not (now.get(key, set()) - former[key]))
-        assert again.unsaid == gone
+        assert again.withdrawn == gone
 
 
 def value(
@@ -135,13 +135,13 @@ def value(
 
 
 def test_another_source_contradicts_by_numbers_only(tmp_path: Path) -> None:
-    say(
+    add(
         tmp_path, "a", value("1", 1.0), value("1", None, "no effusion", "NOTE//findings"), value("1", None, "I10", "DX")
     )
     assert (
-        say(tmp_path, "b", value("1", None, "effusion", "NOTE//findings"), value("1", None, "E11", "DX")).changed == 0
+        add(tmp_path, "b", value("1", None, "effusion", "NOTE//findings"), value("1", None, "E11", "DX")).changed == 0
     )
-    assert say(tmp_path, "c", value("1", 10.0)).changed == 1
+    assert add(tmp_path, "c", value("1", 10.0)).changed == 1
     assert Cohort.open(tmp_path).events().collect().filter(pl.col("code") == "LAB//x").height == 2
 
 
@@ -154,7 +154,7 @@ def image_of(path: Path, source: str, content: bytes, *subjects: str, replace: b
 
 
 def test_removing_a_blob_deletes_its_file_and_events(tmp_path: Path) -> None:
-    say(tmp_path, "labs", value("1", 1.0), value("2", 1.0))
+    add(tmp_path, "labs", value("1", 1.0), value("2", 1.0))
     black, film = image_of(tmp_path, "a", b"black", "1", "2", "3"), image_of(tmp_path, "b", b"film", "1")
     assert count_removal(tmp_path, "blob", [black]) == Removal(3, 3, 1, 1, 0)
     assert remove(tmp_path, "blob", [black[:12]]) == Removal(3, 3, 1, 1, 0)
@@ -179,8 +179,8 @@ def test_blobs_of_a_removed_source_or_subject_are_deleted_unless_others_name_the
 
 
 def test_nothing_that_was_removed_stays_in_the_folder(tmp_path: Path) -> None:
-    say(tmp_path, "a", value("1", 1.0, "Smith"))
-    say(tmp_path, "b", value("2", 1.0))
+    add(tmp_path, "a", value("1", 1.0, "Smith"))
+    add(tmp_path, "b", value("2", 1.0))
     remove(tmp_path, "subject", ["1"])
     assert [path.name for path in (tmp_path / "versions").iterdir()] == ["3"]
     files = [path for path in tmp_path.rglob("*.parquet") if path.is_file()]
@@ -190,7 +190,7 @@ def test_nothing_that_was_removed_stays_in_the_folder(tmp_path: Path) -> None:
 def test_no_one_leaves_training_by_a_removal(tmp_path: Path) -> None:
     """Two subjects of one picture share a split; when the picture is removed, both keep it."""
     subjects = [str(number) for number in range(40)]
-    say(tmp_path, "a", *(value(subject, 1.0) for subject in subjects))
+    add(tmp_path, "a", *(value(subject, 1.0) for subject in subjects))
     alone = dict(Cohort.open(tmp_path).splits.iter_rows())
     name = image_of(tmp_path, "b", b"film", *subjects)
     shared = Cohort.open(tmp_path).splits
@@ -200,15 +200,15 @@ def test_no_one_leaves_training_by_a_removal(tmp_path: Path) -> None:
 
 
 def test_labels_of_those_who_lose_events_are_deleted(tmp_path: Path) -> None:
-    say(tmp_path, "a", value("1", 1.0), value("2", 1.0))
-    say(tmp_path, "b", value("2", 5.0), value("3", 1.0))
+    add(tmp_path, "a", value("1", 1.0), value("2", 1.0))
+    add(tmp_path, "b", value("2", 5.0), value("3", 1.0))
     file = tmp_path / "labels" / "died" / "labels.parquet"
     file.parent.mkdir(parents=True)
     labels = pl.DataFrame({"subject_id": [1, 2, 3], "prediction_time": [DAY] * 3, "boolean_value": [True] * 3})
     labels.write_parquet(file)
     assert count_removal(tmp_path, "source", ["b"]).labels == remove(tmp_path, "source", ["b"]).labels == 2
     assert pl.read_parquet(file).equals(labels.head(1))
-    say(tmp_path, "a", value("1", 2.0), value("2", 1.0), replace=True)
+    add(tmp_path, "a", value("1", 2.0), value("2", 1.0), replace=True)
     assert pl.read_parquet(file).is_empty()
 
 
@@ -272,7 +272,7 @@ def test_sources_are_named_by_the_end_of_their_path_unless_another_has_it(tmp_pa
 
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
-    say(tmp_path, "a", value("1", 1.0))
+    add(tmp_path, "a", value("1", 1.0))
     before = Cohort.open(tmp_path)
     with pytest.raises(CohortError, match=r"no source 'b' in .*: choose from a"):
         remove(tmp_path, "source", ["a", "b"])
@@ -282,7 +282,7 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_failed_removal_leaves_the_cohort_unchanged(tmp_path: Path) -> None:
-    say(tmp_path, "a", value("1", 1.0))
+    add(tmp_path, "a", value("1", 1.0))
     before = Cohort.open(tmp_path)
     with (
         patch.object(merge, "write_splits_and_rejects", side_effect=OSError("disk full")),

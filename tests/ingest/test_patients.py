@@ -1,4 +1,4 @@
-"""What sources say of the person: one sex, one date of birth, and ages that people reach."""
+"""What sources state of the person: one sex, one date of birth, and ages that people reach."""
 
 from datetime import date, datetime, timedelta
 
@@ -11,7 +11,7 @@ from polyclinic.cohort import BIRTH, Cohort, CohortWriter
 from polyclinic.ingest import ingest
 from polyclinic.ingest.clock import Clock
 from polyclinic.ingest.patients import CheckedPatients
-from polyclinic.ingest.pipeline import UNSAID
+from polyclinic.ingest.pipeline import WITHDRAWN
 from polyclinic.ingest.plausible import OLDEST_YEARS, PLACEHOLDERS
 from polyclinic.ingest.sexes import meaning
 from tests.ingest.sinks import RecordingSink
@@ -104,7 +104,7 @@ def test_events_before_the_birth_in_the_cohort_are_warned_of(tmp_path):
     read(tmp_path, [("P1", "2011-01-01", "", "", "2024-03-05 08:00"), ("P2", "1950-01-03", "", "", "2024-03-05 08:00")])
     report, _ = read(tmp_path, [(patient, "", "", "", "2010-03-05 08:00") for patient in ("P1", "P2")])
     assert report.rejects == {}
-    [(warning, patients)] = [item for item in report.warnings.items() if item[0] != UNSAID]
+    [(warning, patients)] = [item for item in report.warnings.items() if item[0] != WITHDRAWN]
     assert warning.startswith("date of birth of the cohort that is after the patient's first event")
     assert patients == 1
 

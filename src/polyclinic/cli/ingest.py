@@ -55,7 +55,7 @@ def ingest(
         typer.Option("--as", metavar="NAME", help="Name of the source in the cohort; by default the end of PATH."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Take away what this source said before and does not say now.")
+        bool, typer.Option("--replace", help="Take away what this source contained before and no longer contains.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the source if anything is rejected.")] = False,
     seed: Annotated[
@@ -70,7 +70,7 @@ def ingest(
 
     Rejects are listed with file, line, reason and remedy in the cohort's metadata/rejects.parquet.
 
-    Reading the same files again changes nothing; --replace also takes away what they no longer say.
+    Reading the same files again changes nothing; --replace also takes away what they no longer contain.
 
     Exit code 1: a strict ingest had rejects.
     """
@@ -120,7 +120,7 @@ def _print(report: "IngestReport", into: Path) -> None:
         f"({report.events_per_second:,.0f} events/s), {report.blobs:,} images and waveforms → {into}"
     )
     if report.removed:
-        out.print(f"replaced {report.name}: {report.removed:,} events that it no longer says are gone")
+        out.print(f"replaced {report.name}: {report.removed:,} events that it no longer contains are gone")
     for warning, count in report.warnings.items():
         out.print(f"warning: {count:,} × {warning}", style="yellow")
     if report.rejects:

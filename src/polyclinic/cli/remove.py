@@ -23,7 +23,7 @@ def remove(
     cohort: CohortPath,
     source: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Remove what this source alone said; may be given several times."),
+        typer.Option(metavar="NAME", help="Remove what only this source contains; may be given several times."),
     ] = None,
     subject: Annotated[
         list[str] | None,

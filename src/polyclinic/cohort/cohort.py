@@ -143,8 +143,8 @@ class Cohort:
     def sources(self) -> pl.DataFrame:
         """One row per source, in order of ingest: `number`, `name`, `reader`, `location`, `events`.
 
-        `events` counts what the source said, also if others said it. Events of versions that did not record sources
-        are of the source `unrecorded`. A MEDS data set of another tool has none.
+        `events` counts what the source contains, also if others contain it. Events of versions that did not record
+        sources are of the source `unrecorded`. A MEDS data set of another tool has none.
         """
         if self.index is not None:
             return tables.read(None, "sources").with_columns(events=pl.lit(None, pl.Int64))

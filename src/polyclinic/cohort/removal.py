@@ -26,7 +26,7 @@ class Removal:
     """What a removal takes away.
 
     Attributes:
-        events: that nothing else said.
+        events: that no other source contains.
         subjects: that lose events.
         gone_subjects: that have no event left, and leave the cohort.
         blobs: images and waveforms that no event names any more.
@@ -72,7 +72,7 @@ def count_removal(path: Path | str, kind: Kind, names: Sequence[str]) -> Removal
 def remove(path: Path | str, kind: Kind, names: Sequence[str], progress: Progress = SILENT) -> Removal:
     """Remove sources, subjects or blobs from the cohort at `path`.
 
-    An event that another source said, too, stays. The new version replaces all earlier ones, and blobs that no event
+    An event that another source also contains stays. The new version replaces all earlier ones, and blobs that no event
     names are deleted, so that nothing that was removed stays in the folder; cohorts that are open must be opened
     again. Labels of subjects that lose events are deleted. The splits of the others stay.
 

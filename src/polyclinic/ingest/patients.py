@@ -1,4 +1,4 @@
-"""Check what a source says of the person: sex, age and date of birth, against the rest of the source and the cohort.
+"""Check what a source states of the person: sex, age and date of birth, against the rest of the source and the cohort.
 
 A patient has one sex and one date of birth. The first one stated is kept, that of the cohort before that of the source,
 and others are rejected. Rejected, too, are ages that nobody reaches, days that programs store for an unknown date of

@@ -24,9 +24,9 @@ CHANGED = (
     "ingest it again with --replace, which takes its former values away (of a file at another place, with --as and "
     "the source's name, as polyclinic remove COHORT lists it), or remove the other source"
 )
-UNSAID = (
-    "event that this source said before and does not say now: it is kept; if the source was corrected (a time, a "
-    "patient, a row that was deleted), ingest it again with --replace"
+WITHDRAWN = (
+    "event that this source contained before and no longer contains: it is kept; if the source was corrected (a time, "
+    "a patient, a row that was deleted), ingest it again with --replace"
 )
 NOTHING_REPLACED = (
     "source that the cohort did not hold before, so that nothing was replaced: if it corrects one of another name, "
@@ -87,7 +87,7 @@ class CountingSink:
         """Count what the commit replaced, and warn of values that contradict what the cohort holds."""
         self.name, self.removed = writer.source_name, commit.removed
         self.warn(CHANGED, commit.changed)
-        self.warn(UNSAID, commit.unsaid)
+        self.warn(WITHDRAWN, commit.withdrawn)
         if replaced and writer.source_is_new and commit.version > 1:
             self.warn(NOTHING_REPLACED, 1)
 
@@ -134,7 +134,7 @@ def ingest(
         seed: of the split by subject; None means that of the cohort, or 0 for a new one.
         zone: of times without an offset from UTC, such as `Europe/Berlin`; a table's mapping may name another.
         name: of the source, by which it can be replaced or removed; None means the end of `path`.
-        replace: whether what the source says now takes the place of what it said before.
+        replace: whether what the source contains now takes the place of what it contained before.
         options: other options of the reader, see `Options`.
 
     Raises:

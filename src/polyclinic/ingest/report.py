@@ -13,7 +13,7 @@ class IngestReport:
     and line in the cohort's `metadata/rejects.parquet`). `warnings` counts the records that were kept but may not mean
     what the reader took them for, by what to check. `rows` counts rows of tables (0 for other sources), and
     `rejected_rows` those rejected in whole or in part. `name` is that of the source in the cohort, and `removed` counts
-    the events that it had said before and no longer says, if it was replaced.
+    the events that it contained before and no longer contains, if it was replaced.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Compare what sources say of a patient's sex."""
+"""Compare the sexes that sources state of a patient."""
 
 import polars as pl
 

@@ -17,7 +17,7 @@ PLACE = ["subject_id", "time", "code"]
 
 @dataclass(frozen=True)
 class Drop:
-    """What to take away: what these sources said and no other did, these subjects, the events of these blobs."""
+    """What to take away: the events of these sources alone, these subjects, the events of these blobs."""
 
     sources: tuple[int, ...] = ()
     subjects: tuple[int, ...] = ()
@@ -29,8 +29,8 @@ class Drop:
     @property
     def rows(self) -> pl.Expr:
         """Whether to take away a row of `POLARS_EVENTS` and `source`."""
-        said = pl.col("source").is_in(list(self.sources))
-        gone = said | pl.col("subject_id").is_in(list(self.subjects))
+        by_source = pl.col("source").is_in(list(self.sources))
+        gone = by_source | pl.col("subject_id").is_in(list(self.subjects))
         return (gone | pl.col("blob").is_in(list(self.blobs))).fill_null(value=False)
 
     def touches(self, shard: Path) -> bool:
@@ -47,7 +47,7 @@ class Drop:
 
 
 class Added(NamedTuple):
-    """Runs of added events, and the number of the source that says them."""
+    """Runs of added events, and the number of the source that contains them."""
 
     runs: Sequence[Path]
     source: int
@@ -62,7 +62,7 @@ class Combined(NamedTuple):
         gone: events that the piece held before, and no longer does.
         added: number of events that it did not hold before.
         changed: what the added events contradict.
-        repeated: number of events that their source had said before.
+        repeated: number of added events that their source contained before.
     """
 
     events: pl.DataFrame
@@ -78,41 +78,41 @@ class Changed(NamedTuple):
 
     Attributes:
         places: number of subjects, times and codes.
-        unsaid: number of events there that the same source said before, and does not say now.
+        withdrawn: number of events there that the same source contained before and no longer contains.
     """
 
     places: int = 0
-    unsaid: int = 0
+    withdrawn: int = 0
 
 
 def combined(old: Path | None, piece: Piece, added: Added, drop: Drop) -> Combined:
     """Return the events of a piece: those in the `old` shard without `drop`, and those added."""
     held, new = _held(old, piece), _new(piece, added)
     kept = held.filter(~drop.rows) if drop else held
-    said = _distinct(pl.concat([kept, new]))
-    first = _differs(said, ordered_keys(said))
-    events = said.filter(first).drop("source")
-    rows = said.select("source", event=(first.cast(pl.UInt32).cum_sum() - 1))
+    merged = _distinct(pl.concat([kept, new]))
+    first = _differs(merged, ordered_keys(merged))
+    events = merged.filter(first).drop("source")
+    rows = merged.select("source", event=(first.cast(pl.UInt32).cum_sum() - 1))
     earlier = held.filter(_differs(held, ordered_keys(held))).drop("source")
     gone = _without(earlier, events) if drop and kept.height < held.height else earlier.clear()
     changed = changed_places(held, new, added.source, replaced=added.source in drop.sources)
     added_events = events.height - (earlier.height - gone.height)
-    return Combined(events, rows, gone, added_events, changed, _repeated(held, new, said, added.source))
+    return Combined(events, rows, gone, added_events, changed, _repeated(held, new, merged, added.source))
 
 
-def _repeated(held: pl.DataFrame, new: pl.DataFrame, said: pl.DataFrame, source: int) -> int:
-    """Return the number of new events that the same source had said."""
+def _repeated(held: pl.DataFrame, new: pl.DataFrame, merged: pl.DataFrame, source: int) -> int:
+    """Return the number of new events that the same source contained before."""
     own = pl.col("source") == source
     before = held.filter(own).height
     if not before:
         return 0
-    return before + new.n_unique() - said.filter(own).height
+    return before + new.n_unique() - merged.filter(own).height
 
 
 def changed_places(held: pl.DataFrame, new: pl.DataFrame, source: int, replaced: bool) -> Changed:
     """Return the subjects, times and codes at which the new events hold another value than those held.
 
-    Of the same source, that is where a value is no longer said and another is. Of other sources only numbers are
+    Of the same source, that is where one value is missing now and another is new. Of other sources only numbers are
     compared, since several notes, categories and pictures of one moment are usual.
     """
     if held.is_empty() or new.is_empty():
@@ -126,12 +126,12 @@ def changed_places(held: pl.DataFrame, new: pl.DataFrame, source: int, replaced:
         _without(candidates.join(here.select(PLACE).unique(), on=PLACE, how="semi", nulls_equal=True), new)
         for candidates, here in groups
     ]
-    unsaid = 0 if replaced else places[-1].height
-    return Changed(pl.concat([place.select(PLACE) for place in places]).unique().height, unsaid)
+    withdrawn = 0 if replaced else places[-1].height
+    return Changed(pl.concat([place.select(PLACE) for place in places]).unique().height, withdrawn)
 
 
 def _held(old: Path | None, piece: Piece) -> pl.DataFrame:
-    """Return the rows of a piece in its old shard: an event for each source that said it."""
+    """Return the rows of a piece in its old shard: an event for each source that contains it."""
     if old is None:
         empty = pl.DataFrame(schema=dict(POLARS_EVENTS) | {"source": pl.UInt32()})
         return empty.with_columns(pl.col("code").cast(pl.Categorical))

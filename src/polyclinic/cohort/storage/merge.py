@@ -76,7 +76,7 @@ class Changes(NamedTuple):
     Attributes:
         runs: the events to add.
         subjects: of them, with `bytes` and `source_id`.
-        source: says them, and becomes one of the cohort's; None if none is added.
+        source: contains them, and becomes one of the cohort's; None if none is added.
         reader: of the source.
         drop: what to take away.
     """
@@ -97,7 +97,7 @@ class Written(NamedTuple):
         new_subjects: number of subjects.
         gone_subjects: number of subjects.
         changed: see `combine.changed_places`.
-        unsaid: number of events elsewhere that the source said before, and does not say now, and that stay.
+        withdrawn: number of events elsewhere that the source contained before and no longer contains, and that stay.
     """
 
     added: int
@@ -105,7 +105,7 @@ class Written(NamedTuple):
     new_subjects: int
     gone_subjects: int
     changed: int
-    unsaid: int
+    withdrawn: int
 
 
 def plan(before: PreviousVersion, changes: Changes) -> list[shards.Piece]:
@@ -153,7 +153,7 @@ def write_events(folder: Path | None, version: Path, changes: Changes, progress:
         new_subjects=subjects.join(before.subjects, on="subject_id", how="anti").height,
         gone_subjects=before.subjects.join(subjects, on="subject_id", how="anti").height,
         changed=sum(item.changed.places for item in counted),
-        unsaid=max(_said_before(before, changes) - sum(item.repeated + item.changed.unsaid for item in counted), 0),
+        withdrawn=_withdrawn(before, changes, counted),
     )
 
 
@@ -223,8 +223,8 @@ def _write_shard(path: Path, piece: shards.Piece, old: Path | None, changes: Cha
     subjects = statistics.by_subject(events)
     codes = statistics.by_code(events).with_columns(start=pl.lit(piece.start, pl.Int64))
     row = (path.name, piece.start, subjects.height, events.height, f"{digest.digest(events):032x}")
-    said = events.select("subject_id")[found.provenance.get_column("event")]
-    first = said.with_columns(found.provenance.get_column("source")).group_by("subject_id").min()
+    subject_of_row = events.select("subject_id")[found.provenance.get_column("event")]
+    first = subject_of_row.with_columns(found.provenance.get_column("source")).group_by("subject_id").min()
     return ShardStatistics(
         shard=pl.DataFrame([row], schema=tables.TABLES["shards"], orient="row"),
         subjects=subjects,
@@ -237,13 +237,18 @@ def _write_shard(path: Path, piece: shards.Piece, old: Path | None, changes: Cha
     )
 
 
-def _said_before(before: PreviousVersion, changes: Changes) -> int:
-    """Return the number of events that the source said before, if they stay."""
+def _withdrawn(before: PreviousVersion, changes: Changes, counted: Sequence[ShardStatistics]) -> int:
+    """Return the number of events that the source no longer contains, but for those where a value changed."""
+    return max(_held_of_source(before, changes) - sum(item.repeated + item.changed.withdrawn for item in counted), 0)
+
+
+def _held_of_source(before: PreviousVersion, changes: Changes) -> int:
+    """Return the number of events that the source contained before, if they stay."""
     if before.folder is None or changes.source is None or changes.source.is_new or changes.drop:
         return 0
     shards_before = [before.shard(file) for file in before.listed.get_column("file")]
-    said = provenance.events_by_source(shards_before, before.listed.get_column("events").to_list())
-    return said.get(changes.source.number, 0)
+    counts = provenance.events_by_source(shards_before, before.listed.get_column("events").to_list())
+    return counts.get(changes.source.number, 0)
 
 
 def _link_shard(path: Path, piece: shards.Piece, old: Path, before: PreviousVersion) -> ShardStatistics:

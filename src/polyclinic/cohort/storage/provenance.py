@@ -1,7 +1,7 @@
-"""Which sources said each event: a file beside each shard, so that the events themselves stay plain MEDS.
+"""Which sources contain each event: a file beside each shard, so that the events themselves stay plain MEDS.
 
-A row of `provenance/<shard>` gives the place of an event in its shard and the number of a source that said it; an event
-that several sources said has several rows. Versions written before sources were recorded have no such files.
+A row of `provenance/<shard>` gives the place of an event in its shard and the number of a source that contains it; an
+event of several sources has several rows. Versions written before sources were recorded have no such files.
 """
 
 import os
@@ -58,16 +58,16 @@ def link_file(old: Path, new: Path) -> None:
 
 
 def events_by_source(shards: list[Path], events: list[int]) -> dict[int, int]:
-    """Return the number of events that each source said."""
+    """Return the number of events of each source."""
     counts: dict[int, int] = {}
     for shard, number in zip(shards, events, strict=True):
-        for source, said in read(shard, number).group_by("source").len().iter_rows():
-            counts[source] = counts.get(source, 0) + said
+        for source, contained in read(shard, number).group_by("source").len().iter_rows():
+            counts[source] = counts.get(source, 0) + contained
     return counts
 
 
-def said_by_others(shards: list[Path], source: int) -> pl.LazyFrame:
-    """Return the events of shards that a source other than this one said, lazily."""
+def events_of_others(shards: list[Path], source: int) -> pl.LazyFrame:
+    """Return the events of shards that a source other than this one contains, lazily."""
     found = []
     for shard in shards:
         rows = read(shard, pq.read_metadata(shard).num_rows)

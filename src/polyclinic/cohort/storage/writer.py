@@ -35,10 +35,11 @@ class Commit:
         new_subjects: subjects not in the previous version.
         new_blobs: images and waveforms not stored before.
         rejects: rejected records, by reason.
-        removed: events that the source had said, and no longer says (`replace` only).
-        changed: subjects, times and codes at which the source says another value than the cohort held: of the same
-            source any value that is no longer said, of others a number.
-        unsaid: events elsewhere that the source said before, and does not say now; they stay (unless `replace`).
+        removed: events that the source contained before and no longer contains (`replace` only).
+        changed: subjects, times and codes at which the source has another value than the cohort held: of the same
+            source any value that it no longer contains, of others a number.
+        withdrawn: events elsewhere that the source contained before and no longer contains; they stay (unless
+            `replace`).
     """
 
     version: int
@@ -51,7 +52,7 @@ class Commit:
     rejects: Mapping[str, int]
     removed: int = 0
     changed: int = 0
-    unsaid: int = 0
+    withdrawn: int = 0
 
 
 class CohortWriter:
@@ -68,7 +69,7 @@ class CohortWriter:
         seed: of the splits; None means that of the cohort, or 0 for a new one.
         path_read: the file or folder that is read; names the source unless `name` does, see `sources.Source`.
         name: of the source, to replace or remove it later.
-        replace: whether the added events take the place of what the source said before.
+        replace: whether the added events take the place of what the source contained before.
 
     Attributes:
         source_name: by which the source can be replaced or removed; after the commit.
@@ -225,7 +226,7 @@ class CohortWriter:
             rejects=self._rejects.by_reason(),
             removed=written.gone.height,
             changed=written.changed,
-            unsaid=written.unsaid,
+            withdrawn=written.withdrawn,
         )
         return self.committed
 
@@ -236,15 +237,15 @@ class CohortWriter:
         own = Registered.of(self._read_from, tables.read(version, "sources"))
         shards = tables.read(version, "shards")
         files = [version / "data" / file for file in shards.get_column("file")]
-        said = provenance.events_by_source(files, shards.get_column("events").to_list())
-        return None if set(said) <= {own.number} else version
+        counts = provenance.events_by_source(files, shards.get_column("events").to_list())
+        return None if set(counts) <= {own.number} else version
 
     def _former(self, version: Path) -> pl.LazyFrame:
         """Return the events of a version, but those that this ingest replaces."""
         own = Registered.of(self._read_from, tables.read(version, "sources"))
         replaced = own.number if self._replace and not own.is_new else None
         shards = [version / "data" / file for file in tables.read(version, "shards").get_column("file")]
-        return pl.scan_parquet(shards) if replaced is None else provenance.said_by_others(shards, replaced)
+        return pl.scan_parquet(shards) if replaced is None else provenance.events_of_others(shards, replaced)
 
     def _all_rejects(self, before: Path | None, name: str) -> pl.DataFrame:
         known = tables.read(before, "rejects")
