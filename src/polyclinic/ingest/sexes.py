@@ -5,10 +5,19 @@ import polars as pl
 #: Codes of a patient's sex.
 CODES = ("DEMOGRAPHIC//sex", "DEMOGRAPHIC//gender")
 _MEANINGS = {
-    "female": "f female w woman women girl weiblich frau femme feminin féminin mujer femenino femminile feminino vrouw",
-    "male": "m male man men boy männlich maennlich mann herr homme masculin hombre masculino maschile mannelijk",
+    "female": """
+    f female w woman women girl fem weiblich frau mädchen femme feminin féminin fille mujer femenino femenina hembra
+    femminile femmina donna feminino feminina mulher vrouw vrouwelijk meisje
+    """,
+    "male": """
+    m male man men boy masc männlich maennlich mann herr junge homme masculin garçon hombre masculino masculina varón
+    varon maschile maschio uomo homem mannelijk jongen
+    """,
     "other": "o other x d divers diverse intersex",
-    "": "u unknown unk unbekannt undetermined indeterminate unspecified ? not_stated",  # states none
+    "": """
+    u unknown unk unbekannt undetermined indeterminate unspecified ? not_stated unbestimmt inconnu desconocido
+    desconhecido sconosciuto onbekend
+    """,  # states none
 }
 _MEANING = {word.replace("_", " "): meaning for meaning, words in _MEANINGS.items() for word in words.split()}
 

@@ -1,8 +1,11 @@
 """A question left in a mapping stops the ingest, with file, line and what to write."""
 
+import doctest
+
 import pytest
 
 from polyclinic.ingest import IngestError
+from polyclinic.ingest.table import questions
 from polyclinic.ingest.table.mapping import load_mapping
 from polyclinic.ingest.table.questions import count_questions
 
@@ -25,6 +28,10 @@ COLUMNS = "columns:\n  crp: {code: LAB//crp, type: numeric}\n"
         ),
         (f'subject: id\ntime: {{column: t, format: "?"}}\n{COLUMNS}', "line 2: time.format: .*such as %d/%m/%Y"),
         (f'subject: id\ntime: {{column: t, unit: "?"}}\n{COLUMNS}', "line 2: time.unit: .*write seconds, minutes"),
+        (
+            'subject: id\ncolumns: {sexo: {code: DEMOGRAPHIC//sex, type: categorical, values: "?"}}\n',
+            "line 2: columns.sexo.values: .*write what each text means, such as {F: female, M: male}",
+        ),
         (f'subject: id\ndecimal: "?"\n{COLUMNS}', "line 2: decimal: "),
         (
             'subject: id\ncolumns:\n  crp: {code: LAB//crp, type: numeric, time: {column: t, format: "?"}}\n',
@@ -52,3 +59,8 @@ def test_a_question_mark_may_be_a_missing_text_or_a_value(tmp_path):
     text = 'subject: id\nmissing: ["?"]\ncolumns:\n  "?": {code: LAB//a, type: categorical, values: {"?": unclear}}\n'
     mapping = load(tmp_path, text)
     assert mapping.columns["?"].values == {"?": "unclear"}
+    assert count_questions(text) == 0
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(questions) == (0, 1)

@@ -1,10 +1,11 @@
 """Profiles of a table's columns, from their names and a sample of their cells."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import polars as pl
 
@@ -16,6 +17,9 @@ _SENTENCE = 30  # least mean length of notes, in characters
 _CATEGORIES = 60
 _SENTENCES = 12  # fewer distinct long texts, repeated, are categories
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_LIGATURES = str.maketrans(
+    {"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L"}
+)
 _BOUND = re.compile(
     r"(?:[<>≤≥]=?|=[<>]|(?:less|lower|smaller|more|greater|higher|larger) than|below|under|above|over|at most|at least|"
     r"up to)\s*(?=[\d.,])",
@@ -28,9 +32,34 @@ _YES_NO = {"0", "1", "yes", "no", "true", "false"}
 
 
 def matches(name: str, *words: str) -> bool:
-    """Return whether a column's name contains one of the `words` (regular expressions) as a word."""
-    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    return re.search(rf"(?:^|[^a-z])(?:{'|'.join(words)})(?:[^a-z]|$)", parts) is not None
+    """Return whether a column's name contains one of the `words` (regular expressions) as a word; see `folded`.
+
+    >>> matches("Größe_cm", "groesse", "größe"), matches("prénom", "nom")
+    (True, False)
+    """
+    return _pattern(words).search(folded(name)) is not None
+
+
+@lru_cache(maxsize=256)
+def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|[^a-z])(?:{'|'.join(map(without_accents, words))})(?:[^a-z]|$)")
+
+
+@lru_cache(maxsize=8192)
+def folded(name: str) -> str:
+    """Return a column's name in small letters without accents, its words in capitals parted by `_`.
+
+    >>> folded("DécèsPatient"), folded("DOB")
+    ('deces_patient', 'dob')
+    """
+    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", without_accents(name))
+    return parts.lower()
+
+
+def without_accents(text: str) -> str:
+    """Return a text with the plain letters of those with accents, and `ss` of `ß`."""
+    parts = unicodedata.normalize("NFKD", text.translate(_LIGATURES))
+    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def without_bound(text: str) -> str:

@@ -1,5 +1,6 @@
 """Questions in a mapping: `?` stands where the guess could not know, and nothing is ingested before it is answered."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ _ANSWERS: Mapping[str, str] = {
     "decimal": 'write "." or ","',
     "thousands": "write the sign between thousands, or remove the line",
     "code": "name the column of the parameter",
+    "values": "write what each text means, such as {F: female, M: male}",
     "value": "name the column of the value",
 }
 _OF_LONG = ("code", "value", "unit")
@@ -50,7 +52,7 @@ def _questions(value: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for place, columns in facts.items():
         for name, column in columns.items() if isinstance(columns, Mapping) else ():
             if isinstance(column, Mapping):
-                yield from _among(column, (*place, str(name)), ("time",))
+                yield from _among(column, (*place, str(name)), ("time", "values"))
                 yield from _among(column.get("time"), (*place, str(name), "time"), _OF_TIME)
 
 
@@ -60,5 +62,9 @@ def _among(value: Any, place: tuple[str, ...], keys: tuple[str, ...]) -> Iterato
 
 
 def count_questions(text: str) -> int:
-    """Return the number of lines of a guessed mapping that have a question."""
-    return sum(f'"{QUESTION}"' in line.split("  #")[0] for line in text.splitlines())
+    """Return the number of lines of a guessed mapping that have a question.
+
+    >>> count_questions('time: {column: t, format: "?"}  # which?\\nx: {code: FINDING//x, missing: ["?"]}')
+    1
+    """
+    return sum(re.search(r': "\?"(?:[,}]|$)', line.split("  #")[0]) is not None for line in text.splitlines())

@@ -3,7 +3,7 @@
 import pytest
 
 from polyclinic.ingest import IngestError, Options, guess_mapping
-from polyclinic.ingest.table.guess.names import is_death
+from polyclinic.ingest.table.guess.outcome_names import is_death
 from polyclinic.ingest.table.guess.roles import is_birth
 from polyclinic.ingest.table.mapping import load_mapping
 from polyclinic.ingest.table.reader import read

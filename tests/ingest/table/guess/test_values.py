@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from polyclinic.ingest.table.guess.names import at_discharge, is_id, is_outcome
+from polyclinic.ingest.table.guess.names import is_id
+from polyclinic.ingest.table.guess.outcome_names import at_discharge, is_outcome
 from tests.ingest.sinks import read_table
 from tests.ingest.table.guess.tables import guess_of, line_of, mapping_of
 

@@ -7,39 +7,28 @@ from polyclinic.ingest.table.column_profile import matches
 
 IDS = ("id", "ids", "identifier", "uuid", "guid", "barcode", "accession(no|number)?")
 BIRTHS = (
-    "dob", r"(?:date_?of_?|patient_?)?birth(?:day|date|datetime|time|dt)?", "born", "brthdtc?",
+    "dob", "dn", "nee?[_ .]?le", "nat[oa][_ .]?il", "d(?:ata|t)[_ .]*nasc", "date?[_ .]*(?:de[_ .]*)?nais",
+    "f(?:ec(?:ha)?)?[_ .]*(?:de[_ .]*)?nac(?:im(?:iento)?)?",
+    r"(?:date_?of_?|patient_?)?birth(?:day|date|datetime|time|dt)?", "born", "brthdtc?",
     "geb(?:urts?)?(?:dat(?:um)?|tag)?", "geboren", "geboorte(?:datum|dag)?", "(?:date)?naissance", "ddn",
-    "(?:fecha)?nacimiento", r"f(?:echa)?[_ .]*nac", "(?:data)?nascimento", "(?:data)?nascita",
+    "(?:fecha)?nacimiento", "(?:data)?nascimento", "(?:data)?nascita",
     "f[oö]delse(?:datum|dag)", "f[oø]dsels?(?:dato|dag)", "(?:data)?urodzenia", "narozen[ií]",
 )  # fmt: skip
 NAMES_OF_TIMES = (
     r"\w*time", r"\w*date", r"\w*datetime", r"\w*timestamp", "taken", "recorded", "measured", "day", "when", "at", "ts",
     "dt", "dttm", "dtm", r"\w*datum", "zeit", r"\w*zeitpunkt", "abnahme", "entnahme", "aufnahme", "collected",
-    "observed", "effective", "performed", r"\w{2}dtc", r"\w+edat",
+    "observed", "effective", "performed", r"\w{2}dtc", r"\w+edat", "fecha", "fec", "heure", "hora", "ora",
+    r"data(?=$|[_ .-](?:d[eaio]l?l?a?|e|ora|hora|ingresso|entrada|admiss\w+|interna\w+|ricovero|prelievo|coleta|"
+    r"colheita|esame|exame|visita|consulta|alta|saida|dimissione)(?:[_ .-]|$))",
 )  # fmt: skip
-OUTCOMES = (
-    "outcomes?", "died", "dead", r"\w*death\w*", "mortality", "mort", r"surv(?!ey|eil)\w*", r"deceased?", r"readm\w*",
-    "labels?", "hospdead", "s?los", "stay",
-    "cens(or|ored)?", "futime", "follow", "expired?", "dod", r"length_?of_?stay",
-)  # fmt: skip
-#: Names that say an outcome only as a whole, perhaps after one letter: `d.time`, but not prothrombin_time.
-_WHOLE_OUTCOMES = (
-    r"(?:[a-z][._ ])?(?:target|status\d?|event|time|days|weeks|months|years|(?:vital|survival|discharge)[._ ]?status)"
-)
-_DEATH = (
-    r"death|deceas|verstorben|sterbe|todes|d[eé]c[eè]s(?!s)|d[eé]c[eé]d[eé]|(?<![a-z])decesso|defunci|fallec|muerte|exitus|"
-    r"(?<![a-z])[oó]bito|(?<![a-z])morte(?![a-z])|overlijd|overleden"
-)
-_DISCHARGE = r"disch(?:arge|t|_)|entlass|outtime|visit_end"
-_STAYED = r"lengthofstay|(?:time|days?|hours?)_?in_?(?:hospital|icu|unit)"
-_AT_DISCHARGE = rf"{_DEATH}|{_DISCHARGE}|{_STAYED}|mortal|readmi|surviv|expire_|last_careunit"
-_OTHER_DISCHARGE = r"nasal|vagin|ear_|eye_|ocular|urethral|nipple|wound|purulent|family|fh_|mother|father|parent"
+SEXES = ("sex", "gender", "geschlecht", "sexe", "sexo", "sesso", "geslacht", "genero", "genere", "genre")
+AGES = ("age", "alter", "edad", "eta", "idade", "leeftijd")
 KINDS: Mapping[str, tuple[str, ...]] = {
     "LAB": (
         "protein", "albumin", "creatinine", "creat", "glucose", "sodium", "potassium", "lactate", "bilirubin",
         "ketones?", "nitrite", "leu[ck]o\\w*", "crp", "calcium", "chloride", "phosphate", "urea", "triglycerides?",
     ),
-    "DEMOGRAPHIC": ("age", "sex", "gender", "race", "ethnicity", "height", "edu", "education", "income", "bmi"),
+    "DEMOGRAPHIC": (*AGES, *SEXES, "race", "ethnicity", "height", "edu", "education", "income", "bmi"),
     "VITAL": (
         "hr", "hrt", "heart", "pulse", "rate", "temp", "temperature", "bp", "sbp", "dbp", "map", "meanbp", "abp",
         "resp", "rr", "spo2", "saturation", "weight", "wtkg", "gcs", "urine",
@@ -52,7 +41,10 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "SCORE": ("score", "saps", "sofa", "apache", "aps", "sps"),
 }  # fmt: skip
 NOTES = ("notes?", "report", "findings", "impression", "indication", "history", "comments?", "text", "description")
-UNITS = {"age": "years", "weight": "kg", "height": "cm", "heart_rate": "bpm", "hr": "bpm", "temperature": "C"}
+UNITS = {
+    **dict.fromkeys(AGES, "years"), "weight": "kg", "height": "cm", "heart_rate": "bpm", "hr": "bpm",
+    "temperature": "C",
+}  # fmt: skip
 PARAMETERS = (
     "parameter", "item", "itemid", "code", "test", "variable", "analyte", "concept", "observation", "lab", "labname",
     "analyt", "untersuchung", "bezeichnung", "messgroesse", "messgröße", "component", "loinc",
@@ -119,34 +111,6 @@ def is_id(name: str) -> bool:
     if re.fullmatch(r"seq(?:_?num(?:ber)?)?", parts) or tier_of_subject(name) in (0, 1):
         return True
     return ends is not None or _COMPOUND_ID.fullmatch(parts.replace("_", "")) is not None
-
-
-def is_outcome(name: str) -> bool:
-    """Return whether a column's name says that it is an outcome."""
-    whole = re.fullmatch(_WHOLE_OUTCOMES, name.lower()) is not None
-    if matches(name, "family", "fh", "history", "mother", "father"):
-        return False
-    return whole or at_discharge(name) or matches(name.replace("-", "_"), *OUTCOMES)
-
-
-def at_discharge(name: str) -> bool:
-    """Return whether a column's name says that it is known only at discharge or after death."""
-    lower = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    if re.search(_OTHER_DISCHARGE, lower):
-        return False
-    return re.search(_AT_DISCHARGE, lower) is not None or matches(
-        name, "dod", "s?los", "expired?", "dispo\\w*", "disch"
-    )
-
-
-def is_death(name: str) -> bool:
-    """Return whether a column's name says that it is about death."""
-    return re.search(_DEATH, name.lower()) is not None or matches(name, "dod", "died", "dead")
-
-
-def is_time_of_discharge(name: str) -> bool:
-    """Return whether a column of dates, by its name, holds the end of the stay."""
-    return re.search(_DISCHARGE, name.lower()) is not None and not is_death(name)
 
 
 def is_code(name: str) -> bool:

@@ -1,9 +1,8 @@
 """Names of columns that identify people: their names, addresses, and numbers of insurance, in several languages."""
 
 import re
-import unicodedata
 
-from polyclinic.ingest.table.column_profile import matches
+from polyclinic.ingest.table.column_profile import folded, matches, without_accents
 
 _WORDS = (
     # A word for a name as such; `name` alone may also be what a long table measured.
@@ -37,7 +36,7 @@ _WORDS = (
     treating behandelnder primary
     """,
 )
-_BARE, _OF_PEOPLE, _PERSONS, _STAFF, _PARTS = (frozenset(words.split()) for words in _WORDS)
+_BARE, _OF_PEOPLE, _PERSONS, _STAFF, _PARTS = (frozenset(without_accents(words).split()) for words in _WORDS)
 _OTHERS = (
     "ssn", "(?:tele)?phone", r"t[eé]l[eé](?:ph|f)on[eo]?", "telefoonnummer", "handy", "mobile", "e?mail", "fax",
     r"(?:home_?)?address", "adresse", "anschrift", r"direcci[oó]n", "indirizzo", r"endere[cç]o", "adres", "street",
@@ -48,13 +47,12 @@ _OTHERS = (
 
 
 def words_of(name: str) -> list[str]:
-    """Return the words of a column's name, in small letters.
+    """Return the words of a column's name, in small letters without accents.
 
     >>> words_of("PatientName"), words_of("Nom_du patient 2"), words_of("prénom")
-    (['patient', 'name'], ['nom', 'du', 'patient'], ['prénom'])
+    (['patient', 'name'], ['nom', 'du', 'patient'], ['prenom'])
     """
-    composed = unicodedata.normalize("NFC", name)
-    return re.findall(r"[^\W\d_]+", re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", "_", composed).lower())
+    return re.findall(r"[^\W\d_]+", folded(name))
 
 
 def is_bare_name(name: str) -> bool:

@@ -7,18 +7,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from polyclinic.ingest.table.column_profile import Profile, matches
+from polyclinic.ingest.table.column_profile import Profile, folded, matches
 from polyclinic.ingest.table.guess.dates import Dates, is_time_of_day
 from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields, with_remark
-from polyclinic.ingest.table.guess.names import (
-    BIRTHS,
-    NAMES_OF_TIMES,
-    at_discharge,
-    is_death,
-    is_id,
-    is_outcome,
-    tier_of_subject,
-)
+from polyclinic.ingest.table.guess.names import BIRTHS, NAMES_OF_TIMES, is_id, tier_of_subject
+from polyclinic.ingest.table.guess.outcome_names import at_discharge, is_death, is_outcome
 from polyclinic.ingest.table.questions import QUESTION
 
 _REMARKS = (
@@ -26,43 +19,32 @@ _REMARKS = (
     "a stay or record: is there no column of the patient? a patient with several would be several subjects",
     "the patient? or the number of the row",
 )
-_LATE = ("end", "stop", "store", "stored", "revised", "update", "updated", "out", "entered", "verified", "resolved")
+_LATE = (
+    "end", "stop", "store", "stored", "revised", "update", "updated", "out", "entered", "verified", "resolved", "fin",
+    "fim", "fine", "ende", "einde", "bis",
+)  # fmt: skip
 _SHORT_UNITS = {
     "seconds": {"seconds", "second", "sec", "secs", "s"},
-    "minutes": {"minutes", "minute", "min", "mins"},
-    "hours": {"hours", "hour", "hr", "hrs", "h", "stunde", "stunden"},
-    "days": {"days", "day", "d", "tag", "tage"},
+    "minutes": {"minutes", "minute", "min", "mins", "minuten", "minutos", "minuti"},
+    "hours": {
+        "hours", "hour", "hr", "hrs", "h", "stunde", "stunden", "heures", "heure", "horas", "ore", "uur", "uren",
+    },
+    "days": {"days", "day", "d", "tag", "tage", "jours", "jour", "dias", "giorni", "giorno", "dagen"},
     "years": {"years", "year"},
 }  # fmt: skip
 _OTHER_UNITS = {
-    "weeks",
-    "week",
-    "wk",
-    "months",
-    "month",
-    "mo",
-    "wochen",
-    "woche",
-    "monate",
-    "monat",
-}  # not of a mapping
+    "weeks", "week", "wk", "months", "month", "mo", "wochen", "woche", "monate", "monat", "semaines", "semanas",
+    "settimane", "weken", "mois", "meses", "mesi", "maanden",
+}  # fmt: skip # not of a mapping
 _SINCE = {
-    "visit",
-    "wave",
-    "followup",
-    "time",
-    "t",
-    "offset",
-    "elapsed",
-    "zeit",
-    "timepoint",
-    "since",
-    "measuredat",
-    "registeredat",
-}
+    "visit", "wave", "followup", "time", "t", "offset", "elapsed", "zeit", "timepoint", "since", "measuredat",
+    "registeredat", "seit", "depuis", "desde", "sinds",
+}  # fmt: skip
 _NEUTRAL = _SINCE | {
     "from", "of", "in", "after", "the", "admission", "admit", "icu", "start", "baseline", "hospital", "enrolment",
     "enrollment", "randomisation", "randomization", "rel", "relative", "chart", "study", "visit", "observation",
+    "nach", "aufnahme", "apres", "entree", "ingreso", "ingresso", "ricovero", "dal", "dall", "dalla", "da", "do", "el",
+    "l", "opname", "admissao", "internacao",
 }  # fmt: skip
 _EPOCH = 1e8  # numbers from this size may be a moment
 _YEARS = (1900, 2299)
@@ -157,7 +139,7 @@ def _like_ids(profile: Profile, dates: Mapping[str, Dates]) -> bool:
 
 def _best(known: Sequence[str], dated: Mapping[str, Dates]) -> str:
     """Return the column that says when a fact was observed, with the time of day if there is one."""
-    chosen = min(known, key=lambda name: (not matches(name, *NAMES_OF_TIMES), at_discharge(name), _is_late(name)))
+    chosen = min(known, key=lambda name: (at_discharge(name), not matches(name, *NAMES_OF_TIMES), _is_late(name)))
     stem = chosen.lower().removesuffix("date")
     finer = [name for name in known if name.lower() == f"{stem}datetime" and dated[name].clock]
     return finer[0] if finer and not dated[chosen].clock else chosen
@@ -208,7 +190,7 @@ def unit_since_start(name: str) -> str | None:
     >>> [unit_since_start(name) for name in ("hours", "minutes_since_admission", "labresultoffset", "beds_per_day")]
     ['hours', 'minutes', 'minutes', None]
     """
-    lower = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().strip()
+    lower = folded(name).strip()
     if at_discharge(name):
         return None
     words = set(re.findall("[^\\W\\d_]+", lower))

@@ -23,8 +23,8 @@ from polyclinic.ingest.table.guess.dates import dates_of, in_one_order
 from polyclinic.ingest.table.guess.discard import NullSink
 from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields
 from polyclinic.ingest.table.guess.long_form import long_lines, names_of_measurements, parts_of
-from polyclinic.ingest.table.guess.names import is_time_of_discharge
 from polyclinic.ingest.table.guess.numerals import numerals_of
+from polyclinic.ingest.table.guess.outcome_names import is_time_of_discharge
 from polyclinic.ingest.table.guess.values import Context, guess
 from polyclinic.progress import SILENT, Progress
 

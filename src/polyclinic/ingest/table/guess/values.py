@@ -10,23 +10,15 @@ from typing import NamedTuple
 from polyclinic.ingest.paths import UnreadablePath, inside
 from polyclinic.ingest.table.column_profile import MOST, Profile, matches, without_bound
 from polyclinic.ingest.table.guess.dates import Dates, is_time_of_day
+from polyclinic.ingest.table.guess.horizons import has_later_horizon
 from polyclinic.ingest.table.guess.lines import Guess, code, quoted
-from polyclinic.ingest.table.guess.names import (
-    NOTES,
-    UNITS,
-    at_discharge,
-    is_code,
-    is_coded_at_the_end,
-    is_id,
-    is_outcome,
-    kind_of,
-)
+from polyclinic.ingest.table.guess.names import NOTES, SEXES, UNITS, is_code, is_coded_at_the_end, is_id, kind_of
+from polyclinic.ingest.table.guess.outcome_names import at_discharge, is_outcome
 from polyclinic.ingest.table.guess.persons import is_bare_name, is_of_a_person
 from polyclinic.ingest.table.guess.roles import unit_since_start
+from polyclinic.ingest.table.guess.sex import guess_sex
 from polyclinic.ingest.table.units import same_unit
 
-_SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
-_OTHER_SEX = {"f": "m", "female": "male", "m": "f", "male": "female"}
 _PLAIN = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 _NOTHING = re.compile(r"[?.*_/\s]+|-{2,}|\u2014")  # a text without a word; a single - may mean negative
 _CONSECUTIVE = 10  # rows from which numbers without a gap are those of the rows
@@ -74,12 +66,16 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
     left_out = _no_value(profile, context)
     if left_out:
         return Guess(name, {}, left_out)
-    if is_outcome(name):
+    if is_outcome(name) or (has_later_horizon(name) and _says_yes_or_no(profile)):
         return _outcome(profile, context.discharge)
-    if profile.numeric and not profile.zero_padded and not is_code(name) and not matches(name, "sex", "gender"):
+    if profile.numeric and not profile.zero_padded and not is_code(name) and not matches(name, *SEXES):
         return _number(profile, units, context.unit_names)
     found = _text(profile)
     return found._replace(remark=_CODED) if not context.timed and is_coded_at_the_end(name) and found.fields else found
+
+
+def _says_yes_or_no(profile: Profile) -> bool:
+    return profile.binary or (profile.distinct <= 2 and not profile.numeric and not profile.prose)
 
 
 def _file(profile: Profile, folder: Path | None) -> Guess:
@@ -179,8 +175,8 @@ def _text(profile: Profile) -> Guess:
     nothing = sorted(text for text in profile.counts if _NOTHING.fullmatch(text))
     if nothing:
         fields["missing"] = f"[{', '.join(map(json.dumps, nothing))}]"
-    if matches(name, "sex", "gender"):
-        return _sex(profile, fields)
+    if matches(name, *SEXES):
+        return guess_sex(profile, fields, nothing)
     if graded >= 0.5:
         remark = "grades: for their order, write type: numeric, values: {neg: 0, trace: 0.5, 1+: 1, …}"
         return Guess(name, fields, remark)
@@ -203,19 +199,3 @@ def _with_units(profile: Profile) -> Guess | None:
     remarks = ["the unit is in the cells" if unit else "flags in the cells (7.2 H) are left out; unit?"]
     remarks += [f"other units need their factors: {', '.join(others)}"] if others else []
     return Guess(profile.name, fields, "; ".join(remarks))
-
-
-def _sex(profile: Profile, fields: Mapping[str, str]) -> Guess:
-    texts = [text for text in profile.most_common() if not _NOTHING.fullmatch(text)]
-    known = {text: _SEXES[text.lower()] for text in sorted(texts) if text.lower() in _SEXES}
-    if len(known) < len(texts) or not texts:
-        return Guess(profile.name, fields, "add values: {...: female, ...: male}")
-    known |= {other: _SEXES[other.lower()] for text in texts if len(texts) == 1 and (other := _other_sex(text))}
-    pairs = ", ".join(f"{quoted(text)}: {sex}" for text, sex in known.items())
-    return Guess(profile.name, {**fields, "code": "DEMOGRAPHIC//sex", "values": f"{{{pairs}}}"})
-
-
-def _other_sex(text: str) -> str:
-    """Return the word for the other sex, written alike, for a sample of one sex only."""
-    other = _OTHER_SEX[text.lower()]
-    return other.upper() if text.isupper() else other.capitalize() if text.istitle() else other
