@@ -1,13 +1,19 @@
-"""Shapley values of trees between two rows agree with the definition."""
+"""Shapley values of trees between two rows agree with the definition, and with those of the library `shap`."""
 
 from itertools import chain, combinations
 from math import factorial
 
 import numpy as np
 import pytest
+import shap
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.tree import DecisionTreeClassifier
 
 from polyclinic.explain.shapley.two_rows import shapley_between
@@ -19,7 +25,9 @@ ESTIMATORS = {
     "forest": lambda: RandomForestClassifier(6, random_state=0),
     "regression": lambda: RandomForestRegressor(6, random_state=0),
     "boosting": lambda: HistGradientBoostingClassifier(max_iter=6, min_samples_leaf=4, random_state=0),
+    "boosted regression": lambda: HistGradientBoostingRegressor(max_iter=6, min_samples_leaf=4, random_state=0),
 }
+CLASSES = 3
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +35,9 @@ def fitted():
     random = np.random.default_rng(0)
     x = random.normal(size=(200, COLUMNS)).astype(np.float32).astype(np.float64)
     x[random.random(x.shape) < 0.2] = np.nan
-    y = (np.nan_to_num(x[:, 0]) * np.nan_to_num(x[:, 1], nan=1.0) > 0) + (np.nan_to_num(x[:, 2]) > 0.5)
+    signs, large = np.nan_to_num(x[:, 0]) * np.nan_to_num(x[:, 1], nan=1.0) > 0, np.nan_to_num(x[:, 2]) > 0.5
+    y = signs.astype(int) + large
+    assert len(np.unique(y)) == CLASSES
     return {name: (make().fit(x, y), x) for name, make in ESTIMATORS.items()}
 
 
@@ -56,9 +66,24 @@ def by_definition(trees, row, baseline, scores):
 @given(rows=st.tuples(st.integers(0, 199), st.integers(0, 199)))
 def test_values_are_those_of_the_definition(fitted, name, rows):
     estimator, x = fitted[name]
-    trees, scores = read_trees(estimator, COLUMNS), 3 if name == "boosting" else 1
+    trees, scores = read_trees(estimator, COLUMNS), CLASSES if name == "boosting" else 1
     row, baseline = x[rows[0]], x[rows[1]]
     found = shapley_between(trees, row, baseline, scores)
     np.testing.assert_allclose(found, by_definition(trees, row, baseline, scores), atol=1e-9)
     same = (row == baseline) | (np.isnan(row) & np.isnan(baseline))
     assert (found[same] == 0).all()
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_values_are_those_of_shap(fitted, name):
+    estimator, x = fitted[name]
+    trees, boosted = read_trees(estimator, COLUMNS), name.startswith("boost")
+    largest = 0.0
+    for row, baseline in np.random.default_rng(1).choice(x, (20, 2)):
+        found = shapley_between(trees, row, baseline, CLASSES if name == "boosting" else 1)
+        found = found if boosted else found / len(trees.roots)
+        explainer = shap.TreeExplainer(estimator, baseline[None], feature_perturbation="interventional")
+        theirs = np.asarray(explainer.shap_values(row[None]))[0]
+        np.testing.assert_allclose(found, theirs.reshape(found.shape), rtol=0, atol=1e-6)
+        largest = max(largest, float(np.abs(theirs).max()))
+    assert largest > 0.1

@@ -4,7 +4,8 @@ The value of a set of columns is the prediction with those columns of the sample
 (interventional Shapley values with a single reference: Lundberg 2020, doi 10.1038/s42256-019-0138-9). A leaf is reached
 by the sets that hold the columns A in which its path follows the sample, and none of the columns B in which it follows
 the baseline: of its value, each column of A receives (|A| − 1)! |B|! / (|A| + |B|)!, and each of B the negative of
-|A|! (|B| − 1)! / (|A| + |B|)!.
+|A|! (|B| − 1)! / (|A| + |B|)!. Why they are not those of `shap`:
+`docs/adr/0033-own-shapley-values-between-two-rows.md`.
 """
 
 from __future__ import annotations
