@@ -23,6 +23,9 @@ _SYNONYMS = {
     "cel": "cel", "mcg": "ug", "mcl": "ul", "mcmol": "umol", "°c": "cel", "degc": "cel", "celsius": "cel", "c": "cel",
     "°f": "degf", "fahrenheit": "degf", "f": "degf", "percent": "%",
 }  # fmt: skip
+_KNOWN = {*_SYMBOLS, "cel", "degf"}
+_SHOWN = {"cel": "C", "degf": "F"}
+_PART = re.compile(r"(?:10\^\d+|\d+(?:\.\d+)?)?(?P<symbol>[^\W\d_]+[23]?|cmH2O|%)?")
 _FOLDED = {symbol.casefold(): symbol for symbol in _SYMBOLS}
 _RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207b"
 _LOWERED = str.maketrans(_RAISED, "0123456789-")
@@ -44,6 +47,23 @@ def same_unit(unit: str) -> str:
     text = re.sub(r"[\s\u200b\ufeff]|(?<=mm)\[(?=Hg\])|(?<=mm\[Hg)\]|(?<=mmHg)\]", "", text)
     text = re.sub(r"(?i)^[x*]?10(?:\*\*|\*|\^|e)(?=\d)", "10^", text)  # 10*9/L, x10^9/L and 10e9/L
     return re.sub(r"[^\W\d_]+[23]?|%|°[CcFf]", lambda symbol: _symbol(symbol[0]), text)
+
+
+def known_unit(text: str) -> str | None:
+    """Return a unit in its usual spelling if all its symbols are known here, otherwise None.
+
+    >>> known_unit("mg/dl"), known_unit("\u00b5mol/L"), known_unit("\u00b0C"), known_unit("x10\u2079/l")
+    ('mg/dL', 'umol/L', 'C', '10^9/L')
+    >>> known_unit("mL/min/1.73 m\u00b2"), known_unit("serum"), known_unit("K/uL")
+    ('mL/min/1.73m2', None, None)
+    """
+    unit = same_unit(text)
+    parts = [re.fullmatch(_PART, part) for part in re.split(r"[/*]", unit)]
+    if not all(parts) or not re.search(r"[A-Za-z%]", unit):
+        return None
+    return (
+        _SHOWN.get(unit, unit) if all(part["symbol"] in _KNOWN for part in parts if part and part["symbol"]) else None
+    )
 
 
 def spellings(units: Iterable[str], known: Iterable[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from polyclinic.ingest.table.guess.dictionary import distinct_names, names_besid
 from polyclinic.ingest.table.guess.lines import Guess, code, quoted
 from polyclinic.ingest.table.guess.names import PARAMETERS, UNIT_COLUMNS, VALUES
 from polyclinic.ingest.table.guess.persons import is_bare_name, is_of_a_person
-from polyclinic.ingest.table.guess.values import Context, guess
+from polyclinic.ingest.table.guess.values import Context, guess, guesses_of
 
 _PARAMETERS = 300  # most common parameters that are mapped
 _OFTEN = 0.2  # of the times
@@ -120,9 +120,12 @@ def long_lines(table: Path, cells: pl.DataFrame, profiles: Mapping[str, Profile]
     units = _unit_names(table, unit, rows)
     grouped = {str(name): frame for (name,), frame in rows.partition_by(parameter, as_dict=True).items()}
     people = [name for name in names if is_of_a_person(called.get(name, name))]
-    guesses = [
-        _parameter(grouped[name], name, called.get(name, name), parts, units) for name in names if name not in people
-    ]
+
+    def of(name: str, units_in_names: bool) -> Guess:
+        context = Context(unit_names=units, units_in_names=units_in_names)
+        return _parameter(grouped[name], name, called.get(name, name), parts, context)
+
+    guesses = guesses_of((name for name in names if name not in people), of)
     used = {parameter, value, unit, source}
     others = [quoted(name) for name in profiles if name not in used]
     left_out = [f"# left out, as each row is one value: {', '.join(others)}"] if others else []
@@ -196,10 +199,10 @@ def _unit_names(table: Path, unit: str | None, rows: pl.DataFrame) -> dict[str, 
     return names_in_folder(table, unit, Profile.of(rows.get_column(unit)).counts)[0]
 
 
-def _parameter(rows: pl.DataFrame, name: str, called: str, parts: Parts, unit_names: Mapping[str, str]) -> Guess:
+def _parameter(rows: pl.DataFrame, name: str, called: str, parts: Parts, context: Context) -> Guess:
     units = Profile.of(rows.get_column(parts.unit)) if parts.unit else None
     profile = Profile.of(rows.get_column(parts.value))
-    found = guess(Profile(called, profile.counts), Context(unit_names=unit_names), units)
+    found = guess(Profile(called, profile.counts), context, units)
     if not found.fields and not profile.empty and not profile.prose and profile.numeric:
         found = Guess(called, {"code": code("LAB", called), "type": "numeric"})
     if not found.fields:

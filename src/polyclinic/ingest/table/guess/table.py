@@ -21,11 +21,11 @@ from polyclinic.ingest.table.column_profile import Profile, profiles
 from polyclinic.ingest.table.guess import roles, visits
 from polyclinic.ingest.table.guess.dates import dates_of, in_one_order
 from polyclinic.ingest.table.guess.discard import NullSink
-from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields
+from polyclinic.ingest.table.guess.lines import Choice, Guess, quoted, time_fields
 from polyclinic.ingest.table.guess.long_form import long_lines, names_of_measurements, parts_of
 from polyclinic.ingest.table.guess.numerals import numerals_of
 from polyclinic.ingest.table.guess.outcome_names import is_time_of_discharge
-from polyclinic.ingest.table.guess.values import Context, guess
+from polyclinic.ingest.table.guess.values import Context, guess, guesses_of
 from polyclinic.progress import SILENT, Progress
 
 _CELLS, _LEAST, _MOST = 1_000_000, 200, 5_000  # of a sample: cells; rows, at least and at most
@@ -145,11 +145,12 @@ def _wide(columns: Mapping[str, Profile], context: Context, required: bool, own_
     """Return the mapping's lines of a wide table; if `required`, at least one column must be mapped."""
     units = _unit_columns(columns)
     used = set(units.values())
-    guesses = [
-        visits.at_own_time(guess(profile, context, columns.get(units.get(name, ""))), own_times)
-        for name, profile in columns.items()
-        if name not in used
-    ]
+
+    def of(name: str, units_in_names: bool) -> Guess:
+        found = guess(columns[name], context._replace(units_in_names=units_in_names), columns.get(units.get(name, "")))
+        return visits.at_own_time(found, own_times)
+
+    guesses = guesses_of((name for name in columns if name not in used), of)
     mapped = any(guess.fields for guess in guesses)
     if required and not mapped:
         raise IngestError("no column could be mapped: the table needs columns besides the patient's id and the time")

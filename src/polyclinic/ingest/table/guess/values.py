@@ -3,13 +3,14 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from polyclinic.ingest.paths import UnreadablePath, inside
 from polyclinic.ingest.table.column_profile import MOST, Profile, matches, without_bound
 from polyclinic.ingest.table.guess.dates import Dates, is_time_of_day
+from polyclinic.ingest.table.guess.header_units import unit_in_name
 from polyclinic.ingest.table.guess.horizons import has_later_horizon
 from polyclinic.ingest.table.guess.lines import Guess, code, quoted
 from polyclinic.ingest.table.guess.names import NOTES, SEXES, UNITS, is_code, is_coded_at_the_end, is_id, kind_of
@@ -44,6 +45,7 @@ class Context(NamedTuple):
         discharge: mapping of the time of discharge, if there is a column of it.
         folder: of image and waveform files.
         unit_names: names of units that are ids.
+        units_in_names: whether units are taken from the names of columns, and out of the codes' names.
         timed: whether the rows have a time.
         first: name of the first column, which may number the rows.
     """
@@ -52,8 +54,16 @@ class Context(NamedTuple):
     discharge: str = ""
     folder: Path | None = None
     unit_names: Mapping[str, str] = {}
+    units_in_names: bool = True
     timed: bool = True
     first: str = ""
+
+
+def guesses_of(names: Iterable[str], of: Callable[[str, bool], Guess]) -> list[Guess]:
+    """Return the guess of each name, with the unit in the name as unit of the code, unless two codes would be one."""
+    first = {name: of(name, True) for name in names}
+    codes = Counter(found.fields.get("code", name) for name, found in first.items())
+    return [of(name, False) if codes[found.fields.get("code", name)] > 1 else found for name, found in first.items()]
 
 
 def guess(profile: Profile, context: Context, units: Profile | None = None) -> Guess:
@@ -69,7 +79,7 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
     if is_outcome(name) or (has_later_horizon(name) and _says_yes_or_no(profile)):
         return _outcome(profile, context.discharge)
     if profile.numeric and not profile.zero_padded and not is_code(name) and not matches(name, *SEXES):
-        return _number(profile, units, context.unit_names)
+        return _number(profile, units, context)
     found = _text(profile)
     return found._replace(remark=_CODED) if not context.timed and is_coded_at_the_end(name) and found.fields else found
 
@@ -144,20 +154,24 @@ def _outcome(profile: Profile, discharge: str) -> Guess:
     return Guess(name, fields | time, _AT_DISCHARGE)
 
 
-def _number(profile: Profile, units: Profile | None, unit_names: Mapping[str, str]) -> Guess:
-    name, kind = profile.name, kind_of(profile.name, "FINDING" if profile.binary else "LAB")
+def _number(profile: Profile, units: Profile | None, context: Context) -> Guess:
     found = units.most_common() if units else []
-    assumed = next((unit for word, unit in UNITS.items() if matches(profile.name, word)), "")
-    unit = unit_names.get(found[0], found[0]) if found else assumed
-    fields = {"code": code(kind, name, unit), "type": "numeric"}
+    stated = unit_in_name(profile.name) if context.units_in_names and not profile.binary else None
+    unit = context.unit_names.get(found[0], found[0]) if found else stated.unit if stated else _assumed(profile.name)
+    own = stated.name if stated and same_unit(stated.unit) == same_unit(unit) else profile.name
+    fields = {"code": code(kind_of(own, "FINDING" if profile.binary else "LAB"), own, unit), "type": "numeric"}
     if units is not None and found:
         fields["units"] = f"{{column: {quoted(units.name)}, {quoted(found[0])}: 1}}"
     others = [other for other in found[1:] if same_unit(other) != same_unit(found[0])]
     remarks = [f"other units need their factors: {', '.join(others[:_OTHERS])}"] if others else []
     if not found and not profile.binary:
-        remarks.append(f"is it in {unit}?" if unit else "unit?")
+        remarks.append("the unit is in the name" if stated else f"is it in {unit}?" if unit else "unit?")
     remarks += [_LIMITS] if profile.bounded else []
-    return Guess(name, fields, "; ".join(remarks))
+    return Guess(profile.name, fields, "; ".join(remarks))
+
+
+def _assumed(name: str) -> str:
+    return next((unit for word, unit in UNITS.items() if matches(name, word)), "")
 
 
 def _text(profile: Profile) -> Guess:
