@@ -1,5 +1,6 @@
 """Every command on a MEDS data set that another tool wrote, as it is."""
 
+import json
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -98,3 +99,13 @@ def test_it_is_no_table(part, options, polyclinic, tmp_path, monkeypatch):
     refused = polyclinic("ingest", "table", SAMPLE / part, *options).refusal
     assert f"is a MEDS data set, or part of one, and opens as it is: give {SAMPLE}" in refused
     assert [path.name for path in tmp_path.iterdir()] == ["m.yaml"]
+
+
+def test_the_summary_counts_identical_rows(polyclinic, tmp_path):
+    row = pl.DataFrame({"subject_id": [1], "time": [None], "code": ["GENDER//F"], "numeric_value": [None]})
+    row = row.cast({"time": pl.Datetime("us"), "numeric_value": pl.Float32})
+    write_meds(tmp_path / "meds", {"a": pl.concat([row, row]), "b": row})
+    done = polyclinic("summary", tmp_path / "meds")
+    assert "1 subjects, 1 events" in done.out
+    assert "identical rows, read as one event: 2 beside the first of each" in done.out
+    assert json.loads(polyclinic("summary", tmp_path / "meds", "--json").out)["repeated_events"] == 2

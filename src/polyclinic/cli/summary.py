@@ -34,7 +34,8 @@ def summary(
     counted = opened.summary()
     if json:
         values = counted.to_dict()
-        print_json(values | {"clock": opened.clock, "per_code": values["per_code"][:codes]})
+        own = {"clock": opened.clock, "repeated_events": opened.repeated_events}
+        print_json(values | own | {"per_code": values["per_code"][:codes]})
         return
     span = f"{counted.first:%Y-%m-%d} to {counted.last:%Y-%m-%d}" if counted.first and counted.last else "no dates"
     splits = ", ".join(f"{name} {n:,}" for name, n in counted.splits.items())
@@ -54,5 +55,7 @@ def summary(
         out.print(table)
     if opened.ignored_columns:
         out.print(f"columns of other tools, not read: {', '.join(opened.ignored_columns)}")
+    if opened.repeated_events:
+        out.print(f"identical rows, read as one event: {opened.repeated_events:,} beside the first of each")
     for reason, records in counted.rejects.items():
         out.print(f"rejected: {records:,} × {reason}")

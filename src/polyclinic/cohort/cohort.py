@@ -159,6 +159,11 @@ class Cohort:
         """The columns of a MEDS data set of another tool that are not read, such as modifiers of codes."""
         return self.index.ignored if self.index else ()
 
+    @property
+    def repeated_events(self) -> int:
+        """Number of rows of a MEDS data set of another tool that repeat another row: they are one event."""
+        return self.index.repeated if self.index else 0
+
     def summary(self) -> summary.Summary:
         """Return counts of the cohort from its metadata tables, without reading events."""
         codes = self.index.codes if self.index else tables.read(self.version, "codes")

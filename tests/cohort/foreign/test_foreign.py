@@ -102,6 +102,29 @@ def test_any_sharding_opens_to_the_same_events(drawn: tuple[pl.DataFrame, dict[s
             assert cohort.subject(subject).equals(own.subject(subject))
 
 
+@settings(max_examples=25, deadline=None)
+@given(shardings(), st.data())
+def test_identical_rows_are_one_event_and_counted(
+    drawn: tuple[pl.DataFrame, dict[str, pl.DataFrame]], data: st.DataObject
+) -> None:
+    """In one shard or in several, however often: as ingesting them does, where they are the same facts."""
+    table, shards = drawn
+    copies = data.draw(st.lists(st.integers(0, table.height - 1), max_size=10))
+    places = [data.draw(st.sampled_from(sorted(shards))) for _ in copies]
+    for row, place in zip(copies, places, strict=True):
+        shards[place] = pl.concat([shards[place], table[row]])
+    with TemporaryDirectory() as folder:
+        splits = dict.fromkeys(table["subject_id"].unique(), "train")
+        cohort = Cohort.open(write_meds(Path(folder) / "meds", shards, splits))
+        once = Cohort.open(write_meds(Path(folder) / "once", {"0": table}, splits))
+        with CohortWriter(Path(folder) / "own", source="test") as writer:
+            writer.add(pl.concat(list(shards.values())))
+        assert (cohort.repeated_events, once.repeated_events) == (len(copies), 0)
+        assert cohort.fingerprint == once.fingerprint
+        assert cohort.events().collect().equals(Cohort.open(Path(folder) / "own").events().collect())
+        assert counts(cohort) == counts(once)
+
+
 def test_splits_are_the_tables_the_folders_or_those_of_the_hash(tmp_path: Path) -> None:
     events = {"a": events_of(1, 2), "b": events_of(3)}
     written = {1: "train", 2: "validation", 3: "TEST"}

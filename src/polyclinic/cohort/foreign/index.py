@@ -28,7 +28,7 @@ from polyclinic.cohort.storage.tables import TABLES
 from polyclinic.files import sha256, write_json
 
 #: Raise it when the tables change.
-FORMAT = 1
+FORMAT = 2
 #: Shards changed within this time may change again without a change of their time.
 SETTLED_S = 2.0
 #: Seed of the splits of subjects to whom the data set gives none.
@@ -39,8 +39,8 @@ SEED = 0
 class Index:
     """Tables of a MEDS data set, as `storage.tables` names them.
 
-    `places` gives the shard of each subject (`subject_id`, `file`); `repeated` is whether an event is in the shards
-    more than once; `ignored` names the columns that are not read.
+    `places` gives the shard of each subject (`subject_id`, `file`); `repeated` counts the rows that repeat another
+    in all columns that are read, in the same shard or another; `ignored` names the columns that are not read.
     """
 
     subjects: pl.DataFrame
@@ -49,7 +49,7 @@ class Index:
     rejects: pl.DataFrame
     places: pl.DataFrame
     fingerprint: str
-    repeated: bool
+    repeated: int
     ignored: tuple[str, ...]
 
     def events(self, root: Path) -> pl.LazyFrame:
@@ -121,7 +121,7 @@ def _read(root: Path) -> Index:
         rejects=_rejects(root, groups),
         places=places,
         fingerprint=fingerprint([one.digest for one in counted], assigned),
-        repeated=any(one.repeated for one in counted),
+        repeated=sum(one.repeated for one in counted),
         ignored=tuple(ignored),
     )
 
@@ -134,7 +134,7 @@ class _Counted:
     codes: pl.DataFrame
     blobs: pl.DataFrame
     digest: int
-    repeated: bool
+    repeated: int
 
     @classmethod
     def of(cls, files: list[Path]) -> "_Counted":
@@ -142,7 +142,7 @@ class _Counted:
         events = distinct(found)
         pairs = events.filter(pl.col("blob").is_not_null()).select("subject_id", "blob").unique()
         subjects, codes = statistics.by_subject(events), statistics.by_code(events)
-        return cls(subjects, codes, pairs, digest.digest(events), events.height < found.height)
+        return cls(subjects, codes, pairs, digest.digest(events), found.height - events.height)
 
 
 def _groups(root: Path, files: list[Path]) -> tuple[list[list[Path]], pl.DataFrame]:

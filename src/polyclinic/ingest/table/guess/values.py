@@ -14,7 +14,7 @@ from polyclinic.ingest.table.guess.header_units import unit_in_name
 from polyclinic.ingest.table.guess.horizons import has_later_horizon
 from polyclinic.ingest.table.guess.lines import Guess, code, quoted
 from polyclinic.ingest.table.guess.names import NOTES, SEXES, UNITS, is_code, is_coded_at_the_end, is_id, kind_of
-from polyclinic.ingest.table.guess.outcome_names import at_discharge, is_outcome
+from polyclinic.ingest.table.guess.outcome_names import at_discharge, is_death, is_outcome
 from polyclinic.ingest.table.guess.persons import is_bare_name, is_of_a_person
 from polyclinic.ingest.table.guess.roles import unit_since_start
 from polyclinic.ingest.table.guess.sex import guess_sex
@@ -109,7 +109,7 @@ def _no_value(profile: Profile, context: Context) -> str:
     if name in dates:
         if not dates[name].known:
             return dates[name].remark
-        if at_discharge(name):
+        if at_discharge(name) or is_death(name):
             return f"a date {_AT_DISCHARGE.removesuffix(': an answer, never an input')}: never an input at admission"
         return f"a date: use it as the time of a fact (time: {quoted(name)}) where it fits"
     if is_time_of_day(profile):
