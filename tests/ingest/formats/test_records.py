@@ -96,6 +96,15 @@ def test_a_stray_quote_in_a_large_file_costs_one_row():
     assert kept.reasons == [(7, BAD_QUOTES)]
 
 
+@pytest.mark.parametrize("notes", [("5", "5", ";", ";", ";", ";", "5;", "5;"), ("5",) * 6 + ("5\n5;5,5b,5",) * 2])
+def test_notes_that_are_mostly_numbers_do_not_hide_records_after_a_fault(notes):
+    records = [line(f"P{n}", f"2024-03-{n + 1:02} 08:00", note, str(60 + n)) for n, note in enumerate(notes)]
+    records[0] = 'P0,2024-03-05 08:00,a \\"b\\", x,61\n'
+    found, kept = read(records, 1)
+    assert [cells[0] for _, cells in found] == [f"P{n}" for n in range(1, len(notes))]
+    assert [line for line, _ in kept.reasons] == [2]
+
+
 def test_where_records_cannot_be_recognised_every_line_is_counted():
     lines = ['1,"liver, fine', "spleen, small", 'kidney" large, fine"', "2,well", "3,unwell"]
     found, kept = rows("\n".join(["id,note", '0,"a', 'b"', *lines]).encode())

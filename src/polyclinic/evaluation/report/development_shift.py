@@ -71,7 +71,8 @@ def _of_cells(name: str, before: Summary, after: Summary) -> Iterator[Difference
 
 def of_shares(name: str, before: float, after: float) -> Difference:
     """Return the difference of two shares."""
-    pooled = math.sqrt((before * (1 - before) + after * (1 - after)) / 2)
+    deviations = (math.sqrt(share * (1 - share)) for share in (before, after))  # no share is too small to vary
+    pooled = math.hypot(*deviations) / math.sqrt(2)
     return Difference(name, before, after, _over(after - before, pooled), share=True)
 
 

@@ -24,16 +24,21 @@ def shape(cell: str) -> str:
 
 
 class RecordShapes(NamedTuple):
-    """The shapes of the columns whose cells look alike; the empty text is among them if cells may be empty."""
+    """The shapes of the columns whose cells look alike; the empty text is among them if cells may be empty.
+
+    Columns with other cells too, such as short notes that are mostly numbers, are `varied`: a cell that has one of
+    their shapes speaks for a record, and another cell does not speak against it.
+    """
 
     columns: Mapping[int, frozenset[str]]
+    varied: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, records: Iterable[Sequence[str]]) -> "RecordShapes":
         """Learn the shapes of sound records."""
-        columns = enumerate(zip(*records, strict=True))
-        found = {number: _common([shape(cell) for cell in cells]) for number, cells in columns}
-        return cls({number: shapes for number, shapes in found.items() if shapes})
+        cells = {number: [shape(cell) for cell in column] for number, column in enumerate(zip(*records, strict=True))}
+        found = {number: shapes for number, own in cells.items() if (shapes := _common(own))}
+        return cls(found, frozenset(number for number, shapes in found.items() if not shapes.issuperset(cells[number])))
 
     @property
     def sufficient(self) -> bool:
@@ -42,12 +47,17 @@ class RecordShapes(NamedTuple):
 
     def fits(self, record: Sequence[str]) -> bool:
         """Return whether the cells of a line, or its first cells, look like a record's."""
-        found = sum(_parts(shape(record[number])) for number in self.columns if number < len(record))
-        return found >= _LEAST_PARTS and self.alike(record)
+        own = self._shapes_of(record)
+        alike = {number for number, found in own.items() if found in self.columns[number]}
+        return own.keys() - alike <= self.varied and sum(_parts(own[number]) for number in alike) >= _LEAST_PARTS
 
     def alike(self, record: Sequence[str]) -> bool:
         """Return whether a line's cells have these shapes, which may be too few to tell."""
-        return all(shape(record[number]) in known for number, known in self.columns.items() if number < len(record))
+        return all(found in self.columns[number] for number, found in self._shapes_of(record).items())
+
+    def _shapes_of(self, record: Sequence[str]) -> dict[int, str]:
+        """Return the shapes of a line's cells in the columns whose cells look alike."""
+        return {number: shape(record[number]) for number in self.columns if number < len(record)}
 
 
 class ShapeSample:

@@ -135,8 +135,8 @@ class Records:
         if self.sample.full or self._looks_ahead >= _LOOKS_AHEAD:
             return self.sample.shapes([])
         self._looks_ahead += 1
-        ahead = map(self._alone, [*lines.record[1:], *lines.peek(SAMPLE)])
-        return self.sample.shapes(row for row in ahead if row)
+        ahead = [line for line in [*lines.record[1:], *lines.peek(SAMPLE)] if line.count('"') % 2 == 0]
+        return self.sample.shapes(row for row in map(self._alone, ahead) if row)
 
     def _alone(self, line: str) -> Sequence[str] | None:
         """Return the cells of a line, if it can be a record by itself."""

@@ -25,13 +25,16 @@ FEWEST = 20
 CHANCE = 0.001
 """Probability, over all codes, that a cohort like that of development is reported."""
 INSIDE = 0.5
-"""Share of the values that a conversion must bring into the range."""
+"""Share of the values, and of the distinct ones, that a conversion must bring into the range."""
 ALIKE = 2.0
 """Largest ratio of the medians after a conversion, since populations differ."""
 PREFERENCE = 0.5
 """By how much a power of ten must be nearer than a conversion known for what is measured."""
 FEWEST_DISTINCT = 3
 """Distinct values from which a conversion is looked for; one that is most of them may be a fault, such as 999."""
+FULL_SAMPLES = 50
+"""Development samples below which a number must be farther outside to be reported alone: their extremes are uncertain.
+"""
 LEAST_PART = 0.05
 """Share of the values from which a conversion of those outside alone is looked for."""
 
@@ -94,7 +97,7 @@ def value_ranges(known: pl.DataFrame, features: FeatureSet) -> dict[str, ValueRa
         samples = numbers["sample"].n_unique()
         if samples >= FEWEST:
             outside = numbers.filter(~pl.col("value").is_between(low, high))["sample"].n_unique()
-            lowest, highest = _far(low, median, high)
+            lowest, highest = _far(low, median, high, samples)
             extremes = min(lowest, float(values.min())), max(highest, float(values.max()))
             found[code] = ValueRange(samples, outside, low, median, high, *extremes)
     for code, texts in _categories(features).items():
@@ -136,15 +139,16 @@ def _unusual_numbers(code: str, numbers: pl.DataFrame, own: ValueRange, codes: i
     )
 
 
-def _far(low: float, median: float, high: float) -> tuple[float, float]:
-    """Return the numbers that are as far outside as the range is wide.
+def _far(low: float, median: float, high: float, samples: int) -> tuple[float, float]:
+    """Return the numbers that are as far outside as the range is wide; farther, if few samples gave the range.
 
     Of positive quantities, whose distributions are skewed, the distances are ratios.
     """
-    width = high - low
+    stretch = max(1.0, FULL_SAMPLES / samples)
+    width = (high - low) * stretch
     if low <= 0:
         return low - width, high + width
-    return low * (low / median) ** 2, max(high + width, high * high / median)
+    return low * (low / median) ** (2 * stretch), max(high + width, high * (high / median) ** stretch)
 
 
 def _is_more(outside: int, samples: int, own: ValueRange, codes: int) -> bool:
@@ -162,8 +166,8 @@ def conversion_of(
 ) -> Conversion | None:
     """Return the conversion of units that explains the values outside: all values are in it, or only those outside.
 
-    It must bring most of them into the range, and their median near that of development. A conversion known for what is
-    measured comes before a power of ten.
+    It must bring most of them, and most of the distinct ones, into the range, and their median near that of
+    development. A conversion known for what is measured comes before a power of ten.
     """
     share = is_outside.mean()
     parts = [values] if share > 1 - INSIDE else []
@@ -181,7 +185,7 @@ def _gap(conversion: Conversion, values: Float[np.ndarray, " value"], own: Value
     """Return how far the converted median is from that of development, from 0 to 1; None if it does not fit."""
     low, median, high = cast(tuple[float, float, float], (own.low, own.median, own.high))
     converted = values * conversion.factor + conversion.offset
-    if ((converted >= low) & (converted <= high)).mean() < INSIDE:
+    if any(((own >= low) & (own <= high)).mean() < INSIDE for own in (converted, np.unique(converted))):
         return None
     middle = float(np.median(converted))
     if conversion.offset or middle <= 0 or median <= 0:
