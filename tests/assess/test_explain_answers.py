@@ -117,6 +117,7 @@ def test_a_method_that_failed_the_audit_is_marked(audited, explained, hospital):
     assert assessment[TASK].explanation.trust == Trust(verdict="failed", reason="stays alike")
     page = assessment_page(assessment, evidence_of(audited, hospital, *evidenced))
     assert "failed the audit of this model" in page
+    assert "The audit examined the explanations of the networks alone" in page
     assert "of the known lesions" in page
     assert "do not rely on where it points" not in page
 

@@ -14,14 +14,15 @@ from PIL import Image
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.cli.explain.command import BASELINES, METHODS
 from polyclinic.evaluation import Estimate
+from polyclinic.explain.answer.attribution import attribute_answer
 from polyclinic.explain.audit.record import Audit, Verdict
 from polyclinic.explain.counterfactual import counterfactuals, plausible_ranges
+from polyclinic.explain.display.labels import writer
 from polyclinic.explain.inputs.baseline import NAMES
 from polyclinic.explain.localisation.coordinates import region_in_picture
 from polyclinic.explain.localisation.localisation import localise
 from polyclinic.explain.localisation.operating_point import OperatingPoint
 from polyclinic.explain.localisation.pixel_spacing import spacing_of
-from polyclinic.explain.methods.integrated_gradients import integrated_gradients
 from polyclinic.explain.methods.registry import EXPLAINERS, attribute
 from polyclinic.explain.sample import Sample
 from polyclinic.explain.shapley.classical_models import explain_member, rule_path
@@ -116,29 +117,41 @@ def test_all_gives_the_contribution_of_each_modality(bundle, explain, sample_wit
     assert abs(result["residual"]) < 1e-5
 
 
-def test_scores_of_each_modality_are_integrated_gradients(bundle, explain, sample_with):
+def test_scores_of_each_modality_are_those_of_the_whole_answer(bundle, explain, sample_with):
     sample = sample_with("structured", "series", "note", lacking=("image",))
-    found = integrated_gradients(bundle, sample, TASK)
+    found = attribute_answer(bundle, sample, TASK)
     result = {}
     for modality in ("structured", "series", "note"):
         result[modality] = explain(sample, "--modality", modality, "--json").json
-        assert result[modality][modality]["score"] == pytest.approx(found.by_modality[modality], abs=1e-6)
+        own = result[modality][modality]
+        assert own["total"] == pytest.approx(found.by_modality[modality], abs=1e-6)
+        columns = [column._asdict() for column in found.columns if column.modality == modality]
+        assert own["columns"] == [
+            {"name": one["name"], "value": pytest.approx(one["value"]), "score": pytest.approx(one["score"], abs=1e-6)}
+            for one in columns
+        ]
+        assert own["score"] + sum(one["score"] for one in own["columns"]) == pytest.approx(own["total"], abs=1e-6)
         assert result[modality]["completeness"]["gap"] == pytest.approx(found.completeness.gap, abs=1e-6)
         assert result[modality]["sanity"] == {"checked": False, "passed": None, "reason": None}
+    assert result["note"]["note"]["columns"]
     features = {one["name"]: one["score"] for one in result["structured"]["structured"]["features"]}
     known = dict(zip(found["structured"].names, found["structured"].scores.tolist(), strict=True))
     assert features == pytest.approx(known, abs=1e-6)
     done = explain(sample, "--modality", "note")
     assert f"a gap of {100 * found.completeness.gap:.1f} %" in done.out
+    assert "the answer changed from" in done.out
     assert "baseline: usual" in done.out
+    assert result["note"]["note"]["columns"][0]["name"] in done.out
+    total = found.by_modality["note"]
+    assert f"all contributions of the notes: {writer([total])(total)} log-odds" in done.out
     assert "integrated_gradients is not audited on this bundle; run `polyclinic explain-audit`" in done.out
 
 
 def test_an_ecg_is_explained_by_lead_and_segment(bundle, explain, sample_with, tmp_path):
     sample = sample_with("structured", "waveform", lacking=("image",))
-    found = integrated_gradients(bundle, sample, TASK)
+    found = attribute_answer(bundle, sample, TASK)
     result = explain(sample, "--modality", "waveform", "--json").json
-    assert result["waveform"]["score"] == pytest.approx(found.by_modality["waveform"], abs=1e-6)
+    assert result["waveform"]["total"] == pytest.approx(found.by_modality["waveform"], abs=1e-6)
     assert len(result["waveform"]["recordings"]) == len(found["waveform"].recordings)
     done = explain(sample, "--modality", "waveform", "--out", tmp_path / "ecg.png")
     assert done.code == 0
@@ -352,4 +365,6 @@ def test_an_audit_covers_only_its_baseline(audited, explain, sample_with):
     words = ("--modality", "image", "--method", "integrated_gradients", "--json")
     usual, zero = (explain(sample, *words, "--baseline", name, folder=audited).json for name in ("usual", "zero"))
     assert usual["sanity"]["checked"]
+    shown = explain(sample, *words[:-1], folder=audited).out
+    assert "the audit examined the explanations of the networks alone" in shown
     assert zero["sanity"] == {"checked": False, "passed": None, "reason": None}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
+from polyclinic.cli.explain.columns import MOST, WholePart
 from polyclinic.cli.explain.formatting import bar
 from polyclinic.cli.explain.image import ImagePart, Setting
 from polyclinic.cli.explain.note import NotePart
@@ -19,6 +20,7 @@ from polyclinic.cli.explain.series import MOST_BINS, SeriesPart
 from polyclinic.cli.explain.structured import StructuredPart
 from polyclinic.cli.explain.waveform import MOST_SEGMENTS, WaveformPart
 from polyclinic.explain.attribution import (
+    ColumnScore,
     Completeness,
     EcgAttribution,
     Measurement,
@@ -207,6 +209,22 @@ def test_a_map_without_positive_scores_has_no_region(pictured):
     part = ImagePart.of(sample, [against], Setting(0.5, 0.0, ""), "log-odds")
     assert "no region of positive scores" in printed(part)
     assert part.to_dict()["pictures"][0]["regions"] == []
+
+
+def test_columns_of_classical_models_follow_their_input():
+    word = WordScore("fever", "indication", 0, 0, 5, 0.25)
+    part = NotePart(NoteAttribution((word,)), (Note("indication", "fever"),), "log-odds")
+    columns = [ColumnScore("note", f"note word {k}", np.nan, 1.0 - 0.05 * k) for k in range(12)]
+    whole = WholePart(part, columns, "note", "log-odds", 0.25 + sum(column.score for column in columns))
+    shown = printed(whole)
+    assert f"note word {MOST - 1}" in shown
+    assert f"note word {MOST}" not in shown
+    assert "the other 2" in shown
+    assert "+0.95" in shown
+    assert "all contributions of the notes: +8.95 log-odds" in shown
+    assert whole.to_dict()["score"] == 0.25
+    assert whole.to_dict()["columns"][11] == {"name": "note word 11", "value": None, "score": columns[11].score}
+    assert printed(WholePart(part, [], "note", "log-odds", 0.25)) == printed(part)
 
 
 def test_a_failed_method_is_marked_in_text_and_plots():

@@ -106,6 +106,7 @@ def test_every_contribution_has_its_number(whole):
         assert shown in text
     for shown in ("Structured record +18.2", "Images +12.8", "Without any input 24 %", "With all inputs 70 %"):
         assert shown in text
+    assert "the two need not sum to each other" in text
     for subject in ("40163", "40089", "40002", "40141"):
         assert subject in text
 
@@ -178,6 +179,7 @@ def test_the_audit_of_the_method_is_reported(verdict, expected):
     html = assessment_page(assessment, {patients.TASK: patients.evidence()})
     assert expected in html
     assert ("rank correlation .81" in html) == bool(trust.reason)
+    assert ("the explanations of the networks alone" in html) == (verdict != "not_audited")
     assert ("do not rely on where it points" in html) == (verdict == "failed")
 
 

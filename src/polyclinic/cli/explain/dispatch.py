@@ -9,15 +9,18 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 
+from polyclinic.cli.explain.columns import WholePart
 from polyclinic.cli.explain.counterfactual import CounterfactualPart
 from polyclinic.cli.explain.formatting import Part, View, ViewContext
 from polyclinic.cli.explain.reliability import Trust
 from polyclinic.cli.explain.shapley import MembersPart, ModalitiesPart
 from polyclinic.cli.explain.target import ExplanationTarget
 from polyclinic.cohort import Cohort
+from polyclinic.explain.answer.attribution import attribute_answer
 from polyclinic.explain.attribution import Attribution
 from polyclinic.explain.counterfactual import counterfactuals, plausible_ranges
 from polyclinic.explain.inputs.baseline import Baseline, training_means, usual_of
+from polyclinic.explain.inputs.logit_function import NO_NETWORK
 from polyclinic.explain.localisation.operating_point import stored_operating_point
 from polyclinic.explain.methods.attention_rollout import ROLLOUT
 from polyclinic.explain.methods.integrated_gradients import METHOD
@@ -95,11 +98,29 @@ def explain_target(
         return _modalities(bundle, target) if request.modality == ALL else _members(bundle, target)
     if method == COUNTERFACTUAL:
         return _counterfactual(bundle, cohort, target, request.modality)
-    found = _attribution(bundle, cohort, target, request, method)
-    scale = target.scale if method == METHOD else "share"
+    if method == METHOD:
+        return _whole_answer(bundle, cohort, target, request)
+    found = _map_of_networks(bundle, target, request.modality, method)
+    return ExplanationView(target, request.modality, Trust.of(bundle, found), _part(bundle, target, request, found))
+
+
+def _whole_answer(
+    bundle: Bundle, cohort: Cohort, target: ExplanationTarget, request: ExplanationRequest
+) -> ExplanationView:
+    """Attribute the answer of all members, with calibration."""
+    if not bundle.ensemble.networks:
+        raise ExplanationError(NO_NETWORK)
+    baseline = None if request.baseline is None else _baseline(bundle, cohort, request.baseline)
+    found = attribute_answer(bundle, target.sample, target.task.name, target.output.name, baseline=baseline)
+    part = _part(bundle, target, request, found)
+    whole = WholePart.of(part, found, request.modality, target.scale)
+    return ExplanationView(target, request.modality, Trust.of(bundle, found), whole)
+
+
+def _part(bundle: Bundle, target: ExplanationTarget, request: ExplanationRequest, found: Attribution) -> Part:
+    scale = target.scale if found.method == METHOD else "share"
     view: View = load(MODALITIES[request.modality].view)
-    part = view(ViewContext(bundle, target.sample, found, scale, request.sensitivity))
-    return ExplanationView(target, request.modality, Trust.of(bundle, found), part)
+    return view(ViewContext(bundle, target.sample, found, scale, request.sensitivity))
 
 
 def _default_method(bundle: Bundle, request: ExplanationRequest) -> str:
@@ -112,17 +133,11 @@ def _default_method(bundle: Bundle, request: ExplanationRequest) -> str:
     return METHOD if operating_point is None else operating_point.method
 
 
-def _attribution(
-    bundle: Bundle, cohort: Cohort, target: ExplanationTarget, request: ExplanationRequest, method: str
-) -> Attribution:
-    options: dict[str, Any] = {}
-    if method == METHOD and request.baseline is not None:
-        options["baseline"] = _baseline(bundle, cohort, request.baseline)
-    elif method == ROLLOUT:
-        options["modality"] = request.modality
-    elif EXPLAINERS.get(method, saliency_map) is saliency_map:
-        options["method"] = method
-    return EXPLAINERS.get(method, saliency_map)(bundle, target.sample, target.task.name, target.output.name, **options)
+def _map_of_networks(bundle: Bundle, target: ExplanationTarget, modality: str, method: str) -> Attribution:
+    """Explain the networks by a method that shows locations, not amounts."""
+    explainer = EXPLAINERS.get(method, saliency_map)
+    options = {"modality": modality} if method == ROLLOUT else {"method": method} if explainer is saliency_map else {}
+    return explainer(bundle, target.sample, target.task.name, target.output.name, **options)
 
 
 def _baseline(bundle: Bundle, cohort: Cohort, name: str) -> Baseline:

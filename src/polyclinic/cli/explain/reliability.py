@@ -15,6 +15,7 @@ from polyclinic.explain.attribution import Attribution, Completeness
 from polyclinic.explain.audit.record import Verdict, stored_verdicts
 from polyclinic.explain.display.labels import signed
 from polyclinic.explain.inputs.baseline import usual_of
+from polyclinic.explain.methods.integrated_gradients import METHOD
 from polyclinic.explain.methods.unit_scores import METHODS
 from polyclinic.models.bundle.bundle import Bundle
 
@@ -24,6 +25,7 @@ BASELINES = {
     "blurred": "blurred images, zero word vectors, numbers at the training median",
     "mean": "the mean image, word and numbers of training",
 }
+NETWORKS_ONLY = "the audit examined the explanations of the networks alone, not those of the classical models"
 EXACT = "it is computed from predictions alone and needs no check with random weights"
 
 
@@ -91,6 +93,8 @@ class Trust:
             yield Text(f"sanity: {self.method} is not audited on this bundle; {remedy}")
         else:
             yield Text(f"sanity: {self.method} {self.checked}: it {self.verdict.reason}")
+        if self.verdict is not None and self.method == METHOD:
+            yield Text(NETWORKS_ONLY)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -117,7 +121,7 @@ class Trust:
         whole = self.completeness
         gap = percent(self.gap, 1) if self.gap is not None else "an unknown size"
         return (
-            f"all contributions sum to {signed(whole.total)}; the networks' output changed from "
+            f"all contributions sum to {signed(whole.total)}; the answer changed from "
             f"{signed(whole.reference)} at the baseline to {signed(whole.value)}: a gap of {gap}, "
             f"over {whole.steps} gradients"
         )

@@ -31,7 +31,7 @@ class ExplanationTarget(NamedTuple):
 
     @property
     def scale(self) -> str:
-        """Unit of the networks' scores."""
+        """Unit of the scores of the answer."""
         return self.unit or "units of the answer" if self.task.kind == "regression" else "log-odds"
 
     def format_answer(self, value: float) -> str:

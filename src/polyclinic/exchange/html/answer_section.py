@@ -29,6 +29,11 @@ TRUST = {
     "not_audited": "? {}, which has not been audited on this model{}.",
 }
 """Texts on the audit of the attribution method; their fields are the method and the reason."""
+AUDITED = " The audit examined the explanations of the networks alone, not those of the classical models."
+ABSENCE = (
+    " They compare with the absence of an input, the contributions below with its usual values, on another scale: "
+    "the two need not sum to each other."
+)
 COMPLETE = 0.02
 """Completeness gap above which a caution is shown."""
 
@@ -99,7 +104,8 @@ def _trust(explanation: Explanation) -> str:
         return ""
     reason = f" ({explanation.trust.reason})" if explanation.trust.reason else ""
     subject = f"Maps, underlined words and contributions are computed by {_method(explanation).lower()}"
-    return TRUST[explanation.trust.verdict].format(subject, reason)
+    audited = "" if explanation.trust.verdict == "not_audited" else AUDITED
+    return TRUST[explanation.trust.verdict].format(subject, reason) + audited
 
 
 def _sections(answer: Answer, evidence: Evidence | None, place: int, images: Mapping[str, str]) -> list[Markup]:
@@ -119,6 +125,7 @@ def _modalities(answer: Answer, explanation: Explanation) -> WaterfallSection | 
     if answer.kind == "regression":
         writers, adds, threshold = (signed, number), f"Adds, {answer.unit}" if answer.unit else "Adds", None
     lead += " The dashed line is the threshold." if threshold is not None else ""
+    lead += ABSENCE if explanation.method else ""
     table = waterfall(steps, ("Without any input", "With all inputs"), ("Input", "", adds), writers, threshold)
     return WaterfallSection("modalities", "Contribution of each kind of input", lead, table)
 
@@ -163,7 +170,4 @@ def _members(answer: Answer, explanation: Explanation) -> str:
         write = writer(one.score for one in explanation.columns)
         columns = (f"{one.name} ({noun(one.modality)}) {write(one.score)}" for one in explanation.columns)
         text += f" Summaries of an input in the classical members, not in the sections above: {', '.join(columns)}."
-    return text + (
-        " The contributions of kinds of input above compare with their absence, those of single inputs with the "
-        "baseline: the two need not agree."
-    )
+    return text

@@ -24,6 +24,7 @@ from polyclinic.models.network.unified import UnifiedModel
 
 Points = Mapping[str, Float[Tensor, "step ..."]]
 """By modality: points between start and end of the differentiable inputs."""
+NO_NETWORK = "the bundle has no network, and so no gradients: explain its classical models instead"
 
 
 class LogitFunction:
@@ -35,9 +36,7 @@ class LogitFunction:
 
     def __init__(self, networks: list[UnifiedModel], sample: Sample, output: Output, baseline: Baseline = ZERO) -> None:
         if not networks:
-            raise ExplanationError(
-                "the bundle has no network, and so no gradients: explain its classical models instead"
-            )
+            raise ExplanationError(NO_NETWORK)
         sample.require_input()
         self.output = output
         self.inputs: dict[str, DifferentiableInput] = differentiable_inputs(networks[0], sample, baseline)
