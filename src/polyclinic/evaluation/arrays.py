@@ -88,6 +88,14 @@ def subject_codes(subjects: Labels | None, n: int) -> tuple[Int[Array, " sample"
     return codes, len(unique)
 
 
+def subjects_by_outcome(subjects: Labels | None, cases: Truth | None) -> tuple[int | None, int | None]:
+    """Return the number of subjects with a case, and of those with a sample that is none; None without an outcome."""
+    if cases is None:
+        return None, None
+    ids = np.arange(len(cases)) if subjects is None else np.asarray(subjects)
+    return len(np.unique(ids[cases])), len(np.unique(ids[~cases]))
+
+
 def ones_like(p: Array) -> Scores:
     """Return a weight of 1 for each sample."""
     return np.ones(len(p))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from polyclinic.evaluation.arrays import Array, Labels, subject_codes
+from polyclinic.evaluation.arrays import Array, Labels, subject_codes, subjects_by_outcome
 from polyclinic.evaluation.bootstrap import RESAMPLES, Bootstrap
 from polyclinic.evaluation.groups import by_group
 from polyclinic.evaluation.kinds import Binary, Kind, Multiclass, Multilabel, Regression, TimeToEvent
@@ -47,6 +47,7 @@ def evaluate(
     draws = kind.resample(known.y, known.p, units, bootstrap)
     values = {name: _fitting(name, group, len(known.rows))[known.rows] for name, group in (groups or {}).items()}
     figures = kind.figures(known.y, known.p, units, draws)
+    with_outcome, without = subjects_by_outcome(units, kind.is_case(known.y))
     return Evaluation(
         kind=kind.name,
         n=len(known.y),
@@ -59,6 +60,8 @@ def evaluate(
         pictures=kind.plot_data(known.y, known.p, units, bootstrap),
         classes=kind.classes(known.y, known.p, units, bootstrap),
         groups=by_group(kind, known.y, known.p, values, units, bootstrap, small),
+        with_outcome=with_outcome,
+        without=without,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from polyclinic.evaluation.arrays import Array, Labels, subject_codes
+from polyclinic.evaluation.arrays import Array, Labels, subject_codes, subjects_by_outcome
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.kinds import Kind
 from polyclinic.evaluation.kinds.base import SMALL, caution
@@ -59,7 +59,7 @@ def _row(
     figures = kind.figures(truth, predicted, units, kind.resample(truth, predicted, units, bootstrap))
     count, cases = subject_codes(units, len(truth))[1], kind.cases(truth)
     note = caution(count, len(truth), cases, small, balanced=kind.name == "binary", few=min(small, FEW_OUTCOMES))
-    return Row(*title, len(truth), count, cases, figures, note)
+    return Row(*title, len(truth), count, cases, figures, note, *subjects_by_outcome(units, kind.is_case(truth)))
 
 
 def _level(value: object) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from polyclinic.evaluation.arrays import Array, Labels, Scores, subject_codes
+from polyclinic.evaluation.arrays import Array, Labels, Scores, subject_codes, subjects_by_outcome
 from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.groups import levels_of
 from polyclinic.evaluation.kinds.base import SMALL, caution
@@ -151,15 +151,16 @@ def _rows(
 
 def _row(held: _Held, title: tuple[str, str], members: Bool[Array, " sample"], subjects: Array | None) -> Row:
     figures = {"set_coverage": proportion("set_coverage", held.covered, members, subjects)}
-    cases = None
+    is_case = None
     if held.truth is not None and held.names == NO_YES:
         figures |= _by_outcome(held, members, subjects)
-        cases = int((members & (held.truth == 1)).sum())
+        is_case = held.truth[members] == 1
     if held.undecided is not None:
         figures["set_undecided"] = proportion("set_undecided", held.undecided, members, subjects)
-    n = int(members.sum())
-    count = subject_codes(None if subjects is None else subjects[members], n)[1]
-    return Row(*title, n, count, cases, figures, caution(count, n, cases, SMALL))
+    n, units = int(members.sum()), None if subjects is None else subjects[members]
+    count, cases = subject_codes(units, n)[1], None if is_case is None else int(is_case.sum())
+    note = caution(count, n, cases, SMALL)
+    return Row(*title, n, count, cases, figures, note, *subjects_by_outcome(units, is_case))
 
 
 def _by_outcome(held: _Held, members: Bool[Array, " sample"], subjects: Array | None) -> dict[str, Estimate]:

@@ -11,7 +11,10 @@ from polyclinic.evaluation.record import Record
 
 @dataclass(frozen=True)
 class Row(Record):
-    """The figures of one group of samples, or of one class; `caution` is the reason if it is too small."""
+    """The figures of one group of samples, or of one class; `caution` is the reason if it is too small.
+
+    `with_outcome` and `without` are numbers of subjects, `n` and `cases` of samples.
+    """
 
     table: str
     level: str
@@ -20,6 +23,8 @@ class Row(Record):
     cases: int | None
     figures: dict[str, Estimate]
     caution: str = ""
+    with_outcome: int | None = None
+    without: int | None = None
 
     @property
     def small(self) -> bool:
@@ -76,6 +81,8 @@ class Evaluation(Record):
     classes: tuple[Row, ...] = ()
     groups: tuple[Row, ...] = ()
     sets: tuple[Row, ...] = ()  # coverage of the conformal sets, see `prediction_sets.set_coverage`
+    with_outcome: int | None = None  # subjects with a case
+    without: int | None = None  # subjects with a sample that is none
 
     def __getitem__(self, name: str) -> Estimate:
         """Return a figure by name; raise `KeyError` with the available names."""

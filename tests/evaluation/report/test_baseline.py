@@ -9,7 +9,7 @@ from polyclinic.evaluation.report.document import to_markdown
 def described(n=200, seed=0, cases=60):
     draw = np.random.default_rng(seed)
     age = draw.normal(60, 10, n)
-    age[:20] = np.nan
+    age[:60] = np.nan
     sex = draw.choice(["female", "male", None], n, p=[0.5, 0.4, 0.1]).tolist()
     outcome = np.zeros(n, bool)
     outcome[draw.choice(n, cases, replace=False)] = True
@@ -45,6 +45,26 @@ def test_no_small_count_is_written(n, cases, seed):
         for row in variable.rows:
             assert all(cell.n is None or cell.n >= 5 for cell in row)
             assert all(cell.median is None and cell.share is None for cell in row if cell.hidden)
+
+
+@given(st.integers(30, 60), st.integers(0, 30), st.integers(0, 40), st.integers(0, 3))
+def test_no_small_count_follows_from_shown_ones(n, cases, missing, seed):
+    """Neither of those with or without the outcome, nor of those without a value."""
+    draw = np.random.default_rng(seed)
+    outcome, age = np.arange(n) < cases, draw.normal(60, 10, n)
+    age[draw.choice(n, min(missing, n), replace=False)] = np.nan
+    found = baseline(Characteristics(np.arange(n), {"age": age}), {"with outcome": outcome, "without": ~outcome})
+    everyone, *by_outcome = found.columns
+    few = min(cases, n - cases) < 5
+    assert [column.n is None for column in by_outcome] == [few, few]
+    assert {column.hidden for column in by_outcome} == ({"small", "protects"} if few else {""})
+    assert (everyone.n, everyone.hidden) == (n, "")
+    masks = (np.ones(n, bool), outcome, ~outcome)
+    shown = [cell.n for cell in found.variables[0].rows[0]]
+    for column, mask, known in zip(found.columns, masks, shown, strict=True):
+        lacking = int((mask & ~np.isfinite(age)).sum())
+        assert column.n is None or known is None or lacking == 0 or lacking >= 5
+    assert sum(known is None for known in shown) != 1 or few
 
 
 def test_several_samples_of_few_people_are_few():

@@ -74,9 +74,14 @@ class Kind(ABC):
     ) -> dict[str, Estimate]:
         """Return every figure; intervals without a formula come from the resampled metrics."""
 
-    def cases(self, y: Array) -> int | None:  # noqa: ARG002
-        """Return the number of positives or events; None for tasks without."""
+    def is_case(self, y: Array) -> Bool[Array, " sample"] | None:  # noqa: ARG002
+        """Return the mask of the positives or events; None for tasks without."""
         return None
+
+    def cases(self, y: Array) -> int | None:
+        """Return the number of positives or events; None for tasks without."""
+        mask = self.is_case(y)
+        return None if mask is None else int(mask.sum())
 
     def strata(self, y: Array) -> Array:
         """Return each sample's stratum for a stratified bootstrap (by default a single stratum)."""

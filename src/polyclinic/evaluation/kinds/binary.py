@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from polyclinic.evaluation.arrays import (
     Array,
@@ -76,9 +76,9 @@ class Binary(Kind):
             found.update(threshold_figures(y, risk, _cut(p, self.threshold), subjects))
         return {name: found[name] for name in ORDER if name in found}
 
-    def cases(self, y: Array) -> int:
-        """Return the number of positives."""
-        return int(y.sum())
+    def is_case(self, y: Array) -> Bool[Array, " sample"]:
+        """Return the positives."""
+        return np.asarray(y, dtype=bool)
 
     def strata(self, y: Array) -> Array:
         """Return the outcome as stratum."""

@@ -14,6 +14,7 @@ from polyclinic.evaluation.arrays import (
     binary_obstacle,
     ratio,
     subject_codes,
+    subjects_by_outcome,
 )
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.estimate import Estimate
@@ -133,7 +134,9 @@ def _class_row(level: str, y: Array, p: Array, called: Array, subjects: Labels |
         "ppv": proportion("ppv", y, called, subjects, "never predicted"),
     }
     count, cases = subject_codes(subjects, len(y))[1], int(y.sum())
-    return Row("class", level, len(y), count, cases, figures, caution(count, len(y), cases))
+    return Row(
+        "class", level, len(y), count, cases, figures, caution(count, len(y), cases), *subjects_by_outcome(subjects, y)
+    )
 
 
 def _one_against_rest(y: Array, p: Array, number: int) -> tuple[Array, Array, Array]:

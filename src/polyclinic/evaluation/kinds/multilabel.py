@@ -6,7 +6,14 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from polyclinic.evaluation.arrays import Array, Labels, as_probabilities, binary_obstacle, subject_codes
+from polyclinic.evaluation.arrays import (
+    Array,
+    Labels,
+    as_probabilities,
+    binary_obstacle,
+    subject_codes,
+    subjects_by_outcome,
+)
 from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.kinds.base import Kind, Metric, ObservedSamples, caution
@@ -106,7 +113,9 @@ class Multilabel(Kind):
         count = subject_codes(units, len(truth))[1]
         cases = int(truth.sum())
         note = caution(count, len(truth), cases)
-        return Row("label", self.labels[number], len(truth), count, cases, figures, note)
+        return Row(
+            "label", self.labels[number], len(truth), count, cases, figures, note, *subjects_by_outcome(units, truth)
+        )
 
 
 def _label(y: Array, p: Array, number: int) -> tuple[Array, Array, Array]:

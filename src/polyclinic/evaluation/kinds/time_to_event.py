@@ -5,7 +5,7 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from polyclinic.evaluation.arrays import Array, Labels, Scores, as_matrix, as_probabilities, as_scores
 from polyclinic.evaluation.bootstrap import Bootstrap
@@ -82,9 +82,9 @@ class TimeToEvent(Kind):
         """Return concordance and, where survival is predicted, Brier scores and calibration."""
         return self.bootstrapped(y, p, draws)
 
-    def cases(self, y: Array) -> int:
-        """Return the number of events."""
-        return int(y[:, 1].sum())
+    def is_case(self, y: Array) -> Bool[Array, " sample"]:
+        """Return the events."""
+        return np.asarray(y[:, 1], dtype=bool)
 
     def strata(self, y: Array) -> Array:
         """Return the event flag as stratum."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -12,21 +12,24 @@ from jaxtyping import Bool, Int
 from polyclinic.evaluation.estimate import percent
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.report.document import Cell, Table
-from polyclinic.evaluation.report.small_counts import FEW, FEWEST, PROTECTS, hidden_cells
+from polyclinic.evaluation.report.small_counts import FEWEST, Hidden, hidden_cells, hidden_text
 
 UNKNOWN = "unknown"
 OTHER = "other"
+Sums = tuple[tuple[int, ...], ...]
+"""Groups of columns of which the first is the sum of the others."""
 MOST_LEVELS = 6
 """Levels of a category that are shown; the others are one level."""
 
 
 @dataclass(frozen=True)
 class Column(Record):
-    """Samples described by a column; `n` is None where fewer than 5 subjects have the outcome."""
+    """Samples described by a column; `hidden` says why the counts are None."""
 
     name: str
     n: int | None
     subjects: int | None
+    hidden: Hidden = ""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Summary(Record):
     """A number's or a level's summary in one column; `hidden` says why the counts are None."""
 
     n: int | None  # samples with a value, or of the level
-    hidden: Literal["", "small", "protects"] = ""
+    hidden: Hidden = ""
     share: float | None = None  # of a level, among the samples of the column
     median: float | None = None
     low: float | None = None  # first quartile
@@ -44,7 +47,7 @@ class Summary(Record):
 
     def __str__(self) -> str:
         if self.hidden:
-            return FEW if self.hidden == "small" else PROTECTS
+            return hidden_text(self.hidden)
         if self.share is not None:
             return f"{self.n:,} ({percent(self.share, 1)})"
         counted = "" if self.n is None else f", n {self.n:,}"
@@ -94,32 +97,36 @@ def baseline(
     """
     everyone = np.ones(len(values.subjects), dtype=bool)
     masks = {"all": everyone, **outcomes}
-    columns = tuple(_column(name, mask, values.subjects) for name, mask in masks.items())
-    groups = (tuple(range(1, len(masks))),) if exclusive and len(masks) > 2 else ()
-    variables = [_number(name, own, masks, values.subjects, groups) for name, own in values.numbers.items()]
+    sums = (tuple(range(len(masks))),) if exclusive and len(masks) > 2 else ()
+    columns = _columns(masks, values.subjects, sums)
+    variables = [_number(name, own, masks, values.subjects, sums) for name, own in values.numbers.items()]
     for name, own in values.texts.items():
         chosen = (levels or {}).get(name) or frequent_levels(own)
-        variables.append(_category(name, own, chosen, masks, values.subjects, groups))
+        variables.append(_category(name, own, chosen, masks, values.subjects, sums))
     return Baseline(columns, tuple(variable for variable in variables if variable.rows))
 
 
-def _column(name: str, mask: np.ndarray, subjects: np.ndarray) -> Column:
-    people = len(np.unique(subjects[mask]))
-    few = people < FEWEST
-    return Column(name, None if few else int(mask.sum()), None if few else people)
+def _columns(masks: Mapping[str, np.ndarray], subjects: np.ndarray, sums: Sums) -> tuple[Column, ...]:
+    people = _people(list(masks.values()), subjects)
+    hidden = hidden_cells(people[None], sums, exclusive=False, known=(0,))[0]
+    return tuple(
+        Column(name, None, None, "small" if own < FEWEST else "protects")
+        if hides or own < FEWEST
+        else Column(name, int(mask.sum()), int(own))
+        for (name, mask), own, hides in zip(masks.items(), people, hidden, strict=True)
+    )
 
 
-def _number(
-    name: str,
-    own: np.ndarray,
-    masks: Mapping[str, np.ndarray],
-    subjects: np.ndarray,
-    groups: tuple[tuple[int, ...], ...],
-) -> Variable:
-    """Describe a number; the counts from which a small one would follow are left out."""
+def _people(masks: Sequence[np.ndarray], subjects: np.ndarray) -> np.ndarray:
+    """Return the number of subjects of each mask."""
+    return np.array([len(np.unique(subjects[mask])) for mask in masks])
+
+
+def _number(name: str, own: np.ndarray, masks: Mapping[str, np.ndarray], subjects: np.ndarray, sums: Sums) -> Variable:
+    """Describe a number; counts from which a small one, or that of those without a value, would follow are left out."""
     known = np.isfinite(own)
-    people = np.array([[len(np.unique(subjects[mask & known])) for mask in masks.values()]])
-    protects = hidden_cells(people, groups)[0] & (people[0] >= FEWEST)
+    people = np.array([_people([mask & those for mask in masks.values()], subjects) for those in (known, ~known)])
+    protects = hidden_cells(people, sums)[0] & (people[0] >= FEWEST)
     spreads = [_spread(own[mask], subjects[mask]) for mask in masks.values()]
     rows = tuple(replace(own, n=None) if hides else own for own, hides in zip(spreads, protects, strict=True))
     return Variable(name, (), (rows,))
@@ -147,14 +154,14 @@ def _category(
     levels: Sequence[str],
     masks: Mapping[str, np.ndarray],
     subjects: np.ndarray,
-    groups: tuple[tuple[int, ...], ...],
+    sums: Sums,
 ) -> Variable:
     named = [level for level in levels if level not in (OTHER, UNKNOWN)]
     known = [UNKNOWN if text is None else text if text in named else OTHER for text in texts]
     own, names = np.array(known, dtype=object), (*named, OTHER, UNKNOWN)
     counts = np.array([[int((mask & (own == level)).sum()) for mask in masks.values()] for level in names])
-    people = np.array([[len(np.unique(subjects[mask & (own == level)])) for mask in masks.values()] for level in names])
-    hidden = hidden_cells(people, groups)
+    people = np.array([_people([mask & (own == level) for mask in masks.values()], subjects) for level in names])
+    hidden = hidden_cells(people, sums)
     shown = [place for place in range(len(names)) if counts[place].any() or names[place] in levels]
     totals = [max(int(mask.sum()), 1) for mask in masks.values()]
     rows = tuple(
@@ -174,8 +181,8 @@ def baseline_table(parts: Mapping[str, Baseline]) -> Table:
     """List the characteristics, with the columns of each part beside each other; parts have the same variables."""
     header = [f"{part}: {column.name}" for part, own in parts.items() for column in own.columns]
     columns = [column for own in parts.values() for column in own.columns]
-    lines: list[tuple[Cell, ...]] = [("Samples", *(FEW if c.n is None else c.n for c in columns))]
-    lines.append(("Subjects", *(FEW if c.subjects is None else c.subjects for c in columns)))
+    lines: list[tuple[Cell, ...]] = [("Samples", *(hidden_text(c.hidden) if c.n is None else c.n for c in columns))]
+    lines.append(("Subjects", *(hidden_text(c.hidden) if c.subjects is None else c.subjects for c in columns)))
     spans = set()
     for variable in next(iter(parts.values())).variables:
         rows = _rows_of(variable, parts)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from polyclinic.evaluation.estimate import decimal, percent
+from polyclinic.evaluation.estimate import decimal
 from polyclinic.evaluation.report.contents import NOT_FOR, RESEARCH, Card
 from polyclinic.evaluation.report.description_blocks import description_blocks
 from polyclinic.evaluation.report.document import (
@@ -16,6 +16,7 @@ from polyclinic.evaluation.report.document import (
     to_markdown,
 )
 from polyclinic.evaluation.report.metric_names import term
+from polyclinic.evaluation.report.shown_counts import outcome_text
 from polyclinic.evaluation.report.tables import comparison_table, figures_table, rows_table, sets_table, subsets_table
 
 __all__ = ["NOT_FOR", "RESEARCH", "Card", "model_card"]
@@ -57,9 +58,8 @@ def summary_lines(card: Card) -> Iterator[str]:
     """Yield the sample sizes, headline figures and inputs, a line each."""
     evaluation = card.evaluation
     counted = f"{evaluation.n:,} samples of {evaluation.subjects:,} subjects"
-    if evaluation.cases is not None and evaluation.n:
-        counted += f", {evaluation.cases:,} with the outcome ({percent(evaluation.cases / evaluation.n, 1)})"
-    yield f"Measured on {counted}."
+    outcome = outcome_text(evaluation)
+    yield f"Measured on {counted}{f', {outcome}' if outcome else ''}."
     if evaluation.unobserved:
         yield f"{evaluation.unobserved:,} samples with an unknown answer were excluded."
     for name in evaluation.headline:

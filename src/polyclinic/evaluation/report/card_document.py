@@ -14,15 +14,14 @@ from polyclinic.evaluation.report.card import Card
 from polyclinic.evaluation.report.chai import AppliedModelCard, applied_model_card
 from polyclinic.evaluation.report.description import Description, DevelopmentFacts, MeasuredFacts
 from polyclinic.evaluation.report.development_shift import Difference, development_shift
-from polyclinic.evaluation.report.small_counts import FEWEST, shown_count
+from polyclinic.evaluation.report.shown_counts import ShownRow, hides_outcome, shown_figures, shown_rows
 from polyclinic.evaluation.report.source_attributes import SourceAttributes
-from polyclinic.evaluation.results import Row
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 
 class GroupFigures(BaseModel, frozen=True, extra="forbid"):
-    """The figures of a group; counts below 5 are null, and the group then has no figures."""
+    """The figures of a group; counts below 5, or from which one follows, are null: the group then has no figures."""
 
     grouping: str
     level: str
@@ -93,10 +92,10 @@ def _task(card: Card, described: Description) -> TaskCard:
         inputs=card.inputs,
         samples=evaluation.n,
         subjects=evaluation.subjects,
-        cases=evaluation.cases,
+        cases=None if hides_outcome(evaluation) else evaluation.cases,
         threshold=evaluation.threshold,
-        figures=evaluation.figures,
-        groups=tuple(_group(row) for row in evaluation.groups),
+        figures=shown_figures(evaluation),
+        groups=tuple(_group(own) for own in shown_rows(evaluation.groups)),
         cautions=card.caveats,
         provenance=card.provenance,
         development=described.development,
@@ -113,12 +112,11 @@ def _shift(described: Description) -> tuple[Difference, ...]:
     return development_shift(described.development, described.measured)
 
 
-def _group(row: Row) -> GroupFigures:
-    hidden = row.subjects < FEWEST or (row.cases is not None and row.cases < FEWEST)
+def _group(own: ShownRow) -> GroupFigures:
     return GroupFigures(
-        grouping=row.table,
-        level=row.level,
-        samples=None if row.subjects < FEWEST else row.n,
-        cases=shown_count(row.cases),
-        figures={} if hidden else row.figures,
+        grouping=own.row.table,
+        level=own.row.level,
+        samples=own.n,
+        cases=own.cases,
+        figures=own.row.figures if own.is_whole else {},
     )

@@ -11,6 +11,7 @@ from polyclinic.evaluation.report import plots
 from polyclinic.evaluation.report.card import Card
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.plot_style import canvas, save, styled
+from polyclinic.evaluation.report.shown_counts import hidden_classes, hides_outcome
 from polyclinic.evaluation.results import Contender
 from polyclinic.progress import SILENT, Progress
 
@@ -22,9 +23,15 @@ ROW = 0.27
 
 
 def draw_plots(card: Card) -> dict[str, Canvas]:
-    """Draw every plot the card has data for: roc, precision-recall, calibration, decision, comparison, groups …"""
+    """Draw every plot the card has data for: roc, precision-recall, calibration, decision, comparison, groups …
+
+    Those of an outcome or class of which the number is not shown are not drawn.
+    """
+    drawings = (
+        tuple(draw for draw in DRAWINGS if draw not in OF_OUTCOME) if hides_outcome(card.evaluation) else DRAWINGS
+    )
     with styled():
-        return {name: drawn for draw in DRAWINGS for name, drawn in draw(card)}
+        return {name: drawn for draw in drawings for name, drawn in draw(card)}
 
 
 def save_plots(card: Card, folder: Path, suffix: str = ".png", progress: Progress = SILENT) -> dict[str, Path]:
@@ -49,7 +56,9 @@ def _canvas(width: float, height: float, draw: Callable[[Axes], object]) -> Canv
 
 def _roc(card: Card) -> Drawing:
     own = card.evaluation.pictures
-    curves, areas = dict(list(own.roc.items())[:CLASSES]), _by_level(card, "auroc")
+    hidden = hidden_classes(card.evaluation)
+    curves = dict([(name, curve) for name, curve in own.roc.items() if name not in hidden][:CLASSES])
+    areas = _by_level(card, "auroc")
     if "" in curves:
         rivals = [rival for rival in _rivals(card) if "" in rival.pictures.roc]
         curves = {card.model: curves[""], **{rival.name: rival.pictures.roc[""] for rival in rivals}}
@@ -71,7 +80,8 @@ def _precision_recall(card: Card) -> Drawing:
 
 def _calibration(card: Card) -> Drawing:
     evaluation = card.evaluation
-    drawn = [(key, bins) for key, bins in evaluation.pictures.reliability.items() if bins]
+    hidden = hidden_classes(evaluation)
+    drawn = [(key, bins) for key, bins in evaluation.pictures.reliability.items() if bins and key not in hidden]
     for number, (key, bins) in enumerate(drawn):
         figure, axes = canvas(*SIDE)
         if evaluation.kind == "regression":
@@ -95,7 +105,7 @@ def _decision(card: Card) -> Drawing:
 
 def _confusion(card: Card) -> Drawing:
     matrix = card.evaluation.pictures.confusion_matrix
-    if matrix:
+    if matrix and not hidden_classes(card.evaluation):
         names = [row.level for row in card.evaluation.classes]
         yield "confusion", _canvas(*SIDE, lambda axes: plots.confusion_matrix(axes, matrix, names))
 
@@ -127,6 +137,8 @@ def _groups(card: Card) -> Drawing:
 
 
 DRAWINGS = (_roc, _precision_recall, _calibration, _decision, _confusion, _comparison, _subsets, _groups)
+OF_OUTCOME = (_roc, _precision_recall, _calibration, _decision, _confusion)
+"""Drawings from which the number of samples with the outcome could be read."""
 
 
 def _rivals(card: Card) -> list[Contender]:

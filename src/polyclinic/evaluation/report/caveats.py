@@ -10,6 +10,7 @@ from polyclinic.evaluation.estimate import Estimate, decimal, percent
 from polyclinic.evaluation.kinds.base import SMALL
 from polyclinic.evaluation.prediction_sets import ALPHA
 from polyclinic.evaluation.report.metric_names import term
+from polyclinic.evaluation.report.shown_counts import hides_outcome, outcome_text, shown_rows
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
 
 ADVISED = 100  # samples with and without the outcome, to validate a model (Collins, Ogundimu & Altman 2016)
@@ -60,7 +61,8 @@ def _numbers(evaluation: Evaluation) -> Iterator[str]:
         few = min(cases, evaluation.n - cases)
     if few < ADVISED:
         what = "subjects" if cases is None else "with the outcome" if few == cases else "without the outcome"
-        yield f"Small numbers: {few} {what}; at least {ADVISED} are advised to validate a model."
+        counted = outcome_text(evaluation) if hides_outcome(evaluation) else f"{few} {what}"
+        yield f"Small numbers: {counted}; at least {ADVISED} are advised to validate a model."
     total = evaluation.n + evaluation.unobserved
     if evaluation.unobserved > MANY_UNKNOWN * total:
         share = percent(evaluation.unobserved / total)
@@ -153,7 +155,8 @@ class _Suspicion(NamedTuple):
 
 def _groups(evaluation: Evaluation) -> Iterator[str]:
     rows = (*evaluation.classes, *evaluation.groups)
-    small = [f"{row.table} {row.level} ({row.caution})" for row in rows if row.small]
+    shown = (*shown_rows(evaluation.classes), *shown_rows(evaluation.groups))
+    small = [f"{own.row.table} {own.row.level} ({own.caution})" for own in shown if own.row.small]
     judged = [row for row in evaluation.groups if not row.small]
     yield from _adjusted([gap for row in judged for gap in _gaps(row, evaluation)])
     yield from _adjusted([found for row in rows if not row.small for found in _miscalibration(row)])

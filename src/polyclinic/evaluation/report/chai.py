@@ -11,6 +11,7 @@ from polyclinic.evaluation.report.attribute_texts import demographics, figures_t
 from polyclinic.evaluation.report.contents import Card
 from polyclinic.evaluation.report.description import Description
 from polyclinic.evaluation.report.metric_names import term
+from polyclinic.evaluation.report.shown_counts import shown_figures
 
 SAFETY = ("sensitivity", "specificity", "ppv", "npv", "calibration_slope", "calibration_intercept")
 
@@ -217,7 +218,7 @@ def _key_metrics(card: Card, described: Description) -> KeyMetrics:
     measured = described.measured
     test = None if measured is None else "external validation" if described.external else "internal validation"
     data = None if measured is None else f"{card.evaluation.n:,} samples of {measured.how}; {measured.cohort.dates}."
-    figures = card.evaluation.figures
+    figures = shown_figures(card.evaluation)
 
     def metric(names: tuple[str, ...], interpretation: str | None) -> KeyMetric:
         results = tuple(

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.report.document import Cell, Table
-from polyclinic.evaluation.report.small_counts import FEW
+from polyclinic.evaluation.report.small_counts import Hidden, hidden_text
+
+NO_OUTCOME = "–"
+"""In place of a number with the outcome, of tasks without yes or no."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,18 @@ class RejectFacts(Record):
 
 @dataclass(frozen=True)
 class Part(Record):
-    """Samples that are learnt from, reserved, or measured."""
+    """Samples that are learnt from, reserved, or measured.
+
+    `cases` are those with the outcome or event: None for tasks without one, and where `hidden` says why: fewer than 5
+    subjects have it, or fewer than 5 do not.
+    """
 
     name: str
     subjects: int
     samples: int
     labelled: int
-    cases: int | None = None  # with the outcome or event; None: the task has none, or they are fewer than 5
+    cases: int | None = None
+    hidden: Hidden = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,9 @@ def _steps(flow: Flow) -> Iterator[tuple[str, list[tuple[Cell, ...]]]]:
 
 
 def _cases(part: Part) -> Cell:
-    return FEW if part.cases is None else part.cases
+    if part.hidden:
+        return hidden_text(part.hidden)
+    return NO_OUTCOME if part.cases is None else part.cases
 
 
 def rejects_table(flow: Flow) -> Table:

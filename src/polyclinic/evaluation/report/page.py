@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure as Canvas
 
-from polyclinic.evaluation.estimate import decimal, percent, places
+from polyclinic.evaluation.estimate import decimal, places
 from polyclinic.evaluation.report.card import SETS, Card, data_blocks, how_measured, provenance_blocks, use_blocks
 from polyclinic.evaluation.report.card_plots import draw_plots
 from polyclinic.evaluation.report.description_blocks import description_blocks
 from polyclinic.evaluation.report.html_blocks import Spans, Tile, cell_spans, to_html
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.plot_style import svg
+from polyclinic.evaluation.report.shown_counts import outcome_text, shown_figures
 from polyclinic.evaluation.report.tables import comparison_table, figures_table, rows_table, sets_table, subsets_table
 from polyclinic.files import write_text
 from polyclinic.html import Markup, render, render_page
@@ -117,8 +118,8 @@ def _plots(card: Card) -> Mapping[str, Plot]:
 
 
 def _tiles(card: Card) -> list[Tile]:
-    figures, headline = card.evaluation.figures, card.evaluation.headline
-    shown = [*headline, *(name for name in TILES if name in figures)]
+    figures, headline = shown_figures(card.evaluation), card.evaluation.headline
+    shown = [*(name for name in headline if name in figures), *(name for name in TILES if name in figures)]
     return [
         *(Tile(term(name).label, cell_spans(figures[name])) for name in shown),
         Tile("Subjects measured", _counts(card)),
@@ -128,9 +129,8 @@ def _tiles(card: Card) -> list[Tile]:
 def _counts(card: Card) -> Spans:
     evaluation = card.evaluation
     subjects = ("value", f"{evaluation.subjects:,}")
-    if evaluation.cases is not None and evaluation.n:
-        share = percent(evaluation.cases / evaluation.n, 1)
-        return (subjects, ("interval", f"{evaluation.cases:,} with the outcome ({share})"))
+    if outcome := outcome_text(evaluation):
+        return (subjects, ("interval", outcome))
     if evaluation.n != evaluation.subjects:
         return (subjects, ("interval", f"{evaluation.n:,} samples"))
     return (subjects,)

@@ -22,6 +22,7 @@ from polyclinic.evaluation.metrics.confusion import Confusion
 from polyclinic.evaluation.metrics.decision_curve import DecisionPoint
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.plot_style import DASHES, GRID, INK, MUTED, PAPER, SERIES
+from polyclinic.evaluation.report.shown_counts import shown_rows
 from polyclinic.evaluation.results import Comparison, Curve, Histogram, Row
 
 UNIT = FuncFormatter(lambda value, _: decimal(value, 1))
@@ -172,14 +173,15 @@ def subgroups(axes: Axes, rows: Sequence[Row], figure: str = "auroc", overall: E
         axes.axvline(overall.value, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
         if overall.low is not None and overall.high is not None:
             axes.axvspan(overall.low, overall.high, color=GRID, alpha=0.6, linewidth=0)
-    for table, members in groupby(rows, key=lambda row: row.table):
+    for table, members in groupby(shown_rows(rows), key=lambda own: own.row.table):
         axes.text(-0.02, place, table.capitalize(), transform=axes.get_yaxis_transform(), ha="right", va="center",
                   fontweight="bold", fontsize=8.5)  # fmt: skip
-        for row in members:
+        for own in members:
+            row, (n, cases) = own.row, own.texts
             place += 1
             _whisker(axes, place, row.figures.get(figure), SERIES[0], hollow=row.small)
             _value_label(axes, place, row.figures.get(figure))
-            labels.append(f"{row.level}  ({row.n:,}{'' if row.cases is None else f' / {row.cases:,}'})")
+            labels.append(f"{row.level}  ({' / '.join(_count(count) for count in (n, cases) if count is not None)})")
             places_of.append(place)
         place += 1.4
     axes.set_yticks(places_of, labels)
@@ -189,6 +191,10 @@ def subgroups(axes: Axes, rows: Sequence[Row], figure: str = "auroc", overall: E
         -0.02, -1, counted, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=8, color=MUTED
     )
     return _forest(axes)
+
+
+def _count(count: int | str) -> str:
+    return count if isinstance(count, str) else f"{count:,}"
 
 
 def subset_bars(axes: Axes, comparison: Comparison, figure: str | None = None) -> Axes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -12,6 +13,9 @@ FEWEST = 5
 FEW = f"< {FEWEST}"
 PROTECTS = "not shown"
 """In place of a count from which a small one could be computed."""
+TOLERANCE = 1e-9
+Hidden = Literal["", "small", "protects"]
+"""Why a count is not shown: it is small, or a small one would follow from it."""
 
 
 def count_text(count: int | None) -> str:
@@ -39,32 +43,99 @@ def without_small(text: str) -> str:
     return re.sub(r"\bonly [0-4](?![\d.,])", f"fewer than {FEWEST}", text)
 
 
-def hidden_cells(
-    counts: Int[np.ndarray, "level column"], outcomes: tuple[tuple[int, ...], ...] = ()
-) -> Bool[np.ndarray, "level column"]:
-    """Return the cells to hide: small ones, and those needed so that no small one follows from a known sum.
+def hidden_outcome(cases: int | None, with_it: int | None, without: int | None) -> Hidden:
+    """Return why a number of samples with an outcome is not shown, by the subjects with it and those without it.
 
-    The levels of a column add up to its number of samples. `outcomes` are groups of columns that add up to another
-    one. Rows without any sample in any column are not hidden: the level does not occur.
+    >>> hidden_outcome(40, 40, 60), hidden_outcome(3, 3, 97), hidden_outcome(97, 97, 3)
+    ('', 'small', 'protects')
     """
-    occurs = np.asarray(counts).max(axis=1, keepdims=True, initial=0) > 0
-    hidden: np.ndarray = np.asarray((counts < FEWEST) & occurs, dtype=bool)
+    if cases is None or with_it is None or without is None:
+        return ""
+    if with_it < FEWEST:
+        return "small"
+    return "protects" if without < FEWEST else ""
+
+
+def hidden_text(hidden: Hidden) -> str:
+    """Return what is written in place of a hidden count."""
+    return FEW if hidden == "small" else PROTECTS
+
+
+def hidden_cells(
+    counts: Int[np.ndarray, "level column"],
+    sums: tuple[tuple[int, ...], ...] = (),
+    exclusive: bool = True,
+    known: tuple[int, ...] = (),
+    unwritten: tuple[int, ...] = (),
+) -> Bool[np.ndarray, "level column"]:
+    """Return the cells to hide: small ones, and others so that no small one follows from known sums.
+
+    Rows without any sample in any column are not hidden: the level does not occur.
+
+    Args:
+        counts: of subjects.
+        sums: groups of columns of which the first is the sum of the others.
+        exclusive: whether the levels of a column add up to its number of subjects, which is taken as known.
+        known: columns that are shown elsewhere; their cells are hidden only if they are small.
+        unwritten: columns of which no cell is written; those that are not small may follow from others.
+    """
+    counts = np.asarray(counts)
+    occurs = counts.max(axis=1, keepdims=True, initial=0) > 0
+    small, places = (counts < FEWEST) & occurs, np.arange(counts.shape[1])
+    hidden: np.ndarray = np.asarray(small | (occurs & np.isin(places, unwritten)), dtype=bool)
+    free, harmless = occurs & ~np.isin(places, known), np.isin(places, unwritten) & ~small
+    equations = _equations(counts.shape, sums, exclusive)
     while True:
-        before = hidden.copy()
-        for column in range(counts.shape[1]):
-            _hide_second(hidden[:, column], counts[:, column], np.asarray(occurs)[:, 0])
-        for group in outcomes:
-            columns = list(group)
-            for row in range(len(counts)):
-                own = hidden[row, columns]
-                _hide_second(own, counts[row, columns], np.ones(len(columns), dtype=bool))
-                hidden[row, columns] = own
-        if np.array_equal(before, hidden):
+        for telling in (
+            _with_one(hidden, harmless, equations),
+            _with_few(counts, hidden, equations),
+            _with_derivable(hidden, small, equations),
+        ):
+            cells = (equations[telling] != 0).any(axis=0) & ~hidden & free
+            if cells.any():
+                places = np.argwhere(cells)[::-1]  # of equal ones the last: the first column is the sum
+                row, column = places[np.argmin(counts[tuple(places.T)])]
+                hidden[row, column] = True
+                break
+        else:
             return hidden
 
 
-def _hide_second(hidden: np.ndarray, counts: np.ndarray, candidates: np.ndarray) -> None:
-    """Where one cell alone is hidden, hide the smallest of the others, too."""
-    others = np.flatnonzero(~hidden & candidates)
-    if hidden.sum() == 1 and len(others):
-        hidden[others[np.argmin(counts[others])]] = True
+def _equations(shape: tuple[int, ...], sums: tuple[tuple[int, ...], ...], exclusive: bool) -> np.ndarray:
+    """Return the coefficients [equation, level, column] of the sums that are known."""
+    levels, columns = shape
+    found = []
+    for column in range(columns if exclusive else 0):
+        equation = np.zeros(shape)
+        equation[:, column] = 1
+        found.append(equation)
+    for first, *others in sums:
+        for level in range(levels):
+            equation = np.zeros(shape)
+            equation[level, first], equation[level, others] = 1, -1
+            found.append(equation)
+    return np.array(found).reshape(-1, levels, columns)
+
+
+def _with_one(hidden: np.ndarray, harmless: np.ndarray, equations: np.ndarray) -> np.ndarray:
+    """Return the mask of the equations with a single hidden cell, which follows from the others, unless `harmless`."""
+    own = (equations != 0) & hidden
+    return np.asarray((own.sum(axis=(1, 2)) == 1) & ~(own & harmless).any(axis=(1, 2)))
+
+
+def _with_few(counts: np.ndarray, hidden: np.ndarray, equations: np.ndarray) -> np.ndarray:
+    """Return the mask of the equations whose hidden cells are few together."""
+    own = equations * hidden
+    return np.asarray(own.any(axis=(1, 2)) & (np.abs((own * counts).sum(axis=(1, 2))) < FEWEST))
+
+
+def _with_derivable(hidden: np.ndarray, small: np.ndarray, equations: np.ndarray) -> np.ndarray:
+    """Return the mask of the equations with a hidden cell that follows from all together, if a small one does."""
+    unknown = equations[:, hidden]
+    if not unknown.any():
+        return np.zeros(len(equations), dtype=bool)
+    _, values, rows = np.linalg.svd(unknown)
+    free = rows[int((values > TOLERANCE).sum()) :]  # what the equations leave open
+    derivable = np.zeros_like(hidden)
+    derivable[hidden] = (np.abs(free) < TOLERANCE).all(axis=0)
+    return np.asarray((equations[:, derivable] != 0).any(axis=1) & (derivable & small).any())

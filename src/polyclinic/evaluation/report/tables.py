@@ -6,7 +6,8 @@ from itertools import groupby
 from polyclinic.evaluation.estimate import P_ADJUSTED, Difference, decimal
 from polyclinic.evaluation.report.document import Cell, Table
 from polyclinic.evaluation.report.metric_names import term
-from polyclinic.evaluation.report.small_counts import FEW, FEWEST, without_small
+from polyclinic.evaluation.report.shown_counts import shown_figures, shown_rows
+from polyclinic.evaluation.report.small_counts import FEW, FEWEST
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
 
 BY_GROUP = (  # metrics of groups and classes: the first set whose first metric is present
@@ -22,7 +23,7 @@ def figures_table(evaluation: Evaluation) -> Table:
     """List every figure with its interval, n and method."""
     rows = [
         (term(name).label, figure, figure.n, figure.method or "–", term(name).meaning)
-        for name, figure in evaluation.figures.items()
+        for name, figure in shown_figures(evaluation).items()
     ]
     return Table(("Estimate", "Value [95 %]", "n", "Interval", "Meaning"), tuple(rows), frozenset({0, 3, 4}))
 
@@ -75,23 +76,18 @@ def rows_table(rows: Sequence[Row]) -> Table:
     lines: list[tuple[Cell, ...]] = []
     spans, faint = set(), set()
     several = len({row.table for row in rows}) > 1
-    for table, members in groupby(rows, key=lambda row: row.table):
+    for table, members in groupby(shown_rows(rows), key=lambda own: own.row.table):
         if several:
             spans.add(len(lines))
             lines.append((table.capitalize(),))
-        for row in members:
-            if row.small:
+        for own in members:
+            if own.row.small:
                 faint.add(len(lines))
-            counts = (_count(row.n), *((_count(row.cases),) if counted else ()))
-            level = f"{row.level} ({without_small(row.caution)})" if row.small else row.level
-            lines.append((level, *counts, *(_figure(row, name) for name in shown)))
+            level = f"{own.row.level} ({own.caution})" if own.row.small else own.row.level
+            lines.append((level, *own.texts[: 1 + counted], *(_figure(own.row, name) for name in shown)))
     first = "" if several or not rows else rows[0].table.capitalize()
     header = (first, "n", *(("With outcome",) if counted else ()), *(term(name).label for name in shown))
     return Table(header, tuple(lines), faint=frozenset(faint), spans=frozenset(spans))
-
-
-def _count(count: int | None) -> Cell:
-    return FEW if count is not None and count < FEWEST else count
 
 
 def _figure(row: Row, name: str) -> Cell:

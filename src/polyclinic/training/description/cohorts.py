@@ -9,11 +9,15 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import BIRTH, NOMINAL_ORIGIN, Cohort
+from polyclinic.evaluation.report.baseline import outcome_masks
 from polyclinic.evaluation.report.flow import CohortFacts, Flow, Part, RejectFacts, SourceFacts
+from polyclinic.evaluation.report.small_counts import hidden_outcome
 from polyclinic.tasks import Labels, Targets, Task
 
 NEAR = timedelta(days=31)
 """Nominal times begin within this of their origin."""
+WITH_CASES = ("binary", "time_to_event")
+"""Kinds of tasks of which a sample has the outcome or not."""
 MOST_REASONS = 20
 """Reasons for rejects that are named."""
 
@@ -75,18 +79,15 @@ def flow_of(cohort: Cohort, labels: Labels, parts: Mapping[str, Part]) -> Flow:
 
 def part_of(name: str, task: Task, subjects: np.ndarray, target: Targets) -> Part:
     """Count samples of a task."""
+    masks = outcome_masks(task.kind, target.values, target.observed, ()) if task.kind in WITH_CASES else {}
+    people = [len(np.unique(subjects[mask])) for mask in masks.values()]
+    cases = int(next(iter(masks.values())).sum()) if masks else None
+    hidden = hidden_outcome(cases, *people) if people else ""
     return Part(
         name=name,
         subjects=len(np.unique(subjects[target.observed])),
         samples=len(subjects),
         labelled=int(target.observed.sum()),
-        cases=_cases(task, target),
+        cases=None if hidden else cases,
+        hidden=hidden,
     )
-
-
-def _cases(task: Task, target: Targets) -> int | None:
-    column = {"binary": 0, "time_to_event": 1}.get(task.kind)
-    if column is None:
-        return None
-    cases = int((target.values[target.observed][:, column] > 0.5).sum())
-    return cases if cases >= 5 else None

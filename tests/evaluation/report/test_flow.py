@@ -1,0 +1,16 @@
+"""The flow tells a hidden count from a task without an outcome."""
+
+import pytest
+
+from polyclinic.evaluation.report.flow import Flow, Part, flow_table
+from polyclinic.evaluation.report.small_counts import FEW, PROTECTS
+
+
+@pytest.mark.parametrize(
+    ("cases", "hidden", "shown"), [(12, "", 12), (None, "small", FEW), (None, "protects", PROTECTS), (None, "", "–")]
+)
+def test_a_hidden_count_is_not_a_task_without_an_outcome(cases, hidden, shown):
+    part = Part("Development", 100, 120, 110, cases, hidden)
+    flow = Flow(100, {}, 100, 120, {}, 100, 110, (part,))
+    assert flow_table(flow).rows[-1] == ("Development", 100, 110, shown)
+    assert Flow.from_dict(flow.to_dict()) == flow
