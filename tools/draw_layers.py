@@ -34,6 +34,7 @@ ROLES: Mapping[str, str] = {
     "demo": "synthetic cohort with known truth",
     "modalities": "the table of modalities",
     "html": "templates and styles of pages",
+    "compute": "cores, memory, devices, worker processes",
     "cohort": "events on disk (MEDS), splits, view as of a time",
 }
 WIDTH, MARGIN, GAP, LINE = 960, 16, 12, 17

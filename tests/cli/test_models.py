@@ -60,7 +60,11 @@ def test_train_on_all_subjects_evaluates_none(simple, hospital, polyclinic, tmp_
         f"→ {bundle}\n"
     )
     assert f"no subjects are held out: polyclinic evaluate {bundle} OTHER_COHORT --split all" in done.err
-    assert polyclinic(*words, "--json").json == {
+    printed = polyclinic(*words, "--json").json
+    stages = [row["stage"] for row in printed.pop("spent")]
+    assert stages[:2] == ["fit", "labels"]
+    assert "evaluate" not in stages
+    assert printed == {
         "bundle": str(bundle),
         "learnt_from": {
             "splits": ["train", "tuning", "held_out"],
@@ -71,6 +75,19 @@ def test_train_on_all_subjects_evaluates_none(simple, hospital, polyclinic, tmp_
         },
         "measured": None,
     }
+
+
+def test_train_prints_the_seconds_of_each_stage(simple, hospital, polyclinic, tmp_path):
+    done = polyclinic("train", hospital.path, "--config", simple, "--out", tmp_path / "b", "--profile", "--jobs", 1)
+    rows = [line.strip("│ ").split("│") for line in done.err.splitlines() if line.startswith("│")]
+    printed = {cells[0].strip(): [float(cell) for cell in cells[1:]] for cells in rows}
+    for stage in ("labels", "features", "frozen encoders", "members", "logistic_regression", "evaluate"):
+        assert stage in printed
+    assert printed["fit"][1] >= printed["cross-fitting"][1] >= printed["logistic_regression"][1] > 0
+    written = json.loads((tmp_path / "b" / "timings.json").read_text())
+    assert {row["stage"]: round(row["wall_s"], 1) for row in written} == pytest.approx(
+        {stage: seconds[0] for stage, seconds in printed.items()}, abs=0.11
+    )
 
 
 def test_train_refuses_options_without_effect(simple, hospital, polyclinic, tmp_path):

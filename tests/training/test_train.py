@@ -32,8 +32,8 @@ TASK = "demo_deterioration"
 THRESHOLDED = ("demo_deterioration", "demo_findings")
 INPUTS = ("structured", "series", "note", "image")
 """Those that the hospital has."""
-DRAWN = ("plots/", "report.html", "logs/")
-"""Files that are not part of the bundle."""
+DRAWN = ("plots/", "report.html", "logs/", "timings.json")
+"""Files that are not part of the bundle, and are not repeated to the bit."""
 
 
 class RecordedProgress:
@@ -88,6 +88,7 @@ def test_the_folder_holds_all_files(trained):
         "description.json",
         "report.html",
         "predictions.parquet",
+        "timings.json",
         *(f"logs/fold{fold}/version_0/metrics.csv" for fold in range(2)),
         *(
             f"classical/{TASK}/{member}.skops"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from polyclinic.cli.console import TerminalProgress, out, print_json
-from polyclinic.cli.options import CohortPath, Inputs, Json, Seed, Tasks, output_folder
+from polyclinic.cli.options import CohortPath, Inputs, Jobs, Json, Seed, Tasks, output_folder, resources_of
 from polyclinic.cli.tables import print_report, report_as_json
 from polyclinic.cli.train import chosen_study
 
@@ -32,6 +32,7 @@ def compare_classical(
         Path, typer.Option("--out", metavar="FOLDER", help="Folder of the bundle.", callback=output_folder)
     ] = Path("runs/classical"),
     seed: Seed = 0,
+    jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Fit logistic regression, decision tree, random forest and boosting on the same features and splits."""
@@ -41,7 +42,9 @@ def compare_classical(
     from polyclinic.training.train import train_and_measure
 
     study = Study.model_validate(dict(chosen_study(None, task, inputs, seed)) | {"network": None})
-    report = train_and_measure(study, Cohort.open(cohort), out_folder, progress=TerminalProgress())
+    report = train_and_measure(
+        study, Cohort.open(cohort), out_folder, progress=TerminalProgress(), resources=resources_of(jobs)
+    )
     assert report is not None
     decisions = tree_rules(Bundle.load(out_folder)) if rules else {}
     if json:

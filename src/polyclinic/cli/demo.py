@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import Json, Seed, output_folder
+from polyclinic.cli.options import Jobs, Json, Seed, output_folder, resources_of
 from polyclinic.cli.tables import print_report, report_as_json
 
 TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
@@ -30,6 +30,7 @@ def demo(
     source_only: Annotated[bool, typer.Option("--source-only", help="Write the source files, and stop.")] = False,
     radiographs: Annotated[bool, typer.Option(help="Include radiographs.")] = True,
     run: Annotated[bool, typer.Option("--run", help="Also train, evaluate, and write the report.")] = False,
+    jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Write the source files of a synthetic hospital, and ingest them."""
@@ -56,19 +57,23 @@ def demo(
         say(f"→ {cohort}")
         made["cohort"] = cohort
         if run:
-            made |= _run(cohort, into, seed, json)
+            made |= _run(cohort, into, seed, jobs, json)
     if json:
         print_json(made)
 
 
-def _run(cohort: Path, into: Path, seed: int, json: bool) -> dict[str, Any]:
+def _run(cohort: Path, into: Path, seed: int, jobs: int | None, json: bool) -> dict[str, Any]:
     from polyclinic.cohort import Cohort
     from polyclinic.study import Study
     from polyclinic.training.train import train_and_measure
 
     bundle = into / "bundle"
     report = train_and_measure(
-        Study(tasks=TASKS, folds=3, seed=seed), Cohort.open(cohort), bundle, progress=TerminalProgress()
+        Study(tasks=TASKS, folds=3, seed=seed),
+        Cohort.open(cohort),
+        bundle,
+        progress=TerminalProgress(),
+        resources=resources_of(jobs),
     )
     assert report is not None
     if not json:

@@ -10,11 +10,13 @@ from polyclinic.cli.options import (
     AboutFile,
     BundlePath,
     CohortPath,
+    Jobs,
     Json,
     TasksOfBundle,
     about_file,
     output_card,
     output_page,
+    resources_of,
 )
 from polyclinic.cli.tables import print_cautions, print_ignored, print_report, report_as_json
 
@@ -44,6 +46,7 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Also write the card as JSON.", callback=output_card)
     ] = None,
     about: AboutFile = None,
+    jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Evaluate a bundle, with intervals, by subgroup and for each subset of its inputs."""
@@ -54,7 +57,9 @@ def evaluate(
     progress = TerminalProgress()
     whole, stated = None if split == "all" else split, about_file(about)
     opened = Cohort.open(cohort)
-    report = measure(Bundle.load(bundle), opened, whole, tasks=task, by=by or (), about=stated, progress=progress)
+    loaded = Bundle.load(bundle)
+    loaded.features.use(resources_of(jobs))
+    report = measure(loaded, opened, whole, tasks=task, by=by or (), about=stated, progress=progress)
     if report.training_subjects:
         trained_on = report.training_subjects
         err.print(f"caution: {trained_on} of these subjects were used in training, so the figures are optimistic")

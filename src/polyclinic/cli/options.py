@@ -10,6 +10,7 @@ from polyclinic.files import check_file, check_folder
 from polyclinic.modalities import MODALITIES
 
 if TYPE_CHECKING:
+    from polyclinic.compute.resources import Resources
     from polyclinic.evaluation.report.about import About
 
 
@@ -109,3 +110,19 @@ def time_of(text: str | None) -> datetime | None:
         return None if text is None else datetime.fromisoformat(text)
     except ValueError as problem:
         raise typer.BadParameter("not a time: write it as 2024-03-05T08:15", param_hint="--at") from problem
+
+
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", metavar="N", min=1, help="Processes side by side, by default one per usable core; same results."
+    ),
+]
+Profile = Annotated[bool, typer.Option("--profile", help="Print the seconds of each stage at the end.")]
+
+
+def resources_of(jobs: int | None) -> "Resources":
+    """Return the resources that `--jobs` allows."""
+    from polyclinic.compute.resources import Resources, usable_cores
+
+    return Resources(jobs=jobs or usable_cores())

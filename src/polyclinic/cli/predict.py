@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import BundlePath, CohortPath, Json, TasksOfBundle
+from polyclinic.cli.options import BundlePath, CohortPath, Jobs, Json, TasksOfBundle, resources_of
 from polyclinic.cli.tables import print_cautions, print_ignored
 from polyclinic.files import OutputError, check_file
 
@@ -40,6 +40,7 @@ def predict(
         str | None, typer.Option(metavar="SPLIT", help="Only the subjects of this split; all by default.")
     ] = None,
     task: TasksOfBundle = None,
+    jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Predict for every subject to whom the tasks apply; outcomes are neither needed nor read."""
@@ -47,6 +48,7 @@ def predict(
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
+    loaded.features.use(resources_of(jobs))
     subjects = None if split in (None, "all") else opened.subjects_in(split)
     predictions = loaded.predict(opened, subjects=subjects, tasks=task, progress=TerminalProgress())
     predictions.write(out_file, opened.subjects)

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from polyclinic.cli.console import err, out
 
 if TYPE_CHECKING:
+    from polyclinic.compute.stages import Stages
     from polyclinic.evaluation import Comparison
     from polyclinic.models.bundle.shift import Shift
     from polyclinic.training.evaluation.evaluate import Measured, Report
@@ -37,6 +38,14 @@ def print_ignored(shift: "Shift") -> None:
     """Print the codes that training did not have, with their number of events."""
     for code, number in shift.ignored.items():
         out.print(f"not known from training: {number:,} × {code}")
+
+
+def print_stages(stages: "Stages") -> None:
+    """Print a table of the seconds of each stage, on standard error; parts are indented, and included in the whole."""
+    table = Table("stage", Column("wall, s", justify="right"), Column("processor, s", justify="right"))
+    for row in stages.rows():
+        table.add_row("  " * row.depth + row.name, f"{row.spent.wall_s:,.1f}", f"{row.spent.processor_s:,.1f}")
+    err.print(table)
 
 
 def comparison_table(comparison: "Comparison", first: str) -> Table:

@@ -10,14 +10,17 @@ from polyclinic.cli.options import (
     AboutFile,
     CohortPath,
     Inputs,
+    Jobs,
     Json,
     Logger,
+    Profile,
     Tasks,
     about_file,
     comma_separated,
     output_folder,
+    resources_of,
 )
-from polyclinic.cli.tables import print_report, report_as_json
+from polyclinic.cli.tables import print_report, print_stages, report_as_json
 
 if TYPE_CHECKING:
     from polyclinic.study import Study
@@ -58,6 +61,8 @@ def train(
     ] = None,
     about: AboutFile = None,
     logger: Logger = "csv",
+    jobs: Jobs = None,
+    profile: Profile = False,
     json: Json = False,
 ) -> None:
     """Train the unified model and the classical models on one or more tasks.
@@ -72,7 +77,7 @@ def train(
     if study.network is None and logger != "csv":
         raise typer.BadParameter("logs the losses of a network; this study has no network", param_hint="--logger")
     stated = about_file(about)
-    opened, progress = Cohort.open(cohort), TerminalProgress()
+    opened, progress, resources = Cohort.open(cohort), TerminalProgress(), resources_of(jobs)
     from polyclinic.training.cross_validation import cross_validate
     from polyclinic.training.train import train_and_measure  # slow: after the checks
 
@@ -80,21 +85,34 @@ def train(
     if folds:
         times = repeats or 1
         report = cross_validate(
-            study, opened, out_folder, folds=folds, repeats=times, logger=logger, progress=progress, about=stated
+            study,
+            opened,
+            out_folder,
+            folds=folds,
+            repeats=times,
+            logger=logger,
+            progress=progress,
+            about=stated,
+            resources=resources,
         )
         title = f"{folds}-fold cross-validation by subject" + (f", {times} times" if times > 1 else "")
     else:
-        report = train_and_measure(study, opened, out_folder, logger=logger, progress=progress, about=stated)
+        report = train_and_measure(
+            study, opened, out_folder, logger=logger, progress=progress, about=stated, resources=resources
+        )
         title = "held-out subjects"
     learnt_from = _learnt_from(out_folder)
     if json:
         measured = report_as_json(report) if report else None
-        print_json({"bundle": out_folder, "learnt_from": learnt_from, "measured": measured})
+        spent = resources.stages.to_dict()
+        print_json({"bundle": out_folder, "learnt_from": learnt_from, "measured": measured, "spent": spent})
     elif report:
         print_report(report, title)
         out.print(f"→ {out_folder} (open {out_folder / 'report.html'})")
     else:
         _print_unmeasured(out_folder, learnt_from)
+    if profile:
+        print_stages(resources.stages)
 
 
 def _learnt_from(bundle: Path) -> dict[str, Any]:

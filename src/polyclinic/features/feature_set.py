@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from polyclinic.compute.resources import Resources
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.featurizer import Arrays, Blobs, Featurizer
 from polyclinic.features.structured.demographics import DemographicFeatures
@@ -48,6 +49,12 @@ class FeatureSet:
         """Read images and waveforms from `blobs` (a cohort's `blob`) from now on; return the set itself."""
         for featurizer in self.featurizers.values():
             featurizer.read_from(blobs)
+        return self
+
+    def use(self, resources: Resources) -> Self:
+        """Encode with these processes and this device from now on; return the set itself."""
+        for featurizer in self.featurizers.values():
+            featurizer.use(resources)
         return self
 
     def fit(self, known: pl.DataFrame, samples: pl.DataFrame) -> Self:

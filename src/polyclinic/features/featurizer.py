@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort.codes import modality
+from polyclinic.compute.resources import Resources
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.progress import SILENT, Progress
 
@@ -82,6 +83,9 @@ class Featurizer(Protocol):
 
     def read_from(self, blobs: Blobs) -> None:
         """Read blobs (images, waveforms) from `blobs` from now on; no effect if none are used."""
+
+    def use(self, resources: Resources) -> None:
+        """Encode with these processes and this device from now on; no effect without a frozen encoder."""
 
     def prepare(self, known: pl.DataFrame, samples: pl.DataFrame, progress: Progress = SILENT) -> int:  # noqa: ARG002
         """Encode in advance what `transform` needs, and return the number newly encoded."""

@@ -13,18 +13,21 @@ loss to which the weights are fitted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
+from polyclinic.compute.resources import Resources
+from polyclinic.compute.workers import completed
 from polyclinic.features.structured.demographics import DemographicFeatures, Groups
 from polyclinic.modalities import in_order
 from polyclinic.models import ModelConfig, UnifiedModel
-from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
+from polyclinic.models.classical import Design
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, TaskEnsemble
 from polyclinic.models.ensemble.group_calibration import GroupCalibration
@@ -39,8 +42,9 @@ from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Targets, Task
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import Fold
+from polyclinic.training.members import NETWORK_FIT, ClassicalFit, FittedModel, MemberData, fit_member
 from polyclinic.training.network.epochs import network_of_other_folds
-from polyclinic.training.network.trainer import EPOCHS, Rows, fit_network
+from polyclinic.training.network.trainer import EPOCHS
 
 MemberPredictions = dict[str, dict[str, MemberPrediction]]
 """By task, then member."""
@@ -76,6 +80,8 @@ class Crossfitter:
     demographics: DemographicFeatures | None = None  # for calibration by group
     logger: str = "csv"
     progress: Progress = SILENT
+    resources: Resources = field(default_factory=Resources)
+    network_s: float = 0.0  # about how long one network is fitted
 
     @cached_property
     def network_examples(self) -> Examples:
@@ -112,45 +118,91 @@ class Crossfitter:
 
     def fit(self, folds: Sequence[Fold]) -> CrossFitted:
         """Fit the ensemble."""
-        networks = [self._fit_network(number, fold) for number, fold in enumerate(folds)] if self.config else []
-        judged = [self._network_of_other_folds(number, network) for number, network in enumerate(networks)]
-        of_network = {
-            given: self._with_noise(self._predict_out_of_fold(judged, folds, given), networks, folds, given)
-            for given in self.input_subsets
-        }
-        fitted = self._fit_classical_members(folds)
+        stage = self.resources.stages.stage
+        with stage("members"):
+            data = self._member_data(folds)
+            models = self._fit_members(data)
+            networks = [data.fit_network(number) for number in data.network_folds]
+        fitted = {task.name: self._fitted_members(task, models, folds) for task in self.study.tasks}
+        with stage("out-of-fold predictions of networks"):
+            judged = [self._network_of_other_folds(data, number, network) for number, network in enumerate(networks)]
+            of_network = {
+                given: self._with_noise(self._predict_out_of_fold(judged, folds, given), networks, folds, given)
+                for given in self.input_subsets
+            }
         predictions = {
             given: {task: by_member | _from_inputs(fitted[task], given) for task, by_member in by_task.items()}
             for given, by_task in of_network.items()
         }
-        ensembles = {task.name: self._combine(task, predictions, fitted[task.name], folds) for task in self.study.tasks}
+        with stage("combination and calibration"):
+            ensembles = {
+                task.name: self._combine(task, predictions, fitted[task.name], folds) for task in self.study.tasks
+            }
         by_fold = {task: {name: one.by_fold for name, one in members.items()} for task, members in fitted.items()}
         return CrossFitted(
             Ensemble(networks, ensembles, self.demographics), predictions[self.input_subsets[-1]], by_fold
         )
 
-    def _fit_network(self, number: int, fold: Fold) -> UnifiedModel:
-        assert self.study.network is not None
-        assert self.config is not None
-        return fit_network(
+    def _member_data(self, folds: Sequence[Fold]) -> MemberData:
+        return MemberData(
+            self.study,
             self.config,
-            self.network_examples,
-            Rows(fold.training, fold.validation),
-            self.study.network,
-            seed=self.study.seed * 1000 + number,
-            folder=self._folder_of(number),
-            logger=self.logger,
-            progress=self.progress,
-            description=f"network, fold {number + 1}",
+            self.network_examples if self.config else None,
+            self.examples.targets,
+            self.examples.subjects,
+            self.present,
+            self.designs,
+            {name: self.design_rows[design] for name, design in self.designs.items()},
+            folds,
+            self.input_subsets,
+            self.folder,
+            self.logger,
         )
 
-    def _folder_of(self, number: int) -> Path:
-        return self.folder / f"fold{number}"
+    def _fit_members(self, data: MemberData) -> dict[ClassicalFit, FittedModel]:
+        """Fit all members, side by side; return the classical ones. Networks are in their folders."""
+        jobs, models = data.jobs(), dict[ClassicalFit, FittedModel]()
+        running = completed(
+            fit_member,
+            data,
+            jobs,
+            self.resources,
+            folder=self.folder,
+            expected_s={NETWORK_FIT: self.network_s},
+            progress=self.progress,
+        )
+        with closing(running), ExitStack() as bars:
+            advance: Advance | None = None
+            for done in running:
+                job = jobs[done.place]
+                self.resources.stages.add(job.kind, done.spent, here=done.here)
+                if isinstance(job.item, ClassicalFit) and done.result is not None:
+                    models[job.item] = done.result
+                    total = len(jobs) - len(data.network_folds)
+                    advance = advance or bars.enter_context(self.progress.task("classical models", total=total))
+                    advance(1)
+        return models
 
-    def _network_of_other_folds(self, number: int, network: UnifiedModel) -> UnifiedModel:
+    def _fitted_members(
+        self, task: Task, models: Mapping[ClassicalFit, FittedModel], folds: Sequence[Fold]
+    ) -> dict[str, FittedMember]:
+        """Put together the classical members of a task, with their out-of-fold predictions."""
+        validation, members = [fold.validation for fold in folds], {}
+        for name in (name for name in self.designs if ClassicalFit(task.name, name, None) in models):
+            model, design = models[ClassicalFit(task.name, name, None)].model, self.designs[name]
+            by_fold = [models[ClassicalFit(task.name, name, number)] for number in range(len(folds))]
+            predictions = {
+                given: _assembled(validation, [fold.predictions[given] for fold in by_fold])
+                for given in self.input_subsets
+            }
+            without = tuple(Member(fold.model, design) for fold in by_fold)
+            members[name] = FittedMember(Member(model, design), predictions, without)
+        return members
+
+    def _network_of_other_folds(self, data: MemberData, number: int, network: UnifiedModel) -> UnifiedModel:
         """Return the network with which a fold is predicted: at the epoch that the other folds chose."""
         assert self.config is not None
-        folders = [self._folder_of(place) / EPOCHS for place in range(self.study.folds)]
+        folders = [data.folder_of(place) / EPOCHS for place in data.network_folds]
         return network_of_other_folds(network, self.config, number, folders)
 
     def _with_noise(
@@ -185,63 +237,6 @@ class Crossfitter:
             for network, fold_rows in zip(networks, rows, strict=True)
         ]
         return {task: {NETWORK: _assembled(rows, [fold[task] for fold in by_fold])} for task in by_fold[0]}
-
-    def _fit_classical_members(self, folds: Sequence[Fold]) -> dict[str, dict[str, FittedMember]]:
-        """Fit every classical model without each fold and on all samples; by task, then member."""
-        jobs = [(task, name) for task in self.study.tasks for name in self.designs if self._can_fit(task, name, folds)]
-        fitted: dict[str, dict[str, FittedMember]] = {task.name: {} for task in self.study.tasks}
-        with self.progress.task("classical models", total=len(jobs) * (len(folds) + 1)) as advance:
-            for task, name in jobs:
-                predictions, by_fold = self._predict_folds(task, name, folds, advance)
-                model = self._fit_model(task, name, np.arange(len(self.examples)))
-                advance(1)
-                fitted[task.name][name] = FittedMember(Member(model, self.designs[name]), predictions, by_fold)
-        return fitted
-
-    def _can_fit(self, task: Task, name: str, folds: Sequence[Fold]) -> bool:
-        """Return whether a classical model supports a task and has samples to learn from without any one fold."""
-        rows = self._learnable(task, name)
-        return task.kind != "time_to_event" and all(rows[fold.training].any() for fold in folds)
-
-    def _learnable(self, task: Task, name: str) -> Bool[np.ndarray, " sample"]:
-        """Return the mask of samples that have any of a model's modalities and an observed target."""
-        able, observed = self.design_rows[self.designs[name]].able, self.examples.targets[task.name].observed
-        learnable: np.ndarray = able & observed
-        return learnable
-
-    def _predict_folds(
-        self, task: Task, name: str, folds: Sequence[Fold], advance: Advance
-    ) -> tuple[dict[Subset, MemberPrediction], tuple[Member, ...]]:
-        """Predict each fold, from each subset of the inputs, with a classical model fitted without it; return both."""
-        design, members, by_fold = self.designs[name], [], []
-        for fold in folds:
-            member = Member(self._fit_model(task, name, fold.training), design)
-            members.append(member)
-            rows = self.design_rows[design].select(fold.validation)
-            present = {modality: mask[fold.validation] for modality, mask in self.present.items()}
-            by_fold.append(
-                {given: member.predict(rows.restricted_to(design, present, given)) for given in self.input_subsets}
-            )
-            advance(1)
-        validation = [fold.validation for fold in folds]
-        predictions = {given: _assembled(validation, [fold[given] for fold in by_fold]) for given in self.input_subsets}
-        return predictions, tuple(members)
-
-    def _fit_model(self, task: Task, name: str, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
-        """Fit one classical model on those of the rows that it can learn from."""
-        design, target = self.designs[name], self.examples.targets[task.name]
-        matrix = self.design_rows[design].matrix
-        assert matrix is not None
-        rows = rows[self._learnable(task, name)[rows]]
-        config = ClassicalConfig(
-            name=method_of(name),
-            kind=task.kind,
-            outputs=target.values.shape[1],
-            balanced=False,
-            seed=self.study.seed,
-        )
-        model = ClassicalModel(config, design.columns, design.blocks)
-        return model.fit(matrix[rows], target.values[rows], target.observed[rows], self.examples.subjects[rows])
 
     def _combine(
         self,
@@ -298,11 +293,6 @@ class Crossfitter:
             for given, by_task in predictions.items()
         }
         return Combination.fit(task.kind, by_subset, self.present, target.values, target.observed, noise)
-
-
-def method_of(member: str) -> str:
-    """Return the classical method of a member: `logistic_regression` of `logistic_regression:note`."""
-    return member.partition(":")[0]
 
 
 def _from_inputs(fitted: Mapping[str, FittedMember], given: Subset) -> dict[str, MemberPrediction]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from polyclinic.cohort import SPLITS, Cohort
+from polyclinic.compute.resources import Resources
 from polyclinic.evaluation import Bootstrap
 from polyclinic.evaluation.report.about import About
 from polyclinic.evaluation.report.description import Description
@@ -43,6 +44,7 @@ from polyclinic.training.output_folder import (
     prepare_output,
     save_bundle,
     write_report,
+    write_timings,
 )
 
 
@@ -57,12 +59,15 @@ def cross_validate(
     progress: Progress = SILENT,
     cache: EncoderCache | None = None,
     about: About | None = None,
+    resources: Resources | None = None,
 ) -> Report:
     """Evaluate a study on every subject by cross-validation, then fit the bundle to all subjects.
 
     Everything is fitted anew in each fold: features, networks, classical models, combination, calibration. Tables show
     the first repeat; `repeats.json` has the headline figures of each repeat and their mean.
     """
+    resources = resources or Resources()
+    stage = resources.stages.stage
     work = prepare_output(study, cohort, out, f"{folds} folds", logger)
     sampled = samples(cohort, study.tasks)
     if study.inputs is None:
@@ -78,31 +83,45 @@ def cross_validate(
         chosen = list(split_into_folds(groups, strata, folds, study.seed + repeat))
         with progress.task(f"cross-validation, repeat {repeat + 1}", total=folds) as advance:
             for number, fold in enumerate(chosen):
-                bundle = fit_checked_study(
-                    study,
-                    cohort,
-                    work=work / f"repeat{repeat}-fold{number}",
-                    subjects=np.unique(subjects[fold.training]).tolist(),
-                    cache=cache,
-                    logger=logger,
-                    progress=progress,
-                    golden=False,
-                ).bundle
-                predictions.append(predict_fold(bundle, cohort, sampled, fold.validation, bins, progress))
+                with stage("fit without a fold"):
+                    bundle = fit_checked_study(
+                        study,
+                        cohort,
+                        work=work / f"repeat{repeat}-fold{number}",
+                        subjects=np.unique(subjects[fold.training]).tolist(),
+                        cache=cache,
+                        logger=logger,
+                        progress=progress,
+                        golden=False,
+                        resources=resources,
+                    ).bundle
+                with stage("predict the fold"):
+                    predictions.append(predict_fold(bundle, cohort, sampled, fold.validation, bins, progress))
                 advance(1)
-        reports.append(_report(study, cohort, sampled, predictions, progress))
+        with stage("evaluate"):
+            reports.append(_report(study, cohort, sampled, predictions, progress))
     on_all = study.model_copy(update={"development": SPLITS})
-    bundle = fit_checked_study(
-        on_all, cohort, work=work / "everyone", cache=cache, logger=logger, progress=progress
-    ).bundle
+    with stage("fit"):
+        bundle = fit_checked_study(
+            on_all,
+            cohort,
+            work=work / "everyone",
+            cache=cache,
+            logger=logger,
+            progress=progress,
+            resources=resources,
+        ).bundle
     bundle = state(bundle, about)
-    save_bundle(bundle, out)
+    with stage("write the bundle"):
+        save_bundle(bundle, out)
     how = f"{folds}-fold cross-validation"
     reports[0] = _with_description(_with_leaks(reports[0], bundle.origin.get("leaks", {})), bundle, how)
     lead = f"{folds}-fold cross-validation by subject; the bundle learnt from everyone."
-    write_report(reports[0], out, lead, progress)
+    with stage("write the report"):
+        write_report(reports[0], out, lead, progress)
     write_json(out / "repeats.json", _repeats(reports))
     keep_logs(work, out)
+    write_timings(resources.stages, out)
     return reports[0]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,11 +17,14 @@ import polars as pl
 from jaxtyping import Int
 
 from polyclinic.cohort import Cohort
+from polyclinic.compute.memory import free_bytes
+from polyclinic.compute.resources import Resources
 from polyclinic.features import Arrays
 from polyclinic.features.blobs import caution_of, unusable_blobs
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.known_record import known_record
+from polyclinic.models import UnifiedModel
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.subject_digest import SubjectDigest
 from polyclinic.models.bundle.value_ranges import ValueRange, value_ranges
@@ -37,13 +42,16 @@ from polyclinic.training.description.development import FittedModel
 from polyclinic.training.development_reference import Development, OutOfFoldPredictions, usual_codes
 from polyclinic.training.evaluation.subgroups import ages_at, sexes_at
 from polyclinic.training.leak_check import leak_cautions
-from polyclinic.training.memory_estimate import MemoryEstimate, classical_bytes, free_bytes, held_bytes, step_bytes
+from polyclinic.training.memory_estimate import MemoryEstimate, copies_bytes, held_bytes, matrices_bytes, step_bytes
 from polyclinic.training.model_setup import check_network, designs, feature_options, head_config, model_config
+from polyclinic.training.network.lightning_module import UnifiedModule
 from polyclinic.training.network.trainer import check_logger
 from polyclinic.verification.golden_outputs import golden_of
 
 WORK = ".work"
 """Subfolder of a bundle's folder, for the checkpoints of an unfinished fit."""
+EPOCHS_PER_PATIENCE = 2
+"""Epochs after which a fit usually stops, as a multiple of its patience; decides only when workers are started."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ def fit_study(
     logger: str = "csv",
     progress: Progress = SILENT,
     golden: bool = True,
+    resources: Resources | None = None,
 ) -> FittedStudy:
     """Fit a study on the development subjects of a cohort.
 
@@ -96,14 +105,24 @@ def fit_study(
         logger: Where networks log their losses: csv, mlflow or tensorboard.
         progress: Receives the steps.
         golden: Whether to store in the bundle golden outputs, which verify an installation, and facts for its card.
+        resources: Processes to fit in, by default one; they do not change the result.
 
     Raises:
         StudyError: the study or the logger is invalid, there is too little to learn from, or too little memory.
         TaskError: a task does not suit the cohort, or its outcome would leak into the inputs.
+        WorkerError: the system stopped a worker process.
     """
     check_study(study, logger)
     return fit_checked_study(
-        study, cohort, work=work, subjects=subjects, cache=cache, logger=logger, progress=progress, golden=golden
+        study,
+        cohort,
+        work=work,
+        subjects=subjects,
+        cache=cache,
+        logger=logger,
+        progress=progress,
+        golden=golden,
+        resources=resources,
     )
 
 
@@ -127,21 +146,28 @@ def fit_checked_study(
     logger: str = "csv",
     progress: Progress = SILENT,
     golden: bool = True,
+    resources: Resources | None = None,
 ) -> FittedStudy:
     """Fit a study that has passed `check_study`; otherwise as `fit_study`."""
-    sampled = samples(cohort, study.tasks)
+    resources = resources or Resources()
+    stage = resources.stages.stage
+    with stage("labels"):
+        sampled = samples(cohort, study.tasks)
     development_subjects, reserved_subjects = _subjects(study, cohort, subjects)
     development = sampled.take(_rows(sampled, development_subjects))
     if not development.frame.height:
         raise StudyError("no development subject has a label for any of the tasks")
-    study, features, had, arrays = _features(study, cohort, development.frame, cache or EncoderCache(), progress)
+    study, features, had, arrays = _features(
+        study, cohort, development.frame, cache or EncoderCache(), progress, resources
+    )
     examples = Examples(arrays, development.targets, development.frame["subject_id"].to_numpy())
     _check_labels(study, examples)
-    leaks = leak_cautions(study.tasks, features, examples)
+    with stage("check for leaks"):
+        leaks = leak_cautions(study.tasks, features, examples)
     for caution in (text for texts in leaks.values() for text in texts):
         progress.message(f"caution: {caution}")
-    with TemporaryDirectory() as temporary:
-        crossfitter = _crossfitter(study, features, examples, work or Path(temporary), logger, progress)
+    with TemporaryDirectory() as temporary, stage("cross-fitting"):
+        crossfitter = _crossfitter(study, features, examples, work or Path(temporary), logger, progress, resources)
         groups = groups_of(cohort, examples.subjects)
         chosen = list(folds(groups, strata_of(study.tasks, examples.targets), study.folds, study.seed))
         ensemble, member_predictions, by_fold = crossfitter.fit(chosen)
@@ -150,16 +176,19 @@ def fit_checked_study(
     reserved, reserved_samples = None, sampled.take(sampled.rows(reserved_subjects)) if study.conformal else None
     if reserved_samples is not None:
         reserved = _reserved(study, bundle, cohort, reserved_samples, progress)
-    spreads = answer_spreads(FoldModels(study, examples, read, chosen, ensemble, by_fold, crossfitter.design_rows))
+    with stage("spread of answers"):
+        spreads = answer_spreads(FoldModels(study, examples, read, chosen, ensemble, by_fold, crossfitter.design_rows))
     fitted = Development(study, had.codes, had.ranges, examples, read, chosen, ensemble, member_predictions, spreads)
-    bundle.reference = fitted.reference(reserved, progress)
+    with stage("development reference"):
+        bundle.reference = fitted.reference(reserved, progress)
     if golden:
         out_of_fold = fitted.out_of_fold().answers
         described = FittedModel(
             study, cohort, features, ensemble, development, out_of_fold, had.described, reserved_samples
         )
-        bundle.description = described.description()
-        bundle.golden = golden_of(bundle)
+        with stage("description and golden outputs"):
+            bundle.description = described.description()
+            bundle.golden = golden_of(bundle)
     return FittedStudy(bundle, development.frame, examples, member_predictions)
 
 
@@ -167,18 +196,18 @@ def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> Memo
     """Estimate the memory of the network's training steps and of the classical models' matrices."""
     parameters, activations = 0, 0
     if crossfitter.config is not None and study.network is not None:
-        from polyclinic.models import UnifiedModel
-        from polyclinic.training.network.lightning_module import UnifiedModule
-
         module = UnifiedModule(UnifiedModel(crossfitter.config), study.network, study.seed)
         parameters, activations = step_bytes(module, crossfitter.network_examples, np.arange(len(examples)))
     has_classical_models = any(task.kind != "time_to_event" for task in study.tasks)
+    designs = crossfitter.designs.values() if has_classical_models else ()
     return MemoryEstimate(
         examples=held_bytes(examples),
         parameters=parameters,
         activations=activations,
-        classical=classical_bytes(crossfitter.designs.values(), len(examples)) if has_classical_models else 0,
+        matrices=matrices_bytes(designs, len(examples)),
+        classical=copies_bytes(designs, len(examples)),
         available=free_bytes(),
+        jobs=crossfitter.resources.jobs,
     )
 
 
@@ -216,15 +245,20 @@ def _reserved(
 
 
 def _features(
-    study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress
+    study: Study, cohort: Cohort, frame: pl.DataFrame, cache: EncoderCache, progress: Progress, resources: Resources
 ) -> tuple[Study, FeatureSet, _Recorded, dict[str, Arrays]]:
     """Fit the features; return them, the study with its inputs named, what is usually recorded, and the arrays."""
-    known = known_record(cohort.events(), frame, study.tasks)
+    stage = resources.stages.stage
+    with stage("record at the prediction times"):
+        known = known_record(cohort.events(), frame, study.tasks)
     study = resolve_inputs(study, known, frame, progress)
     features = FeatureSet.of(study.modalities, feature_options(study), cache).set_blobs(cohort.blob)
-    features.fit(known, frame)
-    features.prepare(known, frame, progress)
-    arrays = features.transform(known, frame, classical=bool(study.classical))
+    features.use(resources)
+    with stage("features"):
+        features.fit(known, frame)
+        with stage("frozen encoders"):
+            features.prepare(known, frame, progress)
+        arrays = features.transform(known, frame, classical=bool(study.classical))
     if unusable := unusable_blobs(arrays):
         progress.message(caution_of(unusable))
     missing = [
@@ -234,14 +268,22 @@ def _features(
     ]
     if missing:
         raise StudyError(f"no development subject has {' or '.join(missing)}: leave it out of the inputs")
-    described = recorded(known, frame, ages_at(cohort, frame), sexes_at(cohort, frame), features)
+    with stage("summary for the card"):
+        described = recorded(known, frame, ages_at(cohort, frame), sexes_at(cohort, frame), features)
     had = _Recorded(usual_codes(known, frame.height), value_ranges(known, features), described)
     return study, features, had, arrays
 
 
 def _crossfitter(
-    study: Study, features: FeatureSet, examples: Examples, folder: Path, logger: str, progress: Progress
+    study: Study,
+    features: FeatureSet,
+    examples: Examples,
+    folder: Path,
+    logger: str,
+    progress: Progress,
+    resources: Resources,
 ) -> Crossfitter:
+    """Return the crossfitter, with as many processes as there is memory for."""
     config = None
     if study.network is not None:
         heads = {
@@ -258,12 +300,23 @@ def _crossfitter(
         features.demographics,
         logger,
         progress,
+        resources,
     )
+    begun = time.perf_counter()
     needed = estimate(study, examples, crossfitter)
+    network_s = _network_s(study, len(examples), time.perf_counter() - begun)
     progress.message(f"memory: {needed}")
     if not needed.fits:
         raise StudyError(f"{needed}: {needed.remedy}")
-    return crossfitter
+    return replace(crossfitter, resources=replace(resources, jobs=needed.workers), network_s=network_s)
+
+
+def _network_s(study: Study, samples: int, step_s: float) -> float:
+    """Guess how long one network is fitted, from the seconds of one step."""
+    if study.network is None:
+        return 0.0
+    epochs = min(study.network.epochs, EPOCHS_PER_PATIENCE * study.network.patience)
+    return step_s * epochs * math.ceil(samples / study.network.batch_size)
 
 
 def _check_labels(study: Study, examples: Examples) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
+from polyclinic.compute.memory import MIB
 from polyclinic.models.classical import Design
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.network.lightning_module import UnifiedModule
 
-MIB = 1 << 20
 CELL_HELD = 4
 """Bytes of a number in a design's matrix; all matrices are held while classical models are fitted."""
 CELL_FITTED = 32
@@ -24,28 +22,48 @@ CELL_FITTED = 32
 makes nearly as many, other trees fewer."""
 
 
+WORKER = 450 * MIB
+"""Bytes of a worker process before its first fit: the libraries."""
+
+
 @dataclass(frozen=True)
 class MemoryEstimate:
     """Bytes that a fit needs in addition to its examples, and the bytes available.
 
-    The network is fitted before the classical models, so the larger of the two counts.
+    Members are fitted one by one in this process, or side by side in workers, which map one copy of their data into
+    memory. Any fit may run beside any other, so the largest counts for each.
     """
 
     examples: int  # arrays of all samples, already held; memory-mapped ones are not counted
     parameters: int  # weights, gradients and the two moments of AdamW
     activations: int  # what one training step keeps for its backward pass
-    classical: int  # matrices of all designs, and a fit's copies of the largest; without the fitted trees
+    matrices: int  # of all designs
+    classical: int  # the copies of the largest matrix that a fit makes; without the fitted trees
     available: int
+    jobs: int = 1  # processes that are asked for
 
     @property
     def network(self) -> int:
-        """Bytes that the network needs."""
+        """Bytes that the fit of a network needs."""
         return self.parameters + self.activations
+
+    @property
+    def workers(self) -> int:
+        """The number of processes for which there is memory, of those asked for; at least one."""
+        return max([1, *(number for number in range(2, self.jobs + 1) if self.needed_by(number) <= self.available)])
 
     @property
     def needed(self) -> int:
         """Bytes in all, in addition to the examples."""
-        return max(self.network, self.classical)
+        return self.needed_by(self.workers)
+
+    def needed_by(self, workers: int) -> int:
+        """Return the bytes that fits in so many processes need; one is this process itself."""
+        largest = max(self.network, self.classical)
+        if workers == 1:
+            return self.matrices + largest
+        shared = self.matrices + self.examples
+        return self.matrices + shared + workers * (WORKER + largest)
 
     @property
     def fits(self) -> bool:
@@ -62,6 +80,10 @@ class MemoryEstimate:
     def __str__(self) -> str:
         step = f"parameters {self.parameters // MIB}, step {self.activations // MIB}"
         parts = f"network {self.network // MIB}: {step}; classical models {self.classical // MIB}"
+        parts += f"; their matrices {self.matrices // MIB}"
+        if self.jobs > 1:
+            fewer = f" of {self.jobs}, for want of memory" if self.workers < self.jobs else ""
+            parts += f"; up to {self.workers} processes{fewer}"
         examples = f"plus {self.examples // MIB} MiB of examples"
         return f"{self.needed // MIB} MiB needed {examples} ({parts}), {self.available // MIB} MiB free"
 
@@ -93,64 +115,16 @@ def step_bytes(module: UnifiedModule, examples: Examples, rows: np.ndarray) -> t
     return weights + 3 * trained, sum(saved.values())
 
 
-def classical_bytes(designs: Iterable[Design], samples: int) -> int:
-    """Return the bytes of the matrices of all distinct designs, and of the copies made in the largest fit."""
-    columns = [len(design.columns) for design in {id(design): design for design in designs}.values()]
-    return samples * (CELL_HELD * sum(columns) + CELL_FITTED * max(columns, default=0))
+def matrices_bytes(designs: Iterable[Design], samples: int) -> int:
+    """Return the bytes of the matrices of all distinct designs."""
+    return (
+        samples * CELL_HELD * sum(len(design.columns) for design in {id(design): design for design in designs}.values())
+    )
 
 
-class Controller(NamedTuple):
-    """File names of a version of Linux control groups: limit, use, and the keys of reclaimable file cache."""
-
-    mount: str
-    limit: str
-    used: str
-    cache: tuple[str, str]
-
-
-VERSION_1 = Controller(
-    "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")
-)
-VERSION_2 = Controller("", "memory.max", "memory.current", ("inactive_file", "active_file"))
-"""https://docs.kernel.org/admin-guide/cgroup-v2.html#memory"""
-
-
-def free_bytes(membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return the bytes available on the machine and in the container or job of this process, whichever is less.
-
-    `membership` lists the control groups of the process, found under `root`; there are none outside Linux.
-    """
-    in_groups = (_available(group, controller) for group, controller in _groups(membership, root))
-    machine: int = psutil.virtual_memory().available
-    return min([machine, *(available for available in in_groups if available is not None)])
-
-
-def _groups(membership: Path, root: Path) -> Iterator[tuple[Path, Controller]]:
-    """Yield the groups that count this process's memory, from its own up to the root."""
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        controller = VERSION_2 if not controllers else VERSION_1 if "memory" in controllers.split(",") else None
-        if controller is not None:
-            mount = root / controller.mount
-            group = mount / path.strip("/")
-            yield from (
-                (ancestor, controller) for ancestor in (group, *group.parents) if ancestor.is_relative_to(mount)
-            )
-
-
-def _available(group: Path, controller: Controller) -> int | None:
-    """Return the bytes that a group still allows; None where it has no limit or cannot be read."""
-    try:
-        limit, used = ((group / name).read_text(encoding="ascii").strip() for name in controller[1:3])
-        counts = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
-    except (OSError, ValueError):
-        return None
-    cache = sum(int(counts.get(name, 0)) for name in controller.cache)
-    return None if limit == "max" else max(0, int(limit) - int(used) + cache)
+def copies_bytes(designs: Iterable[Design], samples: int) -> int:
+    """Return the bytes of the copies that a fit makes of the largest matrix."""
+    return samples * CELL_FITTED * max((len(design.columns) for design in designs), default=0)
 
 
 def _bytes(array: Any) -> int:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from polyclinic.cohort import Cohort
+from polyclinic.compute.stages import Stages
 from polyclinic.evaluation.report.card import model_card
 from polyclinic.evaluation.report.card_document import card_json
 from polyclinic.evaluation.report.card_plots import save_plots
@@ -21,6 +22,7 @@ from polyclinic.training.evaluation.evaluate import Report
 from polyclinic.training.fit import WORK, check_study
 from polyclinic.training.network.trainer import LOG
 
+TIMINGS = "timings.json"
 MEASURED = (
     "metrics.json",
     "comparison.json",
@@ -29,6 +31,7 @@ MEASURED = (
     "card.json",
     "report.html",
     "predictions.parquet",
+    TIMINGS,
 )
 """Files of results, written beside a bundle."""
 _CHECKPOINTS = re.compile("[0-9a-f]{16}")
@@ -125,6 +128,11 @@ def keep_logs(work: Path, out: Path) -> None:
     for log in sorted(work.rglob(LOG)):
         shutil.copytree(log, out / "logs" / "-".join(log.parent.relative_to(work).parts), dirs_exist_ok=True)
     shutil.rmtree(out / WORK, ignore_errors=True)
+
+
+def write_timings(stages: Stages, out: Path) -> None:
+    """Write what each stage took; the only file of results that another run of the same study does not repeat."""
+    write_json(out / TIMINGS, stages.to_dict())
 
 
 def installed_version() -> str:

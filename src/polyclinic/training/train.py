@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from polyclinic.cohort import Cohort
+from polyclinic.compute.resources import Resources
 from polyclinic.evaluation.report.about import About
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.progress import SILENT, Progress
@@ -17,6 +18,7 @@ from polyclinic.training.output_folder import (
     prepare_output,
     save_bundle,
     write_report,
+    write_timings,
 )
 
 
@@ -29,6 +31,7 @@ def train_and_measure(
     progress: Progress = SILENT,
     cache: EncoderCache | None = None,
     about: About | None = None,
+    resources: Resources | None = None,
 ) -> Report | None:
     """Fit on the development subjects, evaluate on the held-out ones, and write bundle, card, tables, plots and page.
 
@@ -40,13 +43,22 @@ def train_and_measure(
     Raises:
         StudyError: as `fit_study`, or `out` holds something other than a bundle.
     """
+    resources = resources or Resources()
+    stage = resources.stages.stage
     work = prepare_output(study, cohort, out, "one fit", logger)
-    bundle = fit_checked_study(study, cohort, work=work, cache=cache, logger=logger, progress=progress).bundle
+    with stage("fit"):
+        bundle = fit_checked_study(
+            study, cohort, work=work, cache=cache, logger=logger, progress=progress, resources=resources
+        ).bundle
     bundle = state(bundle, about)
-    save_bundle(bundle, out)
+    with stage("write the bundle"):
+        save_bundle(bundle, out)
     report = None
     if "held_out" not in study.development:
-        report = evaluate(bundle, cohort, "held_out", progress=progress)
-        write_report(report, out, "Held-out subjects, not used in training.", progress)
+        with stage("evaluate"):
+            report = evaluate(bundle, cohort, "held_out", progress=progress)
+        with stage("write the report"):
+            write_report(report, out, "Held-out subjects, not used in training.", progress)
     keep_logs(work, out)
+    write_timings(resources.stages, out)
     return report

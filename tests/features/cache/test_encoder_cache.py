@@ -266,15 +266,15 @@ class TestEncodePending:
 
         shelf.write(arrays([3]))
         items = {key(number): number for number in range(8)}
-        assert shelf.encode_pending(items, encode, batch=3, progress=Bar()) == 7
+        assert shelf.encode_pending(items, encode, batch=3, progress=Bar()).number == 7
         assert calls == [[0, 1, 2], [4, 5, 6], [7]]
         assert steps == [("Encoding (net)", 7), 3, 3, 1]
-        assert shelf.encode_pending(items, encode, progress=Bar()) == 0
+        assert shelf.encode_pending(items, encode, progress=Bar()).number == 0
         assert len(calls) == 3
         assert len(steps) == 4
 
     def test_items_omitted_by_the_encoder_stay_missing(self, shelf):
-        assert shelf.encode_pending({key(1): 1, key(2): 2}, lambda items: arrays([2])) == 1
+        assert shelf.encode_pending({key(1): 1, key(2): 2}, lambda items: arrays([2])).number == 1
         assert shelf.missing([key(1), key(2)]) == [key(1)]
 
     def test_ctrl_c_keeps_completed_batches(self, shelf, encode):

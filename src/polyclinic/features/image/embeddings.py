@@ -3,13 +3,14 @@
 Both are computed once per image, for all studies, and stay in the cache's memory-mapped files.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache as once
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from polyclinic.compute.resources import Resources
 from polyclinic.features.backbones import backbone
 from polyclinic.features.blobs import ImageError, content_hash, image_content
 from polyclinic.features.cache.encoder_cache import MISSING, EncoderCache, Encoding, Gathered, Shelf
@@ -17,12 +18,12 @@ from polyclinic.features.featurizer import Blobs
 from polyclinic.features.image.preprocessing import PREPARATION, Fit, canonical, read_image
 from polyclinic.progress import SILENT, Progress
 
-"""Name of a blob → its file; a cohort's `blob` is one."""
-
 Kind = Literal["tokens", "pixels"]
 
 STRIDE = 16
 """Pixels of the canvas per cell: `FINE_STRIDE` of EfficientNet-lite0, whose module brings torch in."""
+
+_BATCH = 16
 
 
 class Prepared(NamedTuple):
@@ -48,12 +49,14 @@ class CanvasSize:
 class ImageEncodings:
     """Encode images, named by their blobs, with one backbone at one size."""
 
-    def __init__(self, blobs: Blobs, size: CanvasSize, backbone_name: str, cache: EncoderCache, device: str) -> None:
+    def __init__(
+        self, blobs: Blobs, size: CanvasSize, backbone_name: str, cache: EncoderCache, resources: Resources
+    ) -> None:
         self._blobs = blobs
         self._size = size
         self._backbone = backbone(backbone_name)
         self._cache = cache
-        self._device = device
+        self._resources = resources
 
     def prepare(self, kind: Kind, names: Iterable[str], progress: Progress = SILENT) -> Prepared:
         """Encode the images missing from the cache; those that cannot be used are returned with their reasons."""
@@ -64,9 +67,11 @@ class ImageEncodings:
                 pending[content_hash(name, ImageError, "image")] = name
             except ImageError as error:
                 unusable[name] = str(error)
-        encode = self._pixels if kind == "pixels" else self._tokens
-        encoded = self.shelf(kind).encode_pending(pending, lambda items: encode(items, unusable), progress=progress)
-        return Prepared(encoded, unusable)
+        encode = ImageEncoder(kind, self._blobs, self._size, self._backbone.name, "cpu")
+        done = self.shelf(kind).encode_pending(
+            pending, encode, batch=_BATCH, progress=progress, resources=self._resources
+        )
+        return Prepared(done.number, unusable | {pending[key]: reason for key, reason in done.failed.items()})
 
     def gather(self, kind: Kind, names: np.ndarray) -> Gathered:
         """Return the arrays of images `[sample, view]`, zeros where a name is empty; float32 pixels get a channel axis.
@@ -92,26 +97,36 @@ class ImageEncodings:
             Encoding(self._backbone.name, fingerprint, f"{preparation}.{self._backbone.revision}", shape)
         )
 
-    def _pixels(self, items: Mapping[str, str], unusable: dict[str, str]) -> dict[str, np.ndarray]:
-        read: dict[str, np.ndarray] = {}
-        for key, name in items.items():
-            try:
-                read[key] = read_image(image_content(self._blobs, name), name, self._size.side, self._size.fit)
-            except ImageError as error:
-                unusable[name] = str(error)
-        return read
 
-    def _tokens(self, items: Mapping[str, str], unusable: dict[str, str]) -> dict[str, np.ndarray]:
-        images = self._pixels(items, unusable)
-        # On a CPU single images are nearly as fast, and their maps do not depend on the batch.
-        batch = 1 if self._device == "cpu" else len(images)
-        keys = list(images)
-        tokens: dict[str, np.ndarray] = {}
-        for start in range(0, len(keys), max(batch, 1)):
-            batch_keys = keys[start : start + batch]
-            maps = frozen_maps(self._backbone.name, self._device, np.stack([images[key] for key in batch_keys]))
-            tokens.update(zip(batch_keys, maps, strict=True))
-        return tokens
+@dataclass(frozen=True)
+class ImageEncoder:
+    """Encodes images, by content hash; the reason instead of an array for those that cannot be used."""
+
+    kind: Kind
+    blobs: Blobs
+    size: CanvasSize
+    backbone_name: str
+    device: str
+
+    def __call__(self, items: Mapping[str, str]) -> dict[str, np.ndarray | str]:
+        """Return the arrays of the images with these names."""
+        found: dict[str, np.ndarray | str] = {key: self._pixels(name) for key, name in items.items()}
+        if self.kind == "pixels":
+            return found
+        images = {key: image for key, image in found.items() if not isinstance(image, str)}
+        return found | dict(zip(images, self._maps(list(images.values())), strict=True))
+
+    def _pixels(self, name: str) -> np.ndarray | str:
+        try:
+            return read_image(image_content(self.blobs, name), name, self.size.side, self.size.fit)
+        except ImageError as error:
+            return str(error)
+
+    def _maps(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the feature maps; on a CPU one by one, nearly as fast, so that they do not depend on the batch."""
+        if self.device == "cpu":
+            return [frozen_maps(self.backbone_name, self.device, image[None])[0] for image in images]
+        return list(frozen_maps(self.backbone_name, self.device, np.stack(images))) if images else []
 
 
 def frozen_maps(name: str, device: str, stored: np.ndarray) -> np.ndarray:

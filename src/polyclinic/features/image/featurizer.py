@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Shaped
 
+from polyclinic.compute.resources import Resources
 from polyclinic.features.backbones import backbone
 from polyclinic.features.blobs import UNUSABLE, unusable_lines
 from polyclinic.features.cache.encoder_cache import EncoderCache, Gathered
@@ -77,12 +78,11 @@ class ImageFeaturizer(Featurizer):
         options: ImageOptions | None = None,
         *,
         cache: EncoderCache | None = None,
-        device: str = "cpu",
     ) -> None:
         self.blobs = blobs  # a cohort's `blob`; may be replaced to read another cohort
         self.options = options or ImageOptions()
         self.cache = cache or EncoderCache()
-        self.device = device
+        self.resources = Resources()
         self._views: dict[str, int] | None = None
         self._width = 0
 
@@ -101,6 +101,10 @@ class ImageFeaturizer(Featurizer):
     def read_from(self, blobs: Blobs) -> None:
         """Read images from `blobs` from now on."""
         self.blobs = blobs
+
+    def use(self, resources: Resources) -> None:
+        """Encode with these resources from now on."""
+        self.resources = resources
 
     def sizes(self, arrays: Arrays) -> dict[str, Any]:  # noqa: ARG002
         """Return the number of view codes and the side of an image."""
@@ -153,11 +157,10 @@ class ImageFeaturizer(Featurizer):
         *,
         cache: EncoderCache | None = None,
         blobs: Blobs | None = None,
-        device: str = "cpu",
     ) -> Self:
         """Rebuild a featurizer from its state."""
         options = ImageOptions(**(state["options"] | {"outputs": tuple(state["options"]["outputs"])}))
-        featurizer = cls(blobs, options, cache=cache, device=device)
+        featurizer = cls(blobs, options, cache=cache)
         featurizer._views = {view: code for code, view in enumerate(state["views"], UNKNOWN + 1)}
         featurizer._width = int(state["width"])
         return featurizer
@@ -214,7 +217,7 @@ class ImageFeaturizer(Featurizer):
     def _encodings(self) -> ImageEncodings:
         if self.blobs is None:
             raise ValueError("the image featurizer has no source of images: set its blobs to cohort.blob")
-        return ImageEncodings(self.blobs, self.size, self.options.backbone, self.cache, self.device)
+        return ImageEncodings(self.blobs, self.size, self.options.backbone, self.cache, self.resources)
 
     def _fitted(self) -> dict[str, int]:
         if self._views is None:

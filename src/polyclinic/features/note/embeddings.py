@@ -1,11 +1,13 @@
 """Cached embeddings of sentences by the frozen encoder, computed once per sentence."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache as once
 from typing import Any
 
 import numpy as np
 
+from polyclinic.compute.resources import Resources
 from polyclinic.features.backbones import BACKBONES
 from polyclinic.features.cache.encoder_cache import EncoderCache, Encoding, Shelf
 from polyclinic.files import sha256
@@ -19,16 +21,21 @@ _BATCH = 64
 class SentenceEncodings:
     """Encode sentences with all-MiniLM-L6-v2; torch is imported only if the cache lacks one."""
 
-    def __init__(self, cache: EncoderCache, device: str = "cpu") -> None:
+    def __init__(self, cache: EncoderCache, resources: Resources | None = None) -> None:
         self._cache = cache
-        self._device = device
+        self._resources = resources or Resources()
 
     def prepare(self, sentences: Sequence[str], progress: Progress = SILENT) -> int:
         """Encode sentences missing from the cache, the shortest first, and return their number."""
         items = {
             content_hash(sentence): sentence for sentence in sorted(set(sentences), key=lambda text: (len(text), text))
         }
-        return self._shelf().encode_pending(items, self._encode, batch=_BATCH, progress=progress)
+        encode = SentenceEncoder("cpu")
+        return (
+            self._shelf()
+            .encode_pending(items, encode, batch=_BATCH, progress=progress, resources=self._resources)
+            .number
+        )
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
         """Return the embeddings, float32 `[sentence, 384]`; sentences missing from the cache are encoded first."""
@@ -40,10 +47,18 @@ class SentenceEncodings:
         fingerprint = minilm.fingerprint(self._cache.fingerprints)
         return self._cache.shelf(Encoding(minilm.name, fingerprint, f"sentence.{minilm.revision}", (minilm.width,)))
 
-    def _encode(self, items: Mapping[str, str]) -> dict[str, np.ndarray]:
+
+@dataclass(frozen=True)
+class SentenceEncoder:
+    """Embeds sentences, by content hash."""
+
+    device: str
+
+    def __call__(self, items: Mapping[str, str]) -> dict[str, np.ndarray | str]:
+        """Return the embeddings of sentences."""
         from polyclinic.features.backbones.minilm import embed
 
-        return dict(zip(items, embed(*frozen_network(self._device), list(items.values())), strict=True))
+        return dict(zip(items, embed(*frozen_network(self.device), list(items.values())), strict=True))
 
 
 def content_hash(sentence: str) -> str:

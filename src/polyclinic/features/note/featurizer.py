@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import name
+from polyclinic.compute.resources import Resources
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.featurizer import Arrays, Featurizer, NotFittedError, Request
 from polyclinic.features.note.embeddings import WIDTH, SentenceEncodings
@@ -69,12 +70,10 @@ class NoteFeaturizer(Featurizer):
 
     modality: ClassVar[str] = "note"
 
-    def __init__(
-        self, options: NoteOptions | None = None, *, cache: EncoderCache | None = None, device: str = "cpu"
-    ) -> None:
+    def __init__(self, options: NoteOptions | None = None, *, cache: EncoderCache | None = None) -> None:
         self.options = options or NoteOptions()
         self.cache = cache or EncoderCache()
-        self.device = device
+        self.resources = Resources()
         self._state: _State | None = None
 
     @classmethod
@@ -149,6 +148,10 @@ class NoteFeaturizer(Featurizer):
         sentences = [sentence.text for layout in self.layouts(known, samples) for sentence in layout.sentences]
         return self._encodings().prepare(sentences, progress)
 
+    def use(self, resources: Resources) -> None:
+        """Encode with these resources from now on."""
+        self.resources = resources
+
     def layouts(self, known: pl.DataFrame, samples: pl.DataFrame) -> list[NoteLayout]:
         """Return each sample's notes, with the positions of the words and sentences in the arrays' columns."""
         fitted = self._fitted()
@@ -175,11 +178,11 @@ class NoteFeaturizer(Featurizer):
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], *, cache: EncoderCache | None = None, device: str = "cpu") -> Self:
+    def from_state(cls, state: dict[str, Any], *, cache: EncoderCache | None = None) -> Self:
         """Rebuild a featurizer from its state."""
         saved = state["options"]
         options = NoteOptions(**saved | {"outputs": tuple(saved["outputs"]), "tfidf": tuple(saved["tfidf"])})
-        featurizer = cls(options, cache=cache, device=device)
+        featurizer = cls(options, cache=cache)
         featurizer._state = _State(
             words=_codes(state["words"]),
             sections=_codes(state["sections"]),
@@ -223,7 +226,7 @@ class NoteFeaturizer(Featurizer):
         return [codes[piece.note] for piece in pieces]
 
     def _encodings(self) -> SentenceEncodings:
-        return SentenceEncodings(self.cache, self.device)
+        return SentenceEncodings(self.cache, self.resources)
 
     def _fitted(self) -> _State:
         if self._state is None:

@@ -1,0 +1,45 @@
+"""Computation in one thread, so that sums are rounded alike whatever the machine, and processes share its cores."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ENVIRONMENT = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "POLARS_MAX_THREADS",
+        "LOKY_MAX_CPU_COUNT",  # of joblib, by which scikit-learn fits forests
+    ),
+    "1",
+)
+"""Variables with which a process computes in one thread, if they are set before it imports anything."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread within the block: matrix products, torch, and scikit-learn's own parallel loops."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 1
+    cores = os.environ.get("LOKY_MAX_CPU_COUNT")
+    os.environ["LOKY_MAX_CPU_COUNT"] = "1"
+    try:
+        if torch and threads > 1:
+            torch.set_num_threads(1)
+        with threadpool_limits(1):
+            yield
+    finally:
+        if torch and threads > 1:
+            torch.set_num_threads(threads)
+        if cores is None:
+            del os.environ["LOKY_MAX_CPU_COUNT"]
+        else:
+            os.environ["LOKY_MAX_CPU_COUNT"] = cores
