@@ -9,7 +9,7 @@ the calibration of each age band and sex, before and after that by group. Reads 
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from polyclinic.evaluation.groups import levels_of
 from polyclinic.evaluation.metrics.calibration import calibration_figures
 from polyclinic.evaluation.prediction_sets import PredictionSets, set_coverage
 from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.features.featurizer import Arrays
+from polyclinic.models.ensemble.ensemble import EnsemblePredictions
 from polyclinic.models.ensemble.link_functions import log_odds
 from polyclinic.tasks import Samples, samples
 from polyclinic.training.data.folds import folds, groups_of, strata_of
@@ -148,9 +150,10 @@ def answered(bundle: Bundle, cohort: Cohort, unseen: Samples, rows: np.ndarray, 
     )
 
 
-def _unusual(bundle: Bundle, arrays: dict, predictions: object) -> np.ndarray:
+def _unusual(bundle: Bundle, arrays: Mapping[str, Arrays], predictions: EnsemblePredictions) -> np.ndarray:
     novelty = bundle.reference.novelty if bundle.reference else None
-    latents = predictions.network_predictions.latents  # type: ignore[attr-defined]
+    assert predictions.network_predictions is not None
+    latents = predictions.network_predictions.latents
     values, present = (np.asarray(arrays["structured"][name]) for name in ("values", "present"))
     scores = [
         novelty.score(latents[:, row], values[row] if present[row] else None) if novelty else None
@@ -278,7 +281,7 @@ def intervals(audited: Audited) -> None:
     coverage = Interval(float(held.mean()), *map(float, np.quantile(draws, [0.025, 0.975])))
     each = ", ".join(f"{share:.3f}" for share in held.mean(axis=1))
     print(f"\n3. The 95 % interval holds the answer of a refit: {coverage.shown()}; each of {len(held)} refits: {each}")
-    width, near = first.high - first.low, np.abs(log_odds(first.p) - log_odds(first.threshold)) < 1
+    width, near = first.high - first.low, np.abs(log_odds(first.p) - log_odds(np.asarray(first.threshold))) < 1
     print(f"   median width {np.median(width):.3f}, of probabilities near the threshold {np.median(width[near]):.3f}")
     print(f"   goal {INTERVAL_COVERAGE}: {verdict(coverage.value >= INTERVAL_COVERAGE)}", flush=True)
 

@@ -97,7 +97,7 @@ def measured(truth: np.ndarray, predicted: np.ndarray, than: np.ndarray | None =
     """Return the mean AUROC over the repeats `[repeat, patient]`, or its difference from that of others."""
 
     def mean(weights: np.ndarray) -> np.ndarray:
-        own = np.mean([auroc(truth, repeat, weights) for repeat in predicted], axis=0)
+        own: np.ndarray = np.mean([auroc(truth, repeat, weights) for repeat in predicted], axis=0)
         return own if than is None else own - np.mean([auroc(truth, repeat, weights) for repeat in than], axis=0)
 
     low, high = np.nanquantile(Bootstrap().draws(mean, len(truth)), [0.025, 0.975])

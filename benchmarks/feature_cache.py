@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class Record:
             schema={"sample": pl.UInt32, "subject_id": pl.Int64, "prediction_time": pl.Datetime("us")},
         )
         self.reports = [report(rng) for _ in range(subjects)]
+        rows: list[tuple[int, str, str | None, str | None]]
         rows = [(n, "NOTE//findings", text, None) for n, text in enumerate(self.reports)]
         rows += [(n, "IMAGE//CR//PA", None, self.add_picture(rng)) for n in range(subjects)]
         events = pl.DataFrame(rows, schema=["subject_id", "code", "text_value", "blob"], orient="row").with_columns(
@@ -128,7 +130,8 @@ def one_subject(record: Record, cache: EncoderCache) -> tuple[list[float], list[
 def bare_backbones(record: Record, times: int) -> dict[str, list[float]]:
     """Return the seconds of the networks only, one image and one report at a time."""
     picture = efficientnet_lite0.canonical_to_input(torch.rand(1, 1, 224, 224))
-    plain, folded = efficientnet_lite0.load(), efficientnet_lite0.load().fold().to(memory_format=torch.channels_last)
+    plain, folded = efficientnet_lite0.load(), efficientnet_lite0.load().fold()
+    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     in_channels_last = picture.contiguous(memory_format=torch.channels_last)
     network, tokenizer = minilm.load(), minilm.SentenceTokenizer()
     split = [[sentence.text for sentence in sentences(text)] for text in record.reports[:times]]
@@ -170,7 +173,7 @@ def write(shelf: Shelf, keys: list[str], values: np.ndarray) -> None:
 def repeated(work: Callable[[int], object], times: int) -> list[float]:
     """Return the seconds of `work` on 0, 1 …, after one warm-up."""
     work(0)
-    return [clocked(lambda number=number: work(number)) for number in range(times)]
+    return [clocked(partial(work, number)) for number in range(times)]
 
 
 def line(label: str, seconds: list[float]) -> None:
@@ -214,8 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         line("one subject's image, cached", pictures)
         line("one subject's report, cached", notes)
     with empty_cache() as cache:
-        for label, seconds in many_entries(chosen.entries, cache.folder).items():
-            print(f"{chosen.entries:,} sentences: {label:30} {1e3 * seconds:9.2f} ms", flush=True)
+        for label, took in many_entries(chosen.entries, cache.folder).items():
+            print(f"{chosen.entries:,} sentences: {label:30} {1e3 * took:9.2f} ms", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ the signed map from its minimum to its maximum and kept values above .70. After 
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.common import Table, parser, verdict
 from polyclinic import Bundle, Cohort
-from polyclinic.explain.audit.froc import Case, Froc, froc, pointing_game
+from polyclinic.explain.audit.froc import Case, Froc, FrocPoint, froc, pointing_game
 from polyclinic.explain.audit.ground_truth import Truth
 from polyclinic.explain.audit.lesions import (
     LOCATORS,
@@ -58,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table.row("false regions per image there", at.false_regions, f"≤ {MOST_FALSE:g}", verdict(few))
     table.row("earlier method at .70: recall", earlier.recall)
     table.row("earlier method at .70: false regions per image", earlier.false_regions)
-    rises = all(a.recall.value <= b.recall.value and a.false_regions.value <= b.false_regions.value
-                for a, b in zip(curve.points, curve.points[1:], strict=False))  # fmt: skip
+    rises = bool((np.diff([_values(point) for point in curve.points], axis=0) >= 0).all())
     table.row("both rise with s at every stop", rises, "yes", verdict(rises))
     if chosen.plot:
         _draw(curve, signed, chosen_point.sensitivity, chosen.plot)
@@ -78,6 +79,12 @@ def _curve(pictures: Sequence[FindingMaps], signed: bool = False) -> Froc:
     return froc([Case(signed_min_max(case.heat), *case[1:]) for case in cases] if signed else cases, stops=STOPS)
 
 
+def _values(point: FrocPoint) -> tuple[float, float]:
+    """Return the false regions and the recall of a point; NaN where they could not be estimated."""
+    false, found = (np.nan if one.value is None else one.value for one in (point.false_regions, point.recall))
+    return false, found
+
+
 def _draw(curve: Froc, signed: Froc, sensitivity: float, path: Path) -> None:
     from polyclinic.evaluation.report.plot_style import styled
 
@@ -89,14 +96,14 @@ def _draw(curve: Froc, signed: Froc, sensitivity: float, path: Path) -> None:
             (curve, sensitivity, "sensitivity: share of the highest positive score", "-"),
             (signed, EARLIER, "the earlier method: from minimum to maximum", "--"),
         ):
-            false, found = ([getattr(p, name).value for p in one.points] for name in ("false_regions", "recall"))
+            false, found = np.transpose([_values(point) for point in one.points])
             (drawn,) = axes.plot(false, found, line, label=label)
-            at = one.at(mark)
-            axes.plot(at.false_regions.value, at.recall.value, "o", color=drawn.get_color())
+            at = _values(one.at(mark))
+            axes.plot(*at, "o", color=drawn.get_color())
             note = f"s = {mark:g}, selected on validation images" if one is curve else "fixed at .70"
             axes.annotate(
                 note,
-                (at.false_regions.value, at.recall.value),
+                at,
                 (8, 10 if one is curve else -14),
                 textcoords="offset points",
             )

@@ -52,13 +52,13 @@ def maps(side: int) -> dict[str, np.ndarray]:
 def spiral(side: int, gap: float) -> np.ndarray:
     """Return a spiral with turns `gap` apart."""
     y, x = np.mgrid[:side, :side] - side / 2
-    return ((np.hypot(x, y) - np.arctan2(y, x) * gap / (2 * np.pi)) % gap < 1.5).astype(float)
+    return np.asarray((np.hypot(x, y) - np.arctan2(y, x) * gap / (2 * np.pi)) % gap < 1.5, dtype=float)
 
 
 def lattice(side: int, step: int) -> np.ndarray:
     """Return pairs of pixels, `step` from their neighbours."""
     y, x = np.mgrid[:side, :side]
-    return ((y % step == 0) & (x % step < 2)).astype(float)
+    return np.asarray((y % step == 0) & (x % step < 2), dtype=float)
 
 
 def measure(table: Table, name: str, heat: np.ndarray, sensitivity: float, repeats: int) -> None:

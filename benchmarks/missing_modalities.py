@@ -85,12 +85,13 @@ def compare_subsets(study: Study, learnt: Cohort, unseen: Cohort, cache: Encoder
 
 def available(arrays: dict[str, Arrays], members: Sequence[str]) -> np.ndarray:
     """Return the mask of samples with any of the inputs."""
-    return np.any([arrays[modality]["present"] for modality in members], axis=0)
+    return np.asarray(np.any([arrays[modality]["present"] for modality in members], axis=0))
 
 
 def answers(bundle: Bundle, cohort: Cohort, frame: pl.DataFrame) -> np.ndarray:
     """Return the probability of the positive class of each sample."""
-    return bundle.ensemble.answer(bundle.arrays(cohort, frame))[TASK].answers[:, 0]
+    found: np.ndarray = bundle.ensemble.answer(bundle.arrays(cohort, frame))[TASK].answers[:, 0]
+    return found
 
 
 if __name__ == "__main__":

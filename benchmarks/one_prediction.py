@@ -58,7 +58,7 @@ class Encoders:
         self._network, self._memory = efficientnet_lite0.load(), torch.contiguous_format
         if folded:
             self._network, self._memory = self._network.fold(), torch.channels_last
-            self._network = self._network.to(memory_format=torch.channels_last)
+            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._sentence_network, tokenizer = minilm.load(), minilm.SentenceTokenizer()
         self._pixels = [self._read(patients.cohort, names) for names in patients.pictures]
         self._pieces = [tokenizer(texts) for texts in patients.sentences]

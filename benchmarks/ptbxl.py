@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cache = EncoderCache(Path(folder) / "cache")
         for inputs in INPUTS:
             study = Study(tasks=(TASK,), inputs=inputs, classical=(CLASSICAL,), folds=chosen.cross_fitting)
-            if chosen.epochs:
+            if chosen.epochs and study.network:
                 network = study.network.model_copy(update={"epochs": chosen.epochs})
                 study = study.model_copy(update={"network": network})
             started = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,9 @@ def plain_loop(config: ModelConfig, examples: Examples, rows: Rows, options: Net
         torch.manual_seed(epoch)
         module.train()
         for labelled in training:
-            loss = module.training_step(labelled, 0)
+            step_loss = module.training_step(labelled, 0)
             optimizer.zero_grad()
-            loss.backward()
+            step_loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(parameters, options.gradient_clip)
             optimizer.step()
         schedule.step()
@@ -96,7 +97,7 @@ def second_epoch(cohort: Cohort, folder: Path, repeats: int) -> Interval:
         known = fitted.samples.select("subject_id").height
         assert known == len(fitted.examples)
         cache.clear()
-        encoding = clocked(lambda fitted=fitted: fitted.bundle.arrays(cohort, fitted.samples))
+        encoding = clocked(partial(fitted.bundle.arrays, cohort, fitted.samples))
         epoch = one_epoch(fitted)
         ratios.append(epoch / (encoding + epoch))
     return median(ratios)
@@ -112,7 +113,7 @@ def one_epoch(fitted: FittedStudy) -> float:
     def learn() -> None:
         for labelled in batches:
             optimizer.zero_grad()
-            module.training_step(labelled, 0).backward()
+            module.training_step(labelled, 0).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     module.train()

@@ -52,7 +52,8 @@ def main() -> None:
 def drawing() -> str:
     """Return the picture as SVG; the same code gives the same bytes."""
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
-    parts, top = [], MARGIN
+    parts: list[str] = []
+    top = MARGIN
     for names in layers(graph):
         boxes = [_lines(graph, name, (WIDTH - 2 * MARGIN + GAP) // len(names) - GAP) for name in names]
         height = LINE * max(map(len, boxes)) + 14

@@ -81,8 +81,9 @@ class Featurizer(Protocol):
         """Return the sizes of the arrays: the fields of the modality's `Sizes`."""
         ...
 
-    def read_from(self, blobs: Blobs) -> None:
+    def read_from(self, blobs: Blobs) -> None:  # noqa: ARG002
         """Read blobs (images, waveforms) from `blobs` from now on; no effect if none are used."""
+        return
 
     def use(self, resources: Resources) -> None:
         """Encode with these processes and this device from now on; no effect without a frozen encoder."""
