@@ -8,7 +8,6 @@ the calibration of each age band and sex, before and after that by group. Reads 
     python -m benchmarks audit --folds 5 --refits 4
 """
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.common import RESAMPLES, Interval, Table, ingested, only_some, parser, real_data, verdict
+from benchmarks.common import RESAMPLES, Interval, Table, parser, real_cohort, real_data, verdict
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.assess.abstention import ODDS_FACTOR, uncertain_call
 from polyclinic.assess.uncertainty import intervals_of
@@ -96,9 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source = real_data("physionet2012_a")
     if source is None:
         return
-    with tempfile.TemporaryDirectory(prefix="audit-") as folder:
-        cohort = only_some(ingested("physionet2012", source, Path(folder) / "all"), chosen.stays, Path(folder) / "some")
-        audited = audit(cohort, chosen.folds, chosen.refits, chosen.seed, EncoderCache(Path(folder) / "cache"))
+    with real_cohort("physionet2012", source, chosen.stays) as (cohort, folder):
+        audited = audit(cohort, chosen.folds, chosen.refits, chosen.seed, EncoderCache(folder / "cache"))
     if chosen.keep:
         table_of(audited).write_parquet(chosen.keep)
     print(f"{chosen.folds}-fold cross-validation by stay, n = {len(audited.truth)}, {audited.truth.sum()} died")

@@ -6,8 +6,10 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,12 +126,15 @@ def demo_cohort(into: Path, patients: int, seed: int = 0, radiographs: bool = Tr
     return Cohort.open(into / "cohort")
 
 
-def ingested(source: str, path: Path, into: Path) -> Cohort:
-    """Ingest a real data set."""
+@contextmanager
+def real_cohort(reader: str, source: Path, most: int | None) -> Iterator[tuple[Cohort, Path]]:
+    """Ingest a real data set, or its first `most` subjects; yield the cohort and a temporary folder to work in."""
     from polyclinic.ingest import ingest
 
-    ingest(source, path, into)
-    return Cohort.open(into)
+    with tempfile.TemporaryDirectory(prefix=f"{reader}-") as name:
+        folder = Path(name)
+        ingest(reader, source, folder / "all")
+        yield only_some(Cohort.open(folder / "all"), most, folder / "some"), folder
 
 
 def only_some(cohort: Cohort, most: int | None, into: Path) -> Cohort:

@@ -7,14 +7,13 @@ models, so that differences are paired. Reads the folder POLYCLINIC_DATA.
     python -m benchmarks covid_cxr --repeats 5 --folds 5
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.common import Interval, Table, ingested, only_some, parser, real_data, verdict
+from benchmarks.common import Interval, Table, parser, real_cohort, real_data, verdict
 from benchmarks.crossvalidation import UNIFIED, out_of_fold
 from polyclinic import Cohort, Study
 from polyclinic.evaluation import Bootstrap, auroc
@@ -44,9 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if source is None:
         return
     study = Study.load(chosen.config) if chosen.config else Study(tasks=(TASK,), inputs=INPUTS)
-    with tempfile.TemporaryDirectory(prefix="covid-cxr-") as folder:
-        cohort = only_some(ingested("covid-cxr", source, Path(folder) / "all"), chosen.patients, Path(folder) / "some")
-        cache = EncoderCache(Path(folder) / "cache")
+    with real_cohort("covid-cxr", source, chosen.patients) as (cohort, folder):
+        cache = EncoderCache(folder / "cache")
         repeats: list[Mapping[str, np.ndarray]] = []
         for repeat in range(chosen.repeats):
             predictions = cross_validated(study, cohort, cache, chosen.folds, repeat)

@@ -6,11 +6,10 @@ comparison. Then one fit on all of set A, for its time. Reads the folder POLYCLI
     python -m benchmarks physionet2012 --folds 5 --out runs/physionet2012
 """
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common import Table, clocked, ingested, only_some, parser, real_data, verdict
+from benchmarks.common import Table, clocked, parser, real_cohort, real_data, verdict
 from benchmarks.crossvalidation import UNIFIED, OutOfFold, out_of_fold
 from polyclinic import Bundle, Cohort, Study
 from polyclinic.cohort import SPLITS
@@ -45,9 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if source is None:
         return
     study = Study.load(chosen.config) if chosen.config else Study(tasks=("physionet2012_death",), inputs=INPUTS)
-    with tempfile.TemporaryDirectory(prefix="physionet2012-") as folder:
-        cohort = only_some(ingested("physionet2012", source, Path(folder) / "all"), chosen.stays, Path(folder) / "some")
-        cache = EncoderCache(Path(folder) / "cache")
+    with real_cohort("physionet2012", source, chosen.stays) as (cohort, folder):
+        cache = EncoderCache(folder / "cache")
         show(out_of_fold(study, cohort, chosen.folds, chosen.seed, cache), chosen.folds)
         fit_everyone(study, cohort, cache, chosen.out)
 

@@ -6,12 +6,10 @@ fold takes `--cross-fitting` parts, fewer than by default, to save time. Reads t
     python -m benchmarks ptbxl --folds 5 --repeats 1
 """
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.common import Table, ingested, only_some, parser, real_data
+from benchmarks.common import Table, parser, real_cohort, real_data
 from polyclinic import Study
 from polyclinic.evaluation import Evaluation, Multilabel, evaluate
 from polyclinic.features.cache.encoder_cache import EncoderCache
@@ -36,9 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source = real_data("ptbxl")
     if source is None:
         return
-    with tempfile.TemporaryDirectory(prefix="ptbxl-") as folder:
-        cohort = only_some(ingested("ptbxl", source, Path(folder) / "all"), chosen.patients, Path(folder) / "some")
-        cache = EncoderCache(Path(folder) / "cache")
+    with real_cohort("ptbxl", source, chosen.patients) as (cohort, folder):
+        cache = EncoderCache(folder / "cache")
         for inputs in INPUTS:
             study = Study(tasks=(TASK,), inputs=inputs, classical=(CLASSICAL,), folds=chosen.cross_fitting)
             if chosen.epochs and study.network:
@@ -48,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             report = cross_validate(
                 study,
                 cohort,
-                Path(folder) / "-".join(inputs),
+                folder / "-".join(inputs),
                 folds=chosen.folds,
                 repeats=chosen.repeats,
                 cache=cache,
