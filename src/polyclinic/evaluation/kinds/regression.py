@@ -11,7 +11,7 @@ from polyclinic.evaluation.bootstrap import Bootstrap
 from polyclinic.evaluation.estimate import Estimate
 from polyclinic.evaluation.kinds.base import Kind, Metric, ObservedSamples, kept_rows, no_samples
 from polyclinic.evaluation.metrics import regression
-from polyclinic.evaluation.metrics.calibration import BINS, ReliabilityBin, equal_mass_bins
+from polyclinic.evaluation.metrics.calibration import BINS, ReliabilityBin, members_of_bins
 from polyclinic.evaluation.results import PlotData
 
 
@@ -69,11 +69,8 @@ METRICS = (
 
 
 def _reliability(y: Array, p: Array) -> tuple[ReliabilityBin, ...]:
-    order = np.argsort(p, kind="stable")
-    bin_of = equal_mass_bins(p[order], np.ones(len(p)), BINS)
     found = []
-    for number in np.unique(bin_of):
-        members = order[bin_of == number]
+    for members in members_of_bins(p, BINS):
         mean = float(y[members].mean())
         half = Z * float(y[members].std(ddof=1)) / np.sqrt(len(members)) if len(members) > 1 else None
         low, high = (None, None) if half is None else (mean - half, mean + half)

@@ -124,6 +124,13 @@ def equal_mass_bins(ascending: Scores, weights: Weights, bins: int) -> Int[Array
     return np.asarray(np.minimum(scaled.astype(int), bins - 1))
 
 
+def members_of_bins(p: Scores, bins: int) -> list[Int[Array, " member"]]:
+    """Return the samples of each bin of `equal_mass_bins`, by ascending prediction; empty bins are left out."""
+    order = np.argsort(p, kind="stable")
+    bin_of = equal_mass_bins(p[order], np.ones(len(p)), bins)
+    return [order[bin_of == number] for number in np.unique(bin_of)]
+
+
 @dataclass(frozen=True)
 class ReliabilityBin(Record):
     """The mean prediction of some samples, and their observed mean with its interval (None for a single sample)."""
@@ -139,11 +146,8 @@ def reliability(y: Truth, p: Scores, bins: int = BINS) -> tuple[ReliabilityBin, 
     """Return mean prediction and observed rate in bins of equal mass, ascending, with Wilson intervals."""
     if not len(p):
         return ()
-    order = np.argsort(p, kind="stable")
-    bin_of = equal_mass_bins(p[order], np.ones(len(p)), bins)
     found = []
-    for number in np.unique(bin_of):
-        members = order[bin_of == number]
+    for members in members_of_bins(p, bins):
         rate = float(y[members].mean())
         found.append(ReliabilityBin(float(p[members].mean()), rate, *wilson(rate, len(members)), len(members)))
     return tuple(found)

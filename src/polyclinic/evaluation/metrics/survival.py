@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from polyclinic.evaluation.arrays import Array, Scores, Truth, Values, Weights, ones_like, ratio
-from polyclinic.evaluation.metrics.calibration import BINS, ReliabilityBin, equal_mass_bins
+from polyclinic.evaluation.metrics.calibration import BINS, ReliabilityBin, members_of_bins
 from polyclinic.evaluation.metrics.kaplan_meier import survival_at, survival_interval, uncensored_at
 
 PAIRS = 1 << 22  # compared at a time
@@ -140,11 +140,8 @@ def horizon_reliability(
     if not len(time):
         return ()
     risk = 1 - survival
-    order = np.argsort(risk, kind="stable")
-    bin_of = equal_mass_bins(risk[order], np.ones(len(risk)), bins)
     found = []
-    for number in np.unique(bin_of):
-        members = order[bin_of == number]
+    for members in members_of_bins(risk, bins):
         alive, low, high = survival_interval(time[members], event[members], horizon)
         if np.isfinite(low):
             found.append(ReliabilityBin(float(risk[members].mean()), 1 - alive, 1 - high, 1 - low, len(members)))
