@@ -1,34 +1,21 @@
 """Section of measurements over time: one row per channel, each measurement shaded by its contribution."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from polyclinic.exchange.html.formatting import position, sign_class, ticks
 from polyclinic.exchange.html.sections import Context
+from polyclinic.exchange.html.shading import Shade, Write, shades
 from polyclinic.explain.attribution import SeriesAttribution
 from polyclinic.explain.display.labels import number, with_unit, writer
 from polyclinic.explain.display.summaries import Lane, lanes
 from polyclinic.html import Markup, render
 
-Write = Callable[[float], str]
 SHOWN = 8
 HEIGHT, TOP, BOTTOM = 56, 9, 47
-FAINTEST = 0.03
-"""Share of the largest score below which shading would be invisible."""
-DARKEST = 0.85
 STEPS_OF_HOURS = (1, 2, 3, 6, 12, 24, 48, 72, 168)
-
-
-class Shade(NamedTuple):
-    """A shaded interval of one channel."""
-
-    sign: str
-    x: str
-    width: str
-    opacity: str
-    score: str
 
 
 class Row(NamedTuple):
@@ -85,7 +72,7 @@ def _row(lane: Lane, span: float, largest: float, write: Write) -> Row:
         lane.unit,
         f"{number(low)}–{number(high)}" if high > low else number(low),
         f"{lane.label}: {len(lane.hours)} measurements, {number(low)} to {number(high)} {lane.unit}",
-        list(_shades(lane, span, largest, write)),
+        list(shades(_stretches(lane, span), largest, write)),
         _points(lane, span, low, high),
         with_unit(float(lane.values[-1]), lane.unit),
         sign_class(total),
@@ -93,13 +80,10 @@ def _row(lane: Lane, span: float, largest: float, write: Write) -> Row:
     )
 
 
-def _shades(lane: Lane, span: float, largest: float, write: Write) -> Iterator[Shade]:
+def _stretches(lane: Lane, span: float) -> Iterator[tuple[float, float, float]]:
     for begin, end, score in zip(lane.begins.tolist(), lane.ends.tolist(), lane.scores.tolist(), strict=True):
-        strength = abs(score) / largest if largest else 0.0
-        if strength >= FAINTEST:
-            begin = min(begin, span)
-            x, width = position(1 - begin / span), position((begin - end) / span)
-            yield Shade(sign_class(score), x, width, f"{DARKEST * strength**0.7:.2f}", write(score))
+        shown = min(begin, span)
+        yield 1 - shown / span, (shown - end) / span, score
 
 
 def _points(lane: Lane, span: float, low: float, high: float) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Section of an electrocardiogram: each lead's trace over windows shaded by contribution, with a time axis."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import isnan
 from typing import NamedTuple
 
@@ -9,29 +9,17 @@ from jaxtyping import Float
 
 from polyclinic.exchange.html.formatting import position, sign_class, ticks
 from polyclinic.exchange.html.sections import Context
+from polyclinic.exchange.html.shading import Shade, shades
 from polyclinic.explain.attribution import EcgAttribution
 from polyclinic.explain.display.labels import number, writer
 from polyclinic.html import Markup, render
 
-Write = Callable[[float], str]
 HEIGHT = 46
 WIDTH = 1000
 """Of the trace's own coordinates; the drawing is stretched to the page."""
 HALF_HEIGHT_MV = 1.5
 WINDOW_MS = 200
-FAINTEST, DARKEST = 0.03, 0.85
-"""Smallest share of the largest contribution that is shaded, and the opacity of the largest."""
 LISTED = 5
-
-
-class Shade(NamedTuple):
-    """A shaded window."""
-
-    sign: str
-    x: str
-    width: str
-    opacity: str
-    score: str
 
 
 class Row(NamedTuple):
@@ -59,7 +47,7 @@ def waveform_section(recording: EcgAttribution, scale: str) -> Markup:
     rows = [
         Row(
             lead,
-            list(_shades(windows, largest, duration_ms, write)),
+            list(shades(_stretches(windows, duration_ms), largest, write)),
             list(_pieces(trace)),
             sign_class(float(windows.sum())),
             write(float(windows.sum())),
@@ -83,14 +71,10 @@ def waveform_section(recording: EcgAttribution, scale: str) -> Markup:
     )
 
 
-def _shades(windows: Float[np.ndarray, " window"], largest: float, duration_ms: float, write: Write) -> Iterator[Shade]:
+def _stretches(windows: Float[np.ndarray, " window"], duration_ms: float) -> Iterator[tuple[float, float, float]]:
     for place, score in enumerate(windows.tolist()):
-        strength = abs(score) / largest if largest else 0.0
-        if strength >= FAINTEST:
-            start, end = place * WINDOW_MS, min((place + 1) * WINDOW_MS, duration_ms)
-            opacity = f"{DARKEST * strength**0.7:.2f}"
-            x, width = position(start / duration_ms), position((end - start) / duration_ms)
-            yield Shade(sign_class(score), x, width, opacity, write(score))
+        start, end = place * WINDOW_MS, min((place + 1) * WINDOW_MS, duration_ms)
+        yield start / duration_ms, (end - start) / duration_ms, score
 
 
 def _pieces(trace: Float[np.ndarray, " time"]) -> Iterator[str]:
