@@ -127,6 +127,17 @@ def pooled(tokens: Tokens) -> Tensor:
     return tokens.values.masked_fill(~tokens.mask[..., None], 0)
 
 
+def trained_weights(network: Encoder, tensors: dict[str, Tensor]) -> Tensor:
+    """All weights after two training steps, with a fixed seed for dropout."""
+    optimizer = torch.optim.AdamW(network.parameters())
+    torch.manual_seed(5)
+    for _ in range(2):
+        optimizer.zero_grad()
+        pooled(encode(network, tensors)).square().sum().backward()
+        optimizer.step()
+    return torch.cat([weight.flatten() for weight in network.parameters()])
+
+
 def invalid(tensor: Tensor) -> Tensor:
     """Invalid values of the same shape, which would spoil any computation."""
     if tensor.dtype == torch.bool:

@@ -7,7 +7,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from polyclinic.models.network.config import WaveformSizes
 from polyclinic.models.network.encoders import encode_present
 from polyclinic.models.network.encoders.xresnet1d import XResNet1d
-from tests.models.inputs import WIDTH, encode, invalid, pooled
+from tests.models.inputs import WIDTH, encode, invalid, pooled, trained_weights
 
 LEADS, TIME = 4, 200
 OPTIONS = {"stem": 8, "channels": (8, 12, 16)}
@@ -91,17 +91,8 @@ def test_every_weight_learns():
 
 
 def test_same_seed_same_bits():
-    def trained():
-        network, tensors = encoder(seed=3, dropout=0.3), inputs()
-        optimizer = torch.optim.AdamW(network.parameters())
-        torch.manual_seed(5)
-        for _ in range(2):
-            optimizer.zero_grad()
-            pooled(encode(network, tensors)).square().sum().backward()
-            optimizer.step()
-        return torch.cat([weight.flatten() for weight in network.parameters()])
-
-    assert torch.equal(trained(), trained())
+    one, other = (encoder(seed=3, dropout=0.3) for _ in range(2))
+    assert torch.equal(trained_weights(one, inputs()), trained_weights(other, inputs()))
 
 
 def test_several_networks_run_over_stacked_weights():
