@@ -4,7 +4,7 @@ Maps are smoothed integrated gradients of each finding from the usual image, of 
 is selected on images of the split `tuning`, and measured on `held_out`. The earlier method (arXiv 1902.08888) scaled
 the signed map from its minimum to its maximum and kept values above .70. After `make demo`, run it with
 
-    python -m benchmarks lesions --demo runs/demo --limit 40 --plot docs/images/dial.png
+    python -m benchmarks lesions --demo runs/demo --limit 40 --plot docs/images/froc.png
 """
 
 from collections.abc import Sequence

@@ -29,9 +29,9 @@ def test_a_temporary_name_is_that_of_replacing(tmp_path: Path) -> None:
 @given(st.sampled_from(sorted(errno.errorcode)), NAMES)
 def test_no_failure_shows_its_number_or_a_temporary_name(number: int, name: str) -> None:
     """Whatever the operating system says."""
-    said = in_words(OSError(number, os.strerror(number), f"folder/.{name}.abcdefgh.tmp"))
-    assert "[Errno" not in said
-    assert ".abcdefgh.tmp" not in said
+    message = in_words(OSError(number, os.strerror(number), f"folder/.{name}.abcdefgh.tmp"))
+    assert "[Errno" not in message
+    assert ".abcdefgh.tmp" not in message
 
 
 def test_an_unwritable_folder_is_named_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,13 +41,13 @@ def test_outputs_equal_batch_predictions(every_kind, hospital, held_out):
     predicted = bundle.predict(hospital, subjects=held_out).frame
     for subject in held_out[:4]:
         found = assess(bundle, hospital, subject, explain=False)
-        said = {(a.task, o.output): (a.prediction_time, o.value) for a in found.answers for o in a.outputs}
+        answers = {(a.task, o.output): (a.prediction_time, o.value) for a in found.answers for o in a.outputs}
         for row in predicted.filter(subject_id=subject).iter_rows(named=True):
             p, number = row["predicted_boolean_probability"], row["predicted_float_value"]
-            time, value = said.pop((row["task"], row["output"]))
+            time, value = answers.pop((row["task"], row["output"]))
             assert time == row["prediction_time"]
             assert value == pytest.approx(number if p is None else p, abs=1e-6)
-        assert not said
+        assert not answers
 
 
 def test_outputs_equal_predict_for_one_patient_exactly(every_kind, hospital, held_out):
@@ -62,9 +62,9 @@ def test_calls_are_made_at_the_threshold(trained, hospital, held_out):
     bundle = trained.bundle()
     threshold = bundle.ensemble.tasks[TASK].thresholds[0]
     for subject in held_out:
-        (said,) = assess(bundle, hospital, subject, explain=False)[TASK].outputs
-        assert said.operating.threshold == threshold
-        assert said.operating.positive == (said.value >= threshold)
+        (output,) = assess(bundle, hospital, subject, explain=False)[TASK].outputs
+        assert output.operating.threshold == threshold
+        assert output.operating.positive == (output.value >= threshold)
 
 
 def test_json_round_trip(every_kind, hospital, held_out):
@@ -293,11 +293,11 @@ def test_a_bundle_without_reference_lists_what_it_lacks(trained, hospital, held_
     bundle.reference = None
     bundle.save(tmp_path / "old")
     found = assess(bundle, hospital, held_out[0], explain=False)
-    (said,) = found[TASK].outputs
-    assert said.basis == "networks"
+    (output,) = found[TASK].outputs
+    assert output.basis == "networks"
     assert found[TASK].sets == ()
     assert found.records[0].typicality is None
-    assert said.operating is None, "it was not measured either"
+    assert output.operating is None, "it was not measured either"
     assert len(found.lacks) == 2
     assert "Train it again" in found.lacks[0]
 
@@ -305,21 +305,21 @@ def test_a_bundle_without_reference_lists_what_it_lacks(trained, hospital, held_
 def test_intervals_without_a_reference_span_the_networks(every_kind, hospital, held_out):
     bundle = every_kind.bundle()
     bundle.reference = None
-    said = assess(bundle, hospital, held_out[0], explain=False)["demo_survival"].outputs
+    outputs = assess(bundle, hospital, held_out[0], explain=False)["demo_survival"].outputs
     alone = []
     bundle.reference = None  # it is of all networks
     for network in bundle.ensemble.networks:
         bundle.ensemble = Ensemble([network], bundle.ensemble.tasks)
         predicted = bundle.predict(hospital, subjects=held_out[:1], tasks=["demo_survival"]).frame
         alone.append(predicted["predicted_boolean_probability"].to_list())
-    assert [one.low for one in said] == pytest.approx(np.min(alone, axis=0), abs=1e-5)
-    assert [one.high for one in said] == pytest.approx(np.max(alone, axis=0), abs=1e-5)
-    assert {one.basis for one in said} == {"networks"}
+    assert [one.low for one in outputs] == pytest.approx(np.min(alone, axis=0), abs=1e-5)
+    assert [one.high for one in outputs] == pytest.approx(np.max(alone, axis=0), abs=1e-5)
+    assert {one.basis for one in outputs} == {"networks"}
 
 
 def test_intervals_hold_the_spread_of_folds_and_of_resampled_calibrations(simple, hospital, held_out):
-    (said,) = assess(simple, hospital, held_out[2])[TASK].outputs
-    assert said.basis == "refits"
+    (output,) = assess(simple, hospital, held_out[2])[TASK].outputs
+    assert output.basis == "refits"
     own, p = simple.ensemble.tasks[TASK].calibrator, []
     for calibrator in simple.reference.calibrators[TASK]:
         simple.ensemble.tasks[TASK].calibrator = calibrator
@@ -327,8 +327,8 @@ def test_intervals_hold_the_spread_of_folds_and_of_resampled_calibrations(simple
     simple.ensemble.tasks[TASK].calibrator = own
     further = logit(np.array(p)).std()
     reach = simple.reference.spreads[TASK].reach(np.zeros((1, 1)), np.full((1, 1), further))[0, 0]
-    ends = logit(said.value) - reach, logit(said.value) + reach
-    assert (logit(said.low), logit(said.high)) == pytest.approx(ends, rel=1e-3)
+    ends = logit(output.value) - reach, logit(output.value) + reach
+    assert (logit(output.low), logit(output.high)) == pytest.approx(ends, rel=1e-3)
 
 
 @pytest.mark.slow
@@ -340,9 +340,9 @@ def test_the_interval_holds_the_answer_of_a_refit(folds, tmp_path, cache):
     learnt, new = everyone[:300], everyone[300:]
     study = SIMPLE.model_copy(update={"folds": folds})
     bundle = fit_study(study, cohort, subjects=learnt, cache=cache, golden=False).bundle
-    said = [output for one in new for output in assess(bundle, cohort, one, explain=False)[TASK].outputs]
+    outputs = [output for one in new for output in assess(bundle, cohort, one, explain=False)[TASK].outputs]
     asked = [one for one in new if assess(bundle, cohort, one, explain=False)[TASK].outputs]
-    low, high = np.array([(one.low, one.high) for one in said]).T
+    low, high = np.array([(one.low, one.high) for one in outputs]).T
     held = []
     for seed in range(8):
         drawn = np.random.default_rng(seed).choice(learnt, len(learnt)).tolist()

@@ -24,7 +24,7 @@ SUBJECTS = range(70)
 
 @pytest.fixture(scope="module")
 def meds(tmp_path_factory):
-    """A data set of 70 patients in two shards of each split; the pulse tells who dies."""
+    """A data set of 70 patients in two shards of each split; the pulse predicts who dies."""
     admitted = datetime(2150, 3, 1, 8)
     rows = []
     for subject in SUBJECTS:

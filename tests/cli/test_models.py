@@ -383,12 +383,12 @@ def test_train_names_an_input_that_tells_the_outcome(folds, simple, hospital, po
     leaking = rewritten(hospital, tmp_path / "leaking", leak)
     done = polyclinic("train", leaking.path, "--config", simple, *folds, "--out", tmp_path / "bundle")
     assert done.code == 0
-    told = f"inputs predict {TASK} almost perfectly alone, and may tell the outcome: FINDING//flag "
-    assert f"caution: In development, {told}" in done.err
-    assert "may tell the outcome: FINDING//flag " in (tmp_path / "bundle" / "card.md").read_text()
+    caution = f"inputs predict {TASK} almost perfectly alone, and may reveal the outcome: FINDING//flag "
+    assert f"caution: In development, {caution}" in done.err
+    assert "may reveal the outcome: FINDING//flag " in (tmp_path / "bundle" / "card.md").read_text()
     assert "almost perfectly alone" in (tmp_path / "bundle" / "report.html").read_text()
     done = polyclinic("evaluate", tmp_path / "bundle", leaking.path, "--split", "all", "--json")
-    assert any(told in caution for caution in done.json[TASK]["cautions"])
+    assert any(caution in one for one in done.json[TASK]["cautions"])
 
 
 @pytest.mark.parametrize("folds", [(), ("--folds", 2)])

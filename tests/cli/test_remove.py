@@ -160,8 +160,8 @@ def test_corrected_facts_of_the_person_are_not_rejected_for_what_they_correct(tm
     assert report["rejected"] == 1
     cohort = Cohort.open("c")
     events = cohort.events().collect().join(cohort.subjects.select("subject_id", "source_id"), on="subject_id")
-    told = events.select("source_id", pl.coalesce("text_value", pl.col("time").dt.year().cast(pl.String)))
-    assert sorted(told.rows()) == [("P1", "1951"), ("P1", "male"), ("P2", "1960"), ("P2", "male")]
+    facts = events.select("source_id", pl.coalesce("text_value", pl.col("time").dt.year().cast(pl.String)))
+    assert sorted(facts.rows()) == [("P1", "1951"), ("P1", "male"), ("P2", "1960"), ("P2", "male")]
 
 
 def test_the_only_source_can_be_replaced_with_another_clock(ward, polyclinic):

@@ -92,7 +92,7 @@ def survival_card():
 
 @cache
 def empty_card():
-    return Card("unified", "nothing", "What of nobody?", evaluate_binary([], [], 0.5, groups={"sex": []}))
+    return Card("unified", "nothing", "What of no samples?", evaluate_binary([], [], 0.5, groups={"sex": []}))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Remarks on inputs and times that may tell the outcome."""
+"""Remarks on inputs and times that may reveal the outcome."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -48,7 +48,7 @@ def test_an_indicator_of_time_to_event_is_one_or_zero(cohort_of):
 
 def test_categories_are_listed_with_their_answers(cohort_of):
     rows = [(n, 12, "OUTCOME//x", value) for n, value in enumerate(["dead", "Dead", "alive", "unknown", 3.0], start=1)]
-    rows += [(6, 12, "OUTCOME//x", "a text that may tell of one patient only, so that it is not shown")]
+    rows += [(6, 12, "OUTCOME//x", "a text that may identify one patient only, so that it is not shown")]
     assert counted(cohort_of, task("binary", codes="OUTCOME//x", read="category", positive="dead"), rows) == {
         "Dead": ("yes", 1),
         "dead": ("yes", 1),

@@ -40,11 +40,11 @@ def demo(
         raise typer.BadParameter(
             "leaves no cohort to train on: omit one of the two", param_hint="--source-only with --run"
         )
-    say, progress, cohort = (err if json else out).print, TerminalProgress(), into / "cohort"
+    show, progress, cohort = (err if json else out).print, TerminalProgress(), into / "cohort"
     if cohort.exists() and not (into / "sources" / "demo.json").is_file():
         raise ValueError(f"{cohort} exists and is not of a demo: choose another folder with --into")
     written = write_sources(into, patients, seed, radiographs, progress)
-    say(f"{written.patients:,} patients, {written.radiographs:,} radiographs → {written.sources}")
+    show(f"{written.patients:,} patients, {written.radiographs:,} radiographs → {written.sources}")
     made: dict[str, Any] = {"patients": written.patients, "pictures": written.radiographs, "sources": written.sources}
     if not source_only:
         from polyclinic.ingest import ingest
@@ -53,8 +53,8 @@ def demo(
         for step in written.steps:
             report = ingest(step.reader, step.path, cohort, mapping=step.mapping, progress=progress, seed=seed)
             rejected = f", {report.rejected:,} rejected" if report.rejects else ""
-            say(f"{step.path.name}: {report.events:,} events{rejected}")
-        say(f"→ {cohort}")
+            show(f"{step.path.name}: {report.events:,} events{rejected}")
+        show(f"→ {cohort}")
         made["cohort"] = cohort
         if run:
             made |= _run(cohort, into, seed, jobs, json)

@@ -85,7 +85,7 @@ HISTORY_ASIDE: Sequence[str] = (
     "Retired {teacher|joiner|nurse|farmer}",
     "Lives with {husband|wife|daughter}",
     "Family history of lung cancer",
-    # Words around triggers must also occur without them: words that always co-occur cannot be told apart.
+    # Words around triggers must also occur without them: words that always co-occur cannot be distinguished.
     "Well after a {kidney|liver|heart} scan",
     "{Sister|Brother} had a {kidney|liver|heart} transplant",
     "Currently on {holiday|leave}",

@@ -66,7 +66,7 @@ def finite(values: Array, what: str) -> Array:
 
 
 def as_probabilities(p: Array) -> Array:
-    """Return `p` if all lie between 0 and 1; raise `ValueError` otherwise (for logits, say)."""
+    """Return `p` if all lie between 0 and 1; raise `ValueError` otherwise (for logits, for example)."""
     outside = int(((p < 0) | (p > 1)).sum())
     if outside:
         raise ValueError(

@@ -43,7 +43,7 @@ class EventBuffer:
         file: str | None = None,
         line: int | None = None,
     ) -> None:
-        """Add one event; a null `time` means a static fact. `file` and `line` say where a fact about the person is."""
+        """Add one event; a null `time` means a static fact. `file` and `line` give where a fact about the person is."""
         self._rows.append((source_id, time, code, number, text, blob, file, line))
         if len(self._rows) >= self._limit:
             self._flush()

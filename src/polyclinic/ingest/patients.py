@@ -1,8 +1,8 @@
 """Check what a source states of the person: sex, age and date of birth, against the rest of the source and the cohort.
 
 A patient has one sex and one date of birth. The first one stated is kept, that of the cohort before that of the source,
-and others are rejected. Rejected, too, are ages that nobody reaches, days that programs store for an unknown date of
-birth, and dates of birth that the patient's first event contradicts. Nothing else of the patient is lost.
+and others are rejected. Rejected, too, are ages that no one has reached, days that programs store for an unknown date
+of birth, and dates of birth that the patient's first event contradicts. Nothing else of the patient is lost.
 """
 
 from datetime import timedelta
@@ -64,7 +64,7 @@ class CheckedPatients:
     def add(self, frame: pl.DataFrame) -> None:
         """Check the events about persons, and forward the others.
 
-        Columns `file` and `line`, if there are any, say where each event was stated.
+        Columns `file` and `line`, if there are any, give where each event was stated.
         """
         if frame.is_empty():
             return

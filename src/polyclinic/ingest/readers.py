@@ -21,7 +21,7 @@ class Sink(Protocol):
         """Add events: `source_id` or `subject_id`, `time`, `code`, `numeric_value`, `text_value`, `blob`.
 
         Columns other than the subject (text or int64) and the code are optional; a null time means a static fact. More
-        columns, `file` and `line`, say where an event was stated, for rejects.
+        columns, `file` and `line`, give where an event was stated, for rejects.
         """
         ...
 

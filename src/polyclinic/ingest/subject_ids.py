@@ -1,7 +1,7 @@
 """Ids of subjects that spreadsheets and programs have rewritten: restore them where that is certain, else reject them.
 
-A column of ids that passed through floating-point numbers says `10006.0` for 10006, or `1.23E+12` for ids that nobody
-can restore; a spreadsheet writes `="10006"` to keep leading zeros. Unrecognised, each splits a patient in two, or
+A column of ids that passed through floating-point numbers has `10006.0` for 10006, or `1.23E+12` for ids that cannot
+be restored; a spreadsheet writes `="10006"` to keep leading zeros. Unrecognised, each splits a patient in two, or
 merges several. Every reader uses these functions.
 """
 

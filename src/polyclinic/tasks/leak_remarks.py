@@ -29,7 +29,7 @@ def leak_remarks(cohort: Cohort, task: Task) -> tuple[str, ...]:
     """Return what to check before a model of this task is trusted; empty if nothing was found.
 
     Looked at are outcomes recorded at or before the prediction time or without any time; and, of the inputs known by
-    then, those without a time, those whose name tells of the end of a stay, and those that repeat the target's words.
+    then, those without a time, those named after the end of a stay, and those that repeat the target's words.
     """
     record = Record.of(cohort.events(), task)
     times = find_prediction_times(record, task)
@@ -69,7 +69,7 @@ def _inputs(record: Record, times: PredictionTimes, task: Task) -> Iterator[str]
         yield f"by their name known only at the end of a stay: {_listed(late)}; if so, add them to inputs.exclude"
     repeats = _repeating(record, times, task, known)
     if repeats:
-        yield f"repeat words of the target: {_listed(repeats)}; if they tell the outcome, add them to inputs.exclude"
+        yield f"repeat words of the target: {_listed(repeats)}; if they reveal the outcome, add them to inputs.exclude"
 
 
 def _known_codes(record: Record, times: PredictionTimes) -> dict[str, bool]:

@@ -14,7 +14,7 @@ from polyclinic.tasks.target_events import TargetEvents
 from polyclinic.tasks.task import Task
 
 LONGEST = 40
-"""Longer texts are no categories, may tell of a patient, and are counted together."""
+"""Longer texts are no categories, may identify a patient, and are counted together."""
 LONG = f"a text of more than {LONGEST} characters"
 
 

@@ -105,7 +105,7 @@ class Crossfitter:
 
     @cached_property
     def groups(self) -> Groups:
-        """The groups of all examples, as far as the inputs tell them."""
+        """The groups of all examples, as far as the inputs contain them."""
         return self.demographics.read(self.examples.arrays["structured"]) if self.demographics else {}
 
     @cached_property

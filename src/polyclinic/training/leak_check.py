@@ -33,7 +33,7 @@ from polyclinic.training.data.dataset import Examples
 
 NEAR_PERFECT = 0.98
 FEWEST = 10
-"""Subjects of a class, or with an input, below which nothing is said."""
+"""Subjects of a class, or with an input, below which nothing is reported."""
 FEWEST_PAIRS = 20
 """Subjects below which a correlation is not judged."""
 CHANCE = 0.001
@@ -212,6 +212,7 @@ def _caution(task: str, leaks: Sequence[Leak]) -> str:
     named = "; ".join(f"{leak.column} ({leak.words})" for leak in leaks[:NAMED])
     more = f"; and {len(leaks) - NAMED:,} more" if len(leaks) > NAMED else ""
     return (
-        f"In development, inputs predict {task} almost perfectly alone, and may tell the outcome: {named}{more}. Check "
-        "when they are recorded: give the true time in the mapping, or add their codes to the task's inputs.exclude."
+        f"In development, inputs predict {task} almost perfectly alone, and may reveal the outcome: {named}{more}. "
+        "Check when they are recorded: give the true time in the mapping, or add their codes to the task's "
+        "inputs.exclude."
     )

@@ -37,7 +37,7 @@ def test_each_sample_may_have_a_threshold_of_its_own():
 def test_one_threshold_for_each_is_the_same_as_one_for_all():
     y, p = binary(200)
     models = {"ours": p, "theirs": np.round(p, 1)}
-    beside = {name: np.column_stack([said, np.full(200, 0.3)]) for name, said in models.items()}
+    beside = {name: np.column_stack([p, np.full(200, 0.3)]) for name, p in models.items()}
     assert evaluate_binary(y, beside["ours"], 0.3, resamples=200) == evaluate_binary(y, p, 0.3, resamples=200)
     quick = Bootstrap(200)
     together = compare(Binary(0.3), y, beside, "ours", bootstrap=quick)

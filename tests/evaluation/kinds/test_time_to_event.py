@@ -28,7 +28,7 @@ def test_survival_curves_rank_by_the_time_they_promise(sample):
     curves = np.exp(-np.outer(np.exp(risk), TIMES))
     found = evaluate_time_to_event(y, curves, TIMES, (0.5, 50.0), resamples=200)
     assert found["harrell_c"].value == evaluate_time_to_event(y, risk, resamples=200)["harrell_c"].value
-    followed = np.array(TIMES[:3])  # nobody is followed to 50
+    followed = np.array(TIMES[:3])  # no sample is followed to 50
     expected = integrated_brier(y[:, 0], y[:, 1] == 1, curves[:, :3], followed)
     np.testing.assert_allclose(found["integrated_brier"].value, expected)
     assert found["brier@50"].reason == "only 0 samples are followed beyond 50"

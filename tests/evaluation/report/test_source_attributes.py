@@ -29,7 +29,7 @@ def test_each_is_a_fact_or_null(make):
                 assert not key or key in About.model_fields
         else:
             assert value.text
-            assert value.source != "stated", "nobody stated anything"
+            assert value.source != "stated", "people stated nothing"
 
 
 @given(

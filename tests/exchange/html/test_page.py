@@ -325,8 +325,8 @@ def test_an_inapplicable_task_has_its_reason_and_no_number():
 
 
 def test_an_image_without_positive_scores_has_no_circle():
-    silent = replace(patients.picture(), scores=-np.abs(patients.picture().scores))
-    evidence = Evidence(patients.attribution().with_pictures((silent,)), {patients.BLOB: patients.image_file()})
+    negative = replace(patients.picture(), scores=-np.abs(patients.picture().scores))
+    evidence = Evidence(patients.attribution().with_pictures((negative,)), {patients.BLOB: patients.image_file()})
     html = assessment_page(patients.assessment(), {patients.TASK: evidence})
     assert 'class="ring"' not in html
     assert "No positive scores in the image." in html

@@ -41,6 +41,6 @@ def test_the_plot_names_leads_and_milliseconds(attribution):
 
 
 def test_a_plot_without_scores(attribution):
-    silent = EcgAttribution("blob", 3.0, 100.0, (), np.zeros((0, 100)), np.zeros((0, 100)))
-    pyplot.close(ecg(silent).figure)
-    assert silent.segments() == ()
+    without_leads = EcgAttribution("blob", 3.0, 100.0, (), np.zeros((0, 100)), np.zeros((0, 100)))
+    pyplot.close(ecg(without_leads).figure)
+    assert without_leads.segments() == ()

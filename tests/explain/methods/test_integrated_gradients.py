@@ -28,7 +28,7 @@ TASK = "demo_deterioration"
 
 
 @pytest.fixture(scope="module")
-def telling(bundle, sample_of):
+def strongest(bundle, sample_of):
     """Return the sample with all inputs and the largest difference to explain."""
     found = {}
     for sample in (sample_of(bundle, number) for number in range(16)):
@@ -41,18 +41,18 @@ def telling(bundle, sample_of):
 
 
 @pytest.fixture(scope="module")
-def whole(bundle, telling):
-    return integrated_gradients(bundle, telling, TASK, baseline=ZERO)
+def whole(bundle, strongest):
+    return integrated_gradients(bundle, strongest, TASK, baseline=ZERO)
 
 
 @pytest.fixture(scope="module")
-def shown(bundle, telling):
+def shown(bundle, strongest):
     """The displayed attribution, from the usual baseline."""
-    return integrated_gradients(bundle, telling, TASK)
+    return integrated_gradients(bundle, strongest, TASK)
 
 
-def test_scores_of_all_modalities_sum_to_the_logit_difference(bundle, telling, whole):
-    sample = telling
+def test_scores_of_all_modalities_sum_to_the_logit_difference(bundle, strongest, whole):
+    sample = strongest
     complete = whole.completeness
     assert (whole.method, whole.baseline, whole.task, whole.output) == (METHOD, "zero", TASK, "yes")
     assert tuple(whole.by_modality) == sample.present == bundle.inputs
@@ -69,9 +69,9 @@ def test_scores_of_all_modalities_sum_to_the_logit_difference(bundle, telling, w
 
 @pytest.mark.parametrize("number", [0, 2])
 @pytest.mark.parametrize("baseline", ["blurred", "mean"])
-def test_scores_are_complete_for_every_baseline(bundle, hospital, sample_of, telling, baseline, number):
+def test_scores_are_complete_for_every_baseline(bundle, hospital, sample_of, strongest, baseline, number):
     chosen = BLURRED if baseline == "blurred" else Baseline("mean", training_means(bundle, hospital))
-    found = integrated_gradients(bundle, sample_of(bundle, number) if number else telling, TASK, baseline=chosen)
+    found = integrated_gradients(bundle, sample_of(bundle, number) if number else strongest, TASK, baseline=chosen)
     assert found.baseline == baseline
     assert found.completeness.gap < TOLERANCE
 
@@ -173,8 +173,8 @@ def test_agrees_with_captum_for_notes(bundle, with_inputs):
     assert float((ours - theirs).abs().max()) < 0.03 * float(theirs.abs().max())
 
 
-def test_words_have_their_positions(bundle, telling, whole):
-    sample = telling
+def test_words_have_their_positions(bundle, strongest, whole):
+    sample = strongest
     (layout,) = bundle.features.featurizers["note"].layouts(sample.known, sample.frame)
     for word in whole["note"].words:
         assert layout.notes[word.note].text[word.start : word.end] == word.text
@@ -191,8 +191,8 @@ def test_a_negation_has_its_own_score(bundle, sample_of):
     assert all(cue.score != 0 for cue in cues)
 
 
-def test_measurements_are_those_of_the_record(bundle, telling, whole):
-    sample, featurizer = telling, bundle.features.featurizers["series"]
+def test_measurements_are_those_of_the_record(bundle, strongest, whole):
+    sample, featurizer = strongest, bundle.features.featurizers["series"]
     events = measure(sample.known, sample.frame, featurizer.codes)
     recorded = sorted(
         (featurizer.codes[code], hours, value)
@@ -232,8 +232,8 @@ def test_features_have_recorded_units_and_unknown_ones_no_score(bundle, sample_o
     assert sum(one.score for one in found.by_code) == pytest.approx(found.total)
 
 
-def test_images_have_their_own_maps_that_map_back_to_pixels(bundle, hospital, telling, whole):
-    sample = telling
+def test_images_have_their_own_maps_that_map_back_to_pixels(bundle, hospital, strongest, whole):
+    sample = strongest
     assert [one.blob for one in whole.pictures] == [name for name in sample.arrays["image"]["blob"][0] if name]
     for one in whole.pictures:
         assert one.scores.dtype == np.float32
@@ -244,14 +244,14 @@ def test_images_have_their_own_maps_that_map_back_to_pixels(bundle, hospital, te
         assert one.on_picture().shape == (one.canvas.height, one.canvas.width)
 
 
-def test_displayed_scores_start_at_the_usual_map_and_are_complete(bundle, telling, shown):
+def test_displayed_scores_start_at_the_usual_map_and_are_complete(bundle, strongest, shown):
     complete = shown.completeness
     assert shown.baseline == "usual"
-    assert tuple(shown.by_modality) == telling.present
+    assert tuple(shown.by_modality) == strongest.present
     assert complete.gap < TOLERANCE
-    arrays = dict(telling.arrays)
+    arrays = dict(strongest.arrays)
     tokens = np.broadcast_to(bundle.reference.usual_picture, np.asarray(arrays["image"]["tokens"]).shape)
-    sample = replace(telling, arrays=arrays | {"image": arrays["image"] | {"tokens": tokens}})
+    sample = replace(strongest, arrays=arrays | {"image": arrays["image"] | {"tokens": tokens}})
     function = LogitFunction(bundle.ensemble.networks, sample, output_of(bundle, TASK), usual_of(bundle.reference))
     with torch.no_grad():
         start, usual = function(function.between(torch.tensor([0.0, 1.0]))).tolist()
@@ -259,10 +259,10 @@ def test_displayed_scores_start_at_the_usual_map_and_are_complete(bundle, tellin
     assert usual != pytest.approx(complete.value, abs=1e-4)  # the picture matters
 
 
-def test_displayed_scores_of_words_start_at_their_usual_rates(bundle, telling, whole, shown):
-    usual, arrays = bundle.reference.usual_words, telling.arrays["note"]
+def test_displayed_scores_of_words_start_at_their_usual_rates(bundle, strongest, whole, shown):
+    usual, arrays = bundle.reference.usual_words, strongest.arrays["note"]
     input_ = LogitFunction(
-        bundle.ensemble.networks, telling, output_of(bundle, TASK), usual_of(bundle.reference)
+        bundle.ensemble.networks, strongest, output_of(bundle, TASK), usual_of(bundle.reference)
     ).inputs["note"]
     there = arrays["words"][0] != 0
     rates = usual[arrays["word_denied"][0, there].astype(int), arrays["words"][0, there]]
@@ -287,8 +287,8 @@ def test_agrees_with_captum_for_feature_maps(bundle, with_inputs):
     assert float((ours - theirs).abs().max()) < 0.03 * float(theirs.abs().max())
 
 
-def test_the_scores_of_a_cell_are_on_its_pixels(bundle, telling, shown):
-    function = LogitFunction(bundle.ensemble.networks, telling, output_of(bundle, TASK), usual_of(bundle.reference))
+def test_the_scores_of_a_cell_are_on_its_pixels(bundle, strongest, shown):
+    function = LogitFunction(bundle.ensemble.networks, strongest, output_of(bundle, TASK), usual_of(bundle.reference))
     cells = integrate(function).scores["image"].sum(dim=2)
     for one, of_picture in zip(shown.pictures, cells, strict=True):
         assert one.scores.shape == (224, 224)

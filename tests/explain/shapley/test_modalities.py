@@ -126,7 +126,7 @@ def test_cohort_values_are_averaged_over_samples_with_the_modality(bundle, hospi
     assert {one.modality for one in weights} == set(bundle.inputs)
     assert [one.size.value for one in weights] == sorted((one.size.value for one in weights), reverse=True)
     for one in weights:
-        values = [said[one.modality] for said in alone if one.modality in said]
+        values = [shares[one.modality] for shares in alone if one.modality in shares]
         assert one.mean.n == one.size.n == len(values)
         assert one.mean.value == pytest.approx(np.mean(values), abs=1e-5)
         assert one.size.value == pytest.approx(np.mean(np.abs(values)), abs=1e-5)

@@ -247,8 +247,8 @@ def test_every_line_is_an_event_missing_or_rejected(folder, lines, end):
     rejected = [reject.line for reject in kept.rejects]
     assert len(rejected) == len(set(rejected))
     left = [line for number, line in enumerate(lines, 3) if line and number not in rejected]
-    silent = [line for line in left if line.endswith(",-1") or ",RecordID," in line]
-    assert len(kept.events) == len(left) - len(silent)
+    without_value = [line for line in left if line.endswith(",-1") or ",RecordID," in line]
+    assert len(kept.events) == len(left) - len(without_value)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(60))

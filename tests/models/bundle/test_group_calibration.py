@@ -52,7 +52,7 @@ def test_a_bundle_keeps_its_calibration_by_group(bundle, hospital, tmp_path):
 
 def test_an_assessment_gives_the_same_answer_within_its_interval(bundle, hospital):
     for subject in hospital.subjects_in("held_out")[:3]:
-        (said,) = assess(bundle, hospital, subject, explain=False)[TASK].outputs
+        (output,) = assess(bundle, hospital, subject, explain=False)[TASK].outputs
         predicted = bundle.predict(hospital, subjects=[subject], tasks=[TASK]).frame
-        assert said.value == pytest.approx(predicted["predicted_boolean_probability"][0], abs=1e-9)
-        assert said.low <= said.value <= said.high
+        assert output.value == pytest.approx(predicted["predicted_boolean_probability"][0], abs=1e-9)
+        assert output.low <= output.value <= output.high

@@ -67,8 +67,8 @@ def test_absent_values_have_no_influence_on_gradients(fusion):
         sum(logits.square().sum() for logits in [*outputs.logits.values(), *outputs.unimodal.values()]).backward()
         gradients.append({name: weight.grad for name, weight in network.named_parameters()})
     clean, dirty = gradients
-    silent = [name for name in clean if clean[name] is None]
-    assert all(name.endswith("score") for name in silent), silent  # pools of modalities with a single token
+    unused = [name for name in clean if clean[name] is None]
+    assert all(name.endswith("score") for name in unused), unused  # pools of modalities with a single token
     for name, gradient in clean.items():
         if gradient is not None:
             assert torch.equal(gradient, dirty[name]), name

@@ -87,7 +87,7 @@ def distinct(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def ordered_keys(events: pl.DataFrame) -> list[str]:
-    """Return the columns by which events are sorted and told apart: those of `POLARS_EVENTS` that hold anything."""
+    """Return the columns by which events are sorted and distinguished: those of `POLARS_EVENTS` that hold anything."""
     return [c for c in POLARS_EVENTS if c in ("subject_id", "time", "code") or events[c].null_count() < events.height]
 
 

@@ -13,7 +13,7 @@ from polyclinic.files import sha256
 UNRECORDED = 0
 UNRECORDED_NAME = "unrecorded"
 
-#: `location` is a hash of reader and path, which tells files of one name apart without naming folders.
+#: `location` is a hash of reader and path, which distinguishes files of one name without naming folders.
 SOURCES: dict[str, pl.DataType] = {
     "number": pl.UInt32(),
     "name": pl.String(),

@@ -128,7 +128,7 @@ def _rivals(comparison: Comparison, model: str) -> Iterator[str]:
 
 
 def _verdict(contender: Contender, name: str, ours: bool) -> str:
-    """Return what the interval and the adjusted p value, which may differ in method, both allow to say."""
+    """Return the conclusion that the interval and the adjusted p value, which may differ in method, both allow."""
     difference = contender.differences[name]
     figure = difference.figure
     if figure.low is None:

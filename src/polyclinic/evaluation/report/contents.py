@@ -36,7 +36,7 @@ class Card(Record):
     calibration_plot: str | None = None  # path relative to the card
     synthetic: bool = False
     description: Description | None = None  # of data and model
-    found: tuple[str, ...] = ()  # cautions that other checks found: of inputs that tell the outcome, of unusual values
+    found: tuple[str, ...] = ()  # cautions of other checks: of inputs that reveal the outcome, of unusual values
 
     @property
     def caveats(self) -> tuple[str, ...]:

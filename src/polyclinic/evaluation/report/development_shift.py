@@ -17,7 +17,7 @@ from polyclinic.evaluation.report.description import DevelopmentFacts, MeasuredF
 from polyclinic.evaluation.report.document import Table
 
 NOTABLE = 0.1
-"""Standardised difference from which populations are said to differ."""
+"""Standardised difference from which populations are reported as different."""
 PREVALENCE = "prevalence"
 RECORDED = "recorded: "
 

@@ -148,7 +148,7 @@ COMPUTED_LATER = {
     "validity_external": "polyclinic evaluate on another cohort",
     "fairness_external": "polyclinic evaluate on another cohort",
 }
-"""What computes an attribute that nobody states."""
+"""The command that computes an attribute that people have not stated."""
 
 
 def remedy(group: str, name: str) -> str:

@@ -91,7 +91,7 @@ def rows_table(rows: Sequence[Row]) -> Table:
 
 
 def _figure(row: Row, name: str) -> Cell:
-    """Return a figure; none of so few samples that it would tell their outcomes."""
+    """Return a figure; none of so few samples that it would reveal their outcomes."""
     figure = row.figures.get(name)
     if figure is None or figure.value is None or figure.n >= FEWEST:
         return figure

@@ -42,7 +42,7 @@ class RecordShapes(NamedTuple):
 
     @property
     def sufficient(self) -> bool:
-        """Whether a record can be told from a line of a note."""
+        """Whether a record can be distinguished from a line of a note."""
         return sum(max(map(_parts, shapes)) for shapes in self.columns.values()) >= _LEAST_PARTS
 
     def fits(self, record: Sequence[str]) -> bool:
@@ -52,7 +52,7 @@ class RecordShapes(NamedTuple):
         return own.keys() - alike <= self.varied and sum(_parts(own[number]) for number in alike) >= _LEAST_PARTS
 
     def alike(self, record: Sequence[str]) -> bool:
-        """Return whether a line's cells have these shapes, which may be too few to tell."""
+        """Return whether a line's cells have these shapes, which may be too few to decide."""
         return all(found in self.columns[number] for number, found in self._shapes_of(record).items())
 
     def _shapes_of(self, record: Sequence[str]) -> dict[int, str]:

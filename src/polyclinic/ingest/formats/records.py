@@ -2,8 +2,8 @@
 
 A quote that is not closed, or not written twice within a quoted cell, would swallow the lines that follow it. Such a
 record costs its first line only, and the lines after it are read again: the first one that looks like the file's other
-records is the next record, and those before it are rejected, each by its number. Where records cannot be told from
-lines of notes, and the damaged record may go on, the rest of the file is rejected.
+records is the next record, and those before it are rejected, each by its number. Where records cannot be distinguished
+from lines of notes, and the damaged record may go on, the rest of the file is rejected.
 """
 
 import csv

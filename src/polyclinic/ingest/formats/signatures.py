@@ -1,4 +1,4 @@
-"""Recognise files by their first bytes, to say what a file is that is not what its name says."""
+"""Recognise files by their first bytes, and name the format of a file that is not what its name states."""
 
 import re
 

@@ -53,7 +53,7 @@ def convert(
 class _RejectedNames(RowFilter):
     """Collects the names of columns with rejects instead of the rejects.
 
-    `unnamed` is set by anything that does not say its column: then all are converted alone.
+    `unnamed` is set by anything that does not name its column: then all are converted alone.
     """
 
     def __init__(self) -> None:

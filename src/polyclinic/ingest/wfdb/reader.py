@@ -1,6 +1,6 @@
 """Read WFDB records: waveforms and facts from their headers.
 
-Each record is a subject, named by its path in the folder (`100`, `patient001/s0010_re`), because a folder does not say
+Each record is a subject, named by its path in the folder (`100`, `patient001/s0010_re`), because a folder does not show
 which records belong to one patient, and merging patients is worse than splitting one. If the patients are known, use a
 table with a `waveform` column.
 

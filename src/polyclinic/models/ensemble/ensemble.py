@@ -37,7 +37,7 @@ class EnsemblePredictions(NamedTuple):
     member_predictions: dict[str, dict[str, MemberPrediction]]  # by task, then member
     present: Present
     network_predictions: NetworkPredictions | None  # None without a network
-    groups: Groups | None = None  # band of age and sex of each sample, as far as the inputs tell them
+    groups: Groups | None = None  # band of age and sex of each sample, as far as the inputs contain them
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Ensemble:
 
     networks: list[UnifiedModel]
     tasks: dict[str, TaskEnsemble]
-    demographics: DemographicFeatures | None = None  # where the inputs tell age and sex, for calibration by group
+    demographics: DemographicFeatures | None = None  # where the inputs contain age and sex, for calibration by group
 
     def answer(self, arrays: Mapping[str, Arrays], every_member: bool = False) -> dict[str, Answers]:
         """Predict every task for every sample; zero-weight members predict only if `every_member`."""

@@ -46,7 +46,7 @@ def recorded(
 ) -> Recorded:
     """Gather what the samples in `frame` have, of their record `known`.
 
-    `features` say which codes are read; `like` is a baseline whose characteristics to use.
+    `features` determine which codes are read; `like` is a baseline whose characteristics to use.
     """
     read = sorted({*features.codes_read, *_unstructured(known, features)})
     counted = dict(

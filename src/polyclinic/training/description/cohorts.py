@@ -45,7 +45,7 @@ def cohort_facts(cohort: Cohort) -> CohortFacts:
 
 
 def _time(time: object, nominal: bool) -> str | None:
-    """Return the month of a time, so that no date of a patient is told; hours of a nominal one."""
+    """Return the month of a time, so that no date of a patient is shown; hours of a nominal one."""
     if not isinstance(time, datetime):
         return None
     return f"{(time - NOMINAL_ORIGIN) / timedelta(hours=1):.0f} h" if nominal else f"{time:%Y-%m}"

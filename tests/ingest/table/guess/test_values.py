@@ -1,4 +1,4 @@
-"""Outcomes are never inputs, identifiers never measurements, and limits and grades are said."""
+"""Outcomes are never inputs, identifiers never measurements, and limits and grades are remarked."""
 
 import uuid
 

@@ -49,8 +49,8 @@ def test_every_weight_has_a_gradient(modality, name):
     torch.manual_seed(1)
     tokens = encode(network, tensors)
     (pooled(tokens) * torch.randn(tokens.values.shape)).sum().backward()
-    silent = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
-    assert not silent
+    unused = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
+    assert not unused
     assert all(weight.grad.isfinite().all() for weight in network.parameters() if weight.grad is not None)
 
 

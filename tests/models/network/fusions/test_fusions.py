@@ -42,7 +42,7 @@ def test_bottleneck_exchanges_only_through_shared_tokens():
         torch.manual_seed(0)
         network = Bottleneck(("structured", "series", "note"), WIDTH, 0.0, layers=layers).eval()
         streams = []
-        network.pools[0].register_forward_hook(lambda pool, given, pooled, heard=streams: heard.append(pooled))
+        network.pools[0].register_forward_hook(lambda pool, given, pooled, into=streams: into.append(pooled))
         network(given, ALL)
         network(given | {"note": other["note"]}, ALL)
         assert torch.allclose(*streams) is not meets

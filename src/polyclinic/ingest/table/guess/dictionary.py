@@ -83,7 +83,7 @@ def _stripped(cells: pl.DataFrame, key: str, label: str) -> pl.DataFrame:
 
 
 def distinct_names(names: Mapping[str, str], parameters: Iterable[str]) -> dict[str, str]:
-    """Return the name of each parameter that has one; those with the same name are told apart by their ids."""
+    """Return the name of each parameter that has one; those with the same name are distinguished by their ids."""
     used = [names[parameter] for parameter in parameters if parameter in names]
     folded = [name.casefold() for name in used]
     return {

@@ -32,7 +32,7 @@ _FLAG = re.compile(r"\s*(?:\*+|\((?:HH?|LL?|A|N)\))$|(?:^|\s)(?:HH?|LL?|HIGH|LOW
 _OTHERS = 5  # units that are named
 _TEXTS, _NUMBERS = 3, 5  # distinct: at most, and at least, in a column of numbers with units
 _LIMITS = "some are below or above a limit (<0.01): the limit is kept as value, with its sign"
-_CODED = "codes of a stay are given at its end: static, they are known from the start, and may tell the outcome"
+_CODED = "codes of a stay are given at its end: static, they are known from the start, and may reveal the outcome"
 _PEOPLE = "as it identifies people"
 _AT_DISCHARGE = "known only at discharge or death: an answer, never an input"
 

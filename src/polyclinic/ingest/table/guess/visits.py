@@ -1,6 +1,6 @@
 """Wide tables of several visits: `visit1_date`, `visit2_date`, and `crp1`, `crp2` measured then.
 
-A value of a later visit at the time of the first would tell the future.
+A value of a later visit at the time of the first would leak the future.
 """
 
 import re
