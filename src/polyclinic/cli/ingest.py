@@ -1,7 +1,7 @@
 """`polyclinic ingest`: a source's files → events of a cohort, and a report of rejects."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -85,33 +85,26 @@ def ingest(
         raise typer.BadParameter("names the mapping that --guess writes: add --guess, or omit it", param_hint="--to")
     if into is None:
         raise typer.BadParameter("give the folder of the cohort", param_hint="--into")
+    reader_options = {"mapping": mapping, "outcomes": outcomes, "images": images, "zone": zone}
+    report = _read(source, path, into, json, strict=strict, seed=seed, name=name, replace=replace, **reader_options)
+    if json:
+        print_json(report.to_dict())
+    else:
+        _print(report, into)
+
+
+def _read(source: str, path: Path, into: Path, json: bool, **options: Any) -> "IngestReport":
+    """Ingest the source; where --strict refuses it, print why, and exit with 1."""
     from polyclinic.ingest import RejectsError
     from polyclinic.ingest import ingest as read
 
     try:
-        report = read(
-            source,
-            path,
-            into,
-            mapping=mapping,
-            strict=strict,
-            outcomes=outcomes,
-            images=images,
-            seed=seed,
-            zone=zone,
-            name=name,
-            replace=replace,
-            progress=TerminalProgress(),
-        )
+        return read(source, path, into, progress=TerminalProgress(), **options)
     except RejectsError as refusal:
         err.print(f"refused: {refusal}")
         if json:
             print_json({"refused": str(refusal)})
         raise typer.Exit(1) from refusal
-    if json:
-        print_json(report.to_dict())
-    else:
-        _print(report, into)
 
 
 def _print(report: "IngestReport", into: Path) -> None:

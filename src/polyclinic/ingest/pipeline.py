@@ -3,6 +3,7 @@
 import dataclasses
 import warnings
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,7 +15,7 @@ from polyclinic.cohort.foreign.layout import meds_root
 from polyclinic.ingest.clock import MixedClocks
 from polyclinic.ingest.errors import IngestError, RejectsError
 from polyclinic.ingest.patients import CheckedPatients
-from polyclinic.ingest.readers import Sink, options_for, source_named
+from polyclinic.ingest.readers import Options, Sink, options_for, source_named
 from polyclinic.ingest.report import IngestReport
 from polyclinic.ingest.subject_ids import ALIKE, count_alike
 from polyclinic.progress import SILENT, Progress
@@ -83,12 +84,12 @@ class CountingSink:
         """Return the subjects that readers named by text."""
         return {subject for subject in self._subjects if isinstance(subject, str)}
 
-    def count_commit(self, commit: Commit, writer: CohortWriter, replaced: bool) -> None:
+    def count_commit(self, commit: Commit, writer: CohortWriter) -> None:
         """Count what the commit replaced, and warn of values that contradict what the cohort holds."""
         self.name, self.removed = writer.source_name, commit.removed
         self.warn(CHANGED, commit.changed)
         self.warn(WITHDRAWN, commit.withdrawn)
-        if replaced and writer.source_is_new and commit.version > 1:
+        if writer.replace and writer.source_is_new and commit.version > 1:
             self.warn(NOTHING_REPLACED, 1)
 
     def report(self, source: str, seconds: float) -> IngestReport:
@@ -144,34 +145,14 @@ def ingest(
     """
     path, started = Path(path), perf_counter()
     chosen = options_for(source, mapping=mapping, zone=zone, **options)
-    if not path.exists():
-        raise IngestError(f"{path.name} does not exist: give the file or folder of the source")
-    if source == "table":
-        refuse_meds(path)
-    for folder in filter(None, (path, chosen.images)):
-        _check_outside(folder, Path(into))
-
-    def read(of_cohort: str | None = None) -> CountingSink:
-        with CohortWriter(
-            Path(into), source=source, progress=progress, seed=seed, path_read=path, name=name, replace=replace
-        ) as writer:
-            clock = chosen.clock.of(of_cohort or writer.clock)
-            counter = CountingSink(writer)
-            patients = CheckedPatients(counter, writer, clock, path.name)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # decoders' warnings contain values
-                source_named(source).load()(path, patients, dataclasses.replace(chosen, clock=clock), progress)
-            clock.check(path.name)
-            patients.finish()
-            _check_readable(counter, path.name, strict)
-            writer.clock = clock.found
-            counter.count_commit(writer.commit(), writer, replace)
-        return counter
-
+    _check_paths(source, path, chosen.images, Path(into))
+    new_writer = partial(
+        CohortWriter, into, source=source, path_read=path, name=name, replace=replace, seed=seed, progress=progress
+    )
     try:
-        counter = read()
+        counter = _read(path, new_writer(), chosen, strict, progress)
     except MixedClocks as mixed:  # most times have the other clock than the first
-        counter = read(mixed.clock)
+        counter = _read(path, new_writer(), chosen, strict, progress, mixed.clock)
     counter.warn(ALIKE, count_alike(counter.source_ids(), Cohort.open(into).subjects.get_column("source_id")))
     return counter.report(source, perf_counter() - started)
 
@@ -187,6 +168,39 @@ def refuse_meds(path: Path) -> None:
             f"{path} is a MEDS data set, or part of one, and opens as it is: give {root} where a command takes a "
             f"COHORT, for example `polyclinic summary {root}`"
         )
+
+
+def _check_paths(source: str, path: Path, images: Path | None, into: Path) -> None:
+    if not path.exists():
+        raise IngestError(f"{path.name} does not exist: give the file or folder of the source")
+    if source == "table":
+        refuse_meds(path)
+    for folder in filter(None, (path, images)):
+        _check_outside(folder, into)
+
+
+def _read(
+    path: Path, writer: CohortWriter, options: Options, strict: bool, progress: Progress, clock: str | None = None
+) -> CountingSink:
+    """Read the source, and commit; times have `clock`, or else that of the cohort.
+
+    Raises:
+        MixedClocks: most times have another clock than the first.
+    """
+    with writer:
+        of_times = options.clock.of(clock or writer.clock)
+        counter = CountingSink(writer)
+        patients = CheckedPatients(counter, writer, of_times, path.name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # decoders' warnings contain values
+            read = source_named(writer.source).load()
+            read(path, patients, dataclasses.replace(options, clock=of_times), progress)
+        of_times.check(path.name)
+        patients.finish()
+        _check_readable(counter, path.name, strict)
+        writer.clock = of_times.found
+        counter.count_commit(writer.commit(), writer)
+    return counter
 
 
 def _check_outside(folder: Path, into: Path) -> None:

@@ -96,7 +96,7 @@ class CohortWriter:
         self.source_name = name or source
         self.source_is_new = True
         self._read_from = Source(source, path_read, name)
-        self._replace = replace
+        self.replace = replace
         self._progress = progress
         self._seed = seed
         self._rejects = Rejects(source)
@@ -203,7 +203,7 @@ class CohortWriter:
             seed = tables.seed_for(before, self._seed)
             blobs.check(staging.blobs)  # none is removed while the lock is held
             own = Registered.of(self._read_from, tables.read(before, "sources"))
-            drop = Drop(sources=(own.number,)) if self._replace else Drop()
+            drop = Drop(sources=(own.number,)) if self.replace else Drop()
             changes = merge.Changes(staging.runs, staging.subjects(), own, self.source, drop)
             with versions.new_version(self.path) as version:
                 written = merge.write_events(before, version, changes, self._progress)
@@ -232,7 +232,7 @@ class CohortWriter:
 
     def _clock_of(self, version: Path | None) -> Path | None:
         """Return the version whose clock the added times must have; None if all of it is replaced."""
-        if version is None or not self._replace:
+        if version is None or not self.replace:
             return version
         own = Registered.of(self._read_from, tables.read(version, "sources"))
         shards = tables.read(version, "shards")
@@ -243,13 +243,13 @@ class CohortWriter:
     def _former(self, version: Path) -> pl.LazyFrame:
         """Return the events of a version, but those that this ingest replaces."""
         own = Registered.of(self._read_from, tables.read(version, "sources"))
-        replaced = own.number if self._replace and not own.is_new else None
+        replaced = own.number if self.replace and not own.is_new else None
         shards = [version / "data" / file for file in tables.read(version, "shards").get_column("file")]
         return pl.scan_parquet(shards) if replaced is None else provenance.events_of_others(shards, replaced)
 
     def _all_rejects(self, before: Path | None, name: str) -> pl.DataFrame:
         known = tables.read(before, "rejects")
-        kept = known.filter(pl.col("origin").ne_missing(name)) if self._replace else known
+        kept = known.filter(pl.col("origin").ne_missing(name)) if self.replace else known
         return rejects.merged(kept, self._rejects.table(), name)
 
     def _require_open(self) -> tuple[Staging, BlobStore]:
