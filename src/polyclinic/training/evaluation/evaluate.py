@@ -24,6 +24,7 @@ from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.predictions import with_inputs
 from polyclinic.models.bundle.shift import MOST_CODES, Shift
 from polyclinic.models.bundle.subject_digest import SubjectDigest
+from polyclinic.models.ensemble.ensemble import Answers
 from polyclinic.models.ensemble.members import presence_of
 from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.progress import SILENT, Advance, Progress
@@ -119,12 +120,8 @@ def evaluate(
     wanted = bundle.tasks if tasks is None else tuple(bundle.task(name) for name in tasks)
     sampled = samples(cohort, wanted)
     evaluated = sampled.take(sampled.rows(_subjects(cohort, split, subjects, sampled.frame)))
-    frame, targets = evaluated.frame, evaluated.targets
-    unlabelled = [name for name, target in targets.items() if not target.observed.any()]
-    if unlabelled:
-        raise StudyError(
-            f"no subject in {split or 'the cohort'} has a label for {', '.join(unlabelled)}: choose another split"
-        )
+    _check_labelled(evaluated.targets, split)
+    frame = evaluated.frame
     training_subjects = _training_subjects(bundle, cohort, frame["subject_id"])
     known = known_record(cohort.events(), frame, bundle.tasks)
     arrays = bundle.arrays(cohort, frame, progress, known)
@@ -134,7 +131,6 @@ def evaluate(
     like = next((own.baseline for own in of_bundle.values() if own is not None), None)
     had = recorded(known, frame, ages_at(cohort, frame), sexes_at(cohort, frame), bundle.features, like)
     del known
-    partial = answers_by_subset(bundle, arrays, progress) if every_subset and len(bundle.inputs) > 1 else {}
     measured = MeasuredSamples(cohort, evaluated, had, split or "all subjects given", shift.unlike_share)
     stated = about_of(bundle, about)
     context = EvaluationContext(
@@ -152,19 +148,35 @@ def evaluate(
         bootstrap=Bootstrap(resamples),
         shift=shift,
     )
-    predictions = {
-        task.name: TaskPredictions(
-            answers[task.name].answers,
-            {name: prediction.answers for name, prediction in answers[task.name].members.items()},
-            {subset: by_task[task.name] for subset, by_task in partial.items()},
-            bundle.ensemble.tasks[task.name].thresholds,
-            bundle.ensemble.bins(task.name),
-            sets_of(bundle, task, answers[task.name].answers, arrays),
-        )
-        for task in wanted
-    }
-    results = context.measure(wanted, targets, predictions, progress)
+    given = answers_by_subset(bundle, arrays, progress) if every_subset and len(bundle.inputs) > 1 else {}
+    predictions = {task.name: _predictions(bundle, task, answers[task.name], given, arrays) for task in wanted}
+    results = context.measure(wanted, evaluated.targets, predictions, progress)
     return Report(with_inputs(frame, arrays), results, training_subjects, shift)
+
+
+def _check_labelled(targets: Mapping[str, Targets], split: str | None) -> None:
+    unlabelled = [name for name, target in targets.items() if not target.observed.any()]
+    if unlabelled:
+        raise StudyError(
+            f"no subject in {split or 'the cohort'} has a label for {', '.join(unlabelled)}: choose another split"
+        )
+
+
+def _predictions(
+    bundle: Bundle,
+    task: Task,
+    combined: Answers,
+    given: Mapping[tuple[str, ...], Mapping[str, np.ndarray]],
+    arrays: Mapping[str, Arrays],
+) -> TaskPredictions:
+    return TaskPredictions(
+        combined.answers,
+        {name: prediction.answers for name, prediction in combined.members.items()},
+        {subset: by_task[task.name] for subset, by_task in given.items()},
+        bundle.ensemble.tasks[task.name].thresholds,
+        bundle.ensemble.bins(task.name),
+        sets_of(bundle, task, combined.answers, arrays),
+    )
 
 
 @dataclass(frozen=True)
