@@ -79,7 +79,6 @@ def test_a_box_contains_its_start_and_not_its_stop():
     assert not box.holds((40, 10))
     assert not box.holds((19.5, 10))
     assert box.holds((19.5, 10), margin=0.5)
-    assert box.grown(2) == Box.of_xyxy(8, 18, 32, 42)
     assert box.clipped((25, 100)) == Box.of_xyxy(10, 20, 30, 25)
     assert box.clipped((20, 100)) is None
     assert Circle((3.0, 4.0), 2.0).xyr == (4, 3, 2)

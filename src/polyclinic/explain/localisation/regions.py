@@ -70,10 +70,6 @@ class Box(Record):
         sides = zip(self.start, point, self.stop, strict=True)
         return all(start - margin <= at < stop + margin for start, at, stop in sides)
 
-    def grown(self, margin: float) -> Self:
-        """Return the box grown by `margin` on every side."""
-        return type(self)(tuple(at - margin for at in self.start), tuple(at + margin for at in self.stop))
-
     def clipped(self, shape: Sequence[int]) -> Self | None:
         """Clip the box to a grid of this shape; None if nothing is left."""
         start = tuple(max(at, 0.0) for at in self.start)

@@ -104,14 +104,6 @@ class StructuredFeaturizer(Featurizer):
         numbers: dict[str, int] = {}
         return tuple(numbers.setdefault(column.code, len(numbers)) for column in self.layout.columns)
 
-    def which_code(self, name: str) -> str:
-        """Return the code from which a feature is computed.
-
-        Raises:
-            KeyError: no feature has this name.
-        """
-        return {column.name: column.code for column in self.layout.columns}[name]
-
     def ignored(self, known: pl.DataFrame) -> dict[str, int]:
         """Count the events of each structured code that was absent or too rare in training."""
         return count_events(known, [code for code in _structured(known) if code not in self.layout.codes])

@@ -74,26 +74,6 @@ def test_survival_is_the_product_of_1_minus_hazard():
     torch.testing.assert_close(network.activate(logits), 1 - expected)
 
 
-def test_survival_is_non_increasing_and_matches_the_bins():
-    network, logits = head("time_to_event"), torch.randn(6, 3)
-    curve = network.survival_at(logits, torch.linspace(0, 40, 81))
-    assert (curve.diff(dim=1) <= 1e-6).all()
-    torch.testing.assert_close(curve[:, 0], torch.ones(6))
-    torch.testing.assert_close(network.survival_at(logits, torch.tensor([1.0, 7.0, 30.0])), network.survival(logits))
-    torch.testing.assert_close(curve[:, -1], network.survival(logits)[:, -1])
-
-
-def test_hazard_is_constant_within_a_bin():
-    network, logits = head("time_to_event"), torch.randn(6, 3)
-    start, middle, end = network.survival_at(logits, torch.tensor([1.0, 4.0, 7.0])).unbind(1)
-    torch.testing.assert_close(middle, (start * end).sqrt())
-
-
-def test_risk_by_horizon_is_one_number():
-    network, logits = head("time_to_event"), torch.randn(6, 3)
-    torch.testing.assert_close(network.risk_by(logits, 7.0), 1 - network.survival(logits)[:, 1])
-
-
 def test_extreme_hazards_stay_finite():
     network = head("time_to_event")
     logits = torch.tensor([[-200.0, 0.0, 200.0]], requires_grad=True)

@@ -29,20 +29,6 @@ class TimeToEventHead(Head):
         """Return the survival probability at the end of each bin: S = Π (1 − hazard), computed in logarithms."""
         return functional.logsigmoid(-logits).cumsum(dim=-1).exp()
 
-    def survival_at(self, logits: Float[Tensor, "... bin"], times: Float[Tensor, " time"]) -> Float[Tensor, "... time"]:
-        """Return the survival curve at any times, with a constant hazard in each bin; constant after the last bin."""
-        log_survival = functional.logsigmoid(-logits).cumsum(dim=-1)
-        log_survival = functional.pad(log_survival, (1, 0))
-        edges = functional.pad(self.ends, (1, 0))
-        times = times.to(edges).clamp(edges[0], edges[-1])
-        right = torch.searchsorted(edges, times).clamp(1, len(edges) - 1)
-        share = (times - edges[right - 1]) / (edges[right] - edges[right - 1])
-        return torch.lerp(log_survival[..., right - 1], log_survival[..., right], share).exp()
-
-    def risk_by(self, logits: Float[Tensor, "... bin"], horizon: float) -> Float[Tensor, "..."]:
-        """Return the cumulative risk of the event at `horizon`."""
-        return 1 - self.survival_at(logits, torch.tensor([horizon]))[..., 0]
-
     def logits_of(self, rates: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
         """Return the logits of hazards."""
         return log_odds(rates)
