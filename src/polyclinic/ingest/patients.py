@@ -12,19 +12,12 @@ import polars as pl
 from polyclinic.cohort import BIRTH, CohortWriter, Reject
 from polyclinic.cohort.storage.subject_ids import SubjectIds
 from polyclinic.ingest.clock import Clock
-from polyclinic.ingest.plausible import DAYS_PER_YEAR, OLDEST_YEARS, PLACEHOLDERS
+from polyclinic.ingest.plausible import DAYS_PER_YEAR, OLDEST_YEARS, PLACEHOLDERS, YEARS_PER_UNIT
 from polyclinic.ingest.readers import CountsRows, Sink, Warns
 from polyclinic.ingest.sexes import CODES as SEX
 from polyclinic.ingest.sexes import Sexes
 
-#: Units of age, by how many of them make a year.
-_UNITS = {
-    1: ("", "years", "year", "yr", "yrs", "y", "a"),
-    12: ("months", "month", "mo"),
-    DAYS_PER_YEAR / 7: ("weeks", "week", "wk"),
-    DAYS_PER_YEAR: ("days", "day", "d"),
-}
-_YEARS = {unit: 1 / number for number, units in _UNITS.items() for unit in units}
+_YEARS = YEARS_PER_UNIT | {"": 1.0}
 _AGE = r"(?i)^DEMOGRAPHIC//(?:\w*_)?age(?:_\w*)?(?://|$)"
 #: A date of birth is a calendar date of any zone, and so may be a day after the first event.
 _DAY = timedelta(days=1)
@@ -131,9 +124,8 @@ class CheckedPatients:
     def _with_plausible_ages(self, frame: pl.DataFrame) -> pl.DataFrame:
         code = pl.col("code").cast(pl.String)
         unit = code.str.replace(_AGE, "").str.to_lowercase()
-        years = unit.replace_strict(
-            _YEARS, default=0.0, return_dtype=pl.Float64
-        )  # of another unit only the sign counts
+        # Of another unit only the sign counts.
+        years = unit.replace_strict(_YEARS, default=0.0, return_dtype=pl.Float64)
         age = pl.col("numeric_value") if "numeric_value" in frame.columns else pl.lit(None, pl.Float64)
         possible = ~code.str.contains(_AGE) | ((age >= 0) & (age * years <= OLDEST_YEARS)).fill_null(True)
         return self._keep(frame, possible, "implausible age", f"write an age from 0 to {OLDEST_YEARS} years")

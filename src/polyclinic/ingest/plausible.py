@@ -1,10 +1,19 @@
-"""Ages and dates of birth that no patient has."""
+"""Ages and dates of birth: units, and those that no patient has."""
 
 from datetime import date
 
 #: The longest documented life is that of Jeanne Calment, 122 years and 164 days.
 OLDEST_YEARS = 123
 DAYS_PER_YEAR = 365.25
+
+_UNITS = {
+    1: ("years", "year", "yr", "yrs", "y", "a"),
+    12: ("months", "month", "mo"),
+    DAYS_PER_YEAR / 7: ("weeks", "week", "wk"),
+    DAYS_PER_YEAR: ("days", "day", "d"),
+}
+#: Years per unit of age.
+YEARS_PER_UNIT = {unit: 1 / number for number, units in _UNITS.items() for unit in units}
 
 #: Days that databases and programs store for an unknown date.
 PLACEHOLDERS = (

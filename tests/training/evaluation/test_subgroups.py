@@ -50,7 +50,7 @@ def test_ages_without_a_record_are_computed_from_birth(ages):
 
 
 def test_ages_are_converted_to_years(ages):
-    codes = {"age": 40, "Age//Years": 40, "age//a": 40, "age//months": 480, "age//d": 40 * 365.25, "age//furlongs": 3}
+    codes = {"age": 40, "Age//Years": 40, "age//yrs": 40, "age//months": 480, "age//d": 40 * 365.25, "age//furlongs": 3}
     rows = [(subject, None, f"DEMOGRAPHIC//{code}", value) for subject, (code, value) in enumerate(codes.items(), 1)]
     assert ages(rows) == [*[pytest.approx(40)] * 5, None]
 

@@ -15,20 +15,12 @@ from polyclinic.cohort import BIRTH
 from polyclinic.features.age_bands import age_bands
 from polyclinic.features.featurizer import Arrays
 from polyclinic.features.structured.columns import RARE, UNKNOWN, Layout, category_column
+from polyclinic.ingest.plausible import DAYS_PER_YEAR, YEARS_PER_UNIT
 
 SEX = "DEMOGRAPHIC//sex"
-UNITS = {
-    1: ("years", "year", "yr", "y", "a"),
-    12: ("months", "month", "mo"),
-    365.25 / 7: ("weeks", "week", "wk"),
-    365.25: ("days", "day", "d"),
-}
-"""Units of age, by how many of them make a year."""
-AGES = {"demographic//age": 1.0} | {
-    f"demographic//age//{unit}": 1 / number for number, units in UNITS.items() for unit in units
-}
+AGES = {"demographic//age": 1.0} | {f"demographic//age//{unit}": years for unit, years in YEARS_PER_UNIT.items()}
 """Years per unit of each code of an age, in lower case."""
-HOURS_PER_YEAR = 365.25 * 24
+HOURS_PER_YEAR = DAYS_PER_YEAR * 24
 ROUNDING = 1e-3
 """Years by which an age computed from scaled features may differ from the recorded one."""
 OLDEST = 130

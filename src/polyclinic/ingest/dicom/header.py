@@ -55,7 +55,7 @@ _MOMENTS = (
     ("StudyDate", "StudyTime"),
 )
 _FIRST_RADIOGRAPH, _LAST_YEAR = 1895, 2300  # de-identified collections shift dates far ahead (MIMIC: to 2200)
-_YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25, "": 1.0}
+_YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / DAYS_PER_YEAR, "D": 1 / DAYS_PER_YEAR, "": 1.0}
 
 #: SOP classes with pixels that are not patient images: segmentations, parametric maps and the like, dose.
 _NOT_IMAGES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.481.2")
