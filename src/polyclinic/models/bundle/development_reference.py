@@ -92,10 +92,7 @@ class Reference:
             subjects=index["subjects"],
             samples=index["samples"],
             codes=index["codes"],
-            ranges={
-                code: ValueRange(**own | {"texts": tuple(own["texts"])})
-                for code, own in index.get("ranges", {}).items()
-            },
+            ranges={code: ValueRange.from_dict(own) for code, own in index["ranges"].items()},
             calibrators={
                 task: tuple(Calibrator.from_state(one) for one in states)
                 for task, states in index["calibrators"].items()
