@@ -10,6 +10,7 @@ from polyclinic.evaluation.report.flow import Part
 from polyclinic.tasks import Samples, Task
 from polyclinic.training.description.characteristics import Recorded
 from polyclinic.training.description.cohorts import cohort_facts, flow_of, part_of
+from polyclinic.training.description.development import DEVELOPMENT
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class MeasuredSamples:
     def facts(self, task: Task, development: DevelopmentFacts | None) -> MeasuredFacts:
         """Return the facts of a task; those of the same cohort name what was developed on, too."""
         target = self.samples.targets[task.name]
-        name = f"Measured ({self.how})"
+        name = _measured(self.how)
         own = part_of(name, task, self.samples.frame["subject_id"].to_numpy(), target)
         cohort = cohort_facts(self.cohort)
         same = development is not None and development.cohort.fingerprint == cohort.fingerprint
@@ -43,22 +44,20 @@ class MeasuredSamples:
 
 def measured_out_of_fold(development: DevelopmentFacts, how: str) -> MeasuredFacts:
     """Return the facts where all development samples were measured by cross-validation."""
-    parts = tuple(
-        own for part in development.flow.parts for own in (part, *((_measured(part, how),) if _first(part) else ()))
-    )
+    parts: list[Part] = []
+    for part in development.flow.parts:
+        parts.append(part)
+        if part.name == DEVELOPMENT:
+            parts.append(replace(part, name=_measured(how)))
     return MeasuredFacts(
         cohort=development.cohort,
         same_cohort=True,
-        flow=replace(development.flow, parts=parts),
+        flow=replace(development.flow, parts=tuple(parts)),
         baseline=development.baseline,
         recorded=development.recorded,
         how=how,
     )
 
 
-def _first(part: Part) -> bool:
-    return part.name == "Development"
-
-
-def _measured(part: Part, how: str) -> Part:
-    return replace(part, name=f"Measured ({how})")
+def _measured(how: str) -> str:
+    return f"Measured ({how})"
