@@ -40,7 +40,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 @pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:
-    """Give the folder of a real data set by its name, or skip the test where it is not."""
+    """Return the folder of a real data set by its name, or skip the test where it is not."""
 
     def folder(name: str) -> Path:
         if not (REAL_DATA / name).exists():
@@ -52,7 +52,7 @@ def real_data() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def real_reports(real_data, tmp_path_factory) -> Path:
-    """Give the real OpenI reports: in torchxrayvision, installed or as a wheel in the real data, or by themselves."""
+    """Return the real OpenI reports: in torchxrayvision, installed or as a wheel in the real data, or by themselves."""
     within = "torchxrayvision/data/NLMCXR_reports.tgz"
     installed = find_spec("torchxrayvision")
     if installed and installed.origin:

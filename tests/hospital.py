@@ -169,10 +169,10 @@ def added(events: pl.DataFrame, times: pl.DataFrame, shift: timedelta, modalitie
 
 
 def times_of(cohort: Cohort) -> pl.DataFrame:
-    """Give the prediction time of every subject, which all tasks of the demo share."""
+    """Return the prediction time of every subject, which all tasks of the demo share."""
     return prediction_times(cohort, EVERY_KIND.tasks[0])
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Give the content of every file of a folder, by its relative name."""
+    """Return the content of every file of a folder, by its relative name."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -47,7 +47,7 @@ class Done:
 
 @pytest.fixture
 def polyclinic(capsys, monkeypatch, cache) -> Callable[..., Done]:
-    """Give the command."""
+    """Return the command."""
 
     def call(*words: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["polyclinic", *map(str, words)])

@@ -44,7 +44,7 @@ def read(shard: Path, events: int) -> pl.DataFrame:
 
 
 def link(old: Path, new: Path) -> None:
-    """Give a linked shard the provenance of the old one."""
+    """Link the provenance of the old shard of a linked one, if it has any."""
     if path_of(old).is_file():
         link_file(path_of(old), path_of(new))
 

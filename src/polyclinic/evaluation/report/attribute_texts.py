@@ -148,7 +148,7 @@ def _groupings(card: Card) -> str | None:
 
 
 def demographic_inputs(described: Description) -> str | None:
-    """Say which demographic codes are inputs; None if the predictors are not known."""
+    """Return which demographic codes are inputs, as a sentence; None if the predictors are not known."""
     if described.development is None:
         return None
     codes = {code for own in described.development.predictors.values() for code in own}

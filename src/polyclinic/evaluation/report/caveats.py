@@ -165,7 +165,7 @@ def _groups(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _adjusted(suspicions: Sequence[_Suspicion]) -> Iterator[str]:
-    """Give the cautions of figures that differ from what is expected, after Holm's adjustment."""
+    """Yield the cautions of figures that differ from what is expected, after Holm's adjustment."""
     p_values = holm([_p_value(one.figure, one.expected) for one in suspicions])
     number = sum(p is not None for p in p_values)
     for suspicion, p in zip(suspicions, p_values, strict=True):

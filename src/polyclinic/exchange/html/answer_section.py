@@ -158,7 +158,7 @@ def _exactness(answer: Answer, explanation: Explanation, evidence: Evidence | No
 
 
 def _members(answer: Answer, explanation: Explanation) -> str:
-    """Say what each member adds, and which columns of the classical members have no place elsewhere on the page."""
+    """Return what each member adds, and which columns of the classical members have no place elsewhere on the page."""
     text = ""
     if explanation.members:
         write = writer(one.share for one in explanation.members)

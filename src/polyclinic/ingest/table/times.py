@@ -87,7 +87,7 @@ class Times:
 
 
 def _remedy(time: Time) -> str:
-    """Say how to write a time."""
+    """Return how to write a time, as a remedy."""
     if time.unit:
         return f"write it as a number of {time.unit}"
     if time.format is None:
