@@ -154,6 +154,17 @@ class Cohort:
         events = pl.col("number").replace_strict(counts, default=0, return_dtype=pl.Int64) if counts else pl.lit(0)
         return known.with_columns(events=events)
 
+    def subjects_by_source(self) -> dict[str, int]:
+        """Return the number of subjects with an event of each source, by its name; those of several count in each.
+
+        A MEDS data set of another tool has none.
+        """
+        if self.index is not None:
+            return {}
+        shards = [self.version / "data" / file for file in self._shards["file"].to_list()]
+        names = dict(self.sources.select("number", "name").iter_rows())
+        return {names[number]: people for number, people in provenance.subjects_by_source(shards).items()}
+
     @property
     def ignored_columns(self) -> tuple[str, ...]:
         """The columns of a MEDS data set of another tool that are not read, such as modifiers of codes."""

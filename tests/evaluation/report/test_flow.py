@@ -2,7 +2,7 @@
 
 import pytest
 
-from polyclinic.evaluation.report.flow import Flow, Part, flow_table
+from polyclinic.evaluation.report.flow import CohortFacts, Flow, Part, SourceFacts, flow_table, sources_table
 from polyclinic.evaluation.report.small_counts import FEW, PROTECTS
 
 
@@ -14,3 +14,9 @@ def test_a_hidden_count_is_not_a_task_without_an_outcome(cases, hidden, shown):
     flow = Flow(100, {}, 100, 120, {}, 100, 110, (part,))
     assert flow_table(flow).rows[-1] == ("Development", 100, 110, shown)
     assert Flow.from_dict(flow.to_dict()) == flow
+
+
+def test_few_subjects_of_a_source_are_not_told():
+    sources = (SourceFacts("labs.csv", "table", 120, 900), SourceFacts("a.csv", "table", None, 9, few=True))
+    table = sources_table(CohortFacts("f", 120, 909, sources))
+    assert table.rows == (("labs.csv", "table", 120, 900), ("a.csv", "table", FEW, 9))

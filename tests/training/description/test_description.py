@@ -39,6 +39,12 @@ def test_the_flow_adds_up(trained, hospital):
     assert flow.parts[1].cases == (cases if cases >= 5 else None)
 
 
+def test_the_sources_have_their_subjects(trained, hospital):
+    facts = development_facts(trained.bundle(), TASK).cohort
+    assert {source.name for source in facts.sources} == set(hospital.sources["name"])
+    assert {source.name: source.subjects for source in facts.sources} == hospital.subjects_by_source()
+
+
 def test_the_baseline_is_that_of_the_record(trained, hospital):
     facts = development_facts(trained.bundle(), TASK)
     sampled = samples(hospital, SIMPLE.tasks)

@@ -66,6 +66,18 @@ def events_by_source(shards: list[Path], events: list[int]) -> dict[int, int]:
     return counts
 
 
+def subjects_by_source(shards: list[Path]) -> dict[int, int]:
+    """Return the number of subjects with an event of each source; a subject is in one shard."""
+    counts: dict[int, int] = {}
+    for shard in shards:
+        subjects = pl.read_parquet(shard, columns=["subject_id"]).get_column("subject_id")
+        rows = read(shard, len(subjects))
+        pairs = rows.with_columns(subjects.gather(rows.get_column("event"))).group_by("source")
+        for source, people in pairs.agg(pl.col("subject_id").n_unique()).iter_rows():
+            counts[source] = counts.get(source, 0) + people
+    return counts
+
+
 def events_of_others(shards: list[Path], source: int) -> pl.LazyFrame:
     """Return the events of shards that a source other than this one contains, lazily."""
     found = []

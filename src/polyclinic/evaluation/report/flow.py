@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.report.document import Cell, Table
-from polyclinic.evaluation.report.small_counts import Hidden, hidden_text
+from polyclinic.evaluation.report.small_counts import FEW, Hidden, hidden_text
 
 NO_OUTCOME = "–"
 """In place of a number with the outcome, of tasks without yes or no."""
@@ -15,12 +15,13 @@ NO_OUTCOME = "–"
 
 @dataclass(frozen=True)
 class SourceFacts(Record):
-    """A source of a cohort; None where it is not recorded."""
+    """A source of a cohort; None where it is not recorded, or `few` subjects have an event of it."""
 
     name: str
     reader: str
-    subjects: int | None = None  # that it added first
+    subjects: int | None = None  # with an event that it contains; subjects of several sources count in each
     events: int | None = None
+    few: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,5 @@ def rejects_table(flow: Flow) -> Table:
 
 def sources_table(cohort: CohortFacts) -> Table:
     """List the sources of a cohort."""
-    counted = any(source.subjects is not None for source in cohort.sources)
-    rows = tuple((own.name, own.reader, *((own.subjects,) if counted else ()), own.events) for own in cohort.sources)
-    subjects = ("Subjects first added",) if counted else ()
-    return Table(("Source", "Reader", *subjects, "Events"), rows, words=frozenset({0, 1}))
+    rows = tuple((own.name, own.reader, FEW if own.few else own.subjects, own.events) for own in cohort.sources)
+    return Table(("Source", "Reader", "Subjects", "Events"), rows, words=frozenset({0, 1}))

@@ -11,7 +11,7 @@ import polars as pl
 from polyclinic.cohort import BIRTH, NOMINAL_ORIGIN, Cohort
 from polyclinic.evaluation.report.baseline import outcome_masks
 from polyclinic.evaluation.report.flow import CohortFacts, Flow, Part, RejectFacts, SourceFacts
-from polyclinic.evaluation.report.small_counts import hidden_outcome
+from polyclinic.evaluation.report.small_counts import FEWEST, hidden_outcome
 from polyclinic.tasks import Labels, Targets, Task
 
 NEAR = timedelta(days=31)
@@ -28,10 +28,11 @@ def cohort_facts(cohort: Cohort) -> CohortFacts:
     codes = summary.per_code.filter(pl.col("code") != BIRTH)
     first, last = codes["first"].min(), codes["last"].max()
     nominal = isinstance(first, datetime) and abs(first - NOMINAL_ORIGIN) < NEAR
+    people = cohort.subjects_by_source()
     sources = tuple(
-        SourceFacts(row["name"], row["reader"], summary.sources.get(row["name"]), row["events"])
+        _source(row["name"], row["reader"], people.get(row["name"], 0), row["events"])
         for row in cohort.sources.iter_rows(named=True)
-    ) or tuple(SourceFacts(name, "", number) for name, number in summary.sources.items())
+    ) or tuple(_source(name, "", number) for name, number in summary.sources.items())
     return CohortFacts(
         fingerprint=cohort.fingerprint[:16],
         subjects=summary.subjects,
@@ -42,6 +43,11 @@ def cohort_facts(cohort: Cohort) -> CohortFacts:
         nominal=nominal,
         clock=None if nominal else cohort.clock,
     )
+
+
+def _source(name: str, reader: str, subjects: int, events: int | None = None) -> SourceFacts:
+    few = subjects < FEWEST
+    return SourceFacts(name, reader, None if few else subjects, events, few)
 
 
 def _time(time: object, nominal: bool) -> str | None:

@@ -12,7 +12,7 @@ from polyclinic.cohort import Cohort, modality
 from polyclinic.evaluation.report.about import About
 from polyclinic.evaluation.report.description import DevelopmentFacts
 from polyclinic.evaluation.report.flow import Part
-from polyclinic.evaluation.sample_size import sample_size
+from polyclinic.evaluation.sample_size import Labelled, sample_size
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.ensemble import Ensemble
@@ -47,6 +47,9 @@ class FittedModel:
         target, subjects = self.development.targets[task.name], self.development.frame["subject_id"].to_numpy()
         own, answers = self.ensemble.tasks[task.name], self.answers[task.name]
         kind = kind_with(task, own.thresholds, self.ensemble.bins(task.name))
+        ends = self.ensemble.bins(task.name) if task.kind == "time_to_event" else ()
+        known = target.observed
+        labelled = Labelled(target.values[known], answers[known], subjects[known], task.classes, ends)
         columns = candidate_columns(self.ensemble, len(self.features.codes_read), task)
         return DevelopmentFacts(
             cohort=cohort_facts(self.cohort),
@@ -56,7 +59,7 @@ class FittedModel:
             recorded=self.recorded.shares,
             predictors=self._predictors(),
             members=member_facts(self.study, self.ensemble, task),
-            sample_size=sample_size(task.kind, target.values[target.observed], answers[target.observed], columns),
+            sample_size=sample_size(task.kind, labelled, columns),
             out_of_fold=out_of_fold_figures(task, kind, target, answers, subjects),
         )
 
