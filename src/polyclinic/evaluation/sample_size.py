@@ -23,7 +23,7 @@ from scipy.optimize import brentq
 
 from polyclinic.evaluation.estimate import decimal
 from polyclinic.evaluation.record import Record
-from polyclinic.evaluation.report.small_counts import FEWEST
+from polyclinic.evaluation.small_counts import FEWEST
 
 ADVISED = 0.9
 """Expected shrinkage that is advised."""

@@ -3,7 +3,7 @@
 import pytest
 
 from polyclinic.evaluation.report.flow import CohortFacts, Flow, Part, SourceFacts, flow_table, sources_table
-from polyclinic.evaluation.report.small_counts import FEW, PROTECTS
+from polyclinic.evaluation.small_counts import FEW, PROTECTS
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from polyclinic.evaluation.report.card_document import card_json
 from polyclinic.evaluation.report.card_plots import draw_plots
 from polyclinic.evaluation.report.plots import subgroups
 from polyclinic.evaluation.report.shown_counts import outcome_text, shown_figures, shown_rows
-from polyclinic.evaluation.report.small_counts import FEWEST
 from polyclinic.evaluation.results import Row
+from polyclinic.evaluation.small_counts import FEWEST
 from tests.evaluation.cards import multiclass_card
-from tests.evaluation.report.test_small_counts import possible
+from tests.evaluation.test_small_counts import possible
 
 
 def rows_of(table, pairs):

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from polyclinic.evaluation.report.contents import Card
 from polyclinic.evaluation.report.description import Description, DevelopmentFacts, MeasuredFacts
 from polyclinic.evaluation.report.metric_names import term
-from polyclinic.evaluation.report.small_counts import FEWEST, count_text
 from polyclinic.evaluation.report.source_attributes import (
     Attribute,
     Details,
@@ -22,6 +21,7 @@ from polyclinic.evaluation.report.source_attributes import (
     SourceAttributes,
     Updates,
 )
+from polyclinic.evaluation.small_counts import FEWEST, count_text
 
 DEMOGRAPHIC = ("demographic", "social", "meds_birth")
 """Kinds of codes that describe the person, in lower case."""

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int
 from polyclinic.evaluation.estimate import percent
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.report.document import Cell, Table
-from polyclinic.evaluation.report.small_counts import FEWEST, Hidden, hidden_cells, hidden_text
+from polyclinic.evaluation.small_counts import FEWEST, Hidden, hidden_cells, hidden_text
 
 UNKNOWN = "unknown"
 OTHER = "other"

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.report.caveats import caveats
 from polyclinic.evaluation.report.description import Description
-from polyclinic.evaluation.report.small_counts import without_small
 from polyclinic.evaluation.results import Comparison, Evaluation
+from polyclinic.evaluation.small_counts import without_small
 
 RESEARCH = "Research, and the comparison of models on cohorts like the one described here."
 NOT_FOR = (

@@ -13,8 +13,8 @@ from polyclinic.evaluation.report.development_shift import NOTABLE, development_
 from polyclinic.evaluation.report.document import Block, Bullets, Cell, Heading, Paragraph, Table
 from polyclinic.evaluation.report.flow import CohortFacts, Flow, flow_table, rejects_table, sources_table
 from polyclinic.evaluation.report.metric_names import term
-from polyclinic.evaluation.report.small_counts import FEW
 from polyclinic.evaluation.report.source_attributes import remedy
+from polyclinic.evaluation.small_counts import FEW
 
 MOST_DIFFERENCES = 15
 """Differences from development that are listed."""

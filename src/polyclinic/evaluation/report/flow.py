@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from polyclinic.evaluation.record import Record
 from polyclinic.evaluation.report.document import Cell, Table
-from polyclinic.evaluation.report.small_counts import FEW, Hidden, hidden_text
+from polyclinic.evaluation.small_counts import FEW, Hidden, hidden_text
 
 NO_OUTCOME = "–"
 """In place of a number with the outcome, of tasks without yes or no."""

@@ -10,7 +10,8 @@ from itertools import groupby
 import numpy as np
 
 from polyclinic.evaluation.estimate import Estimate, percent
-from polyclinic.evaluation.report.small_counts import (
+from polyclinic.evaluation.results import Evaluation, Row
+from polyclinic.evaluation.small_counts import (
     FEWEST,
     Hidden,
     hidden_cells,
@@ -18,7 +19,6 @@ from polyclinic.evaluation.report.small_counts import (
     hidden_text,
     without_small,
 )
-from polyclinic.evaluation.results import Evaluation, Row
 
 TELLS_RATE = ("scaled_brier",)
 """Figures from which, with others, the rate of the outcome follows."""

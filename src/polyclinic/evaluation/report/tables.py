@@ -7,8 +7,8 @@ from polyclinic.evaluation.estimate import P_ADJUSTED, Difference, decimal
 from polyclinic.evaluation.report.document import Cell, Table
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.shown_counts import shown_figures, shown_rows
-from polyclinic.evaluation.report.small_counts import FEW, FEWEST
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
+from polyclinic.evaluation.small_counts import FEW, FEWEST
 
 BY_GROUP = (  # metrics of groups and classes: the first set whose first metric is present
     ("auroc", "auprc", "sensitivity", "ppv", "calibration_intercept"),

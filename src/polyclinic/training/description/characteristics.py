@@ -10,7 +10,7 @@ import polars as pl
 
 from polyclinic.cohort import modality
 from polyclinic.evaluation.report.baseline import Baseline, Characteristics, baseline, outcome_masks
-from polyclinic.evaluation.report.small_counts import FEWEST
+from polyclinic.evaluation.small_counts import FEWEST
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.tasks import Targets, Task
 

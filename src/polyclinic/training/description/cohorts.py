@@ -11,7 +11,7 @@ import polars as pl
 from polyclinic.cohort import BIRTH, NOMINAL_ORIGIN, Cohort
 from polyclinic.evaluation.report.baseline import outcome_masks
 from polyclinic.evaluation.report.flow import CohortFacts, Flow, Part, RejectFacts, SourceFacts
-from polyclinic.evaluation.report.small_counts import FEWEST, hidden_outcome
+from polyclinic.evaluation.small_counts import FEWEST, hidden_outcome
 from polyclinic.tasks import Labels, Targets, Task
 
 NEAR = timedelta(days=31)

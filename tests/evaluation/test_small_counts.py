@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
 
-from polyclinic.evaluation.report import small_counts
-from polyclinic.evaluation.report.small_counts import FEW, FEWEST, count_text, hidden_cells, shown_count
+from polyclinic.evaluation import small_counts
+from polyclinic.evaluation.small_counts import FEW, FEWEST, count_text, hidden_cells, shown_count
 
 
 @given(st.one_of(st.none(), st.integers(0, 10_000)))
