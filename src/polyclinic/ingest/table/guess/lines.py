@@ -36,8 +36,15 @@ def with_remark(line: str, remark: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text as YAML, quoted if needed."""
-    return text if re.fullmatch(r"(?!null$)[A-Za-z_][\w/.^%-]*", text, re.IGNORECASE | re.ASCII) else json.dumps(text)
+    """Return a text as YAML, quoted if needed; letters of every script stay as they are.
+
+    >>> quoted("crp"), quoted("Größe (cm)")
+    ('crp', '"Größe (cm)"')
+    """
+    if re.fullmatch(r"(?!null$)[A-Za-z_][\w/.^%-]*", text, re.IGNORECASE | re.ASCII):
+        return text
+    shown = (letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in text)
+    return '"' + "".join({'"': '\\"', "\\": "\\\\"}.get(letter, letter) for letter in shown) + '"'
 
 
 def code(kind: str, name: str, unit: str = "") -> str:
