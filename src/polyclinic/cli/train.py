@@ -23,6 +23,8 @@ from polyclinic.cli.options import (
 from polyclinic.cli.tables import print_report, print_stages, report_as_json
 
 if TYPE_CHECKING:
+    from polyclinic.cohort import Cohort
+    from polyclinic.compute.stages import Stages
     from polyclinic.study import Study
     from polyclinic.training.evaluation.evaluate import Report
 
@@ -77,42 +79,38 @@ def train(
     if study.network is None and logger != "csv":
         raise typer.BadParameter("logs the losses of a network; this study has no network", param_hint="--logger")
     stated = about_file(about)
-    opened, progress, resources = Cohort.open(cohort), TerminalProgress(), resources_of(jobs)
+    opened, resources = Cohort.open(cohort), resources_of(jobs)
+    options = {"logger": logger, "progress": TerminalProgress(), "about": stated, "resources": resources}
+    report, title = _train_and_measure(study, opened, out_folder, folds, repeats or 1, **options)
+    _print(report, title, out_folder, resources.stages, json)
+    if profile:
+        print_stages(resources.stages)
+
+
+def _train_and_measure(
+    study: "Study", cohort: "Cohort", bundle: Path, folds: int | None, repeats: int, **options: Any
+) -> tuple["Report | None", str]:
+    """Write the bundle; return its report, None without held-out subjects, and how it was measured."""
     from polyclinic.training.cross_validation import cross_validate
     from polyclinic.training.train import train_and_measure  # slow: after the checks
 
-    report: "Report | None"
-    if folds:
-        times = repeats or 1
-        report = cross_validate(
-            study,
-            opened,
-            out_folder,
-            folds=folds,
-            repeats=times,
-            logger=logger,
-            progress=progress,
-            about=stated,
-            resources=resources,
-        )
-        title = f"{folds}-fold cross-validation by subject" + (f", {times} times" if times > 1 else "")
-    else:
-        report = train_and_measure(
-            study, opened, out_folder, logger=logger, progress=progress, about=stated, resources=resources
-        )
-        title = "held-out subjects"
-    learnt_from = _learnt_from(out_folder)
+    if not folds:
+        return train_and_measure(study, cohort, bundle, **options), "held-out subjects"
+    title = f"{folds}-fold cross-validation by subject" + (f", {repeats} times" if repeats > 1 else "")
+    return cross_validate(study, cohort, bundle, folds=folds, repeats=repeats, **options), title
+
+
+def _print(report: "Report | None", title: str, bundle: Path, stages: "Stages", json: bool) -> None:
+    learnt_from = _learnt_from(bundle)
     if json:
         measured = report_as_json(report) if report else None
-        spent = resources.stages.to_dict()
-        print_json({"bundle": out_folder, "learnt_from": learnt_from, "measured": measured, "spent": spent})
+        spent = stages.to_dict()
+        print_json({"bundle": bundle, "learnt_from": learnt_from, "measured": measured, "spent": spent})
     elif report:
         print_report(report, title)
-        out.print(f"→ {out_folder} (open {out_folder / 'report.html'})")
+        out.print(f"→ {bundle} (open {bundle / 'report.html'})")
     else:
-        _print_unmeasured(out_folder, learnt_from)
-    if profile:
-        print_stages(resources.stages)
+        _print_unmeasured(bundle, learnt_from)
 
 
 def _learnt_from(bundle: Path) -> dict[str, Any]:
