@@ -23,7 +23,8 @@ class Benchmark:
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
-    "speed": Benchmark("training steps, one prediction, second epochs, start-up", 5),
+    "startup": Benchmark("time from the shell to one patient's answer, by stage, in new processes", 6),
+    "speed": Benchmark("training steps, one prediction, second epochs", 5),
     "assessment": Benchmark("time of one patient's assessment, from the files to the finished object", 3),
     "demo": Benchmark("time and memory of `polyclinic demo --run`", 6),
     "feature_cache": Benchmark("time saved by the cache of frozen encoders' outputs", 1),

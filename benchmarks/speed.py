@@ -3,11 +3,9 @@
 Each figure is a median over pairs that are measured in turn, with a 95 % bootstrap interval. Patients are synthetic;
 fits are short, since weights do not affect time. Run it with
 
-    python -m benchmarks speed --parts training prediction epochs startup --repeats 7
+    python -m benchmarks speed --parts training prediction epochs --repeats 7
 """
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +14,12 @@ import numpy as np
 import torch
 
 from benchmarks import one_prediction, training_steps
-from benchmarks.common import Interval, Table, clocked, demo_cohort, median, parser, verdict
+from benchmarks.common import Interval, Table, demo_cohort, parser, verdict
 from polyclinic import Cohort
 from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.training.fit import fit_study
 
-PARTS = ("training", "prediction", "epochs", "startup")
-IMPORT = "import time; begin = time.perf_counter(); import polyclinic; print(time.perf_counter() - begin)"
-HELP = "import sys; from polyclinic.cli import main; sys.argv = ['polyclinic', '--help']; main()"
+PARTS = ("training", "prediction", "epochs")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,18 +71,7 @@ def epochs(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None
     figures.show("second epoch / first, frozen encoders", found, ".4f", most=0.05)
 
 
-def startup(cohort: Cohort, folder: Path, repeats: int, figures: Figures) -> None:  # noqa: ARG001
-    """Measure start-up in new processes."""
-    imports = [float(_python(IMPORT)) for _ in range(2 * repeats)]
-    figures.show("import polyclinic, s", median(imports), most=0.3)
-    figures.show("polyclinic --help, s", median([clocked(lambda: _python(HELP)) for _ in range(2 * repeats)]), most=1)
-
-
-def _python(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-
-
-MEASURE = {"training": training, "prediction": prediction, "epochs": epochs, "startup": startup}
+MEASURE = {"training": training, "prediction": prediction, "epochs": epochs}
 
 
 if __name__ == "__main__":

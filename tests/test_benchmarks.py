@@ -1,5 +1,6 @@
 """Each benchmark runs on little data; its measurements are not checked here."""
 
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -10,6 +11,8 @@ import pytest
 from benchmarks.__main__ import BENCHMARKS, _chosen, _split
 from benchmarks.common import Table, alternated, clocked, median, only_some, ratio, verdict
 from benchmarks.crossvalidation import UNIFIED, out_of_fold
+from benchmarks.startup import GOALS_S
+from benchmarks.startup_stages import STAGES
 
 from polyclinic.tasks import samples
 from tests.hospital import SIMPLE
@@ -48,11 +51,11 @@ def test_a_cohorts_cost_per_event(capsys):
     assert "10,000" in capsys.readouterr().out
 
 
-def test_start_up(capsys):
-    run("speed", "--parts", "startup", "--repeats", "1", "--patients", "8")
+def test_start_up(trained, hospital, capsys):
+    run("startup", "--repeats", "1", "--bundle", str(trained.folder), "--cohort", str(hospital.path))
     shown = capsys.readouterr().out
-    assert "import polyclinic, s" in shown
-    assert "polyclinic --help, s" in shown
+    for row in (*GOALS_S, *STAGES):
+        assert re.search(rf"^{row} +\d+\.\d\d ", shown, re.MULTILINE)
 
 
 def test_one_assessment(capsys):

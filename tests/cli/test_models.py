@@ -6,6 +6,7 @@ import shutil
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from polyclinic import Bundle, Cohort
 from polyclinic.cli.compare import tree_rules
@@ -248,6 +249,21 @@ def test_predict_as_json_for_a_split(trained, hospital, polyclinic, tmp_path):
         "unusable_blobs": [],
     }
     assert "caution" not in done.err
+
+
+def test_predict_for_some_patients(trained, hospital, polyclinic, tmp_path):
+    """As for all, by the source's id or the number."""
+    out, everyone = tmp_path / "predictions.parquet", trained.bundle().predict(hospital).frame
+    first, second = everyone["subject_id"][0], everyone["subject_id"][7]
+    words = ("--subject", hospital.source_id(first), "--subject", second)
+    assert polyclinic("predict", trained.folder, hospital.path, "--out", out, *words).code == 0
+    expected = everyone.filter(pl.col("subject_id").is_in([first, second]))
+    assert_frame_equal(pl.read_parquet(out).drop("source_id"), expected, abs_tol=1e-6)
+    refused = polyclinic("predict", trained.folder, hospital.path, "--out", out, *words, "--split", "tuning")
+    assert "name patients or a split, not both" in refused.usage
+    assert (
+        "no such subject" in polyclinic("predict", trained.folder, hospital.path, "--out", out, "--subject", 7).refusal
+    )
 
 
 def test_predict_counts_and_marks_samples_without_input(trained, copy, polyclinic, tmp_path):

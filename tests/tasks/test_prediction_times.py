@@ -50,6 +50,16 @@ def test_anchors(cohort_of, prediction, expected):
     assert hours(cohort_of(ROWS), task(prediction=prediction)) == expected
 
 
+@pytest.mark.parametrize("anchor", ["first_event", "PROCEDURE//*"])
+def test_prediction_times_of_some_subjects(cohort_of, anchor):
+    one = task(prediction={"anchor": anchor, "occurrence": "every"} if "//" in anchor else {"anchor": anchor})
+    everyone = prediction_times(cohort_of(ROWS), one)
+    for chosen in ([], [1], [2], [2, 1], [3]):
+        assert prediction_times(cohort_of(ROWS), one, chosen).equals(
+            everyone.filter(pl.col("subject_id").is_in(chosen))
+        )
+
+
 def test_an_anchor_with_an_offset_is_a_time_of_utc_only(cohort_of, tmp_path):
     zoned = task(prediction={"anchor": "2000-01-01T09:00+02:00"})
     assert "2000-01-01 09:00 +0200" in zoned.describe()

@@ -1,7 +1,7 @@
 """`polyclinic predict`: a bundle's predictions for every subject of a cohort, in the MEDS schema."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import BundlePath, CohortPath, Jobs, Json, TasksOfBundle, resources_of
 from polyclinic.cli.tables import print_cautions, print_ignored
 from polyclinic.files import OutputError, check_file
+
+if TYPE_CHECKING:
+    from polyclinic.cohort import Cohort
 
 
 def register(app: typer.Typer) -> None:
@@ -39,17 +42,25 @@ def predict(
     split: Annotated[
         str | None, typer.Option(metavar="SPLIT", help="Only the subjects of this split; all by default.")
     ] = None,
+    subject: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SUBJECT", help="Only this patient: the source's own id, or the number; may be given several times."
+        ),
+    ] = None,
     task: TasksOfBundle = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Predict for every subject to whom the tasks apply; outcomes are neither needed nor read."""
+    if subject and split is not None:
+        raise typer.BadParameter("name patients or a split, not both", param_hint="--subject with --split")
     from polyclinic.cohort import Cohort
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
     loaded.features.use(resources_of(jobs))
-    subjects = None if split in (None, "all") else opened.subjects_in(split)
+    subjects = _subjects(opened, split, subject)
     predictions = loaded.predict(opened, subjects=subjects, tasks=task, progress=TerminalProgress())
     predictions.write(out_file, opened.subjects)
     rows, people = predictions.frame.height, predictions.frame["subject_id"].n_unique()
@@ -74,3 +85,10 @@ def predict(
         return
     out.print(f"{rows:,} predictions for {people:,} subjects → {out_file}")
     print_ignored(predictions.shift)
+
+
+def _subjects(cohort: "Cohort", split: str | None, named: list[str] | None) -> list[int] | None:
+    """Return the subjects to predict for; None: all."""
+    if named:
+        return [cohort.find_subject(text) for text in named]
+    return None if split in (None, "all") else cohort.subjects_in(split)

@@ -1,5 +1,6 @@
 """Prediction times and exclusions; they need no outcomes, and so work for new cohorts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -65,14 +66,17 @@ class PredictionTimes:
     excluded: dict[str, int] = field(default_factory=dict)
 
 
-def prediction_times(cohort: Cohort, task: Task) -> pl.DataFrame:
-    """Return `subject_id` and `prediction_time` of all eligible subjects, sorted.
+def prediction_times(cohort: Cohort, task: Task, subjects: Sequence[int] | None = None) -> pl.DataFrame:
+    """Return `subject_id` and `prediction_time` of all eligible subjects, or of those among `subjects`, sorted.
 
     Subjects without the anchor, times without any earlier input, and the task's exclusions are left out. Outcomes are
     not read.
     """
     check_clock(cohort, task)
-    return find_prediction_times(Record.of(cohort.events(), task), task).frame.select("subject_id", "prediction_time")
+    events = cohort.events()
+    if subjects is not None:
+        events = events.filter(pl.col("subject_id").is_in(list(subjects)))
+    return find_prediction_times(Record.of(events, task), task).frame.select("subject_id", "prediction_time")
 
 
 def find_prediction_times(record: Record, task: Task) -> PredictionTimes:

@@ -156,10 +156,7 @@ class Bundle:
             BundleError: a task is unknown, or no subject is eligible.
         """
         selected = self.tasks if tasks is None else tuple(self.task(name) for name in tasks)
-        times = {task.name: prediction_times(cohort, task) for task in selected}
-        if subjects is not None:
-            chosen = pl.Series(list(subjects), dtype=pl.Int64())
-            times = {name: frame.filter(pl.col("subject_id").is_in(chosen.implode())) for name, frame in times.items()}
+        times = {task.name: prediction_times(cohort, task, subjects) for task in selected}
         samples = number_samples(pl.concat(list(times.values())))
         if not samples.height:
             names = ", ".join(task.name for task in selected)

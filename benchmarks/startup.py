@@ -1,0 +1,131 @@
+"""Time from the shell to one patient's answer, in new processes: commands as a whole, and each stage of them.
+
+A bundle takes as long whatever its weights; that of `make demo` is measured with --bundle and --cohort. Without them,
+one is briefly trained. Wall time grows with other work on the machine, whose load is printed; processor time much less.
+Files are in the page cache. Run it with
+
+    python -m benchmarks startup --repeats 7 --bundle runs/demo/bundle --cohort runs/demo/cohort
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks.common import Table, clocked, demo_cohort, median, parser, run_apart, verdict
+from benchmarks.startup_stages import STAGES
+from polyclinic import Cohort, Study
+from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic.modalities import MODALITIES
+from polyclinic.study import Network
+from polyclinic.training.fit import fit_study
+
+TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
+IMPORT = "import polyclinic"
+COMMAND = "import sys; from polyclinic.cli import main; sys.argv = ['polyclinic', *sys.argv[1:]]; main()"
+GOALS_S = {"import polyclinic": 0.3, "polyclinic --help": 1, "predict": 3, "assess": 4, "assess --no-explain": 4}
+LOADING_S = 1
+COLUMNS = ("best, s", "median (95 % interval), s", "processor, s", "goal", "")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--repeats", type=int, default=7)
+    options.add_argument("--patients", type=int, default=300, help="of the cohort that is made")
+    options.add_argument("--tasks", nargs="+", default=TASKS, help="tasks of the bundle that is trained")
+    options.add_argument("--bundle", type=Path, help="an existing bundle")
+    options.add_argument("--cohort", type=Path, help="cohort of that bundle")
+    chosen = options.parse_args(arguments)
+    if (chosen.bundle is None) != (chosen.cohort is None):
+        options.error("a bundle needs a cohort, and a cohort its bundle: give both --bundle and --cohort, or neither")
+    with tempfile.TemporaryDirectory(prefix="startup-") as name:
+        folder = Path(name)
+        bundle, cohort = chosen.bundle, chosen.cohort
+        if bundle is None:
+            bundle, cohort = _trained(folder, chosen.patients, chosen.tasks)
+        _print_commands(bundle, cohort, folder / "predictions.parquet", chosen.repeats)
+        _print_stages(bundle, cohort, chosen.repeats)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Wall and processor seconds of the same work in several processes."""
+
+    wall: np.ndarray
+    processor: np.ndarray
+
+    def row(self, goal: float | None) -> tuple[str, ...]:
+        """Return the cells of a table; the goal is one of the best."""
+        best = float(self.wall.min())
+        reached = (f"≤ {goal:g}", verdict(best <= goal)) if goal is not None else ("", "")
+        return f"{best:.2f}", median(self.wall).shown(".2f"), f"{np.median(self.processor):.2f}", *reached
+
+
+def _print_commands(bundle: Path, cohort: Path, predictions: Path, repeats: int) -> None:
+    subject = _subject(cohort)
+    commands = {
+        "import polyclinic": (IMPORT,),
+        "polyclinic --help": (COMMAND, "--help"),
+        "predict": (COMMAND, "predict", bundle, cohort, "--subject", subject, "--out", predictions),
+        "assess --no-explain": (COMMAND, "assess", bundle, cohort, subject, "--no-explain"),
+        "assess": (COMMAND, "assess", bundle, cohort, subject),
+    }
+    table = Table(f"commands, {_machine()}, {repeats} processes", "command", *COLUMNS, first=22)
+    for name, words in commands.items():
+        table.row(name, *_commands([sys.executable, "-c", *map(str, words)], repeats).row(GOALS_S[name]))
+
+
+def _commands(command: Sequence[str], repeats: int) -> Times:
+    """Run a command once to fill the caches, and then measure it."""
+    wall, processor = [], []
+    for turn in range(repeats + 1):
+        before = _children_s()
+        seconds = clocked(lambda: subprocess.run(command, check=True, capture_output=True))
+        if turn:
+            wall.append(seconds)
+            processor.append(_children_s() - before)
+    return Times(np.array(wall), np.array(processor))
+
+
+def _children_s() -> float:
+    """Return the processor seconds of all processes that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _print_stages(bundle: Path, cohort: Path, repeats: int) -> None:
+    words = ("benchmarks.startup_stages", str(bundle.resolve()), str(cohort.resolve()), _subject(cohort))
+    runs = [run_apart(*words) for _ in range(repeats)]
+    table = Table(f"stages of a new process, {_machine()}, {repeats} processes", "stage", *COLUMNS, first=22)
+    for stage in STAGES:
+        times = Times(*(np.array([run[name] for run in runs]) for name in (stage, f"{stage}, processor")))
+        table.row(stage, *times.row(LOADING_S if stage == "loading" else None))
+
+
+def _subject(cohort: Path) -> str:
+    """Return the number of the first subject with the most modalities."""
+    subjects = Cohort.open(cohort).subjects
+    counts = subjects.select(pl.sum_horizontal(pl.col(list(MODALITIES)) > 0)).to_series()
+    return str(subjects["subject_id"][int(counts.arg_max() or 0)])
+
+
+def _machine() -> str:
+    return f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}"
+
+
+def _trained(folder: Path, patients: int, tasks: Sequence[str]) -> tuple[Path, Path]:
+    """Make a cohort, and a bundle with the networks and classical models of a study by default."""
+    cohort = demo_cohort(folder / "demo", patients)
+    fitted = fit_study(Study(tasks=tuple(tasks), network=Network(epochs=2)), cohort, cache=EncoderCache())
+    return fitted.bundle.save(folder / "bundle"), cohort.path
+
+
+if __name__ == "__main__":
+    main()
