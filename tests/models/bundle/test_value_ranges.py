@@ -13,7 +13,13 @@ from polyclinic.features.cache.encoder_cache import EncoderCache
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.knowledge.unit_conversions import TABLE
 from polyclinic.models.bundle.shift import MOST_CODES, Shift
-from polyclinic.models.bundle.value_ranges import UnusualCode, ValueRange, unusual_codes, value_ranges
+from polyclinic.models.bundle.value_ranges import (
+    UnusualCode,
+    ValueRange,
+    beta_binomial_tail,
+    unusual_codes,
+    value_ranges,
+)
 from tests.tasks.conftest import events
 
 CODE = "LAB//zzz//x"
@@ -148,3 +154,9 @@ def test_many_codes_are_summed_up():
     assert len(cautions) == MOST_CODES + 2
     assert Shift(200, 1).cautions == ()
     assert Shift(200, None).cautions == ()
+
+
+@given(st.integers(1, 2000), st.data(), st.integers(1, 50), st.integers(1, 3000))
+def test_the_tail_is_that_of_the_beta_binomial_distribution(n, data, a, b):
+    least = data.draw(st.integers(1, n))
+    assert beta_binomial_tail(least, n, a, b) == pytest.approx(betabinom.sf(least - 1, n, a, b), rel=1e-6, abs=1e-9)

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from polyclinic.evaluation.arrays import CONFIDENCE, Array, Scores, finite
 
@@ -57,7 +57,7 @@ def coverage_interval(n: int, alpha: float) -> tuple[float, float]:
     if not above:
         return 1.0, 1.0
     tail = (1 - CONFIDENCE) / 2
-    low, high = beta.ppf([tail, 1 - tail], n + 1 - above, above)
+    low, high = betaincinv(n + 1 - above, above, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import gammaln
-from scipy.stats import norm, rankdata
+from scipy.special import gammaln, ndtr
 
 CHUNK = 256
 """Columns that are ranked together."""
@@ -28,7 +27,7 @@ class Separation(NamedTuple):
         """Probability of an AUROC as far from one half where the column is unrelated (Mann & Whitney 1947)."""
         ones, zeros = self.positives.astype(float), self.negatives.astype(float)
         deviation = np.sqrt((ones + zeros + 1) / np.maximum(12 * ones * zeros, 1))
-        return np.asarray(2 * norm.sf(np.abs(self.auroc - 0.5) / deviation))
+        return np.asarray(2 * ndtr(-np.abs(self.auroc - 0.5) / deviation))
 
 
 def separation(columns: Float[np.ndarray, "sample column"], truth: Bool[np.ndarray, " sample"]) -> Separation:
@@ -79,6 +78,8 @@ def _ranked(
     columns: Float[np.ndarray, "sample column"],
 ) -> tuple[Bool[np.ndarray, "sample column"], Float[np.ndarray, "sample column"]]:
     """Return which values are known, and their ranks among the known ones of their column, ties averaged."""
+    from scipy.stats import rankdata  # slow to import, and not needed for assessments
+
     known = ~np.isnan(columns)
     if not len(columns):
         return known, np.zeros(columns.shape)

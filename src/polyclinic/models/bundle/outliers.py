@@ -16,7 +16,6 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from sklearn.covariance import ledoit_wolf
 
 OUTLIER_QUANTILE = 0.995
 """Quantile of the development samples beyond which a sample is an outlier."""
@@ -37,6 +36,8 @@ class Gaussian:
     @classmethod
     def fit(cls, rows: Float[np.ndarray, "sample column"]) -> Self:
         """Fit to at least two samples."""
+        from sklearn.covariance import ledoit_wolf  # slow to import, and not needed in use
+
         values = np.asarray(rows, dtype=np.float64)
         mean, spread = values.mean(axis=0), values.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)

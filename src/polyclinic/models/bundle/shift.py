@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from polyclinic.models.bundle.outliers import OUTLIER_QUANTILE
 from polyclinic.models.bundle.value_ranges import CHANCE, UnusualCode
@@ -35,7 +35,7 @@ class Shift:
         return tuple(self._cautions())
 
     def _cautions(self) -> Iterator[str]:
-        if self.unlike and binom.sf(self.unlike - 1, self.samples, 1 - OUTLIER_QUANTILE) < CHANCE:
+        if self.unlike and bdtrc(self.unlike - 1, self.samples, 1 - OUTLIER_QUANTILE) < CHANCE:
             yield (
                 f"{self.unlike:,} of {self.samples:,} samples are unlike those of development (beyond "
                 f"{100 * OUTLIER_QUANTILE:.1f} % of them): an assessment abstains from such answers."

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self, cast
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
-from scipy.stats import betabinom
+from scipy.special import betaln
 
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.features.scaling import EXTREME
@@ -158,7 +158,14 @@ def _is_more(outside: int, samples: int, own: ValueRange, codes: int) -> bool:
     beta-binomial.
     """
     inside = max(own.samples - own.outside - 1, 1)
-    return outside > 0 and bool(betabinom.sf(outside - 1, samples, own.outside + 2, inside) < CHANCE / codes)
+    return outside > 0 and beta_binomial_tail(outside, samples, own.outside + 2, inside) < CHANCE / codes
+
+
+def beta_binomial_tail(least: int, n: int, a: float, b: float) -> float:
+    """Return the probability that at least `least` of `n` are drawn, by the beta-binomial distribution."""
+    k = np.arange(least, n + 1)
+    log_choose = -np.log(n + 1) - betaln(n - k + 1, k + 1)
+    return float(np.exp(log_choose + betaln(k + a, n - k + b) - betaln(a, b)).sum())
 
 
 def conversion_of(

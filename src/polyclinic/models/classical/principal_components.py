@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.utils.extmath import randomized_svd
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,8 @@ class Components:
     @classmethod
     def fit(cls, rows: Float[np.ndarray, "sample feature"], most: int) -> Components:
         """Fit at most `most` components; fewer with fewer samples or features, none without samples."""
+        from sklearn.utils.extmath import randomized_svd  # slow to import, and not needed in use
+
         centre = rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1])
         count = min(most, len(rows) - 1, rows.shape[1])
         if count < 1:

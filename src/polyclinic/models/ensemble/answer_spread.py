@@ -19,9 +19,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.optimize import minimize
-from scipy.special import expit
-from scipy.stats import t as student_t
+from scipy.special import expit, stdtrit
 
 from polyclinic.models.ensemble.link_functions import log_odds
 
@@ -97,7 +95,7 @@ class AnswerSpread:
         lines = [_line(v, d) for v, d in zip(variance.T, apart.T, strict=True)]
         intercept, slope = zip(*lines, strict=True)
         degrees = np.maximum(np.broadcast_to(cases, len(intercept)) / CASES_PER_DEGREE, LEAST_DEGREES)
-        quantile = student_t.ppf((1 + CONFIDENCE) / 2, degrees)
+        quantile = stdtrit(degrees, (1 + CONFIDENCE) / 2)
         return cls(kind, len(replicates), unit, intercept, slope, tuple(quantile.tolist()))
 
     def __call__(self, apart: Float[np.ndarray, "sample output"]) -> Float[np.ndarray, "sample output"]:
@@ -129,6 +127,8 @@ def _seen(scores: np.ndarray, left_out: np.ndarray) -> np.ma.MaskedArray[Any, An
 
 def _line(variance: Float[np.ndarray, " sample"], apart: Float[np.ndarray, " sample"]) -> tuple[float, float]:
     """Fit log variance = intercept + slope · log apart by the gamma likelihood."""
+    from scipy.optimize import minimize  # not needed in use
+
     known = np.maximum(variance, LEAST**2)
     known, scale = known / known.mean(), float(np.log(known.mean()))
     logs = np.log(np.maximum(apart, LEAST))

@@ -13,9 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
-from sklearn.isotonic import IsotonicRegression
 
 from polyclinic.models.ensemble.link_functions import LINKS, ObservedTargets, log_odds, observed_targets
 from polyclinic.models.network.config import TaskKind
@@ -137,6 +135,8 @@ def _smoothed(happened: np.ndarray) -> np.ndarray:
 
 
 def _logistic_line(scores: np.ndarray, targets: np.ndarray, shifted: bool) -> tuple[float, float]:
+    from scipy.optimize import minimize  # not needed in use
+
     def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
         fitted = line[0] * scores + line[1]
         error = expit(fitted) - targets
@@ -156,6 +156,8 @@ def _least_squares(scores: np.ndarray, numbers: np.ndarray) -> tuple[float, floa
 
 
 def _fit_classes(scores: np.ndarray, classes: np.ndarray, shifted: bool) -> tuple[float, tuple[float, ...]]:
+    from scipy.optimize import minimize
+
     count = scores.shape[1]
     targets = (classes * len(classes) + 1 / count) / (len(classes) + 1)
 
@@ -173,6 +175,8 @@ def _fit_classes(scores: np.ndarray, classes: np.ndarray, shifted: bool) -> tupl
 
 def _steps(kind: TaskKind, scores: np.ndarray, happened: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Fit a non-decreasing step function; rates are bounded as if there were one more sample of either kind."""
+    from sklearn.isotonic import IsotonicRegression  # slow to import, and not needed in use
+
     if len(scores) < 2 or np.ptp(scores) == 0:
         return (0.0, 1.0), (0.0, 1.0)
     fitted = IsotonicRegression(out_of_bounds="clip").fit(scores, happened)

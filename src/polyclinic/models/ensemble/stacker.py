@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
 from polyclinic.models.ensemble.link_functions import LINKS, ObservedTargets, curvature, log_odds, observed_targets
@@ -202,6 +201,8 @@ def _fit(
     kind: TaskKind, members: Scores, events: ObservedTargets, unit: float, noise: Float[np.ndarray, " member"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise the loss over non-negative weights (their sum is the strength) and shifts."""
+    from scipy.optimize import minimize  # not needed in use
+
     count, _, outputs = members.scores.shape
     start = np.concatenate([np.full(count, 1 / count), np.zeros(outputs)])
     bounds = [(0.0, MAX_WEIGHT)] * count + [(None, None)] * outputs
