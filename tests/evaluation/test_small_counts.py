@@ -8,14 +8,13 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
 
 from polyclinic.evaluation import small_counts
-from polyclinic.evaluation.small_counts import FEW, FEWEST, count_text, hidden_cells, shown_count
+from polyclinic.evaluation.small_counts import FEW, FEWEST, count_text, hidden_cells
 
 
 @given(st.one_of(st.none(), st.integers(0, 10_000)))
 def test_no_small_count_is_written(count):
     small = count is None or count < FEWEST
     assert (count_text(count) == FEW) == small
-    assert (shown_count(count) is None) == small
 
 
 def test_examples_in_docstrings():

@@ -84,7 +84,7 @@ def test_an_estimate_is_printed_with_its_parts():
 def test_only_processes_for_which_there_is_memory_are_started():
     """Each needs its libraries and the largest fit; what they are fitted to is written once for all."""
     three = 1 + (1 + 2) + 3 * (WORKER // MIB + 7)
-    for available, workers, told in (
+    for available, workers, note in (
         (three, 3, "; up to 3 processes)"),
         (three - 1, 2, "; up to 2 processes of 3, for want of memory)"),
         (8, 1, "; up to 1 processes of 3, for want of memory)"),
@@ -92,7 +92,7 @@ def test_only_processes_for_which_there_is_memory_are_started():
         found = replace(estimate(available=available), jobs=3)
         assert found.workers == workers
         assert found.fits
-        assert told in str(found)
+        assert note in str(found)
     assert replace(estimate(available=three), jobs=3).needed == three * MIB
 
 

@@ -89,9 +89,9 @@ def completed(
         jobs: Begun in this order.
         resources: The number of processes.
         folder: Where the file is written, until the end; created if it does not exist. By default a temporary folder.
-        expected_s: Seconds of a job, by kind; where it is not given, those of the jobs that are done tell it.
-        each_bytes: Memory of a worker; so many are started as there is memory for, which is told. By default the caller
-            has seen to it.
+        expected_s: Seconds of a job, by kind; where it is not given, estimated from the jobs that are done.
+        each_bytes: Memory of a worker; only as many are started as there is memory for, with a message. By default
+            memory is not checked here.
         progress: Receives the progress of all jobs.
 
     Raises:

@@ -27,11 +27,6 @@ def count_text(count: int | None) -> str:
     return FEW if count is None or count < FEWEST else f"{count:,}"
 
 
-def shown_count(count: int | None) -> int | None:
-    """Return the count; None if it is small."""
-    return None if count is None or count < FEWEST else count
-
-
 def without_small(text: str) -> str:
     """Return a text with the small count in it, if there is one, as "fewer than 5".
 
