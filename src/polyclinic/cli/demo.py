@@ -2,13 +2,16 @@
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import Jobs, Json, Seed, output_folder, resources_of
+from polyclinic.cli.options import Device, Jobs, Json, Seed, output_folder, resources_of
 from polyclinic.cli.tables import print_report, report_as_json
+
+if TYPE_CHECKING:
+    from polyclinic.compute.resources import Resources
 
 TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
 
@@ -31,6 +34,7 @@ def demo(
     radiographs: Annotated[bool, typer.Option(help="Include radiographs.")] = True,
     run: Annotated[bool, typer.Option("--run", help="Also train, evaluate, and write the report.")] = False,
     jobs: Jobs = None,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Write the source files of a synthetic hospital, and ingest them."""
@@ -40,6 +44,7 @@ def demo(
         raise typer.BadParameter(
             "leaves no cohort to train on: omit one of the two", param_hint="--source-only with --run"
         )
+    resources = resources_of(jobs, device) if run else None
     show, progress, cohort = (err if json else out).print, TerminalProgress(), into / "cohort"
     if cohort.exists() and not (into / "sources" / "demo.json").is_file():
         raise ValueError(f"{cohort} exists and is not of a demo: choose another folder with --into")
@@ -56,13 +61,13 @@ def demo(
             show(f"{step.path.name}: {report.events:,} events{rejected}")
         show(f"→ {cohort}")
         made["cohort"] = cohort
-        if run:
-            made |= _run(cohort, into, seed, jobs, json)
+        if resources is not None:
+            made |= _run(cohort, into, seed, resources, json)
     if json:
         print_json(made)
 
 
-def _run(cohort: Path, into: Path, seed: int, jobs: int | None, json: bool) -> dict[str, Any]:
+def _run(cohort: Path, into: Path, seed: int, resources: "Resources", json: bool) -> dict[str, Any]:
     from polyclinic.cohort import Cohort
     from polyclinic.study import Study
     from polyclinic.training.train import train_and_measure
@@ -73,7 +78,7 @@ def _run(cohort: Path, into: Path, seed: int, jobs: int | None, json: bool) -> d
         Cohort.open(cohort),
         bundle,
         progress=TerminalProgress(),
-        resources=resources_of(jobs),
+        resources=resources,
     )
     assert report is not None
     if not json:

@@ -10,6 +10,7 @@ from polyclinic.cli.options import (
     AboutFile,
     BundlePath,
     CohortPath,
+    Device,
     Jobs,
     Json,
     TasksOfBundle,
@@ -47,6 +48,7 @@ def evaluate(
     ] = None,
     about: AboutFile = None,
     jobs: Jobs = None,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Evaluate a bundle, with intervals, by subgroup and for each subset of its inputs."""
@@ -58,7 +60,7 @@ def evaluate(
     whole, stated = None if split == "all" else split, about_file(about)
     opened = Cohort.open(cohort)
     loaded = Bundle.load(bundle)
-    loaded.features.use(resources_of(jobs))
+    loaded.features.use(resources_of(jobs, device))
     report = measure(loaded, opened, whole, tasks=task, by=by or (), about=stated, progress=progress)
     if report.training_subjects:
         trained_on = report.training_subjects

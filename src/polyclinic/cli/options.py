@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from polyclinic.compute.devices import DEVICES
 from polyclinic.files import check_file, check_folder
 from polyclinic.modalities import MODALITIES
 
@@ -118,11 +119,22 @@ Jobs = Annotated[
         "--jobs", "-j", metavar="N", min=1, help="Processes side by side, by default one per usable core; same results."
     ),
 ]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(DEVICES),
+        help="Where networks compute; auto: an NVIDIA GPU if there is one, otherwise the CPU.",
+    ),
+]
 Profile = Annotated[bool, typer.Option("--profile", help="Print the seconds of each stage at the end.")]
 
 
-def resources_of(jobs: int | None) -> "Resources":
-    """Return the resources that `--jobs` allows."""
+def resources_of(jobs: int | None, device: str = "auto") -> "Resources":
+    """Return the resources that `--jobs` and `--device` allow."""
+    from polyclinic.compute.devices import DeviceError, chosen_device
     from polyclinic.compute.resources import Resources, usable_cores
 
-    return Resources(jobs=jobs or usable_cores())
+    try:
+        return Resources(jobs=jobs or usable_cores(), device=chosen_device(device))
+    except DeviceError as problem:
+        raise typer.BadParameter(str(problem), param_hint="--device") from problem

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from polyclinic.cli.console import TerminalProgress, err, out, print_json
-from polyclinic.cli.options import BundlePath, CohortPath, Jobs, Json, TasksOfBundle, resources_of
+from polyclinic.cli.options import BundlePath, CohortPath, Device, Jobs, Json, TasksOfBundle, resources_of
 from polyclinic.cli.tables import print_cautions, print_ignored
 from polyclinic.files import OutputError, check_file
 
@@ -50,6 +50,7 @@ def predict(
     ] = None,
     task: TasksOfBundle = None,
     jobs: Jobs = None,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Predict for every subject to whom the tasks apply; outcomes are neither needed nor read."""
@@ -59,7 +60,7 @@ def predict(
     from polyclinic.models.bundle.bundle import Bundle
 
     loaded, opened = Bundle.load(bundle), Cohort.open(cohort)
-    loaded.features.use(resources_of(jobs))
+    loaded.features.use(resources_of(jobs, device))
     subjects = _subjects(opened, split, subject)
     predictions = loaded.predict(opened, subjects=subjects, tasks=task, progress=TerminalProgress())
     predictions.write(out_file, opened.subjects)

@@ -9,6 +9,7 @@ from polyclinic.cli.console import TerminalProgress, err, out, print_json
 from polyclinic.cli.options import (
     AboutFile,
     CohortPath,
+    Device,
     Inputs,
     Jobs,
     Json,
@@ -64,6 +65,7 @@ def train(
     about: AboutFile = None,
     logger: Logger = "csv",
     jobs: Jobs = None,
+    device: Device = "auto",
     profile: Profile = False,
     json: Json = False,
 ) -> None:
@@ -79,7 +81,7 @@ def train(
     if study.network is None and logger != "csv":
         raise typer.BadParameter("logs the losses of a network; this study has no network", param_hint="--logger")
     stated = about_file(about)
-    opened, resources = Cohort.open(cohort), resources_of(jobs)
+    opened, resources = Cohort.open(cohort), resources_of(jobs, device)
     options = {"logger": logger, "progress": TerminalProgress(), "about": stated, "resources": resources}
     report, title = _train_and_measure(study, opened, out_folder, folds, repeats or 1, **options)
     _print(report, title, out_folder, resources.stages, json)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from polyclinic.compute.devices import CPU
 from polyclinic.compute.stages import Stages
 
 
@@ -12,7 +13,12 @@ class Resources:
     """What a run may use, and its account of what it spends; results do not depend on the number of processes."""
 
     jobs: int = 1  # processes of one thread each, at most
+    device: str = CPU  # of networks: cpu, cuda or mps; see `chosen_device`
     stages: Stages = field(default_factory=Stages)
+
+    def of_networks(self) -> Resources:
+        """Return the resources for what computes on the device: one process, if that is no CPU."""
+        return self if self.device == CPU else replace(self, jobs=1)
 
 
 def usable_cores() -> int:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from polyclinic.compute.devices import CPU
 from polyclinic.compute.resources import Resources
 from polyclinic.compute.workers import completed
 from polyclinic.features.structured.demographics import DemographicFeatures, Groups
@@ -157,18 +158,23 @@ class Crossfitter:
             self.input_subsets,
             self.folder,
             self.logger,
+            self.resources.device,
         )
 
     def _fit_members(self, data: MemberData) -> dict[ClassicalFit, FittedModel]:
         """Fit all members, side by side; return the classical ones. Networks are in their folders."""
-        jobs, models = data.jobs(), dict[ClassicalFit, FittedModel]()
+        jobs, models, expected_s = data.jobs(), dict[ClassicalFit, FittedModel](), {NETWORK_FIT: self.network_s}
+        if self.resources.device != CPU:  # networks take turns on the device; the jobs then find them finished
+            for number in data.network_folds:
+                data.fit_network(number, self.progress)
+            expected_s = {}
         running = completed(
             fit_member,
             data,
             jobs,
             self.resources,
             folder=self.folder,
-            expected_s={NETWORK_FIT: self.network_s},
+            expected_s=expected_s,
             progress=self.progress,
         )
         with closing(running), ExitStack() as bars:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
+from polyclinic.compute.devices import CPU
 from polyclinic.compute.workers import Job
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
@@ -66,6 +67,7 @@ class MemberData:
     input_subsets: Sequence[Subset]
     folder: Path  # of the networks' checkpoints
     logger: str = "csv"
+    device: str = CPU  # of the networks
 
     def jobs(self) -> list[Job[NetworkFit | ClassicalFit]]:
         """Return all fits: those of networks first, since they are the longest; then fold by fold."""
@@ -104,6 +106,7 @@ class MemberData:
             logger=self.logger,
             progress=progress,
             description=f"network, fold {number + 1}",
+            device=self.device,
         )
 
     def folder_of(self, number: int) -> Path:

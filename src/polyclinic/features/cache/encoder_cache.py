@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from polyclinic.compute.devices import CPU
 from polyclinic.compute.resources import Resources
 from polyclinic.compute.workers import Job, completed
 from polyclinic.features.cache.segment import KEY_BYTES, Segment, append, data_path, entries, key_files
@@ -47,14 +48,15 @@ class Encoding:
     preparation: str  # version of the preparation of the input
     shape: tuple[int, ...]  # of one array
     dtype: str = "float16"
+    device: str = CPU  # kind of device that computed them, since kinds round differently
 
     @property
     def name(self) -> str:
         """Name of the shelf's folder."""
         sizes = "x".join(str(size) for size in self.shape)
-        return "-".join(
-            part for part in (self.encoder, self.fingerprint[:16], self.preparation, sizes, self.dtype) if part
-        )
+        device = "" if self.device == CPU else self.device
+        parts = (self.encoder, self.fingerprint[:16], self.preparation, sizes, self.dtype, device)
+        return "-".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from polyclinic.compute.devices import CPU
 from polyclinic.compute.resources import Resources
 from polyclinic.features.backbones import backbone
 from polyclinic.features.blobs import ImageError, content_hash, image_content
@@ -23,7 +24,7 @@ Kind = Literal["tokens", "pixels"]
 STRIDE = 16
 """Pixels of the canvas per cell: `FINE_STRIDE` of EfficientNet-lite0, whose module brings torch in."""
 
-_BATCH = 16
+BATCH = 16
 
 
 class Prepared(NamedTuple):
@@ -67,10 +68,9 @@ class ImageEncodings:
                 pending[content_hash(name, ImageError, "image")] = name
             except ImageError as error:
                 unusable[name] = str(error)
-        encode = ImageEncoder(kind, self._blobs, self._size, self._backbone.name, "cpu")
-        done = self.shelf(kind).encode_pending(
-            pending, encode, batch=_BATCH, progress=progress, resources=self._resources
-        )
+        encode = ImageEncoder(kind, self._blobs, self._size, self._backbone.name, self._resources.device)
+        resources = self._resources if kind == "pixels" else self._resources.of_networks()
+        done = self.shelf(kind).encode_pending(pending, encode, batch=BATCH, progress=progress, resources=resources)
         return Prepared(done.number, unusable | {pending[key]: reason for key, reason in done.failed.items()})
 
     def gather(self, kind: Kind, names: np.ndarray) -> Gathered:
@@ -92,9 +92,9 @@ class ImageEncodings:
         if kind == "pixels":
             return self._cache.shelf(Encoding("pixels", "", preparation, (side, side), "uint16"))
         fingerprint = self._backbone.fingerprint(self._cache.fingerprints)
-        shape = (self._size.cells, self._backbone.width)
+        shape, device = (self._size.cells, self._backbone.width), self._resources.device
         return self._cache.shelf(
-            Encoding(self._backbone.name, fingerprint, f"{preparation}.{self._backbone.revision}", shape)
+            Encoding(self._backbone.name, fingerprint, f"{preparation}.{self._backbone.revision}", shape, device=device)
         )
 
 
@@ -123,10 +123,17 @@ class ImageEncoder:
             return str(error)
 
     def _maps(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return the feature maps; on a CPU one by one, nearly as fast, so that they do not depend on the batch."""
-        if self.device == "cpu":
-            return [frozen_maps(self.backbone_name, self.device, image[None])[0] for image in images]
-        return list(frozen_maps(self.backbone_name, self.device, np.stack(images))) if images else []
+        """Return the feature maps, which do not depend on the batch.
+
+        On a CPU one by one, nearly as fast; on another device in batches of one size, filled up with black.
+        """
+        size = 1 if self.device == CPU else BATCH
+        maps: list[np.ndarray] = []
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
+            black = [np.zeros_like(batch[0])] * (size - len(batch))
+            maps += list(frozen_maps(self.backbone_name, self.device, np.stack([*batch, *black])))[: len(batch)]
+        return maps
 
 
 def frozen_maps(name: str, device: str, stored: np.ndarray) -> np.ndarray:

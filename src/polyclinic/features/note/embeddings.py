@@ -30,12 +30,8 @@ class SentenceEncodings:
         items = {
             content_hash(sentence): sentence for sentence in sorted(set(sentences), key=lambda text: (len(text), text))
         }
-        encode = SentenceEncoder("cpu")
-        return (
-            self._shelf()
-            .encode_pending(items, encode, batch=_BATCH, progress=progress, resources=self._resources)
-            .number
-        )
+        encode, resources = SentenceEncoder(self._resources.device), self._resources.of_networks()
+        return self._shelf().encode_pending(items, encode, batch=_BATCH, progress=progress, resources=resources).number
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
         """Return the embeddings, float32 `[sentence, 384]`; sentences missing from the cache are encoded first."""
@@ -45,7 +41,11 @@ class SentenceEncodings:
     def _shelf(self) -> Shelf:
         minilm = BACKBONES["minilm"]
         fingerprint = minilm.fingerprint(self._cache.fingerprints)
-        return self._cache.shelf(Encoding(minilm.name, fingerprint, f"sentence.{minilm.revision}", (minilm.width,)))
+        return self._cache.shelf(
+            Encoding(
+                minilm.name, fingerprint, f"sentence.{minilm.revision}", (minilm.width,), device=self._resources.device
+            )
+        )
 
 
 @dataclass(frozen=True)

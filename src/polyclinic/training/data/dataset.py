@@ -23,6 +23,13 @@ class Labelled(NamedTuple):
     values: dict[str, Float[Tensor, "batch number"]]
     observed: dict[str, Bool[Tensor, " batch"]]
 
+    def to(self, device: str) -> Labelled:
+        """Move all tensors to a device."""
+        values, observed = (
+            {task: tensor.to(device) for task, tensor in tensors.items()} for tensors in (self.values, self.observed)
+        )
+        return Labelled(self.batch.to(device), values, observed)
+
 
 @dataclass(frozen=True)
 class Examples:

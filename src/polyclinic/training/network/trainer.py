@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from safetensors.torch import load_model, save_model
 
+from polyclinic.compute.devices import CPU
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.network.heads import RegressionHead, TimeToEventHead
 from polyclinic.progress import SILENT, Advance, Progress
@@ -59,8 +60,9 @@ def fit_network(
     logger: str = "csv",
     progress: Progress = SILENT,
     description: str = "network",
+    device: str = CPU,
 ) -> UnifiedModel:
-    """Fit a network and return it with the weights of its best epoch, in evaluation mode.
+    """Fit a network on a device, and return it with the weights of its best epoch, in evaluation mode, on the CPU.
 
     `folder` holds the checkpoint of a recent epoch: an interrupted fit is resumed from it, with results equal to the
     bit. Unimodal pretraining comes before the first checkpoint, and is repeated. A finished fit is loaded.
@@ -76,10 +78,10 @@ def fit_network(
         load_model(model, finished)
         return model.eval()
     if not (folder / LAST).is_file():
-        pretrain_unimodal(model, examples, rows.training, rows.validation, options, seed, progress)
+        pretrain_unimodal(model, examples, rows.training, rows.validation, options, seed, progress, device)
     module = UnifiedModule(model, options, seed)
-    best = _train(module, examples, rows, folder, logger, progress, description)
-    module.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
+    best = _train(module, examples, rows, folder, logger, progress, description, device)
+    module.cpu().load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
     part = folder / f"{FINISHED}.part"
     save_model(model, str(part))
     part.replace(finished)
@@ -117,6 +119,7 @@ def _train(
     logger: str,
     progress: Progress,
     description: str,
+    device: str,
 ) -> str:
     options = module.options
     training = Batches(examples, rows.training, options.batch_size, shuffle_seed=module.seed)
@@ -129,7 +132,7 @@ def _train(
     epochs = KeepEpochs(module.model, folder / EPOCHS, options.epochs, METRIC)
     with progress.task(description, total=options.epochs) as advance, _quiet():
         trainer = lightning.Trainer(
-            accelerator="auto",
+            accelerator=device,
             devices=1,
             max_epochs=options.epochs,
             gradient_clip_val=options.gradient_clip,

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from polyclinic.compute.devices import CPU
 from polyclinic.models import UnifiedModel
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Network
@@ -34,8 +35,9 @@ def pretrain_unimodal(
     options: Network,
     seed: int,
     progress: Progress = SILENT,
+    device: str = CPU,
 ) -> None:
-    """Pretrain the encoders that ask for it in place, each on the samples that have its modality.
+    """Pretrain the encoders that ask for it in place, each on the samples that have its modality; on a device.
 
     An encoder is skipped where fewer than two training rows, or no validation row, have its modality.
     """
@@ -46,7 +48,8 @@ def pretrain_unimodal(
         rows, held_out = training[present[training]], validation[present[validation]]
         if len(rows) > 1 and len(held_out):
             torch.manual_seed(seed)
-            _pretrain(model, modality, examples, rows, held_out, options, seed, progress)
+            _pretrain(model, modality, examples, rows, held_out, options, seed, progress, device)
+    model.cpu()
 
 
 def _pretrain(
@@ -58,11 +61,12 @@ def _pretrain(
     options: Network,
     seed: int,
     progress: Progress,
+    device: str,
 ) -> None:
     assert model.unimodal_heads is not None
     own = Examples({modality: examples.arrays[modality]}, examples.targets, examples.subjects)
     batches = Batches(own, rows, options.batch_size, shuffle_seed=seed)
-    encoder, unimodal_heads = model.encoder(modality), model.unimodal_heads
+    encoder, unimodal_heads = model.to(device).encoder(modality), model.unimodal_heads
     parameters: list[Any] = [
         {"params": list(encoder.parameters()), "weight_decay": options.weight_decay},
         # The heads of other modalities have no gradient, and stay as they are.
@@ -80,12 +84,12 @@ def _pretrain(
             model.train()
             for labelled in batches:
                 optimizer.zero_grad()
-                _loss(model, modality, labelled).backward()  # type: ignore[no-untyped-call]
+                _loss(model, modality, labelled.to(device)).backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(
                     [*encoder.parameters(), *unimodal_heads.parameters()], options.gradient_clip
                 )
                 optimizer.step()
-            loss = _validation_loss(model, modality, own, held_out, options.batch_size)
+            loss = _validation_loss(model, modality, own, held_out, options.batch_size, device)
             advance(1)
             if loss < best:
                 best, best_state, waited = loss, _copy_state(model, modality), 0
@@ -108,11 +112,13 @@ def _copy_state(model: UnifiedModel, modality: str) -> tuple[dict[str, Tensor], 
     return encoder, unimodal_heads
 
 
-def _validation_loss(model: UnifiedModel, modality: str, examples: Examples, rows: np.ndarray, size: int) -> float:
+def _validation_loss(
+    model: UnifiedModel, modality: str, examples: Examples, rows: np.ndarray, size: int, device: str
+) -> float:
     model.eval()
     with torch.no_grad():
         losses = [
-            float(_loss(model, modality, labelled)) * len(labelled.batch)
+            float(_loss(model, modality, labelled.to(device))) * len(labelled.batch)
             for labelled in Batches(examples, rows, 4 * size)
         ]
     return sum(losses) / len(rows)
