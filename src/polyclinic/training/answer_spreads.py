@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from polyclinic.models.ensemble.answer_spread import AnswerSpread
 from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble
@@ -44,20 +44,30 @@ def answer_spreads(models: FoldModels) -> dict[str, AnswerSpread]:
         alone = networks.answers[task.name] if networks else None
         replicates = [_replicate(models, task.name, number, rows, networks) for number in range(len(models.folds))]
         if len(rows):
-            cases = cases_of(task, models.examples.targets[task.name])
+            cases = cases_of(task, models.examples.targets[task.name], models.examples.subjects)
             spreads[task.name] = AnswerSpread.fit(task.kind, np.stack(replicates), alone, unseen, cases)
     return spreads
 
 
-def cases_of(task: Task, target: Targets) -> Float[np.ndarray, " output"] | float:
-    """Return the number of samples with the rarer outcome, of each output; of a number, the number of samples."""
-    values = target.values[target.observed]
+def cases_of(task: Task, target: Targets, subjects: Int[np.ndarray, " sample"]) -> Float[np.ndarray, " output"]:
+    """Return the number of subjects with the rarer outcome, of each output; of a number, the number of subjects.
+
+    A subject with several samples counts once for each outcome that it has: its samples are no further evidence.
+    """
+    values, subjects = target.values[target.observed], subjects[target.observed]
     if task.kind == "regression":
-        return float(len(values))
+        return _subjects_with(np.ones((len(values), 1), dtype=bool), subjects)
     if task.kind == "time_to_event":
-        return float(values[:, 1].sum())
-    positive = (values > 0.5).sum(axis=0)
-    return np.asarray(np.minimum(positive, len(values) - positive), dtype=np.float64)
+        return _subjects_with(values[:, 1:2] > 0.5, subjects)
+    positive = values > 0.5
+    cases: np.ndarray = np.minimum(_subjects_with(positive, subjects), _subjects_with(~positive, subjects))
+    return cases
+
+
+def _subjects_with(
+    having: Bool[np.ndarray, "sample output"], subjects: Int[np.ndarray, " sample"]
+) -> Float[np.ndarray, " output"]:
+    return np.array([len(np.unique(subjects[of_output])) for of_output in having.T], dtype=np.float64)
 
 
 def _rows(models: FoldModels) -> Int[np.ndarray, " row"]:

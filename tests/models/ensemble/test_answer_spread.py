@@ -14,7 +14,7 @@ from polyclinic.models.network.config import TaskKind
 KINDS = ("binary", "multiclass", "multilabel", "regression", "time_to_event")
 
 
-def nobody_left_out(folds, samples):
+def all_seen(folds, samples):
     return np.zeros((folds, samples), dtype=bool)
 
 
@@ -24,7 +24,7 @@ def test_the_spread_of_a_mean_is_its_standard_error(folds):
     numbers = 3 * np.random.default_rng(folds).standard_normal((4000, 120))
     parts = np.array_split(np.arange(120), folds)
     replicates = np.stack([np.delete(numbers, part, axis=1).mean(axis=1) for part in parts])[:, :, None]
-    spread = AnswerSpread.fit("regression", replicates, None, nobody_left_out(folds, 4000), 1e9)
+    spread = AnswerSpread.fit("regression", replicates, None, all_seen(folds, 4000), 1e9)
     assert spread(np.zeros((1, 1)))[0, 0] == pytest.approx(3 / np.sqrt(120), rel=0.05)
 
 
@@ -41,7 +41,7 @@ def noisy(kind, folds, samples, seed, scale=1.0):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_spread_grows_with_the_disagreement_of_the_networks(kind):
     replicates, networks, size = noisy(kind, 5, 3000, 0)
-    spread = AnswerSpread.fit(kind, replicates, networks, nobody_left_out(5, 3000), 1e9)
+    spread = AnswerSpread.fit(kind, replicates, networks, all_seen(5, 3000), 1e9)
     found = spread(disagreement(kind, networks))
     assert spread.slope[0] > 0.8
     assert np.corrcoef(np.log(found[:, 0]), np.log(size[:, 0]))[0, 1] > 0.8
@@ -68,7 +68,7 @@ def test_the_spread_of_a_number_has_its_unit(factor, seed):
     found = []
     for scale in (1.0, factor):
         own = networks * scale
-        spread = AnswerSpread.fit("regression", replicates * scale, own, nobody_left_out(4, 200), 1e9)
+        spread = AnswerSpread.fit("regression", replicates * scale, own, all_seen(4, 200), 1e9)
         found.append(spread(disagreement("regression", own)))
     np.testing.assert_allclose(found[1], factor * found[0], rtol=1e-2)
 
@@ -86,7 +86,7 @@ def test_a_sample_is_judged_by_the_folds_that_have_seen_it():
 
 def test_replicates_that_do_not_differ_have_a_tiny_spread():
     same = np.full((3, 40, 2), 0.3)
-    spread = AnswerSpread.fit("binary", same, same, nobody_left_out(3, 40), 1e9)
+    spread = AnswerSpread.fit("binary", same, same, all_seen(3, 40), 1e9)
     assert (spread(disagreement("binary", same)) < 1e-3).all()
 
 
@@ -103,7 +103,7 @@ def test_one_network_does_not_disagree():
 def test_the_interval_is_wider_where_outcomes_are_few():
     replicates, networks, _ = noisy("multilabel", 4, 200, 0)
     both = np.concatenate([replicates] * 3, axis=2), np.concatenate([networks] * 3, axis=2)
-    spread = AnswerSpread.fit("multilabel", *both, nobody_left_out(4, 200), np.array([0, 60, 1e6]))
+    spread = AnswerSpread.fit("multilabel", *both, all_seen(4, 200), np.array([0, 60, 1e6]))
     assert spread.quantile == pytest.approx((2.776, 2.447, 1.96), abs=1e-3)
     reach = spread.reach(np.ones((1, 3)), np.zeros((1, 3)))
     np.testing.assert_allclose(reach, np.array(spread.quantile) * spread(np.ones((1, 3))))

@@ -83,7 +83,7 @@ class AnswerSpread:
             replicates: the answers of the whole ensemble, fitted without each fold.
             networks: those of its network alone; None without.
             unseen: whether a fold's models were fitted without the sample; they are left out if two others are left.
-            cases: number of development samples with the rarer outcome, of each output.
+            cases: number of development subjects with the rarer outcome, of each output.
         """
         scores = to_scale(kind, replicates)
         unit = max(float(scores.std()), LEAST) if kind == "regression" else 1.0
