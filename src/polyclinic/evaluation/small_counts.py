@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int
+
+from polyclinic.evaluation.estimate import Estimate
 
 FEWEST = 5
 """Counts below this are not shown."""
 FEW = f"< {FEWEST}"
 PROTECTS = "not shown"
 """In place of a count from which a small one could be computed."""
+TOO_FEW = "too few samples"
 TOLERANCE = 1e-9
 Hidden = Literal["", "small", "protects"]
 """Why a count is not shown: it is small, or a small one would follow from it."""
@@ -36,6 +40,11 @@ def without_small(text: str) -> str:
     'the truth in only 1.00 [.61, 1.00]'
     """
     return re.sub(r"\bonly [0-4](?![\d.,])", f"fewer than {FEWEST}", text)
+
+
+def without_reason(figure: Estimate) -> Estimate:
+    """Return a figure that is not estimable, or has no interval, with a reason that tells no count."""
+    return replace(figure, reason=TOO_FEW) if figure.reason else figure
 
 
 def hidden_outcome(cases: int | None, with_it: int | None, without: int | None) -> Hidden:

@@ -1,11 +1,12 @@
 """No count of fewer than 5 subjects is in a card's numbers, groups, classes and plots, or follows from them."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
@@ -99,3 +100,20 @@ def test_the_plot_of_groups_has_no_small_count():
     labels = " ".join(label.get_text() for label in axes.get_yticklabels())
     plt.close()
     assert labels == "0  (100 / < 5) 1  (100 / not shown) 2  (101 / 50)"
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)).filter(any), min_size=1, max_size=3))
+@settings(max_examples=20, deadline=None)
+def test_no_reason_or_interval_of_a_group_tells_a_hidden_count(pairs):
+    y = np.concatenate([np.r_[np.ones(a), np.zeros(b)] for a, b in pairs])
+    ward = np.repeat([f"w{n}" for n in range(len(pairs))], [a + b for a, b in pairs])
+    p = np.random.default_rng(0).random(len(y))
+    evaluation = evaluate_binary(y, p, 0.5, groups={"ward": ward}, resamples=100)
+    text = model_card(Card("m", "t", "q", evaluation))
+    assert not re.search(r"among [0-4] samples|single (?:positive|negative|subject)", text[text.index("## Groups") :])
+    for own in shown_rows(evaluation.groups):
+        for name in ("sensitivity", "specificity", "ppv", "npv", "accuracy"):
+            figure = own.figures.get(name)
+            if own.hides_cases and figure is not None:
+                assert figure.n == own.row.n
+            assert figure is None or not own.hides_n

@@ -12,6 +12,7 @@ from polyclinic.evaluation.report.about import About
 from polyclinic.evaluation.report.card import model_card
 from polyclinic.evaluation.report.card_document import CardDocument
 from polyclinic.evaluation.report.development_shift import development_shift
+from polyclinic.evaluation.sample_size import METHODS
 from polyclinic.features.known_record import known_record
 from polyclinic.tasks import samples
 from polyclinic.training.cross_validation import cross_validate
@@ -82,6 +83,16 @@ def test_the_members_are_those_of_the_ensemble(trained):
     complete = " + ".join(bundle.inputs)
     assert sum(member.weights.get(complete, 0) for member in facts.members) == pytest.approx(1)
     assert facts.members[0].hyperparameters["width"] == bundle.study.network.width
+
+
+def test_the_sample_size_is_that_of_each_kind(every_kind):
+    bundle = every_kind.bundle()
+    for task in bundle.tasks:
+        found = development_facts(bundle, task.name).sample_size
+        assert found.method == METHODS[task.kind]
+        assert found.r2 is not None
+        assert (found.shrinkage is None) == (found.needed is None) == bool(found.reason) == (found.r2 <= 0)
+        assert found.outcome in (task.classes or ("",))
 
 
 def test_every_input_has_its_codes(trained):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from polyclinic.evaluation.report.contents import Card
 from polyclinic.evaluation.report.description import Description, DevelopmentFacts, MeasuredFacts
 from polyclinic.evaluation.report.metric_names import term
+from polyclinic.evaluation.report.shown_counts import shown_figures, shown_rows
 from polyclinic.evaluation.report.source_attributes import (
     Attribute,
     Details,
@@ -21,7 +22,7 @@ from polyclinic.evaluation.report.source_attributes import (
     SourceAttributes,
     Updates,
 )
-from polyclinic.evaluation.small_counts import FEWEST, count_text
+from polyclinic.evaluation.small_counts import count_text
 
 DEMOGRAPHIC = ("demographic", "social", "meds_birth")
 """Kinds of codes that describe the person, in lower case."""
@@ -113,8 +114,9 @@ def _joined(texts: Iterable[str | None], separator: str) -> str | None:
 def figures_text(card: Card) -> str | None:
     """Return the measured figures in one line; None if nothing was measured."""
     evaluation = card.evaluation
-    named = [name for name in (*evaluation.headline, *CALIBRATION) if name in evaluation.figures]
-    texts = [f"{term(name).label} {evaluation.figures[name]}" for name in dict.fromkeys(named)]
+    figures = shown_figures(evaluation)
+    named = [name for name in (*evaluation.headline, *CALIBRATION) if name in figures]
+    texts = [f"{term(name).label} {figures[name]}" for name in dict.fromkeys(named)]
     return f"{'; '.join(texts)} ({evaluation.n:,} samples)." if texts and evaluation.n else None
 
 
@@ -135,9 +137,9 @@ def groups_text(card: Card) -> str | None:
     if headline is None:
         return None
     rows = [
-        f"{row.table} {row.level} {row.figures[headline]}"
-        for row in card.evaluation.groups
-        if headline in row.figures and row.n >= FEWEST and (row.cases is None or row.cases >= FEWEST)
+        f"{own.row.table} {own.row.level} {own.figures[headline]}"
+        for own in shown_rows(card.evaluation.groups)
+        if own.is_whole and headline in own.figures
     ]
     return f"{term(headline).label} by group: {'; '.join(rows)}." if rows else None
 

@@ -16,7 +16,7 @@ from polyclinic.evaluation.report.document import (
     to_markdown,
 )
 from polyclinic.evaluation.report.metric_names import term
-from polyclinic.evaluation.report.shown_counts import outcome_text
+from polyclinic.evaluation.report.shown_counts import outcome_text, shown_figures
 from polyclinic.evaluation.report.tables import comparison_table, figures_table, rows_table, sets_table, subsets_table
 
 __all__ = ["NOT_FOR", "RESEARCH", "Card", "model_card"]
@@ -62,9 +62,10 @@ def summary_lines(card: Card) -> Iterator[str]:
     yield f"Measured on {counted}{f', {outcome}' if outcome else ''}."
     if evaluation.unobserved:
         yield f"{evaluation.unobserved:,} samples with an unknown answer were excluded."
+    figures = shown_figures(evaluation)
     for name in evaluation.headline:
-        if name in evaluation.figures:
-            yield f"{term(name).label}: {evaluation.figures[name]}."
+        if name in figures:
+            yield f"{term(name).label}: {figures[name]}."
     if card.inputs:
         yield f"Inputs: {', '.join(card.inputs)}; any of them may be absent."
 

@@ -1,6 +1,7 @@
 """Cautions about an evaluation, derived from its figures."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -154,10 +155,10 @@ class _Suspicion(NamedTuple):
 
 
 def _groups(evaluation: Evaluation) -> Iterator[str]:
-    rows = (*evaluation.classes, *evaluation.groups)
     shown = (*shown_rows(evaluation.classes), *shown_rows(evaluation.groups))
     small = [f"{own.row.table} {own.row.level} ({own.caution})" for own in shown if own.row.small]
-    judged = [row for row in evaluation.groups if not row.small]
+    rows = [replace(own.row, figures=own.figures) for own in shown]
+    judged = [row for row in rows[len(evaluation.classes) :] if not row.small]
     yield from _adjusted([gap for row in judged for gap in _gaps(row, evaluation)])
     yield from _adjusted([found for row in rows if not row.small for found in _miscalibration(row)])
     if small:
@@ -209,7 +210,7 @@ def _gaps(row: Row, evaluation: Evaluation) -> Iterator[_Suspicion]:
 def _sets(evaluation: Evaluation) -> Iterator[str]:
     """Name the classes and groups whose conformal sets hold the truth less often than stated."""
     of_groups: list[_Suspicion] = []
-    for row in evaluation.sets:
+    for row in (replace(own.row, figures=own.figures) for own in shown_rows(evaluation.sets)):
         for name in ("set_coverage", "set_coverage_with", "set_coverage_without"):
             figure = row.figures.get(name)
             if row.small or figure is None or figure.value is None or figure.n < SMALL:

@@ -69,7 +69,7 @@ def report_page(
 
 def _headline(card: Card) -> str:
     name = next(iter(card.evaluation.headline), None)
-    figure = card.evaluation.figures[name] if name else None
+    figure = shown_figures(card.evaluation).get(name) if name else None
     if name is None or figure is None or figure.value is None:
         return ""
     return f"{term(name).label} {decimal(figure.value, places(figure.value))}"

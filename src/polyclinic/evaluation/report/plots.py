@@ -179,8 +179,8 @@ def subgroups(axes: Axes, rows: Sequence[Row], figure: str = "auroc", overall: E
         for own in members:
             row, (n, cases) = own.row, own.texts
             place += 1
-            _whisker(axes, place, row.figures.get(figure), SERIES[0], hollow=row.small)
-            _value_label(axes, place, row.figures.get(figure))
+            _whisker(axes, place, own.figures.get(figure), SERIES[0], hollow=row.small)
+            _value_label(axes, place, own.figures.get(figure))
             labels.append(f"{row.level}  ({' / '.join(_count(count) for count in (n, cases) if count is not None)})")
             places_of.append(place)
         place += 1.4

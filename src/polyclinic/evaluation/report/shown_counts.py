@@ -12,16 +12,21 @@ import numpy as np
 from polyclinic.evaluation.estimate import Estimate, percent
 from polyclinic.evaluation.results import Evaluation, Row
 from polyclinic.evaluation.small_counts import (
+    FEW,
     FEWEST,
+    PROTECTS,
     Hidden,
     hidden_cells,
     hidden_outcome,
     hidden_text,
+    without_reason,
     without_small,
 )
 
 TELLS_RATE = ("scaled_brier",)
 """Figures from which, with others, the rate of the outcome follows."""
+WILSON = "Wilson"
+"""Begins the methods by which the interval follows from the number of samples."""
 ALONE = ("everyone", "label")
 """Tables whose rows do not add up to the samples."""
 CLASS = "class"
@@ -55,6 +60,23 @@ class ShownRow:
         """The counts as cells; the second is None without an outcome."""
         n = hidden_text(self.hides_n) if self.hides_n else self.row.n
         return n, hidden_text(self.hides_cases) if self.hides_cases else self.row.cases
+
+    def figure(self, name: str) -> Estimate | str | None:
+        """Return a figure, or why it is not shown; the interval of a proportion tells of how many it is."""
+        figure = self.row.figures.get(name)
+        if figure is None or (self.is_whole and figure.n >= FEWEST):
+            return figure
+        if figure.n < FEWEST:
+            return f"{FEW} samples"
+        of_hidden = self.hides_cases and figure.n != self.row.n
+        of_all = self.hides_n and figure.method.startswith(WILSON)
+        return PROTECTS if of_hidden or of_all else without_reason(figure)
+
+    @property
+    def figures(self) -> dict[str, Estimate]:
+        """The figures that are shown."""
+        shown = {name: self.figure(name) for name in self.row.figures}
+        return {name: figure for name, figure in shown.items() if isinstance(figure, Estimate)}
 
     @property
     def caution(self) -> str:
@@ -127,7 +149,7 @@ def shown_figures(evaluation: Evaluation) -> dict[str, Estimate]:
     if not hides_outcome(evaluation):
         return evaluation.figures
     return {
-        name: figure
+        name: without_reason(figure)
         for name, figure in evaluation.figures.items()
         if figure.n == evaluation.n and name not in TELLS_RATE
     }

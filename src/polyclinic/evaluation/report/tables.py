@@ -8,7 +8,7 @@ from polyclinic.evaluation.report.document import Cell, Table
 from polyclinic.evaluation.report.metric_names import term
 from polyclinic.evaluation.report.shown_counts import shown_figures, shown_rows
 from polyclinic.evaluation.results import Comparison, Contender, Evaluation, Row
-from polyclinic.evaluation.small_counts import FEW, FEWEST
+from polyclinic.evaluation.small_counts import FEWEST, without_reason
 
 BY_GROUP = (  # metrics of groups and classes: the first set whose first metric is present
     ("auroc", "auprc", "sensitivity", "ppv", "calibration_intercept"),
@@ -43,6 +43,8 @@ def comparison_table(comparison: Comparison, model: str = "") -> Table:
 
 def _contender(contender: Contender, comparison: Comparison, first: str) -> tuple[Cell, ...]:
     figures = tuple(contender.figures.get(name) for name in comparison.headline)
+    if comparison.cases is not None and min(comparison.cases, comparison.n - comparison.cases) < FEWEST:
+        figures = tuple(figure and without_reason(figure) for figure in figures)
     if contender.name == comparison.reference:
         return (contender.name, *figures, "reference", "")
     difference = contender.differences[first]
@@ -84,18 +86,10 @@ def rows_table(rows: Sequence[Row]) -> Table:
             if own.row.small:
                 faint.add(len(lines))
             level = f"{own.row.level} ({own.caution})" if own.row.small else own.row.level
-            lines.append((level, *own.texts[: 1 + counted], *(_figure(own.row, name) for name in shown)))
+            lines.append((level, *own.texts[: 1 + counted], *(own.figure(name) for name in shown)))
     first = "" if several or not rows else rows[0].table.capitalize()
     header = (first, "n", *(("With outcome",) if counted else ()), *(term(name).label for name in shown))
     return Table(header, tuple(lines), faint=frozenset(faint), spans=frozenset(spans))
-
-
-def _figure(row: Row, name: str) -> Cell:
-    """Return a figure; none of so few samples that it would reveal their outcomes."""
-    figure = row.figures.get(name)
-    if figure is None or figure.value is None or figure.n >= FEWEST:
-        return figure
-    return f"{FEW} samples"
 
 
 def _shown(rows: Sequence[Row]) -> list[str]:

@@ -13,6 +13,7 @@ from polyclinic.evaluation.report.about import About
 from polyclinic.evaluation.report.description import DevelopmentFacts
 from polyclinic.evaluation.report.flow import Part
 from polyclinic.evaluation.sample_size import Labelled, sample_size
+from polyclinic.evaluation.small_counts import without_reason
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.ensemble.ensemble import Ensemble
@@ -51,16 +52,18 @@ class FittedModel:
         known = target.observed
         labelled = Labelled(target.values[known], answers[known], subjects[known], task.classes, ends)
         columns = candidate_columns(self.ensemble, len(self.features.codes_read), task)
+        parts = self._parts(task)
+        figures, hidden = out_of_fold_figures(task, kind, target, answers, subjects), parts[DEVELOPMENT].hidden
         return DevelopmentFacts(
             cohort=cohort_facts(self.cohort),
             task=task_facts(task, own.thresholds),
-            flow=flow_of(self.cohort, self.development.labels[task.name], self._parts(task)),
+            flow=flow_of(self.cohort, self.development.labels[task.name], parts),
             baseline=self.recorded.baseline(task, target),
             recorded=self.recorded.shares,
             predictors=self._predictors(),
             members=member_facts(self.study, self.ensemble, task),
             sample_size=sample_size(task.kind, labelled, columns),
-            out_of_fold=out_of_fold_figures(task, kind, target, answers, subjects),
+            out_of_fold={name: without_reason(own) for name, own in figures.items()} if hidden else figures,
         )
 
     def _predictors(self) -> dict[str, tuple[str, ...]]:
