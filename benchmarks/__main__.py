@@ -27,6 +27,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "speed": Benchmark("training steps, one prediction, second epochs", 5),
     "assessment": Benchmark("time of one patient's assessment, from the files to the finished object", 3),
     "demo": Benchmark("time and memory of `polyclinic demo --run`", 6),
+    "processes": Benchmark("training and encoding by several processes against one: time and memory", 12),
     "feature_cache": Benchmark("time saved by the cache of frozen encoders' outputs", 1),
     "lesions": Benchmark("localisation of lesions by maps of a trained demo, at the selected sensitivity", 3),
     "triggers": Benchmark("whether the highest-scoring words of a trained demo are those that change the outcome", 6),

@@ -65,6 +65,12 @@ def test_one_assessment(capsys):
     assert "one assessment, explained, s" in shown
 
 
+def test_several_processes(capsys):
+    few = ("--patients", "40", "--images", "6", "--repeats", "1", "--tasks", "demo_deterioration")
+    run("processes", "--parts", "encoding", "--jobs", "2", *few)
+    assert "6 images, s" in capsys.readouterr().out
+
+
 def test_time_of_localisation(capsys):
     run("localisation", "--side", "96", "--repeats", "2")
     shown = capsys.readouterr().out
