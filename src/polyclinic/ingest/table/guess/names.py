@@ -31,7 +31,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "DEMOGRAPHIC": (*AGES, *SEXES, "race", "ethnicity", "height", "edu", "education", "income", "bmi"),
     "VITAL": (
         "hr", "hrt", "heart", "pulse", "rate", "temp", "temperature", "bp", "sbp", "dbp", "map", "meanbp", "abp",
-        "resp", "rr", "spo2", "saturation", "weight", "wtkg", "gcs", "urine",
+        "sys", "dias", "resp", "rr", "spo2", "saturation", "weight", "wtkg", "gcs", "urine",
     ),
     "DIAGNOSIS": (
         "diagnos[ie]s", "condition", "icd", "icd9", "icd10", "comorbidity", "dx", "diabetes", "cancer", "dementia",

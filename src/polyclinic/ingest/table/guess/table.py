@@ -26,6 +26,7 @@ from polyclinic.ingest.table.guess.long_form import long_lines, names_of_measure
 from polyclinic.ingest.table.guess.numerals import numerals_of
 from polyclinic.ingest.table.guess.outcome_names import is_time_of_discharge
 from polyclinic.ingest.table.guess.values import Context, guess, guesses_of
+from polyclinic.ingest.table.guess.vital_signs import vital_signs
 from polyclinic.progress import SILENT, Progress
 
 _CELLS, _LEAST, _MOST = 1_000_000, 200, 5_000  # of a sample: cells; rows, at least and at most
@@ -58,7 +59,9 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     subject = roles.subject(columns, source.files)
     birth = roles.birth(columns, today)
     rest = {name: profile for name, profile in known.items() if name not in (subject.name, birth.name)}
-    time = roles.time(roles.Columns(rest, dates), sample, subject.name, today)
+    vitals = vital_signs(known)
+    may_be_time = {name: profile for name, profile in rest.items() if name not in vitals}
+    time = roles.time(roles.Columns(may_be_time, dates), sample, subject.name, today)
     rest = {name: profile for name, profile in rest.items() if name != time.name}
     lines = [f"# A guess from {source.description}: check every line, above all codes, units, and what is an outcome."]
     lines += [*unread, *numerals.lines(), *subject.lines, *time.lines, *birth.lines]
@@ -66,7 +69,8 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     if parts is not None:
         return _text([*lines, *long_lines(source.path, cells, rest, parts)])
     discharge = _discharge(columns, time, today)
-    context = Context(dates, discharge, source.path.parent, timed=time.name is not None, first=sample.columns[0])
+    timed, first = time.name is not None, sample.columns[0]
+    context = Context(dates, discharge, source.path.parent, timed=timed, first=first, vital_signs=vitals)
     own_times = visits.own_times(dates, time.name, today)
     wide = _wide(rest, context, birth.name is None, own_times)
     return _text([*lines, *_unique(known.get(subject.name or ""), time), *wide])

@@ -48,6 +48,7 @@ class Context(NamedTuple):
         units_in_names: whether units are taken from the names of columns, and out of the codes' names.
         timed: whether the rows have a time.
         first: name of the first column, which may number the rows.
+        vital_signs: columns of vital signs whose names are also words for a time.
     """
 
     dates: Mapping[str, Dates] = {}
@@ -57,6 +58,7 @@ class Context(NamedTuple):
     units_in_names: bool = True
     timed: bool = True
     first: str = ""
+    vital_signs: frozenset[str] = frozenset()
 
 
 def guesses_of(names: Iterable[str], of: Callable[[str, bool], Guess]) -> list[Guess]:
@@ -76,12 +78,16 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
     left_out = _no_value(profile, context)
     if left_out:
         return Guess(name, {}, left_out)
-    if is_outcome(name) or (has_later_horizon(name) and _says_yes_or_no(profile)):
+    if name not in context.vital_signs and _is_outcome(profile):
         return _outcome(profile, context.discharge)
     if profile.numeric and not profile.zero_padded and not is_code(name) and not matches(name, *SEXES):
         return _number(profile, units, context)
     found = _text(profile)
     return found._replace(remark=_CODED) if not context.timed and is_coded_at_the_end(name) and found.fields else found
+
+
+def _is_outcome(profile: Profile) -> bool:
+    return is_outcome(profile.name) or (has_later_horizon(profile.name) and _says_yes_or_no(profile))
 
 
 def _says_yes_or_no(profile: Profile) -> bool:
