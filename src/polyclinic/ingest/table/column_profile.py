@@ -136,6 +136,11 @@ class Profile:
         return self.distinct <= 2 and {text.lower() for text in self.counts} <= _YES_NO
 
     @cached_property
+    def answers(self) -> bool:
+        """Whether the cells are both answers to a question: 0 and 1, or yes and no."""
+        return self.binary and self.distinct == 2
+
+    @cached_property
     def image(self) -> bool:
         """Whether nearly all cells name an image file."""
         return self.most(lambda text: text.lower().endswith(IMAGE_SUFFIXES))

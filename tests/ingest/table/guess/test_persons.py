@@ -92,3 +92,10 @@ def test_a_parameter_of_names_is_ignored(tmp_path):
 def test_a_number_called_nombre_is_a_number(tmp_path):
     mapping = mapping_of(tmp_path, guess_of(tmp_path, "patient_id,taken_at,nombre\n1,2024-03-05,5\n2,2024-03-06,5\n"))
     assert mapping.columns["nombre"].type == "numeric"
+
+
+@pytest.mark.parametrize("name", ["DNI", "mobile", "phone"])
+@pytest.mark.parametrize("answers", [("0", "1"), ("no", "yes")])
+def test_answers_identify_nobody(tmp_path, name, answers):
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, f"patient,{name}\n1,{answers[0]}\n2,{answers[1]}\n3,\n"))
+    assert mapping.columns[name].code == f"FINDING//{name}"

@@ -139,3 +139,17 @@ def test_years_of_two_digits_have_a_last_date(tmp_path):
 )
 def test_other_numbers_are_not_counted_from_a_start(name):
     assert unit_since_start(name) is None
+
+
+@pytest.mark.parametrize(("name", "code"), [("case", "OUTCOME"), ("Patient", "OUTCOME"), ("member", "FINDING")])
+@pytest.mark.parametrize("answers", [("0", "1"), ("no", "yes")])
+def test_answers_are_no_ids_of_subjects(tmp_path, name, code, answers):
+    rows = "".join(f"{number},{answers[number % 2]},{50 + number}\n" for number in range(1, 7))
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, f"id,{name},age\n{rows}"))
+    assert (mapping.subject, mapping.columns[name].code) == ("id", f"{code}//{name}")
+
+
+@pytest.mark.parametrize("name", ["patient_id", "PatientNo", "id"])
+def test_two_patients_may_be_numbered_0_and_1(tmp_path, name):
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, f"{name},taken_at,crp\n0,2024-03-05,5\n1,2024-03-05,6\n"))
+    assert mapping.subject == name

@@ -113,6 +113,15 @@ def is_id(name: str) -> bool:
     return ends is not None or _COMPOUND_ID.fullmatch(parts.replace("_", "")) is not None
 
 
+def is_numbered(name: str) -> bool:
+    """Return whether a column's name says id or number, not only of what.
+
+    >>> is_numbered("case_id"), is_numbered("case")
+    (True, False)
+    """
+    return not _NUMBERS.isdisjoint(_PARTS.findall(name.lower()))
+
+
 def is_code(name: str) -> bool:
     """Return whether a column's name says that its numbers are codes of something, and not amounts."""
     return re.search(r"(?:^|[^a-z])(?:concept[_ ]?id|code|cd)$", name.lower()) is not None

@@ -10,7 +10,7 @@ import polars as pl
 from polyclinic.ingest.table.column_profile import Profile, folded, matches
 from polyclinic.ingest.table.guess.dates import Dates, is_time_of_day
 from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields, with_remark
-from polyclinic.ingest.table.guess.names import BIRTHS, NAMES_OF_TIMES, is_id, tier_of_subject
+from polyclinic.ingest.table.guess.names import BIRTHS, NAMES_OF_TIMES, is_id, is_numbered, tier_of_subject
 from polyclinic.ingest.table.guess.outcome_names import at_discharge, is_death, is_outcome
 from polyclinic.ingest.table.questions import QUESTION
 
@@ -117,8 +117,8 @@ def time(columns: Columns, cells: pl.DataFrame, subject_column: str | None, late
 
 
 def _may_be_ids(profile: Profile, dates: Mapping[str, Dates]) -> bool:
-    """Return whether the cells may be ids: neither dates nor prose nor measurements."""
-    if profile.empty or profile.prose or profile.name in dates:
+    """Return whether the cells may be ids: neither dates nor prose nor measurements, nor answers: `case` of 0 and 1."""
+    if profile.empty or profile.prose or profile.name in dates or (profile.answers and not is_numbered(profile.name)):
         return False
     return not profile.numeric or profile.most(lambda text: float(text).is_integer() if _is_number(text) else False)
 

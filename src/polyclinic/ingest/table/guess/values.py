@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from polyclinic.ingest.paths import UnreadablePath, inside
-from polyclinic.ingest.table.column_profile import MOST, Profile, matches, without_bound
+from polyclinic.ingest.table.column_profile import MOST, Profile, folded, matches, without_bound
 from polyclinic.ingest.table.guess.dates import Dates, is_time_of_day
 from polyclinic.ingest.table.guess.header_units import unit_in_name
 from polyclinic.ingest.table.guess.horizons import has_later_horizon
 from polyclinic.ingest.table.guess.lines import Guess, code, quoted
-from polyclinic.ingest.table.guess.names import NOTES, SEXES, UNITS, is_code, is_coded_at_the_end, is_id, kind_of
+from polyclinic.ingest.table.guess.names import (
+    NOTES,
+    SEXES,
+    UNITS,
+    is_code,
+    is_coded_at_the_end,
+    is_id,
+    is_numbered,
+    kind_of,
+)
 from polyclinic.ingest.table.guess.outcome_names import at_discharge, is_death, is_outcome
 from polyclinic.ingest.table.guess.persons import is_bare_name, is_of_a_person
 from polyclinic.ingest.table.guess.roles import unit_since_start
@@ -33,6 +42,7 @@ _OTHERS = 5  # units that are named
 _TEXTS, _NUMBERS = 3, 5  # distinct: at most, and at least, in a column of numbers with units
 _LIMITS = "some are below or above a limit (<0.01): the limit is kept as value, with its sign"
 _CODED = "codes of a stay are given at its end: static, they are known from the start, and may reveal the outcome"
+_COMPARED = ("case", "patient")  # with those who are not
 _PEOPLE = "as it identifies people"
 _AT_DISCHARGE = "known only at discharge or death: an answer, never an input"
 
@@ -87,7 +97,9 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
 
 
 def _is_outcome(profile: Profile) -> bool:
-    return is_outcome(profile.name) or (has_later_horizon(profile.name) and _says_yes_or_no(profile))
+    name = profile.name
+    compared = profile.answers and folded(name) in _COMPARED
+    return compared or is_outcome(name) or (has_later_horizon(name) and _says_yes_or_no(profile))
 
 
 def _says_yes_or_no(profile: Profile) -> bool:
@@ -126,6 +138,8 @@ def _no_value(profile: Profile, context: Context) -> str:
 
 
 def _identifier(profile: Profile, first: bool) -> str:
+    if profile.answers and not is_numbered(profile.name):
+        return ""
     if is_bare_name(profile.name) and not profile.numeric:
         return f"{_PEOPLE}; if it names what was measured, write it as code under long"
     if is_of_a_person(profile.name) and not is_bare_name(profile.name):
