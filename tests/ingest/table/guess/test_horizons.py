@@ -31,6 +31,8 @@ PAST = [
 INPUTS = [
     *PAST, "crp_24h", "lactate_max_24h", "urine_output_24h", "glucose_2h", "sofa_48h", "hba1c_3m", "vitamin_d",
     "hepatitis_b", "factor_5", "weight_6m", "covid_19", "t_1", "day_1_crp", "x2_d",
+    "thrombocytes_d1", "Thrombozyten_Tag1", "trombociti_24h", "thromboplastin_24h", "stroke_volume_24h",
+    "stroke volume index 6h", "IOP os 1m", "os_va_12m",
 ]  # fmt: skip
 
 
@@ -56,6 +58,7 @@ def test_an_event_up_to_a_horizon_is_an_outcome(tmp_path, event, form, number, u
     [
         "alive_at_discharge", "mort_hosp", "alive_30d", "os_months", "pfs_event", "DFS_time", "time_to_relapse",
         "days_to_stroke", "one_year_relapse", "5-year relapse", "death_24h", "stroke_within_48h", "PFS",
+        "os_12m", "12m_os", "thrombosis_24h",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("numbers", ["01", "12345"])
@@ -71,3 +74,10 @@ def test_what_was_measured_or_happened_before_is_an_input(tmp_path, name, number
     rows = "".join(f"P{n},2024-03-05,{numbers[n % len(numbers)]}\n" for n in range(10))
     mapping = mapping_of(tmp_path, guess_of(tmp_path, f"patient_id,taken_at,{name}\n{rows}"))
     assert not mapping.columns[name].code.startswith("OUTCOME//")
+
+
+@pytest.mark.parametrize("name", ["M1", "d12", "w_8", "y2"])
+def test_a_letter_and_a_number_are_no_horizon(tmp_path, name):
+    rows = "".join(f"P{n},2024-03-05,{n % 2}\n" for n in range(10))
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, f"patient_id,taken_at,{name}\n{rows}"))
+    assert mapping.columns[name].code == f"FINDING//{name}"

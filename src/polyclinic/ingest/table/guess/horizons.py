@@ -25,14 +25,19 @@ _PAST = re.compile(
     r"prim[oaie]|erste[nrs]?|eerste)(?:_|$)"
 )
 _EVENTS = re.compile(
-    r"stroke|schlaganfall|ictus|(?:^|_)(?:avc|cva|mi|mace|aki|os|pfs|dfs|efs|rfs|ssi|dvt|pe|vte|event)(?:_|$)|relaps|"
+    r"stroke(?!_?(?:vol|work|index))|schlaganfall|ictus|"
+    r"(?:^|_)(?:avc|cva|mi|mace|aki|os|pfs|dfs|efs|rfs|ssi|dvt|pe|vte|event)(?:_|$)|relaps|"
     r"rezidiv|recidiv|recaida|recur|rebleed|progress|amput|reop|reinterven|revision|remission|rehosp|hospitali[sz]ation|"
-    r"hospitalized|complicat|komplikat|graft_?loss|failure|transplant|infar[ck]t|thrombo|dialys|convers"
+    r"hospitalized|complicat|komplikat|graft_?loss|failure|transplant|infar[ck]t|"
+    r"thrombo(?!_?[cz][iy]t|plast|poie|mod)|dialys|convers"
 )
 _SURVIVAL = re.compile(
     r"(?:os|pfs|dfs|efs|rfs|mfs|dss|ttp|ttr|tte)"
     r"(?:_(?:months?|days?|weeks?|years?|time|event|status|cens\w*|censor\w*|[dmy]))?"
 )
+_EYE = re.compile(r"(?:^|_)(?:eye|iop|oct|rnfl|cmt|crt|sphere|cyl|(?:bs?c|uc|c)?d?va)(?:_|$)")
+"""Beside these, `os` is the left eye, not overall survival."""
+_CODE = re.compile(r"[a-z]_?\d+")  # of a stage, a question or a visit: M1, d12
 _TIME_TO = re.compile(r"(?:^|_)(?:time|days|weeks|months|years)_(?:to|until)_")
 _LEAST_DAYS = 7  # from which a yes or no at a horizon is an outcome: below, it may be of the first hours
 
@@ -50,7 +55,8 @@ def tells_later_event(name: str) -> bool:
         return False
     if _SURVIVAL.fullmatch(words) and words not in ("os", "ttr"):
         return True
-    return _EVENTS.search(words) is not None and bool(_days(words) or _TIME_TO.search(words))
+    events = re.sub("(?:^|_)os(?=_|$)", "", words) if _EYE.search(words) else words
+    return _EVENTS.search(events) is not None and bool(_days(words) or _TIME_TO.search(words))
 
 
 def has_later_horizon(name: str) -> bool:
@@ -58,9 +64,11 @@ def has_later_horizon(name: str) -> bool:
 
     >>> [has_later_horizon(name) for name in ("delirium_30d", "icu_within_48h", "ventilated_24h", "visits_prior_6m")]
     [True, True, False, False]
+    >>> has_later_horizon("M1")
+    False
     """
     words = _joined(name)
-    days = _days(words)
+    days = 0 if _CODE.fullmatch(words) else _days(words)
     return not _PAST.search(words) and days > 0 and (days >= _LEAST_DAYS or _WITHIN.search(words) is not None)
 
 
