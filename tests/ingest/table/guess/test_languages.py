@@ -78,6 +78,7 @@ LANGUAGES = {
 OTHERS = [
     "tension_alta", "alta_dosis", "gradiente_tracto_salida", "pression", "todo", "method", "cortex", "motorik",
     "Mortadella", "mesure", "famille_décès", "antecedentes_familiares_muerte", "donor", "nacional", "economia",
+    "expired_tidal_volume", "expired CO2", "disposable_income", "survivin", "Survivin_ng_ml",
 ]  # fmt: skip
 
 
@@ -148,6 +149,12 @@ def test_other_sexes_are_values_and_unknown_ones_missing(tmp_path, other):
 def test_numbers_of_the_sex_get_a_remark(tmp_path):
     guess = guess_of(tmp_path, "patient_id,Geschlecht\n1,1\n2,2\n3,1\n")
     assert "add values: {...: female, ...: male}" in line_of(guess, "Geschlecht")
+
+
+def test_many_numbers_under_a_name_with_sex_are_measurements(tmp_path):
+    name = "sex_hormone_binding_globulin"
+    rows = "".join(f"P{n},{n / 10}\n" for n in range(100))
+    assert mapping_of(tmp_path, guess_of(tmp_path, f"patient,{name}\n{rows}")).columns[name].type == "numeric"
 
 
 @pytest.mark.parametrize("name", OTHERS)

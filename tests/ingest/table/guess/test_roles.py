@@ -95,6 +95,7 @@ def test_a_pattern_has_one_group(tmp_path, subject):
         ("month", ["0", "3", "12"], 'unit: "?"'),
         ("visit", ["1", "2", "3"], 'unit: "?"'),
         ("ts", ["1709626500123456789", "1709626500123456799", "1709626500123456999"], 'format: "?"'),
+        ("data", ["2024-065", "2024-066", "2024-067"], 'format: "?"'),
         ("taken_at", ["2024-065", "2024-066", "2024-067"], 'format: "?"'),
         ("taken_at", ["March 2024", "April 2024", "May 2024"], 'format: "?"'),
         ("taken_at", ["08:15 05/03/2024", "09:15 06/03/2024", "10:15 07/03/2024"], 'format: "?"'),
@@ -107,6 +108,11 @@ def test_a_column_that_looks_like_a_time_is_the_time_or_asked_for(tmp_path, name
     rows = "".join(f"P1,{text},{5.5 + n}\n" for n, text in enumerate(texts))
     guess = guess_of(tmp_path, f"patient,{name},crp\n{rows}")
     assert line_of(guess, "time:").startswith(f"time: {{column: {name}, {line}}}")
+
+
+def test_english_data_are_no_dates(tmp_path):
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, "patient,data,crp\nP1,batch 1,5\nP2,batch 2,6\nP3,batch 2,7\n"))
+    assert (mapping.time, mapping.columns["data"].type) == (None, "categorical")
 
 
 def test_the_earlier_and_the_finer_time_is_chosen(tmp_path):

@@ -8,10 +8,11 @@ import re
 from polyclinic.ingest.table.column_profile import folded, matches
 from polyclinic.ingest.table.guess.horizons import tells_later_event
 
+_EXPIRED = r"expired?(?![\W_]+(?:tidal|minute|vol\w*|tv|vt|mv|air|gas|c?o2))"  # not of the breath
 _OUTCOMES = (
-    "outcomes?", "died", "dead", r"\w*death\w*", "mortality", "mort", r"surv(?!ey|eil)\w*", r"deceased?", r"readm\w*",
-    "labels?", "hospdead", "s?los", "stay", "cens(or|ored)?", "futime", "follow", "expired?", "dod",
-    r"length_?of_?stay", "alive", "lebt", "lebend", "vivante?", "levend",
+    "outcomes?", "died", "dead", r"\w*death\w*", "mortality", "mort", r"surv(?!ey|eil|ivin(?:[^a-z]|$))\w*",
+    r"deceased?", r"readm\w*", "labels?", "hospdead", "s?los", "stay", "cens(or|ored)?", "futime", "follow", _EXPIRED,
+    "dod", r"length_?of_?stay", "alive", "lebt", "lebend", "vivante?", "levend",
 )  # fmt: skip
 #: Names that say an outcome only as a whole, perhaps after one letter: `d.time`, but not prothrombin_time.
 _WHOLE = (
@@ -43,7 +44,7 @@ _STAYED = (
     rf"verblijfsduur|(?<![a-z])estancia(?![a-z])|{_LENGTH}"
 )
 _BACK_OR_ALIVE = (
-    r"readmi|rehospit|wiederaufnahme|reingres|riammiss|riospedal|reinterna[cm]|heropname|surviv|uberleb|ueberleb|survie|"
+    r"readmi|rehospit|wiederaufnahme|reingres|riammiss|riospedal|reinterna[cm]|heropname|surviv(?!in(?![a-z]))|uberleb|ueberleb|survie|"
     r"supervivencia|sopravviv|sobreviv|sobrevida|overleving|expire_|mortal|sterblich|letalit|last_careunit"
 )
 _AT_DISCHARGE = f"{_DEATH}|{_DISCHARGE}|{_STAYED}|{_BACK_OR_ALIVE}"
@@ -68,7 +69,7 @@ def at_discharge(name: str) -> bool:
     if re.search(_OTHER_DISCHARGE, words):
         return False
     return re.search(_AT_DISCHARGE, words) is not None or matches(
-        name, "dod", "s?los", "expired?", "dispo\\w*", "disch"
+        name, "dod", "s?los", _EXPIRED, "dispo(?!sab)\\w*", "disch"
     )
 
 

@@ -218,4 +218,6 @@ def _named_like_time(profile: Profile) -> bool:
         named = matches(profile.name, r"\w*date", r"\w*datetime", r"\w*timestamp", "charttime", "taken", r"\w*datum")
         large = profile.most(lambda text: _is_number(text) and float(text) >= _EPOCH)
         return named or (large and matches(profile.name, *NAMES_OF_TIMES))
+    if matches(profile.name, "data"):  # a date in Italian and Portuguese; batch 2 is other data
+        return profile.most(lambda text: text[:1].isdigit())
     return matches(profile.name, *NAMES_OF_TIMES) and profile.most(lambda text: any(map(str.isdigit, text)))

@@ -42,6 +42,7 @@ _OTHERS = 5  # units that are named
 _TEXTS, _NUMBERS = 3, 5  # distinct: at most, and at least, in a column of numbers with units
 _LIMITS = "some are below or above a limit (<0.01): the limit is kept as value, with its sign"
 _CODED = "codes of a stay are given at its end: static, they are known from the start, and may reveal the outcome"
+_SEXES = 6  # codes of a column of the sex, at most
 _COMPARED = ("case", "patient")  # with those who are not
 _PEOPLE = "as it identifies people"
 _AT_DISCHARGE = "known only at discharge or death: an answer, never an input"
@@ -90,10 +91,15 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
         return Guess(name, {}, left_out)
     if name not in context.vital_signs and _is_outcome(profile):
         return _outcome(profile, context.discharge)
-    if profile.numeric and not profile.zero_padded and not is_code(name) and not matches(name, *SEXES):
+    if profile.numeric and not profile.zero_padded and not is_code(name) and not _may_be_sex(profile):
         return _number(profile, units, context)
     found = _text(profile)
     return found._replace(remark=_CODED) if not context.timed and is_coded_at_the_end(name) and found.fields else found
+
+
+def _may_be_sex(profile: Profile) -> bool:
+    """Return whether a column is called sex; many different numbers are of something else, such as a hormone."""
+    return matches(profile.name, *SEXES) and not (profile.numeric and profile.distinct > _SEXES)
 
 
 def _is_outcome(profile: Profile) -> bool:
