@@ -219,5 +219,5 @@ def _read(path: Path, cohort: Cohort, networks: str, frame: pl.DataFrame) -> np.
     if not same or not table.select(expected.column_names).equals(expected):
         return None
     shape = [int(size) for size in metadata["shape"].split(",")]
-    latents: np.ndarray = table["latent"].combine_chunks().flatten().to_numpy().reshape(shape).astype(np.float32)
-    return latents
+    numbers = pl.Series(table["latent"].combine_chunks().flatten()).to_numpy()  # that of pyarrow imports pandas
+    return numbers.reshape(shape).astype(np.float32)

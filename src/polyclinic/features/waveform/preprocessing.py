@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
-from scipy.signal import resample_poly
 
+from polyclinic.features.waveform.filters import resample_polyphase
 from polyclinic.features.waveform.leads import LEADS, derive_limb_leads, standard_lead
 from polyclinic.ingest.formats.waveform import MILLIVOLTS, Waveform
 
@@ -65,7 +65,7 @@ def resample(
     places = np.arange(len(values))
     filled = np.interp(places, places[finite], values[finite] - np.median(values[finite]))
     ratio = Fraction(to_hz / from_hz).limit_denominator(_LARGEST_FACTOR)
-    resampled = filled if ratio == 1 else resample_poly(filled, ratio.numerator, ratio.denominator, padtype="line")
+    resampled = filled if ratio == 1 else resample_polyphase(filled, ratio.numerator, ratio.denominator)
     times = np.arange(len(resampled)) * float(1 / ratio)
     valid: np.ndarray = np.interp(times, places, finite.astype(np.float64)) > 1 - 1e-9
     return np.where(valid, resampled, 0), valid

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float32, Int64
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import find_peaks
 
+from polyclinic.features.waveform.filters import find_peaks
 from polyclinic.features.waveform.leads import LEADS
 from polyclinic.features.waveform.preprocessing import Ecg
 
@@ -38,8 +38,7 @@ def qrs_complexes(ecg: Ecg, sampling_hz: float) -> Int64[np.ndarray, " beat"]:
     height = _HEIGHT * float(np.quantile(energy, 0.98))
     if height <= 0:
         return np.zeros(0, dtype=np.int64)
-    peaks: np.ndarray = find_peaks(energy, height=height, distance=max(1, round(_APART_S * sampling_hz)))[0]
-    return peaks.astype(np.int64)
+    return find_peaks(energy, height, max(1, round(_APART_S * sampling_hz)))
 
 
 def _levels(signal: np.ndarray, valid: np.ndarray, beats: np.ndarray, sampling_hz: float) -> list[float]:

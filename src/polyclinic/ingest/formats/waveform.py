@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from jaxtyping import Float32
 
@@ -77,7 +78,7 @@ class Waveform:
             units = tuple(field.metadata[_UNIT].decode() for field in table.schema)
             signals = np.empty((table.num_rows, table.num_columns), dtype=np.float32)
             for lead, column in enumerate(table.columns):
-                signals[:, lead] = column.to_numpy()
+                signals[:, lead] = pl.Series(column).to_numpy()  # that of pyarrow imports pandas
         except (pa.ArrowException, KeyError, TypeError, OSError, ValueError) as error:
             raise ValueError("not a waveform blob: ingest the record again") from error
         return cls(signals, rate, tuple(table.column_names), units)
