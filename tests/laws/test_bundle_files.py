@@ -98,7 +98,9 @@ def test_missing_or_modified_file_raises(copy, name):
 
 
 def test_exchanged_models_raise(copy):
-    one, other = (copy / "classical" / task / "logistic_regression.skops" for task in ("demo_stay", "demo_findings"))
+    one, other = (
+        copy / "classical" / task / "logistic_regression.safetensors" for task in ("demo_stay", "demo_findings")
+    )
     content = one.read_bytes()
     shutil.copy(other, one)
     other.write_bytes(content)

@@ -31,7 +31,7 @@ def test_same_seed_gives_identical_files(trained, hospital, cache, tmp_path):
     before = files_of(trained.folder)
     assert {name for name in again if again[name] != before[name]} == set()
     assert "bundle.json" in again
-    assert any(name.endswith(".skops") for name in again)
+    assert any(name.endswith(".safetensors") for name in again)
 
 
 def test_another_seed_gives_different_models(reference, hospital, cache, tmp_path):

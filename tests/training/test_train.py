@@ -91,7 +91,7 @@ def test_the_folder_holds_all_files(trained):
         "timings.json",
         *(f"logs/fold{fold}/version_0/metrics.csv" for fold in range(2)),
         *(
-            f"classical/{TASK}/{member}.skops"
+            f"classical/{TASK}/{member}.safetensors"
             for member in (
                 "gradient_boosting",
                 "logistic_regression",
@@ -393,7 +393,7 @@ def test_a_study_of_all_splits_has_no_held_out_report(hospital, cache, trained, 
         "reference.safetensors",
         "study.yaml",
         *(
-            f"classical/{TASK}/{name}.skops"
+            f"classical/{TASK}/{name}.safetensors"
             for name in ("logistic_regression", "logistic_regression-note", "logistic_regression-structured")
         ),
     }, "results of the earlier bundle are removed"

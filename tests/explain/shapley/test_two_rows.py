@@ -8,37 +8,15 @@ import pytest
 import shap
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
-from sklearn.tree import DecisionTreeClassifier
 
 from polyclinic.explain.shapley.two_rows import shapley_between
-from polyclinic.models.classical.flat_trees import read_trees
-
-COLUMNS = 4
-ESTIMATORS = {
-    "tree": lambda: DecisionTreeClassifier(max_depth=5, random_state=0),
-    "forest": lambda: RandomForestClassifier(6, random_state=0),
-    "regression": lambda: RandomForestRegressor(6, random_state=0),
-    "boosting": lambda: HistGradientBoostingClassifier(max_iter=6, min_samples_leaf=4, random_state=0),
-    "boosted regression": lambda: HistGradientBoostingRegressor(max_iter=6, min_samples_leaf=4, random_state=0),
-}
-CLASSES = 3
+from polyclinic.models.classical.from_sklearn import arrays_of
+from tests.explain.shapley.trees import CLASSES, COLUMNS, ESTIMATORS, fitted_trees
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    random = np.random.default_rng(0)
-    x = random.normal(size=(200, COLUMNS)).astype(np.float32).astype(np.float64)
-    x[random.random(x.shape) < 0.2] = np.nan
-    signs, large = np.nan_to_num(x[:, 0]) * np.nan_to_num(x[:, 1], nan=1.0) > 0, np.nan_to_num(x[:, 2]) > 0.5
-    y = signs.astype(int) + large
-    assert len(np.unique(y)) == CLASSES
-    return {name: (make().fit(x, y), x) for name, make in ESTIMATORS.items()}
+    return fitted_trees()
 
 
 def by_definition(trees, row, baseline, scores):
@@ -66,7 +44,7 @@ def by_definition(trees, row, baseline, scores):
 @given(rows=st.tuples(st.integers(0, 199), st.integers(0, 199)))
 def test_values_are_those_of_the_definition(fitted, name, rows):
     estimator, x = fitted[name]
-    trees, scores = read_trees(estimator, COLUMNS), CLASSES if name == "boosting" else 1
+    trees, scores = arrays_of(estimator).trees, CLASSES if name == "boosting" else 1
     row, baseline = x[rows[0]], x[rows[1]]
     found = shapley_between(trees, row, baseline, scores)
     np.testing.assert_allclose(found, by_definition(trees, row, baseline, scores), atol=1e-9)
@@ -77,7 +55,7 @@ def test_values_are_those_of_the_definition(fitted, name, rows):
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_values_are_those_of_shap(fitted, name):
     estimator, x = fitted[name]
-    trees, boosted = read_trees(estimator, COLUMNS), name.startswith("boost")
+    trees, boosted = arrays_of(estimator).trees, name.startswith("boost")
     largest = 0.0
     for row, baseline in np.random.default_rng(1).choice(x, (20, 2)):
         found = shapley_between(trees, row, baseline, CLASSES if name == "boosting" else 1)

@@ -51,7 +51,7 @@ def test_load_and_save_preserve_files(every_kind, bundle, tmp_path):
 
 def test_saving_replaces_another_bundle(every_kind, bundle, tmp_path):
     (tmp_path / "classical" / "old_task").mkdir(parents=True)
-    (tmp_path / "classical" / "old_task" / "random_forest.skops").write_bytes(b"of another bundle")
+    (tmp_path / "classical" / "old_task" / "random_forest.safetensors").write_bytes(b"of another bundle")
     (tmp_path / "features.json").write_text("of another bundle")
     assert files_of(bundle.save(tmp_path)) == files_of(every_kind.folder)
 

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from polyclinic.explain.shapley.two_rows import shapley_between
+from polyclinic.models.classical.fitted import Boosting, Constant, Estimator, Linear
 from polyclinic.models.classical.model import ClassicalModel
-from polyclinic.models.classical.prediction import TreePredictor
 from polyclinic.models.ensemble.link_functions import LINKS, MIN_PROBABILITY
 
 NO_CHANGE = 1e-9
@@ -37,8 +37,8 @@ def member_scores(
     last, first = LINKS[model.config.kind].scores(answers)
     prepared = model.prepared(rows)
     parts, additive = np.zeros((len(row), model.config.outputs)), np.zeros(model.config.outputs, dtype=bool)
-    for place, (estimator, predict) in enumerate(zip(model.estimators, model.predictors, strict=True)):
-        of_classes, summed = _parts(estimator, predict, prepared)
+    for place, estimator in enumerate(model.estimators):
+        of_classes, summed = _parts(estimator, prepared)
         columns, places = _outputs(model, estimator, place, of_classes)
         parts[:, places], additive[places] = columns, summed
     change = parts.sum(axis=0)
@@ -64,22 +64,21 @@ def _slope(kind: str, answers: Float[np.ndarray, " output"]) -> Float[np.ndarray
     return slope
 
 
-def _parts(estimator: Any, predict: Any, rows: np.ndarray) -> tuple[np.ndarray, bool]:
+def _parts(estimator: Estimator, rows: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return the part of each column in each class, label or estimate, and whether they are of log-odds or logs."""
-    if isinstance(predict, TreePredictor):
-        trees, boosted = predict.trees, predict.baseline is not None
-        scores = 1 if predict.baseline is None else len(predict.baseline)
-        compared = rows if boosted else rows.astype(np.float32)
-        found = shapley_between(trees, compared[0], compared[1], scores)
-        return (found, True) if boosted else (found / len(trees.roots), False)
-    if hasattr(estimator, "coef_"):
-        return (np.atleast_2d(estimator.coef_) * (rows[0] - rows[1])).T, True
-    return np.zeros((rows.shape[1], 1)), False  # constant
+    if isinstance(estimator, Constant):
+        return np.zeros((rows.shape[1], 1)), False
+    if isinstance(estimator, Linear):
+        return (estimator.weights * (rows[0] - rows[1])).T, True
+    compared = estimator.compared(rows)
+    if isinstance(estimator, Boosting):
+        return shapley_between(estimator.trees, compared[0], compared[1], len(estimator.baseline)), True
+    return shapley_between(estimator.trees, compared[0], compared[1]) / len(estimator.trees.roots), False
 
 
-def _outputs(model: ClassicalModel, estimator: Any, place: int, found: np.ndarray) -> tuple[np.ndarray, Any]:
+def _outputs(model: ClassicalModel, estimator: Estimator, place: int, found: np.ndarray) -> tuple[np.ndarray, Any]:
     """Return the parts of the outputs that an estimator predicts, and their places."""
-    classes = getattr(estimator, "classes_", None)
+    classes = estimator.classes
     if model.config.kind == "multiclass":
         assert classes is not None
         if found.shape[1] == len(classes):

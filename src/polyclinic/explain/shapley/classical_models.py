@@ -1,29 +1,28 @@
 """Explanation of a classical model: exact Shapley values of its columns, and the rules of a tree.
 
-For trees, forests and boosting: path-dependent TreeSHAP (Lundberg 2020, doi 10.1038/s42256-019-0138-9) by the library
-`shap`, which needs no background data: absent columns take the distribution of the training samples at the node. For a
-linear model with columns centred at their training means, coefficient × value is the Shapley value (for independent
-columns).
+For trees, forests and boosting: path-dependent Shapley values, which need no background data: absent columns take the
+distribution of the training samples at the node. For a linear model with columns centred at their training means,
+coefficient × value is the Shapley value (for independent columns).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from polyclinic.explain.attribution import Frozen
 from polyclinic.explain.sample import ExplanationError, Output, Sample, output_of
+from polyclinic.explain.shapley.path_dependent import path_dependent_shapley
 from polyclinic.models.bundle.bundle import Bundle
-from polyclinic.models.classical.estimators import FAMILIES
+from polyclinic.models.classical.fitted import Boosting, Constant, Estimator, Forest, Linear
 from polyclinic.models.ensemble.members import Member
 
 Scale = Literal["probability", "log-odds", "estimate"]
 TREE = "decision_tree"
-LEAF = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +100,14 @@ def explain_member(
     x, columns = _row(fitted, sample), fitted.model.columns
     estimator, place = _estimator(fitted, target)
     values = x[0].astype(np.float64)
-    if place is None:
+    if isinstance(estimator, Constant) or place is None:
         value = float(fitted.model.predict_proba(x)[0, target.place])
         constant: Scale = "estimate" if fitted.model.config.kind == "regression" else "probability"
         return MemberAttribution(target, member, constant, columns, values, np.zeros(len(columns)), value, value)
-    explain = _linear if FAMILIES[fitted.model.config.name].linear else _trees
-    scale, scores, base, value = explain(estimator, fitted.model.prepared(x), place)
+    prepared = fitted.model.prepared(x)
+    scale, scores, base, value = (
+        _forest(estimator, prepared, place) if isinstance(estimator, Forest) else _additive(estimator, prepared, place)
+    )
     return MemberAttribution(target, member, scale, columns, values, scores, base, value)
 
 
@@ -119,16 +120,15 @@ def rule_path(bundle: Bundle, sample: Sample, task: str, output: str | None = No
     estimator, place = _estimator(fitted, target)
     x = _row(fitted, sample)
     answer = float(fitted.model.predict_proba(x)[0, target.place])
-    if place is None or not hasattr(estimator, "tree_"):
+    if place is None or not isinstance(estimator, Forest):
         return RulePath(target, (), answer, 0)
-    tree, node, rules = estimator.tree_, 0, []
-    while tree.children_left[node] != LEAF:
-        column, threshold = int(tree.feature[node]), float(tree.threshold[node])
-        value = float(x[0, column])
-        left = bool(tree.missing_go_to_left[node]) if np.isnan(value) else np.float32(value) <= threshold
-        rules.append(Rule(fitted.model.columns[column], threshold, not left, value))
-        node = tree.children_left[node] if left else tree.children_right[node]
-    return RulePath(target, tuple(rules), answer, int(tree.n_node_samples[node]))
+    trees, rules = estimator.trees, []
+    node, goes_left = int(trees.roots[0]), trees.goes_left(estimator.compared(x)[0])
+    while not trees.is_leaf[node]:
+        column, left = int(trees.column[node]), bool(goes_left[node])
+        rules.append(Rule(fitted.model.columns[column], float(trees.threshold[node]), not left, float(x[0, column])))
+        node = int(trees.children[node, int(left)])
+    return RulePath(target, tuple(rules), answer, int(trees.samples[node]))
 
 
 class _Explained(NamedTuple):
@@ -138,47 +138,38 @@ class _Explained(NamedTuple):
     value: float
 
 
-def _linear(estimator: Any, x: np.ndarray, place: int) -> _Explained:
-    weights, shift = np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_)
-    sign = 1.0
-    if hasattr(estimator, "classes_") and len(weights) == 1:
-        place, sign = 0, (1.0 if place == 1 else -1.0)
-    scores = sign * weights[place] * x[0]
-    base = sign * float(shift[place])
-    scale: Scale = "log-odds" if hasattr(estimator, "classes_") else "estimate"
-    return _Explained(scale, scores, base, base + float(scores.sum()))
+def _forest(estimator: Forest, x: np.ndarray, place: int) -> _Explained:
+    trees = estimator.trees
+    found = path_dependent_shapley(trees, estimator.compared(x)[0])
+    scores, base = found.columns[:, place] / len(trees.roots), found.expected[place] / len(trees.roots)
+    scale: Scale = "estimate" if estimator.classes is None else "probability"
+    return _Explained(scale, scores, float(base), float(estimator(x)[0, place]))
 
 
-def _trees(estimator: Any, x: np.ndarray, place: int) -> _Explained:
-    import shap  # two seconds to import
-
-    explainer = shap.TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
-    scores = np.asarray(explainer.shap_values(x.astype(np.float64), check_additivity=False), dtype=np.float64)[0]
-    base = np.atleast_1d(np.asarray(explainer.expected_value, dtype=np.float64))
-    if not hasattr(estimator, "classes_"):
-        return _Explained("estimate", scores, float(base[0]), float(estimator.predict(x)[0]))
-    if scores.ndim == 2:
-        scores, base = scores[:, place], base[place : place + 1]
-    elif place == 0:
-        scores, base = -scores, -base
-    if not hasattr(estimator, "decision_function"):
-        return _Explained("probability", scores, float(base[0]), float(estimator.predict_proba(x)[0, place]))
-    margin = np.atleast_1d(estimator.decision_function(x)[0])
-    value = float(margin[place]) if len(margin) > 1 else float(margin[0]) * (1 if place else -1)
-    return _Explained("log-odds", scores, float(base[0]), value)
-
-
-def _estimator(member: Member, output: Output) -> tuple[Any, int | None]:
-    """Return the estimator of an output and the index of its class; None if it predicts a constant."""
-    model = member.model
-    if model.config.kind == "multiclass":
-        (estimator,) = model.estimators
-        places = np.flatnonzero(estimator.classes_ == output.place)
+def _additive(estimator: Linear | Boosting, x: np.ndarray, place: int) -> _Explained:
+    """Explain on the scale on which columns or trees are summed."""
+    if isinstance(estimator, Linear):
+        parts, base = (estimator.weights * x[0]).T, estimator.shift
     else:
-        estimator = model.estimators[output.place]
-        places = np.flatnonzero(estimator.classes_ == 1) if hasattr(estimator, "classes_") else np.zeros(1, int)
-    fitted = len(places) and type(estimator).__name__ != "DummyClassifier"
-    return estimator, int(places[0]) if fitted else None
+        found = path_dependent_shapley(estimator.trees, x[0], len(estimator.baseline))
+        parts, base = found.columns, found.expected + estimator.baseline
+    scores, sign = estimator.scores(x)[0], 1.0
+    if estimator.classes is not None and len(scores) == 1:
+        place, sign = 0, (1.0 if place == 1 else -1.0)
+    scale: Scale = "estimate" if estimator.classes is None else "log-odds"
+    return _Explained(scale, sign * parts[:, place], sign * float(base[place]), sign * float(scores[place]))
+
+
+def _estimator(member: Member, output: Output) -> tuple[Estimator, int | None]:
+    """Return the estimator of an output and the index of its class; None if the class was absent in training."""
+    model = member.model
+    place = 0 if model.config.kind == "multiclass" else output.place
+    estimator = model.estimators[place]
+    if estimator.classes is None:
+        return estimator, 0
+    wanted = output.place if model.config.kind == "multiclass" else 1
+    places = np.flatnonzero(estimator.classes == wanted)
+    return estimator, int(places[0]) if len(places) else None
 
 
 def _member(members: Mapping[str, Member], sample: Sample, task: str, name: str) -> Member:

@@ -33,7 +33,7 @@ def shapley_between(
     """
     outputs = trees.value.shape[1] if scores == 1 else scores
     found = np.zeros((len(row), outputs))
-    left = [_left(trees, row).tolist(), _left(trees, baseline).tolist()]
+    left = [trees.goes_left(row).tolist(), trees.goes_left(baseline).tolist()]
     column, children = trees.column.tolist(), trees.children.tolist()
     for number, root in enumerate(trees.roots.tolist()):
         own = slice(None) if scores == 1 else slice(number % scores, number % scores + 1)
@@ -52,13 +52,6 @@ def shapley_between(
                 open_nodes.append((children[node][ours], (*of_row, split), of_baseline))
                 open_nodes.append((children[node][theirs], of_row, (*of_baseline, split)))
     return found
-
-
-def _left(trees: FlatTrees, row: np.ndarray) -> np.ndarray:
-    """Return for each node whether a row goes left."""
-    values = row[trees.column]
-    left: np.ndarray = (values <= trees.threshold) | (np.isnan(values) & trees.unknown_left)
-    return left
 
 
 def _add(found: np.ndarray, of_row: Columns, of_baseline: Columns, value: np.ndarray) -> None:

@@ -4,7 +4,7 @@
     study.yaml           the study
     features.json        fitted featurizers
     model.safetensors    weights of the network of each fold
-    classical/<task>/    classical models (skops)
+    classical/<task>/    arrays of the classical models
     designs.json         the design matrices of the classical models
     calibration.json     members, combination, calibration and thresholds of each task
     reference.json, reference.safetensors    summary of the development samples, to put a prediction in context
@@ -61,7 +61,7 @@ from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Task, number_samples, prediction_times
 
-FORMAT = 5
+FORMAT = 6
 INDEX = "bundle.json"
 DESCRIPTION = "description.json"
 CHECKSUMMED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")
@@ -320,8 +320,8 @@ def modified_files(folder: Path) -> dict[str, str | None]:
 
 
 def file_name(member: str) -> str:
-    """Return the file name of a member: `logistic_regression:note` → `logistic_regression-note.skops`."""
-    return member.replace(":", "-") + ".skops"
+    """Return the file name of a member: `logistic_regression:note` → `logistic_regression-note.safetensors`."""
+    return member.replace(":", "-") + ".safetensors"
 
 
 def _combination(ensemble: Ensemble, designs: Sequence[Design]) -> dict[str, Any]:

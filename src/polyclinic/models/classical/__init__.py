@@ -1,9 +1,8 @@
 """Classical models on the same features and splits as the network, with a common interface."""
 
 from polyclinic.models.classical.columns.base import DesignOptions
-from polyclinic.models.classical.config import ClassicalConfig, ClassicalKind
+from polyclinic.models.classical.config import LINEAR_MODELS, ClassicalConfig, ClassicalKind
 from polyclinic.models.classical.design_matrix import LINEAR, TREES, Design
-from polyclinic.models.classical.estimators import FAMILIES
 from polyclinic.models.classical.imputation_and_scaling import Block
 from polyclinic.models.classical.model import ClassicalModel, NotFittedError
 from polyclinic.models.classical.persistence import UntrustedModelError
@@ -26,4 +25,4 @@ __all__ = [
 
 def design_options(name: ClassicalName) -> DesignOptions:
     """Return the design that suits a classical model."""
-    return LINEAR if FAMILIES[name].linear else TREES
+    return LINEAR if name in LINEAR_MODELS else TREES

@@ -1,6 +1,6 @@
 """Configuration of a classical model."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,10 @@ from polyclinic.models.network.config import Frozen
 from polyclinic.study import ClassicalName
 
 ClassicalKind = Literal["binary", "multiclass", "multilabel", "regression"]
+Options = dict[str, Any]
+"""Hyper-parameters, as JSON values."""
+LINEAR_MODELS: frozenset[ClassicalName] = frozenset({"logistic_regression"})
+"""The models that need imputed and scaled numbers. For regression, logistic_regression means ridge regression."""
 
 
 class ClassicalConfig(Frozen):

@@ -18,11 +18,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from polyclinic.models.classical.config import ClassicalConfig
+from polyclinic.models.classical.config import ClassicalConfig, Options
 
-Estimator = Any
-Options = dict[str, Any]
-Build = Callable[..., Estimator]
+SklearnEstimator = Any
+Build = Callable[..., SklearnEstimator]
 """Shape of the matrix, seed and options → unfitted estimator."""
 
 
@@ -33,26 +32,25 @@ class Family:
     classifier: Build
     regressor: Build
     grid: tuple[Options, ...]  # the first is the default
-    linear: bool = False  # needs imputed and scaled numbers
 
 
-def _logistic(shape: tuple[int, int], seed: int, strength: float, **options: Any) -> Estimator:  # noqa: ARG001
+def _logistic(shape: tuple[int, int], seed: int, strength: float, **options: Any) -> SklearnEstimator:  # noqa: ARG001
     return LogisticRegression(C=strength, max_iter=2000, random_state=seed, **options)
 
 
-def _ridge(shape: tuple[int, int], seed: int, strength: float) -> Estimator:  # noqa: ARG001
+def _ridge(shape: tuple[int, int], seed: int, strength: float) -> SklearnEstimator:  # noqa: ARG001
     return Ridge(alpha=5 / strength, random_state=seed)
 
 
-def _tree(make: Callable[..., Estimator]) -> Build:
-    def build(shape: tuple[int, int], seed: int, **options: Any) -> Estimator:
+def _tree(make: Callable[..., SklearnEstimator]) -> Build:
+    def build(shape: tuple[int, int], seed: int, **options: Any) -> SklearnEstimator:
         return make(random_state=seed, min_samples_leaf=max(5, shape[0] // 50), **options)
 
     return build
 
 
-def _forest(make: Callable[..., Estimator]) -> Build:
-    def build(shape: tuple[int, int], seed: int, share: float, **options: Any) -> Estimator:
+def _forest(make: Callable[..., SklearnEstimator]) -> Build:
+    def build(shape: tuple[int, int], seed: int, share: float, **options: Any) -> SklearnEstimator:
         columns = share_of(shape[1], share)
         leaf = 3 + shape[0] // 2000
         return make(200, random_state=seed, min_samples_leaf=leaf, max_features=columns, n_jobs=-1, **options)
@@ -60,8 +58,8 @@ def _forest(make: Callable[..., Estimator]) -> Build:
     return build
 
 
-def _boosting(make: Callable[..., Estimator]) -> Build:
-    def build(shape: tuple[int, int], seed: int, share: float, **options: Any) -> Estimator:
+def _boosting(make: Callable[..., SklearnEstimator]) -> Build:
+    def build(shape: tuple[int, int], seed: int, share: float, **options: Any) -> SklearnEstimator:
         return make(
             random_state=seed,
             early_stopping=False,
@@ -80,7 +78,7 @@ def share_of(columns: int, share: float) -> float:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "logistic_regression": Family(_logistic, _ridge, tuple({"strength": c} for c in (0.05, 0.01, 0.3)), linear=True),
+    "logistic_regression": Family(_logistic, _ridge, tuple({"strength": c} for c in (0.05, 0.01, 0.3))),
     "decision_tree": Family(
         _tree(DecisionTreeClassifier),
         _tree(DecisionTreeRegressor),
@@ -101,13 +99,13 @@ FAMILIES: Mapping[str, Family] = {
         ),
     ),
 }
-"""By `ClassicalName`. For regression, logistic_regression means ridge regression."""
+"""By `ClassicalName`."""
 
 MAX_SINGLE_THREADED = 20_000_000
 """Matrix cells up to which fitting uses one thread: more gain little, and lose much on a busy machine."""
 
 
-def fit_estimator(config: ClassicalConfig, options: Options, x: np.ndarray, y: np.ndarray) -> Estimator:
+def fit_estimator(config: ClassicalConfig, options: Options, x: np.ndarray, y: np.ndarray) -> SklearnEstimator:
     """Fit one estimator; `y` contains classes from 0, or numbers.
 
     With a single class the prediction is constant: its share, with one added sample of every other class.

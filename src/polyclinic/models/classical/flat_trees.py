@@ -1,35 +1,35 @@
-"""The trees of a fitted estimator as flat arrays, evaluated together.
+"""Decision trees as flat arrays, evaluated together.
 
 scikit-learn evaluates trees one by one, with overhead meant for many samples: one patient takes a forest 25 ms, and
 boosting more. Here all trees of an ensemble are evaluated at once, level by level, in a fraction of a millisecond per
-patient. scikit-learn also does not validate node indices, so that a crafted file could read beyond its arrays; here
-they are checked.
+patient.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 
 class InvalidTreeError(ValueError):
-    """A tree's node indices are out of bounds or cyclic."""
+    """The arrays are not those of trees: of other sizes, with indices out of bounds, or with cycles."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FlatTrees:
     """The concatenated nodes of all trees of an ensemble; a leaf is its own child."""
 
     roots: Int[np.ndarray, " tree"]
-    depth: int
     column: Int[np.ndarray, " node"]
     threshold: Float[np.ndarray, " node"]
     unknown_left: Bool[np.ndarray, " node"]
-    children: Int[np.ndarray, "node 2"]  # right, left
+    children: Int[np.ndarray, "node 2"]  # right, left; after their parent
     value: Float[np.ndarray, "node output"]
+    samples: Int[np.ndarray, " node"]  # number of training samples
+    weight: Float[np.ndarray, " node"]  # sum of their weights
 
     def leaves(self, x: Float[np.ndarray, "sample column"]) -> Int[np.ndarray, "sample tree"]:
         """Return the leaf of each sample in each tree."""
@@ -41,89 +41,66 @@ class FlatTrees:
             node = self.children[node, left.astype(np.intp)]
         return node
 
+    def goes_left(self, row: Float[np.ndarray, " column"]) -> Bool[np.ndarray, " node"]:
+        """Return for each node whether a row takes its left branch."""
+        values = row[self.column]
+        left: np.ndarray = (values <= self.threshold) | (np.isnan(values) & self.unknown_left)
+        return left
+
     def values(self, x: Float[np.ndarray, "sample column"]) -> Float[np.ndarray, "sample tree output"]:
         """Return the output of each tree for each sample."""
         result: np.ndarray = self.value[self.leaves(x)]
         return result
 
+    @cached_property
+    def is_leaf(self) -> Bool[np.ndarray, " node"]:
+        """Whether each node is a leaf."""
+        leaf: np.ndarray = self.children[:, 0] == np.arange(len(self.children))
+        return leaf
 
-def read_trees(estimator: Any, columns: int) -> FlatTrees | None:
-    """Flatten the trees of an estimator; None if it has none.
+    @cached_property
+    def depth(self) -> int:
+        """The number of levels below the roots."""
+        level, depth = self.roots, 0
+        while len(inner := level[~self.is_leaf[level]]):
+            level, depth = np.unique(self.children[inner]), depth + 1
+        return depth
 
-    Raises:
-        InvalidTreeError: a child or a column is out of bounds, or the nodes are cyclic.
-    """
-    members = getattr(estimator, "estimators_", [estimator])
-    parts = [_of_tree(member.tree_) for member in members if hasattr(member, "tree_")]
-    parts += [_of_predictor(tree.nodes) for stage in getattr(estimator, "_predictors", []) for tree in stage]
-    if not parts:
-        return None
-    for part in parts:
-        _check(part, columns)
-    sizes = np.array([len(part.column) for part in parts])
+    def check(self, columns: int, outputs: int) -> None:
+        """Check that all nodes exist and come after their parent, which excludes cycles, and that columns exist.
+
+        Raises:
+            InvalidTreeError: something does not.
+        """
+        nodes = len(self.column)
+        sizes = {len(self.threshold), len(self.unknown_left), len(self.samples), len(self.weight), nodes}
+        if sizes != {nodes} or self.children.shape != (nodes, 2) or self.value.shape != (nodes, outputs):
+            raise InvalidTreeError("the arrays of the trees have different sizes")
+        own = np.arange(nodes)[:, None]
+        leaf = (self.children == own).all(axis=1)
+        after = (self.children > own).all(axis=1) & (self.children < nodes).all(axis=1)
+        roots, columns_exist = self.roots, (self.column >= 0) & (self.column < columns)
+        if not len(roots) or not ((roots >= 0) & (roots < nodes)).all() or not (after | leaf).all():
+            raise InvalidTreeError("a tree's node indices are out of bounds")
+        if not columns_exist[~leaf].all() or not (self.column[leaf] == 0).all():
+            raise InvalidTreeError("a tree's column indices are out of bounds")
+        if not np.isfinite(self.value).all() or not (self.weight > 0).all():
+            raise InvalidTreeError("a tree's nodes have no value or no weight")
+
+
+def concatenated(trees: list[FlatTrees]) -> FlatTrees:
+    """Return several trees as one."""
+    sizes = np.array([len(tree.column) for tree in trees])
     starts = np.cumsum(sizes) - sizes
-    children = np.concatenate([part.children + start for part, start in zip(parts, starts, strict=True)])
+    moved = zip(trees, starts, strict=True)
+    roots, children = zip(*((tree.roots + start, tree.children + start) for tree, start in moved), strict=True)
     return FlatTrees(
-        starts,
-        _depth(starts, children),
-        np.concatenate([part.column for part in parts]),
-        np.concatenate([part.threshold for part in parts]),
-        np.concatenate([part.unknown_left for part in parts]),
-        children,
-        np.concatenate([part.value for part in parts]),
+        np.concatenate(roots),
+        np.concatenate([tree.column for tree in trees]),
+        np.concatenate([tree.threshold for tree in trees]),
+        np.concatenate([tree.unknown_left for tree in trees]),
+        np.concatenate(children),
+        np.concatenate([tree.value for tree in trees]),
+        np.concatenate([tree.samples for tree in trees]),
+        np.concatenate([tree.weight for tree in trees]),
     )
-
-
-def _of_tree(tree: Any) -> FlatTrees:
-    leaf = tree.children_left == -1
-    children = np.stack([tree.children_right, tree.children_left], axis=1)
-    return _flatten(leaf, children, tree.feature, tree.threshold, tree.missing_go_to_left, tree.value[:, 0, :])
-
-
-def _of_predictor(nodes: np.ndarray) -> FlatTrees:
-    if nodes["is_categorical"].any():
-        raise InvalidTreeError("a tree has categorical splits, which are not supported")
-    leaf = nodes["is_leaf"].astype(bool)
-    children = np.stack([nodes["right"], nodes["left"]], axis=1)
-    unknown_left, value = nodes["missing_go_to_left"], nodes["value"][:, None]
-    return _flatten(leaf, children, nodes["feature_idx"], nodes["num_threshold"], unknown_left, value)
-
-
-def _flatten(
-    leaf: np.ndarray,
-    children: np.ndarray,
-    column: np.ndarray,
-    threshold: np.ndarray,
-    unknown_left: np.ndarray,
-    value: np.ndarray,
-) -> FlatTrees:
-    own_index = np.arange(len(leaf))[:, None]
-    return FlatTrees(
-        roots=np.zeros(1, dtype=np.int64),
-        depth=0,
-        column=np.where(leaf, 0, column).astype(np.int64),
-        threshold=np.where(leaf, np.nan, threshold),
-        unknown_left=unknown_left.astype(bool),
-        children=np.where(leaf[:, None], own_index, children.astype(np.int64)),
-        value=value.astype(np.float64),
-    )
-
-
-def _check(tree: FlatTrees, columns: int) -> None:
-    """Check that every child exists and comes after its parent, which excludes cycles, and that columns exist."""
-    nodes = np.arange(len(tree.column))
-    inner = tree.children[:, 0] != nodes
-    children, split_columns = tree.children[inner], tree.column[inner]
-    valid = len(nodes) and (children < len(nodes)).all() and (children > nodes[inner, None]).all()
-    if not valid or not ((split_columns >= 0) & (split_columns < columns)).all():
-        raise InvalidTreeError("a tree's node indices are out of bounds")
-
-
-def _depth(roots: np.ndarray, children: np.ndarray) -> int:
-    """Count the levels below the roots."""
-    level, depth = roots, 0
-    while True:
-        inner = level[children[level, 0] != level]
-        if not len(inner):
-            return depth
-        level, depth = np.unique(children[inner]), depth + 1

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from polyclinic.models.classical.config import ClassicalConfig
-from polyclinic.models.classical.estimators import FAMILIES, Options, fit_estimator
+from polyclinic.models.classical.config import ClassicalConfig, Options
+from polyclinic.models.classical.estimators import FAMILIES, fit_estimator
 
 
 def best_options(config: ClassicalConfig, x: np.ndarray, targets: list[np.ndarray], subjects: np.ndarray) -> Options:

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from polyclinic.models.classical.config import ClassicalConfig
-from polyclinic.models.classical.estimators import FAMILIES, Estimator, Options, fit_estimator
-from polyclinic.models.classical.flat_trees import InvalidTreeError
-from polyclinic.models.classical.hyperparameters import best_options
+from polyclinic.models.classical.config import LINEAR_MODELS, ClassicalConfig, Options
+from polyclinic.models.classical.fitted import Estimator
 from polyclinic.models.classical.imputation_and_scaling import Block, Preparation
-from polyclinic.models.classical.persistence import SavedModel, UntrustedModelError, load_model, save_model
-from polyclinic.models.classical.prediction import Predictor, predict_task, predictor
+from polyclinic.models.classical.persistence import SavedModel, load_model, save_model
+from polyclinic.models.classical.prediction import predict_task
 from polyclinic.models.classical.rules import tree_rules
 
 
@@ -40,8 +38,7 @@ class ClassicalModel:
             raise ValueError(f"the blocks must contain each of the {len(self.columns)} columns once")
         self.options: Options = {}
         self._preparation: Preparation | None = None
-        self._estimators: list[Estimator] = []
-        self._predictors: list[Predictor] = []
+        self.estimators: tuple[Estimator, ...] = ()  # one for each output, or one for all classes of a multiclass task
 
     def fit(
         self,
@@ -55,6 +52,11 @@ class ClassicalModel:
         With `config.inner_folds`, hyper-parameters are chosen by cross-validation grouped by subject. A constant label
         gets a constant prediction.
         """
+        # scikit-learn, which is slow to import, is not needed to predict.
+        from polyclinic.models.classical.estimators import fit_estimator
+        from polyclinic.models.classical.from_sklearn import arrays_of
+        from polyclinic.models.classical.hyperparameters import best_options
+
         self._check(x)
         if y.shape != (len(x), self.config.outputs):
             raise ValueError(f"targets must be [{len(x)}, {self.config.outputs}], not {list(y.shape)}")
@@ -62,65 +64,47 @@ class ClassicalModel:
             raise ValueError("no sample has an observed target: there is nothing to fit")
         x, y = x[observed], y[observed]
         subjects = np.arange(len(x)) if subjects is None else subjects[observed]
-        if FAMILIES[self.config.name].linear:
+        if self.config.name in LINEAR_MODELS:
             self._preparation = Preparation.fit(x, self.blocks)
         x = self.prepared(x)
         targets = _targets(self.config, y)
         self.options = best_options(self.config, x, targets, subjects)
-        self._set_estimators([fit_estimator(self.config, self.options, x, target) for target in targets])
+        self.estimators = tuple(arrays_of(fit_estimator(self.config, self.options, x, target)) for target in targets)
         return self
 
     def predict_proba(self, x: Float[np.ndarray, "sample column"]) -> Float[np.ndarray, "sample output"]:
         """Return probabilities, or estimates for regression."""
-        if not self._estimators:
+        if not self.estimators:
             raise NotFittedError(f"{self.config.name} has not been fitted: call fit() first")
         self._check(x)
         if not len(x):
             return np.zeros((0, self.config.outputs))
-        return predict_task(self.config, self._estimators, self._predictors, self.prepared(x))
-
-    @property
-    def estimators(self) -> tuple[Estimator, ...]:
-        """The fitted estimators: one for each output, or one for all classes of a multiclass task."""
-        return tuple(self._estimators)
-
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        """The functions by which the estimators predict, in their order."""
-        return tuple(self._predictors)
+        return predict_task(self.config, self.estimators, self.prepared(x))
 
     def rules(self) -> str:
         """Return the rules of a decision tree as text, with the names and units of the columns."""
         if self.config.name != "decision_tree":
             raise ValueError(f"a {self.config.name} has no rules to print: fit a decision_tree")
-        if not self._estimators:
+        if not self.estimators:
             raise NotFittedError("the decision_tree has not been fitted: call fit() first")
-        return "\n".join(tree_rules(estimator, self.columns) for estimator in self._estimators)
+        return "\n".join(tree_rules(estimator, self.columns) for estimator in self.estimators)
 
     def save(self, path: Path) -> None:
         """Write the fitted model, atomically and without pickle."""
-        if not self._estimators:
+        if not self.estimators:
             raise NotFittedError(f"{self.config.name} has not been fitted: call fit() first")
-        saved = SavedModel(
-            self.config, self.options, self.columns, self.blocks, self._preparation, tuple(self._estimators)
+        save_model(
+            path,
+            SavedModel(self.config, self.options, self.columns, self.blocks, self._preparation, self.estimators),
         )
-        save_model(path, saved)
 
     @classmethod
     def load(cls, path: Path) -> ClassicalModel:
-        """Load a fitted model; raises UntrustedModelError if the file contains anything else."""
+        """Load a fitted model; raises UntrustedModelError if the file is another, or damaged."""
         saved = load_model(path)
         model = cls(saved.config, saved.columns, saved.blocks)
-        model.options, model._preparation = saved.options, saved.preparation
-        try:
-            model._set_estimators(list(saved.estimators))
-        except InvalidTreeError as error:
-            raise UntrustedModelError(f"{path.name}: {error}; do not use it") from error
+        model.options, model._preparation, model.estimators = saved.options, saved.preparation, saved.estimators
         return model
-
-    def _set_estimators(self, estimators: list[Estimator]) -> None:
-        self._estimators = estimators
-        self._predictors = [predictor(estimator, len(self.columns)) for estimator in estimators]
 
     def prepared(self, x: Float[np.ndarray, "sample column"]) -> Float[np.ndarray, "sample column"]:
         """Return the matrix passed to the estimators: imputed and scaled for linear ones."""

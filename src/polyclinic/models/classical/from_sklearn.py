@@ -1,0 +1,82 @@
+"""Fitted estimators of scikit-learn → their arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from polyclinic.models.classical.fitted import Boosting, Constant, Estimator, Forest, Linear
+from polyclinic.models.classical.flat_trees import FlatTrees, concatenated
+
+
+def arrays_of(estimator: Any) -> Estimator:
+    """Return the arrays of a fitted estimator of one output.
+
+    Raises:
+        TypeError: the estimator is of a kind that is not kept.
+    """
+    classes = getattr(estimator, "classes_", None)
+    if hasattr(estimator, "class_prior_"):
+        return Constant(estimator.classes_, estimator.class_prior_)
+    if hasattr(estimator, "coef_"):
+        return Linear(np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_), classes)
+    if hasattr(estimator, "_predictors"):
+        trees = [_of_boosting(tree.nodes) for stage in estimator._predictors for tree in stage]
+        return Boosting(concatenated(trees), np.ravel(estimator._baseline_prediction), classes)
+    members = getattr(estimator, "estimators_", [estimator])
+    if not all(hasattr(member, "tree_") for member in members):
+        raise TypeError(f"a {type(estimator).__name__} cannot be kept as arrays")
+    return Forest(concatenated([_of_tree(member.tree_) for member in members]), classes)
+
+
+def _of_tree(tree: Any) -> FlatTrees:
+    return _flatten(
+        tree.children_left == -1,
+        np.stack([tree.children_right, tree.children_left], axis=1),
+        column=tree.feature,
+        threshold=tree.threshold,
+        unknown_left=tree.missing_go_to_left.astype(bool),
+        value=tree.value[:, 0, :],
+        samples=tree.n_node_samples,
+        weight=tree.weighted_n_node_samples,
+    )
+
+
+def _of_boosting(nodes: np.ndarray) -> FlatTrees:
+    if nodes["is_categorical"].any():
+        raise TypeError("trees with categorical splits cannot be kept as arrays")
+    return _flatten(
+        nodes["is_leaf"].astype(bool),
+        np.stack([nodes["right"], nodes["left"]], axis=1),
+        column=nodes["feature_idx"],
+        threshold=nodes["num_threshold"],
+        unknown_left=nodes["missing_go_to_left"].astype(bool),
+        value=nodes["value"][:, None],
+        samples=nodes["count"],
+        weight=nodes["count"],
+    )
+
+
+def _flatten(
+    leaf: np.ndarray,
+    children: np.ndarray,
+    *,
+    column: np.ndarray,
+    threshold: np.ndarray,
+    unknown_left: np.ndarray,
+    value: np.ndarray,
+    samples: np.ndarray,
+    weight: np.ndarray,
+) -> FlatTrees:
+    own_index = np.arange(len(leaf))[:, None]
+    return FlatTrees(
+        roots=np.zeros(1, dtype=np.intp),
+        column=np.where(leaf, 0, column).astype(np.intp),
+        threshold=np.where(leaf, np.nan, threshold),
+        unknown_left=unknown_left,
+        children=np.where(leaf[:, None], own_index, children.astype(np.intp)),
+        value=value.astype(np.float64),
+        samples=samples.astype(np.intp),
+        weight=weight.astype(np.float64),
+    )

@@ -1,0 +1,91 @@
+"""Estimators kept as arrays predict as scikit-learn does, to the bit, also after saving and loading."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from polyclinic.models.classical.from_sklearn import arrays_of
+from tests.properties import examples
+
+CLASSIFIERS = {
+    "tree": lambda seed: DecisionTreeClassifier(random_state=seed, min_samples_leaf=3),
+    "balanced tree": lambda seed: DecisionTreeClassifier(random_state=seed, class_weight="balanced"),
+    "forest": lambda seed: RandomForestClassifier(13, random_state=seed),
+    "extra trees": lambda seed: ExtraTreesClassifier(13, random_state=seed),
+    "boosting": lambda seed: HistGradientBoostingClassifier(max_iter=9, min_samples_leaf=4, random_state=seed),
+    "logistic regression": lambda seed: LogisticRegression(C=0.1, max_iter=20, random_state=seed),
+    "constant": lambda seed: DummyClassifier(strategy="prior"),
+}
+REGRESSORS = {
+    "tree": lambda seed: DecisionTreeRegressor(random_state=seed, min_samples_leaf=3),
+    "forest": lambda seed: RandomForestRegressor(13, random_state=seed),
+    "extra trees": lambda seed: ExtraTreesRegressor(13, random_state=seed),
+    "boosting": lambda seed: HistGradientBoostingRegressor(max_iter=9, min_samples_leaf=4, random_state=seed),
+    "ridge regression": lambda seed: Ridge(alpha=2.0, random_state=seed),
+}
+NEEDS_NUMBERS = ("logistic regression", "ridge regression")
+
+
+def matrix(name, seed, samples, columns, missing):
+    """Return numbers of very different sizes, ties, and missing values where the estimator takes them."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(samples, columns)) * 10.0 ** random.integers(-3, 4, columns)
+    x[:, ::3] = np.round(x[:, ::3])
+    if name not in NEEDS_NUMBERS:
+        x[random.random(x.shape) < missing] = np.nan
+    return x, random
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@settings(max_examples=examples(30), deadline=None)
+@given(
+    st.integers(0, 2**31), st.integers(40, 90), st.integers(1, 7), st.sampled_from([0.0, 0.2, 0.7]), st.integers(2, 11)
+)
+def test_class_probabilities_equal_those_of_scikit_learn(name, seed, samples, columns, missing, classes):
+    x, random = matrix(name, seed, samples, columns, missing)
+    y = np.concatenate([np.arange(classes), random.integers(0, classes, samples - classes)])
+    estimator = CLASSIFIERS[name](seed % 1000).fit(x, y)
+    kept = arrays_of(estimator)
+    kept.check(columns)
+    assert np.array_equal(kept.classes, estimator.classes_)
+    unseen, _ = matrix(name, seed + 1, 20, columns, missing)
+    for rows in (x, unseen, unseen[:1]):
+        assert np.array_equal(kept(rows), estimator.predict_proba(rows))
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+@settings(max_examples=examples(30), deadline=None)
+@given(st.integers(0, 2**31), st.integers(40, 90), st.integers(1, 7), st.sampled_from([0.0, 0.2, 0.7]))
+def test_estimates_equal_those_of_scikit_learn(name, seed, samples, columns, missing):
+    x, random = matrix(name, seed, samples, columns, missing)
+    estimator = REGRESSORS[name](seed % 1000).fit(x, random.normal(100, 30, samples))
+    kept = arrays_of(estimator)
+    kept.check(columns)
+    assert kept.classes is None
+    unseen, _ = matrix(name, seed + 1, 20, columns, missing)
+    for rows in (x, unseen, unseen[:1]):
+        assert np.array_equal(kept(rows)[:, 0], estimator.predict(rows))
+
+
+def test_other_estimators_are_refused():
+    x = np.arange(400.0)[:, None] % 7
+    y = np.isin(x[:, 0], [1, 4])
+    categories = HistGradientBoostingClassifier(max_iter=2, categorical_features=[0])
+    with pytest.raises(TypeError, match="categorical splits"):
+        arrays_of(categories.fit(x, y))
+    with pytest.raises(TypeError, match="a GradientBoostingClassifier cannot be kept"):
+        arrays_of(GradientBoostingClassifier(n_estimators=2).fit(x, y))
