@@ -193,7 +193,8 @@ def _shared(featurizer: StructuredFeaturizer, mine: np.ndarray, theirs: np.ndarr
 
 def _write(path: Path, cohort: Cohort, networks: str, frame: pl.DataFrame, latents: np.ndarray) -> None:
     table = frame.select("subject_id", "prediction_time").to_arrow()
-    flat = pa.FixedSizeListArray.from_arrays(pa.array(latents.reshape(-1)), int(np.prod(latents.shape[1:])))
+    numbers = pl.Series(latents.reshape(-1)).to_arrow()  # `pa.array` imports pandas
+    flat = pa.FixedSizeListArray.from_arrays(numbers, int(np.prod(latents.shape[1:])))
     table = table.append_column("latent", flat)
     about = {"cohort": cohort.fingerprint, "networks": networks, "shape": ",".join(map(str, latents.shape))}
     table = table.replace_schema_metadata(about)
