@@ -24,7 +24,7 @@ from polyclinic.training import fit as fit_module
 from polyclinic.training.cross_validation import cross_validate
 from polyclinic.training.evaluation.evaluate import Report
 from polyclinic.training.fit import WORK, fit_checked_study
-from polyclinic.training.output_folder import write_report
+from polyclinic.training.output_folder import prepare_output, write_report
 from polyclinic.training.train import train_and_measure
 from tests.hospital import EVERY_KIND, SIMPLE, STUDY, files_of, rewritten
 
@@ -189,6 +189,14 @@ def test_another_study_or_cohort_is_not_resumed(change, killed, hospital, cache,
         train_and_measure(study, cohort, folder, cache=cache, progress=progress)
     assert progress.networks == ["network, fold 1", "network, fold 2"]
     assert len(list((folder / WORK).iterdir())) == 1, "checkpoints of the other study are removed"
+
+
+def test_a_run_on_another_kind_of_device_is_not_resumed(killed, hospital, tmp_path):
+    folder = shutil.copytree(killed, tmp_path / "other")
+    same = prepare_output(STUDY, hospital, folder, "one fit", "csv", "cpu")
+    assert (same / "fold0" / "network.safetensors").is_file()
+    other = prepare_output(STUDY, hospital, folder, "one fit", "csv", "cuda")
+    assert not list(other.parent.glob("*/fold0/network.safetensors")), "kinds of devices round differently"
 
 
 def test_cross_validation_is_resumed_but_not_with_other_folds(hospital, cache, tmp_path):

@@ -68,7 +68,7 @@ def cross_validate(
     """
     resources = resources or Resources()
     stage = resources.stages.stage
-    work = prepare_output(study, cohort, out, f"{folds} folds", logger)
+    work = prepare_output(study, cohort, out, f"{folds} folds", logger, resources.device)
     sampled = samples(cohort, study.tasks)
     if study.inputs is None:
         known = known_record(cohort.events(), sampled.frame, study.tasks)

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from polyclinic.cohort import Cohort
+from polyclinic.compute.devices import CPU
 from polyclinic.compute.stages import Stages
 from polyclinic.evaluation.report.card import model_card
 from polyclinic.evaluation.report.card_document import card_json
@@ -62,7 +63,7 @@ def write_report(report: Report, out: Path, lead: str, progress: Progress = SILE
     Predictions(in_order(rows)).write(out / "predictions.parquet")
 
 
-def prepare_output(study: Study, cohort: Cohort, out: Path, scheme: str, logger: str) -> Path:
+def prepare_output(study: Study, cohort: Cohort, out: Path, scheme: str, logger: str, device: str = CPU) -> Path:
     """Check study, logger and folder, and return the folder for checkpoints; nothing is created yet.
 
     Args:
@@ -71,13 +72,14 @@ def prepare_output(study: Study, cohort: Cohort, out: Path, scheme: str, logger:
         out: The folder for results.
         scheme: Describes the folds; checkpoints of another scheme are removed.
         logger: As for `fit_study`.
+        device: Of the networks; checkpoints of another kind of device are removed, since kinds round differently.
 
     Raises:
         StudyError: as `check_study`, or `out` holds something other than a bundle.
     """
     check_study(study, logger)
     _check_folder(out)
-    return _checkpoint_folder(study, cohort, out, scheme)
+    return _checkpoint_folder(study, cohort, out, f"{scheme}, {device}")
 
 
 def _check_folder(out: Path) -> None:

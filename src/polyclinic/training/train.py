@@ -45,7 +45,7 @@ def train_and_measure(
     """
     resources = resources or Resources()
     stage = resources.stages.stage
-    work = prepare_output(study, cohort, out, "one fit", logger)
+    work = prepare_output(study, cohort, out, "one fit", logger, resources.device)
     with stage("fit"):
         bundle = fit_checked_study(
             study, cohort, work=work, cache=cache, logger=logger, progress=progress, resources=resources
