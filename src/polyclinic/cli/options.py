@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from polyclinic.cli.console import err
 from polyclinic.compute.devices import DEVICES
 from polyclinic.files import check_file, check_folder
 from polyclinic.modalities import MODALITIES
@@ -130,11 +131,15 @@ Profile = Annotated[bool, typer.Option("--profile", help="Print the seconds of e
 
 
 def resources_of(jobs: int | None, device: str = "auto") -> "Resources":
-    """Return the resources that `--jobs` and `--device` allow."""
+    """Return the resources that `--jobs` and `--device` allow; more jobs than cores get a caution."""
     from polyclinic.compute.devices import DeviceError, chosen_device
     from polyclinic.compute.resources import Resources, usable_cores
 
+    cores = usable_cores()
     try:
-        return Resources(jobs=jobs or usable_cores(), device=chosen_device(device))
+        resources = Resources(jobs=jobs or cores, device=chosen_device(device))
     except DeviceError as problem:
         raise typer.BadParameter(str(problem), param_hint="--device") from problem
+    if resources.jobs > cores:
+        err.print(f"caution: --jobs {jobs} is more than the usable cores ({cores}): it takes memory, and saves no time")
+    return resources
