@@ -17,6 +17,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from polyclinic.models.classical.fitted import Linear
 from polyclinic.models.classical.from_sklearn import arrays_of
 from tests.properties import examples
 
@@ -79,6 +80,21 @@ def test_estimates_equal_those_of_scikit_learn(name, seed, samples, columns, mis
     unseen, _ = matrix(name, seed + 1, 20, columns, missing)
     for rows in (x, unseen, unseen[:1]):
         assert np.array_equal(kept(rows)[:, 0], estimator.predict(rows))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("columns", [40, 900])
+def test_linear_models_equal_scikit_learn_whatever_the_layout_of_their_arrays(classes, columns):
+    """Arrays from a file are in another order than fitted ones, in which the sums of products are rounded otherwise."""
+    random = np.random.default_rng(classes)
+    x, y = random.normal(size=(120, columns)), np.arange(120) % classes
+    estimator = LogisticRegression(C=0.1, max_iter=20).fit(x, y)
+    kept = arrays_of(estimator)
+    read = Linear(np.ascontiguousarray(kept.weights), kept.shift, kept.classes)
+    for rows in (x, x[:7], x[:1]):
+        assert np.array_equal(kept(rows), estimator.predict_proba(rows))
+        assert np.array_equal(read(rows), estimator.predict_proba(rows))
 
 
 def test_other_estimators_are_refused():

@@ -47,6 +47,10 @@ class Linear:
     shift: Float[np.ndarray, " score"]
     classes: Classes | None = None
 
+    def __post_init__(self) -> None:
+        # The memory layout of scikit-learn, fitted or read: BLAS rounds differently for another.
+        object.__setattr__(self, "weights", np.asfortranarray(self.weights))
+
     def scores(self, x: Float[np.ndarray, "sample column"]) -> Float[np.ndarray, "sample score"]:
         """Return the log-odds of the second of two classes, the logs of several up to a constant, or the estimate."""
         if self.classes is None:
