@@ -152,6 +152,17 @@ def test_leaving_early_stops_the_workers(tmp_path):
     assert not any(psutil.pid_exists(process) for process in started)
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for process in (ended.pid, os.getpid()):
+        folder = tmp_path / f"workers-{process}-abc"
+        folder.mkdir()
+        (folder / "shared").touch()
+    list(completed(described, SHARED, jobs(1, 2), Resources(jobs=2), folder=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [f"workers-{os.getpid()}-abc"]
+
+
 class StopsOnPoll(Silent):
     """Interrupts the process once workers are at work, as Ctrl-C does."""
 

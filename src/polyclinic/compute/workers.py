@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import threading
 import time
@@ -45,6 +46,7 @@ IDLE_S = 300
 POLL_S = 0.2
 WATCH_S = 1.0
 _SHARED = "shared"
+_PREFIX = "workers-"
 
 
 class WorkerError(RuntimeError):
@@ -89,6 +91,7 @@ def completed(
         jobs: Begun in this order.
         resources: The number of processes.
         folder: Where the file is written, until the end; created if it does not exist. By default a temporary folder.
+            Files that a killed process left in it are removed.
         expected_s: Seconds of a job, by kind; where it is not given, estimated from the jobs that are done.
         each_bytes: Memory of a worker; only as many are started as there is memory for, with a message. By default
             memory is not checked here.
@@ -155,7 +158,9 @@ def _side_by_side(
 
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="workers-", dir=folder, ignore_cleanup_errors=True) as temporary:
+        _remove_left(folder)
+    prefix = f"{_PREFIX}{os.getpid()}-"
+    with TemporaryDirectory(prefix=prefix, dir=folder, ignore_cleanup_errors=True) as temporary:
         files, relay, finished = Path(temporary), Relay(Path(temporary), progress), False
         joblib.dump(shared, files / _SHARED)
         executor = get_reusable_executor(
@@ -178,6 +183,14 @@ def _side_by_side(
             if not finished:
                 executor.shutdown(wait=True, kill_workers=True)
             relay.close()
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what processes that were killed have left."""
+    for left in folder.glob(f"{_PREFIX}*-*"):
+        process = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _as_completed(pending: Mapping[Future[Any], int], relay: Relay) -> Iterator[Future[Any]]:
