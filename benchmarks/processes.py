@@ -33,8 +33,8 @@ from polyclinic.training.fit import fit_study
 
 PARTS = ("encoding", "training")
 BACKBONE = "efficientnet_lite0"
-EVERY_S = 0.2
-"""Seconds between two measurements of the memory."""
+EVERY_S = 2.0
+"""Seconds between two measurements of the memory, which read tables of pages and take processor time."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
