@@ -1,6 +1,7 @@
 """Reading a cohort, with Polyclinic and with other tools."""
 
 import json
+import pickle
 from datetime import datetime
 from pathlib import Path
 
@@ -156,3 +157,11 @@ def test_an_id_that_may_mean_two_patients_is_refused(folder: Path) -> None:
     with pytest.raises(CohortError, match="one patient in the source and the number of another"):
         Cohort.open(folder).find_subject(str(number))
     assert Cohort.open(folder).find_subject("a") == number
+
+
+def test_a_copy_for_another_process_holds_no_table(folder: Path) -> None:
+    cohort = Cohort.open(folder)
+    before = pickle.dumps(cohort.blob)
+    assert cohort.subjects.height == cohort.splits.height == 3
+    assert pickle.dumps(cohort.blob) == before
+    assert pickle.loads(before).__self__.subjects.equals(cohort.subjects)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import polars as pl
 
@@ -57,6 +57,14 @@ class Cohort:
         whole = meds_root(root)
         make = "make one with `polyclinic ingest` or `polyclinic demo`"
         raise CohortError(f"no cohort at {root}: {f'it is part of a MEDS data set; name {whole}' if whole else make}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for another process, without the tables that were read: they hold ids of patients."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not isinstance(getattr(Cohort, name, None), cached_property)
+        }
 
     @property
     def clock(self) -> str | None:
