@@ -82,7 +82,7 @@ def test_a_killed_fit_is_resumed_with_the_same_result(config, examples, tmp_path
     script = textwrap.dedent(script).replace("epochs=300, patience=300", "epochs=12, patience=12")
     process = subprocess.Popen([sys.executable, "-c", script])
     last = tmp_path / "killed" / "last.ckpt"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not last.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
