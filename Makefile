@@ -10,8 +10,8 @@ TORCH := $(shell grep -E '^torch==' constraints.txt)
 export POLYCLINIC_DATA ?= $(abspath ../shared/data)
 # The tests start many processes, each of which would otherwise compile the package anew.
 export PYTHONDONTWRITEBYTECODE =
-# One process per core, one thread each.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+# One process per core, one thread each, in which commands start no further processes unless a test asks for them.
+PYTEST := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check coverage install lint types layers pytest docs bench clean
 
