@@ -59,6 +59,7 @@ def written(kind: str) -> bytes:
         ("t.xls", written("page"), "not a readable workbook", "web page"),
         ("t.parquet", written("parquet")[:-9], "not a readable Parquet file", "truncated"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # packed content holds the time of packing
 )
 def test_the_remedy_says_what_the_file_is(tmp_path, name, content, reason, remedy):
     (tmp_path / name).write_bytes(content)
