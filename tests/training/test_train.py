@@ -400,6 +400,7 @@ def test_a_study_of_all_splits_has_no_held_out_report(hospital, cache, trained, 
         "reference.json",
         "reference.safetensors",
         "study.yaml",
+        "timings.json",
         *(
             f"classical/{TASK}/{name}.safetensors"
             for name in ("logistic_regression", "logistic_regression-note", "logistic_regression-structured")

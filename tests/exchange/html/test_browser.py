@@ -63,7 +63,7 @@ def shoot(browse, tmp_path):
 
 def amber(pixels):
     """Count the tinted pixels in the image's column."""
-    image = pixels[1250:2100, 130:740]
+    image = pixels[1280:2130, 130:740]
     return int(((image[..., 0] - image[..., 2]) > 60).sum())
 
 
