@@ -15,9 +15,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.common import Interval, Table, alternated, demo_cohort, median, parser, ratio, verdict
+from benchmarks.common import Interval, Table, alternated, median, ratio, verdict
+from benchmarks.demo_bundle import bundle_parser, chosen_bundle
 from benchmarks.one_prediction import Patients
-from polyclinic import Bundle, Cohort, Study
+from polyclinic import Bundle, Cohort
 from polyclinic.assess import assess, assess_with_evidence
 from polyclinic.exchange.html import assessment_page, evidence_of
 from polyclinic.explain.attribution import Attribution
@@ -29,32 +30,19 @@ from polyclinic.explain.methods.integrated_gradients import (
     integrated_gradients_of_each,
 )
 from polyclinic.explain.sample import Output, Sample, output_of
-from polyclinic.features.cache.encoder_cache import EncoderCache
-from polyclinic.study import Network
-from polyclinic.training.fit import fit_study
 
-TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
 GOAL_MS = 60
 GOAL_EXPLAINED_S = 6
 GOAL_RATIO = 1.15
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
-    options.add_argument("--patients", type=int, default=300)
+    options = bundle_parser(__doc__)
     options.add_argument("--repeats", type=int, default=30, help="patients who are assessed")
     options.add_argument("--explained", type=int, default=6, help="patients whose assessment is also explained")
-    options.add_argument("--tasks", nargs="+", default=TASKS, help="tasks of the bundle that is trained")
-    options.add_argument("--bundle", type=Path, help="an existing bundle")
-    options.add_argument("--cohort", type=Path, help="cohort of that bundle")
-    chosen = options.parse_args(arguments)
-    if (chosen.bundle is None) != (chosen.cohort is None):
-        options.error("a bundle needs a cohort, and a cohort its bundle: give both --bundle and --cohort, or neither")
     with tempfile.TemporaryDirectory(prefix="assessment-") as folder:
-        if chosen.bundle is None:
-            bundle, cohort = _trained(Path(folder), chosen.patients, chosen.tasks)
-        else:
-            bundle, cohort = Bundle.load(chosen.bundle), Cohort.open(chosen.cohort)
+        chosen, *paths = chosen_bundle(options, arguments, Path(folder))
+        bundle, cohort = Bundle.load(paths[0]), Cohort.open(paths[1])
         some = Patients(cohort, bundle, chosen.repeats)
         ids = list(dict.fromkeys(int(sample["subject_id"][0]) for sample in some.samples))
         title = f"{torch.get_num_threads()} threads, {len(bundle.tasks)} tasks, {len(ids)} patients assessed"
@@ -62,13 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _answers(table, bundle, cohort, some, ids)
         if chosen.explained:
             _explained(table, bundle, cohort, ids[: chosen.explained])
-
-
-def _trained(folder: Path, patients: int, tasks: Sequence[str]) -> tuple[Bundle, Cohort]:
-    cohort = demo_cohort(folder / "demo", patients)
-    cache = EncoderCache(folder / "cache")
-    study = Study(tasks=tuple(tasks), network=Network(epochs=2))
-    return Bundle.load(fit_study(study, cohort, cache=cache).bundle.save(folder / "bundle"), cache), cohort
 
 
 def _answers(table: Table, bundle: Bundle, cohort: Cohort, some: Patients, ids: Sequence[int]) -> None:

@@ -19,15 +19,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.common import Table, clocked, demo_cohort, median, parser, run_apart, verdict
+from benchmarks.common import Table, clocked, median, run_apart, verdict
+from benchmarks.demo_bundle import bundle_parser, chosen_bundle
 from benchmarks.startup_stages import STAGES
-from polyclinic import Cohort, Study
-from polyclinic.features.cache.encoder_cache import EncoderCache
+from polyclinic import Cohort
 from polyclinic.modalities import MODALITIES
-from polyclinic.study import Network
-from polyclinic.training.fit import fit_study
 
-TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
 IMPORT = "import polyclinic"
 COMMAND = "import sys; from polyclinic.cli import main; sys.argv = ['polyclinic', *sys.argv[1:]]; main()"
 GOALS_S = {"import polyclinic": 0.3, "polyclinic --help": 1, "predict": 3, "assess": 4, "assess --no-explain": 4}
@@ -36,21 +33,11 @@ COLUMNS = ("best, s", "median (95 % interval), s", "processor, s", "goal", "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
+    options = bundle_parser(__doc__)
     options.add_argument("--repeats", type=int, default=7)
-    options.add_argument("--patients", type=int, default=300, help="of the cohort that is made")
-    options.add_argument("--tasks", nargs="+", default=TASKS, help="tasks of the bundle that is trained")
-    options.add_argument("--bundle", type=Path, help="an existing bundle")
-    options.add_argument("--cohort", type=Path, help="cohort of that bundle")
-    chosen = options.parse_args(arguments)
-    if (chosen.bundle is None) != (chosen.cohort is None):
-        options.error("a bundle needs a cohort, and a cohort its bundle: give both --bundle and --cohort, or neither")
     with tempfile.TemporaryDirectory(prefix="startup-") as name:
-        folder = Path(name)
-        bundle, cohort = chosen.bundle, chosen.cohort
-        if bundle is None:
-            bundle, cohort = _trained(folder, chosen.patients, chosen.tasks)
-        _print_commands(bundle, cohort, folder / "predictions.parquet", chosen.repeats)
+        chosen, bundle, cohort = chosen_bundle(options, arguments, Path(name))
+        _print_commands(bundle, cohort, Path(name) / "predictions.parquet", chosen.repeats)
         _print_stages(bundle, cohort, chosen.repeats)
 
 
@@ -118,13 +105,6 @@ def _subject(cohort: Path) -> str:
 
 def _machine() -> str:
     return f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}"
-
-
-def _trained(folder: Path, patients: int, tasks: Sequence[str]) -> tuple[Path, Path]:
-    """Make a cohort, and a bundle with the networks and classical models of a study by default."""
-    cohort = demo_cohort(folder / "demo", patients)
-    fitted = fit_study(Study(tasks=tuple(tasks), network=Network(epochs=2)), cohort, cache=EncoderCache())
-    return fitted.bundle.save(folder / "bundle"), cohort.path
 
 
 if __name__ == "__main__":
