@@ -8,6 +8,8 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polyclinic.compute import memory
 from polyclinic.compute.memory import MIB
@@ -87,13 +89,20 @@ def test_only_processes_for_which_there_is_memory_are_started():
     for available, workers, note in (
         (three, 3, "; up to 3 processes)"),
         (three - 1, 2, "; up to 2 processes of 3, for want of memory)"),
-        (8, 1, "; up to 1 processes of 3, for want of memory)"),
+        (8, 1, "; up to 1 process of 3, for want of memory)"),
     ):
         found = replace(estimate(available=available), jobs=3)
         assert found.workers == workers
         assert found.fits
         assert note in str(found)
     assert replace(estimate(available=three), jobs=3).needed == three * MIB
+
+
+@given(st.integers(0, 1 << 40), st.integers(1, 300), st.tuples(*[st.integers(0, 1 << 34)] * 5))
+def test_as_many_processes_as_fit(available, jobs, sizes):
+    found = MemoryEstimate(*sizes, available=available, jobs=jobs)
+    fitting = [number for number in range(2, jobs + 1) if found.needed_by(number) <= available]
+    assert found.workers == max([1, *fitting])
 
 
 @pytest.mark.parametrize(

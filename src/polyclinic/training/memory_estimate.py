@@ -50,7 +50,7 @@ class MemoryEstimate:
     @property
     def workers(self) -> int:
         """The number of processes for which there is memory, of those asked for; at least one."""
-        return max([1, *(number for number in range(2, self.jobs + 1) if self.needed_by(number) <= self.available)])
+        return max(1, min(self.jobs, (self.available - self.needed_by(0)) // self._of_worker))
 
     @property
     def needed(self) -> int:
@@ -59,11 +59,18 @@ class MemoryEstimate:
 
     def needed_by(self, workers: int) -> int:
         """Return the bytes that fits in so many processes need; one is this process itself."""
-        largest = max(self.network, self.classical)
         if workers == 1:
-            return self.matrices + largest
+            return self.matrices + self._largest
         shared = self.matrices + self.examples
-        return self.matrices + shared + workers * (WORKER + largest)
+        return self.matrices + shared + workers * self._of_worker
+
+    @property
+    def _largest(self) -> int:
+        return max(self.network, self.classical)
+
+    @property
+    def _of_worker(self) -> int:
+        return WORKER + self._largest
 
     @property
     def fits(self) -> bool:
@@ -83,7 +90,7 @@ class MemoryEstimate:
         parts += f"; their matrices {self.matrices // MIB}"
         if self.jobs > 1:
             fewer = f" of {self.jobs}, for want of memory" if self.workers < self.jobs else ""
-            parts += f"; up to {self.workers} processes{fewer}"
+            parts += f"; up to {self.workers} process{'es' if self.workers > 1 else ''}{fewer}"
         examples = f"plus {self.examples // MIB} MiB of examples"
         return f"{self.needed // MIB} MiB needed {examples} ({parts}), {self.available // MIB} MiB free"
 
