@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections import Counter
 from contextlib import closing, contextmanager
@@ -17,7 +18,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from polyclinic.compute import workers
 from polyclinic.compute.resources import Resources, usable_cores
-from polyclinic.compute.threads import one_thread
+from polyclinic.compute.threads import ENVIRONMENT, one_thread
 from polyclinic.compute.workers import Job, WorkerError, completed
 from polyclinic.progress import Silent
 
@@ -94,6 +95,22 @@ def test_a_job_has_one_thread_wherever_it_runs(count):
     finally:
         torch.set_num_threads(before)
     assert found == [(1, "1")] * 2
+
+
+def test_torch_has_one_thread_if_a_job_imports_it_first():
+    code = """
+        import sys
+        from polyclinic.compute.threads import one_thread
+        assert "torch" not in sys.modules
+        with one_thread():
+            import torch
+            print(torch.get_num_threads())
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=environment, check=True, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "1"
 
 
 def test_other_threads_are_as_before_after_an_error(monkeypatch):

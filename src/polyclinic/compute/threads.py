@@ -24,13 +24,16 @@ ENVIRONMENT = dict.fromkeys(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute in one thread within the block: matrix products, torch, and scikit-learn's own parallel loops."""
+    """Compute in one thread within the block: matrix products, torch, and scikit-learn's own parallel loops.
+
+    Libraries that are first imported within the block keep to one thread.
+    """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 1
-    cores = os.environ.get("LOKY_MAX_CPU_COUNT")
-    os.environ["LOKY_MAX_CPU_COUNT"] = "1"
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
     try:
         if torch and threads > 1:
             torch.set_num_threads(1)
@@ -39,7 +42,8 @@ def one_thread() -> Iterator[None]:
     finally:
         if torch and threads > 1:
             torch.set_num_threads(threads)
-        if cores is None:
-            del os.environ["LOKY_MAX_CPU_COUNT"]
-        else:
-            os.environ["LOKY_MAX_CPU_COUNT"] = cores
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
