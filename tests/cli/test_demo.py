@@ -1,6 +1,7 @@
 """`polyclinic demo`."""
 
 import polars as pl
+import pytest
 
 from polyclinic.cohort import Cohort, CohortWriter
 
@@ -31,6 +32,12 @@ def test_source_only(polyclinic, tmp_path):
 def test_source_only_cannot_train(polyclinic, tmp_path):
     refused = polyclinic("demo", "--patients", 3, "--into", tmp_path / "d", "--source-only", "--run").usage
     assert "leaves no cohort to train on" in refused
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("option", [("--jobs", 1), ("--device", "cpu")])
+def test_options_of_training_need_a_training(option, polyclinic, tmp_path):
+    assert "give --run as well" in polyclinic("demo", "--patients", 3, "--into", tmp_path / "d", *option).usage
     assert not (tmp_path / "d").exists()
 
 

@@ -44,6 +44,8 @@ def demo(
         raise typer.BadParameter(
             "leaves no cohort to train on: omit one of the two", param_hint="--source-only with --run"
         )
+    if not run and (jobs is not None or device != "auto"):
+        raise typer.BadParameter("choose how to train: give --run as well", param_hint="--jobs or --device")
     resources = resources_of(jobs, device) if run else None
     show, progress, cohort = (err if json else out).print, TerminalProgress(), into / "cohort"
     if cohort.exists() and not (into / "sources" / "demo.json").is_file():
