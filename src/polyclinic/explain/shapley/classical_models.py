@@ -44,14 +44,14 @@ class MemberAttribution(Frozen):
         return self.base + float(self.scores.sum()) - self.value
 
     @property
-    def weightiest(self) -> tuple[ColumnScore, ...]:
+    def weightiest(self) -> tuple[MemberColumn, ...]:
         """The columns that have a score, the largest in size first."""
         order = np.argsort(-np.abs(self.scores), kind="stable")
-        rows = [ColumnScore(self.names[k], float(self.values[k]), float(self.scores[k])) for k in order]
+        rows = [MemberColumn(self.names[k], float(self.values[k]), float(self.scores[k])) for k in order]
         return tuple(row for row in rows if row.score)
 
 
-class ColumnScore(NamedTuple):
+class MemberColumn(NamedTuple):
     """A column of the matrix, its value and its score."""
 
     name: str
