@@ -111,7 +111,9 @@ class Profile:
     @cached_property
     def numeric(self) -> bool:
         """Whether nearly all cells are numbers, some perhaps with the sign of a limit: `<0.01`."""
-        return self.most(lambda text: _NUMBER.fullmatch(without_bound(text)) is not None)
+        return self.most(
+            lambda text: _NUMBER.fullmatch(text) is not None or _NUMBER.fullmatch(without_bound(text)) is not None
+        )
 
     @cached_property
     def whole(self) -> bool:
@@ -143,12 +145,12 @@ class Profile:
     @cached_property
     def image(self) -> bool:
         """Whether nearly all cells name an image file."""
-        return self.most(lambda text: text.lower().endswith(IMAGE_SUFFIXES))
+        return not self.numeric and self.most(lambda text: text.lower().endswith(IMAGE_SUFFIXES))
 
     @cached_property
     def waveform(self) -> bool:
         """Whether nearly all cells name a WFDB record's header."""
-        return self.most(lambda text: text.lower().endswith(".hea"))
+        return not self.numeric and self.most(lambda text: text.lower().endswith(".hea"))
 
     @cached_property
     def prose(self) -> bool:

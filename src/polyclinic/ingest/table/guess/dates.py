@@ -81,7 +81,7 @@ def _as_first(found: Dates, first: str, column: str) -> Dates:
 
 def is_time_of_day(profile: Profile) -> bool:
     """Return whether nearly all cells are times without a date, such as 08:15."""
-    return profile.most(lambda text: TIME_OF_DAY.fullmatch(text) is not None)
+    return not profile.numeric and profile.most(lambda text: TIME_OF_DAY.fullmatch(text) is not None)
 
 
 def _as_texts(profile: Profile) -> Dates:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from polyclinic.ingest.table.column_profile import MOST, Profile, without_bound
+from polyclinic.ingest.table.column_profile import MOST, Profile, profiles, without_bound
 from polyclinic.ingest.table.guess.lines import quoted
 from polyclinic.ingest.table.questions import QUESTION
 
@@ -23,7 +23,8 @@ _PATTERNS = {
     "' sure": r"\d{1,3}(?:'\d{3})+(?:[.,]\d+)?",
     "  sure": r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:[.,]\d+)?",
 }
-_KINDS = {kind: re.compile(rf"[+-]?(?:{pattern})") for kind, pattern in _PATTERNS.items()}
+_NAMES = tuple(_PATTERNS)
+_KINDS = re.compile(f"[+-]?(?:{'|'.join(f'({pattern})' for pattern in _PATTERNS.values())})")  # one group for each
 _UNIT = re.compile(r"(?<=\d)\s*[A-Za-zµμ%°][\w/%µμ.^*]{0,9}$")  # in the cell
 _FEW = 3  # cells that may be thousands, in a table without another sign of it
 _IN_REMARKS = 5  # columns that are named
@@ -68,8 +69,9 @@ def numerals_of(cells: pl.DataFrame, typed: bool) -> tuple[Numerals, list[str]]:
         typed: whether the file's own numbers are written with points, and only its texts have other signs.
     """
     signed = cells.select(pl.all().str.contains(_SIGN.pattern).any()).row(0) if cells.width else ()
-    profiles = [Profile.of(cells[name]) for name, found in zip(cells.columns, signed, strict=True) if found]
-    counted = {profile.name: kinds for profile in profiles if (kinds := _kinds(profile))}
+    names = [name for name, found in zip(cells.columns, signed, strict=True) if found]
+    known = profiles(cells.select(names)).values()
+    counted = {profile.name: kinds for profile in known if (kinds := _kinds(profile))}
     if typed:
         commas = [name for name, kinds in counted.items() if kinds[", decimal"]]
         return (Numerals(",", remark="texts have decimal commas: is it so?") if commas else Numerals()), commas
@@ -80,10 +82,9 @@ def _kinds(profile: Profile) -> Counter[str] | None:
     """Return how many of the cells are numbers of each kind; None if most are no numbers."""
     kinds: Counter[str] = Counter()
     for text, count in profile.counts.items():
-        bare = _UNIT.sub("", without_bound(text))
-        kind = next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(bare)), None)
-        if kind:
-            kinds[kind] += count
+        found = _KINDS.fullmatch(text) or _KINDS.fullmatch(_UNIT.sub("", without_bound(text)))
+        if found and found.lastindex:
+            kinds[_NAMES[found.lastindex - 1]] += count
     return kinds if kinds.total() >= MOST * profile.total else None
 
 

@@ -123,6 +123,10 @@ def _may_be_ids(profile: Profile, dates: Mapping[str, Dates]) -> bool:
     return not profile.numeric or profile.most(lambda text: float(text).is_integer() if _is_number(text) else False)
 
 
+def _is_large(text: str) -> bool:
+    return _is_number(text) and float(text) >= _EPOCH
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -164,9 +168,11 @@ def _short_years(dates: Dates) -> str:
 
 def _since_start(columns: Columns, cells: pl.DataFrame, subject_column: str | None) -> Choice | None:
     """Choose a column of numbers counted from each patient's own start."""
+    counted = {name: unit for name in sorted(columns.profiles, key=_is_late) if (unit := unit_since_start(name))}
     for unit in (*_SHORT_UNITS, QUESTION):
-        for name, profile in sorted(columns.profiles.items(), key=lambda item: _is_late(item[0])):
-            if unit_since_start(name) == unit and profile.numeric and _varies(cells, subject_column, name):
+        for name in (name for name, counted_in in counted.items() if counted_in == unit):
+            profile = columns.profiles[name]
+            if profile.numeric and _varies(cells, subject_column, name):
                 if unit == "years" and _are_calendar_years(profile):
                     remark = "years without month and day: write dates, such as the last day of the year"
                     return Choice(name, [f'time: {{column: {quoted(name)}, format: "{QUESTION}"}}  # {remark}'])
@@ -216,8 +222,7 @@ def _named_like_time(profile: Profile) -> bool:
         return False
     if profile.numeric:
         named = matches(profile.name, r"\w*date", r"\w*datetime", r"\w*timestamp", "charttime", "taken", r"\w*datum")
-        large = profile.most(lambda text: _is_number(text) and float(text) >= _EPOCH)
-        return named or (large and matches(profile.name, *NAMES_OF_TIMES))
+        return named or (matches(profile.name, *NAMES_OF_TIMES) and profile.most(_is_large))
     if matches(profile.name, "data"):  # a date in Italian and Portuguese; batch 2 is other data
         return profile.most(lambda text: text[:1].isdigit())
     return matches(profile.name, *NAMES_OF_TIMES) and profile.most(lambda text: any(map(str.isdigit, text)))

@@ -150,7 +150,7 @@ def _identifier(profile: Profile, first: bool) -> str:
         return f"{_PEOPLE}; if it names what was measured, write it as code under long"
     if is_of_a_person(profile.name) and not is_bare_name(profile.name):
         return _PEOPLE
-    if is_id(profile.name) or profile.most(lambda text: _UUID.fullmatch(text) is not None):
+    if is_id(profile.name) or (not profile.numeric and profile.most(lambda text: _UUID.fullmatch(text) is not None)):
         return "an identifier, not a measurement; map it as categorical if it means something"
     if not (profile.whole and profile.unique):
         return ""
