@@ -3,7 +3,7 @@
 import doctest
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from polyclinic.ingest.table import units
@@ -45,6 +45,7 @@ def test_a_unit_in_the_name_is_the_unit_of_the_code(tmp_path, name, unit, data):
         header = data.draw(st.sampled_from(FORMS)).format(name=name, unit=data.draw(st.sampled_from(bracketed)))
     else:
         header = data.draw(st.sampled_from(["{}_{}", "{} {}"])).format(name, data.draw(st.sampled_from(underscored)))
+    assume(header not in ("x_years", "x years"))  # of the same form as d.time: an outcome
     rows = "".join(f"P{n};2024-03-05;{n + 50}.5\n" for n in range(6))
     guess = guess_of(tmp_path, f"patient_id;taken_at;{header}\n{rows}")
     column = mapping_of(tmp_path, guess).columns[header]

@@ -146,11 +146,6 @@ def test_other_sexes_are_values_and_unknown_ones_missing(tmp_path, other):
     assert column.missing == (() if meaning else (text,))
 
 
-def test_numbers_of_the_sex_get_a_remark(tmp_path):
-    guess = guess_of(tmp_path, "patient_id,Geschlecht\n1,1\n2,2\n3,1\n")
-    assert "add values: {...: female, ...: male}" in line_of(guess, "Geschlecht")
-
-
 def test_many_numbers_under_a_name_with_sex_are_measurements(tmp_path):
     name = "sex_hormone_binding_globulin"
     rows = "".join(f"P{n},{n / 10}\n" for n in range(100))

@@ -159,3 +159,30 @@ def test_answers_are_no_ids_of_subjects(tmp_path, name, code, answers):
 def test_two_patients_may_be_numbered_0_and_1(tmp_path, name):
     mapping = mapping_of(tmp_path, guess_of(tmp_path, f"{name},taken_at,crp\n0,2024-03-05,5\n1,2024-03-05,6\n"))
     assert mapping.subject == name
+
+
+@relaxed
+@given(
+    name=st.sampled_from(["tag", "Tag", "TAG"]),
+    days=st.lists(st.integers(0, 30), min_size=2, max_size=6, unique=True),
+    subjects=st.integers(2, 6),
+    order=st.sampled_from(["rising", "falling", "label"]),
+)
+def test_a_tag_is_the_time_only_if_it_runs_on(tmp_path, name, days, subjects, order):
+    days = sorted(days, reverse=order == "falling")
+    rows = [f"P{subject},{day},{day + subject}.5\n" for subject in range(subjects) for day in days]
+    if order == "label":
+        rows = [f"P{subject},{days[(subject + n) % 2]},{n}.5\n" for n in range(4) for subject in range(subjects)]
+    guess = guess_of(tmp_path, f"patient_id,{name},crp\n{''.join(rows)}")
+    if order == "rising":
+        time = mapping_of(tmp_path, guess).time
+        assert (time.column, time.unit) == (name, "days")
+    else:
+        assert line_of(guess, "time:").startswith('time: "?"  # is tag the day since a start?')
+
+
+def test_a_tag_beside_a_time_is_no_laboratory_value(tmp_path):
+    rows = "".join(f"P{n},2024-03-05,{n % 7},{n}.5\n" for n in range(20))
+    guess = guess_of(tmp_path, f"patient_id,taken_at,tag,crp\n{rows}")
+    assert mapping_of(tmp_path, guess).columns["tag"].code == "FINDING//tag"
+    assert "a day counted from a start (German), or a label?" in line_of(guess, "tag")

@@ -132,7 +132,8 @@ def test_tables_with_nothing_to_map_are_rejected(tmp_path, text):
 )
 def test_guesses_of_real_tables_are_usable(real_data, tmp_path, name, subjects):
     table = real_data("tabular") / name
-    (tmp_path / "guess.yaml").write_text(guess_mapping(table), encoding="utf-8")
+    answered = guess_mapping(table).replace('values: "?"', "values: {0: female, 1: male}")
+    (tmp_path / "guess.yaml").write_text(answered, encoding="utf-8")
     kept = RecordingSink()
     read(table, kept, Options(mapping=tmp_path / "guess.yaml"), SILENT)
     assert len({subject for frame in kept.frames for subject in frame.get_column("source_id")}) == subjects

@@ -21,7 +21,8 @@ NAMES_OF_TIMES = (
     r"data(?=$|[_ .-](?:d[eaio]l?l?a?|e|ora|hora|ingresso|entrada|admiss\w+|interna\w+|ricovero|prelievo|coleta|"
     r"colheita|esame|exame|visita|consulta|alta|saida|dimissione)(?:[_ .-]|$))",
 )  # fmt: skip
-SEXES = ("sex", "gender", "geschlecht", "sexe", "sexo", "sesso", "geslacht", "genero", "genere", "genre")
+SEXES = ("sex", "gender", "geschlecht", "sexe", "sexo", "sesso", "geslacht")
+GENDERS = ("genero", "genere", "genre")  # and kinds of anything, such as of music
 AGES = ("age", "alter", "edad", "eta", "idade", "leeftijd")
 KINDS: Mapping[str, tuple[str, ...]] = {
     "LAB": (
@@ -41,10 +42,6 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "SCORE": ("score", "saps", "sofa", "apache", "aps", "sps"),
 }  # fmt: skip
 NOTES = ("notes?", "report", "findings", "impression", "indication", "history", "comments?", "text", "description")
-UNITS = {
-    **dict.fromkeys(AGES, "years"), "weight": "kg", "height": "cm", "heart_rate": "bpm", "hr": "bpm",
-    "temperature": "C",
-}  # fmt: skip
 PARAMETERS = (
     "parameter", "item", "itemid", "code", "test", "variable", "analyte", "concept", "observation", "lab", "labname",
     "analyt", "untersuchung", "bezeichnung", "messgroesse", "messgröße", "component", "loinc",

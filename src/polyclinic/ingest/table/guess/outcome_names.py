@@ -7,6 +7,7 @@ import re
 
 from polyclinic.ingest.table.column_profile import folded, matches
 from polyclinic.ingest.table.guess.horizons import tells_later_event
+from polyclinic.ingest.table.guess.known_earlier import caution_of, is_of_earlier_stay
 
 _EXPIRED = r"expired?(?![\W_]+(?:tidal|minute|vol\w*|tv|vt|mv|air|gas|c?o2))"  # not of the breath
 _OUTCOMES = (
@@ -54,7 +55,7 @@ _OTHER_DISCHARGE = r"nasal|vagin|ear_|eye_|ocular|urethral|nipple|wound|purulent
 def is_outcome(name: str) -> bool:
     """Return whether a column's name says that it is an outcome."""
     whole = re.fullmatch(_WHOLE, folded(name)) is not None
-    if matches(name, r"famil\w*", "fh", "history", "mother", "father"):
+    if matches(name, r"famil\w*", "fh", "history", "mother", "father") or caution_of(name):
         return False
     return whole or at_discharge(name) or tells_later_event(name) or matches(name.replace("-", "_"), *_OUTCOMES)
 
@@ -66,7 +67,7 @@ def at_discharge(name: str) -> bool:
     [True, True, True, False]
     """
     words = _words(name)
-    if re.search(_OTHER_DISCHARGE, words):
+    if re.search(_OTHER_DISCHARGE, words) or is_of_earlier_stay(name):
         return False
     return re.search(_AT_DISCHARGE, words) is not None or matches(
         name, "dod", "s?los", _EXPIRED, "dispo(?!sab)\\w*", "disch"

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from polyclinic.ingest.table.column_profile import Profile, folded, matches
+from polyclinic.ingest.table.column_profile import MOST, Profile, folded, matches
+from polyclinic.ingest.table.guess.counts import are_small, may_be_length
 from polyclinic.ingest.table.guess.dates import Dates, is_time_of_day
 from polyclinic.ingest.table.guess.lines import Choice, quoted, time_fields, with_remark
 from polyclinic.ingest.table.guess.names import BIRTHS, NAMES_OF_TIMES, is_id, is_numbered, tier_of_subject
@@ -67,6 +68,12 @@ def subject(columns: Columns, files: str = "") -> Choice:
     }
     if tiers:
         chosen = min(tiers, key=lambda name: (tiers[name], not is_id(name)))
+        other = next((name for name in tiers if tiers[name] == 2 and columns.profiles[name].unique), None)
+        if other and _may_be_lengths(columns.profiles[chosen]):
+            remark = (
+                f"{quoted(chosen)} if it is a stay's id, not its length, or {quoted(other)} if it is not the row's?"
+            )
+            return Choice(None, [f'subject: "{QUESTION}"  # {remark}'])
         return Choice(chosen, [f"subject: {quoted(chosen)}  # {_REMARKS[tiers[chosen]]}"])
     if files:
         remark = "no column is called like a patient's id: is each file a patient, with the id in its name?"
@@ -76,6 +83,11 @@ def subject(columns: Columns, files: str = "") -> Choice:
     return Choice(
         None, [f'subject: "{QUESTION}"  # no column is called like a patient\'s id: name it, or {{file: …}}{named}']
     )
+
+
+def _may_be_lengths(profile: Profile) -> bool:
+    """Return whether a column called stay may hold the lengths of stays: small numbers that repeat."""
+    return may_be_length(profile.name) and profile.repeats and are_small(profile)
 
 
 def birth(columns: Columns, latest: date) -> Choice:
@@ -173,6 +185,9 @@ def _since_start(columns: Columns, cells: pl.DataFrame, subject_column: str | No
         for name in (name for name, counted_in in counted.items() if counted_in == unit):
             profile = columns.profiles[name]
             if profile.numeric and _varies(cells, subject_column, name):
+                if folded(name).strip() == "tag" and not _runs_on(profile, cells, subject_column):
+                    remark = "is tag the day since a start? then write {column: tag, unit: days}; of a label, null"
+                    return Choice(None, [f'time: "{QUESTION}"  # {remark}'])
                 if unit == "years" and _are_calendar_years(profile):
                     remark = "years without month and day: write dates, such as the last day of the year"
                     return Choice(name, [f'time: {{column: {quoted(name)}, format: "{QUESTION}"}}  # {remark}'])
@@ -214,6 +229,17 @@ def _varies(cells: pl.DataFrame, subject_column: str | None, name: str) -> bool:
         return Profile.of(cells[name]).repeats
     per_subject = cells.group_by(subject_column).agg(pl.col(name).drop_nulls().n_unique())
     return bool((per_subject.get_column(name) > 1).any())
+
+
+def _runs_on(profile: Profile, cells: pl.DataFrame, subject_column: str | None) -> bool:
+    """Return whether numbers never fall from row to row of nearly every subject, and are shared by subjects: days."""
+    if subject_column is None or not profile.whole or not profile.repeats:
+        return False
+    numbers = pl.col(profile.name).str.strip_chars().cast(pl.Float64, strict=False)
+    rows = cells.select(subject=pl.col(subject_column), number=numbers).drop_nulls()
+    falls = (pl.col("number").diff() < 0).any()
+    several = rows.group_by("subject", maintain_order=True).agg(pl.len(), falls=falls).filter(pl.col("len") > 1)
+    return several.height > 0 and several.get_column("falls").sum() <= (1 - MOST) * several.height
 
 
 def _named_like_time(profile: Profile) -> bool:

@@ -19,6 +19,7 @@ from polyclinic.ingest.paths import files_under
 from polyclinic.ingest.row_filter import RowFilter
 from polyclinic.ingest.table.column_profile import Profile, profiles
 from polyclinic.ingest.table.guess import roles, visits
+from polyclinic.ingest.table.guess.counts import counts
 from polyclinic.ingest.table.guess.dates import dates_of, in_one_order
 from polyclinic.ingest.table.guess.discard import NullSink
 from polyclinic.ingest.table.guess.lines import Choice, Guess, quoted, time_fields
@@ -70,7 +71,9 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
         return _text([*lines, *long_lines(source.path, cells, rest, parts)])
     discharge = _discharge(columns, time, today)
     timed, first = time.name is not None, sample.columns[0]
-    context = Context(dates, discharge, source.path.parent, timed=timed, first=first, vital_signs=vitals)
+    counted = counts(rest, sample, subject.name)
+    folder = source.path.parent
+    context = Context(dates, discharge, folder, timed=timed, first=first, vital_signs=vitals, counts=counted)
     own_times = visits.own_times(dates, time.name, today)
     wide = _wide(rest, context, birth.name is None, own_times)
     return _text([*lines, *_unique(known.get(subject.name or ""), time), *wide])

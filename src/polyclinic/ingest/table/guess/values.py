@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 from polyclinic.ingest.paths import UnreadablePath, inside
 from polyclinic.ingest.table.column_profile import MOST, Profile, folded, matches, without_bound
+from polyclinic.ingest.table.guess.counts import may_be_length, may_count
 from polyclinic.ingest.table.guess.dates import Dates, is_time_of_day
 from polyclinic.ingest.table.guess.header_units import unit_in_name
 from polyclinic.ingest.table.guess.horizons import has_later_horizon
+from polyclinic.ingest.table.guess.known_earlier import caution_of, is_prediction
 from polyclinic.ingest.table.guess.lines import Guess, code, quoted
+from polyclinic.ingest.table.guess.measures import is_age, is_only_foreign, measure_of
 from polyclinic.ingest.table.guess.names import (
     NOTES,
-    SEXES,
-    UNITS,
     is_code,
     is_coded_at_the_end,
     is_id,
@@ -26,7 +27,7 @@ from polyclinic.ingest.table.guess.names import (
 from polyclinic.ingest.table.guess.outcome_names import at_discharge, is_death, is_outcome
 from polyclinic.ingest.table.guess.persons import is_bare_name, is_of_a_person
 from polyclinic.ingest.table.guess.roles import unit_since_start
-from polyclinic.ingest.table.guess.sex import guess_sex
+from polyclinic.ingest.table.guess.sex import guess_sex, is_sex, names_a_sex
 from polyclinic.ingest.table.units import same_unit
 
 _PLAIN = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
@@ -42,7 +43,13 @@ _OTHERS = 5  # units that are named
 _TEXTS, _NUMBERS = 3, 5  # distinct: at most, and at least, in a column of numbers with units
 _LIMITS = "some are below or above a limit (<0.01): the limit is kept as value, with its sign"
 _CODED = "codes of a stay are given at its end: static, they are known from the start, and may reveal the outcome"
-_SEXES = 6  # codes of a column of the sex, at most
+_PREDICTED = (
+    "a score or prediction by its name: made from what was known at the time of the row? it may be an outcome: check"
+)
+_DAY = "a day counted from a start (German), or a label? as a label write type: categorical"
+_SEX_OF_NAME = "for results by sex write code: DEMOGRAPHIC//sex, type: categorical, values: {...: female, ...: male}"
+_LENGTH = "the length of the stay, known only at its end: an answer, never an input; or its number?"
+_COUNT = "a count, not an identifier: is it so?"
 _COMPARED = ("case", "patient")  # with those who are not
 _PEOPLE = "as it identifies people"
 _AT_DISCHARGE = "known only at discharge or death: an answer, never an input"
@@ -60,6 +67,7 @@ class Context(NamedTuple):
         timed: whether the rows have a time.
         first: name of the first column, which may number the rows.
         vital_signs: columns of vital signs whose names are also words for a time.
+        counts: columns called like an identifier that count or measure.
     """
 
     dates: Mapping[str, Dates] = {}
@@ -70,6 +78,7 @@ class Context(NamedTuple):
     timed: bool = True
     first: str = ""
     vital_signs: frozenset[str] = frozenset()
+    counts: frozenset[str] = frozenset()
 
 
 def guesses_of(names: Iterable[str], of: Callable[[str, bool], Guess]) -> list[Guess]:
@@ -89,23 +98,47 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
     left_out = _no_value(profile, context)
     if left_out:
         return Guess(name, {}, left_out)
-    if name not in context.vital_signs and _is_outcome(profile):
-        return _outcome(profile, context.discharge)
-    if profile.numeric and not profile.zero_padded and not is_code(name) and not _may_be_sex(profile):
+    if _is_length(name, context) or (name not in context.vital_signs and _is_outcome(profile)):
+        return _outcome(profile, context)
+    found = _value(profile, context, units)
+    remarks = [_caution(profile), found.remark]
+    return found._replace(remark="; ".join(filter(None, remarks))) if found.fields else found
+
+
+def _value(profile: Profile, context: Context, units: Profile | None) -> Guess:
+    name = profile.name
+    if is_sex(profile):
+        return guess_sex(profile, _nothing(profile))
+    if profile.numeric and not profile.zero_padded and not is_code(name):
         return _number(profile, units, context)
     found = _text(profile)
     return found._replace(remark=_CODED) if not context.timed and is_coded_at_the_end(name) and found.fields else found
 
 
-def _may_be_sex(profile: Profile) -> bool:
-    """Return whether a column is called sex; many different numbers are of something else, such as a hormone."""
-    return matches(profile.name, *SEXES) and not (profile.numeric and profile.distinct > _SEXES)
+def _is_length(name: str, context: Context) -> bool:
+    """Return whether a column is the length of a stay, though it is called like its identifier."""
+    return name in context.counts and may_be_length(name)
+
+
+def _is_predicted(name: str) -> bool:
+    """Return whether a column's name says that it is a score or prediction of an outcome."""
+    return is_outcome(name) and is_prediction(name)
 
 
 def _is_outcome(profile: Profile) -> bool:
     name = profile.name
     compared = profile.answers and folded(name) in _COMPARED
-    return compared or is_outcome(name) or (has_later_horizon(name) and _says_yes_or_no(profile))
+    said = is_outcome(name) and (_says_yes_or_no(profile) or not is_prediction(name))
+    return compared or said or (has_later_horizon(name) and _says_yes_or_no(profile))
+
+
+def _caution(profile: Profile) -> str:
+    """Return what to check of a column whose name has a word of an outcome, or of a sex, but that is neither."""
+    if _is_predicted(profile.name):
+        return _PREDICTED
+    if _is_tag(profile):
+        return _DAY
+    return caution_of(profile.name) or (_SEX_OF_NAME if profile.binary and names_a_sex(profile.name) else "")
 
 
 def _says_yes_or_no(profile: Profile) -> bool:
@@ -140,11 +173,12 @@ def _no_value(profile: Profile, context: Context) -> str:
         return "a time of day: write it and the date in one column to keep it"
     if profile.numeric and name.lower().endswith("offset") and unit_since_start(name):
         return f"counted from a start: use it as the time of a fact (time: {{column: {quoted(name)}, unit: minutes}})"
-    return _identifier(profile, first=name == context.first)
+    return _identifier(profile, first=name == context.first, counts=name in context.counts)
 
 
-def _identifier(profile: Profile, first: bool) -> str:
-    if profile.answers and not is_numbered(profile.name):
+def _identifier(profile: Profile, first: bool, counts: bool) -> str:
+    answers = profile.answers and (may_count(profile.name) or not is_numbered(profile.name))
+    if counts or answers or is_sex(profile):
         return ""
     if is_bare_name(profile.name) and not profile.numeric:
         return f"{_PEOPLE}; if it names what was measured, write it as code under long"
@@ -165,9 +199,9 @@ def _identifier(profile: Profile, first: bool) -> str:
     return "different whole numbers: an identifier?" if len(numbers) >= _SEVERAL and min(numbers) >= _LARGE else ""
 
 
-def _outcome(profile: Profile, discharge: str) -> Guess:
+def _outcome(profile: Profile, context: Context) -> Guess:
     name = profile.name
-    time = {"time": discharge} if discharge else {}
+    time = {"time": context.discharge} if context.discharge else {}
     if profile.prose:
         return Guess(
             name,
@@ -175,6 +209,8 @@ def _outcome(profile: Profile, discharge: str) -> Guess:
             "written at discharge or after: never an input at admission",
         )
     fields = {"code": code("OUTCOME", name), "type": "label"}
+    if _is_length(name, context):
+        return Guess(name, fields | time, _LENGTH)
     if not at_discharge(name):
         return Guess(name, fields, "an answer, never an input: is it?")
     return Guess(name, fields | time, _AT_DISCHARGE)
@@ -183,21 +219,41 @@ def _outcome(profile: Profile, discharge: str) -> Guess:
 def _number(profile: Profile, units: Profile | None, context: Context) -> Guess:
     found = units.most_common() if units else []
     stated = unit_in_name(profile.name) if context.units_in_names and not profile.binary else None
-    unit = context.unit_names.get(found[0], found[0]) if found else stated.unit if stated else _assumed(profile.name)
+    measure = measure_of(profile)
+    assumed = measure.unit if measure else ""
+    unit = context.unit_names.get(found[0], found[0]) if found else stated.unit if stated else assumed
     own = stated.name if stated and same_unit(stated.unit) == same_unit(unit) else profile.name
-    fields = {"code": code(kind_of(own, "FINDING" if profile.binary else "LAB"), own, unit), "type": "numeric"}
+    called = "age" if measure and is_age(own) and context.units_in_names else own
+    counted = profile.name in context.counts
+    kind = measure.kind if measure else _kind(profile, own, "FINDING" if profile.binary or counted else "LAB")
+    fields = {"code": code(kind, called, unit), "type": "numeric"}
     if units is not None and found:
         fields["units"] = f"{{column: {quoted(units.name)}, {quoted(found[0])}: 1}}"
     others = [other for other in found[1:] if same_unit(other) != same_unit(found[0])]
     remarks = [f"other units need their factors: {', '.join(others[:_OTHERS])}"] if others else []
     if not found and not profile.binary:
-        remarks.append("the unit is in the name" if stated else f"is it in {unit}?" if unit else "unit?")
+        asked = _COUNT if counted else "" if kind == "SCORE" or _is_tag(profile) else "unit?"
+        remarks.append("the unit is in the name" if stated else f"is it in {unit}?" if unit else asked)
     remarks += [_LIMITS] if profile.bounded else []
-    return Guess(profile.name, fields, "; ".join(remarks))
+    return Guess(profile.name, fields, "; ".join(filter(None, remarks)))
 
 
-def _assumed(name: str) -> str:
-    return next((unit for word, unit in UNITS.items() if matches(name, word)), "")
+def _kind(profile: Profile, name: str, otherwise: str) -> str:
+    """Return the kind of a column of numbers that are no known measure."""
+    if _is_predicted(profile.name):
+        return "SCORE"
+    if caution_of(profile.name) or _is_tag(profile):
+        return "FINDING"
+    return otherwise if is_only_foreign(name) else kind_of(name, otherwise)
+
+
+def _is_tag(profile: Profile) -> bool:
+    return profile.numeric and folded(profile.name).strip() == "tag"
+
+
+def _nothing(profile: Profile) -> list[str]:
+    """Return the texts without a word."""
+    return sorted(text for text in profile.counts if _NOTHING.fullmatch(text))
 
 
 def _text(profile: Profile) -> Guess:
@@ -211,12 +267,10 @@ def _text(profile: Profile) -> Guess:
     coded = profile.repeats and kind_of(name, "") in ("DIAGNOSIS", "PROCEDURE", "MEDICATION")
     if not profile.categorical and not coded:
         return Guess(name, {}, "many different texts: an identifier?")
-    fields = {"code": code(kind_of(name, "FINDING"), name), "type": "categorical"}
-    nothing = sorted(text for text in profile.counts if _NOTHING.fullmatch(text))
+    fields = {"code": code("SCORE" if _is_predicted(name) else kind_of(name, "FINDING"), name), "type": "categorical"}
+    nothing = _nothing(profile)
     if nothing:
         fields["missing"] = f"[{', '.join(map(json.dumps, nothing))}]"
-    if matches(name, *SEXES):
-        return guess_sex(profile, fields, nothing)
     if graded >= 0.5:
         remark = "grades: for their order, write type: numeric, values: {neg: 0, trace: 0.5, 1+: 1, …}"
         return Guess(name, fields, remark)
@@ -235,7 +289,9 @@ def _with_units(profile: Profile) -> Guess | None:
     if plain < MOST or 2 * units.total() < profile.total or len(units) > _TEXTS or len(numbers) < _NUMBERS:
         return None
     unit, *others = [unit for unit, _ in units.most_common() if unit] or [""]
-    fields = {"code": code(kind_of(profile.name, "LAB"), profile.name, unit), "type": "numeric"}
+    measure = measure_of(Profile(profile.name, Counter(numbers)))
+    kind = measure.kind if measure else kind_of(profile.name, "LAB")
+    fields = {"code": code(kind, profile.name, unit), "type": "numeric"}
     remarks = ["the unit is in the cells" if unit else "flags in the cells (7.2 H) are left out; unit?"]
     remarks += [f"other units need their factors: {', '.join(others)}"] if others else []
     return Guess(profile.name, fields, "; ".join(remarks))
