@@ -5,6 +5,7 @@ import torch
 import typer
 
 from polyclinic.cli.options import resources_of
+from polyclinic.compute import ray_cluster
 from polyclinic.compute.resources import usable_cores
 
 
@@ -36,3 +37,30 @@ def test_a_device_that_is_not_there_is_refused():
 @pytest.mark.parametrize("jobs", [0, -3])
 def test_fewer_than_one_process_is_refused(jobs, polyclinic):
     assert "--jobs" in polyclinic("train", "cohort", "--jobs", jobs).usage
+
+
+def test_models_are_fitted_here_unless_a_cluster_is_asked_for():
+    assert resources_of(1, "cpu").on == "local"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--on", "cloud"), "unknown place 'cloud': choose from local, ray"),
+        (("--ray-address", "auto"), "give --on ray as well"),
+    ],
+)
+def test_a_place_that_is_not_known_is_refused(options, text, polyclinic, hospital):
+    assert text in polyclinic("train", hospital.path, "--task", "demo_stay", *options).usage
+
+
+def test_ray_is_refused_where_it_is_not_installed(polyclinic, hospital, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
+    refused = polyclinic("train", hospital.path, "--task", "demo_stay", "--on", "ray").usage
+    assert "Ray is not installed: pip install 'polyclinic[ray]'" in refused
+
+
+def test_ray_does_not_log_to_mlflow(polyclinic, hospital, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: name)
+    words = ("train", hospital.path, "--task", "demo_stay", "--on", "ray", "--logger", "mlflow")
+    assert "choose csv or tensorboard" in polyclinic(*words).usage

@@ -98,6 +98,12 @@ def test_only_processes_for_which_there_is_memory_are_started():
     assert replace(estimate(available=three), jobs=3).needed == three * MIB
 
 
+def test_members_fitted_on_other_machines_need_their_memory_there():
+    found = replace(estimate(), jobs=3, on_nodes=True)
+    assert found.needed == (1 + 1 + 2) * MIB, "the matrices, and what is sent: them and the examples"
+    assert f"; for each task on the nodes {WORKER // MIB + 7})" in str(found)
+
+
 @given(st.integers(0, 1 << 40), st.integers(1, 300), st.tuples(*[st.integers(0, 1 << 34)] * 5))
 def test_as_many_processes_as_fit(available, jobs, sizes):
     found = MemoryEstimate(*sizes, available=available, jobs=jobs)

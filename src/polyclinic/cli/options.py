@@ -8,6 +8,7 @@ import typer
 
 from polyclinic.cli.console import err
 from polyclinic.compute.devices import DEVICES
+from polyclinic.compute.resources import LOCAL, PLACES, RAY
 from polyclinic.files import check_file, check_folder
 from polyclinic.modalities import MODALITIES
 
@@ -127,19 +128,51 @@ Device = Annotated[
         help="Where networks compute; auto: an NVIDIA GPU if there is one, otherwise the CPU.",
     ),
 ]
+On = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(PLACES),
+        help="Where models are fitted: this machine, or the nodes of a Ray cluster (an extra); same results.",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT|auto",
+        help="With --on ray: the cluster, auto for that of this machine; by default RAY_ADDRESS, or one started here.",
+    ),
+]
 Profile = Annotated[bool, typer.Option("--profile", help="Print the seconds of each stage at the end.")]
 
 
-def resources_of(jobs: int | None, device: str = "auto") -> "Resources":
-    """Return the resources that `--jobs` and `--device` allow; more jobs than cores get a caution."""
+def resources_of(
+    jobs: int | None, device: str = "auto", on: str = LOCAL, ray_address: str | None = None
+) -> "Resources":
+    """Return the resources that the options allow; more jobs than cores get a caution."""
     from polyclinic.compute.devices import DeviceError, chosen_device
     from polyclinic.compute.resources import Resources, usable_cores
 
+    _check_place(on, ray_address)
     cores = usable_cores()
     try:
-        resources = Resources(jobs=jobs or cores, device=chosen_device(device))
+        resources = Resources(jobs=jobs or cores, device=chosen_device(device), on=on, ray_address=ray_address)
     except DeviceError as problem:
         raise typer.BadParameter(str(problem), param_hint="--device") from problem
     if resources.jobs > cores:
         err.print(f"caution: --jobs {jobs} is more than the usable cores ({cores}): it takes memory, and saves no time")
     return resources
+
+
+def _check_place(on: str, ray_address: str | None) -> None:
+    """Refuse an unknown place, an address that is not asked for, and Ray where it is not installed."""
+    from polyclinic.compute.ray_cluster import ClusterError, check_installed
+
+    if on not in PLACES:
+        raise typer.BadParameter(f"unknown place {on!r}: choose from {', '.join(PLACES)}", param_hint="--on")
+    if ray_address is not None and on != RAY:
+        raise typer.BadParameter("is the address of a Ray cluster: give --on ray as well", param_hint="--ray-address")
+    if on == RAY:
+        try:
+            check_installed()
+        except ClusterError as problem:
+            raise typer.BadParameter(str(problem), param_hint="--on") from problem

@@ -14,7 +14,9 @@ from polyclinic.cli.options import (
     Jobs,
     Json,
     Logger,
+    On,
     Profile,
+    RayAddress,
     Tasks,
     about_file,
     comma_separated,
@@ -66,6 +68,8 @@ def train(
     logger: Logger = "csv",
     jobs: Jobs = None,
     device: Device = "auto",
+    on: On = "local",
+    ray_address: RayAddress = None,
     profile: Profile = False,
     json: Json = False,
 ) -> None:
@@ -74,6 +78,7 @@ def train(
     An interrupted run resumes when the same command is given again.
     """
     from polyclinic.cohort import Cohort
+    from polyclinic.compute.ray_cluster import connected
 
     if repeats and not folds:
         raise typer.BadParameter("repeats a cross-validation: give --folds as well", param_hint="--repeats")
@@ -81,9 +86,12 @@ def train(
     if study.network is None and logger != "csv":
         raise typer.BadParameter("logs the losses of a network; this study has no network", param_hint="--logger")
     stated = about_file(about)
-    opened, resources = Cohort.open(cohort), resources_of(jobs, device)
+    opened, resources = Cohort.open(cohort), resources_of(jobs, device, on, ray_address)
+    if on == "ray" and logger == "mlflow":
+        raise typer.BadParameter("mlflow logs from this machine only: choose csv or tensorboard", param_hint="--logger")
     options = {"logger": logger, "progress": TerminalProgress(), "about": stated, "resources": resources}
-    report, title = _train_and_measure(study, opened, out_folder, folds, repeats or 1, **options)
+    with connected(resources):
+        report, title = _train_and_measure(study, opened, out_folder, folds, repeats or 1, **options)
     _print(report, title, out_folder, resources.stages, json)
     if profile:
         print_stages(resources.stages)

@@ -6,7 +6,8 @@ Each worker writes lines of JSON into a file of its own, which the other process
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -17,30 +18,73 @@ from polyclinic.progress import Advance, Progress
 SUFFIX = ".progress"
 
 
-class WrittenProgress:
-    """A progress that writes its steps into a file; `file` without a suffix."""
+class SentProgress(ABC):
+    """A progress that sends its steps to another process, as values of JSON."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file.with_suffix(SUFFIX)
+    def __init__(self) -> None:
         self._numbers = count()
 
     @contextmanager
     def task(self, description: str, total: int | None = None) -> Iterator[Advance]:
-        """Write the begin, the steps and the end of a task."""
+        """Send the begin, the steps and the end of a task."""
         number = next(self._numbers)
-        self._write(number, begin=description, total=total)
+        self.send({"task": number, "begin": description, "total": total})
         try:
-            yield lambda steps: self._write(number, steps=steps)
+            yield lambda steps: self.send({"task": number, "steps": steps})
         finally:
-            self._write(number, end=True)
+            self.send({"task": number, "end": True})
 
     def message(self, text: str) -> None:
-        """Write a line for the user."""
-        self._write(next(self._numbers), message=text)
+        """Send a line for the user."""
+        self.send({"task": next(self._numbers), "message": text})
 
-    def _write(self, number: int, **values: Any) -> None:
+    @abstractmethod
+    def send(self, values: dict[str, Any]) -> None:
+        """Send one step."""
+
+
+class WrittenProgress(SentProgress):
+    """A progress that writes its steps into a file; `file` without a suffix."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file.with_suffix(SUFFIX)
+
+    def send(self, values: dict[str, Any]) -> None:
+        """Write one step as a line."""
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"task": number} | values) + "\n")
+            file.write(json.dumps(values) + "\n")
+
+
+class Reporter:
+    """Reports the steps that several sources have sent."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._open: dict[tuple[Hashable, int], tuple[ExitStack, Advance]] = {}
+
+    def report(self, source: Hashable, values: dict[str, Any]) -> None:
+        """Report one step."""
+        key = (source, values["task"])
+        if "message" in values:
+            self._progress.message(values["message"])
+        elif "begin" in values:
+            stack = ExitStack()
+            self._open[key] = stack, stack.enter_context(self._progress.task(values["begin"], values["total"]))
+        elif "steps" in values:
+            self._open[key][1](values["steps"])
+        else:
+            self._open.pop(key)[0].close()
+
+    def close(self, source: Hashable) -> None:
+        """Close the tasks of a source that are open."""
+        for key in [key for key in self._open if key[0] == source]:
+            self._open.pop(key)[0].close()
+
+    def close_all(self) -> None:
+        """Close all tasks that are open."""
+        for source in {source for source, _ in self._open}:
+            self.close(source)
 
 
 class Relay:
@@ -48,9 +92,8 @@ class Relay:
 
     def __init__(self, folder: Path, progress: Progress) -> None:
         self._folder = folder
-        self._progress = progress
+        self._reporter = Reporter(progress)
         self._read: dict[Path, int] = {}  # bytes of each file
-        self._open: dict[tuple[Path, int], tuple[ExitStack, Advance]] = {}
 
     def forward(self) -> None:
         """Report what was written since the last call."""
@@ -61,22 +104,8 @@ class Relay:
             complete = lines[: lines.rfind(b"\n") + 1]
             self._read[file] = self._read.get(file, 0) + len(complete)
             for line in complete.splitlines():
-                self._report(file, json.loads(line))
+                self._reporter.report(file, json.loads(line))
 
     def close(self) -> None:
         """Close the tasks that are open."""
-        for stack, _ in self._open.values():
-            stack.close()
-        self._open.clear()
-
-    def _report(self, file: Path, line: dict[str, Any]) -> None:
-        key = (file, line["task"])
-        if "message" in line:
-            self._progress.message(line["message"])
-        elif "begin" in line:
-            stack = ExitStack()
-            self._open[key] = stack, stack.enter_context(self._progress.task(line["begin"], line["total"]))
-        elif "steps" in line:
-            self._open[key][1](line["steps"])
-        else:
-            self._open.pop(key)[0].close()
+        self._reporter.close_all()

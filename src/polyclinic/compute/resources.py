@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from polyclinic.compute.devices import CPU
 from polyclinic.compute.stages import Stages
 
+LOCAL, RAY = "local", "ray"
+PLACES = (LOCAL, RAY)
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -14,6 +17,8 @@ class Resources:
 
     jobs: int = 1  # processes of one thread each, at most
     device: str = CPU  # of networks: cpu, cuda or mps; see `chosen_device`
+    on: str = LOCAL  # where members are fitted: processes of this machine, or the nodes of a Ray cluster
+    ray_address: str | None = None  # of the cluster; by default see `ray_cluster.connected`
     stages: Stages = field(default_factory=Stages)
 
     def of_networks(self) -> Resources:

@@ -50,7 +50,7 @@ _PREFIX = "workers-"
 
 
 class WorkerError(RuntimeError):
-    """A worker process ended before its task."""
+    """A worker process, or a node of a cluster, ended before its task."""
 
 
 class Job(NamedTuple, Generic[Item]):
@@ -108,7 +108,7 @@ def completed(
             if most > 1:
                 yield from _side_by_side(work, shared, jobs, place, most, folder, progress)
                 return
-        result, spent = _timed(work, shared, job.item, progress)
+        result, spent = timed(work, shared, job.item, progress)
         known.add(job.kind, spent.wall_s)
         yield Done(place, result, spent, here=True)
 
@@ -220,7 +220,7 @@ def _end_with(parent: psutil.Process) -> None:
 
 def _run(work: Work[Any, Item, Result], files: Path, item: Item, place: int) -> tuple[Result, Spent]:
     """Run a job in a worker."""
-    return _timed(work, _load(files / _SHARED), item, WrittenProgress(files / str(place)))
+    return timed(work, _load(files / _SHARED), item, WrittenProgress(files / str(place)))
 
 
 @lru_cache(maxsize=1)
@@ -230,7 +230,8 @@ def _load(path: Path) -> Any:
     return joblib.load(path, mmap_mode="r")
 
 
-def _timed(work: Work[Shared, Item, Result], shared: Shared, item: Item, progress: Progress) -> tuple[Result, Spent]:
+def timed(work: Work[Shared, Item, Result], shared: Shared, item: Item, progress: Progress) -> tuple[Result, Spent]:
+    """Run `work` in one thread, and return its result and the seconds it took."""
     begun = clock()
     with one_thread():
         result = work(shared, item, progress)

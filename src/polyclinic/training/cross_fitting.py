@@ -12,7 +12,7 @@ loss to which the weights are fitted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,8 +23,9 @@ import numpy as np
 from jaxtyping import Int
 
 from polyclinic.compute.devices import CPU
-from polyclinic.compute.resources import Resources
-from polyclinic.compute.workers import completed
+from polyclinic.compute.ray_cluster import completed_on_ray
+from polyclinic.compute.resources import RAY, Resources
+from polyclinic.compute.workers import Done, Job, completed
 from polyclinic.features.structured.demographics import DemographicFeatures, Groups
 from polyclinic.modalities import in_order
 from polyclinic.models import ModelConfig, UnifiedModel
@@ -43,7 +44,17 @@ from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Targets, Task
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import Fold
-from polyclinic.training.members import NETWORK_FIT, ClassicalFit, FittedModel, MemberData, fit_member
+from polyclinic.training.members import (
+    NETWORK_FIT,
+    ClassicalFit,
+    FittedModel,
+    MemberData,
+    NetworkFiles,
+    NetworkFit,
+    fit_member,
+    fit_member_elsewhere,
+    write_network,
+)
 from polyclinic.training.network.epochs import network_of_other_folds
 from polyclinic.training.network.trainer import EPOCHS
 
@@ -83,6 +94,7 @@ class Crossfitter:
     progress: Progress = SILENT
     resources: Resources = field(default_factory=Resources)
     network_s: float = 0.0  # about how long one network is fitted
+    each_bytes: int = 0  # memory of a process that fits a member
 
     @cached_property
     def network_examples(self) -> Examples:
@@ -163,31 +175,48 @@ class Crossfitter:
 
     def _fit_members(self, data: MemberData) -> dict[ClassicalFit, FittedModel]:
         """Fit all members, side by side; return the classical ones. Networks are in their folders."""
-        jobs, models, expected_s = data.jobs(), dict[ClassicalFit, FittedModel](), {NETWORK_FIT: self.network_s}
+        models = dict[ClassicalFit, FittedModel]()
         if self.resources.device != CPU:  # networks take turns on the device; the jobs then find them finished
             for number in data.network_folds:
                 data.fit_network(number, self.progress)
-            expected_s = {}
-        running = completed(
-            fit_member,
-            data,
-            jobs,
-            self.resources,
-            folder=self.folder,
-            expected_s=expected_s,
-            progress=self.progress,
-        )
-        with closing(running), ExitStack() as bars:
+        jobs = [job for job in data.jobs() if self.resources.on != RAY or not data.is_finished(job.item)]
+        with closing(self._running(data, jobs)) as running, ExitStack() as bars:
             advance: Advance | None = None
             for done in running:
                 job = jobs[done.place]
                 self.resources.stages.add(job.kind, done.spent, here=done.here)
-                if isinstance(job.item, ClassicalFit) and done.result is not None:
+                if isinstance(job.item, NetworkFit):
+                    if isinstance(done.result, dict):
+                        write_network(done.result, data.folder_of(job.item.fold))
+                elif isinstance(done.result, FittedModel):
                     models[job.item] = done.result
                     total = len(jobs) - len(data.network_folds)
                     advance = advance or bars.enter_context(self.progress.task("classical models", total=total))
                     advance(1)
         return models
+
+    def _running(
+        self, data: MemberData, jobs: Sequence[Job[NetworkFit | ClassicalFit]]
+    ) -> Generator[Done[FittedModel | NetworkFiles | None], None, None]:
+        """Run the fits where the resources say."""
+        if self.resources.on == RAY:
+            return completed_on_ray(
+                fit_member_elsewhere,
+                data.in_memory(),
+                jobs,
+                self.resources,
+                each_bytes=self.each_bytes,
+                progress=self.progress,
+            )
+        return completed(
+            fit_member,
+            data,
+            jobs,
+            self.resources,
+            folder=self.folder,
+            expected_s={NETWORK_FIT: self.network_s} if self.resources.device == CPU else {},
+            progress=self.progress,
+        )
 
     def _fitted_members(
         self, task: Task, models: Mapping[ClassicalFit, FittedModel], folds: Sequence[Fold]

@@ -18,7 +18,7 @@ from jaxtyping import Int
 
 from polyclinic.cohort import Cohort
 from polyclinic.compute.memory import free_bytes
-from polyclinic.compute.resources import Resources
+from polyclinic.compute.resources import RAY, Resources
 from polyclinic.features import Arrays
 from polyclinic.features.blobs import caution_of, unusable_blobs
 from polyclinic.features.cache.encoder_cache import EncoderCache
@@ -105,12 +105,13 @@ def fit_study(
         logger: Where networks log their losses: csv, mlflow or tensorboard.
         progress: Receives the steps.
         golden: Whether to store in the bundle golden outputs, which verify an installation, and facts for its card.
-        resources: Processes to fit in, by default one; they do not change the result.
+        resources: Processes or a Ray cluster to fit in, by default this process; they do not change the result.
 
     Raises:
         StudyError: the study or the logger is invalid, there is too little to learn from, or too little memory.
         TaskError: a task does not suit the cohort, or its outcome would leak into the inputs.
-        WorkerError: the system stopped a worker process.
+        WorkerError: the system stopped a worker process, or a cluster lost a task several times.
+        ClusterError: there is no such Ray cluster, or a node has other versions.
     """
     check_study(study, logger)
     return fit_checked_study(
@@ -208,6 +209,7 @@ def estimate(study: Study, examples: Examples, crossfitter: Crossfitter) -> Memo
         classical=copies_bytes(designs, len(examples)),
         available=free_bytes(),
         jobs=crossfitter.resources.jobs,
+        on_nodes=crossfitter.resources.on == RAY,
     )
 
 
@@ -308,7 +310,12 @@ def _crossfitter(
     progress.message(f"memory: {needed}")
     if not needed.fits:
         raise StudyError(f"{needed}: {needed.remedy}")
-    return replace(crossfitter, resources=replace(resources, jobs=needed.workers), network_s=network_s)
+    return replace(
+        crossfitter,
+        resources=replace(resources, jobs=needed.workers),
+        network_s=network_s,
+        each_bytes=needed.of_worker,
+    )
 
 
 def _network_s(study: Study, samples: int, step_s: float) -> float:

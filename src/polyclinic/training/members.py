@@ -6,8 +6,9 @@ Every fit draws its random numbers from a seed of its own, so that fits can run 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Int
 
 from polyclinic.compute.devices import CPU
 from polyclinic.compute.workers import Job
+from polyclinic.files import replacing
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
 from polyclinic.models.ensemble.members import DesignRows, Member, MemberPrediction
@@ -24,7 +26,7 @@ from polyclinic.study import Study
 from polyclinic.tasks import Targets, Task
 from polyclinic.training.data.dataset import Examples
 from polyclinic.training.data.folds import Fold
-from polyclinic.training.network.trainer import Rows, fit_network
+from polyclinic.training.network.trainer import CHECKPOINT, FINISHED, Rows, fit_network
 
 NETWORK_FIT = "network"
 """Kind of the jobs that fit a network; those of classical models have the name of their method."""
@@ -42,6 +44,10 @@ class ClassicalFit(NamedTuple):
     task: str
     member: str
     fold: int | None
+
+
+NetworkFiles = dict[str, bytes]
+"""The content of a fitted network's files, by their names within its folder."""
 
 
 class FittedModel(NamedTuple):
@@ -113,6 +119,20 @@ class MemberData:
         """Return the folder of the checkpoints of a fold's network."""
         return self.folder / f"fold{number}"
 
+    def is_finished(self, fit: NetworkFit | ClassicalFit) -> bool:
+        """Return whether a fit is a network that is in its folder."""
+        return isinstance(fit, NetworkFit) and (self.folder_of(fit.fold) / FINISHED).is_file()
+
+    def in_memory(self) -> MemberData:
+        """Return the same without references to files of this machine."""
+        if self.network_examples is None:
+            return self
+        arrays = {
+            modality: {name: np.asarray(array) for name, array in own.items()}
+            for modality, own in self.network_examples.arrays.items()
+        }
+        return replace(self, network_examples=replace(self.network_examples, arrays=arrays))
+
     def fit_classical(self, fit: ClassicalFit) -> FittedModel:
         """Fit a classical model; where it was fitted without a fold, also predict it from each subset of the inputs."""
         if fit.fold is None:
@@ -155,6 +175,29 @@ def fit_member(data: MemberData, fit: NetworkFit | ClassicalFit, progress: Progr
         return data.fit_classical(fit)
     data.fit_network(fit.fold, progress)
     return None
+
+
+def fit_member_elsewhere(
+    data: MemberData, fit: NetworkFit | ClassicalFit, progress: Progress
+) -> FittedModel | NetworkFiles:
+    """Fit one member where the folder of the networks is not; a network comes as the files of its folder."""
+    if isinstance(fit, ClassicalFit):
+        return data.fit_classical(fit)
+    with TemporaryDirectory() as temporary:
+        elsewhere = replace(data, folder=Path(temporary))
+        elsewhere.fit_network(fit.fold, progress)
+        folder = elsewhere.folder_of(fit.fold)
+        files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != CHECKPOINT)
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def write_network(files: NetworkFiles, folder: Path) -> None:
+    """Write the files of a network that was fitted elsewhere; the one that says that it is finished comes last."""
+    for name in sorted(files, key=lambda name: name == FINISHED):
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as part:
+            part.write_bytes(files[name])
 
 
 def method_of(member: str) -> str:

@@ -41,6 +41,7 @@ class MemoryEstimate:
     classical: int  # the copies of the largest matrix that a fit makes; without the fitted trees
     available: int
     jobs: int = 1  # processes that are asked for
+    on_nodes: bool = False  # whether members are fitted on other machines; then this one only holds what they share
 
     @property
     def network(self) -> int:
@@ -50,26 +51,27 @@ class MemoryEstimate:
     @property
     def workers(self) -> int:
         """The number of processes for which there is memory, of those asked for; at least one."""
-        return max(1, min(self.jobs, (self.available - self.needed_by(0)) // self._of_worker))
+        return max(1, min(self.jobs, (self.available - self.needed_by(0)) // self.of_worker))
 
     @property
     def needed(self) -> int:
-        """Bytes in all, in addition to the examples."""
-        return self.needed_by(self.workers)
+        """Bytes in all on this machine, in addition to the examples."""
+        return self.needed_by(0 if self.on_nodes else self.workers)
 
     def needed_by(self, workers: int) -> int:
         """Return the bytes that fits in so many processes need; one is this process itself."""
         if workers == 1:
             return self.matrices + self._largest
         shared = self.matrices + self.examples
-        return self.matrices + shared + workers * self._of_worker
+        return self.matrices + shared + workers * self.of_worker
 
     @property
     def _largest(self) -> int:
         return max(self.network, self.classical)
 
     @property
-    def _of_worker(self) -> int:
+    def of_worker(self) -> int:
+        """Bytes that one process of several needs, in addition to what they share."""
         return WORKER + self._largest
 
     @property
@@ -88,7 +90,9 @@ class MemoryEstimate:
         step = f"parameters {self.parameters // MIB}, step {self.activations // MIB}"
         parts = f"network {self.network // MIB}: {step}; classical models {self.classical // MIB}"
         parts += f"; their matrices {self.matrices // MIB}"
-        if self.jobs > 1:
+        if self.on_nodes:
+            parts += f"; for each task on the nodes {self.of_worker // MIB}"
+        elif self.jobs > 1:
             fewer = f" of {self.jobs}, for want of memory" if self.workers < self.jobs else ""
             parts += f"; up to {self.workers} process{'es' if self.workers > 1 else ''}{fewer}"
         examples = f"plus {self.examples // MIB} MiB of examples"

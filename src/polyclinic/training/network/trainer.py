@@ -35,7 +35,8 @@ LOGGERS = ("csv", "mlflow", "tensorboard")
 METRIC = "validation_loss"
 FINISHED = "network.safetensors"
 LOG = "log"
-LAST = "last.ckpt"
+CHECKPOINT = ".ckpt"
+LAST = f"last{CHECKPOINT}"
 EPOCHS = "epochs"
 CHECKPOINT_INTERVAL_S = 10
 """Least time between checkpoints; at most this much training is lost when the process is killed."""
