@@ -16,7 +16,8 @@ _MEANINGS = {
     "other": "o other x d divers diverse intersex",
     "": """
     u unknown unk unbekannt undetermined indeterminate unspecified ? not_stated unbestimmt inconnu desconocido
-    desconhecido sconosciuto onbekend
+    desconhecido sconosciuto onbekend invalid unknown/invalid not_known not_specified not_reported not_recorded
+    not_available not_applicable prefer_not_to_say declined keine_angabe k.a non_renseigné no_consta
     """,  # states none
 }
 _MEANING = {word.replace("_", " "): meaning for meaning, words in _MEANINGS.items() for word in words.split()}

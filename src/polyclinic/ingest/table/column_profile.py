@@ -37,7 +37,7 @@ def matches(name: str, *words: str) -> bool:
     >>> matches("Größe_cm", "groesse", "größe"), matches("prénom", "nom")
     (True, False)
     """
-    return _pattern(words).search(folded(name)) is not None
+    return bool(words) and _pattern(words).search(folded(name)) is not None
 
 
 @lru_cache(maxsize=256)

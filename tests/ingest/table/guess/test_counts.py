@@ -19,7 +19,7 @@ NUMBERED = [
     "case", "room", "order", "bed", "Lab", "phone", "Auftrag", "Zimmer", "sample", "batch", "surgeon", "dossier",
     "chart", "visit", "series", "account", "S", "Sr",
 ]  # fmt: skip
-ENDS = ["{}_number", "{}_no", "{} nr", "{}.no", "{}_Nummer", "{}_NBR"]
+ENDS = ["{}_number", "{}_no", "{} nr", "{}.no", "{}_Nummer", "{}_NBR", "{} No.", "{}-Nr.", "{} #"]
 LENGTHS = ["stay", "Stay", "hospital_stay", "icu_stay", "icustay"]
 
 
@@ -84,6 +84,13 @@ def test_a_length_of_stay_beside_an_id_is_an_outcome(tmp_path, name, days, fract
         text = "\n".join(f"{row},{'2024-04-01' if n else 'dischtime'}" for n, row in enumerate(text.splitlines()))
     column = mapping_of(tmp_path, guess_of(tmp_path, text)).columns[name]
     assert (column.code, column.type, column.has_own_time) == (f"OUTCOME//{name}", "label", discharge)
+
+
+@pytest.mark.parametrize("name", ["icu_stay_type", "stay_in_icu"])
+@pytest.mark.parametrize("cells", [["ward", "unit", "clinic"], ["yes", "no"]])
+def test_texts_of_a_stay_are_outcomes_only_if_they_say_yes_or_no(tmp_path, name, cells):
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, table(name, cells * 6)))
+    assert mapping.columns[name].code.startswith("OUTCOME" if "yes" in cells else "FINDING")
 
 
 @pytest.mark.parametrize("name", LENGTHS)

@@ -74,6 +74,15 @@ def test_numbers_of_no_known_unit_are_asked_for(tmp_path, name, cells):
     assert line_of(guess, name).endswith("# unit?")
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("apache_2_diagnosis", "DIAGNOSIS"), ("d1_temp", "VITAL"), ("score_2", "SCORE"), ("h1_glucose_3", "LAB")],
+)
+def test_other_names_with_digits_keep_their_kind(tmp_path, name, kind):
+    guess = guess_of(tmp_path, table(name, [str(100 + 3 * n) for n in range(12)]))
+    assert mapping_of(tmp_path, guess).columns[name].code.startswith(f"{kind}//{name}")
+
+
 def test_heights_that_may_be_inches_have_no_unit(tmp_path):
     guess = guess_of(tmp_path, table("height", [str(n) for n in range(58, 76)]))
     assert mapping_of(tmp_path, guess).columns["height"].code == "DEMOGRAPHIC//height"

@@ -13,7 +13,21 @@ from tests.ingest.sinks import read_table
 from tests.ingest.table.guess.tables import guess_of, line_of, mapping_of
 
 relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-NAMES = ["sex", "Gender", "patient_sex", "Geschlecht", "sexe", "sexo", "sesso", "geslacht", "genre", "género", "sex_id"]
+NAMES = [
+    "sex",
+    "SEXCD",
+    "gender_code",
+    "Gender",
+    "patient_sex",
+    "Geschlecht",
+    "sexe",
+    "sexo",
+    "sesso",
+    "geslacht",
+    "genre",
+    "género",
+    "sex_id",
+]
 CODES = [["1", "2"], ["0", "1"], ["1", "2", "9"], ["0", "1", "2"], ["1.0", "2.0"], ["0"], ["A", "B"], ["-1", "1"]]
 
 
@@ -50,6 +64,12 @@ def test_codes_are_asked_for_and_read_as_answered(tmp_path, name, codes, female)
 def test_codes_that_the_name_explains_are_read(tmp_path, name, codes, values):
     column = mapping_of(tmp_path, guess_of(tmp_path, table(name, codes))).columns[name]
     assert (column.code, column.values) == ("DEMOGRAPHIC//sex", values)
+
+
+@pytest.mark.parametrize("text", ["Unknown/Invalid", "not reported", "U", "unbekannt", "Prefer not to say"])
+def test_a_text_that_states_no_sex_is_missing(tmp_path, text):
+    column = mapping_of(tmp_path, guess_of(tmp_path, table("gender", ["Female", "Male", text]))).columns["gender"]
+    assert (column.values, column.missing) == ({"Female": "female", "Male": "male"}, (text,))
 
 
 def test_a_code_that_the_name_does_not_explain_is_asked_for(tmp_path):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from polyclinic.ingest.table.column_profile import Profile, without_accents
-from polyclinic.ingest.table.guess.names import tier_of_subject
+from polyclinic.ingest.table.guess.names import tier_of_subject, with_number_in_words
 from polyclinic.ingest.table.guess.persons import words_of
 
 _ENDS = frozenset({"nr", "nbr", "no", "number", "nummer"})
@@ -66,7 +66,7 @@ def may_count(name: str) -> bool:
     >>> [may_count(name) for name in ("lymph_node_number", "cigarettes_no", "samples_nr", "room_no", "order_nr", "no")]
     [True, True, True, False, False, False]
     """
-    words = words_of(name)
+    words = words_of(with_number_in_words(name))
     named = len(words) > 1 and words[-1] in _ENDS and tier_of_subject(name) is None
     return named and not any(len(word) == 1 or word in _NUMBERED for word in words[:-1])
 

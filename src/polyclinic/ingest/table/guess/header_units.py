@@ -28,6 +28,21 @@ _ALONE = frozenset(
 _AMOUNTS = re.compile(r"[mu\u00b5\u03bcnpfk]?(?:g|mol|u|iu|l)|[mu]?eq|mos(?:mol|m)|kcal|c?m|x?10", re.IGNORECASE)
 _PER = ("per", "pro")
 _ELEMENTS = ("serum", "plasma", "blood", "urine", "ion(?:i[sz]ed)?", "total", "free")  # beside them, mg is magnesium
+_TIMES = frozenset({"years", "months", "weeks", "days", "h"})
+_PERIODS = (
+    "last",
+    "past",
+    "prior",
+    "previous",
+    "prev",
+    "next",
+    "first",
+    "every",
+    "each",
+    "this",
+    "letzte[srn]?",
+    "within",
+)
 _NOT_IN_BRACKETS = {"s", "A", "V", "W", "J"}  # a plural, and letters of names: vitamin (A)
 _TEMPERATURES = {"C", "F"}
 
@@ -54,7 +69,7 @@ def unit_in_name(name: str) -> HeaderUnit | None:
         return _found(bracket["name"], unit, text)
     for rest, text in _ends(name):
         unit = _unit(text)
-        if unit and not matches(rest, "per", *(_ELEMENTS if unit == "mg" else ())):
+        if unit and not matches(rest, "per", *(_ELEMENTS if unit == "mg" else ())) and not _is_period(rest, unit):
             return _found(rest, unit, text)
     return None
 
@@ -73,6 +88,11 @@ def _ends(name: str) -> Iterator[tuple[str, str]]:
         words = [token[0] for token in tokens[-count:] if token[0].lower() not in _PER]
         if first[0].lower() not in _PER and _may_be_unit(words, name):
             yield name[: first.start()], _joined(words)
+
+
+def _is_period(rest: str, unit: str) -> bool:
+    """Return whether a time is one in which something was counted: `visits_last_year`."""
+    return unit in _TIMES and matches(rest, rf"(?:{'|'.join(_PERIODS)})[\W_\d]*$")
 
 
 def _may_be_unit(words: list[str], name: str) -> bool:

@@ -59,8 +59,10 @@ _MEASURES = (
         (("cm", 85, 230), ("m", 0.4, 2.3), ("", 40, 230)), _OF_OTHERS,
     ),
     _Known("DEMOGRAPHIC", tuple(name for name in AGES if name != "eta"), ("eta",), (("years", 0, 123),)),
-    _Known("VITAL", ("temperature",), ("temperatur", "temperatura"), (("C", 25, 45), ("F", 77, 113))),
-    _Known("VITAL", ("heart_rate", "hr"), (), (("bpm", 15, 350),)),
+    _Known("VITAL", ("temperature", "temp"), ("temperatur", "temperatura"), (("C", 25, 45), ("F", 77, 113))),
+    _Known(
+        "VITAL", ("heart_rate", "hr"), ("puls", "herzfrequenz", "pouls", "pulso", "hartslag"), (("bpm", 15, 350),)
+    ),
 )  # fmt: skip
 _LEAST_AGE = 3.0  # that an age of a foreign name reaches, unless all are whole numbers
 

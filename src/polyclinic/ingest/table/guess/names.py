@@ -21,7 +21,7 @@ NAMES_OF_TIMES = (
     r"data(?=$|[_ .-](?:d[eaio]l?l?a?|e|ora|hora|ingresso|entrada|admiss\w+|interna\w+|ricovero|prelievo|coleta|"
     r"colheita|esame|exame|visita|consulta|alta|saida|dimissione)(?:[_ .-]|$))",
 )  # fmt: skip
-SEXES = ("sex", "gender", "geschlecht", "sexe", "sexo", "sesso", "geslacht")
+SEXES = ("sex(?:cd|n|code)?", "gender(?:cd|n|code)?", "geschlecht", "sexe", "sexo", "sesso", "geslacht")
 GENDERS = ("genero", "genere", "genre")  # and kinds of anything, such as of music
 AGES = ("age", "alter", "edad", "eta", "idade", "leeftijd")
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -101,13 +101,22 @@ def tier_of_subject(name: str) -> int | None:
 
 def is_id(name: str) -> bool:
     """Return whether a column's name says that it is an identifier, not a measurement."""
-    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().strip("_ ")
+    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", with_number_in_words(name)).lower().strip("_ .:")
     if re.search(r"(^|[^a-z])concept[_ ]?id$", parts):
         return False
     ends = re.search(r"(^|[^a-z])(id|ids|uuid|guid|mrn|nr|nbr|no|number|nummer|barcode|accession)$", parts)
     if re.fullmatch(r"seq(?:_?num(?:ber)?)?", parts) or tier_of_subject(name) in (0, 1):
         return True
     return ends is not None or _COMPOUND_ID.fullmatch(parts.replace("_", "")) is not None
+
+
+def with_number_in_words(name: str) -> str:
+    """Return a column's name with `no` for the sign at its end.
+
+    >>> with_number_in_words("Room #"), with_number_in_words("room")
+    ('Room no', 'room')
+    """
+    return re.sub(r"[\s_]*#\s*$", " no", name)
 
 
 def is_numbered(name: str) -> bool:

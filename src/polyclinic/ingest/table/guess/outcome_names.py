@@ -12,7 +12,7 @@ from polyclinic.ingest.table.guess.known_earlier import caution_of, is_of_earlie
 _EXPIRED = r"expired?(?![\W_]+(?:tidal|minute|vol\w*|tv|vt|mv|air|gas|c?o2))"  # not of the breath
 _OUTCOMES = (
     "outcomes?", "died", "dead", r"\w*death\w*", "mortality", "mort", r"surv(?!ey|eil|ivin(?:[^a-z]|$))\w*",
-    r"deceased?", r"readm\w*", "labels?", "hospdead", "s?los", "stay", "cens(or|ored)?", "futime", "follow", _EXPIRED,
+    r"deceased?", r"readm\w*", "labels?", "hospdead", "s?los", "cens(or|ored)?", "futime", "follow", _EXPIRED,
     "dod", r"length_?of_?stay", "alive", "lebt", "lebend", "vivante?", "levend",
 )  # fmt: skip
 #: Names that say an outcome only as a whole, perhaps after one letter: `d.time`, but not prothrombin_time.

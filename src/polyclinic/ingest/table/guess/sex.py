@@ -83,7 +83,7 @@ def names_a_sex(name: str) -> bool:
     """
     words = [word for word in words_of(name) if word not in _NEUTRAL]
     asked = matches(name, *SEXES, *GENDERS)
-    left = [word for word in words if word not in SEXES + GENDERS]
+    left = [word for word in words if not matches(word, *SEXES, *GENDERS)]
     return len(left) == 1 and meaning(left[0]) in _SEXES and (asked or len(left[0]) > 1)
 
 
