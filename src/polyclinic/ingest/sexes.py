@@ -6,12 +6,12 @@ import polars as pl
 CODES = ("DEMOGRAPHIC//sex", "DEMOGRAPHIC//gender")
 _MEANINGS = {
     "female": """
-    f female w woman women girl fem weiblich frau mädchen femme feminin féminin fille mujer femenino femenina hembra
-    femminile femmina donna feminino feminina mulher vrouw vrouwelijk meisje
+    f female feminine w woman women girl fem weiblich frau mädchen femme feminin féminin fille mujer femenino femenina
+    hembra femminile femmina donna feminino feminina mulher vrouw vrouwelijk meisje
     """,
     "male": """
-    m male man men boy masc männlich maennlich mann herr junge homme masculin garçon hombre masculino masculina varón
-    varon maschile maschio uomo homem mannelijk jongen
+    m male masculine man men boy masc männlich maennlich mann herr junge homme masculin garçon hombre masculino
+    masculina varón varon maschile maschio uomo homem mannelijk jongen
     """,
     "other": "o other x d divers diverse intersex",
     "": """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from polyclinic.ingest.table.guess import counts
+from polyclinic.ingest.table.guess import counts, numbered
 from tests.ingest.sinks import read_table
 from tests.ingest.table.guess.tables import guess_of, line_of, mapping_of
 
@@ -54,6 +54,12 @@ def test_a_count_is_a_number(tmp_path, name, end, numbers):
 def test_a_number_of_what_is_numbered_is_an_identifier(tmp_path, name, end, numbers):
     column = end.format(name)
     mapping = mapping_of(tmp_path, guess_of(tmp_path, table(column, list(map(str, numbers)))))
+    assert (mapping.subject, list(mapping.columns)) == ("patient_id", ["crp"])
+
+
+@pytest.mark.parametrize("name", ["N° dossier", "nº cama", "Número de historia", "numero_chambre", "Nro. orden"])
+def test_a_sign_for_a_number_before_what_is_numbered_makes_an_identifier(tmp_path, name):
+    mapping = mapping_of(tmp_path, guess_of(tmp_path, table(name, list("1223334567"))))
     assert (mapping.subject, list(mapping.columns)) == ("patient_id", ["crp"])
 
 
@@ -126,4 +132,4 @@ def test_the_numbers_of_rows_are_no_counts(tmp_path):
 
 
 def test_docstrings():
-    assert doctest.testmod(counts).failed == 0
+    assert doctest.testmod(counts).failed + doctest.testmod(numbered).failed == 0

@@ -30,7 +30,7 @@ class Language(NamedTuple):
 
 LANGUAGES = {
     "en": Language(
-        ["sex", "Gender", "patient_sex"], [("F", "M"), ("female", "male"), ("Woman", "Man")],
+        ["sex", "Gender", "patient_sex"], [("F", "M"), ("female", "male"), ("Woman", "Man"), ("Feminine", "Masculine")],
         ["dob", "date_of_birth"], ["admittime", "admission_date"], ["dischtime", "discharge_date"],
         ["deathtime", "dod", "date_of_death"], ["hospital_expire_flag", "los", "readmission", "alive"],
     ),

@@ -8,41 +8,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from polyclinic.ingest.table.column_profile import Profile, without_accents
+from polyclinic.ingest.table.column_profile import Profile
 from polyclinic.ingest.table.guess.names import tier_of_subject, with_number_in_words
+from polyclinic.ingest.table.guess.numbered import NUMBERED
 from polyclinic.ingest.table.guess.persons import words_of
 
 _ENDS = frozenset({"nr", "nbr", "no", "number", "nummer"})
-#: What has a number or a name of its own, in the singular: the plural is counted (`samples_no`).
-_NUMBERED = frozenset(
-    without_accents(
-        """
-    patient pat pt person subject participant proband member client donor recipient user staff employee nurse
-    doctor physician surgeon provider operator reader rater observer interviewer arzt betriebsstätten betriebs
-    medico médecin family household pedigree father mother twin pair case record chart file folder account acct
-    invoice bill claim policy insurance license licence passport card ticket id uid uhid aadhaar pan voter dni
-    nif tax vat emp sr sl opd ipd op ip er ed cr lab labor laboratory pathology path histology biopsy autopsy
-    xray ct mri ecg ekg eeg echo order request requisition accession transaction payment receipt queue form page
-    question questionnaire item entry report document doc note line row seq sequence index serial key hash
-    reference ref registration registry reg enrollment enrolment enrol identification identity ident security
-    social ssn national nhs medical health hosp hospital mrn random randomization randomisation screening
-    allocation sample specimen tube barcode vial aliquot batch lot plate well rack box slide block kit assay run
-    probe röhrchen plan protocol trial study project center centre site clinic department dept ward room bed
-    floor building zone region district area city zip postal post street house home office phone telephone tel
-    mobile cell fax contact emergency device machine scanner model version image picture film slice frame series
-    instance scan exam examination visit encounter admission hadm episode event appointment session stage group
-    arm cohort cluster class category type kind code drg icd atc cas ndc unit team shift tooth chromosome gene
-    locus snp strain isolate variant fall auftrag zimmer bett station haus telefon handy konto rechnung
-    versicherung versicherten kassen kasse akte akten charge gerät geräte serien serie zeile lauf lfd laufende
-    kranken aufnahme besuch visite studien studie zentrum gruppe gruppen kennung personal ausweis steuer bestell
-    artikel eintrag dokument befund bild untersuchung dossier chambre lit séjour service échantillon prélèvement
-    compte facture téléphone sécu sécurité sociale ordre ligne examen carte expediente historia habitación cama
-    muestra cuenta factura teléfono seguro afiliado orden línea lote visita caso cartella stanza letto campione
-    conto fattura telefono tessera ordine riga lotto ricovero kamer monster rekening telefoon polis regel bezoek
-    prontuário quarto leito amostra conta fatura telefone ordem linha
-    """
-    ).split()
-)
 _OF_STAYS = frozenset({"stay", "icustay", "icu", "hospital", "hosp", "unit", "total"})
 _SMALL = 999.0  # identifiers begin above, those of few rows aside
 _MOST = 0.8  # of the cells
@@ -68,7 +39,7 @@ def may_count(name: str) -> bool:
     """
     words = words_of(with_number_in_words(name))
     named = len(words) > 1 and words[-1] in _ENDS and tier_of_subject(name) is None
-    return named and not any(len(word) == 1 or word in _NUMBERED for word in words[:-1])
+    return named and not any(len(word) == 1 or word in NUMBERED for word in words[:-1])
 
 
 def may_be_length(name: str) -> bool:

@@ -42,6 +42,10 @@ _OF_OTHERS = (
     r"prostat\w*", r"uter\w*", r"polyp\w*", r"stein\w*", r"pla[cz]ent\w*", r"schuh\w*", r"molek\w*", r"molec\w*",
     "verlust", "perte", r"p[eé]rdida", "perdita", "perda", "verlies",
 )  # fmt: skip
+_SHORT_AGES = ("eta", "alter")
+_OTHER_UNITS = (
+    "lbs?", "pounds?", "oz", "inch(?:es)?", "in", "ft", "feet", "stones?", "libras?", "livres?", "z", "zscore",
+)  # fmt: skip
 _MEASURES = (
     _Known(
         "VITAL", ("weight",),
@@ -58,7 +62,7 @@ _MEASURES = (
         ),
         (("cm", 85, 230), ("m", 0.4, 2.3), ("", 40, 230)), _OF_OTHERS,
     ),
-    _Known("DEMOGRAPHIC", tuple(name for name in AGES if name != "eta"), ("eta",), (("years", 0, 123),)),
+    _Known("DEMOGRAPHIC", tuple(name for name in AGES if name not in _SHORT_AGES), _SHORT_AGES, (("years", 0, 123),)),
     _Known("VITAL", ("temperature", "temp"), ("temperatur", "temperatura"), (("C", 25, 45), ("F", 77, 113))),
     _Known(
         "VITAL", ("heart_rate", "hr"), ("puls", "herzfrequenz", "pouls", "pulso", "hartslag"), (("bpm", 15, 350),)
@@ -70,11 +74,13 @@ _LEAST_AGE = 3.0  # that an age of a foreign name reaches, unless all are whole 
 def measure_of(profile: Profile) -> Measure | None:
     """Return what a column of numbers measures, by its name and cells; None if that is not known."""
     for known in _MEASURES:
-        if matches(profile.name, *known.names):
-            return Measure(known.kind, _unit(profile, known) or "")
-        if matches(profile.name, *known.foreign) and not matches(profile.name, *known.others):
+        sure = matches(profile.name, *known.names)
+        if sure or (matches(profile.name, *known.foreign) and not matches(profile.name, *known.others)):
             unit = _unit(profile, known)
-            return None if unit is None or not _may_be(profile, known) else Measure(known.kind, unit)
+            if not sure and (unit is None or not _may_be(profile, known)):
+                return None
+            stated = matches(profile.name, *_OTHER_UNITS)
+            return Measure(known.kind, "" if stated or unit is None else unit)
     return None
 
 

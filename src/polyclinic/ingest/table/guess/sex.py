@@ -52,6 +52,7 @@ _WORDS = (
     ("female", "male"), ("woman", "man"), ("weiblich", "männlich"), ("frau", "mann"), ("femme", "homme"),
     ("féminin", "masculin"), ("mujer", "hombre"), ("femenino", "masculino"), ("feminino", "masculino"),
     ("femmina", "maschio"), ("donna", "uomo"), ("mulher", "homem"), ("vrouw", "man"), ("fem", "masc"),
+    ("feminine", "masculine"),
 )  # fmt: skip
 
 
