@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -15,19 +18,36 @@ def resample_polyphase(values: Float[np.ndarray, " sample"], up: int, down: int)
 
     Equals `scipy.signal.resample_poly(values, up, down, padtype="line")`.
     """
+    filtered = _filter(len(values), up, down)
+    signal = values[filtered.places]
+    signal[filtered.outside] = values[0] + filtered.beyond * (values[-1] - values[0]) / max(len(values) - 1, 1)
+    resampled: np.ndarray = (signal * filtered.taps).sum(axis=1)
+    return resampled
+
+
+class _Filter(NamedTuple):
+    """What each value of the result adds up: taps times values at places, or on the line where these are outside."""
+
+    taps: Float[np.ndarray, "time tap"]
+    places: Int[np.ndarray, "time tap"]  # 0 where outside
+    outside: tuple[Int[np.ndarray, " place"], ...]  # of each axis
+    beyond: Int[np.ndarray, " place"]  # the places outside
+
+
+@lru_cache(maxsize=2)  # the leads of a recording, and mostly all recordings, have one length and rate
+def _filter(length: int, up: int, down: int) -> _Filter:
     rate = max(up, down)
     half = ZERO_CROSSINGS * rate
     taps = np.sinc(np.arange(-half, half + 1) / rate) * np.kaiser(2 * half + 1, KAISER_BETA)
     taps *= up / taps.sum()
-    times = np.arange(-(-len(values) * up // down))  # of the result
+    times = np.arange(-(-length * up // down))  # of the result
     first = -((half - times * down) // up)
     places = first[:, None] + np.arange(2 * half // up + 1)
     tap = half + times[:, None] * down - places * up
-    line = values[0] + places * (values[-1] - values[0]) / max(len(values) - 1, 1)
-    inside = (places >= 0) & (places < len(values))
-    signal = np.where(inside, values[np.where(inside, places, 0)], line)
-    resampled: np.ndarray = np.where(tap >= 0, signal * taps[np.maximum(tap, 0)], 0).sum(axis=1)
-    return resampled
+    outside = np.nonzero((places < 0) | (places >= length))
+    beyond = places[outside]
+    places[outside] = 0
+    return _Filter(np.where(tap >= 0, taps[np.maximum(tap, 0)], 0), places, outside, beyond)
 
 
 def find_peaks(values: Float[np.ndarray, " sample"], height: float, distance: int) -> Int[np.ndarray, " peak"]:
