@@ -32,6 +32,23 @@ def test_only_development_subjects_are_used(hospital, cache):
     assert len(used) == len(fitted.examples) == fitted.bundle.origin["development_subjects"]
 
 
+def test_a_fit_computes_in_one_thread(hospital, monkeypatch):
+    """Beside the jobs too."""
+
+    def threads(*_):
+        raise StudyError(f"{torch.get_num_threads()} thread")
+
+    monkeypatch.setattr("polyclinic.training.fit.samples", threads)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(StudyError, match="1 thread"):
+            fit(SIMPLE, hospital)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_development_splits_can_be_chosen(hospital, cache):
     fitted = fit_study(SIMPLE.model_copy(update={"development": ("train",)}), hospital, cache=cache)
     assert set(fitted.samples["subject_id"]) <= set(hospital.subjects_in("train"))

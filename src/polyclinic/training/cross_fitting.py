@@ -12,7 +12,7 @@ loss to which the weights are fitted.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,10 +35,10 @@ from polyclinic.models.ensemble.ensemble import NETWORK, Ensemble, TaskEnsemble
 from polyclinic.models.ensemble.group_calibration import GroupCalibration
 from polyclinic.models.ensemble.members import DesignCache, Member, MemberPrediction, presence_of
 from polyclinic.models.ensemble.network_noise import noise_of_one
-from polyclinic.models.ensemble.network_outputs import average_network_predictions, predict_each_network
+from polyclinic.models.ensemble.network_outputs import averaged, predict_from_subsets
 from polyclinic.models.ensemble.stacker_by_subset import Combination, Present, Subset
 from polyclinic.models.ensemble.thresholds import Utility, threshold_for_sensitivity, threshold_for_utility
-from polyclinic.models.network.modality_dropout import keeping, subsets
+from polyclinic.models.network.modality_dropout import subsets
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Targets, Task
@@ -139,10 +139,7 @@ class Crossfitter:
         fitted = {task.name: self._fitted_members(task, models, folds) for task in self.study.tasks}
         with stage("out-of-fold predictions of networks"):
             judged = [self._network_of_other_folds(data, number, network) for number, network in enumerate(networks)]
-            of_network = {
-                given: self._with_noise(self._predict_out_of_fold(judged, folds, given), networks, folds, given)
-                for given in self.input_subsets
-            }
+            of_network = self._with_noise(self._predict_out_of_fold(judged, folds), networks, folds)
         predictions = {
             given: {task: by_member | _from_inputs(fitted[task], given) for task, by_member in by_task.items()}
             for given, by_task in of_network.items()
@@ -241,37 +238,58 @@ class Crossfitter:
         return network_of_other_folds(network, self.config, number, folders)
 
     def _with_noise(
-        self, predictions: MemberPredictions, networks: Sequence[UnifiedModel], folds: Sequence[Fold], given: Subset
-    ) -> MemberPredictions:
+        self, predictions: Mapping[Subset, MemberPredictions], networks: Sequence[UnifiedModel], folds: Sequence[Fold]
+    ) -> dict[Subset, MemberPredictions]:
         """Measure the variance of one network's scores that the mean of all lacks, and note it in its predictions."""
-        able = np.flatnonzero(np.any([self.present[modality] for modality in given], axis=0))
-        if len(networks) < 2 or not self.study.stack or not len(able):
-            return predictions
-        rows = np.sort(np.random.default_rng(self.study.seed).permutation(able)[:NOISE_ROWS])
+        if len(networks) < 2 or not self.study.stack:
+            return dict(predictions)
         own = np.zeros(len(self.examples), dtype=np.int64)
         for number, fold in enumerate(folds):
             own[fold.validation] = number
-        answers = predict_each_network(networks, keeping(self.network_examples.arrays, given), rows=rows).answers
+        noise = dict[Subset, dict[str, float]]()
+        for rows, of_rows in self._noise_rows():
+            measured = predict_from_subsets(networks, self.network_examples.arrays, of_rows, rows=rows)
+            for given, found in measured.items():
+                noise[given] = {
+                    task.name: noise_of_one(task.kind, found.answers[task.name], own[rows]) for task in self.study.tasks
+                }
         return {
-            task.name: {
-                name: prediction._replace(noise=noise_of_one(task.kind, answers[task.name], own[rows]))
-                for name, prediction in predictions[task.name].items()
+            given: {
+                task: {name: one._replace(noise=noise.get(given, {}).get(task, 0.0)) for name, one in by_member.items()}
+                for task, by_member in by_task.items()
             }
-            for task in self.study.tasks
+            for given, by_task in predictions.items()
         }
 
+    def _noise_rows(self) -> Iterator[tuple[Int[np.ndarray, " row"], list[Subset]]]:
+        """Draw samples that have any input of each subset; yield them with all subsets for which they were drawn."""
+        drawn: dict[bytes, tuple[Int[np.ndarray, " row"], list[Subset]]] = {}
+        for given in self.input_subsets:
+            able = np.flatnonzero(np.any([self.present[modality] for modality in given], axis=0))
+            rows = np.sort(np.random.default_rng(self.study.seed).permutation(able)[:NOISE_ROWS])
+            if len(rows):
+                drawn.setdefault(rows.tobytes(), (rows, []))[1].append(given)
+        yield from drawn.values()
+
     def _predict_out_of_fold(
-        self, networks: Sequence[UnifiedModel], folds: Sequence[Fold], given: Subset
-    ) -> MemberPredictions:
-        """Predict each fold with its network from the given modalities; no members where there is no network."""
+        self, networks: Sequence[UnifiedModel], folds: Sequence[Fold]
+    ) -> dict[Subset, MemberPredictions]:
+        """Predict each fold with its network, from each subset; no members where there is no network."""
         if not networks:
-            return {task.name: {} for task in self.study.tasks}
-        arrays, rows = keeping(self.network_examples.arrays, given), [fold.validation for fold in folds]
+            return {given: {task.name: {} for task in self.study.tasks} for given in self.input_subsets}
+        arrays, rows = self.network_examples.arrays, [fold.validation for fold in folds]
         by_fold = [
-            average_network_predictions([network], arrays, rows=fold_rows)
+            predict_from_subsets([network], arrays, self.input_subsets, rows=fold_rows)
             for network, fold_rows in zip(networks, rows, strict=True)
         ]
-        return {task: {NETWORK: _assembled(rows, [fold[task] for fold in by_fold])} for task in by_fold[0]}
+        return {given: self._of_network(rows, [averaged(fold[given]) for fold in by_fold]) for given in by_fold[0]}
+
+    def _of_network(
+        self, rows: Sequence[Int[np.ndarray, " row"]], by_fold: Sequence[Mapping[str, MemberPrediction]]
+    ) -> MemberPredictions:
+        return {
+            task.name: {NETWORK: _assembled(rows, [fold[task.name] for fold in by_fold])} for task in self.study.tasks
+        }
 
     def _combine(
         self,

@@ -19,6 +19,7 @@ from jaxtyping import Int
 from polyclinic.cohort import Cohort
 from polyclinic.compute.memory import free_bytes
 from polyclinic.compute.resources import RAY, Resources
+from polyclinic.compute.threads import one_thread
 from polyclinic.features import Arrays
 from polyclinic.features.blobs import caution_of, unusable_blobs
 from polyclinic.features.cache.encoder_cache import EncoderCache
@@ -137,6 +138,7 @@ def check_study(study: Study, logger: str) -> None:
     check_logger(logger)
 
 
+@one_thread()
 def fit_checked_study(
     study: Study,
     cohort: Cohort,
@@ -149,7 +151,10 @@ def fit_checked_study(
     golden: bool = True,
     resources: Resources | None = None,
 ) -> FittedStudy:
-    """Fit a study that has passed `check_study`; otherwise as `fit_study`."""
+    """Fit a study that has passed `check_study`; otherwise as `fit_study`.
+
+    Everything is computed in one thread, as jobs are: beside it, threads on small matrices only take turns.
+    """
     resources = resources or Resources()
     stage = resources.stages.stage
     with stage("labels"):

@@ -141,10 +141,7 @@ class MemberData:
         member = Member(self._fit_model(fit, fold.training), design)
         rows = self.design_rows[fit.member].select(fold.validation)
         present = {modality: mask[fold.validation] for modality, mask in self.present.items()}
-        return FittedModel(
-            member.model,
-            {given: member.predict(rows.restricted_to(design, present, given)) for given in self.input_subsets},
-        )
+        return FittedModel(member.model, member.predict_from_subsets(rows, present, self.input_subsets))
 
     def _fit_model(self, fit: ClassicalFit, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
         """Fit one classical model on those of the rows that it can learn from."""

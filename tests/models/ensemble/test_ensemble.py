@@ -6,7 +6,12 @@ import pytest
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import NETWORK, TaskEnsemble
 from polyclinic.models.ensemble.members import MemberPrediction, presence_of
-from polyclinic.models.ensemble.network_outputs import average_network_predictions
+from polyclinic.models.ensemble.network_outputs import (
+    average_network_predictions,
+    predict_each_network,
+    predict_from_subsets,
+)
+from polyclinic.models.network.modality_dropout import keeping, subsets
 from polyclinic.tasks import number_samples
 from tests.hospital import times_of
 
@@ -39,6 +44,30 @@ def test_predictions_do_not_depend_on_batching(ensemble, arrays):
         for modality, one in arrays.items()
     }
     assert average_network_predictions(ensemble.networks, many)[TASK].answers == pytest.approx(few[rows], abs=1e-6)
+
+
+@pytest.mark.parametrize("samples", [3, 40])
+def test_predictions_from_subsets_equal_those_of_restricted_samples(ensemble, arrays, samples):
+    """For few samples, which stacked networks predict, and for many."""
+    few = {m: {name: array[:samples] for name, array in own.items() if name != "tfidf"} for m, own in arrays.items()}
+    few["note"]["tfidf"] = arrays["note"]["tfidf"][:samples]
+    chosen = list(subsets(tuple(arrays)))
+    together = ensemble.answer_from_subsets(few, chosen)
+    assert list(together) == chosen
+    for given in chosen:
+        alone = ensemble.answer(keeping(few, given))[TASK]
+        np.testing.assert_array_equal(together[given][TASK].answers, alone.answers)
+        assert together[given][TASK].members.keys() == alone.members.keys()
+
+
+def test_networks_predict_rows_from_subsets_as_from_restricted_samples(ensemble, arrays):
+    rows, chosen = np.arange(1, len(arrays["note"]["present"]), 3), list(subsets(tuple(arrays)))
+    together = predict_from_subsets(ensemble.networks, arrays, chosen, rows=rows)
+    for given in chosen:
+        alone = predict_each_network(ensemble.networks, keeping(arrays, given), rows=rows)
+        np.testing.assert_array_equal(together[given].answers[TASK], alone.answers[TASK])
+        np.testing.assert_array_equal(together[given].latents, alone.latents)
+        np.testing.assert_array_equal(together[given].able, alone.able)
 
 
 def test_zero_weight_members_predict_only_if_requested(ensemble, arrays):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +15,16 @@ from polyclinic.features.structured.demographics import DemographicFeatures, Gro
 from polyclinic.models.classical.design_matrix import Design
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.group_calibration import GroupCalibration
-from polyclinic.models.ensemble.members import DesignCache, Member, MemberPrediction, presence_of
-from polyclinic.models.ensemble.network_outputs import NetworkPredictions, averaged, predict_each_network
+from polyclinic.models.ensemble.members import DesignCache, Member, MemberPrediction, SubsetPredictor, presence_of
+from polyclinic.models.ensemble.network_outputs import (
+    NetworkPredictions,
+    averaged,
+    predict_each_network,
+    predict_from_subsets,
+)
 from polyclinic.models.ensemble.stacked_networks import StackedNetworks
-from polyclinic.models.ensemble.stacker_by_subset import Combination, Present
+from polyclinic.models.ensemble.stacker_by_subset import Combination, Present, Subset
+from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.models.network.unified import UnifiedModel
 
 NETWORK = "network"
@@ -90,6 +96,28 @@ class Ensemble:
         """Predict every task for every sample; zero-weight members predict only if `every_member`."""
         return self.combine(self.predict(arrays, every_member))
 
+    def answer_from_subsets(
+        self, arrays: Mapping[str, Arrays], subsets: Sequence[Subset]
+    ) -> dict[Subset, dict[str, Answers]]:
+        """Predict as `answer` does, as if only each of the subsets of the inputs had been recorded.
+
+        Samples are encoded once for all subsets, and a member predicts once from the same inputs.
+        """
+        of_networks = (
+            predict_from_subsets(self.networks, arrays, subsets, self._stacked_networks) if self.networks else {}
+        )
+        members, answers = SubsetPredictor(arrays), {}
+        for given in subsets:
+            restricted, own = keeping(arrays, given), of_networks.get(given)
+            present, network = presence_of(restricted), averaged(own) if own else {}
+            member_predictions = {
+                name: self._member_predictions(task, network.get(name), partial(members, given), present, False)
+                for name, task in self.tasks.items()
+            }
+            groups = self.groups_of(restricted)
+            answers[given] = self.combine(EnsemblePredictions(member_predictions, present, own, groups))
+        return answers
+
     def combine(self, predictions: EnsemblePredictions) -> dict[str, Answers]:
         """Combine the members' predictions of every task, and calibrate."""
         return {
@@ -107,8 +135,12 @@ class Ensemble:
         )
         network = averaged(network_predictions) if network_predictions else {}
         designs, present = DesignCache(arrays), presence_of(arrays)
+
+        def predict(member: Member) -> MemberPrediction:
+            return member.predict(designs[member.design])
+
         member_predictions = {
-            name: self._member_predictions(task, network.get(name), designs, present, every_member)
+            name: self._member_predictions(task, network.get(name), predict, present, every_member)
             for name, task in self.tasks.items()
         }
         return EnsemblePredictions(member_predictions, present, network_predictions, self.groups_of(arrays))
@@ -142,12 +174,12 @@ class Ensemble:
         self,
         task: TaskEnsemble,
         network: MemberPrediction | None,
-        designs: DesignCache,
+        predict: Callable[[Member], MemberPrediction],
         present: Present,
         every_member: bool,
     ) -> dict[str, MemberPrediction]:
         member_predictions = {} if network is None else {NETWORK: network}
         if every_member or task.combination is not None or network is None:
             members = {name: task.members[name] for name in task.required_members(present, every_member)}
-            member_predictions |= {name: member.predict(designs[member.design]) for name, member in members.items()}
+            member_predictions |= {name: predict(member) for name, member in members.items()}
         return member_predictions

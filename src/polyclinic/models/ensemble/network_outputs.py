@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from polyclinic.features import Arrays
 from polyclinic.models.ensemble.members import MemberPrediction
 from polyclinic.models.ensemble.stacked_networks import NetworkOutputs, StackedNetworks
+from polyclinic.models.ensemble.stacker_by_subset import Present, Subset
 from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.unified import UnifiedModel
 
@@ -57,26 +58,62 @@ def predict_each_network(
     rows: Int[np.ndarray, " row"] | None = None,
 ) -> NetworkPredictions:
     """Return the predictions of each network; see `average_network_predictions`."""
+    everything = networks[0].modalities
+    return predict_from_subsets(networks, arrays, [everything], stacked, rows)[everything]
+
+
+def predict_from_subsets(
+    networks: Sequence[UnifiedModel],
+    arrays: Mapping[str, Arrays],
+    subsets: Sequence[Subset],
+    stacked: StackedNetworks | None = None,
+    rows: Int[np.ndarray, " row"] | None = None,
+) -> dict[Subset, NetworkPredictions]:
+    """Return the predictions of each network as if only each of the subsets of the inputs had been recorded.
+
+    They equal those of the arrays restricted to the subset, but samples are encoded once for all subsets.
+    """
     first = networks[0]
     read = {m: {name: arrays[m][name] for name in (*names, "present")} for m, names in first.reads.items()}
-    able = np.logical_or.reduce([arrays["present"] for arrays in read.values()])
-    rows = np.arange(len(able)) if rows is None else rows
-    parts: list[NetworkOutputs] = []
+    rows = np.arange(len(next(iter(read.values()))["present"])) if rows is None else rows
+    parts = dict[Subset, list[NetworkOutputs]]((given, []) for given in subsets)
     for start in range(0, len(rows), BATCH_ROWS):
         batch = Batch.from_arrays(read, rows[start : start + BATCH_ROWS])
-        use_stacked = stacked is not None and len(rows) <= MAX_STACKED_ROWS
-        parts.append(stacked.predict(batch) if stacked is not None and use_stacked else _sequentially(networks, batch))
+        if stacked is not None and len(rows) <= MAX_STACKED_ROWS:
+            outputs = [stacked.predict(batch.restricted_to(given)) for given in subsets]
+        else:
+            outputs = _sequentially(networks, batch, subsets)
+        for given, part in zip(subsets, outputs, strict=True):
+            parts[given].append(part)
+    present = {modality: np.asarray(own["present"])[rows] for modality, own in read.items()}
+    return {given: _joined(networks, of_subset, present, given) for given, of_subset in parts.items()}
+
+
+def _joined(
+    networks: Sequence[UnifiedModel], parts: Sequence[NetworkOutputs], present: Present, given: Subset
+) -> NetworkPredictions:
+    """Join the outputs of all batches."""
     answers = {
         task: torch.cat([part.answers[task] for part in parts], dim=1).double().numpy()
-        for task in (first.heads if parts else ())
+        for task in (networks[0].heads if parts else ())
     }
     latents = torch.cat([part.latents for part in parts], dim=1) if parts else torch.zeros(len(networks), 0, 0)
-    return NetworkPredictions(answers, able[rows], latents.double().numpy())
+    absent = np.zeros_like(next(iter(present.values())))
+    able = np.logical_or.reduce([mask if modality in given else absent for modality, mask in present.items()])
+    return NetworkPredictions(answers, able, latents.double().numpy())
 
 
-def _sequentially(networks: Sequence[UnifiedModel], batch: Batch) -> NetworkOutputs:
+def _sequentially(networks: Sequence[UnifiedModel], batch: Batch, subsets: Sequence[Subset]) -> list[NetworkOutputs]:
+    """Return the outputs from each subset, network by network."""
     with torch.inference_mode():
-        outputs = [network(batch) for network in networks]
-        predicted = [network.probabilities(own) for network, own in zip(networks, outputs, strict=True)]
-    answers = {task: torch.stack([own[task] for own in predicted]) for task in predicted[0]}
-    return NetworkOutputs(answers, torch.stack([own.latent for own in outputs]))
+        by_network = [
+            [NetworkOutputs(network.probabilities(own), own.latent) for own in network.from_subsets(batch, subsets)]
+            for network in networks
+        ]
+    return [
+        NetworkOutputs(
+            {task: torch.stack([own.answers[task] for own in of_subset]) for task in networks[0].heads},
+            torch.stack([own.latents for own in of_subset]),
+        )
+        for of_subset in zip(*by_network, strict=True)
+    ]

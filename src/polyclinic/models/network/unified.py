@@ -1,6 +1,6 @@
 """The unified model: all inputs of a patient → one latent → all tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from polyclinic.models.network.batch import Batch
 from polyclinic.models.network.config import HeadConfig, ModelConfig
-from polyclinic.models.network.encoders import Encoder, build_encoder, encode_present
+from polyclinic.models.network.encoders import Encoder, build_encoder, encode_present, no_tokens
 from polyclinic.models.network.fusions import build_fusion
 from polyclinic.models.network.heads import Head, build_head
 from polyclinic.models.network.layers import AttentionPool, Dropout, masked_mean
@@ -136,6 +136,19 @@ class UnifiedModel(nn.Module):
     def forward(self, batch: Batch) -> Outputs:
         """Predict every task for every sample."""
         return self.fuse(self.encode(batch), self.presence(batch))
+
+    def from_subsets(self, batch: Batch, subsets: Iterable[Collection[str]]) -> Iterator[Outputs]:
+        """Predict as if only each of the subsets of the modalities had been recorded; every sample is encoded once."""
+        tokens, present = self.encode(batch), self.presence(batch)
+        for given in subsets:
+            kept = [modality in given for modality in self.modalities]
+            restricted = {
+                modality: tokens[modality]
+                if modality in given
+                else no_tokens(self.encoder(modality), len(batch), self.config.width)
+                for modality in self.modalities
+            }
+            yield self.fuse(restricted, present & torch.tensor(kept, device=present.device))
 
     def probabilities(self, outputs: Outputs) -> dict[str, Float[Tensor, "batch output"]]:
         """Convert the logits of every task to probabilities or estimates."""

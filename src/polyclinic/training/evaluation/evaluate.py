@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from polyclinic.cohort import SPLITS, Cohort
+from polyclinic.compute.threads import one_thread
 from polyclinic.evaluation import Bootstrap, Comparison, Evaluation, Kind, by_subset, compare
 from polyclinic.evaluation import evaluate as measure
 from polyclinic.evaluation.estimate import decimal
@@ -26,7 +27,6 @@ from polyclinic.models.bundle.shift import MOST_CODES, Shift
 from polyclinic.models.bundle.subject_digest import SubjectDigest
 from polyclinic.models.ensemble.ensemble import Answers
 from polyclinic.models.ensemble.members import presence_of
-from polyclinic.models.network.modality_dropout import keeping
 from polyclinic.progress import SILENT, Advance, Progress
 from polyclinic.study import StudyError
 from polyclinic.tasks import Targets, Task, samples
@@ -95,6 +95,7 @@ class Report:
         return [measured.card for measured in self.tasks.values()]
 
 
+@one_thread()
 def evaluate(
     bundle: Bundle,
     cohort: Cohort,
@@ -326,13 +327,13 @@ def answers_by_subset(
 ) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
     """Predict from each subset of the inputs, as if the others had not been recorded; by subset, then task."""
     chosen = list(subsets(bundle.inputs))
-    found: dict[tuple[str, ...], dict[str, np.ndarray]] = {}
     with progress.task("subsets of inputs", total=len(chosen)) as advance:
-        for members in chosen:
-            predictions = bundle.ensemble.answer(keeping(arrays, members))
-            found[members] = {task: prediction.answers for task, prediction in predictions.items()}
-            advance(1)
-    return found
+        predictions = bundle.ensemble.answer_from_subsets(arrays, chosen)
+        advance(len(chosen))
+    return {
+        given: {task: prediction.answers for task, prediction in by_task.items()}
+        for given, by_task in predictions.items()
+    }
 
 
 def _subjects(cohort: Cohort, split: str | None, subjects: Sequence[int] | None, frame: pl.DataFrame) -> Sequence[int]:

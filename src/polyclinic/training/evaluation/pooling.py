@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from polyclinic.cohort import Cohort
+from polyclinic.compute.threads import one_thread
 from polyclinic.evaluation.metrics.survival import risks_at
 from polyclinic.evaluation.prediction_sets import PredictionSets
 from polyclinic.features import Arrays
@@ -38,6 +39,7 @@ def common_bins(tasks: Sequence[Task], targets: Mapping[str, Targets]) -> Bins:
     return {task.name: head_config(task, targets[task.name], balance=False).bins for task in tasks}
 
 
+@one_thread()
 def predict_fold(
     bundle: Bundle, cohort: Cohort, sampled: Samples, rows: Int[np.ndarray, " row"], bins: Bins, progress: Progress
 ) -> FoldPredictions:

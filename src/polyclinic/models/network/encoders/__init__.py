@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 
 from polyclinic.modalities import MODALITIES, References
 from polyclinic.models.network.config import EncoderConfig
-from polyclinic.models.network.encoders.encoder import Encoder, encode_present
+from polyclinic.models.network.encoders.encoder import Encoder, encode_present, no_tokens
 
-__all__ = ["ENCODERS", "Encoder", "build_encoder", "encode_present"]
+__all__ = ["ENCODERS", "Encoder", "build_encoder", "encode_present", "no_tokens"]
 
 ENCODERS: Mapping[str, Mapping[str, Callable[..., Encoder]]] = {
     name: References(row.encoders) for name, row in MODALITIES.items()

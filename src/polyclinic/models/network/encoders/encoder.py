@@ -29,6 +29,13 @@ class Encoder(nn.Module):
         raise ValueError(f"{type(self).__name__} has no pretrained weights: remove {path.name}")
 
 
+def no_tokens(encoder: Encoder, batch: int, width: int) -> Tokens:
+    """Return the tokens of samples without the encoder's modality."""
+    parameter = next(encoder.parameters())
+    empty = torch.zeros(batch, 1, width, dtype=parameter.dtype, device=parameter.device)
+    return Tokens(empty, torch.zeros(batch, 1, dtype=torch.bool, device=parameter.device))
+
+
 def encode_present(encoder: Encoder, inputs: dict[str, Tensor], present: Bool[Tensor, " batch"], width: int) -> Tokens:
     """Encode the samples that have the modality; the others are not computed, and have no tokens."""
     missing = [name for name in encoder.reads if name not in inputs]
@@ -41,9 +48,7 @@ def encode_present(encoder: Encoder, inputs: dict[str, Tensor], present: Bool[Te
         return tokens
     rows = present.nonzero()[:, 0]
     if not len(rows):
-        parameter = next(encoder.parameters())
-        empty = torch.zeros(len(present), 1, width, dtype=parameter.dtype, device=parameter.device)
-        return Tokens(empty, torch.zeros(len(present), 1, dtype=torch.bool, device=parameter.device))
+        return no_tokens(encoder, len(present), width)
     values, mask = encoder(**{name: inputs[name][rows] for name in encoder.reads})
     scattered = values.new_zeros(len(present), *values.shape[1:]).index_copy(0, rows, values)
     return Tokens(scattered, mask.new_zeros(len(present), mask.shape[1]).index_copy(0, rows, mask))
