@@ -20,6 +20,7 @@ _ANSWERS: Mapping[str, str] = {
     "code": "name the column of the parameter",
     "values": "write what each text means, such as {F: female, M: male}",
     "value": "name the column of the value",
+    "missing": 'list the texts that mean not recorded, such as ["999"], or write [] if there are none',
 }
 _OF_LONG = ("code", "value", "unit")
 _OF_TABLE = ("subject", "time", "birth", "decimal", "thousands")
@@ -52,7 +53,7 @@ def _questions(value: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for place, columns in facts.items():
         for name, column in columns.items() if isinstance(columns, Mapping) else ():
             if isinstance(column, Mapping):
-                yield from _among(column, (*place, str(name)), ("time", "values"))
+                yield from _among(column, (*place, str(name)), ("time", "values", "missing"))
                 yield from _among(column.get("time"), (*place, str(name), "time"), _OF_TIME)
 
 

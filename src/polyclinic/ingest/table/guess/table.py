@@ -74,6 +74,7 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     counted = counts(rest, sample, subject.name)
     folder = source.path.parent
     context = Context(dates, discharge, folder, timed=timed, first=first, vital_signs=vitals, counts=counted)
+    context = context._replace(decimal="," if numerals.decimal == "," else ".")
     own_times = visits.own_times(dates, time.name, today)
     wide = _wide(rest, context, birth.name is None, own_times)
     return _text([*lines, *_unique(known.get(subject.name or ""), time), *wide])

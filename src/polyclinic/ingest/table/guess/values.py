@@ -27,6 +27,7 @@ from polyclinic.ingest.table.guess.names import (
 from polyclinic.ingest.table.guess.outcome_names import at_discharge, is_death, is_outcome
 from polyclinic.ingest.table.guess.persons import is_bare_name, is_of_a_person
 from polyclinic.ingest.table.guess.roles import unit_since_start
+from polyclinic.ingest.table.guess.sentinels import sentinels_of, with_missing, without
 from polyclinic.ingest.table.guess.sex import guess_sex, is_sex, names_a_sex
 from polyclinic.ingest.table.units import same_unit
 
@@ -68,6 +69,7 @@ class Context(NamedTuple):
         first: name of the first column, which may number the rows.
         vital_signs: columns of vital signs whose names are also words for a time.
         counts: columns called like an identifier that count or measure.
+        decimal: sign of the file's numbers.
     """
 
     dates: Mapping[str, Dates] = {}
@@ -79,6 +81,7 @@ class Context(NamedTuple):
     first: str = ""
     vital_signs: frozenset[str] = frozenset()
     counts: frozenset[str] = frozenset()
+    decimal: str = "."
 
 
 def guesses_of(names: Iterable[str], of: Callable[[str, bool], Guess]) -> list[Guess]:
@@ -98,6 +101,12 @@ def guess(profile: Profile, context: Context, units: Profile | None = None) -> G
     left_out = _no_value(profile, context)
     if left_out:
         return Guess(name, {}, left_out)
+    sentinels = sentinels_of(profile)
+    return with_missing(_mapped(without(profile, sentinels), context, units), sentinels, context.decimal)
+
+
+def _mapped(profile: Profile, context: Context, units: Profile | None) -> Guess:
+    name = profile.name
     if _is_length(name, context) or (name not in context.vital_signs and _is_outcome(profile)):
         return _outcome(profile, context)
     found = _value(profile, context, units)
