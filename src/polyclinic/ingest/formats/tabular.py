@@ -142,7 +142,8 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
     first = 1
     try:
         with pq.ParquetFile(path) as file, progress.task(f"Reading {path.name}", file.metadata.num_rows) as advance:
-            for batch in file.iter_batches(batch_size=_BATCH, columns=_columns_to_read(file.schema_arrow, layout)):
+            columns = _columns_to_read(file.schema_arrow, layout)
+            for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
                 batch.validate(full=True)  # polars does not validate text
                 frame = pl.DataFrame(
                     [pl.Series(name, cells) for name, cells in zip(batch.schema.names, batch.columns, strict=True)]
@@ -153,6 +154,8 @@ def _parquet(path: Path, layout: Layout, progress: Progress) -> Iterator[Rows]:
                 yield Rows(line, texts.rename(composed), frozenset(map(composed, dated)))
                 first += frame.height
                 advance(frame.height)
+            if columns and first <= file.metadata.num_rows:  # pages with a damaged header are passed over
+                raise pa.ArrowInvalid
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         remedy = _other_format(path) or "write the file again: it is truncated or damaged"
         raise UnreadableText("not a readable Parquet file", remedy) from None
