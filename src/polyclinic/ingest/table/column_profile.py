@@ -130,7 +130,7 @@ class Profile:
     @cached_property
     def bounded(self) -> int:
         """Number of cells that are below or above a limit."""
-        return sum(count for text, count in self.counts.items() if _BOUND.match(text))
+        return sum(count for text, count in self.counts.items() if not text[:1].isdecimal() and _BOUND.match(text))
 
     @cached_property
     def binary(self) -> bool:

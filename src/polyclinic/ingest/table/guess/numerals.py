@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from polyclinic.ingest.table.column_profile import MOST, Profile, profiles, without_bound
+from polyclinic.ingest.table.column_profile import MOST, Profile, without_bound
 from polyclinic.ingest.table.guess.lines import quoted
 from polyclinic.ingest.table.questions import QUESTION
 
@@ -37,6 +37,11 @@ class Numerals(NamedTuple):
     thousands: str = ""
     remark: str = ""
 
+    @property
+    def as_plain(self) -> bool:
+        """Whether numbers are written without thousands and with a decimal point."""
+        return self.decimal == "." and not self.thousands
+
     def lines(self) -> list[str]:
         """Return the lines of the mapping that declare the signs."""
         remark = f"  # {self.remark}" if self.remark else ""
@@ -61,17 +66,17 @@ class Numerals(NamedTuple):
         return cells.with_columns(pl.when(text.str.contains(number)).then(pointed).otherwise(text))
 
 
-def numerals_of(cells: pl.DataFrame, typed: bool) -> tuple[Numerals, list[str]]:
+def numerals_of(cells: pl.DataFrame, known: Mapping[str, Profile], typed: bool) -> tuple[Numerals, list[str]]:
     """Return the signs of a table's numbers, and the columns that have signs in numbers.
 
     Args:
         cells: a sample.
+        known: profiles of its columns.
         typed: whether the file's own numbers are written with points, and only its texts have other signs.
     """
     signed = cells.select(pl.all().str.contains(_SIGN.pattern).any()).row(0) if cells.width else ()
     names = [name for name, found in zip(cells.columns, signed, strict=True) if found]
-    known = profiles(cells.select(names)).values()
-    counted = {profile.name: kinds for profile in known if (kinds := _kinds(profile))}
+    counted = {name: kinds for name in names if (kinds := _kinds(known[name]))}
     if typed:
         commas = [name for name, kinds in counted.items() if kinds[", decimal"]]
         return (Numerals(",", remark="texts have decimal commas: is it so?") if commas else Numerals()), commas

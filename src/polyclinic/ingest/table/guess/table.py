@@ -51,10 +51,13 @@ def guess_mapping(path: Path | str, progress: Progress = SILENT) -> str:
     """
     source = _table_to_guess(Path(path))
     cells, unread = _first_rows(source, progress)
-    numerals, signed = numerals_of(cells.head(_rows(cells)), holds_values(source.path))
-    cells = numerals.plain(cells, signed)
     sample = cells.head(_rows(cells))
     known = profiles(sample)
+    numerals, signed = numerals_of(sample, known, holds_values(source.path))
+    if signed and not numerals.as_plain:
+        cells = numerals.plain(cells, signed)
+        sample = cells.head(_rows(cells))
+        known |= profiles(sample.select(signed))
     dates = in_one_order({name: found for name, profile in known.items() if (found := dates_of(profile))})
     columns, today = roles.Columns(known, dates), date.today()
     subject = roles.subject(columns, source.files)
