@@ -57,7 +57,19 @@ def test_a_number_of_what_is_numbered_is_an_identifier(tmp_path, name, end, numb
     assert (mapping.subject, list(mapping.columns)) == ("patient_id", ["crp"])
 
 
-@pytest.mark.parametrize("name", ["N° dossier", "nº cama", "Número de historia", "numero_chambre", "Nro. orden"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "N° dossier",
+        "nº cama",
+        "Número de historia",
+        "numero_chambre",
+        "Zimmernummer",
+        "Auftragsnummer",
+        "bettnr",
+        "Nro. orden",
+    ],
+)
 def test_a_sign_for_a_number_before_what_is_numbered_makes_an_identifier(tmp_path, name):
     mapping = mapping_of(tmp_path, guess_of(tmp_path, table(name, list("1223334567"))))
     assert (mapping.subject, list(mapping.columns)) == ("patient_id", ["crp"])

@@ -34,6 +34,7 @@ OTHERS = [
     "cigarettes_per_day", "chest_pa", "Drug(s)", "Vitamin (A)", "Hepatitis (C)", "mg_dl", "mmHg", "platelets_k_ul",
     "Kreatinin (Serum)", "Score (0-10)", "Leukozyten (Tsd)", "influenza_a", "type_2", "t_1", "bp_s", "INR",
     "x_min_h", "hr_bpm_min", "sbp_mmhg_min", "visits_last_year", "days_hospitalized_prior_year", "falls past 12 months",
+    "pack_years",
 ]  # fmt: skip
 
 

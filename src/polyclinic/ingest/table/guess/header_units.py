@@ -42,6 +42,7 @@ _PERIODS = (
     "this",
     "letzte[srn]?",
     "within",
+    "packs?",
 )
 _NOT_IN_BRACKETS = {"s", "A", "V", "W", "J"}  # a plural, and letters of names: vitamin (A)
 _TEMPERATURES = {"C", "F"}

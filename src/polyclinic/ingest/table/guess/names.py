@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from polyclinic.ingest.table.column_profile import matches
-from polyclinic.ingest.table.guess.numbered import begins_with_number_of
+from polyclinic.ingest.table.guess.numbered import is_number_of_a_thing
 
 IDS = ("id", "ids", "identifier", "uuid", "guid", "barcode", "accession(no|number)?")
 BIRTHS = (
@@ -108,7 +108,7 @@ def is_id(name: str) -> bool:
     ends = re.search(r"(^|[^a-z])(id|ids|uuid|guid|mrn|nr|nbr|no|number|nummer|barcode|accession)$", parts)
     if re.fullmatch(r"seq(?:_?num(?:ber)?)?", parts) or tier_of_subject(name) in (0, 1):
         return True
-    return ends is not None or begins_with_number_of(name) or _COMPOUND_ID.fullmatch(parts.replace("_", "")) is not None
+    return ends is not None or is_number_of_a_thing(name) or _COMPOUND_ID.fullmatch(parts.replace("_", "")) is not None
 
 
 def with_number_in_words(name: str) -> str:

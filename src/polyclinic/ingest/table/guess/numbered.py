@@ -38,11 +38,17 @@ NUMBERED = frozenset(
 _SIGN = re.compile(r"\s*(?:n[°º]|№|núm\.?|n[uú]mero|numéro|nro(?![^\W\d_])\.?)[\W_]*(?P<of>.+)", re.IGNORECASE)
 
 
-def begins_with_number_of(name: str) -> bool:
-    """Return whether a column's name begins with the sign for a number, before a thing that is numbered.
+_COMPOUND = re.compile(r"(?P<of>\w+?)(?P<joint>s|n|en)?(?:nummer|nr)")
 
-    >>> [begins_with_number_of(name) for name in ("N° dossier", "nº hijos", "Número de historia", "number of nodes")]
-    [True, False, True, False]
+
+def is_number_of_a_thing(name: str) -> bool:
+    """Return whether a column's name is a sign or word for a number joined to a thing that is numbered.
+
+    >>> [is_number_of_a_thing(name) for name in ("N° dossier", "Zimmernummer", "nº hijos", "number of nodes")]
+    [True, True, False, False]
     """
-    found = _SIGN.fullmatch(name)
-    return found is not None and not NUMBERED.isdisjoint(words_of(found["of"]))
+    sign, words = _SIGN.fullmatch(name), words_of(name)
+    if sign is not None and not NUMBERED.isdisjoint(words_of(sign["of"])):
+        return True
+    joined = _COMPOUND.fullmatch(words[-1]) if words else None
+    return joined is not None and not NUMBERED.isdisjoint({joined["of"], joined["of"] + (joined["joint"] or "")})
