@@ -27,6 +27,7 @@ from polyclinic.cli import (
 )
 from polyclinic.cli.console import err
 from polyclinic.cli.explain import command as explain
+from polyclinic.compute.allocation import keep_freed_memory
 from polyclinic.files import in_words
 
 app = typer.Typer(
@@ -100,6 +101,7 @@ def main() -> None:
     """Run the command line, and exit with its code."""
     # Spinning threads slow a busy machine down; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     try:
         code = app(prog_name="polyclinic", standalone_mode=False) or 0
     except USAGE as problem:

@@ -27,6 +27,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import psutil
 
+from polyclinic.compute.allocation import keep_freed_memory
 from polyclinic.compute.memory import MIB, free_bytes
 from polyclinic.compute.relay import Relay, WrittenProgress
 from polyclinic.compute.resources import Resources
@@ -233,6 +234,7 @@ def _load(path: Path) -> Any:
 def timed(work: Work[Shared, Item, Result], shared: Shared, item: Item, progress: Progress) -> tuple[Result, Spent]:
     """Run `work` in one thread, and return its result and the seconds it took."""
     begun = clock()
+    keep_freed_memory()
     with one_thread():
         result = work(shared, item, progress)
     return result, since(begun)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyclinic.explain.shapley.path_dependent import path_dependent_shapley
-from polyclinic.models.classical.from_sklearn import arrays_of
-from tests.explain.shapley.trees import CLASSES, COLUMNS, ESTIMATORS, fitted_trees
+from polyclinic.models.classical.from_estimators import arrays_of
+from tests.explain.shapley.trees import COLUMNS, ESTIMATORS, fitted_trees, score_count
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def by_definition(trees, row, scores):
 @given(number=st.integers(0, 199))
 def test_values_are_those_of_the_definition(fitted, name, number):
     estimator, x = fitted[name]
-    trees, scores = arrays_of(estimator).trees, CLASSES if name == "boosting" else 1
+    trees, scores = arrays_of(estimator).trees, score_count(name)
     found = path_dependent_shapley(trees, x[number], scores)
     columns, nothing = by_definition(trees, x[number], scores)
     np.testing.assert_allclose(found.columns, columns, atol=1e-10)
@@ -65,7 +65,7 @@ def test_values_are_those_of_shap(fitted, name):
     explainer = shap.TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
     largest = 0.0
     for row in np.random.default_rng(1).choice(x, 20):
-        found = path_dependent_shapley(kept.trees, row, CLASSES if name == "boosting" else 1).columns
+        found = path_dependent_shapley(kept.trees, row, score_count(name)).columns
         found = found if name.startswith("boost") else found / len(kept.trees.roots)
         theirs = np.asarray(explainer.shap_values(row[None], check_additivity=False))[0]
         np.testing.assert_allclose(found, theirs.reshape(found.shape), rtol=0, atol=1e-6)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyclinic.explain.shapley.two_rows import shapley_between
-from polyclinic.models.classical.from_sklearn import arrays_of
-from tests.explain.shapley.trees import CLASSES, COLUMNS, ESTIMATORS, fitted_trees
+from polyclinic.models.classical.from_estimators import arrays_of
+from tests.explain.shapley.trees import COLUMNS, ESTIMATORS, fitted_trees, score_count
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def by_definition(trees, row, baseline, scores):
 @given(rows=st.tuples(st.integers(0, 199), st.integers(0, 199)))
 def test_values_are_those_of_the_definition(fitted, name, rows):
     estimator, x = fitted[name]
-    trees, scores = arrays_of(estimator).trees, CLASSES if name == "boosting" else 1
+    trees, scores = arrays_of(estimator).trees, score_count(name)
     row, baseline = x[rows[0]], x[rows[1]]
     found = shapley_between(trees, row, baseline, scores)
     np.testing.assert_allclose(found, by_definition(trees, row, baseline, scores), atol=1e-9)
@@ -58,7 +58,7 @@ def test_values_are_those_of_shap(fitted, name):
     trees, boosted = arrays_of(estimator).trees, name.startswith("boost")
     largest = 0.0
     for row, baseline in np.random.default_rng(1).choice(x, (20, 2)):
-        found = shapley_between(trees, row, baseline, CLASSES if name == "boosting" else 1)
+        found = shapley_between(trees, row, baseline, score_count(name))
         found = found if boosted else found / len(trees.roots)
         explainer = shap.TreeExplainer(estimator, baseline[None], feature_perturbation="interventional")
         theirs = np.asarray(explainer.shap_values(row[None]))[0]

@@ -1,6 +1,7 @@
 """Trees of every kind, fitted to three classes with missing values."""
 
 import numpy as np
+from lightgbm import LGBMClassifier
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -15,9 +16,13 @@ ESTIMATORS = {
     "forest": lambda: RandomForestClassifier(6, random_state=0),
     "regression": lambda: RandomForestRegressor(6, random_state=0),
     "boosting": lambda: HistGradientBoostingClassifier(max_iter=6, min_samples_leaf=4, random_state=0),
+    "boosting, random thresholds": lambda: LGBMClassifier(
+        n_estimators=6, min_child_samples=4, extra_trees=True, n_jobs=1, verbose=-1
+    ),
     "boosted regression": lambda: HistGradientBoostingRegressor(max_iter=6, min_samples_leaf=4, random_state=0),
 }
 CLASSES = 3
+"""Of classifiers: boosting has as many scores."""
 
 
 def fitted_trees():
@@ -29,3 +34,8 @@ def fitted_trees():
     y = signs.astype(int) + large
     assert len(np.unique(y)) == CLASSES
     return {name: (make().fit(x, y), x) for name, make in ESTIMATORS.items()}
+
+
+def score_count(name):
+    """Return the number of scores to which the trees belong in turn."""
+    return CLASSES if name.startswith("boosting") else 1

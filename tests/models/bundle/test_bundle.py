@@ -204,7 +204,7 @@ def test_tasks_have_their_own_prediction_times(hospital, cache):
 
 def test_index_names_format_and_tasks(every_kind):
     index = json.loads((every_kind.folder / "bundle.json").read_text())
-    assert index["format"] == 6
+    assert index["format"] == 7
     assert index["networks"] == 2
     assert [task["name"] for task in index["tasks"]] == list(TASKS)
 
@@ -239,6 +239,6 @@ def test_other_keys_are_refused_with_the_remedy(file, key, every_kind, tmp_path)
 
 
 def test_an_index_without_files_is_refused(tmp_path):
-    (tmp_path / "bundle.json").write_text('{"format": 6}')
+    (tmp_path / "bundle.json").write_text('{"format": 7}')
     with pytest.raises(BundleError, match=r"bundle\.json is incomplete: copy the bundle again"):
         Bundle.load(tmp_path)

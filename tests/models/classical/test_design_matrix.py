@@ -2,11 +2,14 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 
 from polyclinic.features.image.featurizer import pooled as pooled_maps
 from polyclinic.models.classical import LINEAR, TREES, Design, DesignOptions, design_options
 from polyclinic.models.classical.principal_components import Components
+from tests.properties import examples
 
 N = 30
 NAMES = {"structured": ["age last", "lactate last"], "series": ["HR", "MAP"], "note": ["word fever", "word cough"]}
@@ -56,6 +59,7 @@ def test_every_column_has_a_name_and_a_block():
     assert design.columns == (
         "age last",
         "lactate last",
+        *("HR share low", "MAP share low", "HR share high", "MAP share high"),
         "note word fever",
         "note word cough",
         *(f"sentence component {place}" for place in (1, 2, 3)),
@@ -63,6 +67,64 @@ def test_every_column_has_a_name_and_a_block():
         *(f"image component {place}" for place in (1, 2)),
         "image present",
     )
+
+
+def of_one(arrays, sample, code):
+    """Return the values and hours of one code of one sample, oldest first."""
+    chosen = arrays["triplet_code"][sample] == code
+    return arrays["triplet_value"][sample][chosen].astype(float), arrays["triplet_time"][sample][chosen].astype(float)
+
+
+def equal(found, expected):
+    return np.isclose(found, expected, rtol=1e-5, atol=1e-6) or (np.isnan(found) and np.isnan(expected))
+
+
+@settings(max_examples=examples(20), deadline=None)
+@given(st.integers(0, 2**31))
+def test_trees_get_the_trend_of_each_code_of_a_series(seed):
+    content = arrays(seed)
+    design = Design.fit(content, NAMES, options=DesignOptions(trends=True))
+    window, series, matrix = design.sources["series"].window_hours, content["series"], design.matrix(content)
+    assert 0.9 < window <= 1
+    for sample in np.flatnonzero(series["present"]):
+        for code, name in enumerate(NAMES["series"], start=1):
+            values, hours = of_one(series, sample, code)
+            weight = 0.5 ** (hours / (window / 4))
+            late = hours <= window / 2
+            expected = {
+                "recent mean": (values * weight).sum() / weight.sum() if len(values) else np.nan,
+                "change": values[late].mean() - values[~late].mean() if late.any() and (~late).any() else np.nan,
+                "median": np.median(values) if len(values) else np.nan,
+            }
+            for what, value in expected.items():
+                assert equal(matrix[sample, design.columns.index(f"{name} {what}")], value), what
+
+
+@settings(max_examples=examples(20), deadline=None)
+@given(st.integers(0, 2**31))
+def test_linear_models_get_the_shares_of_low_and_of_high_values(seed):
+    content = arrays(seed)
+    series, training = content["series"], np.arange(N // 2)
+    design = Design.fit(content, NAMES, training)
+    matrix = design.matrix(content)
+    for code, name in enumerate(NAMES["series"], start=1):
+        known = np.concatenate([of_one(series, sample, code)[0] for sample in training if series["present"][sample]])
+        low, high = np.quantile(known, [0.1, 0.9])
+        for sample in np.flatnonzero(series["present"]):
+            values, _ = of_one(series, sample, code)
+            shares = ((values < low).mean(), (values > high).mean()) if len(values) else (np.nan, np.nan)
+            for what, value in zip(("low", "high"), shares, strict=True):
+                assert equal(matrix[sample, design.columns.index(f"{name} share {what}")], value)
+
+
+def test_a_code_without_training_values_has_no_low_or_high_ones():
+    content = arrays()
+    training = np.arange(5)
+    content["series"]["triplet_code"][training] = np.where(content["series"]["triplet_code"][training] > 0, 1, 0)
+    design = Design.fit(content, NAMES, training)
+    matrix = design.matrix(content)
+    of_second = matrix[:, [design.columns.index(f"MAP share {what}") for what in ("low", "high")]]
+    assert np.nanmax(of_second) == 0
 
 
 def test_structured_features_are_in_their_units():

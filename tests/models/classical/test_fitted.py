@@ -1,9 +1,10 @@
-"""Estimators kept as arrays predict as scikit-learn does, to the bit, also after saving and loading."""
+"""Estimators kept as arrays predict as scikit-learn and LightGBM do, to the bit, also after saving and loading."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -18,7 +19,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from polyclinic.models.classical.fitted import Linear
-from polyclinic.models.classical.from_sklearn import arrays_of
+from polyclinic.models.classical.from_estimators import arrays_of
 from tests.properties import examples
 
 CLASSIFIERS = {
@@ -82,6 +83,53 @@ def test_estimates_equal_those_of_scikit_learn(name, seed, samples, columns, mis
         assert np.array_equal(kept(rows)[:, 0], estimator.predict(rows))
 
 
+LIGHTGBM = {
+    "n_estimators": 9,
+    "num_leaves": 7,
+    "min_child_samples": 4,
+    "extra_trees": True,
+    "colsample_bytree": 0.6,
+    "subsample": 0.8,
+    "subsample_freq": 1,
+    "n_jobs": 1,
+    "verbose": -1,
+}
+NO_NAMES = "ignore:X does not have valid feature names"
+
+
+@pytest.mark.filterwarnings(NO_NAMES)
+@settings(max_examples=examples(30), deadline=None)
+@given(
+    st.integers(0, 2**31), st.integers(40, 90), st.integers(1, 7), st.sampled_from([0.0, 0.2, 0.7]), st.integers(2, 7)
+)
+def test_log_odds_equal_those_of_lightgbm(seed, samples, columns, missing, classes):
+    x, random = matrix("boosting", seed, samples, columns, missing)
+    y = 3 + np.concatenate([np.arange(classes), random.integers(0, classes, samples - classes)])
+    estimator = LGBMClassifier(**LIGHTGBM, random_state=seed % 1000).fit(x, y)
+    kept = arrays_of(estimator)
+    kept.check(columns)
+    assert np.array_equal(kept.classes, estimator.classes_)
+    # A column without unknown values in training has some here.
+    unseen, _ = matrix("boosting", seed + 1, 20, columns, 0.3)
+    for rows in (x, unseen, unseen[:1]):
+        assert np.array_equal(np.squeeze(kept.scores(rows)), np.squeeze(estimator.predict_proba(rows, raw_score=True)))
+        np.testing.assert_allclose(kept(rows), estimator.predict_proba(rows), rtol=1e-14, atol=0)
+
+
+@pytest.mark.filterwarnings(NO_NAMES)
+@settings(max_examples=examples(30), deadline=None)
+@given(st.integers(0, 2**31), st.integers(5, 90), st.integers(1, 7), st.sampled_from([0.0, 0.2, 0.7]))
+def test_estimates_equal_those_of_lightgbm(seed, samples, columns, missing):
+    """Also those of trees that could not be split."""
+    x, random = matrix("boosting", seed, samples, columns, missing)
+    estimator = LGBMRegressor(**LIGHTGBM, random_state=seed % 1000).fit(x, random.normal(100, 30, samples))
+    kept = arrays_of(estimator)
+    kept.check(columns)
+    unseen, _ = matrix("boosting", seed + 1, 20, columns, 0.3)
+    for rows in (x, unseen, unseen[:1]):
+        assert np.array_equal(kept(rows)[:, 0], estimator.predict(rows))
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("classes", [2, 3, 7])
 @pytest.mark.parametrize("columns", [40, 900])
@@ -103,5 +151,10 @@ def test_other_estimators_are_refused():
     categories = HistGradientBoostingClassifier(max_iter=2, categorical_features=[0])
     with pytest.raises(TypeError, match="categorical splits"):
         arrays_of(categories.fit(x, y))
+    of_lightgbm = LGBMClassifier(**LIGHTGBM)
+    with pytest.raises(TypeError, match="categorical splits"):
+        arrays_of(of_lightgbm.fit(x, y, categorical_feature=[0]))
+    with pytest.raises(TypeError, match="take 0 for unknown"):
+        arrays_of(LGBMClassifier(**LIGHTGBM, zero_as_missing=True).fit(x, y))
     with pytest.raises(TypeError, match="a GradientBoostingClassifier cannot be kept"):
         arrays_of(GradientBoostingClassifier(n_estimators=2).fit(x, y))

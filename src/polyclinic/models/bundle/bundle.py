@@ -61,7 +61,7 @@ from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Task, number_samples, prediction_times
 
-FORMAT = 6
+FORMAT = 7
 INDEX = "bundle.json"
 DESCRIPTION = "description.json"
 CHECKSUMMED = ("study.yaml", "features.json", "model.safetensors", "designs.json", "calibration.json")

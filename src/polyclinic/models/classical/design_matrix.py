@@ -16,7 +16,7 @@ from polyclinic.models.classical.imputation_and_scaling import Block
 
 LINEAR = DesignOptions()
 """For linear models, which tolerate many columns."""
-TREES = DesignOptions(terms=200, sentence_components=16, image_components=16)
+TREES = DesignOptions(terms=200, sentence_components=16, image_components=16, trends=True)
 """For trees, which suffer from many columns."""
 COLUMNS: Mapping[str, type[ModalityColumns]] = References({name: row.columns for name, row in MODALITIES.items()})
 """By modality."""

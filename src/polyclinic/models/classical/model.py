@@ -54,7 +54,7 @@ class ClassicalModel:
         """
         # scikit-learn, which is slow to import, is not needed to predict.
         from polyclinic.models.classical.estimators import fit_estimator
-        from polyclinic.models.classical.from_sklearn import arrays_of
+        from polyclinic.models.classical.from_estimators import arrays_of
         from polyclinic.models.classical.hyperparameters import best_options
 
         self._check(x)

@@ -16,11 +16,12 @@ from polyclinic.models.classical.principal_components import Components
 
 @dataclass(frozen=True)
 class DesignOptions:
-    """Maximum numbers of columns of high-dimensional sources."""
+    """Maximum numbers of columns of high-dimensional sources, and the kind of those of series."""
 
     terms: int = 2000  # of the notes' TF-IDF: the most frequent in training
     sentence_components: int = 64
     image_components: int = 64
+    trends: bool = False  # of series; otherwise the shares of low and high values
 
 
 class Part(NamedTuple):
