@@ -16,6 +16,7 @@ from polyclinic.study import StudyError
 from polyclinic.tasks import TaskError
 from polyclinic.training.data.folds import folds, groups_of, strata_of
 from polyclinic.training.fit import fit, fit_study
+from polyclinic.training.model_setup import designs
 from tests.hospital import SIMPLE, SMALL, STUDY, files_of, rewritten
 
 
@@ -71,10 +72,17 @@ def test_members_are_the_methods_and_a_logistic_regression_per_input(hospital, c
 
 
 def test_an_input_alone_is_no_second_member_where_the_joint_model_reads_nothing_else(hospital, cache):
-    """Series have no columns of their own beside structured features."""
+    """Notes of which no term is frequent have no columns."""
+    fitted = fit_study(SIMPLE, hospital, cache=cache)
+    no_terms = {"note": {"present": fitted.examples.arrays["note"]["present"]}}
+    members = designs(SIMPLE, fitted.bundle.features, {**fitted.examples.arrays, **no_terms})
+    assert list(members) == ["logistic_regression", "logistic_regression:note"]
+
+
+def test_series_have_a_member_of_their_own_beside_structured_features(hospital, cache):
     study = SIMPLE.model_copy(update={"inputs": ("structured", "series")})
     members = fit_study(study, hospital, cache=cache).bundle.ensemble.tasks["demo_deterioration"].members
-    assert list(members) == ["logistic_regression", "logistic_regression:series"]
+    assert list(members) == ["logistic_regression", "logistic_regression:series", "logistic_regression:structured"]
 
 
 def test_thresholds_are_fitted_after_the_calibration_by_group(hospital, cache, monkeypatch):
