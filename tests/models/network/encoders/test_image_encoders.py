@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from polyclinic.features.backbones import efficientnet_lite0
 from polyclinic.models import EncoderConfig, ImageSizes, build_encoder
+from polyclinic.models.network.encoders.images import MIN_SHARPNESS
 from polyclinic.models.network.encoders.vit import ViTEncoder, vit_options
 from tests.models.inputs import WIDTH, encode, encoder, inputs, pooled
 
@@ -71,19 +72,33 @@ def test_unknown_view_counts_as_the_first():
 
 def test_lesion_in_one_cell_is_not_diluted():
     tokens = encoder("image", "efficientnet_lite0").eval().tokens
-    cells, present = torch.zeros(1, 400, WIDTH), torch.ones(1, 400, dtype=torch.bool)
+    cells, present = torch.zeros(1, 400, WIDTH), torch.ones(1, 1, dtype=torch.bool)
     cells[0, 7, 3] = 20.0
     with torch.no_grad():
         tokens.tokens = torch.nn.Identity()
         clearest = tokens.pool(cells, present)[0, 0]
-        sharpest = tokens.pool(cells[:, :8], present[:, :8])[0, 0]
+        sharpest = tokens.pool(cells[:, :8], present)[0, 0]
     assert clearest[3] > 10  # the mean is 0.05
     assert clearest.argmax() == 3
     assert sharpest[3] > clearest[3]
-    hidden = present.clone()
-    hidden[0, 7] = False
     with torch.no_grad():
-        assert tokens.pool(cells, hidden)[0].abs().max() < 1e-6
+        assert tokens.pool(cells[:, 8:], present)[0].abs().max() < 1e-6
+
+
+def test_images_are_pooled_as_all_cells_of_their_sample_are():
+    """Several images, one and none; the soft maximum and the mean over the cells, and finite gradients."""
+    tokens, random = encoder("image", "efficientnet_lite0").eval().tokens, torch.Generator().manual_seed(0)
+    tokens.tokens = torch.nn.Identity()
+    cells = (4 * torch.randn(3, 49, WIDTH, generator=random)).requires_grad_()
+    view_mask = torch.tensor([[True, False], [False, False], [True, True]])
+    found = tokens.pool(cells, view_mask)
+    sharpness = torch.nn.functional.softplus(tokens.sharpness) + MIN_SHARPNESS
+    for sample, own in ((0, cells[0]), (2, cells[1:].flatten(0, 1))):
+        torch.testing.assert_close(found[sample, 0], (own * sharpness).exp().mean(dim=0).log() / sharpness)
+        torch.testing.assert_close(found[sample, 1], own.mean(dim=0))
+    found.sum().backward()
+    assert cells.grad.isfinite().all()
+    assert tokens.sharpness.grad.isfinite().all()
 
 
 def test_vit_loads_pretrained_weights(tmp_path):

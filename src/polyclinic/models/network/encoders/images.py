@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from polyclinic.models.network.config import ImageSizes
 from polyclinic.models.network.encoders.encoder import Encoder
-from polyclinic.models.network.layers import Dropout, initialise, masked_mean, positions_of, used_length
+from polyclinic.models.network.layers import Dropout, initialise, positions_of, used_length
 from polyclinic.models.network.tokens import Tokens
 
 MIN_SHARPNESS = 0.1
@@ -51,10 +51,7 @@ class MapTokens(nn.Module):
         length = used_length(view_mask)
         view_mask, view_code = view_mask[:, :length], view_code[:, :length]
         views = self.view(positions_of(view_code[view_mask], self.view.num_embeddings))
-        detected = self.detect(maps, views)
-        values = detected.new_zeros(*view_mask.shape, *detected.shape[1:]).index_put((view_mask,), detected)
-        cells = view_mask.repeat_interleave(maps.shape[1], dim=1)
-        pooled = self.pool(values.flatten(1, 2), cells)
+        pooled = self.pool(self.detect(maps, views), view_mask)
         return Tokens(pooled, view_mask.any(dim=1, keepdim=True).expand(-1, pooled.shape[1]))
 
     def detect(
@@ -63,20 +60,30 @@ class MapTokens(nn.Module):
         """Return the detectors of each cell."""
         cells = functional.gelu(self.project(maps.float()) + self.cell + views[:, None])
         side = round(maps.shape[1] ** 0.5)
-        around: Tensor = self.look(cells.transpose(1, 2).reshape(len(cells), -1, side, side))
+        # Channels stay side by side in memory, as convolutions are computed fastest.
+        around: Tensor = self.look(cells.reshape(len(cells), side, side, cells.shape[2]).permute(0, 3, 1, 2))
         return cells + around.flatten(2).transpose(1, 2)
 
     def pool(
-        self, cells: Float[Tensor, "batch cell width"], present: Bool[Tensor, "batch cell"]
+        self, cells: Float[Tensor, "image cell width"], view_mask: Bool[Tensor, "batch view"]
     ) -> Float[Tensor, "batch 2 width"]:
-        """Pool the present cells; the result for a sample without any is meaningless."""
+        """Pool the cells of each image, then the images of each sample; without any, the result is meaningless."""
         sharpness = functional.softplus(self.sharpness) + MIN_SHARPNESS
-        no_cells = ~present.any(dim=1, keepdim=True)
-        masked = (cells * sharpness).masked_fill(~(present | no_cells)[..., None], -torch.inf)
-        count = present.sum(dim=1, keepdim=True).clamp_min(1)
-        soft_maximum = (masked.logsumexp(dim=1) - count.log()) / sharpness
-        tokens: Tensor = self.tokens(torch.cat([soft_maximum, masked_mean(cells, present)], dim=1))
+        count = (view_mask.sum(dim=1, keepdim=True) * cells.shape[1]).clamp_min(1)
+        logs, totals = (cells * sharpness).logsumexp(dim=1), cells.sum(dim=1)
+        no_image = ~view_mask.any(dim=1)[:, None, None]
+        by_view = _by_view(logs, view_mask, -torch.inf).masked_fill(no_image, 0)
+        soft_maximum = (by_view.logsumexp(dim=1) - count.log()) / sharpness
+        mean = _by_view(totals, view_mask, 0).sum(dim=1) / count
+        tokens: Tensor = self.tokens(torch.cat([soft_maximum, mean], dim=1))
         return tokens.view(len(tokens), 2, -1)
+
+
+def _by_view(
+    values: Float[Tensor, "image width"], view_mask: Bool[Tensor, "batch view"], absent: float
+) -> Float[Tensor, "batch view width"]:
+    """Arrange the values of the images by sample and view."""
+    return values.new_full((*view_mask.shape, values.shape[1]), absent).index_put((view_mask,), values)
 
 
 class PixelEncoder(Encoder):
