@@ -32,12 +32,13 @@ class FoldModels:
     ensemble: Ensemble
     by_fold: Mapping[str, Mapping[str, tuple[Member, ...]]]  # by task and classical member
     design_rows: DesignCache
+    of_networks: NetworkPredictions | None = None  # of all samples, where they are known
 
 
 def answer_spreads(models: FoldModels) -> dict[str, AnswerSpread]:
     """Return how much the answers of each task vary over refits; none of a task without any answer."""
     rows = _rows(models)
-    networks = predict_each_network(models.ensemble.networks, models.read.arrays, rows=rows) if models.read else None
+    networks = _network_predictions(models, rows)
     unseen = np.array([np.isin(rows, fold.validation) for fold in models.folds])
     spreads = {}
     for task in models.study.tasks:
@@ -77,15 +78,29 @@ def _rows(models: FoldModels) -> Int[np.ndarray, " row"]:
     return np.sort(np.random.default_rng(models.study.seed).permutation(able)[:MAX_SAMPLES])
 
 
+def _network_predictions(models: FoldModels, rows: Int[np.ndarray, " row"]) -> NetworkPredictions | None:
+    """Return the predictions of each network; None without a network."""
+    if models.read is None:
+        return None
+    if models.of_networks is not None:
+        return models.of_networks.select(rows)
+    return predict_each_network(models.ensemble.networks, models.read.arrays, rows=rows)
+
+
 def _replicate(
     models: FoldModels, task: str, number: int, rows: Int[np.ndarray, " row"], networks: NetworkPredictions | None
 ) -> Float[np.ndarray, "sample output"]:
-    """Predict with the models fitted without a fold, combined and calibrated as the final ones are."""
+    """Predict with the models fitted without a fold, combined and calibrated as the final ones are.
+
+    Members without a weight need not predict.
+    """
     ensemble = models.ensemble.tasks[task]
+    present = {modality: mask[rows] for modality, mask in presence_of(models.examples.arrays).items()}
     predictions = {}
     if networks is not None:
         predictions[NETWORK] = MemberPrediction(networks.answers[task][number], networks.able)
-    for name, members in models.by_fold[task].items():
-        predictions[name] = members[number].predict(models.design_rows[members[number].design].select(rows))
-    present = {modality: mask[rows] for modality, mask in presence_of(models.examples.arrays).items()}
+    if networks is None or ensemble.combination is not None:
+        for name in ensemble.required_members(present, every_member=False):
+            member = models.by_fold[task][name][number]
+            predictions[name] = member.predict(models.design_rows[member.design].select(rows))
     return ensemble.combine(predictions, present)

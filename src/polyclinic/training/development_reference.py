@@ -25,7 +25,7 @@ from polyclinic.models.ensemble.answer_spread import AnswerSpread
 from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import Ensemble, TaskEnsemble
 from polyclinic.models.ensemble.members import presence_of
-from polyclinic.models.ensemble.network_outputs import predict_each_network
+from polyclinic.models.ensemble.network_outputs import NetworkPredictions, predict_each_network
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study
 from polyclinic.tasks import Targets, Task
@@ -75,6 +75,7 @@ class Development:
     ensemble: Ensemble
     member_predictions: MemberPredictions
     spreads: Mapping[str, AnswerSpread]  # by task
+    of_networks: NetworkPredictions | None = None  # of all samples, where they are few
 
     def reference(self, reserved: OutOfFoldPredictions | None = None, progress: Progress = SILENT) -> Reference:
         """Compute the reference; conformal scores are those of the reserved subjects, if there are any."""
@@ -177,6 +178,8 @@ class Development:
         """Return the latents of a fold's network (NaN where not computed), and the samples that have any input."""
         if self.read is None:
             return None
+        if self.of_networks is not None:
+            return self.of_networks.latents[number], self.of_networks.able
         rows = np.sort(np.concatenate([self._at_most(fold.training), fold.validation]))
         outputs = predict_each_network([self.ensemble.networks[number]], self.read.arrays, rows=rows)
         latents = np.full((len(self.examples), outputs.latents.shape[2]), np.nan)

@@ -30,10 +30,11 @@ from polyclinic.models.bundle.bundle import Bundle
 from polyclinic.models.bundle.subject_digest import SubjectDigest
 from polyclinic.models.bundle.value_ranges import ValueRange, value_ranges
 from polyclinic.models.ensemble.members import presence_of
+from polyclinic.models.ensemble.network_outputs import predict_each_network
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study, StudyError
 from polyclinic.tasks import Samples, samples
-from polyclinic.training.answer_spreads import FoldModels, answer_spreads
+from polyclinic.training.answer_spreads import MAX_SAMPLES, FoldModels, answer_spreads
 from polyclinic.training.available_inputs import resolve_inputs
 from polyclinic.training.cross_fitting import Crossfitter, MemberPredictions
 from polyclinic.training.data.dataset import Examples
@@ -183,8 +184,14 @@ def fit_checked_study(
     if reserved_samples is not None:
         reserved = _reserved(study, bundle, cohort, reserved_samples, progress)
     with stage("spread of answers"):
-        spreads = answer_spreads(FoldModels(study, examples, read, chosen, ensemble, by_fold, crossfitter.design_rows))
-    fitted = Development(study, had.codes, had.ranges, examples, read, chosen, ensemble, member_predictions, spreads)
+        of_networks = None
+        if read is not None and len(examples) <= MAX_SAMPLES:
+            of_networks = predict_each_network(ensemble.networks, read.arrays)
+        models = FoldModels(study, examples, read, chosen, ensemble, by_fold, crossfitter.design_rows, of_networks)
+        spreads = answer_spreads(models)
+    fitted = Development(
+        study, had.codes, had.ranges, examples, read, chosen, ensemble, member_predictions, spreads, of_networks
+    )
     with stage("development reference"):
         bundle.reference = fitted.reference(reserved, progress)
     if golden:

@@ -29,6 +29,11 @@ class NetworkPredictions(NamedTuple):
     able: Bool[np.ndarray, " sample"]
     latents: Float[np.ndarray, "network sample width"]
 
+    def select(self, rows: Int[np.ndarray, " row"]) -> NetworkPredictions:
+        """Select some samples."""
+        answers = {task: of_task[:, rows] for task, of_task in self.answers.items()}
+        return NetworkPredictions(answers, self.able[rows], self.latents[:, rows])
+
 
 def average_network_predictions(
     networks: Sequence[UnifiedModel],
