@@ -34,6 +34,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "localisation": Benchmark("time from a heat map to its regions, at several sensitivities", 1),
     "ingest_physionet": Benchmark("throughput of the PhysioNet 2012 reader, and its cost as data grow", 6),
     "cohort_scale": Benchmark("cost of writing and summarising a cohort of up to 20 million events", 8),
+    "scale": Benchmark("time and memory of every stage, from sources to predictions, by number of patients", 90),
     "missing_modalities": Benchmark("one model given some inputs, against models trained on these only", 40),
     "covid_cxr": Benchmark("COVID-19 from images, notes and facts: 5 times 5-fold cross-validation", 40),
     "ptbxl": Benchmark("diagnostic superclasses of 500 ECGs of PTB-XL: 5-fold cross-validation", 20),

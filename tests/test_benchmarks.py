@@ -1,5 +1,6 @@
 """Each benchmark runs on little data; its measurements are not checked here."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from benchmarks.__main__ import BENCHMARKS, _chosen, _split
 from benchmarks.common import Table, alternated, clocked, median, only_some, ratio, verdict
 from benchmarks.crossvalidation import UNIFIED, out_of_fold
+from benchmarks.scale import growth, within_n_log_n
 from benchmarks.startup import GOALS_S
 from benchmarks.startup_stages import STAGES
 
@@ -49,6 +51,28 @@ def test_long_benchmarks_run_only_when_named():
 def test_a_cohorts_cost_per_event(capsys):
     run("cohort_scale", "--millions", "0.01", "--repeats", "1", "--order", "time")
     assert "10,000" in capsys.readouterr().out
+
+
+def test_a_studys_cost_by_number_of_patients(tmp_path, capsys):
+    options = ("--epochs", "1", "--results", str(tmp_path / "kept.json"), "--plot", str(tmp_path / "scale"))
+    run("scale", "--patients", "60", "--most-fitted", "40", *options)
+    shown = capsys.readouterr().out
+    for stage in ("write the sources", "ingest", "evaluate", "predict"):
+        assert re.search(rf"^{stage} +\d", shown, re.MULTILINE)
+    assert not re.search(r"^fit ", shown, re.MULTILINE), "a fit to some is not compared"
+    assert (tmp_path / "scale.svg").exists()
+    assert (tmp_path / "scale.png").exists()
+    kept = json.loads((tmp_path / "kept.json").read_text())["60"]
+    assert kept["peak_mb"] >= max(row["peak_mb"] for row in kept["rows"]) > 100
+
+
+def test_growth_is_judged_against_n_log_n():
+    sizes = (1_000, 10_000)
+    assert growth(3.0, 300.0, sizes) == pytest.approx(2.0)
+    assert within_n_log_n(10.0, 133.0, sizes)
+    assert not within_n_log_n(10.0, 170.0, sizes)
+    assert not within_n_log_n(0.01, 10.0, sizes)
+    assert within_n_log_n(0.001, 1.9, sizes)
 
 
 def test_start_up(trained, hospital, capsys):

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from polyclinic.tasks import Targets, Task
-from polyclinic.training.leak_check import FEWEST, MOST_SUBJECTS, InputColumns, leaks_of
+from polyclinic.training import leak_check
+from polyclinic.training.data.dataset import Examples
+from polyclinic.training.leak_check import FEWEST, MOST_SUBJECTS, InputColumns, compared, leaks_of
 
 CLASSES = {"a": "OUTCOME//a", "b": "OUTCOME//b", "c": "OUTCOME//c"}
 TASKS = {
@@ -140,3 +143,22 @@ def test_the_time_of_an_event_is_found():
 def test_many_subjects_are_drawn():
     truth = (np.arange(MOST_SUBJECTS + 5000) % 3 == 0).astype(float)[:, None]
     assert "LAB//0" in found("binary", truth.copy(), truth)
+
+
+def test_columns_are_made_of_the_compared_examples_only(monkeypatch):
+    """They are the latest labelled samples of some subjects; arrays without names of columns are left out."""
+    rng, n = np.random.default_rng(0), 600
+    target = targets_of("binary", rng, n)
+    subjects, observed = np.arange(n) // 2, rng.random(n) < 0.9
+    numbered = {"values": np.arange(n)[:, None], "tfidf": sparse.csr_array(np.eye(n)), "tokens": np.zeros((n, 1))}
+    examples = Examples({"structured": numbered}, {"x": Targets(target, observed)}, subjects)
+    assert compared([TASKS["binary"]], examples) is examples, "all are compared"
+    monkeypatch.setattr(leak_check, "MOST_SUBJECTS", 100)
+    found = compared([TASKS["binary"]], examples)
+    rows = found.arrays["structured"]["values"][:, 0]
+    assert len(found) == len(np.unique(found.subjects)) == 100
+    assert found.targets["x"].observed.all()
+    np.testing.assert_array_equal(found.subjects, subjects[rows])
+    np.testing.assert_array_equal(found.targets["x"].values, target[rows])
+    np.testing.assert_array_equal(found.arrays["structured"]["tfidf"].indices, rows)
+    assert "tokens" not in found.arrays["structured"]

@@ -40,6 +40,11 @@ class Stages:
         self._spent: dict[tuple[str, ...], Spent] = {}
         self._open: tuple[str, ...] = ()
 
+    @property
+    def current(self) -> tuple[str, ...]:
+        """The names of the open stages, each within the one before; may be read by another thread."""
+        return self._open
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count the seconds of the block to the stage, within the stage that is open."""

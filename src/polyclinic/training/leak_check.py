@@ -73,9 +73,27 @@ class InputColumns:
 
 def leak_cautions(tasks: Sequence[Task], features: FeatureSet, examples: Examples) -> dict[str, tuple[str, ...]]:
     """Return a caution for each task that has such inputs."""
+    examples = compared(tasks, examples)
     columns = input_columns(features, examples)
     found = {task.name: leaks_of(task, columns, examples.targets[task.name], examples.subjects) for task in tasks}
     return {name: (_caution(name, leaks),) for name, leaks in found.items() if leaks}
+
+
+def compared(tasks: Sequence[Task], examples: Examples) -> Examples:
+    """Return the examples that the tasks compare, so that no columns are made of others; all, if they are few."""
+    if len(examples) <= MOST_SUBJECTS:
+        return examples
+    rows = np.unique(
+        np.concatenate([_latest(examples.subjects, examples.targets[task.name].observed) for task in tasks])
+    )
+    return Examples(
+        {
+            modality: {name: array[rows] for name, array in own.items() if name not in EMBEDDINGS}
+            for modality, own in examples.arrays.items()
+        },
+        {name: Targets(target.values[rows], target.observed[rows]) for name, target in examples.targets.items()},
+        examples.subjects[rows],
+    )
 
 
 def input_columns(features: FeatureSet, examples: Examples) -> InputColumns:
