@@ -9,7 +9,7 @@ import numpy as np
 
 from polyclinic.compute.resources import Resources
 from polyclinic.features.backbones import BACKBONES
-from polyclinic.features.cache.encoder_cache import EncoderCache, Encoding, Shelf
+from polyclinic.features.cache.encoder_cache import MISSING, EncoderCache, Encoding, Gathered, Shelf
 from polyclinic.files import sha256
 from polyclinic.progress import SILENT, Progress
 
@@ -33,10 +33,15 @@ class SentenceEncodings:
         encode, resources = SentenceEncoder(self._resources.device), self._resources.of_networks()
         return self._shelf().encode_pending(items, encode, batch=_BATCH, progress=progress, resources=resources).number
 
-    def vectors(self, sentences: Sequence[str]) -> np.ndarray:
-        """Return the embeddings, float32 `[sentence, 384]`; sentences missing from the cache are encoded first."""
+    def gather(self, sentences: Sequence[str], mask: np.ndarray) -> Gathered:
+        """Return the embeddings where `mask` is true, in its order, float32 `[*mask.shape, 384]`; zeros elsewhere.
+
+        Sentences missing from the cache are encoded first; embeddings stay in its memory-mapped files.
+        """
         self.prepare(sentences)
-        return self._shelf().read([content_hash(sentence) for sentence in sentences]).astype(np.float32)
+        positions = np.full(mask.shape, MISSING, dtype=np.int64)
+        positions[mask] = self._shelf().existing_positions([content_hash(sentence) for sentence in sentences])
+        return Gathered(self._shelf(), positions, _as_float32)
 
     def _shelf(self) -> Shelf:
         minilm = BACKBONES["minilm"]
@@ -59,6 +64,10 @@ class SentenceEncoder:
         from polyclinic.features.backbones.minilm import embed
 
         return dict(zip(items, embed(*frozen_network(self.device), list(items.values())), strict=True))
+
+
+def _as_float32(stored: np.ndarray) -> np.ndarray:
+    return stored.astype(np.float32)
 
 
 def content_hash(sentence: str) -> str:

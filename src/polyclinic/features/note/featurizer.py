@@ -64,8 +64,9 @@ class NoteFeaturizer(Featurizer):
 
     Arrays, besides `present`, by `options.outputs`: `words` int64 `[sample, word]`, an index into `vocabulary` (0 =
     none, 1 = unknown), `word_section` likewise into `sections`, and `word_denied` Boolean (negated; see `negation`);
-    `sentences` float32 `[sample, sentence, 384]`, embeddings by the frozen all-MiniLM-L6-v2, with `sentence_mask`
-    Boolean and `sentence_section` int64 `[sample, sentence]`. `layouts` returns their positions in the notes.
+    `sentences` float32 `[sample, sentence, 384]`, embeddings by the frozen all-MiniLM-L6-v2, memory-mapped, with
+    `sentence_mask` Boolean and `sentence_section` int64 `[sample, sentence]`. `layouts` returns their positions in the
+    notes.
     """
 
     modality: ClassVar[str] = "note"
@@ -215,10 +216,10 @@ class NoteFeaturizer(Featurizer):
             [self._section_codes(layout, layout.sentences) for layout in layouts], self._fitted().sentence_columns
         )
         mask = sections != PADDING
-        vectors = np.zeros((*mask.shape, WIDTH), dtype=np.float32)
+        vectors: np.ndarray = np.zeros((*mask.shape, WIDTH), dtype=np.float32)
         if mask.any():
             texts = [sentence.text for layout in layouts for sentence in layout.sentences]
-            vectors[mask] = self._encodings().vectors(texts)
+            vectors = cast(np.ndarray, self._encodings().gather(texts, mask))
         return {"sentences": vectors, "sentence_mask": mask, "sentence_section": sections}
 
     def _section_codes(self, layout: NoteLayout, pieces: Iterable[Piece]) -> list[int]:

@@ -53,9 +53,10 @@ def grid(
 
 
 def _since(mask: np.ndarray, bin_hours: float) -> np.ndarray:
-    """Return the hours since the latest earlier bin with a value."""
-    step = np.arange(mask.shape[1], dtype=np.int32)[:, None]
-    latest = np.maximum.accumulate(np.where(mask, step, 0), axis=1)
-    earlier = np.concatenate([np.zeros_like(latest[:, :1]), latest[:, :-1]], axis=1)
-    since: np.ndarray = ((step - earlier) * bin_hours).astype(np.float32)
+    """Return the hours since the latest earlier bin with a value; bin by bin, since there may be many samples."""
+    since = np.zeros(mask.shape, dtype=np.float32)
+    latest = np.zeros((mask.shape[0], mask.shape[2]), dtype=np.int32)
+    for place in range(1, mask.shape[1]):
+        latest[mask[:, place - 1]] = place - 1
+        since[:, place] = (place - latest) * bin_hours
     return since

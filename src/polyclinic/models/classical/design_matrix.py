@@ -72,8 +72,14 @@ class Design:
 
     def matrix(self, arrays: Mapping[str, Arrays]) -> Float[np.ndarray, "sample column"]:
         """Return the matrix, float32, NaN where unknown."""
-        parts = self._parts(arrays)
-        return np.hstack([part.values.astype(np.float32) for of_modality in parts.values() for part in of_modality])
+        parts = [part for of_modality in self._parts(arrays).values() for part in of_modality]
+        matrix = np.empty((len(parts[0].values), len(self.columns)), dtype=np.float32)
+        end = matrix.shape[1]
+        while parts:  # each is freed once it is copied
+            values = parts.pop().values
+            matrix[:, end - values.shape[1] : end] = values
+            end -= values.shape[1]
+        return matrix
 
     def without(
         self, matrix: Float[np.ndarray, "sample column"], absent: Collection[str]

@@ -117,10 +117,14 @@ def usual_range(
 
 
 def pooled_sentences(arrays: Arrays, rows: Int[np.ndarray, " row"] | None = None) -> Float[np.ndarray, "row feature"]:
-    """Average each sample's sentences; 0 if there are none."""
-    chosen = slice(None) if rows is None else rows
-    mask = arrays["sentence_mask"][chosen]
-    return _mean(np.where(mask[..., None], arrays["sentences"][chosen], 0), mask)
+    """Average each sample's sentences; 0 if there are none. They are read in batches of samples."""
+    rows = np.arange(len(arrays["sentence_mask"])) if rows is None else rows
+    parts = []
+    for start in range(0, max(len(rows), 1), BATCH_ROWS):
+        chosen = rows[start : start + BATCH_ROWS]
+        mask = arrays["sentence_mask"][chosen]
+        parts.append(_mean(np.where(mask[..., None], arrays["sentences"][chosen], 0), mask))
+    return np.concatenate(parts)
 
 
 def pooled_images(arrays: Arrays, rows: Int[np.ndarray, " row"] | None = None) -> Float[np.ndarray, "row feature"]:
