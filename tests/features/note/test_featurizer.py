@@ -112,6 +112,7 @@ def test_sentences_are_embedded_by_the_encoder(fitted):
     expected = minilm.embed(minilm.load(), minilm.SentenceTokenizer(), texts)
     np.testing.assert_allclose(arrays["sentences"][2, :4], expected, atol=2e-4)
     assert not arrays["sentences"][~arrays["sentence_mask"]].any()
+    assert arrays["sentences"].nbytes == 8 * arrays["sentence_mask"].size, "embeddings stay in the cache's files"
 
 
 def test_unknown_words_and_sections(fitted):

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from polyclinic.features.image.featurizer import pooled as pooled_maps
 from polyclinic.models.classical import LINEAR, TREES, Design, DesignOptions, design_options
+from polyclinic.models.classical.pooling import BATCH_ROWS, pooled_sentences
 from polyclinic.models.classical.principal_components import Components
 from tests.properties import examples
 
@@ -256,3 +257,16 @@ def test_components_read_back_project_to_the_same_bits(rows):
     assert read.directions.flags.f_contiguous == fitted.directions.flags.f_contiguous
     samples = random.standard_normal((rows, 224)).astype(np.float32)
     assert read(samples).tobytes() == fitted(samples).tobytes()
+
+
+def test_the_mean_of_sentences_does_not_depend_on_the_batch():
+    rng, n = np.random.default_rng(0), 2 * BATCH_ROWS + 3
+    mask = rng.random((n, 5)) < 0.6
+    sentences = rng.normal(size=(n, 5, 7)).astype(np.float32)
+    found = pooled_sentences({"sentences": sentences, "sentence_mask": mask})
+    at_once = np.where(mask[..., None], sentences, 0).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)[:, None]
+    np.testing.assert_array_equal(found, at_once)
+    rows = np.array([n - 1, 0, 70])
+    chosen = pooled_sentences({"sentences": sentences, "sentence_mask": mask}, rows)
+    np.testing.assert_array_equal(chosen, at_once[rows])
+    assert pooled_sentences({"sentences": sentences[:0], "sentence_mask": mask[:0]}).shape == (0, 7)
