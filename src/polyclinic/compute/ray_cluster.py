@@ -29,7 +29,7 @@ from polyclinic.progress import SILENT, Progress
 ADDRESS = "RAY_ADDRESS"
 OWN = "local"
 """Ray's name for an instance of this process."""
-CHECKED = ("polyclinic", "torch", "numpy", "scipy", "scikit-learn", "lightning")
+CHECKED = ("polyclinic", "torch", "numpy", "scipy", "scikit-learn", "lightgbm", "lightning")
 """Packages whose versions must be equal everywhere, for results to be."""
 RETRIES = 5
 """How often a task is run again whose node, process or input was lost."""
