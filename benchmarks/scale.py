@@ -230,7 +230,7 @@ def plot(found: Sequence[Mapping[str, Any]], into: Path) -> None:
     for axes, title in ((seconds, "processor time, s"), (memory, "peak memory, MB")):
         axes.set(xscale="log", yscale="log", xlabel="patients", title=title)
         axes.spines[["top", "right"]].set_visible(False)
-    seconds.legend(frameon=False, fontsize=8)
+    figure.legend(*seconds.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
     for suffix in (".png", ".svg"):
         figure.savefig(into.with_suffix(suffix), dpi=150)
     pyplot.close(figure)
