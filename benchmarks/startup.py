@@ -29,6 +29,8 @@ IMPORT = "import polyclinic"
 COMMAND = "import sys; from polyclinic.cli import main; sys.argv = ['polyclinic', *sys.argv[1:]]; main()"
 GOALS_S = {"import polyclinic": 0.3, "polyclinic --help": 1, "predict": 3, "assess": 4, "assess --no-explain": 4}
 LOADING_S = 1
+UNMEASURED = 1
+"""First runs of each command that fill the caches."""
 COLUMNS = ("best, s", "median (95 % interval), s", "processor, s", "goal", "")
 
 
@@ -70,12 +72,12 @@ def _print_commands(bundle: Path, cohort: Path, predictions: Path, repeats: int)
 
 
 def _commands(command: Sequence[str], repeats: int) -> Times:
-    """Run a command once to fill the caches, and then measure it."""
+    """Run a command to fill the caches, and then measure it."""
     wall, processor = [], []
-    for turn in range(repeats + 1):
+    for turn in range(-UNMEASURED, repeats):
         before = _children_s()
         seconds = clocked(lambda: subprocess.run(command, check=True, capture_output=True))
-        if turn:
+        if turn >= 0:
             wall.append(seconds)
             processor.append(_children_s() - before)
     return Times(np.array(wall), np.array(processor))

@@ -27,7 +27,7 @@ from polyclinic.training.evaluation.evaluate import Report
 PATIENTS, SEED = 72, 1
 TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay", "demo_survival")
 """One of each kind."""
-SMALL = Network(epochs=2, width=16, encoder_options={"waveform": {"stem": 8, "channels": [8, 12]}})
+SMALL = Network(epochs=2, patience=1, width=16, encoder_options={"waveform": {"stem": 8, "channels": [8, 12]}})
 STUDY = Study(
     tasks=("demo_deterioration",),
     inputs=("structured", "series", "note", "image"),

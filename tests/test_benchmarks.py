@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import demo_bundle, missing_modalities, startup
 from benchmarks.__main__ import BENCHMARKS, _chosen, _split
 from benchmarks.common import Table, alternated, clocked, median, only_some, ratio, verdict
 from benchmarks.crossvalidation import UNIFIED, out_of_fold
@@ -16,6 +18,7 @@ from benchmarks.scale import growth, within_n_log_n
 from benchmarks.startup import GOALS_S
 from benchmarks.startup_stages import STAGES
 
+from polyclinic import Study
 from polyclinic.tasks import samples
 from tests.hospital import SIMPLE
 
@@ -75,14 +78,23 @@ def test_growth_is_judged_against_n_log_n():
     assert within_n_log_n(0.001, 1.9, sizes)
 
 
-def test_start_up(trained, hospital, capsys):
+@pytest.fixture
+def little(monkeypatch):
+    """Benchmarks that train fit one classical model in two folds, beside the network."""
+    study = partial(Study, folds=2, classical=("logistic_regression",))
+    monkeypatch.setattr(demo_bundle, "Study", study)
+    monkeypatch.setattr(missing_modalities, "Study", study)
+
+
+def test_start_up(trained, hospital, capsys, monkeypatch):
+    monkeypatch.setattr(startup, "UNMEASURED", 0)
     run("startup", "--repeats", "1", "--bundle", str(trained.folder), "--cohort", str(hospital.path))
     shown = capsys.readouterr().out
     for row in (*GOALS_S, *STAGES):
         assert re.search(rf"^{row} +\d+\.\d\d ", shown, re.MULTILINE)
 
 
-def test_one_assessment(capsys):
+def test_one_assessment(capsys, little):
     run("assessment", "--patients", "40", "--repeats", "2", "--explained", "1", "--tasks", "demo_deterioration")
     shown = capsys.readouterr().out
     assert "one assessment, ms" in shown
@@ -102,7 +114,7 @@ def test_time_of_localisation(capsys):
     assert "all 101 stops" in shown
 
 
-def test_one_model_against_those_of_each_subset(capsys, cache):
+def test_one_model_against_those_of_each_subset(capsys, cache, little):
     run(
         "missing_modalities",
         *("--patients", "80", "--unseen", "60", "--folds", "2", "--epochs", "1", "--inputs", "structured", "series"),

@@ -10,6 +10,7 @@ from polyclinic import files
 from polyclinic.cohort import Cohort
 from tests.cohort.foreign.test_foreign import SAMPLE
 from tests.cohort.foreign.writing import write_meds
+from tests.little_training import few_trees
 
 TASK = """
 name: died
@@ -52,7 +53,8 @@ def study(tmp_path_factory):
     return folder / "study.yaml"
 
 
-def test_every_command_reads_it(meds, study, polyclinic, tmp_path):
+def test_every_command_reads_it(meds, study, polyclinic, tmp_path, monkeypatch):
+    few_trees(monkeypatch)
     written = {path: path.stat().st_mtime_ns for path in meds.rglob("*") if path.is_file()}
     done = polyclinic("summary", meds)
     assert (done.code, "70 subjects" in done.out) == (0, True)

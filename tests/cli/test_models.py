@@ -13,6 +13,7 @@ from polyclinic.cli.compare import tree_rules
 from polyclinic.files import write_text
 from polyclinic.tasks import Task, label
 from tests.hospital import SIMPLE, STUDY, rewritten
+from tests.little_training import few_trees, no_pictures
 
 TASK = "demo_deterioration"
 
@@ -99,7 +100,8 @@ def test_train_refuses_options_without_effect(simple, hospital, polyclinic, tmp_
     assert not (tmp_path / "b").exists()
 
 
-def test_train_with_folds_as_json(simple, hospital, polyclinic, tmp_path):
+def test_train_with_folds_as_json(simple, hospital, polyclinic, tmp_path, monkeypatch):
+    no_pictures(monkeypatch)
     words = ("--folds", 2, "--repeats", 2, "--out", tmp_path / "bundle", "--json")
     done = polyclinic("train", hospital.path, "--config", simple, *words)
     assert done.code == 0
@@ -360,7 +362,8 @@ def test_a_damaged_image_is_named_and_counts_as_absent(trained, copy, polyclinic
     assert f"{caution} {name} is damaged" in " ".join(done.err.split())
 
 
-def test_compare_classical_fits_four_methods_and_prints_the_tree(hospital, polyclinic, tmp_path):
+def test_compare_classical_fits_four_methods_and_prints_the_tree(hospital, polyclinic, tmp_path, monkeypatch):
+    few_trees(monkeypatch)
     words = ("compare-classical", hospital.path, "--task", TASK, "--inputs", "structured", "--rules")
     done = polyclinic(*words, "--out", tmp_path / "bundle", "--json")
     assert done.code == 0
@@ -372,6 +375,8 @@ def test_compare_classical_fits_four_methods_and_prints_the_tree(hospital, polyc
 
 def test_without_a_tree_there_are_no_rules(trained, hospital, polyclinic, tmp_path, monkeypatch):
     """A bundle of other methods in the place of the one that was fitted."""
+    few_trees(monkeypatch)
+    no_pictures(monkeypatch)
     other = trained.bundle()
     assert tree_rules(other) == {TASK: None}
     monkeypatch.setattr(Bundle, "load", lambda folder: other)
@@ -408,7 +413,8 @@ def test_train_names_an_input_that_tells_the_outcome(folds, simple, hospital, po
 
 
 @pytest.mark.parametrize("folds", [(), ("--folds", 2)])
-def test_train_takes_the_inputs_that_the_cohort_has(folds, hospital, polyclinic, tmp_path):
+def test_train_takes_the_inputs_that_the_cohort_has(folds, hospital, polyclinic, tmp_path, monkeypatch):
+    no_pictures(monkeypatch)
     SIMPLE.model_copy(update={"inputs": None}).save(tmp_path / "study.yaml")
     plain = pl.col("code").cast(pl.String).str.contains("^(NOTE|IMAGE)//")
     without = rewritten(hospital, tmp_path / "without", lambda events: events.filter(~plain))

@@ -41,6 +41,7 @@ def assert_equal(left: Cohort, right: Cohort) -> None:
     check_shards(left)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(SOURCE, SOURCE, SOURCE, st.booleans())
 def test_removing_a_source_leaves_what_the_others_contain(
@@ -69,6 +70,7 @@ def test_removing_a_source_leaves_what_the_others_contain(
         assert after.sources["events"].to_list() == Cohort.open(without).sources["events"].to_list()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(SOURCE, SOURCE, SOURCE)
 def test_replacing_a_source_forgets_what_it_contained_and_is_idempotent(
@@ -92,6 +94,7 @@ def test_replacing_a_source_forgets_what_it_contained_and_is_idempotent(
         assert_equal(Cohort.open(path), Cohort.open(expected))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(EVENTS, min_size=1, max_size=15), st.data())
 def test_removing_a_subject_leaves_the_others(events: list[Event], data: st.DataObject) -> None:
@@ -106,6 +109,7 @@ def test_removing_a_subject_leaves_the_others(events: list[Event], data: st.Data
         assert_equal(Cohort.open(path), Cohort.open(without))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(SOURCE, SOURCE)
 def test_a_source_read_again_is_reported_where_its_values_differ(a: list[Event], b: list[Event]) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ def people(events: list[Event]) -> int:
     return frame(events)["source_id"].n_unique()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(SOURCE.filter(bool), SOURCE.filter(bool), st.lists(EVENTS, max_size=3))
 def test_subjects_are_counted_in_each_source_that_has_them(a: list[Event], b: list[Event], both: list[Event]) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import torch
 from joblib.externals.loky import get_reusable_executor
 
 from polyclinic.compute import workers
@@ -41,6 +40,8 @@ def described(shared, item, progress):
 
 
 def threads(shared, item, progress):
+    import torch  # here alone, since every worker imports this module
+
     return torch.get_num_threads(), os.environ["LOKY_MAX_CPU_COUNT"]
 
 
@@ -87,6 +88,8 @@ def test_workers_share_arrays_by_a_file_that_they_cannot_change():
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_job_has_one_thread_wherever_it_runs(count):
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -154,13 +157,23 @@ def test_an_error_is_raised_as_it_is(count):
         results(failing, None, [1, 2], count)
 
 
+@pytest.mark.slow
 def test_a_worker_that_the_system_stops_is_an_error_that_says_what_to_do():
     with pytest.raises(WorkerError, match="for lack of memory: give fewer --jobs"):
         results(dying, None, [0, 1, 2], 2)
     assert results(scaled, SHARED, [2, 3], 2)[1] == {False}, "later jobs get new workers"
 
 
-def test_leaving_early_stops_the_workers(tmp_path):
+@pytest.fixture
+def interruptible():
+    """Raise `KeyboardInterrupt` on SIGINT, which processes in the background ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.slow
+def test_leaving_early_stops_the_workers(tmp_path, interruptible):
     left = completed(waiting, tmp_path, jobs(1, 2, 3), Resources(jobs=2), progress=StopsOnPoll(tmp_path))
     with pytest.raises(KeyboardInterrupt), closing(left):
         next(left)
@@ -204,6 +217,7 @@ def growing(shared, item, progress):
     return os.getpid()
 
 
+@pytest.mark.slow
 def test_a_worker_that_grows_is_not_replaced():
     found, _ = results(growing, None, range(4), 2)
     assert len(set(found)) <= 2
@@ -222,6 +236,7 @@ list(completed(waiting, sys.argv[1], [Job("any", 1), Job("any", 2)], Resources(j
 """
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_started_them(tmp_path):
     """A script without a guard for its main module can start workers, and leaves none when it is killed."""
     parent = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], cwd=Path(__file__).parents[2])

@@ -59,7 +59,14 @@ def trained_demo(demo, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def workplace(request, tmp_path, encodings, monkeypatch) -> Path:
-    """An empty folder; where the page speaks of `runs/demo`, with a demo of its own there."""
+    """An empty folder; where the page speaks of `runs/demo`, with a demo of its own there.
+
+    What the page trains in this process has few trees and few epochs.
+    """
+    from tests.little_training import few_epochs, few_trees
+
+    few_trees(monkeypatch)
+    few_epochs(monkeypatch)
     text = request.getfixturevalue("page").read_text(encoding="utf-8")
     monkeypatch.setenv("POLYCLINIC_CACHE", str(encodings))
     if "runs/demo" in text:

@@ -3,29 +3,49 @@
 import json
 from dataclasses import replace
 from functools import cache as once
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
+from polyclinic import Bundle, Study
 from polyclinic.explain.sample import Sample
 from polyclinic.features.feature_set import FeatureSet
 from polyclinic.models import UnifiedModel
 from polyclinic.models.ensemble.ensemble import Ensemble, TaskEnsemble
+from polyclinic.training.fit import fit_study
 from tests.hospital import times_of
+from tests.little_training import few_trees
+from tests.shared import built_once
 
 OTHER_ENCODERS = {
     "words": {"note": "cnn", "series": "gru_d", "image": "vit", "structured": "feature_tokens"},
     "live": {"note": "bilstm_attention", "series": "triplet", "image": "efficientnet_lite0"},
     "sentences": {"note": "minilm"},
 }
+CLASSICAL_TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay")
+MEMBERS = ("logistic_regression", "decision_tree", "random_forest", "gradient_boosting")
 
 
 @pytest.fixture(scope="session")
 def bundle(trained):
     """A bundle of one task, with all modalities, default encoders and two classical models."""
     return trained.bundle()
+
+
+@pytest.fixture(scope="session")
+def classical(hospital, cache, tmp_path_factory):
+    """Every classical member, of few trees, for every kind of task, without a network."""
+    study = Study(tasks=CLASSICAL_TASKS, inputs=("structured", "note"), network=None, folds=2, classical=MEMBERS)
+
+    def build(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            few_trees(patch)
+            fit_study(study, hospital, cache=cache).bundle.save(folder)
+
+    return Bundle.load(built_once(tmp_path_factory, "classical", build), cache)
 
 
 @pytest.fixture(scope="session")

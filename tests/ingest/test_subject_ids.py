@@ -122,6 +122,7 @@ LABS = "subject: id\nunique: false\ncolumns:\n  crp: {code: LAB//crp//mg/L, type
 ANY_FORM = [*CERTAIN.values(), *LOSSY.values(), FORM["zeros"], " {}\u00a0".format]
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(40))
 @given(number=st.integers(1000, 10**12).map(str), form=st.sampled_from(ANY_FORM), same_file=st.booleans())
 def test_no_second_patient_in_silence(tmp_path_factory, number, form, same_file):

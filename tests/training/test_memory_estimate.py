@@ -28,6 +28,7 @@ from polyclinic.training.memory_estimate import (
 )
 from polyclinic.training.network.lightning_module import UnifiedModule
 from tests.hospital import SIMPLE, STUDY
+from tests.little_training import few_trees
 
 
 class RecordedProgress:
@@ -143,7 +144,8 @@ def test_a_shared_design_is_counted_once():
 
 
 @pytest.mark.parametrize("method", ["logistic_regression", "decision_tree", "gradient_boosting"])
-def test_fitting_a_model_uses_no_more_than_the_estimate(method):
+def test_fitting_a_model_uses_no_more_than_the_estimate(method, monkeypatch):
+    few_trees(monkeypatch)
     samples, features = 4000, 300
     rng = np.random.default_rng(0)
     raw = rng.normal(size=(samples, features))

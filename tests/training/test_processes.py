@@ -18,6 +18,7 @@ from polyclinic.progress import Silent
 from polyclinic.training.fit import FittedStudy, fit_study
 from polyclinic.training.train import train_and_measure
 from tests.hospital import STUDY, files_of, rewritten
+from tests.little_training import no_pictures
 
 
 @pytest.fixture(autouse=True)
@@ -48,12 +49,12 @@ class FittedBy(NamedTuple):
 @pytest.fixture(scope="module")
 def fitted_by(hospital, tmp_path_factory):
     """The study fitted by some number of processes, with its own encodings, and the files of its bundle."""
-    folder = tmp_path_factory.mktemp("fitted")
+    folder, some = tmp_path_factory.mktemp("fitted"), hospital.subjects_in("train")[:30]
 
     def fit(count):
         cache = EncoderCache(folder / f"cache{count}")
         resources = Resources(jobs=count)
-        fitted = fit_study(TWO_METHODS, hospital, cache=cache, resources=resources)
+        fitted = fit_study(TWO_METHODS, hospital, subjects=some, cache=cache, resources=resources)
         return FittedBy(fitted, files_of(fitted.bundle.save(folder / f"bundle{count}")), resources)
 
     return functools.cache(fit)
@@ -93,7 +94,8 @@ class Interrupted(Silent):
         yield advance
 
 
-def test_an_interrupted_fit_leaves_no_worker_and_is_resumed(trained, hospital, cache, tmp_path):
+def test_an_interrupted_fit_leaves_no_worker_and_is_resumed(trained, hospital, cache, tmp_path, monkeypatch):
+    no_pictures(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train_and_measure(STUDY, hospital, tmp_path, cache=cache, progress=Interrupted(), resources=Resources(jobs=2))
     assert not [process for process in psutil.Process().children(recursive=True) if "LokyProcess" in command(process)]

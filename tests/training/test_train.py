@@ -27,6 +27,7 @@ from polyclinic.training.fit import WORK, fit_checked_study
 from polyclinic.training.output_folder import prepare_output, write_report
 from polyclinic.training.train import train_and_measure
 from tests.hospital import EVERY_KIND, SIMPLE, STUDY, files_of, rewritten
+from tests.little_training import no_pictures
 
 TASK = "demo_deterioration"
 THRESHOLDED = ("demo_deterioration", "demo_findings")
@@ -165,7 +166,8 @@ def killed(hospital, cache, tmp_path_factory):
     return folder
 
 
-def test_a_killed_run_is_resumed_with_the_same_result(killed, trained, hospital, cache, tmp_path):
+def test_a_killed_run_is_resumed_with_the_same_result(killed, trained, hospital, cache, tmp_path, monkeypatch):
+    no_pictures(monkeypatch)
     folder, progress = shutil.copytree(killed, tmp_path / "again"), RecordedProgress()
     train_and_measure(STUDY, hospital, folder, cache=cache, progress=progress)
     assert progress.networks == ["network, fold 2"]

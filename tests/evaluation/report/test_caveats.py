@@ -190,6 +190,7 @@ def miscalibrated(evaluation):
     return [c for c in caveats(evaluation) if "in ward" in c and "calibration intercept" in c]
 
 
+@pytest.mark.slow
 def test_cautions_about_groups_are_adjusted_for_their_number():
     found = miscalibrated(grouped([1.0, *[0.0] * 9]))
     assert len(found) == 1

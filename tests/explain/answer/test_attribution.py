@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from polyclinic import Bundle, Study
 from polyclinic.explain.answer.attribution import attribute_answer
 from polyclinic.explain.answer.baseline_row import baseline_row
 from polyclinic.explain.inputs.baseline import usual_of
@@ -16,21 +15,11 @@ from polyclinic.models.ensemble.calibration import Calibrator
 from polyclinic.models.ensemble.ensemble import NETWORK
 from polyclinic.models.ensemble.group_calibration import GroupCalibration
 from polyclinic.models.ensemble.link_functions import log_odds
-from polyclinic.training.fit import fit_study
-from tests.explain.conftest import empty, without
+from tests.explain.conftest import CLASSICAL_TASKS as TASKS
+from tests.explain.conftest import MEMBERS, empty, without
 
 TASK = "demo_deterioration"
-TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay")
-MEMBERS = ("logistic_regression", "decision_tree", "random_forest", "gradient_boosting")
 EXACT = 1e-3
-
-
-@pytest.fixture(scope="module")
-def classical(hospital, cache, tmp_path_factory):
-    """Every classical member for every kind of task, without a network."""
-    study = Study(tasks=TASKS, inputs=("structured", "note"), network=None, folds=2, classical=MEMBERS)
-    folder = fit_study(study, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("whole"))
-    return Bundle.load(folder, cache)
 
 
 def weighted(bundle, task, **weights):

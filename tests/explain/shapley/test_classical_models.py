@@ -3,23 +3,11 @@
 import numpy as np
 import pytest
 
-from polyclinic import Bundle, Study
 from polyclinic.explain.sample import ExplanationError
 from polyclinic.explain.shapley.classical_models import explain_member, rule_path
 from polyclinic.models.ensemble.link_functions import log_odds
-from polyclinic.training.fit import fit_study
-from tests.explain.conftest import without
-
-TASKS = ("demo_deterioration", "demo_diagnosis", "demo_findings", "demo_stay")
-MEMBERS = ("logistic_regression", "decision_tree", "random_forest", "gradient_boosting")
-
-
-@pytest.fixture(scope="module")
-def classical(hospital, cache, tmp_path_factory):
-    """Fit every classical member to every kind of task, and load them."""
-    study = Study(tasks=TASKS, inputs=("structured", "note"), network=None, folds=2, classical=MEMBERS)
-    folder = fit_study(study, hospital, cache=cache).bundle.save(tmp_path_factory.mktemp("classical"))
-    return Bundle.load(folder, cache)
+from tests.explain.conftest import CLASSICAL_TASKS as TASKS
+from tests.explain.conftest import MEMBERS, without
 
 
 @pytest.mark.parametrize("member", MEMBERS)

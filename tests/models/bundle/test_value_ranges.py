@@ -102,6 +102,7 @@ def test_the_same_distribution_is_not_reported(seed, development, samples, repea
         assert beyond > 1e-6, "as many as chance allows, once in a million"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("development", "spread"), [(20, 0.3), (20, 0.5), (60, 0.3)])
 def test_the_same_distribution_is_reported_seldom(development, spread):
     reported = 0

@@ -71,6 +71,7 @@ def test_offsets_are_shrunk_towards_none(seed, level, effect):
         assert abs(offset) <= abs(own) + abs(sum(abs(o[0]) for o in calibration.offsets["sex"].values())) + 1e-6
 
 
+@pytest.mark.slow
 @given(st.integers(0, 99), st.integers(0, MIN_SUBJECTS - 1))
 def test_a_group_with_few_outcomes_gets_no_offset(seed, cases):
     answers, groups, targets, subjects = simulated(600, {"65–79": 1.0}, seed)

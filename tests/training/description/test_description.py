@@ -21,6 +21,7 @@ from polyclinic.training.description.development import about_of, development_fa
 from polyclinic.training.evaluation.evaluate import evaluate
 from polyclinic.training.fit import fit_checked_study
 from tests.hospital import SIMPLE, rewritten
+from tests.little_training import no_pictures
 
 TASK = "demo_deterioration"
 
@@ -137,7 +138,8 @@ def test_another_cohort_is_an_external_validation(hospital, trained, tmp_path, c
     assert held.baseline.columns[0].name == "all"
 
 
-def test_cross_validation_measures_everyone(hospital, tmp_path, cache):
+def test_cross_validation_measures_everyone(hospital, tmp_path, cache, monkeypatch):
+    no_pictures(monkeypatch)
     report = cross_validate(SIMPLE, hospital, tmp_path / "cv", folds=2, cache=cache, about=About(developer="A"))
     described = report[TASK].card.description
     parts = described.measured.flow.parts

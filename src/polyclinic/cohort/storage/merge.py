@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -169,8 +170,8 @@ def write_splits_and_rejects(
         "dataset_name": "polyclinic cohort",
         "dataset_version": version.name,
         "etl_name": "polyclinic",
-        "etl_version": version_of("polyclinic"),
-        "meds_version": version_of("meds"),
+        "etl_version": _version_of("polyclinic"),
+        "meds_version": _version_of("meds"),
         "created_at": datetime.now(UTC).isoformat(),
         "additional_value_modality_columns": ["blob"],
         "polyclinic": {
@@ -181,6 +182,12 @@ def write_splits_and_rejects(
         },
     }
     tables.write_information(version, information)
+
+
+@cache
+def _version_of(package: str) -> str:
+    """Return the version of an installed package, read once from its files."""
+    return version_of(package)
 
 
 def _sources(known: pl.DataFrame, changes: Changes) -> pl.DataFrame:
