@@ -100,6 +100,7 @@ def test_a_job_has_one_thread_wherever_it_runs(count):
     assert found == [(1, "1")] * 2
 
 
+@pytest.mark.slow
 def test_torch_has_one_thread_if_a_job_imports_it_first():
     code = """
         import sys

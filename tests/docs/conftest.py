@@ -50,7 +50,7 @@ def trained_demo(demo, tmp_path_factory) -> Path:
 
     def build(folder: Path) -> None:
         shutil.copytree(demo, folder, symlinks=True)
-        little = {"network": {"epochs": 3}, "classical": ["logistic_regression"], "folds": 2}
+        little = {"network": {"epochs": 3, "width": 16}, "classical": ["logistic_regression"], "folds": 2}
         study = Study(tasks="demo_deterioration", inputs=("structured", "series"), **little)
         fit(study, Cohort.open(folder / "cohort")).save(folder / "bundle")
 

@@ -1,5 +1,6 @@
 """Remarks on inputs and times that may reveal the outcome."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def test_inputs_without_a_time(cohort_of):
     assert found.startswith("without a time, and so known at every prediction time: FINDING//ward;")
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(
         ["discharge_location", "hospital_expire_flag", "dischtime", "ICU-LOS", "dateOfDeath", "Readmission"]

@@ -80,6 +80,7 @@ def counts(cohort: Cohort) -> dict[str, Any]:
     return summary | {"sources": None, "per_code": [row | {"mean": None} for row in summary["per_code"]]}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(shardings())
 def test_any_sharding_opens_to_the_same_events(drawn: tuple[pl.DataFrame, dict[str, pl.DataFrame]]) -> None:
@@ -102,6 +103,7 @@ def test_any_sharding_opens_to_the_same_events(drawn: tuple[pl.DataFrame, dict[s
             assert cohort.subject(subject).equals(own.subject(subject))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(shardings(), st.data())
 def test_identical_rows_are_one_event_and_counted(

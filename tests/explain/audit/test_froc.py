@@ -160,6 +160,7 @@ def many(pictures: int = 30, per_subject: int = 1, seed: int = 0) -> list[Case]:
     return made
 
 
+@pytest.mark.slow
 def test_the_chosen_sensitivity_is_the_lowest_with_the_highest_allowed_recall():
     curve = froc(many(), bootstrap=FEW)
     for most_false in (1.0, 1.3, 2.0, 3.0):
@@ -173,6 +174,7 @@ def test_the_chosen_sensitivity_is_the_lowest_with_the_highest_allowed_recall():
     assert curve.at(0.5049) == curve.at(0.5)
 
 
+@pytest.mark.slow
 def test_impossible_choices_are_rejected():
     healthy = froc([case for case in many() if not case.lesions], bootstrap=FEW)
     assert "no lesion is known" in healthy.points[0].recall.reason

@@ -82,6 +82,7 @@ OTHERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @relaxed
 @given(language=st.sampled_from(sorted(LANGUAGES)), data=st.data())
 def test_each_language_is_recognised_as_english_is(tmp_path, language, data):

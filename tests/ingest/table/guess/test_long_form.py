@@ -69,6 +69,7 @@ def _table(header: list[str], rows: int = 24) -> str:
     return "\n".join([",".join(header), *lines, ""])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("export", EXPORTS)
 @relaxed
 @given(data=st.data())
