@@ -11,19 +11,17 @@ from polyclinic.training.network import unimodal_pretraining
 from polyclinic.training.network.trainer import fit_network
 
 EPOCHS, TREES = 2, 20
-FEW: dict[str, dict[str, int]] = {"random_forest": {"n_estimators": TREES}, "gradient_boosting": {"max_iter": TREES}}
 
 
 def few_trees(patch: pytest.MonkeyPatch) -> None:
     """Fit forests and boosted models of few trees."""
 
-    def of(build: Build, few: dict[str, int]) -> Build:
-        return lambda *arguments, **options: build(*arguments, **options).set_params(**few)
+    def of(build: Build) -> Build:
+        return lambda *arguments, **options: build(*arguments, **options).set_params(n_estimators=TREES)
 
-    for name, few in FEW.items():
+    for name in ("random_forest", "gradient_boosting"):
         family = FAMILIES[name]
-        small = replace(family, classifier=of(family.classifier, few), regressor=of(family.regressor, few))
-        patch.setitem(FAMILIES, name, small)
+        patch.setitem(FAMILIES, name, replace(family, classifier=of(family.classifier), regressor=of(family.regressor)))
 
 
 def few_epochs(patch: pytest.MonkeyPatch) -> None:
