@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import pytest
 
 import tests.properties  # noqa: F401 (loads the profile of property-based tests)
-from tests.scheduling import LONG, ByFileOrPage, place
+from tests.scheduling import LONG, SLOW_TOGETHER, ByFileOrPage, place
 from tests.shared import built_once
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ EXPENSIVE = {"hospital", "trained", "every_kind", "demo", "trained_demo", "workp
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark long files and tests with expensive fixtures as slow, and put long files first."""
     for item in items:
-        if item.nodeid.startswith(LONG) or EXPENSIVE & set(getattr(item, "fixturenames", ())):
+        if item.nodeid.startswith(LONG + SLOW_TOGETHER) or EXPENSIVE & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
     items.sort(key=place)
 
