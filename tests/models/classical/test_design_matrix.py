@@ -126,6 +126,8 @@ def test_a_code_without_training_values_has_no_low_or_high_ones():
     matrix = design.matrix(content)
     of_second = matrix[:, [design.columns.index(f"MAP share {what}") for what in ("low", "high")]]
     assert np.nanmax(of_second) == 0
+    loaded = Design.from_state(json.loads(json.dumps(design.state(), allow_nan=False)))
+    np.testing.assert_array_equal(loaded.matrix(content), matrix)
 
 
 def test_structured_features_are_in_their_units():

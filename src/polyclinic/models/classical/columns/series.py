@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -39,7 +40,7 @@ class SeriesColumns(ModalityColumns):
     names: tuple[str, ...]
     trends: bool  # otherwise shares
     window_hours: float = 1.0
-    low: tuple[float, ...] = ()  # of each code, standardised as the triplets are
+    low: tuple[float, ...] = ()  # of each code, standardised as the triplets are; infinite without training values
     high: tuple[float, ...] = ()
 
     @classmethod
@@ -74,12 +75,18 @@ class SeriesColumns(ModalityColumns):
             "names": list(self.names),
             "trends": self.trends,
             "window_hours": self.window_hours,
-            "low": list(self.low),
-            "high": list(self.high),
+            "low": [_or_none(value) for value in self.low],
+            "high": [_or_none(value) for value in self.high],
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> SeriesColumns:
         """Rebuild columns from their state."""
-        low, high = tuple(state["low"]), tuple(state["high"])
+        low = tuple(-math.inf if value is None else value for value in state["low"])
+        high = tuple(math.inf if value is None else value for value in state["high"])
         return cls(tuple(state["names"]), state["trends"], state["window_hours"], low, high)
+
+
+def _or_none(value: float) -> float | None:
+    """Return None for an infinite number, which JSON does not have."""
+    return value if math.isfinite(value) else None
