@@ -61,13 +61,16 @@ def raising_what_cannot_be_sent(shared, item, progress):
 
 
 def on_a_node_that_dies_once(shared, item, progress):
-    """Kill the other node's processes once, if this is it."""
+    """Wait to be killed on the node that will die; on the other, until a job runs there."""
     marker, doomed = shared
     with progress.task(f"job {item}", total=2) as advance:
         advance(1)
         if ray.get_runtime_context().get_node_id() == doomed:
             Path(marker, str(item)).touch()
             time.sleep(60)
+        deadline = time.monotonic() + 120
+        while not list(Path(marker).iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.05)
         advance(1)
     return item
 
@@ -146,9 +149,6 @@ def test_a_task_whose_node_is_lost_runs_again(cluster, resources, tmp_path):
     ) as running:
         for done in running:
             found.append(done.result)
-            deadline = time.monotonic() + 30
-            while doomed is not None and not list(tmp_path.iterdir()) and time.monotonic() < deadline:
-                time.sleep(0.05)
             if doomed is not None:
                 cluster.remove_node(doomed, allow_graceful=False)
                 doomed = None
