@@ -79,6 +79,7 @@ def train(
     """
     from polyclinic.cohort import Cohort
     from polyclinic.compute.ray_cluster import connected
+    from polyclinic.compute.resources import RAY
 
     if repeats and not folds:
         raise typer.BadParameter("repeats a cross-validation: give --folds as well", param_hint="--repeats")
@@ -87,7 +88,7 @@ def train(
         raise typer.BadParameter("logs the losses of a network; this study has no network", param_hint="--logger")
     stated = about_file(about)
     opened, resources = Cohort.open(cohort), resources_of(jobs, device, on, ray_address)
-    if on == "ray" and logger == "mlflow":
+    if on == RAY and logger == "mlflow":
         raise typer.BadParameter("mlflow logs from this machine only: choose csv or tensorboard", param_hint="--logger")
     options = {"logger": logger, "progress": TerminalProgress(), "about": stated, "resources": resources}
     with connected(resources):

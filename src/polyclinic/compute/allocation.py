@@ -6,10 +6,9 @@ import ctypes
 import platform
 from functools import cache
 
-MIB = 1 << 20
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt`."""
-KEPT_BYTES, LARGEST_KEPT_BYTES = 128 * MIB, 32 * MIB
+KEPT_BYTES, LARGEST_KEPT_BYTES = 128 << 20, 32 << 20
 """Freed memory that a process keeps, and the largest block of it: the maximum that glibc allows."""
 
 
@@ -17,9 +16,9 @@ KEPT_BYTES, LARGEST_KEPT_BYTES = 128 * MIB, 32 * MIB
 def keep_freed_memory() -> bool:
     """Let glibc keep freed blocks for the next ones; return whether it does. Other C libraries do not.
 
-    By default glibc returns a freed array of more than 128 KiB to the system, which clears its pages anew for the next
-    one. The layers of a network allocate and free such arrays all the time: this took a third of the time of encoding
-    an image.
+    By default glibc returns freed memory to the system above twice the size of the largest array freed so far, and the
+    system clears its pages anew for the next arrays. The layers of a network allocate and free arrays all the time:
+    this took a third of the time of encoding an image.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -66,8 +66,8 @@ def is_of_first_day(name: str) -> bool:
     [True, True, False, False, False]
     """
     words = _words(name)
-    said = _STATES.search(words) and _FIRST_DAY.search(words) and not _WITHIN.search(words)
-    return bool(said) and re.search(_LATER, words) is None
+    of_first_day = _STATES.search(words) and _FIRST_DAY.search(words) and not _WITHIN.search(words)
+    return bool(of_first_day) and re.search(_LATER, words) is None
 
 
 def caution_of(name: str) -> str:

@@ -137,9 +137,9 @@ def _is_predicted(name: str) -> bool:
 def _is_outcome(profile: Profile) -> bool:
     name = profile.name
     compared = profile.answers and folded(name) in _COMPARED
-    said = is_outcome(name) and (_says_yes_or_no(profile) or not is_prediction(name))
+    named = is_outcome(name) and (_says_yes_or_no(profile) or not is_prediction(name))
     lasted = (profile.numeric or profile.binary) and matches(name, "stay") and not caution_of(name)
-    return compared or said or lasted or (has_later_horizon(name) and _says_yes_or_no(profile))
+    return compared or named or lasted or (has_later_horizon(name) and _says_yes_or_no(profile))
 
 
 def _caution(profile: Profile) -> str:
