@@ -19,7 +19,7 @@ from polyclinic.compute.workers import Job
 from polyclinic.files import replacing
 from polyclinic.models import ModelConfig, UnifiedModel
 from polyclinic.models.classical import ClassicalConfig, ClassicalModel, Design
-from polyclinic.models.ensemble.members import DesignRows, Member, MemberPrediction
+from polyclinic.models.ensemble.members import DesignRows, Member, MemberPrediction, SubsetPredictor
 from polyclinic.models.ensemble.stacker_by_subset import Present, Subset
 from polyclinic.progress import SILENT, Progress
 from polyclinic.study import Study
@@ -141,7 +141,8 @@ class MemberData:
         member = Member(self._fit_model(fit, fold.training), design)
         rows = self.design_rows[fit.member].select(fold.validation)
         present = {modality: mask[fold.validation] for modality, mask in self.present.items()}
-        return FittedModel(member.model, member.predict_from_subsets(rows, present, self.input_subsets))
+        predict = SubsetPredictor(lambda _: rows, present)
+        return FittedModel(member.model, {given: predict(given, member) for given in self.input_subsets})
 
     def _fit_model(self, fit: ClassicalFit, rows: Int[np.ndarray, " row"]) -> ClassicalModel:
         """Fit one classical model on those of the rows that it can learn from."""

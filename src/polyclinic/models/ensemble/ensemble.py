@@ -106,7 +106,7 @@ class Ensemble:
         of_networks = (
             predict_from_subsets(self.networks, arrays, subsets, self._stacked_networks) if self.networks else {}
         )
-        members, answers = SubsetPredictor(arrays), {}
+        members, answers = SubsetPredictor(DesignCache(arrays).__getitem__, presence_of(arrays)), {}
         for given in subsets:
             restricted, own = keeping(arrays, given), of_networks.get(given)
             present, network = presence_of(restricted), averaged(own) if own else {}

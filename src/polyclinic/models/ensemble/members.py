@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -65,20 +65,6 @@ class Member:
             return MemberPrediction(np.zeros((len(rows.able), self.model.config.outputs)), rows.able)
         return MemberPrediction(self.model.predict_proba(rows.matrix), rows.able)
 
-    def predict_from_subsets(
-        self, rows: DesignRows, present: Present, subsets: Iterable[Subset]
-    ) -> dict[Subset, MemberPrediction]:
-        """Predict as if only each of the subsets of the modalities had been recorded.
-
-        Subsets that have the same of the design's modalities share one prediction.
-        """
-        found: dict[frozenset[str], MemberPrediction] = {}
-        read = {given: frozenset(given).intersection(self.design.modalities) for given in subsets}
-        for members in read.values():
-            if members not in found:
-                found[members] = self.predict(rows.restricted_to(self.design, present, members))
-        return {given: found[members] for given, members in read.items()}
-
 
 def presence_of(arrays: Mapping[str, Arrays]) -> dict[str, Bool[np.ndarray, " sample"]]:
     """Return a mask of the samples that have each modality."""
@@ -101,15 +87,15 @@ class DesignCache:
 class SubsetPredictor:
     """Predicts some samples by members as if only some modalities had been recorded, once from the same inputs."""
 
-    def __init__(self, arrays: Mapping[str, Arrays]) -> None:
-        self._designs = DesignCache(arrays)
-        self._present = presence_of(arrays)
+    def __init__(self, rows_of: Callable[[Design], DesignRows], present: Present) -> None:
+        self._rows_of = rows_of
+        self._present = present
         self._found: dict[tuple[int, frozenset[str]], MemberPrediction] = {}
 
     def __call__(self, given: Subset, member: Member) -> MemberPrediction:
         """Predict from the modalities `given`."""
         read = frozenset(given).intersection(member.design.modalities)
         if (id(member), read) not in self._found:
-            rows = self._designs[member.design].restricted_to(member.design, self._present, read)
+            rows = self._rows_of(member.design).restricted_to(member.design, self._present, read)
             self._found[id(member), read] = member.predict(rows)
         return self._found[id(member), read]
