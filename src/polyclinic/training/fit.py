@@ -134,9 +134,13 @@ def check_study(study: Study, logger: str) -> None:
 
     Raises:
         StudyError: the network cannot be built, or the logger is unknown or not installed.
+        MissingLibraryError: a classical model needs a library that the system lacks.
     """
+    from polyclinic.models.classical.estimators import check_libraries  # imports scikit-learn
+
     check_network(study)
     check_logger(logger)
+    check_libraries(study.classical)
 
 
 @one_thread()

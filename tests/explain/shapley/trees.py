@@ -1,25 +1,19 @@
 """Trees of every kind, fitted to three classes with missing values."""
 
 import numpy as np
-from lightgbm import LGBMClassifier
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier
 
 COLUMNS = 4
+FEW = {"n_estimators": 6, "min_child_samples": 4, "n_jobs": 1, "verbose": -1}
 ESTIMATORS = {
     "tree": lambda: DecisionTreeClassifier(max_depth=5, random_state=0),
     "forest": lambda: RandomForestClassifier(6, random_state=0),
     "regression": lambda: RandomForestRegressor(6, random_state=0),
-    "boosting": lambda: HistGradientBoostingClassifier(max_iter=6, min_samples_leaf=4, random_state=0),
-    "boosting, random thresholds": lambda: LGBMClassifier(
-        n_estimators=6, min_child_samples=4, extra_trees=True, n_jobs=1, verbose=-1
-    ),
-    "boosted regression": lambda: HistGradientBoostingRegressor(max_iter=6, min_samples_leaf=4, random_state=0),
+    "boosting": lambda: LGBMClassifier(**FEW),
+    "boosting, random thresholds": lambda: LGBMClassifier(**FEW, extra_trees=True),
+    "boosted regression": lambda: LGBMRegressor(**FEW),
 }
 CLASSES = 3
 """Of classifiers: boosting has as many scores."""

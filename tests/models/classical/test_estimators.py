@@ -7,6 +7,8 @@ import pytest
 
 from polyclinic.models.classical.config import ClassicalConfig
 from polyclinic.models.classical.estimators import FAMILIES, MANY_SAMPLES, MissingLibraryError, fit_estimator
+from polyclinic.study import Study
+from polyclinic.training.fit import check_study
 
 BOOSTING = ClassicalConfig(name="gradient_boosting", kind="binary")
 DEFAULT = FAMILIES["gradient_boosting"].grid[0]
@@ -35,6 +37,14 @@ def no_openmp(monkeypatch):
 def test_a_missing_openmp_library_is_named_with_what_to_install():
     with pytest.raises(MissingLibraryError, match=r"install libgomp1 .* or leave gradient_boosting out of `classical`"):
         fit_estimator(BOOSTING, DEFAULT, *data(60))
+
+
+@pytest.mark.usefixtures("no_openmp")
+def test_it_is_missed_before_a_fit_begins():
+    study = Study(tasks=("demo_stay",), classical=("gradient_boosting",))
+    with pytest.raises(MissingLibraryError):
+        check_study(study, "csv")
+    check_study(study.model_copy(update={"classical": ("random_forest",)}), "csv")
 
 
 def test_boosting_takes_smaller_steps_and_more_of_them_with_many_samples():

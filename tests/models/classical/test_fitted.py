@@ -10,8 +10,6 @@ from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -27,7 +25,6 @@ CLASSIFIERS = {
     "balanced tree": lambda seed: DecisionTreeClassifier(random_state=seed, class_weight="balanced"),
     "forest": lambda seed: RandomForestClassifier(13, random_state=seed),
     "extra trees": lambda seed: ExtraTreesClassifier(13, random_state=seed),
-    "boosting": lambda seed: HistGradientBoostingClassifier(max_iter=9, min_samples_leaf=4, random_state=seed),
     "logistic regression": lambda seed: LogisticRegression(C=0.1, max_iter=20, random_state=seed),
     "constant": lambda seed: DummyClassifier(strategy="prior"),
 }
@@ -35,7 +32,6 @@ REGRESSORS = {
     "tree": lambda seed: DecisionTreeRegressor(random_state=seed, min_samples_leaf=3),
     "forest": lambda seed: RandomForestRegressor(13, random_state=seed),
     "extra trees": lambda seed: ExtraTreesRegressor(13, random_state=seed),
-    "boosting": lambda seed: HistGradientBoostingRegressor(max_iter=9, min_samples_leaf=4, random_state=seed),
     "ridge regression": lambda seed: Ridge(alpha=2.0, random_state=seed),
 }
 NEEDS_NUMBERS = ("logistic regression", "ridge regression")
@@ -148,9 +144,6 @@ def test_linear_models_equal_scikit_learn_whatever_the_layout_of_their_arrays(cl
 def test_other_estimators_are_refused():
     x = np.arange(400.0)[:, None] % 7
     y = np.isin(x[:, 0], [1, 4])
-    categories = HistGradientBoostingClassifier(max_iter=2, categorical_features=[0])
-    with pytest.raises(TypeError, match="categorical splits"):
-        arrays_of(categories.fit(x, y))
     of_lightgbm = LGBMClassifier(**LIGHTGBM)
     with pytest.raises(TypeError, match="categorical splits"):
         arrays_of(of_lightgbm.fit(x, y, categorical_feature=[0]))

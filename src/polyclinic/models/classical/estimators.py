@@ -1,7 +1,7 @@
 """The estimators of each classical model, with defaults and search grids for 150 to 10,000 samples."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from polyclinic.models.classical.config import ClassicalConfig, Options
+from polyclinic.study import ClassicalName
 
 SklearnEstimator = Any
 Build = Callable[..., SklearnEstimator]
@@ -80,6 +80,12 @@ def _boosting(name: str) -> Build:
     return build
 
 
+def check_libraries(methods: Collection[ClassicalName]) -> None:
+    """Raise MissingLibraryError where a library that one of the methods needs cannot be loaded."""
+    if "gradient_boosting" in methods:
+        _lightgbm()
+
+
 def _lightgbm() -> Any:
     """Import LightGBM, whose OpenMP library torch brings where the system has none."""
     try:
@@ -128,8 +134,6 @@ FAMILIES: Mapping[str, Family] = {
 
 MANY_SAMPLES = 2000
 """Samples from which boosting takes smaller steps, in more rounds: on PhysioNet 2012 AUROC gains .003."""
-MAX_SINGLE_THREADED = 20_000_000
-"""Matrix cells up to which fitting uses one thread: more gain little, and lose much on a busy machine."""
 
 
 def fit_estimator(config: ClassicalConfig, options: Options, x: np.ndarray, y: np.ndarray) -> SklearnEstimator:
@@ -147,7 +151,7 @@ def fit_estimator(config: ClassicalConfig, options: Options, x: np.ndarray, y: n
     else:
         weight = {"class_weight": "balanced"} if config.balanced else {}
         estimator = family.classifier(x.shape, config.seed, **options, **weight)
-    with warnings.catch_warnings(), threadpool_limits(1 if x.size < MAX_SINGLE_THREADED else None):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # nearly separable data are regularised anyway
         estimator.fit(x, y)
     return estimator

@@ -26,9 +26,6 @@ def arrays_of(estimator: Any) -> Estimator:
         return Linear(np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_), classes)
     if hasattr(estimator, "booster_"):
         return _of_lightgbm(estimator.booster_, classes)
-    if hasattr(estimator, "_predictors"):
-        trees = [_of_boosting(tree.nodes) for stage in estimator._predictors for tree in stage]
-        return Boosting(concatenated(trees), np.ravel(estimator._baseline_prediction), classes)
     members = getattr(estimator, "estimators_", [estimator])
     if not all(hasattr(member, "tree_") for member in members):
         raise TypeError(f"a {type(estimator).__name__} cannot be kept as arrays")
@@ -88,21 +85,6 @@ def _of_tree(tree: Any) -> FlatTrees:
         value=tree.value[:, 0, :],
         samples=tree.n_node_samples,
         weight=tree.weighted_n_node_samples,
-    )
-
-
-def _of_boosting(nodes: np.ndarray) -> FlatTrees:
-    if nodes["is_categorical"].any():
-        raise TypeError("trees with categorical splits cannot be kept as arrays")
-    return _flatten(
-        nodes["is_leaf"].astype(bool),
-        np.stack([nodes["right"], nodes["left"]], axis=1),
-        column=nodes["feature_idx"],
-        threshold=nodes["num_threshold"],
-        unknown_left=nodes["missing_go_to_left"].astype(bool),
-        value=nodes["value"][:, None],
-        samples=nodes["count"],
-        weight=nodes["count"],
     )
 
 
